@@ -1,0 +1,107 @@
+"""The keys that the platform's secret holds: what each is, how to get it and when a change takes effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only"]
+Form = Literal["text", "email", "host", "url", "number"]
+
+PLACEHOLDER = re.compile(
+    r"""(?ix) ^ \s* (?:
+        < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | \.{3} | x{4,} | \*{3,}
+        | placeholder | todo | tbd | fixme | dummy | none | null
+        | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in ) (?: [-_ ! .] .* )?
+        | temporary [-_ ] .* | .* [-_ ] please [-_ ] (?: update | change | replace | set ) .*
+        | (?: sk- )? (?: your | actual | insert | enter | example ) [-_ ] .*
+        | .* [-_ ] (?: goes [-_ ] )? here | .* placeholder .*
+        | https?:// (?: your | actual | placeholder | public | key | example ) [-_ @] .*
+        | sk-\.\.\.
+    ) \s* $"""
+)
+"""Texts that stand for a value and are none: Terraform's, the template's and the guide's own spellings."""
+
+TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
+"""The template's default, at which the application refuses to start."""
+
+
+class Key(BaseModel):
+    """One key of the secret; `[keys.NAME]` in runbook.toml sets any of these fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str = ""
+    required: bool = False
+    variable: str = ""
+    """The variable that the application reads; the key's own name when empty."""
+    generate: Literal["", "hex-32", "base64-32"] = ""
+    obtain_from: str = ""
+    form: Form = "text"
+    prefix: str = ""
+    effect: Effect = "next-deployment"
+    in_url: bool = False
+    """Whether the application builds a URL with the value, so that / @ : # and the like break it."""
+    weak_below: int = Field(default=0, ge=0)
+    """The length in characters below which the value is weak; 0 for no such limit."""
+
+
+def default_keys() -> dict[str, Key]:
+    """The guide's nine keys by name."""
+    return {
+        "SECRET_KEY": Key(
+            description="Signs the access tokens (JWT)",
+            required=True,
+            generate="hex-32",
+            effect="signs-everybody-out",
+            weak_below=32,
+        ),
+        "POSTGRES_PASSWORD": Key(
+            description="Password of the application's database role",
+            required=True,
+            generate="base64-32",
+            effect="database-too",
+            in_url=True,
+            weak_below=12,
+        ),
+        "OPENAI_API_KEY": Key(
+            description="Key of the AI agent's provider",
+            required=True,
+            obtain_from="https://platform.openai.com/api-keys",
+            prefix="sk-",
+            weak_below=20,
+        ),
+        "FIRST_SUPERUSER": Key(description="E-mail of the first administrator", required=True, form="email"),
+        "FIRST_SUPERUSER_PASSWORD": Key(
+            description="Password of the first administrator",
+            required=True,
+            generate="base64-32",
+            effect="first-start-only",
+            weak_below=8,
+        ),
+        "SMTP_HOST": Key(description="Mail server; empty turns e-mails off", form="host"),
+        "SMTP_USER": Key(description="Login at the mail server"),
+        "SMTP_PASSWORD": Key(
+            description="App password at the mail server", obtain_from="your mail provider's app passwords"
+        ),
+        "SENTRY_DSN": Key(
+            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="url"
+        ),
+    }
+
+
+def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
+    """The catalogue with `[keys.NAME]` tables laid over it; raises pydantic.ValidationError for a bad table."""
+    keys = default_keys()
+    for name, table in changes.items():
+        known = keys[name].model_dump() if name in keys else {}
+        keys[name] = Key.model_validate({**known, **table})
+    return keys
+
+
+def variable_of(name: str, keys: Mapping[str, Key]) -> str:
+    """The variable that the application reads for a key."""
+    return (keys[name].variable if name in keys else "") or name

@@ -1,0 +1,182 @@
+"""The names of an environment: project, account, secret, cluster, service, roles, as runbook.toml has them."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from omc_runbook.catalogue import Key, catalogue
+from omc_runbook.errors import UsageError
+
+LOCAL = "local"
+PRODUCTION = "production"
+KNOWN = (LOCAL, "staging", PRODUCTION)
+FILE_NAME = "runbook.toml"
+
+
+class Names(BaseModel):
+    """Names that may be set for all environments or for one; {project} and {environment} are filled in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    region: str = "ap-southeast-2"
+    account_id: str = Field(default="", pattern=r"^(\d{12})?$")
+    profile: str = ""
+    secret: str = "{project}-{environment}-app-secrets"
+    cluster: str = "{project}-{environment}"
+    service: str = "backend"
+    task_family: str = "{project}-{environment}-backend"
+    execution_role: str = "{project}-{environment}-ecs-task-execution-role"
+    task_role: str = "{project}-{environment}-ecs-task-role"
+    execution_policy: str = "{project}-{environment}-ecs-task-execution-secrets-policy"
+    rotation_days: int = Field(default=180, gt=0)
+
+
+_Some = create_model(
+    "_Some",
+    __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
+    **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
+)
+_DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
+
+
+class _Settings(BaseSettings):
+    """What runbook.toml may hold; without it the guide's names are in force."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OMC_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
+
+    project: str = "ohmycoins"
+    environments: dict[str, _Some] = {}  # type: ignore[valid-type]
+    keys: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables win over the file, which is handed in as initial values."""
+        return env_settings, init_settings
+
+
+class _Variables(BaseSettings):
+    """Names set for all environments by OMC_… variables."""
+
+    model_config = SettingsConfigDict(env_prefix="OMC_", extra="ignore", hide_input_in_errors=True)
+
+
+_AllVariables = create_model(
+    "_AllVariables",
+    __base__=_Variables,
+    **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment with every name filled in, and the catalogue of its secret's keys."""
+
+    name: str
+    project: str
+    names: Names
+    keys: Mapping[str, Key]
+    source: str
+    """Where the names come from: a path of runbook.toml, or "the guide"."""
+    chosen: frozenset[str] = frozenset()
+    """Names of the fields that runbook.toml or a variable sets."""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether a change here wants a second word."""
+        return self.name == PRODUCTION
+
+
+def load(environment: str, runbook_toml: str = "") -> Environment:
+    """Fill in an environment's names from the guide, runbook.toml and OMC_… variables, the last the strongest.
+
+    `runbook_toml` is a path, or "" for the runbook.toml beside the notebooks or in the working folder, if any.
+    Raises UsageError for an unknown environment and for a file that cannot be read or says something unknown.
+    """
+    path = _find(runbook_toml)
+    table = _read(path) if path else {}
+    shared = {name: table.pop(name) for name in Names.model_fields if name in table}
+    where = str(path) if path else "the OMC_ variables"
+    try:
+        settings = _Settings(**table)
+        variables = _AllVariables().model_dump(exclude_none=True)
+        known = tuple(dict.fromkeys((*KNOWN, *settings.environments)))
+        if environment not in known:
+            raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
+        own = settings.environments.get(environment)
+        chosen = {**shared, **(own.model_dump(exclude_none=True) if own else {}), **variables}
+        filled = _fill({**_DEFAULTS.get(environment, {}), **chosen}, settings.project, environment)
+        keys = catalogue(settings.keys)
+    except ValidationError as error:
+        raise UsageError(f"{where} cannot be used: {_explain(error)}") from None
+    return Environment(
+        environment, settings.project, filled, keys, str(path) if path else "the guide", frozenset(chosen)
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say the nearest of the names that exist, as the end of a sentence: ": did you mean …?"."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [n for n in names if name in n or n in name][:1]
+    if close:
+        return f": did you mean {close[0]}?"
+    return f": there are {', '.join(names)}." if names else ": there is none."
+
+
+def _find(runbook_toml: str) -> Path | None:
+    if runbook_toml:
+        path = Path(runbook_toml).expanduser()
+        if not path.is_file():
+            raise UsageError(f"{path} is not a file: name an existing runbook.toml, or none for the guide's names.")
+        return path
+    folders = (Path.cwd(), Path.cwd() / "notebooks")
+    return next((folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
+    names = Names.model_validate(chosen)
+    texts = {
+        name: value.replace("{project}", project).replace("{environment}", environment)
+        for name, value in names
+        if isinstance(value, str)
+    }
+    return names.model_copy(update=texts)
+
+
+def _explain(error: ValidationError) -> str:
+    """Tell a validation error in one sentence, without the input, which may be a value in the wrong place."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = [*_Settings.model_fields, *Names.model_fields, *(Key.model_fields if "keys" in place else ())]
+        return f"{place} is not a known name{nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "string_pattern_mismatch":
+        return f"{place} must be an account id of 12 digits."
+    return f"{place}: {first['msg']}."

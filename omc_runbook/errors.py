@@ -1,0 +1,37 @@
+"""Errors that a person reads: one sentence each, saying what, where and what next."""
+
+from __future__ import annotations
+
+
+class RunbookError(Exception):
+    """A runbook cannot go on; its text is one sentence for the person who ran it."""
+
+    exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks for this: a person who used a runbook wrongly needs a sentence, not a stack."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UsageError(RunbookError):
+    """The runbook was asked for something that it cannot do as asked (exit code 3)."""
+
+    exit_code = 3
+
+
+class CouldNotLook(RunbookError):
+    """AWS could not be reached or would not answer at all (exit code 2)."""
+
+
+class FindingsRemain(RunbookError):
+    """The runbook looked at everything and something is wrong (exit code 1)."""
+
+    exit_code = 1
+
+
+def exit_code_of(name: str) -> int | None:
+    """Tell the exit code of an error by its class name, or None for an error that is not ours."""
+    for kind in (UsageError, CouldNotLook, FindingsRemain, RunbookError):
+        if kind.__name__ == name:
+            return kind.exit_code
+    return None

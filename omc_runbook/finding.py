@@ -1,0 +1,139 @@
+"""What a check says: a finding with its evidence, and the outcome that a run ends with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "info"]
+Status = Literal["found", "clear", "unknown", "skipped"]
+OutcomeStatus = Literal["ok", "findings", "unknown", "failed"]
+
+EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to do about a finding: a runbook with its parameters, a command by hand, or both."""
+
+    command: str = ""
+    runbook: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's answer about one subject; `check` is the fault's id and never changes."""
+
+    check: str
+    family: str
+    title: str
+    status: Status
+    subject: str = ""
+    severity: Severity = "error"
+    evidence: tuple[str, ...] = ()
+    remedy: Remedy = Remedy()
+    services: frozenset[str] = frozenset()
+    """Names of the ECS services whose tasks the finding touches."""
+    cause_of: tuple[str, ...] = ()
+    because_of: tuple[str, ...] = ()
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether something is wrong: found, and worth more than a remark."""
+        return self.status == "found" and self.severity != "info"
+
+    @property
+    def is_root_cause(self) -> bool:
+        """Whether it is wrong by itself and not the consequence of another finding."""
+        return self.is_problem and not self.because_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a runbook ended; written as outcome.json."""
+
+    runbook: str
+    environment: str
+    account: str
+    region: str
+    endpoint: str
+    started: datetime
+    finished: datetime
+    findings: tuple[Finding, ...] = ()
+    changes: tuple[dict[str, str], ...] = ()
+    failure: str = ""
+
+    @property
+    def status(self) -> OutcomeStatus:
+        """ "failed", else "findings" when something is wrong, else "unknown" when something was not seen."""
+        if self.failure:
+            return "failed"
+        if any(finding.is_problem for finding in self.findings):
+            return "findings"
+        if any(finding.status == "unknown" for finding in self.findings):
+            return "unknown"
+        return "ok"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `omc-runbook run`: 0, 1 or 2."""
+        return EXIT_CODES[self.status]
+
+    @property
+    def root_causes(self) -> tuple[str, ...]:
+        """Ids of the checks that found a cause, each once, in order of appearance."""
+        return tuple(dict.fromkeys(finding.check for finding in self.findings if finding.is_root_cause))
+
+    def to_json(self) -> str:
+        """Write the outcome as the JSON text of outcome.json (schema 1)."""
+        body = {
+            "schema": 1,
+            "runbook": self.runbook,
+            "environment": self.environment,
+            "account": self.account,
+            "region": self.region,
+            "endpoint": self.endpoint,
+            "started": _stamp(self.started),
+            "finished": _stamp(self.finished),
+            "status": self.status,
+            "root_causes": list(self.root_causes),
+            "findings": [_finding_as_json(finding) for finding in self.findings],
+            "changes": list(self.changes),
+        }
+        if self.failure:
+            body["failure"] = self.failure
+        return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def clear(finding: Finding) -> Finding:
+    """Turn a check's template into the answer that nothing is wrong."""
+    return replace(finding, status="clear")
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _finding_as_json(finding: Finding) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "check": finding.check,
+        "family": finding.family,
+        "severity": finding.severity,
+        "status": finding.status,
+        "subject": finding.subject,
+        "title": finding.title,
+        "evidence": list(finding.evidence),
+        "remedy": {
+            "runbook": finding.remedy.runbook,
+            "parameters": finding.remedy.parameters,
+            "command": finding.remedy.command,
+        },
+    }
+    if finding.cause_of:
+        body["cause_of"] = list(finding.cause_of)
+    if finding.because_of:
+        body["because_of"] = list(finding.because_of)
+    return body
