@@ -1,0 +1,87 @@
+"""A secret's text, which shows only its name."""
+
+import hmac
+import re
+from typing import NoReturn, Self
+
+from omc_runbook.masking import kernel, registry
+
+
+class Masked:
+    """The text of a secret called ``name``; every way of showing it yields ``‹name›``.
+
+    Before the constructor returns, the text is registered (see `omc_runbook.masking.registry`) and, inside
+    an IPython kernel, the hook that masks outgoing messages is in place. Only `reveal` yields the text; the
+    predicates below tell what checks need without it.
+    """
+
+    __slots__ = ("_text", "name")
+
+    def __init__(self, text: str, name: str) -> None:
+        registry.register(text, name)
+        kernel.install()
+        self._text = text
+        self.name = name
+
+    @property
+    def length(self) -> int:
+        """How many characters the text has."""
+        return len(self._text)
+
+    @property
+    def size(self) -> int:
+        """How many bytes the text takes in UTF-8."""
+        return len(_encode(self._text))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the text has no characters at all."""
+        return not self._text
+
+    def matches(self, pattern: re.Pattern[str]) -> bool:
+        """Whether ``pattern`` is found anywhere in the text."""
+        return pattern.search(self._text) is not None
+
+    def same_as(self, other: "Masked | str", casefold: bool = False) -> bool:
+        """Whether the text equals that of ``other``, compared in constant time, without case if asked."""
+        mine, theirs = self._text, other._text if isinstance(other, Masked) else other
+        if casefold:
+            mine, theirs = mine.casefold(), theirs.casefold()
+        return hmac.compare_digest(_encode(mine), _encode(theirs))
+
+    def __eq__(self, other: object) -> bool:
+        return self.same_as(other) if isinstance(other, Masked) else NotImplemented
+
+    # Equal values would need equal hashes, and a hash of the text would tell it apart from guesses.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return registry.label(self.name)
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"{self!r} is a secret value and cannot be pickled.")
+
+
+def reveal(value: Masked) -> str:
+    """Yield the text of ``value``: the only verb in the project that does.
+
+    The text is registered again and the kernel hook put in place before this returns, so that whatever the
+    caller does with it afterwards, a notebook's output shows the name. Hand the text straight to the call
+    that needs it; keep no copy.
+    """
+    registry.register(value._text, value.name)
+    kernel.install()
+    return value._text
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
