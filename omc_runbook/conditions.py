@@ -1,0 +1,219 @@
+"""A condition in an IAM policy, judged in three values: true, false, or None where what is known cannot tell.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+Truth = bool | None
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
+
+
+def any_of(truths: Iterable[Truth]) -> Truth:
+    """True if one is true, else None if one is unknown, else False."""
+    seen = set(truths)
+    return True if True in seen else None if None in seen else False
+
+
+def all_of(truths: Iterable[Truth]) -> Truth:
+    """False if one is false, else None if one is unknown, else True."""
+    seen = set(truths)
+    return False if False in seen else None if None in seen else True
+
+
+def invert(truth: Truth) -> Truth:
+    """The opposite; the opposite of unknown is unknown."""
+    return None if truth is None else not truth
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The condition keys of one request, by lower-case name: not listed is unknown, no values is absent."""
+
+    values: Mapping[str, tuple[str, ...]]
+    variables: bool = True
+
+    @classmethod
+    def of(cls, context: Mapping[str, str | Sequence[str]] | None, variables: bool = True) -> "Keys":
+        """Keys from a caller's mapping; `variables` is whether the policy's version substitutes `${…}`."""
+        listed = (context or {}).items()
+        values = {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in listed}
+        return cls(values, variables)
+
+    def get(self, name: str) -> tuple[str, ...] | None:
+        """The key's values, `()` where the request is known not to carry it, None where nobody knows."""
+        return self.values.get(name.lower())
+
+    def substitute(self, variable: str) -> str | None:
+        """The text between `${` and `}` replaced as IAM would, None where that is unknown."""
+        if variable in ("*", "?", "$"):
+            return variable
+        name, comma, default = variable.partition(",")
+        values = self.get(name.strip())
+        if values == () and comma:
+            return default.strip().strip("'")
+        return values[0] if values and len(values) == 1 else None
+
+
+def texts(element: Any) -> list[str] | None:
+    """A policy element that may be one scalar or a list of them, as texts; None if it is anything else."""
+    members = element if isinstance(element, list) else [element]
+    if not all(isinstance(member, str | bool | int | float) for member in members):
+        return None
+    return [str(member).lower() if isinstance(member, bool) else str(member) for member in members]
+
+
+def matches(pattern: str, text: str, keys: Keys, *, glob: bool = True, fold: bool = False) -> Truth:
+    """Whether the pattern covers the whole text: `*` and `?` if `glob`, any letter case if `fold`."""
+    chunks, certain = [""], True
+    for position, piece in enumerate(_VARIABLE.split(pattern) if keys.variables else [pattern]):
+        if position % 2:
+            value = keys.substitute(piece)
+            certain = certain and value is not None
+            parts = ["", ""] if value is None else [re.escape(value)]
+        else:
+            parts = [re.escape(part) for part in (re.split(r"\*+", piece) if glob else [piece])]
+            parts = [part.replace(r"\?", ".") for part in parts] if glob else parts
+        chunks[-1] += parts[0]
+        chunks += parts[1:]
+    # Atomic groups, because a policy full of asterisks would backtrack for ever.
+    first, *middle = chunks
+    last = f".*{middle.pop()}" if middle else ""
+    expression = first + "".join(f"(?>.*?{chunk})" for chunk in middle) + last
+    found = re.fullmatch(expression, text, re.DOTALL | (re.IGNORECASE if fold else 0)) is not None
+    return found if certain or not found else None
+
+
+def judge(block: Any, keys: Keys) -> Iterator[tuple[str, Truth]]:
+    """Each test of a Condition element as (the key or operator it turns on, its truth); all must hold."""
+    if not isinstance(block, Mapping):
+        yield "Condition", None
+        return
+    for name, tests in block.items():
+        if not isinstance(tests, Mapping):
+            yield name, None
+            continue
+        for key, wanted in tests.items():
+            yield key, _test(name, texts(wanted), keys.get(key), keys)
+
+
+def _test(name: str, wanted: list[str] | None, actual: tuple[str, ...] | None, keys: Keys) -> Truth:
+    quantifier, _, bare = name.rpartition(":")
+    base = bare.removesuffix("IfExists")
+    compare = _OPERATORS.get(_NEGATED.get(base, base))
+    if wanted is None or actual is None or quantifier not in _SET_OPERATORS:
+        return None
+    if name == "Null":
+        return any_of(_boolean(value, str(not actual).lower(), keys) for value in wanted)
+    if compare is None:
+        return None
+    if not actual:
+        if bare != base or quantifier == "ForAllValues":
+            return True
+        return base in _NEGATED and quantifier != "ForAnyValue"
+
+    def holds(value: str) -> Truth:
+        found = any_of(compare(pattern, value, keys) for pattern in wanted)
+        return invert(found) if base in _NEGATED else found
+
+    if quantifier == "ForAnyValue":
+        return any_of(map(holds, actual))
+    if quantifier == "ForAllValues":
+        return all_of(map(holds, actual))
+    return holds(actual[0]) if len(actual) == 1 else None
+
+
+_Compare = Callable[[str, str, Keys], Truth]
+
+
+def _string(*, glob: bool = False, fold: bool = False) -> _Compare:
+    return lambda pattern, value, keys: matches(pattern, value, keys, glob=glob, fold=fold)
+
+
+def _arn(pattern: str, value: str, keys: Keys) -> Truth:
+    """Field by field, so that a wildcard stays between its colons except in the sixth, the resource."""
+    if pattern == "*":
+        return True
+    # A variable's name holds colons of its own, which separate nothing.
+    held = _VARIABLE.sub(lambda found: found.group().replace(":", "\0"), pattern)
+    patterns = [field.replace("\0", ":") for field in held.split(":", 5)]
+    fields = value.split(":", 5)
+    if len(patterns) != 6:
+        return None
+    if len(fields) != 6:
+        return False
+    return all_of(matches(*pair, keys) for pair in zip(patterns, fields, strict=True))
+
+
+def _boolean(pattern: str, value: str, keys: Keys) -> Truth:
+    pair = {pattern.lower(), value.lower()}
+    return len(pair) == 1 if pair <= {"true", "false"} else None
+
+
+def _address(pattern: str, value: str, keys: Keys) -> Truth:
+    try:
+        return ip_address(value) in ip_network(pattern, strict=False)
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> Decimal:
+    return Decimal(text)
+
+
+def _date(text: str) -> Decimal:
+    """Seconds since 1970 from either of the forms that IAM takes."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        moment = datetime.fromisoformat(text)
+        return Decimal(str((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
+
+
+def _ordered(parse: Callable[[str], Decimal], holds: Callable[[Decimal, Decimal], bool]) -> _Compare:
+    def compare(pattern: str, value: str, keys: Keys) -> Truth:
+        try:
+            return holds(parse(value), parse(pattern))
+        except (InvalidOperation, ValueError):
+            return None
+
+    return compare
+
+
+_ORDERS = {
+    "Equals": operator.eq,
+    "LessThan": operator.lt,
+    "LessThanEquals": operator.le,
+    "GreaterThan": operator.gt,
+    "GreaterThanEquals": operator.ge,
+}
+_OPERATORS: dict[str, _Compare] = {
+    "StringEquals": _string(),
+    "StringEqualsIgnoreCase": _string(fold=True),
+    "StringLike": _string(glob=True),
+    "ArnEquals": _arn,
+    "ArnLike": _arn,
+    "Bool": _boolean,
+    "IpAddress": _address,
+    **{f"Numeric{order}": _ordered(_number, holds) for order, holds in _ORDERS.items()},
+    **{f"Date{order}": _ordered(_date, holds) for order, holds in _ORDERS.items()},
+}
+_NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+    "NotIpAddress": "IpAddress",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+}
