@@ -1,6 +1,22 @@
 """The secret values of this process, and the masking of any text that holds one."""
 
+import os
 import re
+import threading
+from collections.abc import Iterable
+
+from omc_runbook.masking import channel
+from omc_runbook.masking.index import ANSI, Index, Span
+
+_SHORTEST = 4
+# Words that a configuration may hold as values and that no page, script or message can do without.
+_COMMON = frozenset({"true", "false", "null", "none", "True", "False", "None"})
+
+_lock = threading.RLock()
+_values: dict[tuple[str, str], None] = {}
+_announced: set[tuple[str, str]] = set()
+_public: set[str] = set(_COMMON)
+_index: Index | None = Index((), _COMMON)
 
 
 def label(name: str) -> str:
@@ -9,13 +25,57 @@ def label(name: str) -> str:
 
 
 def register(text: str, name: str) -> None:
-    """Mask ``text`` as ``name`` from now on; values under four characters are not masked."""
+    """Mask ``text`` as ``name`` from now on, here and in the process that listens for values, if one does.
+
+    A text under four characters is not registered. One under eight is masked only where no letter or digit
+    touches it. Of several names for one text the first is shown. Raises RunbookError when the listener is gone.
+    """
+    global _index
+    if len(text) < _SHORTEST or (text, name) in _announced:
+        return
+    with _lock:
+        _values[text, name] = None
+        # A name is not a secret, and masking what is masked already must change nothing.
+        _public.add(name)
+        _index = None
+    channel.announce_value(text, name)
+    _announced.add((text, name))
 
 
-def exempt(words: "frozenset[str] | set[str]") -> None:
-    """Never mask these public words, even when a secret holds the same text."""
+def exempt(words: Iterable[str]) -> None:
+    """Never mask these public words (names, regions, check ids), even when a secret holds the same text."""
+    global _index
+    new = frozenset(words) - _public
+    if not new:
+        return
+    channel.announce_words(new)
+    with _lock:
+        _public.update(new)
+        _index = None
 
 
-def mask(text: str) -> str:
-    """Return ``text`` with every registered value replaced by its name."""
-    return text
+def mask(text: str, ignoring: re.Pattern[str] = ANSI) -> str:
+    """Return ``text`` with ``‹NAME›`` for each value or piece of one, even where ``ignoring`` splits it."""
+    return mask_spans(text, current().find(text, ignoring))
+
+
+def mask_spans(text: str, spans: Iterable[Span]) -> str:
+    """Return ``text`` with each span replaced by its value's name; spans are in order and apart."""
+    parts, last = [], 0
+    for span in spans:
+        parts += [text[last : span.start], label(span.name), *ANSI.findall(text, span.start, span.end)]
+        last = span.end
+    return "".join([*parts, text[last:]]) if parts else text
+
+
+def current() -> Index:
+    """Return what finds the values registered so far."""
+    global _index
+    index = _index
+    if index is None:
+        with _lock:
+            index = _index = Index(_values, frozenset(_public))
+    return index
+
+
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

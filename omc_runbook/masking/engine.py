@@ -1,0 +1,112 @@
+"""The papermill engine that saves no value which its kernel has named as secret."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from nbformat import from_dict
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, catch_nb_assignment
+from papermill.log import logger
+
+from omc_runbook.errors import UsageError
+from omc_runbook.masking import channel, registry
+from omc_runbook.masking.index import Index
+from omc_runbook.masking.nested import mask_nested
+
+_NO_HISTORY = "--HistoryManager.enabled=False"
+# What makes a notebook one, and is nobody's text.
+_OUTPUT_FORM = frozenset({"output_type", "name"})
+_CELL_FORM = frozenset({"cell_type", "id", "outputs"})
+_NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
+
+
+class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
+    """What papermill saves a running notebook with, masking all of its text before each save."""
+
+    # Most of a notebook is the same at its next save: what was clean is, until another value is registered.
+    _index: Index | None = None
+    _clean: frozenset[str] | set[str] = frozenset()
+
+    @catch_nb_assignment  # type: ignore[untyped-decorator]
+    def save(self, **kwargs: Any) -> None:
+        """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one."""
+        index = registry.current()
+        if index is not self._index:
+            self._index, self._clean = index, set()
+        for cell in self.nb.cells:
+            for output in cell.get("outputs", ()):
+                _mask_members(output, _OUTPUT_FORM, self._mask)
+            _mask_members(cell, _CELL_FORM, self._mask)
+        _mask_members(self.nb.metadata, _NOTEBOOK_FORM, self._mask)
+        super().save()
+
+    def _mask(self, text: str) -> str:
+        if text not in self._clean:
+            text = registry.mask(text)
+            self._clean.add(text)
+        return text
+
+
+class MaskingEngine(NBClientEngine):  # type: ignore[misc]
+    """papermill's own engine, with a kernel that tells it which values to mask.
+
+    The values come over a private socket as the kernel registers them; they are in no file and no argument.
+    Raises UsageError when asked to write the output elsewhere too, in ``stdout_file``, ``stderr_file`` or
+    the log.
+    """
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool | dict[str, Any] = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **kwargs: Any,
+    ) -> Any:
+        """Run ``nb`` in a fresh kernel, saving it masked at every step, and return it masked."""
+        if log_output or kwargs.get("stdout_file") or kwargs.get("stderr_file"):
+            raise UsageError(
+                "A runbook's output goes into its record only: leave out log_output, stdout_file and stderr_file."
+            )
+        manager = MaskingManager(nb, output_path, False, progress_bar, autosave_cell_every)
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name, **kwargs)
+        finally:
+            manager.cleanup_pbar()
+            manager.notebook_complete()
+        return manager.nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: MaskingManager,
+        kernel_name: str,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the notebook's cells while listening for the values that its kernel registers."""
+        for unused in ("input_path", "stdout_file", "stderr_file", "store_widget_state"):
+            kwargs.pop(unused, None)
+        client = PapermillNotebookClient(
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=start_timeout,
+            timeout=execution_timeout,
+            log=logger,
+            store_widget_state=False,
+            extra_arguments=[*kwargs.pop("extra_arguments", ()), _NO_HISTORY],
+            **kwargs,
+        )
+        with channel.listen(registry.register, registry.exempt) as path:
+            return client.execute(env={**os.environ, channel.VARIABLE: str(path)})
+
+
+def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str], str]) -> None:
+    for key in node.keys() - keep:
+        node[key] = from_dict(mask_nested(node[key], mask))

@@ -1,0 +1,82 @@
+"""The spellings under which a text turns up in output: as it is, escaped, quoted and encoded."""
+
+import base64
+import html
+import json
+import re
+from urllib.parse import quote, quote_plus
+
+SHORT = 8
+"""Below this many characters a text may be part of a word or a number, so it counts only when it stands alone."""
+
+PIECE = 8
+"""How many characters in a row of a long text count as a piece of it."""
+
+_LONG = 12
+_WRAP = 76
+_TOKEN = re.compile(r"[A-Za-z0-9]+")
+_OPAQUE = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]|[a-z].*[A-Z]")
+
+
+def spell(text: str) -> frozenset[str]:
+    """List the spellings of ``text``; of one below `SHORT` characters only those that read as it does."""
+    spellings = {text}
+    for once in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
+        spellings |= {once[1:-1], json.dumps(once)[3:-3], json.dumps(once, ensure_ascii=False)[3:-3]}
+        spellings.add(re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", once)[1:-1])
+    shown = repr(text)[1:-1]
+    spellings |= {shown, shown.replace("'", "\\'"), json.dumps(shown)[1:-1], repr(_encode(text))[2:-1]}
+    for quoted in (quote(text, safe="", errors="replace"), quote(text, errors="replace")):
+        spellings |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
+    spellings.add(quote_plus(text, errors="replace"))
+    escaped = html.escape(text)
+    spellings |= {escaped, html.escape(text, quote=False)}
+    spellings.add(escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
+    spellings |= {text.replace("'", """'"'"'"""), text.replace("'", "'\\''")}
+    spellings = {spelling for spelling in spellings if len(spelling) >= len(text)}
+    if len(text) >= SHORT:
+        spellings |= _encodings(_encode(text))
+        for line in _long_lines(text):
+            spellings |= spell(line)
+    return frozenset(spellings)
+
+
+def pieces(text: str) -> dict[str, int]:
+    """Map each tell-tale run of `PIECE` characters of a long text to where it starts.
+
+    A run tells when it is letters and digits mixed, or capitals after small letters: words, dates and
+    addresses, of which a secret may hold some too, are not.
+    """
+    found: dict[str, int] = {}
+    if len(text) >= _LONG:
+        for token in _TOKEN.finditer(text):
+            for start in range(token.start(), token.end() - PIECE + 1):
+                piece = text[start : start + PIECE]
+                if _OPAQUE.search(piece):
+                    found.setdefault(piece, start)
+    return found
+
+
+def _encodings(data: bytes) -> set[str]:
+    """Spell bytes in hexadecimal, and in base64 at each of the three places where they can start."""
+    spellings = {data.hex(), data.hex().upper()}
+    for before in range(3):
+        # Only the characters that these bytes alone decide: their neighbours are not known.
+        first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            spelling = encode(bytes(before) + data).decode("ascii")
+            spellings.add(spelling[first:end])
+            if before == 0 and end > _WRAP:
+                wrapped = [spelling[at : min(at + _WRAP, end)] for at in range(0, end, _WRAP)]
+                spellings.update(line for line in wrapped if len(line) >= _LONG)
+    return spellings
+
+
+def _long_lines(text: str) -> list[str]:
+    """List the lines of a text of several lines that could be told as its own."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if len(line) >= SHORT and line != text and not line.startswith("-----")]
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

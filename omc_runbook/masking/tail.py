@@ -1,0 +1,49 @@
+"""The end of a stream that may still turn into a value, held back until that is known."""
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.index import Span
+
+_TELLING = 4
+
+
+class Tail:
+    """What one stream has said last: the start of a value, perhaps, and how much of it is out already.
+
+    What is out is remembered, so that a value said one character at a time is told even when each character
+    had to be let out before the next one came.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._out = 0
+        self._name = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held back."""
+        return self._out >= len(self._text)
+
+    def feed(self, text: str) -> str:
+        """Take what the stream says and return, masked, what can be shown of all that it has said."""
+        text = self._text + text
+        index = registry.current()
+        spans = index.find(text)
+        rest = index.unfinished(text)
+        end = max([rest.start, self._out, *(span.end for span in spans if span.start < rest.start)])
+        shown = [
+            Span(max(span.start, self._out) - self._out, span.end - self._out, span.name)
+            for span in spans
+            if self._out < span.end <= end
+        ]
+        said = registry.mask_spans(text[self._out : end], shown)
+        self._text, self._out, self._name = text[rest.start :], end - rest.start, rest.name
+        return said
+
+    def flush(self) -> str:
+        """Return what was held back: as it is when it is short enough to be chance, else masked."""
+        held = self._text[self._out :]
+        self._out = len(self._text)
+        if not held or len(self._text) < _TELLING:
+            return held
+        whole = [span.name for span in registry.current().find(self._text) if span.end == len(self._text)]
+        return registry.label(whole[0] if whole else self._name)
