@@ -15,7 +15,8 @@ PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
         < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | \.{3} | x{4,} | \*{3,}
         | placeholder | todo | tbd | fixme | dummy | none | null
-        | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in ) (?: [-_ ! .] .* )?
+        | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in )
+            (?: [-_ ! .] .* )?
         | temporary [-_ ] .* | .* [-_ ] please [-_ ] (?: update | change | replace | set ) .*
         | (?: sk- )? (?: your | actual | insert | enter | example ) [-_ ] .*
         | .* [-_ ] (?: goes [-_ ] )? here | .* placeholder .*

@@ -1,0 +1,287 @@
+"""ECS: services with their deployments, task definitions with their references, tasks running and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from omc_runbook import reference
+from omc_runbook.aws.session import code_of
+from omc_runbook.reference import Reference
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.client import ECSClient
+
+SERVICES_A_CALL = 10
+TASKS_A_CALL = 100
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One entry of a container's `secrets`: the variable and where its value comes from."""
+
+    variable: str
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a task definition; of its plain `environment` only the names are kept."""
+
+    name: str
+    secrets: tuple[Injection, ...]
+    environment: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A revision of a task definition.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
+    """
+
+    arn: str
+    family: str
+    revision: int
+    registered: datetime | None
+    execution_role_arn: str
+    task_role_arn: str
+    containers: tuple[Container, ...]
+
+    @property
+    def label(self) -> str:
+        """Family and revision, as ECS writes them: family:7."""
+        return f"{self.family}:{self.revision}"
+
+    @property
+    def injections(self) -> tuple[tuple[Container, Injection], ...]:
+        """Every secret of every container."""
+        return tuple((container, injection) for container in self.containers for injection in container.secrets)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment of a service; `status` is PRIMARY, ACTIVE or INACTIVE.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+    """
+
+    id: str
+    status: str
+    task_definition_arn: str
+    desired: int
+    running: int
+    pending: int
+    failed: int
+    created: datetime
+    updated: datetime
+    rollout: str
+    rollout_reason: str
+
+
+@dataclass(frozen=True)
+class ServiceEvent:
+    """One line of what ECS says about a service."""
+
+    time: datetime
+    message: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service; `controller` is ECS, CODE_DEPLOY or EXTERNAL.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html
+    """
+
+    arn: str
+    name: str
+    status: str
+    desired: int
+    running: int
+    pending: int
+    task_definition_arn: str
+    controller: str
+    breaker: bool
+    execute_command: bool
+    deployments: tuple[Deployment, ...]
+    events: tuple[ServiceEvent, ...]
+
+    @property
+    def primary(self) -> Deployment | None:
+        """The deployment that ECS works towards; None with an external controller."""
+        return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
+
+
+@dataclass(frozen=True)
+class TaskContainer:
+    """A container of a task: how it ended, where it did."""
+
+    name: str
+    exit_code: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, running or stopped within about the last hour; `service` is "" for one started by hand.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+    """
+
+    arn: str
+    service: str
+    deployment_id: str
+    task_definition_arn: str
+    status: str
+    created: datetime | None
+    started: datetime | None
+    stopped: datetime | None
+    stop_code: str
+    stopped_reason: str
+    health: str
+    execute_command: bool
+    containers: tuple[TaskContainer, ...]
+
+    @property
+    def id(self) -> str:
+        """The last part of the task's ARN."""
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its containers run now."""
+        return self.status == "RUNNING"
+
+
+def list_clusters(client: ECSClient) -> tuple[str, ...]:
+    """Names of the region's clusters."""
+    pages = client.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": 100})
+    return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
+
+
+def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | None:
+    """Names of a cluster's services; None where there is no such cluster."""
+    pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+    try:
+        return tuple(arn.rpartition("/")[2] for page in pages for arn in page["serviceArns"])
+    except ClientError as error:
+        if code_of(error) == "ClusterNotFoundException":
+            return None
+        raise
+
+
+def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
+    """Read at most ten services."""
+    answer = client.describe_services(cluster=cluster, services=list(names))
+    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") != "INACTIVE")
+
+
+def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
+    """Read a revision of a task definition, by ARN or family:revision."""
+    return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+
+
+def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:
+    """ARNs of the cluster's tasks whose desired status is given; () where there is no such cluster."""
+    pages = client.get_paginator("list_tasks").paginate(
+        cluster=cluster, desiredStatus=status, PaginationConfig={"PageSize": 100}
+    )
+    try:
+        return tuple(arn for page in pages for arn in page["taskArns"])
+    except ClientError as error:
+        if code_of(error) == "ClusterNotFoundException":
+            return ()
+        raise
+
+
+def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> tuple[Task, ...]:
+    """Read at most a hundred tasks."""
+    return tuple(_task(raw) for raw in client.describe_tasks(cluster=cluster, tasks=list(arns))["tasks"])
+
+
+def batches(entries: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    """Cut a list into batches that one call takes."""
+    return (entries[start : start + size] for start in range(0, len(entries), size))
+
+
+def _service(raw: Any) -> Service:
+    breaker = raw.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+    return Service(
+        arn=raw["serviceArn"],
+        name=raw["serviceName"],
+        status=raw.get("status", ""),
+        desired=raw.get("desiredCount", 0),
+        running=raw.get("runningCount", 0),
+        pending=raw.get("pendingCount", 0),
+        task_definition_arn=raw.get("taskDefinition", ""),
+        controller=raw.get("deploymentController", {}).get("type", "ECS"),
+        breaker=bool(breaker.get("enable")),
+        execute_command=bool(raw.get("enableExecuteCommand")),
+        deployments=tuple(_deployment(deployment) for deployment in raw.get("deployments", ())),
+        events=tuple(ServiceEvent(event["createdAt"], event["message"]) for event in raw.get("events", ())),
+    )
+
+
+def _deployment(raw: Any) -> Deployment:
+    return Deployment(
+        id=raw["id"],
+        status=raw["status"],
+        task_definition_arn=raw.get("taskDefinition", ""),
+        desired=raw.get("desiredCount", 0),
+        running=raw.get("runningCount", 0),
+        pending=raw.get("pendingCount", 0),
+        failed=raw.get("failedTasks", 0),
+        created=raw["createdAt"],
+        updated=raw.get("updatedAt", raw["createdAt"]),
+        rollout=raw.get("rolloutState", ""),
+        rollout_reason=raw.get("rolloutStateReason", ""),
+    )
+
+
+def _task_definition(raw: Any) -> TaskDefinition:
+    return TaskDefinition(
+        arn=raw["taskDefinitionArn"],
+        family=raw["family"],
+        revision=raw["revision"],
+        registered=raw.get("registeredAt"),
+        execution_role_arn=raw.get("executionRoleArn") or "",
+        task_role_arn=raw.get("taskRoleArn") or "",
+        containers=tuple(_container(container) for container in raw["containerDefinitions"]),
+    )
+
+
+def _container(raw: Any) -> Container:
+    return Container(
+        name=raw["name"],
+        secrets=tuple(
+            Injection(entry["name"], reference.parse(entry["valueFrom"])) for entry in raw.get("secrets") or ()
+        ),
+        environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
+    )
+
+
+def _task(raw: Any) -> Task:
+    group = raw.get("group", "")
+    return Task(
+        arn=raw["taskArn"],
+        service=group.removeprefix("service:") if group.startswith("service:") else "",
+        deployment_id=raw.get("startedBy", ""),
+        task_definition_arn=raw.get("taskDefinitionArn", ""),
+        status=raw.get("lastStatus", ""),
+        created=raw.get("createdAt"),
+        started=raw.get("startedAt"),
+        stopped=raw.get("stoppedAt") or raw.get("stoppingAt"),
+        stop_code=raw.get("stopCode", ""),
+        stopped_reason=raw.get("stoppedReason", ""),
+        health=raw.get("healthStatus", ""),
+        execute_command=bool(raw.get("enableExecuteCommand")),
+        containers=tuple(
+            TaskContainer(entry["name"], entry.get("exitCode"), entry.get("reason", ""))
+            for entry in raw.get("containers", ())
+        ),
+    )

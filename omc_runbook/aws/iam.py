@@ -1,0 +1,121 @@
+"""IAM: a role with its policies and boundary, and AWS's own simulation of what it may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.aws.session import code_of
+from omc_runbook.policy import PolicyDocument
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam.client import IAMClient
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role: who may assume it and, where it has one, the ARN of its permissions boundary.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+    """
+
+    arn: str
+    name: str
+    trust: PolicyDocument
+    boundary_arn: str
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What SimulatePrincipalPolicy says of one action on one resource.
+
+    `decision` is allowed, explicitDeny or implicitDeny; the two flags are None where AWS said nothing of them.
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+
+    action: str
+    resource: str
+    decision: str
+    statements: tuple[str, ...]
+    allowed_by_organization: bool | None
+    allowed_by_boundary: bool | None
+    missing_context: tuple[str, ...]
+
+
+def role_name(arn: str) -> str:
+    """The name of a role by its ARN, whose path may have several parts."""
+    return arn.rpartition("/")[2]
+
+
+def get_role(client: IAMClient, name: str) -> Role | None:
+    """Read a role and its trust policy; None where there is no such role."""
+    try:
+        answer = client.get_role(RoleName=name)["Role"]
+    except ClientError as error:
+        if code_of(error) == "NoSuchEntity":
+            return None
+        raise
+    trust = PolicyDocument(f"trust policy of {name}", "trust", _document(answer.get("AssumeRolePolicyDocument", {})))
+    boundary = answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+    return Role(answer["Arn"], answer["RoleName"], trust, boundary)
+
+
+def simulate(
+    client: IAMClient, role_arn: str, actions: Sequence[str], resources: Sequence[str]
+) -> tuple[Simulated, ...]:
+    """Ask AWS what a role may do: every action on every resource; () where there is no such role."""
+    try:
+        answer = client.simulate_principal_policy(
+            PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources)
+        )
+    except ClientError as error:
+        if code_of(error) == "NoSuchEntity":
+            return ()
+        raise
+    return tuple(
+        Simulated(
+            action=result["EvalActionName"],
+            resource=result.get("EvalResourceName", "*"),
+            decision=result["EvalDecision"],
+            statements=tuple(entry.get("SourcePolicyId", "") for entry in result.get("MatchedStatements", ())),
+            allowed_by_organization=result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations"),
+            allowed_by_boundary=result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
+            missing_context=tuple(result.get("MissingContextValues", ())),
+        )
+        for result in answer.get("EvaluationResults", ())
+    )
+
+
+def list_inline_names(client: IAMClient, role: str) -> tuple[str, ...]:
+    """Names of a role's inline policies."""
+    pages = client.get_paginator("list_role_policies").paginate(RoleName=role)
+    return tuple(name for page in pages for name in page["PolicyNames"])
+
+
+def list_attached_arns(client: IAMClient, role: str) -> tuple[str, ...]:
+    """ARNs of the managed policies attached to a role."""
+    pages = client.get_paginator("list_attached_role_policies").paginate(RoleName=role)
+    return tuple(entry["PolicyArn"] for page in pages for entry in page["AttachedPolicies"])
+
+
+def get_inline(client: IAMClient, role: str, name: str) -> PolicyDocument:
+    """Read one inline policy of a role."""
+    answer = client.get_role_policy(RoleName=role, PolicyName=name)
+    return PolicyDocument(name, "inline", _document(answer["PolicyDocument"]))
+
+
+def get_managed(client: IAMClient, arn: str, kind: Literal["managed", "boundary"] = "managed") -> PolicyDocument:
+    """Read a managed policy at its default version."""
+    version = client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    answer = client.get_policy_version(PolicyArn=arn, VersionId=version)
+    return PolicyDocument(arn.rpartition("/")[2], kind, _document(answer["PolicyVersion"]["Document"]))
+
+
+def _document(raw: Any) -> dict[str, Any]:
+    """A policy as a mapping: botocore decodes AWS's URL-encoded JSON, other servers may send it as text."""
+    return json.loads(unquote(raw)) if isinstance(raw, str) else dict(raw)

@@ -1,0 +1,190 @@
+"""Clients of one account and region, made once each, and what their failures mean."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, overload
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from omc_runbook.errors import CouldNotLook, UsageError
+
+T = TypeVar("T")
+
+DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
+)
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+    }
+)
+FAILED = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceError",
+        "InternalServiceErrorException",
+        "KMSInternalException",
+        "ServerException",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "500",
+        "502",
+        "503",
+        "504",
+    }
+)
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+INVALID = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "AuthFailure",
+        "MissingAuthenticationToken",
+    }
+)
+
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    max_pool_connections=32,
+)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Something that could not be looked at, and the permission (or the remedy) that would help."""
+
+    what: str
+    permission: str
+    code: str
+    kind: Literal["denied", "throttled", "failed"]
+
+    @property
+    def sentence(self) -> str:
+        """What could not be looked at, why, and what next."""
+        if self.kind == "denied":
+            return f"Could not look at {self.what}: {self.code}; the permission {self.permission} is missing."
+        if self.kind == "throttled":
+            return f"Could not look at {self.what}: {self.code} outlasted the retries; run again in a minute."
+        return f"Could not look at {self.what}: {self.permission} failed with {self.code}; run again."
+
+
+class Clients:
+    """boto3 clients for one region and profile; thread-safe, each made on first use.
+
+    Credentials, profiles and endpoints (AWS_ENDPOINT_URL) are found as boto3 finds them:
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
+    Raises UsageError for a profile that does not exist.
+    """
+
+    def __init__(self, region: str, profile: str = "") -> None:
+        self.region = region
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+        try:
+            self._session = boto3.Session(profile_name=profile or None, region_name=region)
+        except ProfileNotFound:
+            raise UsageError(
+                f'Profile "{profile}" is not in the AWS configuration: set another in runbook.toml.'
+            ) from None
+
+    def __call__(self, service: str) -> Any:
+        """The client for a service, named as boto3 names it."""
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+            return self._made[service]
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that answers for Secrets Manager, as boto3 resolved it."""
+        return str(self("secretsmanager").meta.endpoint_url)
+
+
+def code_of(error: ClientError) -> str:
+    """The error's code without the "#" prefix that some services add."""
+    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+
+
+def message_of(error: ClientError) -> str:
+    """The error's message as AWS wrote it."""
+    return str(error.response.get("Error", {}).get("Message", ""))
+
+
+def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
+    """Make a call; a refusal, lasting throttling or a failure of the service becomes Unread.
+
+    Raises CouldNotLook where no call would succeed: no credentials, expired ones, no network.
+    """
+    try:
+        return call()
+    except ClientError as error:
+        code = code_of(error)
+        if code in DENIED:
+            return Unread(what, permission, code, "denied")
+        if code in THROTTLED:
+            return Unread(what, permission, code, "throttled")
+        if code in FAILED:
+            return Unread(what, permission, code, "failed")
+        raise _explain(error, code, permission) from None
+    except (NoCredentialsError, PartialCredentialsError):
+        raise CouldNotLook(
+            "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."
+        ) from None
+    except (TokenRetrievalError, SSOError):
+        raise CouldNotLook("The AWS sign-in has expired: run `aws sso login`, then run again.") from None
+    except NoRegionError:
+        raise UsageError("No region is set: set region in runbook.toml.") from None
+    except (ConnectionError, HTTPClientError) as error:
+        raise CouldNotLook(f"AWS cannot be reached: {_first_line(error)} Check the network, then run again.") from None
+    except BotoCoreError as error:
+        raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
+
+
+@overload
+def or_none(answer: Unread) -> None: ...
+@overload
+def or_none(answer: T | Unread) -> T | None: ...
+def or_none(answer: Any) -> Any:
+    """The answer, or None where it could not be read."""
+    return None if isinstance(answer, Unread) else answer
+
+
+def _explain(error: ClientError, code: str, permission: str) -> CouldNotLook:
+    if code in EXPIRED:
+        return CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.")
+    if code in INVALID:
+        return CouldNotLook(f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID.")
+    return CouldNotLook(f"{permission} failed with {code}: {message_of(error).rstrip('.')}.")
+
+
+def _first_line(error: BotoCoreError) -> str:
+    return str(error).splitlines()[0].rstrip(".") + "."

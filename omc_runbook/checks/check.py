@@ -1,0 +1,107 @@
+"""What a check is, and how it is put to a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from omc_runbook.aws.session import Unread
+from omc_runbook.finding import Finding, Remedy, Severity
+from omc_runbook.snapshot.state import Snapshot
+
+ALL_OR_NOTHING = frozenset(
+    {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
+)
+"""Fields of which nothing can be said while a part of them is missing."""
+
+ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check found about one subject, in sentences that hold no value."""
+
+    subject: str
+    facts: tuple[str, ...]
+    remedy: Remedy = Remedy()
+    services: frozenset[str] = frozenset()
+    severity: Severity | None = None
+    """Set where this case is milder or graver than the check's usual one."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What a check could not judge about one subject, and why."""
+
+    subject: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fault that a snapshot can show: its id, its title and the function that looks for it."""
+
+    id: str
+    family: str
+    title: str
+    severity: Severity
+    needs: tuple[str, ...]
+    run: Callable[[Snapshot], Iterable[Evidence | Doubt]]
+
+
+def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]]:
+    """Make the decorator with which a module declares the checks of its family.
+
+    The decorated function's docstring is the title; `needs` names the fields of the snapshot it reads.
+    """
+
+    def check(
+        id: str, *needs: str, severity: Severity = "error"
+    ) -> Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]:
+        def declare(run: Callable[[Snapshot], Iterable[Evidence | Doubt]]) -> Check:
+            title = (run.__doc__ or "").strip().rstrip(".")
+            return Check(id, name, title, severity, needs, run)
+
+        return declare
+
+    return check
+
+
+def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Put a check to a snapshot: what it found, else what it could not see, else that all is clear."""
+    gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
+    if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
+        return (_unknown(check, _sentences(gaps)),)
+    if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs):
+        reason = f"Cluster {snapshot.environment.names.cluster} was not found, so there was nothing to look at."
+        return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
+    answers = tuple(check.run(snapshot))
+    found = tuple(_found(check, answer) for answer in answers if isinstance(answer, Evidence))
+    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Doubt))
+    if found or doubts:
+        return found + doubts
+    if gaps:
+        return (_unknown(check, _sentences(gaps)),)
+    return (Finding(check.id, check.family, check.title, "clear", severity=check.severity),)
+
+
+def _found(check: Check, evidence: Evidence) -> Finding:
+    return Finding(
+        check.id,
+        check.family,
+        check.title,
+        "found",
+        evidence.subject,
+        evidence.severity or check.severity,
+        evidence.facts,
+        evidence.remedy,
+        evidence.services,
+    )
+
+
+def _unknown(check: Check, facts: tuple[str, ...], subject: str = "") -> Finding:
+    return Finding(check.id, check.family, check.title, "unknown", subject, check.severity, facts)
+
+
+def _sentences(gaps: tuple[Unread, ...]) -> tuple[str, ...]:
+    return tuple(gap.sentence for gap in gaps)

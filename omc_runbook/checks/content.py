@@ -1,0 +1,262 @@
+"""Faults of what the secret holds: the document as a whole, and each key's value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.aws.cloudtrail import Event
+from omc_runbook.aws.secretsmanager import PREVIOUS
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Check, Evidence, family
+from omc_runbook.checks.wanted import absent, named, services_wanting, users
+from omc_runbook.document import Kind, Member, Problem
+from omc_runbook.finding import Severity
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("content")
+
+URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
+EDGE_SPACE = re.compile(r"^\s|\s$")
+CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
+NEEDS = ("secret", "contents", "services", "task_definitions")
+
+
+def _unparsed(id: str, problems: tuple[Problem, ...], title: str) -> Check:
+    def run(snapshot: Snapshot) -> Iterable[Evidence]:
+        error = snapshot.current.error if snapshot.current else None
+        if error and error.problem in problems:
+            yield Evidence(
+                snapshot.environment.names.secret,
+                (f"The current version cannot be read as JSON: {error}",),
+                _roll_back(snapshot),
+                users(snapshot),
+            )
+
+    run.__doc__ = title
+    return check(id, *NEEDS)(run)
+
+
+not_json = _unparsed("not-json", ("not-json", "number-range", "too-deep"), "The secret is not JSON")
+single_quoted = _unparsed("single-quoted", ("single-quoted",), "The secret has Python's single quotes, not JSON's")
+bom = _unparsed("bom", ("bom",), "A byte order mark stands before the secret's JSON")
+truncated = _unparsed("truncated", ("truncated",), "The secret's JSON is empty or cut off")
+not_an_object = _unparsed("not-an-object", ("not-an-object",), "The secret's JSON is no object, so it has no keys")
+
+
+@check("binary", *NEEDS)
+def binary(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret is binary where ECS needs text."""
+    if snapshot.current and snapshot.current.binary:
+        facts = ("GetSecretValue answers with SecretBinary and no SecretString.",)
+        yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), users(snapshot))
+
+
+@check("key-missing", *NEEDS)
+def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key that tasks ask for is missing from the secret."""
+    for key, meant in absent(snapshot).items():
+        if not meant:
+            yield _asked_for(snapshot, key, f"No key of the current version is called {key} or nearly so.")
+
+
+@check("key-case", *NEEDS)
+def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key is written in another case than tasks ask for."""
+    for key, meant in absent(snapshot).items():
+        if meant and meant.casefold() == key.casefold():
+            yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.")
+
+
+@check("key-misspelt", *NEEDS)
+def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key is spelt otherwise than tasks ask for."""
+    for key, meant in absent(snapshot).items():
+        if meant and meant.casefold() != key.casefold():
+            yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.")
+
+
+@check("duplicate-key", *NEEDS, severity="warning")
+def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key stands twice in the secret."""
+    document = snapshot.current.document if snapshot.current else None
+    for key in document.duplicates if document else ():
+        facts = (f"{key} stands more than once in the JSON; ECS takes the last.",)
+        yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_wanting(snapshot, key))
+
+
+@check("key-unreferenced", *NEEDS, severity="warning")
+def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key of the secret reaches no task."""
+    meant = set(absent(snapshot).values())
+    names = snapshot.environment.names
+    asked = named(snapshot)
+    if not asked:
+        return
+    for member in _members(snapshot):
+        if member.key not in asked | meant:
+            yield Evidence(
+                member.key,
+                (f"No task definition of {_list(users(snapshot))} refers to {member.key}.",),
+                remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
+            )
+
+
+def _of_kind(id: str, kinds: tuple[Kind, ...], title: str, becomes: str) -> Check:
+    def run(snapshot: Snapshot) -> Iterable[Evidence]:
+        for member in _wanted_members(snapshot):
+            if member.kind in kinds:
+                fact = f"{member.key} is a JSON {member.kind}; ECS hands the application {becomes}."
+                yield _about(snapshot, member.key, fact)
+
+    run.__doc__ = title
+    return check(id, *NEEDS)(run)
+
+
+null = _of_kind("null", ("null",), "A key's value is JSON null", "the text <nil>")
+nested = _of_kind("nested", ("object", "array"), "A key's value is a JSON object or list", "Go's notation of it")
+
+
+@check("number-format", *NEEDS)
+def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A JSON number reaches the application in another notation."""
+    for member in _wanted_members(snapshot):
+        if member.kind == "number" and member.injected.matches(CHANGED_NUMBER):
+            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06); make it a string."
+            yield _about(snapshot, member.key, fact)
+
+
+@check("empty", *NEEDS)
+def empty(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A required key is empty."""
+    for member in _wanted_members(snapshot):
+        known = snapshot.environment.keys.get(member.key)
+        if known and known.required and member.kind == "string" and member.injected.is_empty:
+            yield _about(snapshot, member.key, f"{member.key} is the empty string: the application takes its default.")
+
+
+@check("changethis", *NEEDS)
+def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key still has the template's default."""
+    for member in _wanted_members(snapshot):
+        if member.injected.matches(TEMPLATE_DEFAULT):
+            fact = f"{member.key} holds the template's default, at which the application refuses to start."
+            yield _about(snapshot, member.key, fact)
+
+
+@check("placeholder", *NEEDS)
+def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key still has a placeholder."""
+    for member in _wanted_members(snapshot):
+        if _is_placeholder(member):
+            known = snapshot.environment.keys.get(member.key)
+            fact = f"{member.key} matches the placeholders that Terraform and the templates use: a public value."
+            yield _about(snapshot, member.key, fact, "error" if known and known.required else "warning")
+
+
+@check("url-chars", *NEEDS)
+def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value has characters that break the URL which the application builds with it."""
+    for member in _wanted_members(snapshot):
+        known = snapshot.environment.keys.get(member.key)
+        if known and known.in_url and member.injected.matches(URL_BREAKERS):
+            fact = f"{member.key} has a character such as / @ : # in it, and goes into the database's URL."
+            yield _about(snapshot, member.key, fact)
+
+
+@check("white-space", *NEEDS, severity="warning")
+def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value begins or ends with white space."""
+    for member in _wanted_members(snapshot):
+        known = snapshot.environment.keys.get(member.key)
+        if member.kind == "string" and member.injected.matches(EDGE_SPACE) and not (known and known.in_url):
+            yield _about(snapshot, member.key, f"{member.key} has white space at an end, often a pasted line end.")
+
+
+@check("terraform-overwrote", *NEEDS, "writes")
+def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Terraform wrote its placeholder over a value."""
+    current, secret = snapshot.current, snapshot.secret
+    previous = snapshot.contents.get(secret.version_at(PREVIOUS)) if secret else None
+    write = _write_of(snapshot, current.version_id) if current else None
+    if not (
+        current and secret and previous and previous.document and write and "terraform" in write.user_agent.lower()
+    ):
+        return
+    for member in _wanted_members(snapshot):
+        before = previous.document.get(member.key)
+        if before and _is_placeholder(member) and not _is_placeholder(before):
+            facts = (
+                f"CloudTrail: PutSecretValue by {write.principal} at {write.time:%Y-%m-%d %H:%M} UTC with Terraform.",
+                f"{member.key} is a placeholder now and was none in the version before.",
+            )
+            remedy = remedies.move_back(snapshot.environment.names, previous.version_id, current.version_id)
+            yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
+
+
+def _is_placeholder(member: Member) -> bool:
+    return member.kind == "string" and member.injected.matches(PLACEHOLDER)
+
+
+def _write_of(snapshot: Snapshot, version_id: str) -> Event | None:
+    return next((event for event in snapshot.writes or () if event.version_id == version_id), None)
+
+
+def _members(snapshot: Snapshot) -> tuple[Member, ...]:
+    document = snapshot.current.document if snapshot.current else None
+    return document.members if document else ()
+
+
+def _wanted_members(snapshot: Snapshot) -> Iterator[Member]:
+    """Members that a task gets or the catalogue knows: what nobody uses can do no harm."""
+    relevant = named(snapshot) | set(snapshot.environment.keys)
+    return (member for member in _members(snapshot) if member.key in relevant)
+
+
+def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = None) -> Evidence:
+    remedy = remedies.put_value(snapshot.environment.names)
+    return Evidence(key, (fact,), remedy, services_wanting(snapshot, key), severity)
+
+
+def _asked_for(snapshot: Snapshot, key: str, fact: str) -> Evidence:
+    asking = services_wanting(snapshot, key)
+    return Evidence(
+        key, (f"{_list(asking)} ask for {key}.", fact), remedies.put_value(snapshot.environment.names), asking
+    )
+
+
+def _roll_back(snapshot: Snapshot) -> remedies.Remedy:
+    names, secret = snapshot.environment.names, snapshot.secret
+    previous = secret.version_at(PREVIOUS) if secret else ""
+    if secret and previous and snapshot.current:
+        return remedies.move_back(names, previous, snapshot.current.version_id)
+    return remedies.put_value(names)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "no service"
+
+
+CHECKS = (
+    not_json,
+    single_quoted,
+    bom,
+    truncated,
+    not_an_object,
+    binary,
+    key_missing,
+    key_case,
+    key_misspelt,
+    duplicate_key,
+    key_unreferenced,
+    null,
+    nested,
+    number_format,
+    empty,
+    changethis,
+    placeholder,
+    url_chars,
+    white_space,
+    terraform_overwrote,
+)

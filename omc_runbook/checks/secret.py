@@ -1,0 +1,62 @@
+"""Faults of the secret itself: that it is there, stays there and has a current version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Evidence, family
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("secret")
+
+
+@check("secret-missing", "secret")
+def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret does not exist."""
+    names = snapshot.environment.names
+    if snapshot.secret is None:
+        yield Evidence(
+            names.secret,
+            (f"DescribeSecret: there is no secret {names.secret} in {names.region}.",),
+            remedies.create_secret(names),
+            _everyone(snapshot),
+        )
+
+
+@check("scheduled-deletion", "secret")
+def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret is scheduled for deletion."""
+    secret = snapshot.secret
+    if secret and secret.deleted:
+        yield Evidence(
+            secret.name,
+            (
+                f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
+                "GetSecretValue is refused for as long as that lasts.",
+            ),
+            remedies.restore_secret(snapshot.environment.names),
+            _everyone(snapshot),
+        )
+
+
+@check("no-current-version", "secret")
+def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret has no current version."""
+    secret = snapshot.secret
+    if secret and not secret.deleted and not secret.version_at(CURRENT):
+        held = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
+        yield Evidence(
+            secret.name,
+            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {held}).",),
+            remedies.put_value(snapshot.environment.names),
+            _everyone(snapshot),
+        )
+
+
+def _everyone(snapshot: Snapshot) -> frozenset[str]:
+    return frozenset(service.name for service in snapshot.consumers)
+
+
+CHECKS = (secret_missing, scheduled_deletion, no_current_version)

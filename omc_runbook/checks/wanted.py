@@ -1,0 +1,82 @@
+"""Which keys the tasks ask of the secret, and by whom each is asked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from omc_runbook.aws.ecs import Container, Injection, Service, TaskDefinition
+from omc_runbook.catalogue import variable_of
+from omc_runbook.snapshot.state import Content, Snapshot
+
+
+@dataclass(frozen=True)
+class Want:
+    """One variable that a service's container is to get from the environment's secret."""
+
+    service: Service
+    definition: TaskDefinition
+    container: Container
+    injection: Injection
+
+    @property
+    def subject(self) -> str:
+        """Where the reference stands: family:revision, container, variable."""
+        return f"{self.definition.label} {self.container.name} {self.injection.variable}"
+
+
+def wants(snapshot: Snapshot) -> Iterator[Want]:
+    """Every reference of a consumer's present task definition to the secret."""
+    for service in snapshot.consumers:
+        definition = snapshot.definition(service.task_definition_arn)
+        if definition:
+            for container, injection in snapshot.own_injections(service):
+                yield Want(service, definition, container, injection)
+
+
+def services_wanting(snapshot: Snapshot, key: str) -> frozenset[str]:
+    """Names of the services that are to get a key of the current version."""
+    return frozenset(want.service.name for want in wants(snapshot) if key in (want.injection.reference.key, ""))
+
+
+def users(snapshot: Snapshot) -> frozenset[str]:
+    """Names of the services that refer to the secret at all."""
+    return frozenset(want.service.name for want in wants(snapshot))
+
+
+def content_for(snapshot: Snapshot, want: Want) -> Content | None:
+    """What a reference points at: the version it fixes, else the current one; None where that was not read."""
+    ref = want.injection.reference
+    if ref.version_id:
+        return snapshot.contents.get(ref.version_id)
+    if ref.stage not in ("", "AWSCURRENT"):
+        return snapshot.contents.get(snapshot.secret.version_at(ref.stage)) if snapshot.secret else None
+    return snapshot.current
+
+
+def absent(snapshot: Snapshot) -> dict[str, str]:
+    """Keys that tasks ask for and the current version lacks, each with the key meant instead ("" for none)."""
+    document = snapshot.current.document if snapshot.current else None
+    if document is None:
+        return {}
+    asked = {
+        want.injection.reference.key: want for want in wants(snapshot) if not want.injection.reference.names_version
+    }
+    spare = [key for key in document.keys if key not in asked and key not in snapshot.environment.keys]
+    return {key: _meant(key, spare) for key in asked if key and document.get(key) is None}
+
+
+def named(snapshot: Snapshot) -> frozenset[str]:
+    """Keys that some reference names, rightly or by the variable alone."""
+    keys = snapshot.environment.keys
+    variables = {variable_of(name, keys): name for name in keys}
+    found = set()
+    for want in wants(snapshot):
+        found |= {want.injection.reference.key, variables.get(want.injection.variable, want.injection.variable)}
+    return frozenset(found - {""})
+
+
+def _meant(key: str, spare: list[str]) -> str:
+    same = [other for other in spare if other.casefold().replace("-", "_") == key.casefold().replace("-", "_")]
+    return (same or difflib.get_close_matches(key, spare, n=1, cutoff=0.75) or [""])[0]

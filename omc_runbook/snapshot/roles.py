@@ -1,0 +1,93 @@
+"""What is known of a role: AWS's own simulation first, the role's policies where that does not settle it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omc_runbook.aws import iam
+from omc_runbook.aws.iam import Role, Simulated
+from omc_runbook.aws.session import Clients, Unread, look, or_none
+from omc_runbook.policy import PolicyDocument
+
+GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
+DECRYPT = "kms:Decrypt"
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """A role with what AWS simulates of it and, unless that allows all, its policies.
+
+    `role` is None where there is no such role or it could not be read; `exists` tells these apart.
+    `policies` is None where they were not needed or could not all be read.
+    """
+
+    role: Role | None
+    exists: bool = True
+    simulated: tuple[Simulated, ...] = ()
+    policies: tuple[PolicyDocument, ...] | None = None
+    boundary: PolicyDocument | None = None
+    unread: tuple[Unread, ...] = ()
+
+    def said_of(self, action: str, resource: str) -> Simulated | None:
+        """What AWS's simulation said of an action on a resource; None where it was not asked or did not answer."""
+        return next((said for said in self.simulated if (said.action, said.resource) == (action, resource)), None)
+
+
+def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissions:
+    """Read a role, as much of it as is needed to tell whether it may read the secret.
+
+    Empty `secret_arn`: there is no secret to ask about; empty `key_arn`: no customer key is in use.
+    """
+    client, name = clients("iam"), iam.role_name(arn)
+    role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+    if role is None:
+        return Permissions(None, exists=False)
+    known, unread = or_none(role), [role] if isinstance(role, Unread) else []
+    if not secret_arn:
+        return Permissions(known, unread=tuple(unread))
+    wanted = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
+    simulated = _simulate(clients, arn, secret_arn, key_arn)
+    said = [] if isinstance(simulated, Unread) else list(simulated)
+    allowed = {(entry.action, entry.resource) for entry in said if entry.decision == "allowed"}
+    if allowed.issuperset(wanted) and not any(entry.missing_context for entry in said):
+        return Permissions(known, simulated=tuple(said), unread=tuple(unread))
+    policies = _policies(clients, name)
+    boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
+    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, Unread)]
+    complete = not any(isinstance(answer, Unread) for answer in (role, *policies, boundary))
+    return Permissions(
+        known,
+        simulated=tuple(said),
+        policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
+        boundary=or_none(boundary),
+        unread=tuple(unread),
+    )
+
+
+def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | Unread:
+    """Also asks about the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
+    actions = [GET_SECRET_VALUE] + ([DECRYPT] if key_arn else [])
+    resources = [secret_arn, secret_arn.rpartition("-")[0]] + ([key_arn] if key_arn else [])
+    return look(
+        f"what role {iam.role_name(arn)} may do",
+        "iam:SimulatePrincipalPolicy",
+        lambda: iam.simulate(clients("iam"), arn, actions, resources),
+    )
+
+
+def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
+    client, what = clients("iam"), f"the policies of role {name}"
+    inline = look(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
+    attached = look(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name))
+    found: list[PolicyDocument | Unread] = [answer for answer in (inline, attached) if isinstance(answer, Unread)]
+    for entry in or_none(inline) or ():
+        found.append(look(what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry)))  # type: ignore[misc]
+    for arn in or_none(attached) or ():
+        found.append(look(what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn)))  # type: ignore[misc]
+    return found
+
+
+def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | Unread:
+    what = f"the permissions boundary of role {name}"
+    return look(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))

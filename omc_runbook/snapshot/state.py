@@ -1,0 +1,161 @@
+"""The snapshot: everything that was read of one environment, frozen, with every value masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal
+
+from omc_runbook import reference
+from omc_runbook.aws.cloudtrail import Event
+from omc_runbook.aws.ecs import Container, Injection, Service, Task, TaskDefinition
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
+from omc_runbook.aws.session import Unread
+from omc_runbook.aws.sts import Caller
+from omc_runbook.document import Document, DocumentError
+from omc_runbook.environment import Environment
+from omc_runbook.policy import PolicyDocument
+from omc_runbook.reference import Reference
+from omc_runbook.snapshot.roles import Permissions
+
+Freshness = Literal["fresh", "stale", "undecidable"]
+
+ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
+"""Stop codes of tasks that somebody, or a lack of capacity, stopped: no failure of theirs."""
+
+TRAIL_DELAY = timedelta(minutes=15)
+"""How late CloudTrail may be: what happened since then can be missing from its answer."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one version of the secret holds: a document, or the reason why there is none."""
+
+    version_id: str
+    document: Document | None = None
+    error: DocumentError | None = None
+    binary: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One environment, read at one time.
+
+    `gaps` maps a field's name to what could not be read of it: a field with a gap says nothing by being
+    empty. `service_names` is None where the cluster does not exist; `clusters` is read only then.
+    """
+
+    environment: Environment
+    taken: datetime
+    caller: Caller
+    endpoint: str
+    gaps: Mapping[str, tuple[Unread, ...]] = field(default_factory=dict)
+    secret: Secret | None = None
+    versions: tuple[Version, ...] = ()
+    contents: Mapping[str, Content] = field(default_factory=dict)
+    """Content by version id: that of AWSCURRENT, and those that a finding had to be compared with."""
+    resource_policy: PolicyDocument | None = None
+    kms_key: KmsKey | None = None
+    clusters: tuple[str, ...] = ()
+    service_names: tuple[str, ...] | None = ()
+    services: tuple[Service, ...] = ()
+    task_definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
+    permissions: Mapping[str, Permissions] = field(default_factory=dict)
+    """By the role's ARN, for the execution roles of the consumers."""
+    writes: tuple[Event, ...] | None = None
+    """Calls that gave the secret a version or moved a stage, newest first; None where CloudTrail was not asked."""
+    reads: tuple[Event, ...] | None = None
+    """Calls by which tasks read the secret; None where CloudTrail was not asked."""
+    settings: tuple[str, ...] | None = None
+    """Names of the variables that the application's Settings read, where a repository was given."""
+
+    @property
+    def current(self) -> Content | None:
+        """What AWSCURRENT holds; None where there is no such version or it could not be read."""
+        return self.contents.get(self.secret.version_at(CURRENT)) if self.secret else None
+
+    @cached_property
+    def consumers(self) -> tuple[Service, ...]:
+        """Services whose task definition refers to the secret, and the environment's main service."""
+        main = self.environment.names.service
+        return tuple(
+            service
+            for service in self.services
+            if service.name == main
+            or any(self.refers(injection.reference) for _, injection in self.injections(service))
+        )
+
+    def definition(self, arn: str) -> TaskDefinition | None:
+        """A revision by its ARN, where it was read."""
+        return self.task_definitions.get(arn)
+
+    def injections(self, service: Service) -> tuple[tuple[Container, Injection], ...]:
+        """Every secret that a service's present task definition injects."""
+        definition = self.definition(service.task_definition_arn)
+        return definition.injections if definition else ()
+
+    def refers(self, ref: Reference) -> bool:
+        """Whether a reference means the environment's secret, well or badly written."""
+        name = self.environment.names.secret
+        if ref.kind == "ssm":
+            return ref.text.rpartition("/")[2] == name
+        return name in (ref.secret_name, reference.split_suffix(ref.secret_name)[0])
+
+    def own_injections(self, service: Service) -> tuple[tuple[Container, Injection], ...]:
+        """The secrets of a service that refer to the environment's secret."""
+        return tuple(pair for pair in self.injections(service) if self.refers(pair[1].reference))
+
+    def running(self, service: Service) -> tuple[Task, ...]:
+        """A service's running tasks."""
+        return tuple(task for task in self.tasks if task.service == service.name and task.is_running)
+
+    def stopped(self, service: Service) -> tuple[Task, ...]:
+        """A service's tasks that stopped by a failure, newest first, as far as ECS still tells of them."""
+        failed = [
+            task
+            for task in self.tasks
+            if task.service == service.name
+            and task.stopped is not None
+            and task.stop_code not in ON_PURPOSE
+            and not task.stopped_reason.startswith("Scaling activity")
+        ]
+        return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))
+
+    @cached_property
+    def current_since(self) -> tuple[datetime, datetime] | None:
+        """The earliest and the latest moment at which AWSCURRENT can have come to the present version."""
+        if not self.secret:
+            return None
+        current = self.secret.version_at(CURRENT)
+        version = next((version for version in self.versions if version.id == current), None)
+        if version is None:
+            return None
+        moves = [event.time for event in self.writes or () if event.version_id == current and not event.error]
+        if moves:
+            return max(moves), max(moves)
+        earliest = max(entry.created for entry in self.versions)
+        latest = max(earliest, self.secret.changed or earliest)
+        if self.writes is not None and latest + TRAIL_DELAY <= self.taken and version.created == earliest:
+            return earliest, earliest
+        return earliest, latest
+
+    def freshness(self, task: Task) -> Freshness:
+        """Whether a running task read the secret after AWSCURRENT came to the present version."""
+        since = self.current_since
+        if since is None or task.created is None:
+            return "undecidable"
+        read = next((event.time for event in self.reads or () if event.principal.endswith(f"/{task.id}")), None)
+        first, last = (read, read) if read else (task.created, task.started or self.taken)
+        if first >= since[1]:
+            return "fresh"
+        return "stale" if last < since[0] else "undecidable"
+
+    def held_version(self, task: Task) -> str:
+        """The id of the newest version created before a task started; "" where none is known."""
+        moment = task.started or self.taken
+        older = [version for version in self.versions if version.created <= moment]
+        return older[-1].id if older else ""
