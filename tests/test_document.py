@@ -1,0 +1,326 @@
+"""The JSON of a secret: what is read, what ECS would inject, and edits that leave the rest alone."""
+
+import json
+import secrets
+import traceback
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omc_runbook.document import Document, DocumentError, Problem, parse
+from omc_runbook.masking import registry
+from omc_runbook.masking.value import Masked, reveal
+
+NAME = "ohmycoins-staging-app-secrets"
+
+
+def read(text: str) -> Document:
+    return parse(Masked(text, NAME))
+
+
+def injected(document: Document, key: str) -> str:
+    member = document.get(key)
+    assert member is not None
+    return reveal(member.injected)
+
+
+def edit(text: str, changes: dict[str, str], remove: tuple[str, ...] = ()) -> str:
+    masked = {key: Masked(value, key) for key, value in changes.items()}
+    return reveal(read(text).replace(masked, remove))
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "text"),
+    [
+        ('"plain"', "string", "plain"),
+        ('""', "string", ""),
+        (r'"a\"b\\c\u00e9\n"', "string", 'a"b\\cé\n'),
+        (r'"\ud83d\ude00 \ud83d"', "string", "😀 �"),
+        ("5432", "number", "5432"),
+        ("123456", "number", "123456"),
+        ("1000000", "number", "1e+06"),
+        ("1234567", "number", "1.234567e+06"),
+        ("100000.5", "number", "100000.5"),
+        ("12345678901234567890", "number", "1.2345678901234567e+19"),
+        ("1e2", "number", "100"),
+        ("1.50", "number", "1.5"),
+        ("0.0001", "number", "0.0001"),
+        ("0.00001", "number", "1e-05"),
+        ("-0", "number", "-0"),
+        ("-2500000", "number", "-2.5e+06"),
+        ("1e300", "number", "1e+300"),
+        ("1e-999", "number", "0"),
+        ("true", "boolean", "true"),
+        ("false", "boolean", "false"),
+        ("null", "null", "<nil>"),
+        ('{"b": 1000000, "a": [true, null]}', "object", "map[a:[true <nil>] b:1e+06]"),
+        ("{}", "object", "map[]"),
+        ('[1, 2, "x y", {"k": ""}]', "array", "[1 2 x y map[k:]]"),
+        ("[]", "array", "[]"),
+    ],
+)
+def test_what_ecs_would_inject(raw: str, kind: str, text: str) -> None:
+    """Each kind of value becomes the text that Go prints for it."""
+    document = read(f'{{"KEY": {raw}}}')
+    assert document.members[0].kind == kind
+    assert injected(document, "KEY") == text
+    start, end = document.members[0].span
+    assert reveal(document.value)[start:end] == raw
+
+
+def test_keys_in_order() -> None:
+    """Members stand in the text's order and are found by their exact key."""
+    document = read(' {\n"Z": "1", "A": 2 ,\t"m":null\r\n} ')
+    assert document.keys == ("Z", "A", "m")
+    assert document.get("a") is None
+    assert document.duplicates == ()
+    assert read("{ }").members == ()
+
+
+def test_the_last_duplicate_counts() -> None:
+    """A key written twice is told, and has its last value."""
+    document = read('{"A": "first", "B": "other", "A": "second"}')
+    assert document.duplicates == ("A",)
+    assert sorted(document.keys) == ["A", "B"]
+    assert injected(document, "A") == "second"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "position"),
+    [
+        ("", "truncated", 0),
+        (" \n", "truncated", 2),
+        ('{"A": "x', "truncated", 8),
+        ("plain words", "not-json", 0),
+        ('{"A": x}', "not-json", 6),
+        ('{"A": "x" "B": "y"}', "not-json", 10),
+        ('{"A": "x",}', "not-json", 10),
+        ('{"A": "x"} more', "not-json", 11),
+        ('{} {"A": "x"}', "not-json", 3),
+        ('{"A": NaN}', "not-json", 6),
+        ('{"A": [-Infinity]}', "not-json", 6),
+        ('{"A": 01}', "not-json", 7),
+        ('{"A": "x\ny"}', "not-json", 8),
+        (r'{"A": "\x41"}', "not-json", 7),
+        ("{A: 1}", "not-json", 1),
+        ("{'A': 'x'}", "single-quoted", 1),
+        ("{\n 'A': 'x'}", "single-quoted", 3),
+        ("{\"A\": 'x'}", "single-quoted", 6),
+        ("\ufeff{}", "bom", 0),
+        ('"text"', "not-an-object", 0),
+        (' ["A"]', "not-an-object", 1),
+        ("null", "not-an-object", 0),
+        ("12 34", "not-json", 3),
+        ('{"A": 1e999}', "number-range", 6),
+        ('{"A": [{"B": -1e999}]}', "number-range", 6),
+        ('{"A": ' + "[" * 100_000, "too-deep", None),
+    ],
+)
+def test_texts_that_ecs_refuses(text: str, problem: Problem, position: int | None) -> None:
+    """Each way to be no JSON object has its own problem, and the place where reading stopped."""
+    with pytest.raises(DocumentError) as caught:
+        read(text)
+    assert (caught.value.problem, caught.value.position) == (problem, position)
+
+
+def test_errors_say_where() -> None:
+    """The sentence names the secret, the line and the column."""
+    with pytest.raises(DocumentError) as caught:
+        read('{\n  "A": "x",\n  "B": oops\n}')
+    assert str(caught.value) == f"Secret {NAME} at line 3, column 8 is not JSON: put valid JSON."
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{{'A': '{0}'}}",
+        '{{"A": "{0}",}}',
+        '{{"A": "{0}',
+        '{{"A": {0}}}',
+        "{0}",
+        '"{0}"',
+        "\ufeff{{{0}",
+        '{{"A": "{0}", "B": 1e999}}',
+        '{{"A": "{0}", "B": ' + "[" * 100_000,
+    ],
+)
+def test_errors_show_no_value(form: str) -> None:
+    """Neither an error's text, its causes, nor the locals of its frames show the secret."""
+    value = secrets.token_urlsafe(24)
+    masked = Masked(form.format(value), NAME)
+    with pytest.raises(DocumentError) as caught:
+        parse(masked)
+    # Frames of this test hold the value; the module's own must not.
+    ours = caught.value.__traceback__ and caught.value.__traceback__.tb_next
+    shown = traceback.TracebackException(
+        type(caught.value), caught.value, ours, capture_locals=True, max_group_depth=99
+    )
+    assert value not in "".join(shown.format())
+    assert value not in repr(caught.value) + repr(caught.value.__dict__)
+    assert caught.value.__context__ is None
+
+
+def test_representations_show_no_value() -> None:
+    """A document and its members show names only, and their texts are masked elsewhere."""
+    value, nested, shadowed = (secrets.token_urlsafe(24) for _ in range(3))
+    document = read(json.dumps({"SECRET_KEY": value, "DB": {"password": nested}}))
+    shown = repr(document) + str(document.members) + repr(vars(document))
+    assert "‹SECRET_KEY›" in shown
+    assert value not in shown and nested not in shown
+    read(f'{{"A": "{shadowed}", "A": "other"}}')
+    masked = registry.mask(f"{value} {nested} {shadowed}")
+    assert masked == "‹SECRET_KEY› ‹DB› ‹A›"
+
+
+def test_plain_words_are_not_masked() -> None:
+    """A boolean or null in a secret does not mask these words everywhere."""
+    read('{"A": true, "B": false, "C": null, "D": {}}')
+    assert registry.mask("true false <nil> map[]") == "true false <nil> map[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "remove", "expected"),
+    [
+        ('{"A":"x","B":1.50}', {"A": "y"}, (), '{"A":"y","B":1.50}'),
+        ('{"A":"x","B":1.50}', {"C": "z"}, (), '{"A":"x","B":1.50,"C":"z"}'),
+        ('{"A": "x", "B": 1}', {"C": "z"}, (), '{"A": "x", "B": 1, "C": "z"}'),
+        ('{\n  "A": "x",\n  "B": 1\n}\n', {"C": "z"}, (), '{\n  "A": "x",\n  "B": 1,\n  "C": "z"\n}\n'),
+        ('{\n\t"A" : "x"\n}', {"C": "z"}, (), '{\n\t"A" : "x",\n\t"C" : "z"\n}'),
+        ('{"A": "x"}', {"C": "z", "D": ""}, (), '{"A": "x", "C": "z", "D": ""}'),
+        ('{"A":"x"}', {"C": "z"}, (), '{"A":"x","C":"z"}'),
+        ("{}", {"C": "z", "D": "w"}, (), '{"C": "z", "D": "w"}'),
+        (" { } ", {}, (), " { } "),
+        ('{"A": 5432, "B": "x"}', {"A": "5433"}, (), '{"A": "5433", "B": "x"}'),
+        ('{"A": 1}', {"A": "1"}, (), '{"A": "1"}'),
+        ('{"A": "x", "B": "y", "C": "z"}', {}, ("A",), '{"B": "y", "C": "z"}'),
+        ('{"A": "x",  "B": "y",\n"C": "z"}', {}, ("B",), '{"A": "x",\n"C": "z"}'),
+        ('{\n  "A": "x",\n  "B": "y"\n}', {}, ("B", "absent"), '{\n  "A": "x"\n}'),
+        ('{\n  "A": "x"\n}', {"B": "y"}, ("A",), '{\n  "B": "y"\n}'),
+        ('{"A": "x"}', {}, ("A",), "{}"),
+        ('{"A": "1", "B": "2", "A": "3"}', {"A": "4"}, (), '{"A": "1", "B": "2", "A": "4"}'),
+        ('{"A": "1", "B": "2", "A": "3"}', {}, ("A",), '{"B": "2"}'),
+        (r'{"A": "caf\u00e9 \/"}', {"A": "café /"}, (), r'{"A": "caf\u00e9 \/"}'),
+        ('{"A": "x"}', {"A": 'q"\\\n\x00'}, (), r'{"A": "q\"\\\n\u0000"}'),
+        ('{"A": "x"}', {"A": "é"}, (), r'{"A": "\u00e9"}'),
+        ('{"A": "x", "B": "ü"}', {"A": "é"}, (), '{"A": "é", "B": "ü"}'),
+    ],
+)
+def test_edits(text: str, changes: dict[str, str], remove: tuple[str, ...], expected: str) -> None:
+    """An edit keeps the document's style and every byte that it has no business with."""
+    assert edit(text, changes, remove) == expected
+
+
+def test_an_edit_twice_changes_nothing() -> None:
+    """The same edit of its own result gives the same bytes."""
+    once = edit('{ "A":"x",\n"B":2}', {"A": "é", "C": "new"}, ("B",))
+    assert edit(once, {"A": "é", "C": "new"}, ("B",)) == once
+
+
+def test_a_key_is_changed_or_removed_not_both() -> None:
+    """An edit that contradicts itself is refused."""
+    with pytest.raises(ValueError, match="same key: A"):
+        edit('{"A": "x"}', {"A": "y"}, ("A",))
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("OPENAI_API_KEY", "openai_api_key"),
+        ("SENTRY_DNS", "SENTRY_DSN"),
+        ("SMTP_PASWORD", "SMTP_PASSWORD"),
+        ("SMTP_USER", None),
+        ("FIRST_SUPERUSER", None),
+        ("", None),
+    ],
+)
+def test_close_keys(name: str, close: str | None) -> None:
+    """The same key in another case comes before a near spelling, and a far one is none."""
+    document = read(
+        json.dumps(dict.fromkeys(["OPENAI_API_KEYS", "openai_api_key", "SENTRY_DSN", "SMTP_PASSWORD", "SMTP_HOST"]))
+    )
+    assert document.close_key(name) == close
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+keys = st.sampled_from(["A", "B", "C", "SECRET_KEY", "é", 'q"', ""]) | st.text(max_size=5)
+blank = st.text(" \t\r\n", max_size=3)
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]]]:
+    """A JSON text in random spacing and escapes, with each member's key and raw text; keys may repeat."""
+    members = []
+    for key, value in draw(st.lists(st.tuples(keys, values), max_size=5)):
+        ascii_only = draw(st.booleans())
+        raw_key, raw = (json.dumps(part, ensure_ascii=ascii_only) for part in (key, value))
+        members.append((key, f"{raw_key}{draw(blank)}:{draw(blank)}{raw}"))
+    body = ",".join(f"{draw(blank)}{raw}{draw(blank)}" for _, raw in members) if members else draw(blank)
+    return f"{draw(blank)}{{{body}}}{draw(blank)}", members
+
+
+@given(objects(), st.dictionaries(keys, st.text(), max_size=4), st.sets(keys, max_size=3))
+def test_any_edit_does_that_and_no_more(
+    written: tuple[str, list[tuple[str, str]]], changes: dict[str, str], remove: set[str]
+) -> None:
+    """The edited text reads as the old mapping with the edit, and untouched members keep their bytes."""
+    text, members = written
+    remove -= set(changes)
+    after = edit(text, changes, tuple(remove))
+    expected: dict[str, Any] = {**json.loads(text), **changes}
+    assert json.loads(after) == {key: value for key, value in expected.items() if key not in remove}
+    place = 0
+    for key, raw in members:
+        if key not in changes and key not in remove:
+            place = after.index(raw, place) + len(raw)
+
+
+@given(objects(), st.dictionaries(keys, st.text(), max_size=4))
+def test_an_edit_without_removal_splices(written: tuple[str, list[tuple[str, str]]], changes: dict[str, str]) -> None:
+    """Outside the spans of changed values and the place of new members, both texts are the same."""
+    text, _ = written
+    document = read(text)
+    after = edit(text, changes)
+    place = 0
+    before = 0
+    for member in sorted(document.members, key=lambda member: member.span):
+        if member.key in changes:
+            kept = text[before : member.span[0]]
+            assert after.startswith(kept, place)
+            place += len(kept)
+            place = json.JSONDecoder().raw_decode(after, place)[1]
+            before = member.span[1]
+    end = max((member.span[1] for member in document.members), default=0)
+    if end:
+        assert after.startswith(text[before:end], place)
+        assert after.endswith(text[end:])
+
+
+@given(objects(), st.data())
+def test_every_cut_is_truncated(written: tuple[str, list[tuple[str, str]]], data: st.DataObject) -> None:
+    """Wherever an object is cut before its end, it is told as truncated there."""
+    text = written[0].rstrip()
+    cut = text[: data.draw(st.integers(0, len(text) - 1))]
+    with pytest.raises(DocumentError) as caught:
+        read(cut)
+    assert (caught.value.problem, caught.value.position) == ("truncated", len(cut))
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """No text raises anything but a DocumentError, and what Python refuses is refused."""
+    try:
+        json.loads(text)
+    except ValueError:
+        with pytest.raises(DocumentError):
+            read(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_lose_nothing(number: float) -> None:
+    """The text of a number reads back as the same 64-bit float."""
+    assert float(injected(read(json.dumps({"N": number})), "N")) == number
