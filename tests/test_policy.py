@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.policy import PolicyDocument, evaluate, evaluate_resource, trusts
@@ -377,6 +377,7 @@ statements = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(statements, max_size=4), statements)
 def test_a_deny_never_grants(existing: list[Any], extra: dict[str, Any]) -> None:
     """Adding a Deny turns nothing into allowed."""
@@ -385,6 +386,7 @@ def test_a_deny_never_grants(existing: list[Any], extra: dict[str, Any]) -> None
     assert after != "allowed" or before == "allowed"
 
 
+@settings(deadline=None)
 @given(st.lists(statements, max_size=5).flatmap(lambda s: st.tuples(st.just(s), st.permutations(s))))
 def test_order_decides_nothing(pair: tuple[list[Any], list[Any]]) -> None:
     """The order of statements does not matter."""
@@ -392,6 +394,7 @@ def test_order_decides_nothing(pair: tuple[list[Any], list[Any]]) -> None:
     assert decide(*first) == decide(*second)
 
 
+@settings(deadline=None)
 @given(st.lists(statements, max_size=4))
 def test_knowing_more_only_settles(existing: list[Any]) -> None:
     """An answer that did not depend on what was unknown stays when it becomes known."""
