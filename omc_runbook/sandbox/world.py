@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -106,15 +106,17 @@ class World:
         """Systems Manager in this world's region."""
         return self.client("ssm")
 
-    def client(self, service: str, access_key: str = ADMINISTRATOR, token: str | None = None) -> Any:
+    def client(
+        self, service: str, access_key: str = ADMINISTRATOR, secret_key: str = ADMINISTRATOR, token: str = ""
+    ) -> Any:
         """A client of one AWS service; a proxy of the shell never stands between it and the sandbox."""
         return boto3.session.Session().client(
             service,  # type: ignore[call-overload]
             region_name=self.region,
             endpoint_url=self.endpoint,
             aws_access_key_id=access_key,
-            aws_secret_access_key=ADMINISTRATOR,
-            aws_session_token=token,
+            aws_secret_access_key=secret_key,
+            aws_session_token=token or None,
             config=Config(proxies={}, user_agent=self.user_agent),
         )
 
@@ -131,9 +133,13 @@ class World:
         found = self.ecs.describe_services(cluster=cluster, services=arns)["services"]
         return [service for service in found if service["status"] != "INACTIVE"]
 
-    def settle(self, cluster: str = CLUSTER) -> None:
-        """Wait until every service of the cluster is at rest, whole or failing for good."""
-        self.wait(lambda: all(map(at_rest, self.services(cluster))), f"the services of {cluster} come to rest")
+    def settle(self) -> None:
+        """Wait until every service of every cluster is at rest, whole or failing for good."""
+        for cluster in self.ecs.list_clusters()["clusterArns"]:
+            self.wait(partial(self._at_rest, cluster), f"{cluster} came to rest")
+
+    def _at_rest(self, cluster: str) -> bool:
+        return all(map(at_rest, self.services(cluster)))
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds; raises RunbookError when it does not in 90 seconds."""

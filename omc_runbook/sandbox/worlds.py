@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.sandbox.roles import restore_roles
 from omc_runbook.sandbox.world import (
     ACCOUNT,
     CLUSTER,
     EXECUTION_ROLE,
+    KEYS,
     REGION,
     SECRET,
     SERVICES,
@@ -56,6 +59,7 @@ def build(endpoint: str, world: WorldName) -> None:
         restore(made, FRESH_DOCUMENT)
     else:
         restore(made, healthy_document())
+        keep_good_document(made)
 
 
 def healthy_document() -> dict[str, str]:
@@ -85,10 +89,27 @@ def kept_document(world: World) -> dict[str, str]:
     return document
 
 
-def keep_document(world: World, document: dict[str, str]) -> None:
-    """Remember the values to mend with."""
-    text = json.dumps(document)
-    world.ssm.put_parameter(Name=KEPT_DOCUMENT, Value=text, Type="SecureString", Overwrite=True)
+def keep_good_document(world: World) -> None:
+    """Remember the secret's values to mend with, where they are such as the healthy world has."""
+    text = current_text(world)
+    if text is not None and is_good(text):
+        world.ssm.put_parameter(Name=KEPT_DOCUMENT, Value=text, Type="SecureString", Overwrite=True)
+
+
+def is_good(text: str) -> bool:
+    """Tell a JSON object of the nine keys, each with a real value that fits a URL where it has to."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    if not isinstance(found, dict) or set(found) != set(KEYS):
+        return False
+    if not all(isinstance(value, str) and value for value in found.values()):
+        return False
+    if any(PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) for value in found.values()):
+        return False
+    password: str = found["POSTGRES_PASSWORD"]
+    return quote(password, safe="") == password
 
 
 def restore(world: World, document: dict[str, str]) -> None:
@@ -96,8 +117,6 @@ def restore(world: World, document: dict[str, str]) -> None:
 
     Gives the secret the document's values and every service a deployment that has read them.
     """
-    if document != FRESH_DOCUMENT:
-        keep_document(world, document)
     restore_roles(world)
     arn = restore_secret(world, document)
     world.ecs.create_cluster(clusterName=CLUSTER)
@@ -220,31 +239,47 @@ def restore_service(world: World, service: Service, task_definition: str, networ
     if found and found[0].get("deploymentController", {}).get("type") == "EXTERNAL":
         world.ecs.delete_service(cluster=CLUSTER, service=service.name, force=True)
         found = []
-    breaker: DeploymentConfigurationTypeDef = {
-        "minimumHealthyPercent": 100,
-        "maximumPercent": 200,
-        "deploymentCircuitBreaker": {"enable": service.breaker, "rollback": service.breaker},
-    }
-    if found:
-        world.ecs.update_service(
-            cluster=CLUSTER,
-            service=service.name,
-            taskDefinition=task_definition,
-            desiredCount=service.desired,
-            deploymentConfiguration=breaker,
-            forceNewDeployment=bool(service.keys),
-        )
+    if not found:
+        create_service(world, service, task_definition, network)
         return
-    world.ecs.create_service(
+    world.ecs.update_service(
         cluster=CLUSTER,
-        serviceName=service.name,
+        service=service.name,
+        taskDefinition=task_definition,
+        desiredCount=service.desired,
+        deploymentConfiguration=deployment_configuration(service),
+        forceNewDeployment=bool(service.keys),
+    )
+
+
+def create_service(
+    world: World,
+    service: Service,
+    task_definition: str,
+    network: AwsVpcConfigurationTypeDef,
+    cluster: str = CLUSTER,
+    name: str = "",
+) -> None:
+    """Create a service, under a name of its own where one is given."""
+    world.ecs.create_service(
+        cluster=cluster,
+        serviceName=name or service.name,
         taskDefinition=task_definition,
         desiredCount=service.desired,
         launchType="FARGATE",
         networkConfiguration={"awsvpcConfiguration": network},
-        deploymentConfiguration=breaker,
+        deploymentConfiguration=deployment_configuration(service),
         enableExecuteCommand=True,
     )
+
+
+def deployment_configuration(service: Service) -> DeploymentConfigurationTypeDef:
+    """New tasks before old ones go, with the circuit breaker where the service has it."""
+    return {
+        "minimumHealthyPercent": 100,
+        "maximumPercent": 200,
+        "deploymentCircuitBreaker": {"enable": service.breaker, "rollback": service.breaker},
+    }
 
 
 def _given(container: ContainerDefinitionOutputTypeDef) -> dict[str, object]:

@@ -1,0 +1,128 @@
+"""Faults in who may read the secret; every service that uses it has been deployed since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from omc_runbook.sandbox.faults.change import document, grant, redeploy, refer, revise
+from omc_runbook.sandbox.faults.fault import Fault
+from omc_runbook.sandbox.faults.organization import (
+    OTHER_ACCOUNT,
+    deny_in_organization,
+    secrets_of_other_account,
+)
+from omc_runbook.sandbox.faults.wire import throttle
+from omc_runbook.sandbox.roles import policy, secrets_policy
+from omc_runbook.sandbox.world import (
+    ACCOUNT,
+    EXECUTION_ROLE,
+    SECRET,
+    SECRET_PATTERN,
+    SECRETS_POLICY,
+    World,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
+
+READ = "secretsmanager:GetSecretValue"
+KMS_POLICY = f"{SECRETS_POLICY}-kms"
+
+
+def faults() -> tuple[Fault, ...]:
+    """The faults of this family."""
+    return (
+        Fault(
+            "role-absent",
+            "access",
+            "The worker's task definition names no execution role.",
+            lambda world: revise(world, "worker", lambda container: None, execution_role=False),
+        ),
+        _fault("role-untrusted", "The execution role trusts EC2 and not ECS tasks.", _trust_ec2),
+        _fault("no-permission", "The execution role may not read the secret.", _withdraw),
+        _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _narrow),
+        _fault("identity-deny", "A policy of the execution role denies reading secrets.", _deny),
+        _fault("scp", "A service control policy denies reading secrets.", deny_in_organization),
+        _fault("resource-deny", "The secret's own policy denies the execution role.", _deny_on_secret),
+        _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
+        _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
+        _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_uselessly),
+        Fault(
+            "kms-cross-account",
+            "access",
+            f"The worker's secret is account {OTHER_ACCOUNT}'s, under that account's AWS managed key.",
+            _share_managed_key,
+        ),
+        _fault("throttled", "Secrets Manager throttles the tasks' reads.", throttle),
+    )
+
+
+def _fault(fault: str, breaks: str, change: Callable[[World], None]) -> Fault:
+    def apply(world: World) -> None:
+        change(world)
+        redeploy(world)
+
+    return Fault(fault, "access", breaks, apply)
+
+
+def _trust_ec2(world: World) -> None:
+    trust = policy("sts:AssumeRole", Principal={"Service": "ec2.amazonaws.com"})
+    world.iam.update_assume_role_policy(RoleName=EXECUTION_ROLE, PolicyDocument=json.dumps(trust))
+
+
+def _withdraw(world: World) -> None:
+    world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
+
+
+def _narrow(world: World) -> None:
+    grant(world, secrets_policy(SECRET_PATTERN.removesuffix("-??????")))
+
+
+def _deny(world: World) -> None:
+    grant(world, policy(READ, effect="Deny", Resource="*"), f"{EXECUTION_ROLE}-deny")
+
+
+def _deny_on_secret(world: World) -> None:
+    principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"}
+    denial = policy(READ, effect="Deny", Principal=principal, Resource="*")
+    world.secretsmanager.put_resource_policy(SecretId=SECRET, ResourcePolicy=json.dumps(denial))
+
+
+def _encrypt(world: World) -> KeyMetadataTypeDef:
+    """Put the secret under a new customer key."""
+    key = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]
+    world.secretsmanager.update_secret(SecretId=SECRET, KmsKeyId=key["Arn"])
+    return key
+
+
+def _encrypt_and_grant(world: World) -> str:
+    """Put the secret under a new customer key that the execution role may use; returns the key's id."""
+    key = _encrypt(world)
+    grant(world, policy("kms:Decrypt", Resource=key["Arn"]), KMS_POLICY)
+    return key["KeyId"]
+
+
+def _disable_key(world: World) -> None:
+    world.kms.disable_key(KeyId=_encrypt_and_grant(world))
+
+
+def _delete_key(world: World) -> None:
+    world.kms.schedule_key_deletion(KeyId=_encrypt_and_grant(world), PendingWindowInDays=7)
+
+
+def _grant_uselessly(world: World) -> None:
+    _encrypt(world)
+    grant(world, policy("kms:Decrypt", Resource=SECRET_PATTERN), KMS_POLICY)
+
+
+def _share_managed_key(world: World) -> None:
+    theirs = secrets_of_other_account(world)
+    arn = theirs.create_secret(Name=SECRET, SecretString=json.dumps(document(world)))["ARN"]
+    share = policy(
+        READ, "secretsmanager:DescribeSecret", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Resource="*"
+    )
+    theirs.put_resource_policy(SecretId=arn, ResourcePolicy=json.dumps(share))
+    grant(world, secrets_policy(SECRET_PATTERN, SECRET_PATTERN.replace(ACCOUNT, OTHER_ACCOUNT)))
+    refer(world, "worker", "SECRET_KEY", lambda _: f"{arn}:SECRET_KEY::")

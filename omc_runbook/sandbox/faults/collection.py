@@ -1,0 +1,48 @@
+"""Every fault that the sandbox knows, and the verbs that make one and mend all."""
+
+from __future__ import annotations
+
+import difflib
+
+from omc_runbook.errors import UsageError
+from omc_runbook.sandbox.faults import access, content, deployment, reference, secret
+from omc_runbook.sandbox.faults.fault import Fault
+from omc_runbook.sandbox.faults.traces import remove_traces
+from omc_runbook.sandbox.world import World
+from omc_runbook.sandbox.worlds import keep_good_document, kept_document, restore
+
+
+def catalogue() -> tuple[Fault, ...]:
+    """All faults, family by family."""
+    families = (secret, reference, content, access, deployment)
+    return tuple(fault for family in families for fault in family.faults())
+
+
+def break_(endpoint: str, fault_id: str) -> None:
+    """Bring about one fault in the sandbox at `endpoint`; returns when its services are at rest.
+
+    Raises UsageError, with the nearest id that exists, for an unknown one.
+    """
+    fault = _find(fault_id)
+    world = World(endpoint)
+    keep_good_document(world)
+    fault.apply(world)
+    world.settle()
+
+
+def mend(endpoint: str, fault_id: str | None = None) -> None:
+    """Bring back the healthy world, whatever is broken; an unknown `fault_id` is refused as in break_."""
+    if fault_id is not None:
+        _find(fault_id)
+    world = World(endpoint)
+    remove_traces(world)
+    keep_good_document(world)
+    restore(world, kept_document(world))
+
+
+def _find(fault_id: str) -> Fault:
+    faults = {fault.id: fault for fault in catalogue()}
+    if fault_id in faults:
+        return faults[fault_id]
+    nearest = difflib.get_close_matches(fault_id, faults, n=1, cutoff=0.0)
+    raise UsageError(f"There is no fault {fault_id}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")

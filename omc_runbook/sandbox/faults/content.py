@@ -1,0 +1,87 @@
+"""Faults in what the secret holds; every service that uses it has been deployed since."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable
+from typing import Any
+
+from omc_runbook.sandbox.faults.change import document, put, redeploy
+from omc_runbook.sandbox.faults.fault import Fault
+from omc_runbook.sandbox.world import SECRET, World
+from omc_runbook.sandbox.worlds import FRESH_DOCUMENT
+
+Document = dict[str, Any]
+TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 terraform-provider-aws/5.80.0"
+
+
+def faults() -> tuple[Fault, ...]:
+    """The faults of this family."""
+    return (
+        _fault("key-missing", "OPENAI_API_KEY is not in the secret.", lambda d: _renamed(d, "")),
+        _fault("key-case", "The secret's key is openai_api_key.", lambda d: _renamed(d, "openai_api_key")),
+        _fault("key-misspelt", "The secret's key is OPENAI_API_KYE.", lambda d: _renamed(d, "OPENAI_API_KYE")),
+        _fault("not-json", "The secret is a list of NAME=value lines.", _lines),
+        _fault("single-quoted", "The secret's JSON has Python's single quotes.", lambda d: str(d)),
+        _fault("bom", "A byte order mark stands before the secret's JSON.", lambda d: _bom() + json.dumps(d)),
+        _fault("truncated", "The end of the secret's JSON is cut off.", lambda d: json.dumps(d)[:-20]),
+        _fault("null", "OPENAI_API_KEY is null.", lambda d: {**d, "OPENAI_API_KEY": None}),
+        _fault("nested", "OPENAI_API_KEY is an object.", _nested),
+        _fault("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
+        _fault("empty", "SECRET_KEY is an empty text.", lambda d: {**d, "SECRET_KEY": ""}),
+        _fault("changethis", "SECRET_KEY is the template's changethis.", _template_default),
+        _fault("placeholder", "SECRET_KEY is a placeholder of Terraform's.", _placeholder),
+        _fault("url-chars", "POSTGRES_PASSWORD has / @ : and # in it.", _awkward),
+        Fault(
+            "terraform-overwrote",
+            "content",
+            "A terraform apply put the placeholders back over the real values.",
+            _apply_terraform,
+        ),
+    )
+
+
+def _fault(fault: str, breaks: str, edit: Callable[[Document], Document | str | bytes]) -> Fault:
+    def apply(world: World) -> None:
+        put(world, edit(document(world)))
+        redeploy(world)
+
+    return Fault(fault, "content", breaks, apply)
+
+
+def _renamed(found: Document, name: str) -> Document:
+    """The document with OPENAI_API_KEY under another name in the same place, or without it."""
+    renamed = {name if key == "OPENAI_API_KEY" else key: value for key, value in found.items()}
+    renamed.pop("", None)
+    return renamed
+
+
+def _lines(found: Document) -> str:
+    return "\n".join(f"{key}={value}" for key, value in found.items())
+
+
+def _bom() -> str:
+    return codecs.BOM_UTF8.decode()
+
+
+def _nested(found: Document) -> Document:
+    return {**found, "OPENAI_API_KEY": {"value": found["OPENAI_API_KEY"]}}
+
+
+def _template_default(found: Document) -> Document:
+    return {**found, "SECRET_KEY": "changethis"}
+
+
+def _placeholder(found: Document) -> Document:
+    return {**found, "SECRET_KEY": "temporary-secret-key-please-update"}
+
+
+def _awkward(found: Document) -> Document:
+    return {**found, "POSTGRES_PASSWORD": f"{found['POSTGRES_PASSWORD']}/@:#"}
+
+
+def _apply_terraform(world: World) -> None:
+    terraform = World(world.endpoint, user_agent=TERRAFORM)
+    terraform.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(FRESH_DOCUMENT))
+    redeploy(world)

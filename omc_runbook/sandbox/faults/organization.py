@@ -1,0 +1,66 @@
+"""A service control policy on the sandbox's account, and the account beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.sandbox.roles import policy
+from omc_runbook.sandbox.world import ACCOUNT, EXECUTION_ROLE, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+OTHER_ACCOUNT = "210987654321"
+DENIAL = "deny-reading-secrets"
+MEMBER_ADMINISTRATOR = "OrganizationAccountAccessRole"
+
+
+def deny_in_organization(world: World) -> None:
+    """Deny every account's execution role the reading of secrets, from above."""
+    api = world.client("organizations")
+    try:
+        api.create_organization(FeatureSet="ALL")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AlreadyInOrganizationException":
+            raise
+    denial = policy(
+        "secretsmanager:GetSecretValue",
+        effect="Deny",
+        Resource="*",
+        Condition={"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{EXECUTION_ROLE}"}},
+    )
+    made = api.create_policy(
+        Name=DENIAL,
+        Description="Tasks read no secrets",
+        Type="SERVICE_CONTROL_POLICY",
+        Content=json.dumps(denial),
+    )
+    api.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
+
+
+def allow_in_organization(world: World) -> None:
+    """Withdraw the service control policy, where there is one."""
+    api = world.client("organizations")
+    try:
+        attached = api.list_policies_for_target(TargetId=ACCOUNT, Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AWSOrganizationsNotInUseException", "AccountNotFoundException"):
+            raise
+        return
+    for found in attached:
+        if found["Name"] == DENIAL:
+            api.detach_policy(PolicyId=found["Id"], TargetId=ACCOUNT)
+            api.delete_policy(PolicyId=found["Id"])
+
+
+def secrets_of_other_account(world: World) -> SecretsManagerClient:
+    """Secrets Manager of the account beside, as that account's administrator."""
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{MEMBER_ADMINISTRATOR}"
+    session = world.client("sts").assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
+    client: SecretsManagerClient = world.client(
+        "secretsmanager", session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
+    )
+    return client

@@ -1,0 +1,46 @@
+"""Faults of the secret itself: gone, going, or without a value."""
+
+from __future__ import annotations
+
+from omc_runbook.sandbox.faults.change import redeploy
+from omc_runbook.sandbox.faults.fault import Fault
+from omc_runbook.sandbox.world import CLUSTER, CONSUMERS, SECRET, World
+from omc_runbook.sandbox.worlds import restore_network, restore_service, restore_task_definition
+
+
+def faults() -> tuple[Fault, ...]:
+    """The faults of this family."""
+    return (
+        Fault("secret-missing", "secret", "The secret does not exist.", _delete_for_good),
+        Fault("scheduled-deletion", "secret", "The secret is scheduled for deletion.", _schedule_deletion),
+        Fault(
+            "no-current-version",
+            "secret",
+            "The secret exists and never got a value; the services were deployed all the same.",
+            _leave_without_value,
+        ),
+    )
+
+
+def delete(world: World) -> None:
+    """Delete the secret at once, with no way back."""
+    world.secretsmanager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+
+
+def _delete_for_good(world: World) -> None:
+    delete(world)
+    redeploy(world)
+
+
+def _schedule_deletion(world: World) -> None:
+    world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
+    redeploy(world)
+
+
+def _leave_without_value(world: World) -> None:
+    # A new secret has a new ARN: the services are made anew too, lest their references be stale as well.
+    delete(world)
+    arn = world.secretsmanager.create_secret(Name=SECRET)["ARN"]
+    for service in CONSUMERS:
+        world.ecs.delete_service(cluster=CLUSTER, service=service.name, force=True)
+        restore_service(world, service, restore_task_definition(world, service, arn), restore_network(world))

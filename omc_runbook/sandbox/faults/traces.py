@@ -1,0 +1,53 @@
+"""What faults leave beside the healthy world's own parts, and its removal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.sandbox.faults import wire
+from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
+from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
+from omc_runbook.sandbox.faults.reference import OTHER_REGION
+from omc_runbook.sandbox.world import SECRET, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+def remove_traces(world: World) -> None:
+    """Remove them all; what a fault did not leave is not missed."""
+    wire.clear(world)
+    allow_in_organization(world)
+    _remove_cluster(world, OTHER_CLUSTER)
+    _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
+    _remove_secret(secrets_of_other_account(world))
+    _enable_keys(world)
+
+
+def _remove_cluster(world: World, cluster: str) -> None:
+    found = world.ecs.describe_clusters(clusters=[cluster])["clusters"]
+    if not found or found[0]["status"] == "INACTIVE":
+        return
+    for service in world.services(cluster):
+        world.ecs.delete_service(cluster=cluster, service=service["serviceName"], force=True)
+    world.ecs.delete_cluster(cluster=cluster)
+
+
+def _remove_secret(secretsmanager: SecretsManagerClient) -> None:
+    try:
+        secretsmanager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+
+
+def _enable_keys(world: World) -> None:
+    """Make the customer key usable again: the secret cannot leave it otherwise."""
+    for key in world.kms.list_keys()["Keys"]:
+        state = world.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
+        if state == "PendingDeletion":
+            world.kms.cancel_key_deletion(KeyId=key["KeyId"])
+        if state in ("PendingDeletion", "Disabled"):
+            world.kms.enable_key(KeyId=key["KeyId"])
