@@ -110,7 +110,8 @@ class Document:
         brace = old.index("{") + 1
         head = old[: self._written[0].start] if self._written else old[:brace]
         tail = old[end or brace :]
-        text = "".join(gap + body for gap, body in pieces)[len(pieces[0][0]) if pieces else 0 :]
+        first, *others = pieces or [("", "")]
+        text = first[1] + "".join(gap + body for gap, body in others)
         return Masked(head + text + tail, self.value.name)
 
     def _rewrite(self, written: _Written, changes: Mapping[str, Masked], old: str) -> str:
