@@ -24,9 +24,11 @@ _NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
 class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
     """What papermill saves a running notebook with, masking all of its text before each save."""
 
-    # Most of a notebook is the same at its next save: what was clean is, until another value is registered.
-    _index: Index | None = None
-    _clean: frozenset[str] | set[str] = frozenset()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Most of a notebook is the same at its next save: what was clean is, until another value is registered.
+        self._index: Index | None = None
+        self._clean: set[str] = set()
 
     @catch_nb_assignment  # type: ignore[untyped-decorator]
     def save(self, **kwargs: Any) -> None:
@@ -43,7 +45,7 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def _mask(self, text: str) -> str:
         if text not in self._clean:
-            text = registry.mask(text)
+            text = registry.mask_thoroughly(text)
             self._clean.add(text)
         return text
 
@@ -109,4 +111,4 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
 
 def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str], str]) -> None:
     for key in node.keys() - keep:
-        node[key] = from_dict(mask_nested(node[key], mask))
+        node[key] = from_dict(mask_nested(node[key], mask))  # type: ignore[no-untyped-call]

@@ -5,10 +5,13 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from omc_runbook.masking.spelling import PIECE, SHORT, pieces, spell
+from omc_runbook.masking.spelling import LONG, PIECE, SHORT, pieces, spell
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
+
+_SPACE = re.compile(rf"{ANSI.pattern}|\s+")
+_DECIMAL = re.compile(r"\d\. | \.\d")
 
 
 class Span(NamedTuple):
@@ -41,19 +44,27 @@ class Index:
         self._initials = {spelling[0] for spelling in self._names}
         self._longest = max(map(len, self._names), default=0)
 
-    def find(self, text: str, ignoring: re.Pattern[str] = ANSI) -> list[Span]:
-        """List where ``text`` shows values, in order and apart; what ``ignoring`` matches may lie between."""
-        kept = [(hit.start(), hit.end()) for hit in ignoring.finditer(text)]
-        if not kept:
-            return _merge([*self._whole(text), *self._partial(text)])
-        bare: list[str] = []
+    def find(self, text: str) -> list[Span]:
+        """List where ``text`` shows values, in order and apart, colour codes between characters or not."""
+        return self._find(text, ANSI, 0)
+
+    def find_scattered(self, text: str) -> list[Span]:
+        """List where ``text`` shows long values (12 characters or more), wrapped or with spaces between them."""
+        return self._find(text, _SPACE, LONG)
+
+    def _find(self, text: str, ignoring: re.Pattern[str], shortest: int) -> list[Span]:
+        ignored = [hit.span() for hit in ignoring.finditer(text)]
+        if not ignored:
+            return _merge([*self._whole(text, shortest), *self._partial(text)])
+        kept: list[str] = []
         places: list[int] = []
         last = 0
-        for start, end in [*kept, (len(text), len(text))]:
-            bare.append(text[last:start])
+        for start, end in [*ignored, (len(text), len(text))]:
+            kept.append(text[last:start])
             places.extend(range(last, start))
             last = end
-        spans = _merge([*self._whole("".join(bare)), *self._partial("".join(bare))])
+        bare = "".join(kept)
+        spans = _merge([*self._whole(bare, shortest), *self._partial(bare)])
         return [Span(places[span.start], places[span.end - 1] + 1, span.name) for span in spans]
 
     def unfinished(self, text: str) -> Span:
@@ -66,8 +77,10 @@ class Index:
                     return Span(start, len(text), self._names[self._ordered[place]])
         return Span(len(text), len(text), "")
 
-    def _whole(self, text: str) -> Iterable[Span]:
+    def _whole(self, text: str, shortest: int) -> Iterable[Span]:
         for spelling, name in self._names.items():
+            if len(spelling) < shortest:
+                continue
             start = text.find(spelling)
             while start >= 0:
                 end = start + len(spelling)
@@ -94,7 +107,8 @@ class Index:
 
 
 def _glued(text: str, start: int, end: int) -> bool:
-    return text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    return before[-1:].isalnum() or after[:1].isalnum() or bool(_DECIMAL.search(before + " " + after))
 
 
 def _merge(spans: list[Span]) -> list[Span]:

@@ -23,11 +23,12 @@ def mask_nested(item: Any, mask: Callable[[str], str] = registry.mask) -> Any:
         shown = mask(text)
         return item if shown == text else shown.encode("utf-8", "surrogateescape")
     if isinstance(item, dict):
-        return {_masked_key(key, mask): mask_nested(value, mask) for key, value in item.items()}
+        return {key if is_form(key) else mask(key): mask_nested(value, mask) for key, value in item.items()}
     if isinstance(item, list | tuple):
         return [mask_nested(member, mask) for member in item]
     return item
 
 
-def _masked_key(key: Any, mask: Callable[[str], str]) -> Any:
-    return mask(key) if isinstance(key, str) and not _FORM.fullmatch(key) else key
+def is_form(key: object) -> bool:
+    """Whether a key is of the form of a field name or media type, so that it is left as it is."""
+    return not isinstance(key, str) or _FORM.fullmatch(key) is not None

@@ -54,9 +54,14 @@ def exempt(words: Iterable[str]) -> None:
         _index = None
 
 
-def mask(text: str, ignoring: re.Pattern[str] = ANSI) -> str:
-    """Return ``text`` with ``‹NAME›`` for each value or piece of one, even where ``ignoring`` splits it."""
-    return mask_spans(text, current().find(text, ignoring))
+def mask(text: str) -> str:
+    """Return ``text`` with ``‹NAME›`` in the place of each value or piece of one."""
+    return mask_spans(text, current().find(text))
+
+
+def mask_thoroughly(text: str) -> str:
+    """Mask ``text``, and in it long values that are wrapped or put out one character a line as well."""
+    return mask(mask_spans(text, current().find_scattered(text)))
 
 
 def mask_spans(text: str, spans: Iterable[Span]) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.nested import mask_nested
+from omc_runbook.masking.nested import is_form, mask_nested
+from omc_runbook.masking.spelling import SHORT
 
-# What can come between the characters of a value that was put out bit by bit, or wrapped.
-_BETWEEN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\s+")
 _JSON = frozenset({".ipynb", ".json"})
 
 
@@ -27,53 +25,56 @@ class Leak:
 
 
 def leaks(path: Path) -> tuple[Leak, ...]:
-    """Find what ``path`` shows of registered values: whole in any spelling, or in runs of 8 characters or more.
+    """Find what ``path`` shows of registered values: whole in any spelling, or 8 telling characters in a row.
 
-    A JSON file or notebook is searched as it is written and as it reads. Raises OSError when it cannot be read.
+    A JSON file or notebook is searched as it reads, and as it is written. Raises OSError when it cannot be read.
     """
     written = _read(path)
-    texts = [written]
-    if path.suffix in _JSON and (content := _parse(written)) is not None:
-        texts += ["\n".join(_texts(content))]
+    content = _parse(path, written)
+    reads = written if content is None else "\n".join(_texts(content))
     index = registry.current()
-    found = {
-        Leak(path, span.name, span.end - span.start) for text in texts for span in index.find(text, _BETWEEN)
-    }
+    spans = [*index.find(reads), *index.find_scattered(reads), *index.find_scattered(written)]
+    found = {Leak(path, span.name, span.end - span.start) for span in spans}
     return tuple(sorted(found, key=lambda leak: (leak.name, -leak.characters)))
 
 
 def scrub(path: Path) -> None:
-    """Mask what `leaks` finds and write the file anew, in one step, readable by its owner only (mode 600).
+    """Mask ``path`` and write it anew, in one step, readable by its owner only (mode 600).
 
     A JSON file stays one. Raises OSError when the file cannot be read or its folder not be written to.
     """
     written = _read(path)
-    content = _parse(written) if path.suffix in _JSON else None
-    if content is not None:
-        written = json.dumps(mask_nested(content, _mask), ensure_ascii=False, indent=1) + "\n"
+    content = _parse(path, written)
+    if content is None:
+        data = registry.mask_thoroughly(written).encode("utf-8", "surrogateescape")
+    else:
+        masked = json.dumps(mask_nested(content, registry.mask_thoroughly), ensure_ascii=False, indent=1)
+        data = f"{masked}\n".encode("utf-8", "backslashreplace")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(_mask(written))
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink()
-        raise
-
-
-def _mask(text: str) -> str:
-    return registry.mask(text, _BETWEEN)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _parse(text: str) -> Any:
+def _parse(path: Path, text: str) -> Any:
+    """Parse a JSON file; a long number that is a value comes back as text. None for any other file."""
+    if path.suffix not in _JSON:
+        return None
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_number)
     except ValueError:
         return None
+
+
+def _number(digits: str) -> int | str:
+    return int(digits) if len(digits) < SHORT or registry.mask(digits) == digits else digits
 
 
 def _texts(item: Any) -> Iterator[str]:
@@ -81,7 +82,8 @@ def _texts(item: Any) -> Iterator[str]:
         yield item
     elif isinstance(item, dict):
         for key, value in item.items():
-            yield key
+            if not is_form(key):
+                yield key
             yield from _texts(value)
     elif isinstance(item, list):
         for member in item:

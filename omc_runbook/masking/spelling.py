@@ -9,10 +9,12 @@ from urllib.parse import quote, quote_plus
 SHORT = 8
 """Below this many characters a text may be part of a word or a number, so it counts only when it stands alone."""
 
+LONG = 12
+"""From this many characters on a text is told by pieces of it, too."""
+
 PIECE = 8
 """How many characters in a row of a long text count as a piece of it."""
 
-_LONG = 12
 _WRAP = 76
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _OPAQUE = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]|[a-z].*[A-Z]")
@@ -48,7 +50,7 @@ def pieces(text: str) -> dict[str, int]:
     addresses, of which a secret may hold some too, are not.
     """
     found: dict[str, int] = {}
-    if len(text) >= _LONG:
+    if len(text) >= LONG:
         for token in _TOKEN.finditer(text):
             for start in range(token.start(), token.end() - PIECE + 1):
                 piece = text[start : start + PIECE]
@@ -68,7 +70,7 @@ def _encodings(data: bytes) -> set[str]:
             spellings.add(spelling[first:end])
             if before == 0 and end > _WRAP:
                 wrapped = [spelling[at : min(at + _WRAP, end)] for at in range(0, end, _WRAP)]
-                spellings.update(line for line in wrapped if len(line) >= _LONG)
+                spellings.update(line for line in wrapped if len(line) >= LONG)
     return spellings
 
 

@@ -14,36 +14,44 @@ class Tail:
     """
 
     def __init__(self) -> None:
-        self._text = ""
+        self._said = ""
         self._out = 0
         self._name = ""
+        self._named = False
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is held back."""
-        return self._out >= len(self._text)
+        return self._out >= len(self._said)
 
     def feed(self, text: str) -> str:
         """Take what the stream says and return, masked, what can be shown of all that it has said."""
-        text = self._text + text
+        text = self._said + text
         index = registry.current()
         spans = index.find(text)
         rest = index.unfinished(text)
         end = max([rest.start, self._out, *(span.end for span in spans if span.start < rest.start)])
-        shown = [
-            Span(max(span.start, self._out) - self._out, span.end - self._out, span.name)
-            for span in spans
-            if self._out < span.end <= end
-        ]
-        said = registry.mask_spans(text[self._out : end], shown)
-        self._text, self._out, self._name = text[rest.start :], end - rest.start, rest.name
+        shown = [span for span in spans if self._out < span.end <= end]
+        begin = self._out
+        if shown and shown[0].start < begin:
+            # Part of this value is out: a second name would say how many times it was let out.
+            first = shown.pop(0)
+            begin = first.end
+        said = registry.mask_spans(text[begin:end], [Span(s.start - begin, s.end - begin, s.name) for s in shown])
+        if begin > self._out and not self._named:
+            said = registry.label(first.name) + said
+        self._named = self._named and rest.start == 0
+        self._said, self._out, self._name = text[rest.start :], end - rest.start, rest.name
         return said
 
     def flush(self) -> str:
         """Return what was held back: as it is when it is short enough to be chance, else masked."""
-        held = self._text[self._out :]
-        self._out = len(self._text)
-        if not held or len(self._text) < _TELLING:
+        held = self._said[self._out :]
+        self._out = len(self._said)
+        if not held or len(self._said) < _TELLING:
             return held
-        whole = [span.name for span in registry.current().find(self._text) if span.end == len(self._text)]
+        if self._named:
+            return ""
+        self._named = True
+        whole = [span.name for span in registry.current().find(self._said) if span.end == len(self._said)]
         return registry.label(whole[0] if whole else self._name)
