@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -23,6 +23,9 @@ class Remedy:
     parameters: dict[str, str] = field(default_factory=dict)
 
 
+NO_REMEDY = Remedy()
+
+
 @dataclass(frozen=True)
 class Finding:
     """One check's answer about one subject; `check` is the fault's id and never changes."""
@@ -34,7 +37,7 @@ class Finding:
     subject: str = ""
     severity: Severity = "error"
     evidence: tuple[str, ...] = ()
-    remedy: Remedy = Remedy()
+    remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
     """Names of the ECS services whose tasks the finding touches."""
     cause_of: tuple[str, ...] = ()
@@ -106,11 +109,6 @@ class Outcome:
         if self.failure:
             body["failure"] = self.failure
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
-
-
-def clear(finding: Finding) -> Finding:
-    """Turn a check's template into the answer that nothing is wrong."""
-    return replace(finding, status="clear")
 
 
 def _stamp(moment: datetime) -> str:

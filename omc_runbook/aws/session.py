@@ -108,7 +108,7 @@ class Clients:
     def __init__(self, region: str, profile: str = "") -> None:
         self.region = region
         self._lock = threading.Lock()
-        self._made: dict[str, Any] = {}
+        self._made: dict[tuple[str, str], Any] = {}
         try:
             self._session = boto3.Session(profile_name=profile or None, region_name=region)
         except ProfileNotFound:
@@ -116,12 +116,13 @@ class Clients:
                 f'Profile "{profile}" is not in the AWS configuration: set another in runbook.toml.'
             ) from None
 
-    def __call__(self, service: str) -> Any:
-        """The client for a service, named as boto3 names it."""
+    def __call__(self, service: str, region: str = "") -> Any:
+        """The client for a service, named as boto3 names it, in this region or another."""
+        place = (service, region or self.region)
         with self._lock:
-            if service not in self._made:
-                self._made[service] = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
-            return self._made[service]
+            if place not in self._made:
+                self._made[place] = self._session.client(service, region_name=place[1], config=_CONFIG)  # type: ignore[call-overload]
+            return self._made[place]
 
     @property
     def endpoint(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from omc_runbook.aws.session import Unread
-from omc_runbook.finding import Finding, Remedy, Severity
+from omc_runbook.finding import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
 ALL_OR_NOTHING = frozenset(
@@ -23,7 +23,7 @@ class Evidence:
 
     subject: str
     facts: tuple[str, ...]
-    remedy: Remedy = Remedy()
+    remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
     severity: Severity | None = None
     """Set where this case is milder or graver than the check's usual one."""

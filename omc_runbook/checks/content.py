@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, users
 from omc_runbook.document import Kind, Member, Problem
-from omc_runbook.finding import Severity
+from omc_runbook.finding import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("content")
@@ -226,7 +226,7 @@ def _asked_for(snapshot: Snapshot, key: str, fact: str) -> Evidence:
     )
 
 
-def _roll_back(snapshot: Snapshot) -> remedies.Remedy:
+def _roll_back(snapshot: Snapshot) -> Remedy:
     names, secret = snapshot.environment.names, snapshot.secret
     previous = secret.version_at(PREVIOUS) if secret else ""
     if secret and previous and snapshot.current:

@@ -166,6 +166,7 @@ class _Reading:
         snapshot = self._settle(snapshot)
         return replace(
             snapshot,
+            elsewhere=self._elsewhere(snapshot),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )
@@ -231,6 +232,26 @@ class _Reading:
         if not arns and not any(definitions):
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))
+
+    def _elsewhere(self, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
+        """Look for the secrets that references name in other regions and accounts; a refusal there is no gap."""
+        home = (self.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else self.caller.account)
+        named = {
+            ref.secret_arn: ref.region
+            for service in snapshot.consumers
+            for ref in (injection.reference for _, injection in snapshot.own_injections(service))
+            if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
+        }
+        answers = {
+            arn: self.ask(
+                arn,
+                "secretsmanager:DescribeSecret",
+                lambda arn=arn, region=region: secretsmanager.describe(self.clients("secretsmanager", region), arn),  # type: ignore[misc]
+            )
+            for arn, region in named.items()
+        }
+        results = {arn: answer.result() for arn, answer in answers.items()}
+        return {arn: found for arn, found in results.items() if not isinstance(found, Unread)}
 
     def _settle(self, snapshot: Snapshot) -> Snapshot:
         """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""

@@ -70,6 +70,8 @@ class Snapshot:
     """Calls that gave the secret a version or moved a stage, newest first; None where CloudTrail was not asked."""
     reads: tuple[Event, ...] | None = None
     """Calls by which tasks read the secret; None where CloudTrail was not asked."""
+    elsewhere: Mapping[str, Secret | None] = field(default_factory=dict)
+    """Secrets of other regions and accounts that references name, by ARN; None where there is no such secret."""
     settings: tuple[str, ...] | None = None
     """Names of the variables that the application's Settings read, where a repository was given."""
 
@@ -101,6 +103,8 @@ class Snapshot:
     def refers(self, ref: Reference) -> bool:
         """Whether a reference means the environment's secret, well or badly written."""
         name = self.environment.names.secret
+        if ref.problem:
+            return name in ref.text
         if ref.kind == "ssm":
             return ref.text.rpartition("/")[2] == name
         return name in (ref.secret_name, reference.split_suffix(ref.secret_name)[0])

@@ -1,0 +1,245 @@
+"""Faults of access: what the execution role, the secret's policy and its key let ECS do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.aws import iam
+from omc_runbook.aws.ecs import Service
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.judgement import Judgement, judge, judge_key, judge_resource_policy
+from omc_runbook.checks.stops import stops_saying
+from omc_runbook.finding import Remedy
+from omc_runbook.policy import trusts
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("access")
+
+NEEDS = ("secret", "services", "task_definitions", "permissions")
+ECS_TASKS = "ecs-tasks.amazonaws.com"
+
+
+@check("role-absent", "services", "task_definitions")
+def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A task definition names no execution role."""
+    names = snapshot.environment.names
+    for service in snapshot.consumers:
+        definition = snapshot.definition(service.task_definition_arn)
+        if definition and definition.injections and not definition.execution_role_arn:
+            facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
+            remedy = remedies.advise(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
+            yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
+
+
+@check("role-untrusted", *NEEDS)
+def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """ECS may not assume the execution role, or there is no such role."""
+    for arn, services in _roles(snapshot):
+        known, name = snapshot.permissions[arn], iam.role_name(arn)
+        if not known.exists:
+            remedy = remedies.advise(f"Create role {name} with the trust policy and permissions of the guide.")
+            yield Evidence(name, (f"GetRole: there is no role {name}.",), remedy, services)
+        elif known.role is None:
+            yield Doubt(name, tuple(gap.sentence for gap in known.unread))
+        else:
+            verdict = trusts(known.role.trust, ECS_TASKS)
+            if verdict.decision == "unknown":
+                yield Doubt(name, (f"Its trust policy cannot be judged: {verdict.reason}.",))
+            elif verdict.decision != "allowed":
+                facts = (f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",)
+                remedy = remedies.advise(
+                    f"aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json"
+                    f" (with Principal Service {ECS_TASKS})"
+                )
+                yield Evidence(name, facts, remedy, services)
+
+
+@check("no-permission", *NEEDS, "resource_policy")
+def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """The execution role may not read the secret."""
+    for arn, services, said in _judged(snapshot):
+        if said.cause == "unknown":
+            yield Doubt(iam.role_name(arn), (said.sentence,))
+        elif said.cause == "nothing-allows":
+            yield _refused(snapshot, arn, services, said)
+
+
+@check("pattern-suffix", *NEEDS, "resource_policy")
+def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The role's policy allows the secret's name without the six characters that AWS adds."""
+    return _because(snapshot, "suffix")
+
+
+@check("identity-deny", *NEEDS)
+def identity_deny(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A policy of the execution role denies reading the secret."""
+    return _because(snapshot, "identity-deny")
+
+
+@check("boundary", *NEEDS)
+def boundary(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The execution role's permissions boundary does not allow reading the secret."""
+    return _because(snapshot, "boundary")
+
+
+@check("scp", *NEEDS)
+def scp(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A policy of the organization denies reading the secret."""
+    yield from _because(snapshot, "organization")
+    if not any(said.cause == "organization" for _, _, said in _judged(snapshot)):
+        for stop in stops_saying(snapshot, "service control policy|resource control policy")[:1]:
+            yield Evidence(stop.service.name, (stop.sentence,), _ask_organization(), frozenset({stop.service.name}))
+
+
+@check("resource-deny", *NEEDS, "resource_policy")
+def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """The secret's own policy denies the execution role."""
+    for arn, services in _roles(snapshot):
+        verdict = judge_resource_policy(snapshot, arn)
+        if verdict is None:
+            continue
+        if verdict.decision == "unknown":
+            yield Doubt(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
+        elif verdict.decision == "explicit-deny":
+            remedy = remedies.advise(
+                f"Correct the statement with aws secretsmanager put-resource-policy --secret-id"
+                f" {snapshot.environment.names.secret} --resource-policy file://policy.json"
+            )
+            facts = (f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",)
+            yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
+
+
+@check("kms-disabled", "secret", "kms_key")
+def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The key that encrypts the secret is disabled."""
+    return _key_state(snapshot, "Disabled", "enable-key")
+
+
+@check("kms-pending", "secret", "kms_key")
+def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The key that encrypts the secret is pending deletion."""
+    return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion")
+
+
+@check("kms-missing", "secret", "kms_key")
+def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The key that encrypts the secret does not exist."""
+    if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
+        facts = (f"DescribeKey: there is no key {snapshot.secret.kms_key_id}.",)
+        remedy = remedies.advise("Write the secret again under a key that exists: update-secret --kms-key-id.")
+        yield Evidence(snapshot.secret.kms_key_id, facts, remedy, _all(snapshot))
+
+
+@check("kms-useless-grant", *NEEDS, "kms_key", "key_policy")
+def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """The role may decrypt by name of the secret, which grants nothing on the key in use."""
+    yield from _key_use(snapshot, useless=True)
+
+
+@check("kms-no-permission", *NEEDS, "kms_key", "key_policy")
+def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """The role may not decrypt with the key that encrypts the secret."""
+    yield from _key_use(snapshot, useless=False)
+
+
+@check("throttled", "services", "tasks")
+def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Reading the secret was throttled when tasks started."""
+    stops = stops_saying(snapshot, "ThrottlingException|Rate exceeded|TooManyRequests|RequestLimitExceeded")
+    if stops:
+        remedy = remedies.redeploy(snapshot.environment.names, stops[0].service.name)
+        services = frozenset(stop.service.name for stop in stops)
+        yield Evidence(snapshot.environment.names.secret, tuple(s.sentence for s in stops[:3]), remedy, services)
+
+
+def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
+    """The execution roles with the services that use each."""
+    for arn in snapshot.permissions:
+        yield arn, frozenset(service.name for service in snapshot.consumers if _role_of(snapshot, service) == arn)
+
+
+def _role_of(snapshot: Snapshot, service: Service) -> str:
+    definition = snapshot.definition(service.task_definition_arn)
+    return definition.execution_role_arn if definition else ""
+
+
+def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], Judgement]]:
+    for arn, services in _roles(snapshot):
+        if snapshot.secret and snapshot.permissions[arn].exists:
+            yield arn, services, judge(snapshot, arn)
+
+
+def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence]:
+    for arn, services, said in _judged(snapshot):
+        if said.cause == cause:
+            yield _refused(snapshot, arn, services, said)
+
+
+def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], said: Judgement) -> Evidence:
+    stops = [stop for stop in stops_saying(snapshot, "AccessDenied") if stop.service.name in services]
+    facts = (said.sentence, *(stop.sentence for stop in stops[:1]))
+    return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, said), services)
+
+
+def _remedy(snapshot: Snapshot, arn: str, said: Judgement) -> Remedy:
+    secret = snapshot.secret.arn if snapshot.secret else ""
+    if said.cause == "organization":
+        return _ask_organization()
+    if said.cause == "identity-deny":
+        return remedies.advise(f"Remove the deny from {', '.join(said.statements) or 'the role’s policies'}.")
+    if said.cause == "boundary":
+        return remedies.advise(f"Allow {GET_SECRET_VALUE} on {secret} in the role's permissions boundary.")
+    return remedies.grant(
+        snapshot.environment.names, iam.role_name(arn), GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????"
+    )
+
+
+def _ask_organization() -> Remedy:
+    return remedies.advise("Ask the organization's administrator: no policy of this account can lift it.")
+
+
+def _key_state(snapshot: Snapshot, state: str, command: str) -> Iterator[Evidence]:
+    key = snapshot.kms_key
+    if key and key.state == state:
+        until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
+        remedy = remedies.advise(f"aws kms {command} --key-id {key.arn} --region {snapshot.environment.names.region}")
+        yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, _all(snapshot))
+
+
+def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Doubt]:
+    key = snapshot.kms_key
+    if not (key and key.manager == "CUSTOMER" and snapshot.secret):
+        return
+    for arn, services in _roles(snapshot):
+        if not snapshot.permissions[arn].exists:
+            continue
+        said = judge_key(snapshot, arn, key)
+        if said.cause == "unknown" and not useless:
+            yield Doubt(iam.role_name(arn), (said.sentence,))
+        if said.cause == ("useless-grant" if useless else "nothing-allows"):
+            grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
+            yield Evidence(iam.role_name(arn), (said.sentence,), grant, services)
+
+
+def _all(snapshot: Snapshot) -> frozenset[str]:
+    return frozenset(service.name for service in snapshot.consumers)
+
+
+CHECKS = (
+    role_absent,
+    role_untrusted,
+    no_permission,
+    pattern_suffix,
+    identity_deny,
+    boundary,
+    scp,
+    resource_deny,
+    kms_disabled,
+    kms_pending,
+    kms_missing,
+    kms_useless_grant,
+    kms_no_permission,
+    throttled,
+)

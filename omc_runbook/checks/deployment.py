@@ -1,0 +1,215 @@
+"""Faults of deployments: whether the running tasks have what the secret holds, and why new ones do not come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.stops import PULL_FAILED, Stop, fresh_stops
+from omc_runbook.environment import nearest
+from omc_runbook.finding import Remedy
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("deployment")
+
+HEALTH = "health check"
+
+
+@check("wrong-names", "services", "clusters")
+def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The cluster or the service is not called what the configuration says."""
+    names = snapshot.environment.names
+    if snapshot.service_names is None:
+        fact = f"There is no cluster {names.cluster} in {names.region}{nearest(names.cluster, snapshot.clusters)}"
+        yield Evidence(names.cluster, (f"ListClusters: {fact}",), remedies.advise("Set cluster in runbook.toml."))
+    elif names.service not in {service.name for service in snapshot.services} | set(snapshot.service_names):
+        fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
+        yield Evidence(names.service, (f"ListServices: {fact}",), remedies.advise("Set service in runbook.toml."))
+
+
+@check("not-forced", "secret", "versions", "services", "task_definitions", "tasks")
+def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """The secret changed and running tasks still hold the former value."""
+    names = snapshot.environment.names
+    for service in snapshot.consumers:
+        stale = [task for task in snapshot.running(service) if _differs(snapshot, service, task)]
+        doubtful = [task for task in snapshot.running(service) if snapshot.freshness(task) == "undecidable"]
+        since = snapshot.current_since
+        if stale and since:
+            keys = sorted({key for task in stale for key in changed_keys(snapshot, service, task) or ()})
+            facts = (
+                f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
+                f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
+                f"Keys whose value differs: {', '.join(keys)}."
+                if keys
+                else "The version they hold is gone, so that its keys cannot be compared.",
+            )
+            yield Evidence(service.name, facts, remedies.redeploy(names, service.name), frozenset({service.name}))
+        elif doubtful and snapshot.versions and snapshot.own_injections(service):
+            facts = (
+                f"{len(doubtful)} running tasks of {service.name} started while the secret changed; "
+                "the permission cloudtrail:LookupEvents, or a redeployment, would settle which value they hold.",
+            )
+            yield Doubt(service.name, facts)
+
+
+@check("pull-failed", "services", "tasks")
+def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Tasks stop before they start, because ECS cannot give them their secrets."""
+    yield from _stopping(
+        snapshot, [stop for stop in fresh_stops(snapshot) if stop.reason.startswith(PULL_FAILED)], "never started"
+    )
+
+
+@check("health-check", "services", "tasks")
+def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Tasks read their secrets and then fail the health check."""
+    failed = [stop for stop in fresh_stops(snapshot) if not stop.never_started and HEALTH in stop.reason]
+    yield from _stopping(snapshot, failed, "started, with their secrets, and failed the health check")
+
+
+@check("task-exits", "services", "tasks")
+def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Tasks read their secrets, start, and exit by themselves."""
+    exited = [
+        stop
+        for stop in fresh_stops(snapshot)
+        if stop.task.stop_code == "EssentialContainerExited" and HEALTH not in stop.reason
+    ]
+    yield from _stopping(snapshot, exited, "started, with their secrets, and exited")
+
+
+@check("rollout-stuck", "services", "tasks")
+def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A deployment does not come to its end: its tasks fail while the old ones serve."""
+    for service in snapshot.consumers:
+        primary = service.primary
+        if primary and primary.rollout == "IN_PROGRESS" and primary.failed:
+            old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
+            facts = (
+                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
+                f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
+                *_why(snapshot, service),
+            )
+            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+
+
+@check("breaker-rollback", "services", "tasks")
+def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The circuit breaker stopped a deployment or rolled it back."""
+    for service in snapshot.consumers:
+        for deployment in service.deployments:
+            rolled_back = "circuit breaker" in deployment.rollout_reason
+            if deployment.rollout == "FAILED" or (deployment is service.primary and rolled_back):
+                facts = (
+                    f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
+                    f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
+                    "A rollback brings the former task definition back, not the former value of the secret.",
+                    *_why(snapshot, service),
+                )
+                yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+                break
+
+
+@check("desired-zero", "services", severity="warning")
+def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
+    """No task is wanted, so that nothing shows whether the secrets arrive."""
+    for service in snapshot.consumers:
+        if service.desired == 0 and service.controller == "ECS":
+            facts = (f"{service.name} has desiredCount 0: ECS calls that a steady state, with nothing running.",)
+            remedy = remedies.scale(snapshot.environment.names, service.name)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+
+
+@check("external-controller", "services", severity="warning")
+def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Another deployment controller than ECS's own replaces the tasks."""
+    for service in snapshot.consumers:
+        if service.controller == "EXTERNAL":
+            yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
+
+
+@check("code-deploy", "services", severity="warning")
+def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
+    """CodeDeploy replaces the tasks, so that a forced deployment is refused."""
+    for service in snapshot.consumers:
+        if service.controller == "CODE_DEPLOY":
+            yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
+
+
+def changed_keys(snapshot: Snapshot, service: Service, task: Task) -> frozenset[str] | None:
+    """Keys of a stale task whose value is another now; None where its version is gone and nothing can be said."""
+    held, current = snapshot.contents.get(snapshot.held_version(task)), snapshot.current
+    if held is None or current is None or held.document is None or current.document is None:
+        return None
+    changed = set()
+    for _, injection in snapshot.own_injections(service):
+        key = injection.reference.key
+        before, now = held.document.get(key), current.document.get(key)
+        if not injection.reference.names_version and (
+            (before is None) != (now is None) or (before and now and not before.injected.same_as(now.injected))
+        ):
+            changed.add(key)
+    return frozenset(changed)
+
+
+def _differs(snapshot: Snapshot, service: Service, task: Task) -> bool:
+    return snapshot.freshness(task) == "stale" and (
+        bool(snapshot.own_injections(service)) and changed_keys(snapshot, service, task) != frozenset()
+    )
+
+
+def _stopping(snapshot: Snapshot, stops: list[Stop], how: str) -> Iterator[Evidence]:
+    """Group stops by service, leaving out a service that has since become healthy again."""
+    for service in snapshot.consumers:
+        mine = [stop for stop in stops if stop.service is service]
+        if mine and not _recovered(service, mine):
+            count = f"{len(mine)} task{'s' if len(mine) > 1 else ''} of {service.name} {how}"
+            facts = (f"{count} since the present state began.", mine[0].sentence)
+            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+
+
+def _recovered(service: Service, stops: list[Stop]) -> bool:
+    primary = service.primary
+    done = primary is not None and primary.rollout == "COMPLETED" and service.running >= service.desired > 0
+    last = max((stop.task.stopped for stop in stops if stop.task.stopped), default=None)
+    return done and primary is not None and last is not None and last <= primary.updated
+
+
+def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+    stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
+    if stop:
+        return (stop.sentence,)
+    failed = snapshot.stopped(service)
+    return (Stop(service, failed[0]).sentence,) if failed else ()
+
+
+def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
+    facts = (
+        f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment there.",
+    )
+    names = snapshot.environment.names
+    remedy = remedies.advise(f"To give its tasks a new value, {command} (cluster {names.cluster}).")
+    return Evidence(service.name, facts, remedy, frozenset({service.name}))
+
+
+def _logs(snapshot: Snapshot, service: Service) -> Remedy:
+    names = snapshot.environment.names
+    group = f"/ecs/{names.cluster}/{service.name}"
+    return remedies.advise(f"aws logs tail {group} --since 30m --region {names.region}")
+
+
+CHECKS = (
+    wrong_names,
+    not_forced,
+    pull_failed,
+    health_check,
+    task_exits,
+    rollout_stuck,
+    breaker_rollback,
+    desired_zero,
+    external_controller,
+    code_deploy,
+)

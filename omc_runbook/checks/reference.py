@@ -1,0 +1,220 @@
+"""Faults of the references: what a task definition's valueFrom says against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from omc_runbook import reference
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.catalogue import variable_of
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import Evidence, family
+from omc_runbook.checks.wanted import Want, wants
+from omc_runbook.finding import Remedy
+from omc_runbook.reference import Reference
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("reference")
+
+NEEDS = ("services", "task_definitions")
+
+
+@check("arn-malformed", *NEEDS)
+def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference does not follow the grammar of valueFrom."""
+    for want in wants(snapshot):
+        if want.injection.reference.problem:
+            yield _about(snapshot, want, f"The valueFrom is malformed: {want.injection.reference.problem}.")
+
+
+@check("bare-name", *NEEDS)
+def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference is a plain name, which ECS reads as an SSM parameter."""
+    for want in wants(snapshot):
+        if want.injection.reference.kind == "ssm":
+            yield _about(snapshot, want, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
+
+
+@check("wrong-account", *NEEDS, "secret")
+def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference names another account."""
+    for want, ref in _arns(snapshot):
+        home = _home(snapshot)
+        if ref.account != home and not _is_foreign_and_there(snapshot, ref):
+            yield _about(snapshot, want, f"The ARN's account is {ref.account}; the secret is in {home}.")
+
+
+@check("kms-cross-account", *NEEDS, "secret")
+def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret of another account is under the AWS managed key, which cannot be shared."""
+    for want, ref in _arns(snapshot):
+        foreign = snapshot.elsewhere.get(ref.secret_arn)
+        own = snapshot.secret if snapshot.secret and ref.secret_arn == snapshot.secret.arn else None
+        secret = foreign or own
+        if secret and ref.account != snapshot.caller.account and not secret.kms_key_id:
+            fact = f"DescribeSecret on {secret.name} in account {ref.account} has no KmsKeyId: the AWS managed key."
+            yield _about(
+                snapshot,
+                want,
+                fact,
+                remedy=remedies.advise(
+                    f"In account {ref.account}, encrypt {secret.name} with a customer managed key, and allow this"
+                    " account's execution role in its key policy."
+                ),
+            )
+
+
+@check("wrong-region", *NEEDS)
+def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference names another region."""
+    region = snapshot.environment.names.region
+    for want, ref in _arns(snapshot):
+        if ref.region != region:
+            there = snapshot.elsewhere.get(ref.secret_arn)
+            also = f"A secret of that name is in {ref.region} too." if there else f"None is to be seen in {ref.region}."
+            yield _about(snapshot, want, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
+
+
+@check("suffix-stale", *NEEDS, "secret")
+def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference names a secret that was deleted and created again under another ARN."""
+    for want, ref in _here(snapshot):
+        mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
+        if mine and theirs and mine != theirs:
+            created = snapshot.secret.created if snapshot.secret else None
+            when = f", created {created:%Y-%m-%d %H:%M} UTC" if created else ""
+            yield _about(snapshot, want, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
+
+
+@check("partial-arn", *NEEDS, "secret")
+def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference lacks the six characters at the end of the secret's ARN."""
+    for want, ref in _here(snapshot):
+        if _suffix(snapshot, _own_name(snapshot)) and not _suffix(snapshot, ref.secret_name):
+            yield _about(snapshot, want, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
+
+
+@check("whole-json", *NEEDS, "contents")
+def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference names no key, so that the variable holds the whole JSON."""
+    plain = snapshot.current is not None and snapshot.current.document is None
+    for want, ref in _arns(snapshot):
+        if not ref.key and not plain:
+            yield _about(snapshot, want, f"The key field is empty: {want.injection.variable} gets every key's value.")
+
+
+@check("previous-pinned", *NEEDS)
+def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference fixes a stage other than the current one."""
+    for want, ref in _arns(snapshot):
+        if ref.stage not in ("", CURRENT):
+            yield _about(snapshot, want, f"The stage field is {ref.stage}: a new value never reaches this variable.")
+
+
+@check("version-pinned", *NEEDS)
+def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference fixes a version."""
+    for want, ref in _arns(snapshot):
+        if ref.version_id and not reference.is_short_version(ref.version_id):
+            fact = f"The version field is {ref.version_id}: a new value never reaches this variable."
+            yield _about(snapshot, want, fact)
+
+
+@check("version-short", *NEEDS)
+def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference fixes a version by an id that is too short to be one."""
+    for want, ref in _arns(snapshot):
+        if reference.is_short_version(ref.version_id):
+            yield _about(snapshot, want, f"The version field has {len(ref.version_id)} characters; 32 to 64 are due.")
+
+
+@check("duplicate-name", *NEEDS)
+def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A variable stands in both environment and secrets."""
+    for want in wants(snapshot):
+        names = [injection.variable for injection in want.container.secrets]
+        if want.injection.variable in want.container.environment:
+            fact = f"{want.injection.variable} is in the container's environment and in its secrets."
+            yield _about(snapshot, want, fact)
+        elif names.count(want.injection.variable) > 1:
+            yield _about(snapshot, want, f"{want.injection.variable} stands twice in the container's secrets.")
+
+
+@check("name-mismatch", *NEEDS)
+def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key is injected under a name that the application does not read."""
+    keys, read = snapshot.environment.keys, snapshot.settings
+    main = snapshot.environment.names.service
+    given = {want.injection.variable for want in wants(snapshot) if want.service.name == main}
+    for want, ref in _arns(snapshot):
+        variable = want.injection.variable
+        due = variable_of(ref.key, keys)
+        if want.service.name != main or not ref.key or variable == due or due in given:
+            continue
+        if (due in read and variable not in read) if read is not None else ref.key in keys:
+            source = "Settings reads" if read is not None else "The application reads"
+            yield _about(snapshot, want, f"Key {ref.key} is injected as {variable}; {source} {due}, which nobody sets.")
+
+
+def _arns(snapshot: Snapshot) -> Iterator[tuple[Want, Reference]]:
+    """References that are well-formed Secrets Manager ARNs."""
+    for want in wants(snapshot):
+        if want.injection.reference.kind == "secretsmanager" and not want.injection.reference.problem:
+            yield want, want.injection.reference
+
+
+def _here(snapshot: Snapshot) -> Iterator[tuple[Want, Reference]]:
+    """References to this region and account, where the secret is."""
+    for want, ref in _arns(snapshot):
+        if snapshot.secret and (ref.region, ref.account) == (snapshot.environment.names.region, _home(snapshot)):
+            yield want, ref
+
+
+def _home(snapshot: Snapshot) -> str:
+    return snapshot.secret.arn.split(":")[4] if snapshot.secret else snapshot.caller.account
+
+
+def _own_name(snapshot: Snapshot) -> str:
+    return snapshot.secret.arn.rpartition(":")[2] if snapshot.secret else ""
+
+
+def _suffix(snapshot: Snapshot, name: str) -> str:
+    """What stands behind the secret's own name in the last part of an ARN."""
+    own = snapshot.secret.name if snapshot.secret else snapshot.environment.names.secret
+    return name.removeprefix(f"{own}-") if name.startswith(f"{own}-") else ""
+
+
+def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
+    secret = snapshot.elsewhere.get(ref.secret_arn)
+    return secret is not None and not secret.kms_key_id
+
+
+def _about(
+    snapshot: Snapshot,
+    want: Want,
+    fact: str,
+    remedy: Remedy | None = None,
+) -> Evidence:
+    key = want.injection.reference.key or want.injection.variable
+    mend = remedy or remedies.register(snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"')
+    where = f"{want.definition.label}, container {want.container.name}: {want.injection.variable}"
+    return Evidence(
+        want.subject, (f"{where} from {want.injection.reference.text}.", fact), mend, frozenset({want.service.name})
+    )
+
+
+CHECKS = (
+    arn_malformed,
+    bare_name,
+    wrong_account,
+    kms_cross_account,
+    wrong_region,
+    suffix_stale,
+    partial_arn,
+    whole_json,
+    previous_pinned,
+    version_pinned,
+    version_short,
+    duplicate_name,
+    name_mismatch,
+)
