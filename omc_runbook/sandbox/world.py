@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -110,7 +110,7 @@ class World:
         self, service: str, access_key: str = ADMINISTRATOR, secret_key: str = ADMINISTRATOR, token: str = ""
     ) -> Any:
         """A client of one AWS service; a proxy of the shell never stands between it and the sandbox."""
-        return boto3.session.Session().client(
+        return _session().client(
             service,  # type: ignore[call-overload]
             region_name=self.region,
             endpoint_url=self.endpoint,
@@ -133,6 +133,11 @@ class World:
         found = self.ecs.describe_services(cluster=cluster, services=arns)["services"]
         return [service for service in found if service["status"] != "INACTIVE"]
 
+    def delete_service(self, name: str, cluster: str = CLUSTER) -> None:
+        """Delete a service with its tasks, and wait until its name is free again."""
+        self.ecs.delete_service(cluster=cluster, service=name, force=True)
+        self.wait(lambda: all(service["serviceName"] != name for service in self.services(cluster)), f"{name} was gone")
+
     def settle(self) -> None:
         """Wait until every service of every cluster is at rest, whole or failing for good."""
         for cluster in self.ecs.list_clusters()["clusterArns"]:
@@ -153,10 +158,18 @@ class World:
             time.sleep(0.1)
 
 
+@cache
+def _session() -> boto3.session.Session:
+    # One for all worlds: each session reads the services' models anew, which takes longer than the calls.
+    return boto3.session.Session()
+
+
 def at_rest(service: ServiceTypeDef) -> bool:
     """Tell a service whose last deployment is done, gave up, or keeps failing with no breaker to stop it."""
-    if service.get("deploymentController", {}).get("type") == "EXTERNAL":
-        return True
+    if service["status"] != "ACTIVE":
+        return False
+    if is_external(service):
+        return service["runningCount"] == service["desiredCount"]
     deployments = service["deployments"]
     latest = next(deployment for deployment in deployments if deployment["status"] == "PRIMARY")
     if latest["rolloutState"] == "IN_PROGRESS":
@@ -164,6 +177,11 @@ def at_rest(service: ServiceTypeDef) -> bool:
     return latest["rolloutState"] == "FAILED" or (
         len(deployments) == 1 and service["runningCount"] == service["desiredCount"]
     )
+
+
+def is_external(service: ServiceTypeDef) -> bool:
+    """Tell a service that ECS does not deploy itself."""
+    return service.get("deploymentController", {}).get("type") == "EXTERNAL"
 
 
 def has_breaker(service: ServiceTypeDef) -> bool:

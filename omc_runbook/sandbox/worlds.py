@@ -23,6 +23,7 @@ from omc_runbook.sandbox.world import (
     TASK_ROLE,
     Service,
     World,
+    is_external,
 )
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ def container_definition(service: Service, secret_arn: str) -> ContainerDefiniti
 def restore_service(world: World, service: Service, task_definition: str, network: AwsVpcConfigurationTypeDef) -> None:
     """Deploy a revision anew as the service, created again where it is gone or not ECS's to deploy."""
     found = [present for present in world.services() if present["serviceName"] == service.name]
-    if found and found[0].get("deploymentController", {}).get("type") == "EXTERNAL":
-        world.ecs.delete_service(cluster=CLUSTER, service=service.name, force=True)
+    if found and is_external(found[0]):
+        world.delete_service(service.name)
         found = []
     if not found:
         create_service(world, service, task_definition, network)

@@ -75,14 +75,14 @@ def _rename(world: World) -> None:
         create_service(
             world, wanted, found["taskDefinition"], network, cluster=OTHER_CLUSTER, name=f"{STAGING}-{wanted.name}"
         )
-        world.ecs.delete_service(cluster=CLUSTER, service=wanted.name, force=True)
+        world.delete_service(wanted.name)
     world.settle()
     world.ecs.delete_cluster(cluster=CLUSTER)
 
 
 def _hand_over(world: World) -> None:
     found = service(world, "backend")
-    world.ecs.delete_service(cluster=CLUSTER, service="backend", force=True)
+    world.delete_service("backend")
     network = restore_network(world)
     world.ecs.create_service(
         cluster=CLUSTER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omc_runbook.sandbox.faults.change import redeploy
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.world import CLUSTER, CONSUMERS, SECRET, World
+from omc_runbook.sandbox.world import CONSUMERS, SECRET, World
 from omc_runbook.sandbox.worlds import restore_network, restore_service, restore_task_definition
 
 
@@ -42,5 +42,5 @@ def _leave_without_value(world: World) -> None:
     delete(world)
     arn = world.secretsmanager.create_secret(Name=SECRET)["ARN"]
     for service in CONSUMERS:
-        world.ecs.delete_service(cluster=CLUSTER, service=service.name, force=True)
+        world.delete_service(service.name)
         restore_service(world, service, restore_task_definition(world, service, arn), restore_network(world))

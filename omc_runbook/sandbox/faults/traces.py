@@ -31,7 +31,7 @@ def _remove_cluster(world: World, cluster: str) -> None:
     if not found or found[0]["status"] == "INACTIVE":
         return
     for service in world.services(cluster):
-        world.ecs.delete_service(cluster=cluster, service=service["serviceName"], force=True)
+        world.delete_service(service["serviceName"], cluster)
     world.ecs.delete_cluster(cluster=cluster)
 
 
