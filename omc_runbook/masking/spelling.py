@@ -16,8 +16,8 @@ PIECE = 8
 """How many characters in a row of a long text count as a piece of it."""
 
 _WRAP = 76
-_TOKEN = re.compile(r"[A-Za-z0-9]+")
-_OPAQUE = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]|[a-z].*[A-Z]")
+_TOKEN = re.compile(r"[A-Za-z0-9_+/-]+")
+_CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_+/-]*(?=[A-Z])")
 
 
 def spell(text: str) -> frozenset[str]:
@@ -46,15 +46,15 @@ def spell(text: str) -> frozenset[str]:
 def pieces(text: str) -> dict[str, int]:
     """Map each tell-tale run of `PIECE` characters of a long text to where it starts.
 
-    A run tells when it is letters and digits mixed, or capitals after small letters: words, dates and
-    addresses, of which a secret may hold some too, are not.
+    A run tells when it changes between letters and digits or from small letters to capitals, at least twice
+    if there are dashes or slashes in it: words, dates and regions, of which a secret may hold some too, do not.
     """
     found: dict[str, int] = {}
     if len(text) >= LONG:
         for token in _TOKEN.finditer(text):
             for start in range(token.start(), token.end() - PIECE + 1):
                 piece = text[start : start + PIECE]
-                if _OPAQUE.search(piece):
+                if len(_CHANGE.findall(piece)) >= (1 if piece.isalnum() else 2):
                     found.setdefault(piece, start)
     return found
 

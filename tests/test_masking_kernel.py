@@ -1,0 +1,260 @@
+"""In a real kernel, no way of showing a registered value gets five of its characters out."""
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+CANARY = "".join(f"{letter}{secrets.randbelow(10)}" for letter in secrets.token_urlsafe(18))
+START = """
+import html, io, json, logging, os, subprocess, sys, threading, time
+from base64 import b64encode
+import pandas as pd
+from IPython.display import HTML, JSON, Markdown, display, update_display
+from omc_runbook.masking.value import Masked, reveal
+text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
+"""
+
+
+def shows(text: str) -> bool:
+    """Whether any five characters in a row of the canary are in the text."""
+    return any(CANARY[at : at + 5] in text for at in range(len(CANARY) - 4))
+
+
+@dataclass
+class Kernel:
+    """A kernel that holds the canary, and everything that has come out of it."""
+
+    client: BlockingKernelClient
+    terminal: Path
+    history: Path
+    heard: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, code: str, answer: Callable[[dict[str, Any]], None] | None = None) -> list[dict[str, Any]]:
+        """Execute a cell and return the messages about it, its reply last; ``answer`` makes input possible."""
+        messages: list[dict[str, Any]] = []
+        reply = self.client.execute_interactive(
+            code,
+            output_hook=messages.append,
+            allow_stdin=answer is not None,
+            stdin_hook=answer,
+            timeout=30,
+            stop_on_error=False,
+        )
+        messages = [message for message in messages if message["msg_type"] not in ("status", "execute_input")]
+        messages.append(reply)
+        self.heard += messages
+        return messages
+
+    def shown(self, code: str) -> str:
+        """Execute a cell and return what its streams say."""
+        return "".join(m["content"]["text"] for m in self.run(code) if m["msg_type"] == "stream")
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for all tests, its terminal in a file and its history in a folder."""
+    folder = tmp_path_factory.mktemp("kernel")
+    # pytest's own variable makes ipykernel leave file descriptors alone, which it does nowhere else.
+    environment = {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    environment |= {"OMC_TEST_CANARY": CANARY, "IPYTHONDIR": str(folder)}
+    terminal = folder / "terminal"
+    with terminal.open("wb") as log:
+        manager = KernelManager()
+        manager.start_kernel(env=environment, stdout=log, stderr=log)
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    kernel = Kernel(client, terminal, folder / "profile_default" / "history.sqlite")
+    try:
+        kernel.run("print('typed before')")
+        assert kernel.run(START)[-1]["content"]["status"] == "ok"
+        yield kernel
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+WAYS = {
+    "print": "print(text)",
+    "print in pieces": "print(text[:20], text[10:], text[3:17], end='')",
+    "character by character": "for c in text: print(c, end='', flush=True)",
+    "split across flushes": "print(text[:13], end='', flush=True); time.sleep(.3); print(text[13:])",
+    "left unfinished": "print('value:', text[:-1], end='')",
+    "both streams": "sys.stdout.write(text[:9]); sys.stderr.write(text); sys.stdout.write(text[9:])",
+    "logging": "logging.basicConfig(force=True); logging.warning('got %s', text)",
+    "shell": "!echo {text}",
+    "shell, captured": "out = !echo {text}\nout",
+    "system": "os.system('echo ' + text); os.system('echo ' + text + ' >&2'); time.sleep(.3)",
+    "subprocess": "subprocess.run(['echo', text]); time.sleep(.3)",
+    "subprocess to the stream": "subprocess.run(['echo', text], stdout=sys.stdout); time.sleep(.3)",
+    "file descriptor": "os.write(1, text.encode()); os.write(2, text[:14].encode()); time.sleep(.3)",
+    "saved stream": "sys.__stdout__.write(text); sys.__stdout__.flush(); time.sleep(.3)",
+    "bash -x": "%%bash -x -s {text}\necho $1",
+    "thread": "t = threading.Thread(target=print, args=(text,)); t.start(); t.join()",
+    "fork": (
+        "pid = os.fork()\nif pid == 0:\n    print(text, flush=True)\n"
+        "    for c in text: print(c, end='', flush=True)\n    os._exit(0)\nos.waitpid(pid, 0); time.sleep(.3)"
+    ),
+    "multiprocessing": (
+        "import multiprocessing\np = multiprocessing.get_context('fork').Process(target=print, args=(text,))\n"
+        "p.start(); p.join(); time.sleep(.3)"
+    ),
+    "result": "text",
+    "nested result": "{'a': [text, text.encode(), (text,)], text: 1}",
+    "HTML": "HTML('<b title=\"' + html.escape(text) + '\">' + text[:15] + '…</b>')",
+    "JSON": "JSON({'a': {text: [text]}})",
+    "raw bundle": "display({'text/plain': text, 'application/x': {'deep': [text]}}, raw=True, metadata={'k': text})",
+    "update": "display(Markdown('x'), display_id='d'); update_display(Markdown(text), display_id='d')",
+    "pandas": "pd.DataFrame({'value': [text], text: [1]})",
+    "pandas, cut": "with pd.option_context('display.max_colwidth', 20): display(pd.DataFrame({'value': [text]}))",
+    "encoded": "print(json.dumps(text), text.encode().hex(), b64encode(b'x' + text.encode()).decode())",
+    "exception": "raise ValueError('bad: ' + text)",
+    "exception, chained": "try: int(text)\nexcept ValueError as e: raise KeyError(text) from e",
+    "verbose traceback": "%xmode Verbose\ndef f(password): return 1 / 0\nf(text)",
+    "context traceback": "%xmode Context\nraise RuntimeError(repr(text))",
+    "syntax error": "compile('\"' + text, 'f', 'exec')",
+    "environment": "%env",
+    "whos": "%whos",
+    "captured and shown": "%%capture kept\nprint(text); display(text)",
+    "shown after capture": "kept.show(); print(kept)",
+    "redirected": "import contextlib\nwith contextlib.redirect_stdout(sys.stderr): print(text)",
+    "widget": "import ipywidgets as w; b = w.Password(value=text); b",
+    "widget's label": "w.HTML(value='<i>' + text + '</i>', description=text[:14])",
+    "widget's bytes": "w.Image(value=text.encode(), format='png')",
+    "output widget": "o = w.Output()\nwith o: print(text); display(text)\no.outputs, o",
+    "comm": "from comm import create_comm; create_comm('t', data={'k': text}, metadata={'m': text}).send({text: 1})",
+    "next input": "get_ipython().set_next_input('x = ' + text)",
+    "warning": "import warnings; warnings.warn(text)",
+    "pager": "text?",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_way_of_showing_a_value_gets_it_out(kernel: Kernel, way: str) -> None:
+    """The messages about a cell that shows the canary hold no five characters of it, and most hold its name."""
+    messages = kernel.run(WAYS[way])
+    for message in messages:
+        said = json.dumps([message["content"], message["metadata"]], default=str)
+        assert not shows(said)
+        assert not any(shows(bytes(buffer).decode("latin-1")) for buffer in message["buffers"])
+    if way not in ("shell, captured", "captured and shown", "subprocess to the stream"):
+        assert "‹CANARY›" in str(messages)
+
+
+def test_what_a_client_asks_for_is_masked(kernel: Kernel) -> None:
+    """Inspection, completion, history and evaluated expressions answer without the value."""
+    kernel.run("d = {text: 1}; secret_" + "x = 1")
+    client = kernel.client
+    asked = [client.inspect("text", 4), client.inspect("d", 1, 1), client.complete("d['", 3)]
+    asked.append(client.history(raw=True, output=True, hist_access_type="tail", n=50))
+    asked.append(client.execute("pass", user_expressions={"e": "text"}))
+    for request in asked:
+        reply = client.get_shell_msg(timeout=10)
+        while reply["parent_header"]["msg_id"] != request:
+            reply = client.get_shell_msg(timeout=10)
+        assert reply["content"]["status"] == "ok"
+        assert not shows(json.dumps(reply["content"]))
+
+
+def test_a_prompt_is_masked_and_input_still_works(kernel: Kernel) -> None:
+    """getpass asks without showing the value, and what is answered arrives as it was."""
+    prompts: list[str] = []
+
+    def answer(request: dict[str, Any]) -> None:
+        prompts.append(request["content"]["prompt"])
+        kernel.client.input("open sesame")
+
+    messages = kernel.run("import getpass; len(getpass.getpass('old ' + text + '? '))", answer)
+    assert prompts == ["old ‹CANARY›? "]
+    assert messages[0]["content"]["data"]["text/plain"] == "11"
+
+
+def test_whether_a_person_can_be_asked_is_known(kernel: Kernel) -> None:
+    """The kernel follows what the client said with the cell that is running."""
+    code = "from omc_runbook.masking.kernel import allows_input; allows_input()"
+    assert kernel.run(code)[0]["content"]["data"]["text/plain"] == "False"
+    assert kernel.run(code, lambda _: None)[0]["content"]["data"]["text/plain"] == "True"
+
+
+def test_other_output_is_untouched(kernel: Kernel) -> None:
+    """Text without values comes out whole, in order and in its own stream."""
+    code = "print('a' * 5000); display('d'); print(text[:2], end=''); sys.stdout.flush(); display('e')"
+    kinds = [
+        (message["msg_type"], message["content"].get("text"))
+        for message in kernel.run(code)
+        if message["msg_type"] in ("stream", "display_data")
+    ]
+    assert kinds == [
+        ("stream", "a" * 5000 + "\n"),
+        ("display_data", None),
+        ("stream", CANARY[:2]),
+        ("display_data", None),
+    ]
+    assert kernel.run("1 + 1")[0]["content"]["data"] == {"text/plain": "2"}
+
+
+def test_an_unfinished_value_comes_out_within_a_second_or_two(kernel: Kernel) -> None:
+    """What is held back does not wait for the end of a long cell."""
+    code = "print('ready', text[:9], end='', flush=True); time.sleep(1.6); print(' and on')"
+    streams = [m["content"]["text"] for m in kernel.run(code) if m["msg_type"] == "stream"]
+    assert streams == ["ready ", "‹CANARY›", " and on\n"]
+
+
+def test_a_value_said_slowly_shows_three_characters_at_most(kernel: Kernel) -> None:
+    """When a second passes between characters, only the first three can have come out."""
+    assert not shows(kernel.shown("for c in text[:6]: print(c, end='', flush=True); time.sleep(1.1)"))
+
+
+def test_the_objects_that_are_shown_stay_as_they_are(kernel: Kernel) -> None:
+    """Masking copies: a mapping that was displayed, or a widget's value, still holds the text."""
+    code = "m = {'a': [text]}; display({'text/plain': 'x', 'application/x': m}, raw=True); b.value == m['a'][0] == text"
+    assert kernel.run(code)[-2]["content"]["data"]["text/plain"] == "True"
+
+
+def test_loading_the_hook_again_changes_nothing(kernel: Kernel) -> None:
+    """The extension, another value and another reveal leave one hook in place."""
+    code = """
+    from omc_runbook.masking import kernel
+    session = get_ipython().kernel.session
+    before = session.send
+    %load_ext omc_runbook.masking.kernel
+    reveal(Masked(text, "CANARY")); kernel.install()
+    session.send == before
+    """
+    assert kernel.run(code)[0]["content"]["data"]["text/plain"] == "True"
+
+
+def test_small_field_names_survive_a_value_that_reads_like_them(kernel: Kernel) -> None:
+    """A value such as "error" does not break the protocol."""
+    kernel.run("Masked('error', 'LEVEL'), Masked('stdout', 'STREAM'), Masked('plain', 'KIND')")
+    messages = kernel.run("print('an error'); 1 / 0")
+    assert messages[0]["content"] == {"name": "stdout", "text": "an ‹LEVEL›\n"}
+    assert messages[-1]["content"]["status"] == "error"
+    assert "text/plain" in kernel.run("'x'")[0]["content"]["data"]
+
+
+def test_nothing_reached_the_terminal_or_the_history(kernel: Kernel) -> None:
+    """The process's own output and IPython's database hold none of what the kernel was made to show."""
+    kernel.run(f"typed = '{CANARY}'")
+    kernel.run("get_ipython().history_manager.writeout_cache()")
+    terminal = kernel.terminal.read_text("utf-8", "replace")
+    assert not shows(terminal)
+    assert "ready" not in terminal
+    with sqlite3.connect(kernel.history) as database:
+        typed = [source for (source,) in database.execute("select source from history")]
+    assert not shows("\n".join(typed))
+
+
+def test_everything_heard_holds_no_part_of_the_value(kernel: Kernel) -> None:
+    """All messages of all cells together, with what may lie between characters taken out, show nothing."""
+    said = "".join(message["content"].get("text", "") for message in kernel.heard if message["msg_type"] == "stream")
+    assert said and not shows(said)
