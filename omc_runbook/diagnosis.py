@@ -26,9 +26,8 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "placeholder": frozenset({"terraform-overwrote"}),
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
-    "rollout-stuck": frozenset(),
-    "breaker-rollback": frozenset(),
-    "health-check": _ROLLOUTS,
+    "rollout-stuck": frozenset({"pull-failed", "health-check"}),
+    "breaker-rollback": frozenset({"pull-failed", "health-check"}),
     "task-exits": _ROLLOUTS,
     "not-forced": _STOPS | _ROLLOUTS | {"desired-zero", "external-controller", "code-deploy"},
 }

@@ -38,7 +38,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         doubtful = [task for task in snapshot.running(service) if snapshot.freshness(task) == "undecidable"]
         since = snapshot.current_since
         if stale and since:
-            keys = sorted({key for task in stale for key in changed_keys(snapshot, service, task) or ()})
+            keys = sorted({key for task in stale for key in snapshot.changed_keys(service, task) or ()})
             facts = (
                 f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
                 f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
@@ -48,11 +48,11 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             )
             yield Evidence(service.name, facts, remedies.redeploy(names, service.name), frozenset({service.name}))
         elif doubtful and snapshot.versions and snapshot.own_injections(service):
-            facts = (
+            doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed; "
-                "the permission cloudtrail:LookupEvents, or a redeployment, would settle which value they hold.",
+                "the permission cloudtrail:LookupEvents, or a redeployment, would settle which value they hold."
             )
-            yield Doubt(service.name, facts)
+            yield Doubt(service.name, (doubt,))
 
 
 @check("pull-failed", "services", "tasks")
@@ -139,25 +139,9 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
 
 
-def changed_keys(snapshot: Snapshot, service: Service, task: Task) -> frozenset[str] | None:
-    """Keys of a stale task whose value is another now; None where its version is gone and nothing can be said."""
-    held, current = snapshot.contents.get(snapshot.held_version(task)), snapshot.current
-    if held is None or current is None or held.document is None or current.document is None:
-        return None
-    changed = set()
-    for _, injection in snapshot.own_injections(service):
-        key = injection.reference.key
-        before, now = held.document.get(key), current.document.get(key)
-        if not injection.reference.names_version and (
-            (before is None) != (now is None) or (before and now and not before.injected.same_as(now.injected))
-        ):
-            changed.add(key)
-    return frozenset(changed)
-
-
 def _differs(snapshot: Snapshot, service: Service, task: Task) -> bool:
     return snapshot.freshness(task) == "stale" and (
-        bool(snapshot.own_injections(service)) and changed_keys(snapshot, service, task) != frozenset()
+        bool(snapshot.own_injections(service)) and snapshot.changed_keys(service, task) != frozenset()
     )
 
 

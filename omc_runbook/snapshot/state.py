@@ -163,3 +163,18 @@ class Snapshot:
         moment = task.started or self.taken
         older = [version for version in self.versions if version.created <= moment]
         return older[-1].id if older else ""
+
+    def changed_keys(self, service: Service, task: Task) -> frozenset[str] | None:
+        """Keys whose value is another now than a stale task holds; None where its version is gone or unreadable."""
+        held, current = self.contents.get(self.held_version(task)), self.current
+        if held is None or current is None or held.document is None or current.document is None:
+            return None
+        changed = set()
+        for _, injection in self.own_injections(service):
+            key = injection.reference.key
+            before, now = held.document.get(key), current.document.get(key)
+            if not injection.reference.names_version and (
+                (before is None) != (now is None) or (before and now and not before.injected.same_as(now.injected))
+            ):
+                changed.add(key)
+        return frozenset(changed)
