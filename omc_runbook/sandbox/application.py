@@ -1,0 +1,170 @@
+"""The example application that every sandbox task runs: settings from the environment, logs, health.
+
+It is started by its path with nothing of this package importable, as an image would be.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, HttpUrl, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_DEFAULT = "changethis"
+_REQUIRED = {
+    "backend": (
+        "POSTGRES_PASSWORD",
+        "FIRST_SUPERUSER",
+        "FIRST_SUPERUSER_PASSWORD",
+        "OPENAI_API_KEY",
+    ),
+    "worker": ("POSTGRES_PASSWORD", "OPENAI_API_KEY"),
+    "frontend": (),
+}
+# A password is put into the database's URL as it is, so a delimiter in it ends it early.
+_DATABASE_URL = re.compile(r"postgresql://[^:/?#@]+:[^:/?#@]+@[^:/?#@]+:\d+/\w+")
+
+
+def _check_email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        raise ValueError("value is not a valid email address")
+    return text
+
+
+class Settings(BaseSettings):
+    """What the application is configured by; an empty variable counts as absent."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+
+    ENVIRONMENT: Literal["local", "staging", "production"] = "local"
+    OMC_APP_ROLE: Literal["backend", "worker", "frontend"] = "backend"
+    OMC_APP_DATABASE_ACCEPTS: str | None = None
+    SECRET_KEY: str = secrets.token_urlsafe(32)
+    POSTGRES_SERVER: str = "localhost"
+    POSTGRES_PORT: int = 5432
+    POSTGRES_USER: str = "postgres"
+    POSTGRES_DB: str = "app"
+    POSTGRES_PASSWORD: str | None = None
+    FIRST_SUPERUSER: Annotated[str, AfterValidator(_check_email)] | None = None
+    FIRST_SUPERUSER_PASSWORD: str | None = None
+    OPENAI_API_KEY: str | None = None
+    SMTP_HOST: str | None = None
+    SMTP_USER: str | None = None
+    SMTP_PASSWORD: str | None = None
+    SENTRY_DSN: HttpUrl | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in _REQUIRED[self.OMC_APP_ROLE]:
+            if not getattr(self, name):
+                raise ValueError(f"{name}: field required")
+        for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD"):
+            if self.ENVIRONMENT != "local" and getattr(self, name) == _DEFAULT:
+                raise ValueError(f'{name} still has the default "{_DEFAULT}": not started in {self.ENVIRONMENT}')
+        return self
+
+    def check_database(self) -> str:
+        """What the database says to the password, or empty text where it lets the application in."""
+        password = self.POSTGRES_PASSWORD
+        if password is None:
+            return ""
+        where = f"{self.POSTGRES_SERVER}:{self.POSTGRES_PORT}/{self.POSTGRES_DB}"
+        if not _DATABASE_URL.fullmatch(f"postgresql://{self.POSTGRES_USER}:{password}@{where}"):
+            return "the database URL cannot be parsed: check POSTGRES_PASSWORD for characters it must escape"
+        accepted = self.OMC_APP_DATABASE_ACCEPTS
+        if accepted and hashlib.sha256(password.encode()).hexdigest() != accepted:
+            return f'FATAL: password authentication failed for user "{self.POSTGRES_USER}"'
+        return ""
+
+
+class _Health(BaseHTTPRequestHandler):
+    """Answers GET /health."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        known = self.path == "/health"
+        body = (b'{"status":"ok"}' if self.status == 200 else b'{"status":"unhealthy"}') if known else b"{}"
+        self.send_response(self.status if known else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep health checks out of the log."""
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    """Run until SIGTERM or the end of stdin; the exit code.
+
+    Of a container's command only these words mean something here: `--sandbox-exit=CODE` ends at once,
+    `--sandbox-unhealthy` answers 503, `--sandbox-hang` never answers, and `--sandbox-replace=NAME` is an
+    image's entry point that starts the application with another value of a variable.
+    """
+    options = dict(word.removeprefix("--").partition("=")[::2] for word in arguments if word.startswith("--"))
+    if name := options.get("sandbox-replace"):
+        words = [word for word in arguments if not word.startswith("--sandbox-replace")]
+        changed = {**environment, name: secrets.token_urlsafe(32)}
+        os.execve(sys.executable, [sys.executable, "-I", __file__, *words], changed)
+    _log(f"Started server process [{os.getpid()}]")
+    if "sandbox-exit" in options:
+        _log("The command ended", "ERROR")
+        return int(options["sandbox-exit"] or 1)
+    _log("Waiting for application startup.")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        _log(f"Application startup failed: {_describe(error)}", "ERROR")
+        return 3
+    if trouble := settings.check_database():
+        _log(trouble, "ERROR")
+        _log("Application startup failed. Exiting.", "ERROR")
+        return 3
+    if not environment.get("SECRET_KEY") and settings.OMC_APP_ROLE == "backend":
+        _log("SECRET_KEY is not set: using a random one for this process", "WARNING")
+    _serve(int(environment.get("PORT", "8000")), options)
+    return 0
+
+
+def _serve(port: int, options: Mapping[str, str]) -> None:
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()
+    if "sandbox-hang" not in options:
+        _Health.status = 503 if "sandbox-unhealthy" in options else 200
+        server = ThreadingHTTPServer(("127.0.0.1", port), _Health)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _log("Application startup complete.")
+        _log(f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)")
+    ended.wait()
+    _log("Shutting down")
+
+
+def _await_end_of_stdin(ended: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    ended.set()
+
+
+def _describe(error: ValidationError) -> str:
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return f"{len(found)} validation error(s) for Settings: " + "; ".join(
+        f"{'.'.join(map(str, entry['loc'])) or 'Settings'}: {entry['msg']}" for entry in found
+    )
+
+
+def _log(text: str, level: str = "INFO") -> None:
+    sys.stdout.write(f"{level + ':':<9} {text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

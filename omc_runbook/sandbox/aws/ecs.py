@@ -1,0 +1,252 @@
+"""ECS with services that deploy, tasks that can be told apart, and pages; the agent does the running.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
+"""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.ecs.models import Service, Task
+from moto.ecs.responses import EC2ContainerServiceResponse
+
+from omc_runbook.sandbox import tasks
+from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.deployment import DEFAULT_CONFIGURATION, begin
+from omc_runbook.sandbox.principals import caller
+
+_REDEPLOYING = {
+    "networkConfiguration": "network_configuration",
+    "platformVersion": "platform_version",
+    "loadBalancers": "load_balancers",
+    "serviceRegistries": "service_registries",
+}
+_SETTINGS = {
+    "desiredCount": "desired_count",
+    "enableExecuteCommand": "enable_execute_command",
+    "healthCheckGracePeriodSeconds": "health_check_grace_period_seconds",
+    "propagateTags": "propagate_tags",
+}
+
+
+class InvalidParameter(ServiceException):
+    """A parameter that ECS does not take."""
+
+    code = "InvalidParameterException"
+
+
+class TargetNotConnected(ServiceException):
+    """ECS Exec has no agent to talk to."""
+
+    code = "TargetNotConnectedException"
+
+
+class MendedEcs(EC2ContainerServiceResponse):
+    """moto's ECS, with services, deployments and tasks as the scheduler keeps them."""
+
+    def call_action(self) -> Any:
+        """Answer while the agent holds still."""
+        with STATE:
+            return super().call_action()
+
+    def create_service(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
+        cluster, name = self._cluster(), self._get_param("serviceName")
+        existing = self.ecs_backend.services.get(f"{cluster}:{name}")
+        if existing is not None and existing.status != "INACTIVE":
+            raise InvalidParameter("Creation of service was not idempotent.")
+        super().create_service()
+        service = self.ecs_backend.services[f"{cluster}:{name}"]
+        service.created_at = datetime.now(UTC)
+        service.created_by = caller(self.access_key).arn
+        service.enable_execute_command = bool(self._get_param("enableExecuteCommand", False))
+        service.deployment_configuration = DEFAULT_CONFIGURATION | self._get_param("deploymentConfiguration", {})
+        service.enable_ecs_managed_tags = bool(self._get_param("enableECSManagedTags", False))
+        service.health_check_grace_period_seconds = self._get_param("healthCheckGracePeriodSeconds", 0)
+        service.running_count = service.pending_count = 0
+        service.is_steady = False
+        service.deployments = []
+        if _is_rolling(service):
+            begin(service)
+        return ActionResult({"service": service})
+
+    def update_service(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html"""
+        service = self.ecs_backend._get_service(self._cluster(), _last(self._get_param("service")))
+        if service.status != "ACTIVE":
+            raise ServiceException("ServiceNotActiveException", "Service was not ACTIVE.")
+        forced = bool(self._get_param("forceNewDeployment", False))
+        wanted = self._get_param("taskDefinition")
+        controller = service.deployment_controller["type"]
+        if not _is_rolling(service) and (forced or wanted):
+            what = "force a new deployment" if forced else "update task definition"
+            raise InvalidParameter(
+                f"Unable to {what} on services with a {controller} deployment controller."
+                + (" Use AWS CodeDeploy to trigger a new deployment." if controller == "CODE_DEPLOY" else "")
+            )
+        changed = forced
+        if wanted:
+            definition = self.ecs_backend.describe_task_definition(wanted)
+            if definition.status != "ACTIVE":
+                raise ServiceException("ClientException", "TaskDefinition is inactive")
+            changed = changed or definition.arn != service.task_definition
+            service.task_definition = definition.arn
+        for parameter, attribute in _REDEPLOYING.items():
+            value = self._get_param(parameter)
+            if value is not None:
+                changed = changed or value != getattr(service, attribute)
+                setattr(service, attribute, value)
+        for parameter, attribute in _SETTINGS.items():
+            if self._get_param(parameter) is not None:
+                setattr(service, attribute, self._get_param(parameter))
+        service.deployment_configuration = service.deployment_configuration | self._get_param(
+            "deploymentConfiguration", {}
+        )
+        if changed and _is_rolling(service):
+            begin(service)
+        service.is_steady = False
+        return ActionResult({"service": service})
+
+    def delete_service(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html"""
+        service = self.ecs_backend._get_service(self._cluster(), _last(self._get_param("service")))
+        if service.desired_count > 0 and not self._get_param("force", False):
+            raise InvalidParameter("The service cannot be stopped while it is scaled above 0.")
+        service.desired_count, service.status = 0, "DRAINING"
+        return ActionResult({"service": service})
+
+    def list_services(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html"""
+        found = self.ecs_backend.list_services(
+            self._cluster(), self._get_param("schedulingStrategy"), self._get_param("launchType")
+        )
+        inactive = {s.arn for s in self.ecs_backend.services.values() if s.status == "INACTIVE"}
+        return self._page("serviceArns", [arn for arn in found if arn not in inactive], 10)
+
+    def describe_services(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html"""
+        if not 1 <= len(self._get_param("services", [])) <= 10:
+            raise InvalidParameter("Services must have between 1 and 10 members.")
+        return super().describe_services()
+
+    def run_task(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
+        made = [
+            tasks.accept(
+                self.ecs_backend,
+                self._cluster(),
+                self._get_param("taskDefinition"),
+                group=self._get_param("group", ""),
+                started_by=self._get_param("startedBy", ""),
+                network=self._get_param("networkConfiguration"),
+                execute=bool(self._get_param("enableExecuteCommand", False)),
+            )
+            for _ in range(self._get_int_param("count") or 1)
+        ]
+        return ActionResult({"tasks": made, "failures": []})
+
+    def list_tasks(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html"""
+        service, family = self._get_param("serviceName"), self._get_param("family")
+        started_by, status = self._get_param("startedBy"), self._get_param("desiredStatus", "RUNNING")
+        if service:
+            self.ecs_backend._get_service(self._cluster(), _last(service))
+        found = [
+            task.task_arn
+            for task in self._tasks().values()
+            if task.desired_status == status
+            and (not service or task.group == f"service:{_last(service)}")
+            and (not family or _last(task.task_definition_arn).partition(":")[0] == family)
+            and (not started_by or task.started_by == started_by)
+        ]
+        return self._page("taskArns", found, 100)
+
+    def describe_tasks(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html"""
+        names = self._get_param("tasks", [])
+        if not 1 <= len(names) <= 100:
+            raise InvalidParameter("Tasks must have between 1 and 100 members.")
+        held = {task.id: task for task in self._tasks().values()}
+        base = f"arn:aws:ecs:{self.region}:{self.current_account}:task/{self._cluster()}"
+        missing = [name for name in names if _last(name) not in held]
+        failures = [{"arn": f"{base}/{_last(name)}", "reason": "MISSING"} for name in missing]
+        found = [held[_last(name)] for name in names if _last(name) in held]
+        return ActionResult({"tasks": found, "failures": failures})
+
+    def stop_task(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html"""
+        task = self._task()
+        tasks.stopping(task, "UserInitiated", self._get_param("reason") or "Task stopped by user")
+        return ActionResult({"task": task})
+
+    def execute_command(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html"""
+        task = self._task()
+        name = self._get_param("container") or task.containers[0].name
+        container = next((c for c in task.containers if c.name == name), None)
+        if container is None:
+            raise InvalidParameter("The specified container was not found in the task.")
+        agents = {agent["name"]: agent["lastStatus"] for agent in container.managed_agents}
+        if not task.enable_execute_command:
+            raise InvalidParameter(
+                "The execute command failed because execute command was not enabled when the task was run "
+                "or the execute command agent isn't running. Wait and try again or run a new task with "
+                "execute command enabled and try again."
+            )
+        if agents.get("ExecuteCommandAgent") != "RUNNING":
+            raise TargetNotConnected("The execute command failed because the target container's agent isn't connected.")
+        session = f"ecs-execute-command-{secrets.token_hex(8)}"
+        stream = f"wss://ssmmessages.{self.region}.amazonaws.com/v1/data-channel/{session}"
+        return ActionResult(
+            {
+                "clusterArn": task.cluster_arn,
+                "taskArn": task.task_arn,
+                "containerArn": container.container_arn,
+                "containerName": container.name,
+                "interactive": bool(self._get_param("interactive", False)),
+                "session": {"sessionId": session, "streamUrl": stream, "tokenValue": secrets.token_hex(16)},
+            }
+        )
+
+    def create_task_set(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateTaskSet.html"""
+        held = set(self._tasks())
+        answer = super().create_task_set()
+        # moto runs these tasks itself; here the agent does, as the service's.
+        for arn in set(self._tasks()) - held:
+            del self._tasks()[arn]
+        task_set = answer.result["taskSet"]
+        task_set.status = "PRIMARY" if self._get_param("primary") else "ACTIVE"
+        return answer
+
+    def _cluster(self) -> str:
+        return str(self.ecs_backend._get_cluster(self._get_param("cluster", "default")).name)
+
+    def _tasks(self) -> dict[str, Task]:
+        held: dict[str, Task] = self.ecs_backend.tasks.setdefault(self._cluster(), {})
+        return held
+
+    def _task(self) -> Task:
+        wanted = _last(self._get_param("task"))
+        task = next((t for t in self._tasks().values() if t.id == wanted), None)
+        if task is None:
+            raise InvalidParameter("The referenced task was not found.")
+        return task
+
+    def _page(self, member: str, found: list[str], default: int) -> ActionResult:
+        start = int(self._get_param("nextToken") or 0)
+        size = int(self._get_param("maxResults") or default)
+        page: dict[str, Any] = {member: found[start : start + size]}
+        if start + size < len(found):
+            page["nextToken"] = str(start + size)
+        return ActionResult(page)
+
+
+def _is_rolling(service: Service) -> bool:
+    return bool(service.deployment_controller["type"] == "ECS")
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]

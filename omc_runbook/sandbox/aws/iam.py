@@ -1,0 +1,94 @@
+"""IAM with SimulatePrincipalPolicy, which moto lacks.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+"""
+
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.iam.responses import IamResponse
+
+from omc_runbook.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.sandbox.principals import Principal, identity, parse_policy
+
+_DECISIONS = {
+    "allowed": "allowed",
+    "explicit-deny": "explicitDeny",
+    "implicit-deny": "implicitDeny",
+    "unknown": "implicitDeny",
+}
+_SOURCES = {"inline": "IAM Policy", "managed": "IAM Policy", "boundary": "Permissions Boundary", "scp": "SCP"}
+
+
+class NoSuchEntity(ServiceException):
+    """IAM does not know the name."""
+
+    code = "NoSuchEntity"
+
+
+class MendedIam(IamResponse):
+    """moto's IAM and the simulator."""
+
+    def simulate_principal_policy(self) -> ActionResult:
+        """Judge each action on each resource for a user or role, within its boundary and SCPs."""
+        arn = self._get_param("PolicySourceArn")
+        principal = identity(arn)
+        if principal is None:
+            name = arn.rpartition("/")[2]
+            raise NoSuchEntity(f"The principal with name {name} cannot be found.")
+        extra = [
+            PolicyDocument(f"PolicyInputList.{number}", "inline", parse_policy(text))
+            for number, text in enumerate(self._get_param("PolicyInputList", []), start=1)
+        ]
+        guard = self._get_param("ResourcePolicy")
+        context = {
+            entry["ContextKeyName"]: tuple(entry.get("ContextKeyValues", ()))
+            for entry in self._get_param("ContextEntries", [])
+        } | {"aws:PrincipalArn": arn, "aws:PrincipalAccount": principal.account}
+        results = [
+            _result(principal, extra, guard, action, resource, context)
+            for action in self._get_param("ActionNames", [])
+            for resource in self._get_param("ResourceArns", []) or ["*"]
+        ]
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+def _result(
+    principal: Principal,
+    extra: list[PolicyDocument],
+    guard: str | None,
+    action: str,
+    resource: str,
+    context: dict[str, Any],
+) -> dict[str, Any]:
+    policies = [*principal.policies, *extra]
+    verdict = evaluate(policies, action, resource, context, principal.boundary, principal.scps)
+    decision, statements = verdict.decision, verdict.statements
+    if guard:
+        policy = PolicyDocument("ResourcePolicy", "resource", parse_policy(guard))
+        by_resource = evaluate_resource(policy, principal.names, action, resource, context)
+        if by_resource.decision == "explicit-deny" or decision == "implicit-deny":
+            decision, statements = by_resource.decision, by_resource.statements
+    kinds = {doc.name: doc.kind for doc in (*policies, *principal.scps)}
+    matched = [
+        {
+            "SourcePolicyId": (name := statement.partition(" statement ")[0]),
+            "SourcePolicyType": _SOURCES.get(kinds.get(name, "inline"), "Resource Policy"),
+        }
+        for statement in statements
+    ]
+    result: dict[str, Any] = {
+        "EvalActionName": action,
+        "EvalResourceName": resource,
+        "EvalDecision": _DECISIONS[decision],
+        "MatchedStatements": matched,
+        "MissingContextValues": [],
+    }
+    if principal.boundary is not None:
+        allowed = evaluate([principal.boundary], action, resource, context).decision == "allowed"
+        result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": allowed}
+    if principal.scps:
+        allowed = evaluate(principal.scps, action, resource, context).decision == "allowed"
+        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": allowed}
+    return result

@@ -1,0 +1,278 @@
+"""Secrets Manager with moto's gaps mended: versions, stages, deletion, limits, policies and keys.
+
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html
+"""
+
+import json
+import time
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.secretsmanager.exceptions import SecretNotFoundException
+from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
+from moto.secretsmanager.responses import SecretsManagerResponse
+
+from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.kms import is_managed, use_key
+from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.aws.versions import CURRENT, add_version, check_value, holder_of, move_label
+from omc_runbook.sandbox.principals import Principal, caller
+
+_DELETED = "You can't perform this operation on the secret because it was marked for deletion."
+_DAY = 86_400
+
+
+def locate(secret_id: str, account: str, region: str) -> FakeSecret:
+    """The secret with this name or ARN (without its suffix too), or ResourceNotFoundException."""
+    if secret_id.startswith("arn:"):
+        fields = secret_id.split(":")
+        if len(fields) < 7 or fields[3] != region:
+            raise _not_found()
+        account = fields[4]
+    secret = secretsmanager_backends[account][region].secrets.get(secret_id)
+    if secret is None:
+        raise _not_found()
+    if not isinstance(secret, FakeSecret):
+        return secret.source
+    return secret
+
+
+def read_value(
+    principal: Principal, secret_id: str, region: str, version_id: str | None = None, stage: str | None = None
+) -> dict[str, Any]:
+    """GetSecretValue's answer to a principal, or the JsonRESTError that AWS would give it.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+    """
+    with STATE:
+        try:
+            secret = locate(secret_id, principal.account, region)
+        except JsonRESTError:
+            require(principal, "secretsmanager:GetSecretValue", _unknown_arn(secret_id, principal, region), region)
+            raise
+        require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret)
+        if secret.is_deleted():
+            raise JsonRESTError("InvalidRequestException", _DELETED)
+        version = _version(secret, version_id or None, stage or None)
+        if is_managed(secret.kms_key_id) and secret.account_id != principal.account:
+            raise JsonRESTError(
+                "InvalidRequestException",
+                "You can't access a secret from a different AWS account if you encrypt the secret with "
+                "the default KMS service key.",
+            )
+        use_key(secret.kms_key_id, principal, secret.account_id, region, "kms:Decrypt")
+        secret.last_accessed_date = time.time() // _DAY * _DAY
+        answer = {
+            "ARN": secret.arn,
+            "Name": secret.name,
+            "VersionId": version["version_id"],
+            "VersionStages": list(version["version_stages"]),
+            "CreatedDate": version["createdate"],
+        }
+        for member, key in (("SecretString", "secret_string"), ("SecretBinary", "secret_binary")):
+            if key in version:
+                answer[member] = version[key]
+        return answer
+
+
+def require(principal: Principal, action: str, arn: str, region: str, secret: FakeSecret | None = None) -> None:
+    """Refuse a call that the principal's or the secret's policies do not allow."""
+    context = context_of(principal, region, secretsmanager__SecretId=arn)
+    if secret is not None:
+        context |= {f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in secret.tags or []}
+    policy, owner = (secret.policy, secret.account_id) if secret is not None else (None, "")
+    denied = refusal(principal, action, arn, context, policy, owner)
+    if denied is not None:
+        raise JsonRESTError("AccessDeniedException", denied)
+
+
+class MendedSecretsManager(SecretsManagerResponse):
+    """moto's answers, with those replaced that differ from AWS's."""
+
+    def call_action(self) -> Any:
+        """Answer one call at a time: a compare-and-swap needs it."""
+        with STATE:
+            return super().call_action()
+
+    def get_secret_value(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html"""
+        answer = read_value(
+            caller(self.access_key),
+            self._get_param("SecretId"),
+            self.region,
+            self._get_param("VersionId"),
+            self._get_param("VersionStage"),
+        )
+        return json.dumps(answer)
+
+    def batch_get_secret_value(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html"""
+        names = self._get_param("SecretIdList", if_none=[])
+        filters = self._get_param("Filters", if_none=[])
+        if bool(names) == bool(filters):
+            message = "Either 'SecretIdList' or 'Filters' must be provided, but not both."
+            raise JsonRESTError("InvalidParameterException", message)
+        if len(names) > 20:
+            raise JsonRESTError("ValidationException", "Member must have length less than or equal to 20")
+        token = None
+        if filters:
+            page, token = self.backend.list_secrets(
+                filters, self._get_int_param("MaxResults") or 20, self._get_param("NextToken")
+            )
+            names = [found["ARN"] for found in page]
+        principal = caller(self.access_key)
+        values, errors = [], []
+        for name in names:
+            try:
+                values.append(read_value(principal, name, self.region))
+            except JsonRESTError as error:
+                errors.append({"SecretId": name, "ErrorCode": error.error_type, "Message": error.message})
+        answer = {"SecretValues": values, "Errors": errors}
+        return json.dumps(answer | ({"NextToken": token} if token else {}))
+
+    def create_secret(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
+        name, token, text, binary = (
+            self._get_param(key) for key in ("Name", "ClientRequestToken", "SecretString", "SecretBinary")
+        )
+        check_value(text, binary)
+        existing = self.backend.secrets.get(name)
+        if existing is not None and existing.is_deleted():
+            message = "You can't create this secret because a secret with this name is already scheduled for deletion."
+            raise JsonRESTError("InvalidRequestException", message)
+        answer = json.loads(super().create_secret())
+        secret = locate(answer["ARN"], self.current_account, self.region)
+        self._use_key(secret.kms_key_id)
+        for version in secret.versions.values():
+            version["createdate"] = round(time.time(), 3)
+        return json.dumps(answer)
+
+    def put_secret_value(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html"""
+        secret = self._writable()
+        text, binary = self._get_param("SecretString"), self._get_param("SecretBinary")
+        if not text and not binary:
+            message = "You must provide either SecretString or SecretBinary."
+            raise JsonRESTError("InvalidRequestException", message)
+        labels = self._get_param("VersionStages") or [CURRENT]
+        self._use_key(secret.kms_key_id)
+        version_id = add_version(secret, self._get_param("ClientRequestToken"), text, binary, labels)
+        stages = list(secret.versions[version_id]["version_stages"])
+        return json.dumps({"ARN": secret.arn, "Name": secret.name, "VersionId": version_id, "VersionStages": stages})
+
+    def update_secret(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html"""
+        secret = self._writable()
+        text, binary = self._get_param("SecretString"), self._get_param("SecretBinary")
+        check_value(text, binary)
+        key_id = self._get_param("KmsKeyId")
+        self._use_key(key_id or secret.kms_key_id)
+        description = self._get_param("Description")
+        secret.update(
+            description=secret.description if description is None else description,
+            tags=secret.tags,
+            kms_key_id=key_id,
+            last_changed_date=time.time(),
+        )
+        answer = {"ARN": secret.arn, "Name": secret.name}
+        if text or binary:
+            token = self._get_param("ClientRequestToken")
+            answer["VersionId"] = add_version(secret, token, text, binary, [CURRENT])
+        return json.dumps(answer)
+
+    def update_secret_version_stage(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html"""
+        secret = self._writable()
+        source, target = self._get_param("RemoveFromVersionId"), self._get_param("MoveToVersionId")
+        move_label(secret, self._get_param("VersionStage"), source, target)
+        return json.dumps({"ARN": secret.arn, "Name": secret.name})
+
+    def list_secret_version_ids(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html"""
+        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        deprecated = self._get_bool_param("IncludeDeprecated", False)
+        versions = [
+            {
+                "VersionId": version_id,
+                "VersionStages": list(version["version_stages"]),
+                "CreatedDate": version["createdate"],
+                "KmsKeyIds": [secret.kms_key_id or "DefaultEncryptionKey"],
+            }
+            for version_id, version in secret.versions.items()
+            if version["version_stages"] or deprecated
+        ]
+        start, size = int(self._get_param("NextToken") or 0), self._get_int_param("MaxResults") or 100
+        answer = {"ARN": secret.arn, "Name": secret.name, "Versions": versions[start : start + size]}
+        return json.dumps(answer | ({"NextToken": str(start + size)} if start + size < len(versions) else {}))
+
+    def describe_secret(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html"""
+        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        members = secret.to_dict() | {"LastAccessedDate": getattr(secret, "last_accessed_date", None)}
+        stages = members.pop("VersionIdsToStages", {})
+        members.pop("SecretVersionsToStages", None)
+        members["VersionIdsToStages"] = {version: labels for version, labels in stages.items() if labels} or None
+        return json.dumps({name: value for name, value in members.items() if value is not None})
+
+    def rotate_secret(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html"""
+        secret = self._writable()
+        if not self._get_param("RotationLambdaARN") and not secret.rotation_lambda_arn:
+            raise JsonRESTError(
+                "InvalidRequestException",
+                "You tried to enable rotation on a secret that doesn't already have a Lambda function ARN "
+                "configured and you didn't include such an ARN as a parameter in this call.",
+            )
+        return super().rotate_secret()
+
+    def put_resource_policy(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html"""
+        try:
+            json.loads(self._get_param("ResourcePolicy"))
+        except ValueError:
+            message = "This resource policy contains a syntax error."
+            raise JsonRESTError("MalformedPolicyDocumentException", message) from None
+        return super().put_resource_policy()
+
+    def _writable(self) -> FakeSecret:
+        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        if secret.is_deleted():
+            raise JsonRESTError("InvalidRequestException", _DELETED)
+        return secret
+
+    def _use_key(self, key_id: str | None) -> None:
+        principal = caller(self.access_key)
+        use_key(key_id, principal, self.current_account, self.region, "kms:GenerateDataKey")
+
+
+def _version(secret: FakeSecret, version_id: str | None, stage: str | None) -> dict[str, Any]:
+    if version_id is not None:
+        version = secret.versions.get(version_id)
+        if version is None:
+            raise _no_value(f"VersionId: {version_id}")
+        if stage is not None and stage not in version["version_stages"]:
+            message = "You provided a VersionStage that is not associated to the provided VersionId."
+            raise JsonRESTError("InvalidRequestException", message)
+        return version
+    label = stage or CURRENT
+    holder = holder_of(secret, label)
+    if holder is None:
+        raise _no_value(f"staging label: {label}")
+    return secret.versions[holder]
+
+
+def _no_value(what: str) -> JsonRESTError:
+    message = f"Secrets Manager can't find the specified secret value for {what}"
+    return JsonRESTError("ResourceNotFoundException", message)
+
+
+def _not_found() -> JsonRESTError:
+    error = SecretNotFoundException()
+    error.code = 400
+    return error
+
+
+def _unknown_arn(secret_id: str, principal: Principal, region: str) -> str:
+    if secret_id.startswith("arn:"):
+        return secret_id
+    return f"arn:aws:secretsmanager:{region}:{principal.account}:secret:{secret_id}"

@@ -1,0 +1,36 @@
+"""STS that refuses to assume a role that does not exist, and tells the administrator's ARN.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+"""
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.sts.responses import TokenResponse
+
+from omc_runbook.sandbox.principals import MEMBER_ADMINISTRATOR, caller, identity
+
+
+class AccessDenied(ServiceException):
+    """STS will not give the caller this role."""
+
+    code = "AccessDenied"
+
+
+class MendedSts(TokenResponse):
+    """moto's STS."""
+
+    def assume_role(self) -> ActionResult:
+        """A session of a role that exists."""
+        arn = self._get_param("RoleArn")
+        if identity(arn) is None and arn.rpartition("/")[2] != MEMBER_ADMINISTRATOR:
+            who = caller(self.access_key).arn
+            raise AccessDenied(f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}")
+        return super().assume_role()
+
+    def get_caller_identity(self) -> ActionResult:
+        """Who signs this call."""
+        principal = caller(self.access_key)
+        if principal.kind != "administrator":
+            return super().get_caller_identity()
+        user_id = "AIDASANDBOXADMINISTRATOR"
+        return ActionResult({"UserId": user_id, "Account": principal.account, "Arn": principal.arn})

@@ -1,0 +1,132 @@
+"""The versions of a secret and their staging labels, as Secrets Manager moves them.
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.secretsmanager.models import FakeSecret
+
+MAX_VALUE_BYTES = 65_536
+MAX_LABELS = 20
+MAX_VERSIONS = 100
+CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+
+
+def check_value(text: str | None, binary: str | None) -> None:
+    """Refuse a value over the limit, without showing it."""
+    size = max(len((text or "").encode()), len(binary or "") * 3 // 4)
+    if size > MAX_VALUE_BYTES:
+        field = "secretString" if text else "secretBinary"
+        raise JsonRESTError(
+            "ValidationException",
+            f"1 validation error detected: Value at '{field}' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MAX_VALUE_BYTES}",
+        )
+
+
+def add_version(
+    secret: FakeSecret, token: str | None, text: str | None, binary: str | None, labels: Sequence[str]
+) -> str:
+    """Add a version with the labels, or find the same one by its token; its id."""
+    check_value(text, binary)
+    if token is not None and not 32 <= len(token) <= 64:
+        raise JsonRESTError("InvalidParameterException", "ClientRequestToken must be 32-64 characters long.")
+    version_id = token or str(uuid.uuid4())
+    existing = secret.versions.get(version_id)
+    if existing is not None:
+        if (existing.get("secret_string"), existing.get("secret_binary")) == (text, binary):
+            return version_id
+        raise JsonRESTError(
+            "ResourceExistsException",
+            f"You can't use ClientRequestToken {version_id} because that value is already in use "
+            f"for a version of secret {secret.arn}.",
+        )
+    if len(set(labels)) > MAX_LABELS:
+        raise _too_many_labels()
+    version: dict[str, Any] = {"createdate": _now(), "version_id": version_id, "version_stages": []}
+    if text is not None:
+        version["secret_string"] = text
+    if binary is not None:
+        version["secret_binary"] = binary
+    first = not any(CURRENT in held["version_stages"] for held in secret.versions.values())
+    secret.versions[version_id] = version
+    for label in dict.fromkeys([*labels, CURRENT] if first else labels):
+        _put_label(secret, label, version_id)
+    _prune(secret)
+    secret.last_changed_date = _now()
+    return version_id
+
+
+def move_label(secret: FakeSecret, label: str, source: str | None, target: str | None) -> None:
+    """Move, add or remove a staging label; validated whole before anything moves (a compare-and-swap)."""
+    for version_id in (source, target):
+        if version_id and version_id not in secret.versions:
+            raise JsonRESTError("InvalidParameterException", f"Not a valid version: {version_id}")
+    holder = holder_of(secret, label)
+    if source and holder != source:
+        raise JsonRESTError(
+            "InvalidParameterException",
+            f"The parameter RemoveFromVersionId can't be {source}: staging label {label} is "
+            + (f"currently attached to version {holder}." if holder else "not attached to any version."),
+        )
+    if holder and not source and target != holder:
+        raise JsonRESTError(
+            "InvalidParameterException",
+            f"The parameter RemoveFromVersionId can't be empty. Staging label {label} is currently attached to "
+            f"version {holder}, so you must explicitly reference that version in RemoveFromVersionId.",
+        )
+    if label == CURRENT and not target:
+        raise JsonRESTError(
+            "InvalidParameterException",
+            "You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.",
+        )
+    if target:
+        labels = secret.versions[target]["version_stages"]
+        if label not in labels and len(labels) >= MAX_LABELS:
+            raise _too_many_labels()
+        _put_label(secret, label, target)
+    elif source:
+        secret.versions[source]["version_stages"].remove(label)
+    secret.last_changed_date = _now()
+
+
+def holder_of(secret: FakeSecret, label: str) -> str | None:
+    """The id of the version with the label, or None."""
+    held = secret.versions.items()
+    return next((version_id for version_id, version in held if label in version["version_stages"]), None)
+
+
+def _put_label(secret: FakeSecret, label: str, version_id: str) -> None:
+    holder = holder_of(secret, label)
+    if holder == version_id:
+        return
+    if holder is not None:
+        secret.versions[holder]["version_stages"].remove(label)
+    secret.versions[version_id]["version_stages"].append(label)
+    if label == CURRENT:
+        secret.set_default_version_id(version_id)
+        if PREVIOUS in secret.versions[version_id]["version_stages"]:
+            secret.versions[version_id]["version_stages"].remove(PREVIOUS)
+        if holder is not None:
+            _put_label(secret, PREVIOUS, holder)
+
+
+def _prune(secret: FakeSecret) -> None:
+    unlabelled = [vid for vid, version in secret.versions.items() if not version["version_stages"]]
+    for version_id in unlabelled[: max(0, len(secret.versions) - MAX_VERSIONS)]:
+        del secret.versions[version_id]
+
+
+def _too_many_labels() -> JsonRESTError:
+    message = f"A version of a secret can have at most {MAX_LABELS} staging labels."
+    return JsonRESTError("LimitExceededException", message)
+
+
+def _now() -> float:
+    # Secrets Manager tells its times to the millisecond.
+    return round(time.time(), 3)

@@ -1,0 +1,121 @@
+"""One request to AWS as it arrives on the wire: who signs it, what it asks for and for which resource."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_request")
+_CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+_EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
+_IAM_PREFIXES = {"monitoring": "cloudwatch"}
+DEFAULT_ACCOUNT = "123456789012"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A signed API request; `params` are the parsed JSON members or the query's form fields."""
+
+    service: str
+    action: str
+    region: str
+    access_key: str
+    user_agent: str
+    protocol: str
+    params: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def permission(self) -> str:
+        """The IAM action, such as "ecs:DescribeServices"."""
+        return f"{_IAM_PREFIXES.get(self.service, self.service)}:{self.action}"
+
+    @property
+    def event_source(self) -> str:
+        """The name CloudTrail gives the service, such as "ecs.amazonaws.com"."""
+        return f"{_EVENT_SOURCES.get(self.service, self.service)}.amazonaws.com"
+
+    def text(self, *names: str) -> str:
+        """The first of the named parameters that holds text, or empty text."""
+        return next((v for name in names if isinstance(v := self.params.get(name), str)), "")
+
+    def texts(self, name: str) -> list[str]:
+        """The texts of a list parameter, in either protocol."""
+        value = self.params.get(name)
+        if isinstance(value, list):
+            return [entry for entry in value if isinstance(entry, str)]
+        return [str(v) for k, v in self.params.items() if re.fullmatch(rf"{name}(\.member)?\.\d+", k)]
+
+
+def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
+    """Read a request, or None where it is not a signed call of a named action."""
+    signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if signed is None:
+        return None
+    access_key, region, service = signed.groups()
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    agent = environ.get("HTTP_USER_AGENT", "")
+    if target:
+        action, protocol, params = target.rpartition(".")[2], "json", _members(body)
+    elif found := _CBOR_PATH.search(environ.get("PATH_INFO", "")):
+        action, protocol, params = found.group(1), "cbor", {}
+    else:
+        # A request body that is not text (an upload) has no form fields to read.
+        params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))
+        action, protocol = params.get("Action", ""), "query"
+    return Call(service, action, region, access_key, agent, protocol, params) if action else None
+
+
+def _members(body: bytes) -> Mapping[str, Any]:
+    try:
+        members = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def refuse(call: Call, code: str, message: str, request_id: str) -> tuple[str, str, bytes]:
+    """Shape an error as the call's protocol does: (HTTP status line, content type, body)."""
+    if call.protocol == "json":
+        return "400 Bad Request", "application/x-amz-json-1.1", _json_error(code, message)
+    if call.protocol == "cbor":
+        return "400 Bad Request", "application/cbor", _cbor_error(code, message)
+    status = "403 Forbidden" if code in ("AccessDenied", "UnauthorizedOperation") else "400 Bad Request"
+    error = f"<Code>{_escape(code)}</Code><Message>{_escape(message)}</Message>"
+    if call.service == "ec2":
+        text = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
+    else:
+        text = (
+            f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+    return status, "text/xml", text.encode()
+
+
+def error_of(body: bytes) -> tuple[str, str]:
+    """Find the error's code and message in a failed response's body, in either protocol."""
+    try:
+        members = json.loads(body)
+        code = str(members.get("__type", "")).rpartition("#")[2]
+        return code, str(members.get("message") or members.get("Message") or "")
+    except (ValueError, AttributeError):
+        text = body.decode("utf-8", "replace")
+        found = [re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message")]
+        return (found[0].group(1) if found[0] else ""), (found[1].group(1) if found[1] else "")
+
+
+def _json_error(code: str, message: str) -> bytes:
+    return json.dumps({"__type": code, "message": message, "Message": message}).encode()
+
+
+def _cbor_error(code: str, message: str) -> bytes:
+    def text(value: str) -> bytes:
+        data = value.encode()
+        return b"\x79" + len(data).to_bytes(2, "big") + data
+
+    return b"\xa2" + text("__type") + text(code) + text("message") + text(message)
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

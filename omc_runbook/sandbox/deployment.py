@@ -1,0 +1,163 @@
+"""A service's deployments: how one begins, completes, fails or is rolled back, and what ECS says of it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+"""
+
+import math
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.ecs.models import Service
+
+_EVENTS_KEPT = 100
+_BACKOFF_SECONDS = 0.3
+_BACKOFF_LIMIT_SECONDS = 10.0
+DEFAULT_CONFIGURATION = {
+    "deploymentCircuitBreaker": {"enable": False, "rollback": False},
+    "maximumPercent": 200,
+    "minimumHealthyPercent": 100,
+}
+
+
+@dataclass
+class Deployment:
+    """A deployment as DescribeServices tells it, with what the scheduler remembers of it."""
+
+    id: str
+    task_definition: str
+    desired_count: int
+    launch_type: str
+    platform_version: str | None
+    network_configuration: dict[str, Any] | None
+    enable_execute_command: bool
+    created_at: datetime
+    updated_at: datetime
+    status: str = "PRIMARY"
+    rollout_state: str = "IN_PROGRESS"
+    rollout_state_reason: str = ""
+    running_count: int = 0
+    pending_count: int = 0
+    failed_tasks: int = 0
+    platform_family: str = "Linux"
+    has_completed: bool = field(default=False, repr=False)
+    is_rollback: bool = field(default=False, repr=False)
+    is_blocked: bool = field(default=False, repr=False)
+    failures: int = field(default=0, repr=False)
+    next_start: float = field(default=0.0, repr=False)
+
+
+def primary(service: Service) -> Deployment | None:
+    """The deployment that the service is moving to, or None for an external controller."""
+    return next((d for d in service.deployments if d.status == "PRIMARY"), None)
+
+
+def begin(service: Service) -> Deployment:
+    """Start a deployment of the service as it is configured now; the others begin to drain."""
+    now = datetime.now(UTC)
+    new = Deployment(
+        id=f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}",
+        task_definition=service.task_definition,
+        desired_count=service.desired_count,
+        launch_type=service.launch_type,
+        platform_version=service.platform_version,
+        network_configuration=service.network_configuration or None,
+        enable_execute_command=service.enable_execute_command,
+        created_at=now,
+        updated_at=now,
+    )
+    new.rollout_state_reason = f"ECS deployment {new.id} in progress."
+    for other in service.deployments:
+        other.status = "ACTIVE"
+    service.deployments.insert(0, new)
+    return new
+
+
+def note_failure(service: Service, task_id: str, deployment: Deployment, reason: str, started: bool) -> None:
+    """Count a task that never became healthy, and let the next start wait longer."""
+    deployment.failures += 1
+    wait = min(_BACKOFF_SECONDS * 2 ** (deployment.failures - 1), _BACKOFF_LIMIT_SECONDS)
+    deployment.next_start = time.monotonic() + wait
+    if deployment.rollout_state == "IN_PROGRESS":
+        deployment.failed_tasks += 1
+    deployment.updated_at = datetime.now(UTC)
+    if not started:
+        tell(service, f"was unable to place a task. Reason: {reason}.")
+    elif "health checks" in reason:
+        tell(service, f"(task {task_id}) failed container health checks.")
+    if deployment.failures == 5:
+        tell(service, "is unable to consistently start tasks successfully.")
+
+
+def note_health(deployment: Deployment) -> None:
+    """A task became healthy: earlier failures no longer count."""
+    deployment.failures = deployment.failed_tasks = 0
+    deployment.next_start = 0.0
+
+
+def complete(service: Service, deployment: Deployment) -> None:
+    """The deployment has all its tasks healthy and no other task is left."""
+    deployment.rollout_state = "COMPLETED"
+    deployment.has_completed = True
+    deployment.updated_at = datetime.now(UTC)
+    if not deployment.is_rollback:
+        deployment.rollout_state_reason = f"ECS deployment {deployment.id} completed."
+    tell(service, f"(deployment {deployment.id}) deployment completed.")
+
+
+def breaker_trips(service: Service, deployment: Deployment) -> bool:
+    """Whether the circuit breaker is on and the deployment has failed often enough.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+    """
+    threshold = min(max(3, math.ceil(service.desired_count / 2)), 200)
+    return (
+        bool(_breaker(service).get("enable"))
+        and deployment.rollout_state == "IN_PROGRESS"
+        and deployment.failed_tasks >= threshold
+    )
+
+
+def trip(service: Service, failed: Deployment) -> None:
+    """Fail the deployment, and go back to the last one that completed where rollback is on."""
+    failed.rollout_state = "FAILED"
+    failed.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start."
+    failed.updated_at = datetime.now(UTC)
+    tell(service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
+    earlier = next((d for d in service.deployments if d is not failed and d.has_completed), None)
+    if earlier is None or failed.is_rollback or not _breaker(service).get("rollback"):
+        return
+    failed.status = "ACTIVE"
+    earlier.status, earlier.rollout_state, earlier.is_rollback = "PRIMARY", "IN_PROGRESS", True
+    earlier.rollout_state_reason = f"ECS deployment circuit breaker: rolling back to deploymentId {earlier.id}."
+    earlier.updated_at = datetime.now(UTC)
+    note_health(earlier)
+    service.task_definition = earlier.task_definition
+    service.deployments.sort(key=lambda d: d.status != "PRIMARY")
+    tell(service, f"rolling back to deployment {earlier.id}.")
+
+
+def tell(service: Service, text: str) -> None:
+    """Add an event, newest first."""
+    event = {
+        "id": str(uuid.uuid4()),
+        "createdAt": datetime.now(UTC),
+        "message": f"(service {service.name}) {text}",
+    }
+    service.events = [event, *service.events[: _EVENTS_KEPT - 1]]
+
+
+def bounds(service: Service) -> tuple[int, int]:
+    """The fewest healthy and the most live tasks that a rollout may pass through."""
+    configuration = service.deployment_configuration
+    lowest = math.ceil(service.desired_count * configuration.get("minimumHealthyPercent", 100) / 100)
+    highest = math.floor(service.desired_count * configuration.get("maximumPercent", 200) / 100)
+    return lowest, highest
+
+
+def _breaker(service: Service) -> dict[str, Any]:
+    breaker = service.deployment_configuration.get("deploymentCircuitBreaker")
+    return breaker if isinstance(breaker, dict) else {}

@@ -1,0 +1,91 @@
+"""JSON read and printed as Go does it, because ECS's agent is written in Go.
+
+https://pkg.go.dev/encoding/json https://pkg.go.dev/fmt
+"""
+
+import json
+import math
+from typing import Any
+
+# %v of a float64 turns to the exponent form from here on.
+_EXPONENT = 6
+
+
+class GoJsonError(ValueError):
+    """Go's own complaint about a text that is not the JSON it wants."""
+
+
+def members(text: str) -> dict[str, Any]:
+    """The members of a JSON object; of duplicate keys the last wins."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, strict=True)
+    except json.JSONDecodeError as error:
+        raise GoJsonError(_complaint(error, text)) from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise GoJsonError(f"json: cannot unmarshal {_kind(value)} into Go value of type map[string]interface {{}}")
+    return value
+
+
+def show(value: Any) -> str:
+    """A member's value as Go's %v prints it: 1e+06, <nil>, map[a:1], [1 2]."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return _number(float(value))
+    if isinstance(value, list):
+        return "[" + " ".join(show(entry) for entry in value) + "]"
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{show(value[key])}" for key in sorted(value)) + "]"
+    return str(value)
+
+
+def _number(value: float) -> str:
+    if value == 0:
+        return "-0" if math.copysign(1, value) < 0 else "0"
+    digits, _, power = f"{value:.17e}".partition("e")
+    for precision in range(17):
+        if float(text := f"{value:.{precision}e}") == value:
+            digits, _, power = text.partition("e")
+            break
+    exponent = int(power)
+    if exponent < -4 or exponent >= _EXPONENT:
+        mantissa = digits.rstrip("0").rstrip(".") if "." in digits else digits
+        return f"{mantissa}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+    decimals = max(len(digits.lstrip("-").replace(".", "")) - 1 - exponent, 0)
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _refuse_constant(name: str) -> Any:
+    raise GoJsonError(f"invalid character '{name.lstrip('-')[0]}' looking for beginning of value")
+
+
+def _complaint(error: json.JSONDecodeError, text: str) -> str:
+    if error.pos >= len(text) or error.msg.startswith("Unterminated"):
+        return "unexpected end of JSON input"
+    # Go reads bytes: the byte order mark shows as its first one.
+    byte = text[error.pos].encode()[0]
+    shown = {ord("'"): "\\'", ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}.get(byte, chr(byte))
+    where = "looking for beginning of value"
+    if "property name" in error.msg or "trailing comma" in error.msg:
+        where = "looking for beginning of object key string"
+    elif "':' delimiter" in error.msg:
+        where = "after object key"
+    elif "',' delimiter" in error.msg:
+        where = "after object key:value pair"
+    elif error.msg.startswith("Extra data"):
+        where = "after top-level value"
+    elif error.msg.startswith("Invalid control"):
+        where = "in string literal"
+    elif error.msg.startswith("Invalid \\"):
+        where = "in string escape code"
+    return f"invalid character '{shown}' {where}"
+
+
+def _kind(value: Any) -> str:
+    kinds = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
+    return kinds[type(value)]

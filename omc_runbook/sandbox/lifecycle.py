@@ -1,0 +1,191 @@
+"""A sandbox's life: started in the background, found again, asked, and taken down without a trace."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.sandbox import places
+from omc_runbook.sandbox.places import Place
+
+WorldName = Literal["healthy", "fresh"]
+
+REGION = "ap-southeast-2"
+WORLDS = ("healthy", "fresh")
+_SETTLED_SECONDS, _DOWN_SECONDS = 120.0, 15.0
+_UP = "`omc-runbook sandbox up`"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox; any access key but those that its IAM gave out is the administrator's."""
+
+    endpoint: str
+    port: int
+    pid: int
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that point AWS's clients at it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+
+def up(world: WorldName | None = "healthy", port: int = 0) -> Sandbox:
+    """Start a sandbox in the background and build its world; it is settled when this returns.
+
+    `world` None leaves the account empty. `port` 0 takes any free one. RunbookError where it cannot start.
+    """
+    if world is not None and world not in WORLDS:
+        raise UsageError(f"There is no world {world!r}: choose {' or '.join(WORLDS)}.")
+    sandbox = _start(port)
+    if world is not None:
+        try:
+            _build(sandbox, world)
+        except BaseException:
+            down(sandbox)
+            raise
+    return sandbox
+
+
+def rebuild(sandbox: Sandbox, world: WorldName) -> None:
+    """Empty the sandbox and build a world in it; settled when this returns."""
+    ask(sandbox, "POST", "reset")
+    _build(sandbox, world)
+
+
+def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
+    """Wait until every service is steady, or keeps failing in the same way."""
+    deadline = time.monotonic() + seconds
+    while not status(sandbox)["settled"]:
+        if time.monotonic() > deadline:
+            raise CouldNotLook(f"The sandbox at {sandbox.endpoint} did not settle within {seconds:.0f} seconds.")
+        time.sleep(0.1)
+
+
+def find() -> Sandbox:
+    """The sandbox that AWS_ENDPOINT_URL names, or else the only one that runs."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+    running = places.running()
+    if endpoint:
+        port = urlsplit(endpoint).port
+        place = next((p for p in running if endpoint == p.endpoint or _is_local(endpoint, p, port)), None)
+        if place is None:
+            raise UsageError(f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or start one with {_UP}.")
+        return _sandbox(place)
+    if not running:
+        raise UsageError(f"No sandbox is running: start one with {_UP}.")
+    if len(running) > 1:
+        listed = ", ".join(place.endpoint for place in running)
+        raise UsageError(f"{len(running)} sandboxes are running ({listed}): set AWS_ENDPOINT_URL to one of them.")
+    return _sandbox(running[0])
+
+
+def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
+    """What a sandbox says of itself: endpoint, port, pid, world, broken, settled, tasks."""
+    return ask(sandbox or find(), "GET", "status")
+
+
+def down(sandbox: Sandbox | None = None) -> None:
+    """End a sandbox and all its processes, and remove its files."""
+    sandbox = sandbox or find()
+    place = next((p for p in places.running() if p.port == sandbox.port and p.pid == sandbox.pid), None)
+    if place is None:
+        return
+    for number in (15, 9):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(place.pid, number)
+        deadline = time.monotonic() + _DOWN_SECONDS
+        while time.monotonic() < deadline:
+            if all(p.pid != place.pid for p in places.running()):
+                _reap(place.pid)
+                places.release(place.directory)
+                return
+            time.sleep(0.05)
+    raise CouldNotLook(f"The sandbox at {sandbox.endpoint} (process {place.pid}) does not end.")
+
+
+def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Call one of the server's private paths."""
+    body = json.dumps(members).encode() if members is not None else None
+    request = urllib.request.Request(f"{sandbox.endpoint}/_sandbox/{path}", body, method=method)
+    request.add_header("Content-Type", "application/json")
+    # A proxy in the environment has no business with this machine's own address.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=30) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
+    except urllib.error.HTTPError as error:
+        raise UsageError(f"The sandbox refused {path}: {json.load(error).get('error', error.reason)}") from None
+    except (OSError, ValueError) as error:
+        raise CouldNotLook(f"The sandbox at {sandbox.endpoint} does not answer: {error}") from None
+
+
+def _build(sandbox: Sandbox, world: WorldName) -> None:
+    from omc_runbook.sandbox import worlds
+
+    worlds.build(sandbox.endpoint, world)
+    ask(sandbox, "POST", "note", {"world": world, "broken": []})
+    settle(sandbox)
+
+
+def _start(port: int) -> Sandbox:
+    root = places.root()
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "omc_runbook.sandbox.server", "--port", str(port), "--state", str(root)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    with os.fdopen(reading) as ready:
+        try:
+            process = subprocess.Popen(
+                [*command, "--ready", str(writing)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=writing,
+                env=environment,
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        said = ""
+        for line in ready:
+            said = line.strip() or said
+            word, _, rest = said.partition(" ")
+            if word == "ready":
+                chosen = int(rest)
+                return Sandbox(f"http://127.0.0.1:{chosen}", chosen, process.pid)
+    process.wait()
+    with contextlib.suppress(OSError):
+        root.rmdir()
+    if said.startswith("error ") and port:
+        raise RunbookError(
+            f"The sandbox cannot use port {port} ({said.removeprefix('error ')}): choose another with --port."
+        )
+    raise RunbookError(f"The sandbox did not start: {said or 'it ended without a word'}.")
+
+
+def _is_local(endpoint: str, place: Place, port: int | None) -> bool:
+    return urlsplit(endpoint).hostname in ("localhost", "127.0.0.1") and port == place.port
+
+
+def _sandbox(place: Place) -> Sandbox:
+    return Sandbox(place.endpoint, place.port, place.pid)
+
+
+def _reap(pid: int) -> None:
+    # Where this very process started the server, it has to collect it too.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)

@@ -1,0 +1,144 @@
+"""Who makes a call: a principal with the policies that AWS would judge it by, read from moto's own state."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from moto.iam.models import IAMBackend, iam_backends
+from moto.organizations.models import organizations_backends
+from moto.sts.models import sts_backends
+
+from omc_runbook.policy import PolicyDocument
+from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT
+
+PARTITION = "aws"
+# The role that an organization makes in each member account; a world builder reaches other accounts by it.
+MEMBER_ADMINISTRATOR = "OrganizationAccountAccessRole"
+_EVERYTHING = PolicyDocument(
+    "AdministratorAccess",
+    "managed",
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller: its own ARN, the user or role behind it, and every policy that limits or allows it."""
+
+    arn: str
+    identity_arn: str
+    account: str
+    kind: Literal["administrator", "user", "role"]
+    name: str
+    session: str
+    policies: tuple[PolicyDocument, ...]
+    boundary: PolicyDocument | None
+    scps: tuple[PolicyDocument, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name by which a resource's policy can mean this caller itself."""
+        return frozenset({self.arn, self.identity_arn})
+
+
+def caller(access_key: str) -> Principal:
+    """The principal behind an access key; a key that IAM does not know is the administrator's."""
+    for account in list(iam_backends):
+        iam = iam_backends[account][PARTITION]
+        if access_key not in iam.access_keys:
+            continue
+        session = sts_backends[account][PARTITION].get_assumed_role_from_access_key(access_key)
+        if session is not None:
+            name = session.role_arn.rpartition("/")[2]
+            if name == MEMBER_ADMINISTRATOR and name not in _role_names(iam):
+                return administrator(account, session.arn)
+            return role_session(session.role_arn, session.session_name)
+        user = iam.get_user_from_access_key_id(access_key)
+        if user is not None:
+            groups = iam.get_groups_for_user(user.name)
+            policies = [doc for owner in (user, *groups) for doc in _documents(owner)]
+            return Principal(user.arn, user.arn, account, "user", user.name, "", tuple(policies), None, scps(account))
+    return administrator(DEFAULT_ACCOUNT)
+
+
+def administrator(account: str, arn: str = "") -> Principal:
+    """The administrator of an account, who may do all that no other policy denies."""
+    arn = arn or f"arn:{PARTITION}:iam::{account}:user/administrator"
+    return Principal(arn, arn, account, "administrator", "administrator", "", (_EVERYTHING,), None, scps(account))
+
+
+def role_session(role_arn: str, session: str) -> Principal:
+    """A session of a role, with no policies at all where the role is gone."""
+    account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    iam = iam_backends[account][PARTITION]
+    role = next((r for r in list(iam.get_roles()) if r.name == name), None)
+    policies = tuple(_documents(role)) if role is not None else ()
+    boundary = _managed(iam, role.permissions_boundary_arn) if role is not None else None
+    arn = f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}"
+    return Principal(arn, role_arn, account, "role", name, session, policies, boundary, scps(account))
+
+
+def identity(arn: str) -> Principal | None:
+    """The user or role that an IAM ARN names, or None."""
+    fields = arn.split(":", 5)
+    if len(fields) != 6:
+        return None
+    account, (kind, _, path) = fields[4], fields[5].partition("/")
+    name = path.rpartition("/")[2]
+    iam = iam_backends[account][PARTITION]
+    if kind == "role" and name in _role_names(iam):
+        return role_session(arn, "simulation")
+    if kind == "user" and name in iam.users:
+        user = iam.users[name]
+        owners = (user, *iam.get_groups_for_user(name))
+        policies = tuple(doc for owner in owners for doc in _documents(owner))
+        return Principal(arn, arn, account, "user", name, "", policies, None, scps(account))
+    return None
+
+
+def scps(account: str) -> tuple[PolicyDocument, ...]:
+    """The service control policies on an account, its organizational units and the root, if there are any."""
+    found: dict[str, PolicyDocument] = {}
+    for owner in list(organizations_backends):
+        backend = organizations_backends[owner][PARTITION]
+        member = next((a for a in backend.accounts if a.id == account), None)
+        parent = member
+        while parent is not None:
+            for policy in parent.attached_policies:
+                if policy.type == "SERVICE_CONTROL_POLICY":
+                    found[policy.id] = PolicyDocument(policy.name, "scp", parse_policy(policy.content))
+            parent_id = getattr(parent, "parent_id", None)
+            parent = next((ou for ou in backend.ou if ou.id == parent_id), None)
+    return tuple(found.values())
+
+
+def parse_policy(document: str | dict[str, Any] | None) -> dict[str, Any]:
+    """A policy's JSON as a mapping; text that is no policy allows nothing."""
+    parsed = json.loads(document) if isinstance(document, str) else document
+    return parsed if isinstance(parsed, dict) else {"Statement": []}
+
+
+def _documents(owner: Any) -> list[PolicyDocument]:
+    inline = [PolicyDocument(n, "inline", parse_policy(d)) for n, d in list(owner.policies.items())]
+    managed = [
+        PolicyDocument(policy.name, "managed", _default_version(policy))
+        for policy in list(owner.managed_policies.values())
+    ]
+    return inline + managed
+
+
+def _default_version(policy: Any) -> dict[str, Any]:
+    versions = {version.version_id: version.document for version in policy.versions}
+    return parse_policy(versions.get(policy.default_version_id))
+
+
+def _managed(iam: IAMBackend, arn: str | None) -> PolicyDocument | None:
+    if not arn:
+        return None
+    policy = iam.managed_policies.get(arn)
+    document = _default_version(policy) if policy is not None else {"Statement": []}
+    return PolicyDocument(arn.rpartition("/")[2], "boundary", document)
+
+
+def _role_names(iam: IAMBackend) -> set[str]:
+    return {role.name for role in list(iam.get_roles())}

@@ -1,0 +1,118 @@
+"""One process of the example application: started with a task's environment, watched, logged and ended."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PROGRAM = Path(__file__).with_name("application.py")
+_ANSWER_SECONDS = 0.5
+_START_SECONDS = 20.0
+_STARTING_INTERVAL, _SICK_INTERVAL, _INTERVAL = 0.1, 0.4, 2.0
+_FAILURES = 3
+_STOP_SECONDS = 3.0
+
+
+class Application:
+    """A running process; `health` is None until it first answers or proves unhealthy."""
+
+    def __init__(
+        self, environment: Mapping[str, str], arguments: Sequence[str], log: Callable[[list[str]], None]
+    ) -> None:
+        """Start it: its own stdin is a pipe that ends with this process, so it can never outlive it."""
+        self.port = _free_port()
+        self.health: bool | None = None
+        self._failures = 0
+        self._started = self._probed = time.monotonic()
+        self._deadline: float | None = None
+        search = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(self.port)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", str(_PROGRAM), *arguments],
+            env={**environment, **search},
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        threading.Thread(target=self._pump, args=(log,), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def health_url(self) -> str:
+        """Where it tells its health."""
+        return f"http://127.0.0.1:{self.port}/health"
+
+    def exit_code(self) -> int | None:
+        """The exit code as a container's runtime tells it (128 + signal), or None while it runs."""
+        code = self._process.poll()
+        return 128 - code if code is not None and code < 0 else code
+
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._deadline is not None
+
+    def probe(self) -> None:
+        """Check its health if that is due."""
+        now = time.monotonic()
+        interval = _STARTING_INTERVAL if self.health is None else _INTERVAL
+        if self._failures:
+            interval = _SICK_INTERVAL
+        if now - self._probed < interval or self.is_stopping() or self._process.poll() is not None:
+            return
+        self._probed = now
+        status = self._ask()
+        if status == 200:
+            self.health, self._failures = True, 0
+        elif status is None and self.health is None:
+            if now - self._started > _START_SECONDS:
+                self.health = False
+        else:
+            self._failures += 1
+            if self._failures >= _FAILURES:
+                self.health = False
+
+    def stop(self) -> None:
+        """Ask it to stop, and kill it when it has not done so in time; call again until it has."""
+        if self._process.poll() is not None:
+            return
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _STOP_SECONDS
+            self._process.send_signal(signal.SIGTERM)
+        elif time.monotonic() > self._deadline:
+            self._process.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def _ask(self) -> int | None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def _pump(self, log: Callable[[list[str]], None]) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            log([line.decode("utf-8", "replace").rstrip("\r\n")])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

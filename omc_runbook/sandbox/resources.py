@@ -1,0 +1,97 @@
+"""Which resource a call acts on, by the ARN that a policy would have to name."""
+
+from collections.abc import Callable
+
+from omc_runbook.sandbox.calls import Call
+
+_CLUSTER_ACTIONS = {"DescribeClusters", "DeleteCluster", "UpdateCluster", "PutClusterCapacityProviders"}
+_SERVICE_ACTIONS = {"DescribeServices", "CreateService", "UpdateService", "DeleteService", "CreateTaskSet"}
+_TASK_ACTIONS = {"DescribeTasks", "StopTask", "ExecuteCommand"}
+
+
+def resources_of(call: Call, account: str) -> list[str]:
+    """The ARNs that the call needs permission on; ["*"] where its action takes none.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    find = _FINDERS.get(call.service)
+    return (find(call, account) if find else []) or ["*"]
+
+
+def _ecs(call: Call, account: str) -> list[str]:
+    base = f"arn:aws:ecs:{call.region}:{account}"
+    cluster = (call.text("cluster") or "default").rpartition("/")[2]
+
+    def arns(kind: str, names: list[str]) -> list[str]:
+        return [n if n.startswith("arn:") else f"{base}:{kind}/{cluster}/{n}" for n in names if n]
+
+    if call.action in _CLUSTER_ACTIONS:
+        names = call.texts("clusters") or [call.text("cluster", "clusterName")]
+        return [n if n.startswith("arn:") else f"{base}:cluster/{n}" for n in names if n]
+    if call.action in _SERVICE_ACTIONS:
+        return arns("service", call.texts("services") or [call.text("service", "serviceName")])
+    if call.action in _TASK_ACTIONS:
+        return arns("task", call.texts("tasks") or [call.text("task")])
+    if call.action == "RegisterTaskDefinition":
+        return [f"{base}:task-definition/{call.text('family')}:*"]
+    if call.action == "RunTask":
+        name = call.text("taskDefinition")
+        return [name if name.startswith("arn:") else f"{base}:task-definition/{name}"]
+    return []
+
+
+def _iam(call: Call, account: str) -> list[str]:
+    named = call.text("PolicyArn", "PolicySourceArn")
+    if call.action in ("AttachRolePolicy", "DetachRolePolicy") or not named:
+        for parameter, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
+            if call.text(parameter):
+                return [f"arn:aws:iam::{account}:{kind}/{call.text(parameter)}"]
+    return [named] if named else []
+
+
+def _kms(call: Call, account: str) -> list[str]:
+    from moto.kms.models import kms_backends
+
+    key_id = call.text("KeyId")
+    if not key_id or (key_id.startswith("arn:") and ":key/" in key_id):
+        return [key_id] if key_id else []
+    backend = kms_backends[account][call.region]
+    if "alias/" in key_id:
+        key_id = backend.get_key_id_from_alias(backend.get_alias_name(key_id)) or key_id
+    return [f"arn:aws:kms:{call.region}:{account}:key/{key_id}"]
+
+
+def _logs(call: Call, account: str) -> list[str]:
+    base = f"arn:aws:logs:{call.region}:{account}:log-group"
+    group = call.text("logGroupName") or call.text("logGroupIdentifier").rpartition(":log-group:")[2]
+    if call.action == "DescribeLogGroups":
+        return [f"{base}:*"]
+    if call.action == "GetLogEvents":
+        return [f"{base}:{group}:log-stream:{call.text('logStreamName')}"]
+    return [f"{base}:{group}:*"] if group else []
+
+
+def _secretsmanager(call: Call, account: str) -> list[str]:
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    name = call.text("SecretId", "Name")
+    if not name:
+        return []
+    secret = secretsmanager_backends[account][call.region].secrets.get(name)
+    if secret is not None:
+        return [secret.arn]
+    return [name if name.startswith("arn:") else f"arn:aws:secretsmanager:{call.region}:{account}:secret:{name}-??????"]
+
+
+def _sts(call: Call, account: str) -> list[str]:
+    return [call.text("RoleArn")] if call.text("RoleArn") else []
+
+
+_FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
+    "ecs": _ecs,
+    "iam": _iam,
+    "kms": _kms,
+    "logs": _logs,
+    "secretsmanager": _secretsmanager,
+    "sts": _sts,
+}

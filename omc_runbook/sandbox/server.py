@@ -1,0 +1,150 @@
+"""The sandbox's server: moto, mended, behind the gateway, with the ECS agent, in one process.
+
+`python -m omc_runbook.sandbox.server --port N --state DIR --ready FD`
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from omc_runbook.sandbox import places
+from omc_runbook.sandbox.agent import Agent
+from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.gateway import Gateway
+from omc_runbook.sandbox.mending import hold_tasks, mend
+from omc_runbook.sandbox.trail import TRAIL
+from omc_runbook.sandbox.wire import WIRE
+
+
+class _Handler(MotoRequestHandler):
+    """Keeps connections open, and the address of each request to itself."""
+
+    protocol_version = "HTTP/1.1"
+    # Headers and body are two writes: without this each answer would wait for the client's delayed ACK.
+    disable_nagle_algorithm = True
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing."""
+
+
+class Sandbox:
+    """The server's parts, and what it remembers of its world."""
+
+    def __init__(self, port: int) -> None:
+        """Bind the port (0: any free one); OSError where it is taken."""
+        mend()
+        self.agent = Agent()
+        self._world = ""
+        self._broken: list[str] = []
+        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control)
+        self.server: BaseWSGIServer = make_server("127.0.0.1", port, gateway, threaded=True, request_handler=_Handler)
+        self.server.daemon_threads = True  # type: ignore[attr-defined]
+        self.port = int(self.server.server_address[1])
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
+        """Answer a private path: status, calls, note, wire, reset; None for any other."""
+        if (method, path) == ("GET", "status"):
+            return self._status()
+        if (method, path) == ("GET", "calls"):
+            return {"calls": TRAIL.count()}
+        if (method, path) == ("POST", "note"):
+            self._world = members.get("world", self._world)
+            self._broken = list(members.get("broken", self._broken))
+            return self._status()
+        if path == "wire":
+            if method == "POST":
+                return {"id": WIRE.add(members).id}
+            if method == "DELETE":
+                WIRE.clear(members.get("id"))
+            return {"rules": WIRE.rules()}
+        if (method, path) == ("POST", "reset"):
+            self._reset()
+            return self._status()
+        return None
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "port": self.port,
+            "pid": os.getpid(),
+            "world": self._world,
+            "broken": self._broken,
+            "settled": self.agent.is_settled(),
+            "tasks": [asdict(task) for task in self.agent.statuses()],
+        }
+
+    def _reset(self) -> None:
+        with self.agent.paused(), STATE:
+            BackendDict.reset()
+            reset_model_data()
+            hold_tasks()
+            WIRE.clear()
+            TRAIL.clear()
+            self._world, self._broken = "", []
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT, then end every process and remove the state directory."""
+    parser = argparse.ArgumentParser(prog="omc_runbook.sandbox.server")
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--state", type=Path, required=True, help="the directory of all sandboxes")
+    parser.add_argument("--ready", type=int, help="a file descriptor to tell the port, or what went wrong, to")
+    options = parser.parse_args()
+
+    try:
+        sandbox = Sandbox(options.port)
+    except OSError as error:
+        _tell(options.ready, f"error {error.strerror}")
+        return 1
+    directory = options.state / str(sandbox.port)
+    lock = places.claim(directory, sandbox.endpoint, sandbox.port)
+    _log_to(directory / "server.log")
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    sandbox.agent.start()
+    threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()
+    _tell(options.ready, f"ready {sandbox.port}")
+    ended.wait()
+    sandbox.agent.end()
+    places.release(directory)
+    os.close(lock)
+    return 0
+
+
+def _log_to(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+def _tell(descriptor: int | None, text: str) -> None:
+    if descriptor is not None:
+        os.write(descriptor, f"{text}\n".encode())
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    code = main()
+    # Request threads may still wait for a client: nothing is left to save.
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,0 +1,163 @@
+"""ECS tasks in moto's state: made, started, stopped and described with the fields that ECS fills.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+"""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moto.ecs.models import EC2ContainerServiceBackend, Service, Task, TaskDefinition
+
+from omc_runbook.sandbox.deployment import Deployment
+
+KEPT = timedelta(hours=1)
+_LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
+
+
+class Container:
+    """A container of a task, as DescribeTasks tells it."""
+
+    def __init__(self, task: Task, definition: dict[str, Any]) -> None:
+        self.container_arn = task.task_arn.replace(":task/", ":container/") + f"/{secrets.token_hex(16)}"
+        self.task_arn = task.task_arn
+        self.name = definition["name"]
+        self.image = definition.get("image")
+        self.cpu = str(definition.get("cpu", 0))
+        self.memory = str(definition["memory"]) if "memory" in definition else None
+        self.last_status = "PENDING"
+        self.health_status = "UNKNOWN"
+        self.exit_code: int | None = None
+        self.reason: str | None = None
+        self.runtime_id: str | None = None
+        self.network_interfaces: list[dict[str, str]] = []
+        self.managed_agents: list[dict[str, Any]] = []
+
+
+def prepare(task: Task, definition: TaskDefinition, execute: bool) -> None:
+    """Make moto's new task look as one that ECS has just accepted."""
+    task.last_status, task.desired_status = "PROVISIONING", "RUNNING"
+    task.created_at = datetime.now(UTC)
+    task.enable_execute_command = execute
+    task.health_status = "UNKNOWN"
+    task.connectivity, task.connectivity_at = "CONNECTED", task.created_at
+    task.cpu, task.memory = definition.cpu, definition.memory
+    task.platform_family, task.version = "Linux", 1
+    task.stopped_reason = None
+    task.containers = [Container(task, entry) for entry in definition.container_definitions]
+    if execute:
+        for container in task.containers:
+            container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
+
+
+def launch(backend: EC2ContainerServiceBackend, service: Service, deployment: Deployment) -> Task:
+    """A new task of a service's deployment."""
+    return accept(
+        backend,
+        service.cluster_name,
+        deployment.task_definition,
+        group=f"service:{service.name}",
+        started_by=deployment.id,
+        network=deployment.network_configuration,
+        platform_version=deployment.platform_version,
+        execute=deployment.enable_execute_command,
+    )
+
+
+def accept(
+    backend: EC2ContainerServiceBackend,
+    cluster_name: str,
+    definition_name: str,
+    *,
+    group: str = "",
+    started_by: str = "",
+    network: dict[str, Any] | None = None,
+    platform_version: str | None = None,
+    execute: bool = False,
+) -> Task:
+    """A new task on Fargate, which needs no instance and no memory set on its containers."""
+    definition = backend.describe_task_definition(definition_name)
+    task = Task(
+        cluster=backend.clusters[cluster_name],
+        task_definition=definition,
+        container_instance_arn=None,
+        resource_requirements=None,
+        backend=backend,
+        group=group or f"family:{definition.family}",
+        launch_type="FARGATE",
+        started_by=started_by,
+        networking_configuration=_with_groups(network),
+        platform_version=platform_version or "1.4.0",
+    )
+    prepare(task, definition, execute)
+    backend.tasks.setdefault(cluster_name, {})[task.task_arn] = task
+    return task
+
+
+def started(task: Task, runtime_id: str) -> None:
+    """The task's process runs."""
+    now = datetime.now(UTC)
+    task.last_status, task.started_at = "RUNNING", now
+    task.version += 1
+    for container in task.containers:
+        container.last_status, container.runtime_id = "RUNNING", runtime_id
+        for agent in container.managed_agents:
+            agent.update(lastStatus="RUNNING", lastStartedAt=now)
+
+
+def healthy(task: Task, is_healthy: bool) -> None:
+    """The task's process answered its health check, or stopped to."""
+    task.health_status = "HEALTHY" if is_healthy else "UNHEALTHY"
+    task.containers[0].health_status = task.health_status
+
+
+def stopping(task: Task, code: str, reason: str) -> None:
+    """The task is to stop; what stops it first is what is told."""
+    if task.desired_status == "STOPPED":
+        return
+    task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", code, reason
+    task.stopping_at = datetime.now(UTC)
+
+
+def stopped(task: Task, exit_code: int | None) -> None:
+    """The task's process has ended, or never began (`exit_code` None)."""
+    now = datetime.now(UTC)
+    task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
+    task.version += 1
+    for container in task.containers:
+        container.last_status, container.exit_code = "STOPPED", exit_code
+        for agent in container.managed_agents:
+            agent.update(lastStatus="STOPPED")
+    for attachment in task.attachments:
+        attachment["status"] = "DELETED"
+
+
+def is_live(task: Task) -> bool:
+    """Whether the task runs or is on its way to."""
+    return task.desired_status == "RUNNING" and task.last_status in _LIVE
+
+
+def is_healthy(task: Task) -> bool:
+    """Whether the task runs, is to go on running and answers its health check."""
+    return is_live(task) and task.last_status == "RUNNING" and task.health_status == "HEALTHY"
+
+
+def of_service(backend: EC2ContainerServiceBackend, service: Service) -> list[Task]:
+    """Every task of a service that can still be described."""
+    group = f"service:{service.name}"
+    return [t for t in backend.tasks.get(service.cluster_name, {}).values() if t.group == group]
+
+
+def forget_old(backend: EC2ContainerServiceBackend, now: datetime) -> None:
+    """Drop tasks that stopped longer ago than ECS would describe them."""
+    for held in backend.tasks.values():
+        for arn, task in list(held.items()):
+            if task.last_status == "STOPPED" and now - task.stopped_at > KEPT:
+                del held[arn]
+
+
+def _with_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
+    # moto wants the security groups that AWS takes from the VPC when none are named.
+    if network is None:
+        return None
+    return {"awsvpcConfiguration": {"securityGroups": [], **network["awsvpcConfiguration"]}}

@@ -1,0 +1,195 @@
+"""CloudTrail's record of calls: kept in memory, newest first when looked up.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+"""
+
+import json
+import threading
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from omc_runbook.sandbox.calls import Call
+from omc_runbook.sandbox.principals import Principal
+
+_KEPT = 20_000
+_HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+# Parameters that name things. The value of any other is hidden: what is not known to be safe is not kept.
+_NAMING = {
+    "clientRequestToken", "cluster", "clusterName", "clusters", "container", "desiredCount", "desiredStatus",
+    "enableExecuteCommand", "family", "forceDeleteWithoutRecovery", "forceNewDeployment", "include", "keyId",
+    "kmsKeyId", "launchType", "logGroupName", "logStreamName", "maxResults", "moveToVersionId", "name",
+    "pendingWindowInDays", "policyArn", "policyName", "policySourceArn", "reason", "recoveryWindowInDays",
+    "removeFromVersionId", "roleArn", "roleName", "roleSessionName", "secretId", "secretIdList", "service",
+    "serviceName", "services", "startTime", "endTime", "task", "taskDefinition", "tasks", "userName",
+    "versionId", "versionStage", "versionStages",
+}  # fmt: skip
+_RESOURCE_TYPES = {
+    "secretId": "AWS::SecretsManager::Secret",
+    "roleName": "AWS::IAM::Role",
+    "userName": "AWS::IAM::User",
+    "policyArn": "AWS::IAM::Policy",
+    "keyId": "AWS::KMS::Key",
+    "service": "AWS::ECS::Service",
+    "cluster": "AWS::ECS::Cluster",
+    "taskDefinition": "AWS::ECS::TaskDefinition",
+    "logGroupName": "AWS::Logs::LogGroup",
+}
+_READS = ("Describe", "Get", "List", "Lookup", "BatchGet", "Simulate", "Filter", "Search")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One recorded call, of the account that made it and the region it was made to."""
+
+    account: str
+    region: str
+    time: datetime
+    fields: Mapping[str, Any]
+
+    def matches(self, attribute: str, value: str) -> bool:
+        """Whether a LookupEvents attribute has the value."""
+        if attribute == "ResourceName":
+            return any(resource["ResourceName"] == value for resource in self.fields["Resources"])
+        if attribute == "ResourceType":
+            return any(resource["ResourceType"] == value for resource in self.fields["Resources"])
+        return bool(self.fields.get(attribute) == value)
+
+
+class Trail:
+    """The events of every account, safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=_KEPT)
+        self._lock = threading.Lock()
+
+    def record(
+        self,
+        call: Call,
+        principal: Principal,
+        request_id: str,
+        resources: list[str],
+        error: tuple[str, str] | None = None,
+        invoked_by: str = "",
+    ) -> None:
+        """Keep one call; `error` is its code and message where it failed."""
+        event = _event(call, principal, request_id, resources, error, invoked_by)
+        with self._lock:
+            self._events.append(event)
+
+    def events(self, account: str, region: str) -> list[Event]:
+        """An account's events in a region, newest first."""
+        with self._lock:
+            kept = list(self._events)
+        return [event for event in reversed(kept) if event.account == account and event.region == region]
+
+    def count(self) -> dict[str, int]:
+        """How often each action was called, such as {"ecs:DescribeServices": 3}."""
+        with self._lock:
+            kept = list(self._events)
+        counts: dict[str, int] = {}
+        for event in kept:
+            name = f"{event.fields['EventSource'].partition('.')[0]}:{event.fields['EventName']}"
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._events.clear()
+
+
+TRAIL = Trail()
+
+
+def _event(
+    call: Call,
+    principal: Principal,
+    request_id: str,
+    resources: list[str],
+    error: tuple[str, str] | None,
+    invoked_by: str,
+) -> Event:
+    now = datetime.now(UTC)
+    event_id = str(uuid.uuid4())
+    read_only = call.action.startswith(_READS)
+    parameters = _parameters(call)
+    record: dict[str, Any] = {
+        "eventVersion": "1.11",
+        "userIdentity": _user_identity(call, principal, invoked_by),
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": call.event_source,
+        "eventName": call.action,
+        "awsRegion": call.region,
+        "sourceIPAddress": invoked_by or "127.0.0.1",
+        "userAgent": call.user_agent,
+    }
+    if error is not None:
+        record |= {"errorCode": error[0], "errorMessage": error[1]}
+    record |= {
+        "requestParameters": parameters or None,
+        "responseElements": None,
+        "requestID": request_id,
+        "eventID": event_id,
+        "readOnly": read_only,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": principal.account,
+        "eventCategory": "Management",
+    }
+    named = [
+        {"ResourceType": kind, "ResourceName": str(parameters[parameter])}
+        for parameter, kind in _RESOURCE_TYPES.items()
+        if isinstance(parameters.get(parameter), str)
+    ]
+    secrets = [arn for arn in resources if ":secretsmanager:" in arn and "?" not in arn]
+    named += [
+        {"ResourceType": "AWS::SecretsManager::Secret", "ResourceName": arn}
+        for arn in secrets
+        if all(resource["ResourceName"] != arn for resource in named)
+    ]
+    fields = {
+        "EventId": event_id,
+        "EventName": call.action,
+        "ReadOnly": "true" if read_only else "false",
+        "AccessKeyId": call.access_key,
+        "EventTime": now,
+        "EventSource": call.event_source,
+        "Username": principal.session or principal.name,
+        "Resources": named,
+        "CloudTrailEvent": json.dumps(record),
+    }
+    return Event(principal.account, call.region, now, fields)
+
+
+def _user_identity(call: Call, principal: Principal, invoked_by: str) -> dict[str, Any]:
+    who: dict[str, Any] = {
+        "type": "AssumedRole" if principal.kind == "role" else "IAMUser",
+        "arn": principal.arn,
+        "accountId": principal.account,
+        "accessKeyId": call.access_key,
+    }
+    if principal.kind == "role":
+        issuer = {"type": "Role", "arn": principal.identity_arn, "accountId": principal.account}
+        who["sessionContext"] = {"sessionIssuer": issuer | {"userName": principal.name}}
+    else:
+        who["userName"] = principal.name
+    if invoked_by:
+        who["invokedBy"] = invoked_by
+    return who
+
+
+def _parameters(call: Call) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in call.params.items():
+        if name in ("Action", "Version"):
+            continue
+        name = name[:1].lower() + name[1:]
+        plain = isinstance(value, str | int | float | bool) or (
+            isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        )
+        kept[name] = value if plain and name in _NAMING else _HIDDEN
+    return kept
