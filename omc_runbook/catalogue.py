@@ -50,6 +50,12 @@ class Key(BaseModel):
     """The length in characters below which the value is weak; 0 for no such limit."""
 
 
+class _Tables(BaseModel):
+    """The `[keys.NAME]` tables, so that an error tells which of them it is in."""
+
+    keys: dict[str, Key]
+
+
 def default_keys() -> dict[str, Key]:
     """The guide's nine keys by name."""
     return {
@@ -96,11 +102,9 @@ def default_keys() -> dict[str, Key]:
 
 def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
     """The catalogue with `[keys.NAME]` tables laid over it; raises pydantic.ValidationError for a bad table."""
-    keys = default_keys()
-    for name, table in changes.items():
-        known = keys[name].model_dump() if name in keys else {}
-        keys[name] = Key.model_validate({**known, **table})
-    return keys
+    known = default_keys()
+    tables = {name: {**(known[name].model_dump() if name in known else {}), **table} for name, table in changes.items()}
+    return {**known, **_Tables(keys=tables).keys}
 
 
 def variable_of(name: str, keys: Mapping[str, Key]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from omc_runbook.catalogue import Key, catalogue
 from omc_runbook.errors import UsageError
@@ -125,6 +125,8 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         keys = catalogue(settings.keys)
     except ValidationError as error:
         raise UsageError(f"{where} cannot be used: {_explain(error)}") from None
+    except SettingsError as error:
+        raise UsageError(f"The OMC_ variables cannot be used: {error}.") from None
     return Environment(
         environment, settings.project, filled, keys, str(path) if path else "the guide", frozenset(chosen)
     )
@@ -133,9 +135,11 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say the nearest of the names that exist, as the end of a sentence: ": did you mean …?"."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [n for n in names if name in n or n in name][:1]
+    folded = {other.casefold(): other for other in names}
+    asked = name.casefold()
+    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5) or [n for n in folded if asked in n or n in asked]
     if close:
-        return f": did you mean {close[0]}?"
+        return f": did you mean {folded[close[0]]}?"
     return f": there are {', '.join(names)}." if names else ": there is none."
 
 
@@ -175,7 +179,7 @@ def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = [*_Settings.model_fields, *Names.model_fields, *(Key.model_fields if "keys" in place else ())]
+        known = Key.model_fields if place.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
         return f"{place} is not a known name{nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "string_pattern_mismatch":
         return f"{place} must be an account id of 12 digits."
