@@ -1,0 +1,265 @@
+"""The names of an environment: the guide's, runbook.toml's over them, and OMC_ variables over both."""
+
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.environment import Environment, load, nearest
+from omc_runbook.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, without OMC_ variables."""
+    for name in [name for name in os.environ if name.startswith("OMC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "runbook.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def refusal(text: str, folder: Path, environment: str = "staging") -> str:
+    """The one sentence with which a file is refused."""
+    with pytest.raises(UsageError) as caught:
+        load(environment, write(folder, text))
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert caught.value.exit_code == 3
+    assert "runbook.toml" in sentence
+    return sentence
+
+
+def test_names_without_a_file_are_the_guides() -> None:
+    """Every name in the guide's commands is in force where nothing else is said."""
+    found = load("staging")
+    assert found.source == "the guide"
+    assert found.chosen == frozenset()
+    assert found.names.model_dump() == {
+        "region": "ap-southeast-2",
+        "account_id": "",
+        "profile": "",
+        "secret": "ohmycoins-staging-app-secrets",
+        "cluster": "ohmycoins-staging",
+        "service": "backend",
+        "task_family": "ohmycoins-staging-backend",
+        "execution_role": "ohmycoins-staging-ecs-task-execution-role",
+        "task_role": "ohmycoins-staging-ecs-task-role",
+        "execution_policy": "ohmycoins-staging-ecs-task-execution-secrets-policy",
+        "rotation_days": 180,
+    }
+
+
+def test_production_rotates_sooner_and_wants_a_second_word() -> None:
+    """Production has 90 days, and is told apart from the others."""
+    assert load("production").names.rotation_days == 90
+    assert load("production").is_production
+    assert not load("staging").is_production
+
+
+def test_local_is_an_environment() -> None:
+    """The environment on a developer's machine is known too."""
+    assert load("local").name == "local"
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks"])
+def test_a_file_beside_the_notebooks_is_found(folder: str, bare: Path) -> None:
+    """runbook.toml counts in the working folder and in notebooks/."""
+    (bare / folder).mkdir(exist_ok=True)
+    write(bare / folder, 'cluster = "blue"')
+    found = load("staging")
+    assert found.names.cluster == "blue"
+    assert found.source.endswith("runbook.toml")
+
+
+def test_a_table_of_one_environment_leaves_the_others(bare: Path) -> None:
+    """A name set for staging is staging's alone; one set at the top is everybody's."""
+    path = write(
+        bare,
+        'project = "coins"\nservice = "{project}-{environment}-api"\naccount_id = 123456789012\n'
+        '[environments.staging]\ncluster = "{project}-blue"\nrotation_days = 30\n',
+    )
+    staging, production = load("staging", path), load("production", path)
+    assert (staging.names.cluster, production.names.cluster) == ("coins-blue", "coins-production")
+    assert (staging.names.service, production.names.service) == ("coins-staging-api", "coins-production-api")
+    assert (staging.names.rotation_days, production.names.rotation_days) == (30, 90)
+    assert staging.names.account_id == production.names.account_id == "123456789012"
+    assert staging.chosen == {"service", "account_id", "cluster", "rotation_days"}
+    assert production.chosen == {"service", "account_id"}
+
+
+def test_a_table_makes_an_environment_known(bare: Path) -> None:
+    """An environment that only the file names can be loaded, with the guide's names for it."""
+    path = write(bare, "[environments.preview]\n")
+    assert load("preview", path).names.secret == "ohmycoins-preview-app-secrets"
+
+
+def test_variables_win_over_the_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OMC_ variables beat the file's table for the environment, and the file's top."""
+    path = write(bare, 'region = "eu-west-1"\nproject = "coins"\n[environments.staging]\ncluster = "blue"\n')
+    monkeypatch.setenv("OMC_CLUSTER", "green-{environment}")
+    monkeypatch.setenv("OMC_PROJECT", "pennies")
+    found = load("staging", path)
+    assert (found.names.cluster, found.names.region) == ("green-staging", "eu-west-1")
+    assert found.names.secret == "pennies-staging-app-secrets"
+    assert "cluster" in found.chosen
+
+
+def test_a_variable_reaches_one_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OMC_ENVIRONMENTS__NAME__FIELD sets a name for that environment only."""
+    monkeypatch.setenv("OMC_ENVIRONMENTS__STAGING__CLUSTER", "blue")
+    assert load("staging").names.cluster == "blue"
+    assert load("production").names.cluster == "ohmycoins-production"
+
+
+def test_a_variable_for_one_environment_keeps_the_files_other_names(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable inside a table does not wipe what the file says there."""
+    path = write(bare, '[environments.staging]\ncluster = "blue"\nservice = "api"\n')
+    monkeypatch.setenv("OMC_ENVIRONMENTS__STAGING__CLUSTER", "green")
+    found = load("staging", path)
+    assert (found.names.cluster, found.names.service) == ("green", "api")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [
+        ("OMC_ACCOUNT_ID", "1234567", "account_id"),
+        ("OMC_ROTATION_DAYS", "soon", "rotation_days"),
+        ("OMC_ENVIRONMENTS", "{not json", "environments"),
+        ("OMC_KEYS", "[]", "keys"),
+    ],
+)
+def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that cannot be used is named, and its text is not shown."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=place) as caught:
+        load("staging")
+    assert "OMC_" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"), [("stagin", "staging"), ("prod", "production"), ("PRODUCTION", "production"), ("loc", "local")]
+)
+def test_an_unknown_environment_gets_the_nearest(asked: str, hint: str) -> None:
+    """A mistyped environment is refused with the name that was probably meant."""
+    with pytest.raises(UsageError, match=f'Environment "{asked}" is unknown: did you mean {hint}?'):
+        load(asked)
+
+
+def test_an_unknown_environment_unlike_any_gets_the_list() -> None:
+    """Where no name is near, those that exist are listed."""
+    with pytest.raises(UsageError, match=r"there are local, production, staging\."):
+        load("qzx")
+
+
+def test_nearest_says_when_there_is_none() -> None:
+    """An empty list of names gives no hint."""
+    assert nearest("anything", ()) == ": there is none."
+
+
+def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
+    """Names in the file count among those that may have been meant."""
+    path = write(bare, "[environments.preview]\n")
+    with pytest.raises(UsageError, match=r"did you mean preview\?"):
+        load("previw", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("cluster = ", "not valid TOML"),
+        ("[environments.staging\n", "not valid TOML"),
+        ('servce = "api"', "servce is not a known name: did you mean service?"),
+        ('[environments.staging]\nclustr = "x"', "environments.staging.clustr is not a known name"),
+        ("environments = 3", "environments"),
+        ("keys = []", "keys"),
+        ("rotation_days = 0", "rotation_days"),
+        ("[environments.staging]\nrotation_days = -1", "rotation_days"),
+        ("cluster = []", "cluster"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(text: str, says: str, bare: Path) -> None:
+    """What is wrong with the file is said with its place."""
+    assert says in refusal(text, bare)
+
+
+def test_the_nearest_name_of_a_table_is_given(bare: Path) -> None:
+    """A mistyped name in an environment's table gets its hint as well."""
+    assert "did you mean cluster?" in refusal('[environments.staging]\nclustr = "x"', bare)
+
+
+def test_a_bad_name_counts_in_another_environments_table_too(bare: Path) -> None:
+    """The file is checked whole, so that a mistake for production shows while staging is used."""
+    assert "environments.production.clustr" in refusal('[environments.production]\nclustr = "x"', bare)
+
+
+@pytest.mark.parametrize("place", ["", "[environments.staging]\n"])
+def test_a_wrong_account_id_is_told_without_showing_it(place: str, bare: Path) -> None:
+    """An account id must have twelve digits."""
+    wrong = str(secrets.randbelow(10**8) + 10**9)
+    sentence = refusal(f'{place}account_id = "{wrong}"', bare)
+    assert "account_id must be an account id of 12 digits" in sentence
+    assert wrong not in sentence
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ('[keys.SECRET_KEY]\nvalue = "{}"', "keys.SECRET_KEY.value is not a known name"),
+        ('[keys.SECRET_KEY]\nrequired = "{}"', "keys.SECRET_KEY.required"),
+        ('[keys.SECRET_KEY]\nweak_below = "{}"', "keys.SECRET_KEY.weak_below"),
+        ('[keys.SECRET_KEY]\neffect = "{}"', "keys.SECRET_KEY.effect"),
+        ('[keys]\nSECRET_KEY = "{}"', "keys.SECRET_KEY"),
+        ('SECRET_KEY = "{}"', "SECRET_KEY is not a known name"),
+        ('[environments]\nstaging = "{}"', "environments.staging"),
+        ('SECRET_KEY = "{}', "not valid TOML"),
+    ],
+)
+def test_a_value_in_the_wrong_place_is_not_shown(form: str, says: str, bare: Path) -> None:
+    """A secret's value that somebody wrote into the file stays out of the message."""
+    value = secrets.token_urlsafe(24)
+    sentence = refusal(form.format(value), bare)
+    assert says in sentence
+    assert value not in sentence
+
+
+def test_a_mistyped_field_of_a_key_gets_the_nearest(bare: Path) -> None:
+    """The fields of a key are what a name in its table is compared with."""
+    assert "did you mean required?" in refusal("[keys.NEW_KEY]\nrequird = true", bare)
+
+
+def test_a_missing_file_is_refused(bare: Path) -> None:
+    """A path that was named must exist."""
+    with pytest.raises(UsageError, match=r"nowhere\.toml is not a file"):
+        load("staging", str(bare / "nowhere.toml"))
+
+
+def test_a_file_that_is_no_text_is_refused(bare: Path) -> None:
+    """Bytes that are not UTF-8 are told as such."""
+    (bare / "runbook.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load("staging")
+
+
+def keys_of(found: Environment) -> list[str]:
+    return list(found.keys)
+
+
+def test_a_table_adds_a_key_or_changes_one(bare: Path) -> None:
+    """[keys.NAME] lays its fields over the catalogue's, and a new name comes last."""
+    path = write(bare, '[keys.SMTP_HOST]\nrequired = true\n[keys.NEW_KEY]\nvariable = "NEW"\n')
+    found = load("staging", path)
+    assert found.keys["SMTP_HOST"].required
+    assert found.keys["SMTP_HOST"].form == "host"
+    assert keys_of(found) == [*keys_of(load("staging", write(bare, ""))), "NEW_KEY"]
+    assert found.keys["NEW_KEY"].variable == "NEW"

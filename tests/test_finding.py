@@ -1,0 +1,147 @@
+"""Findings, and the outcome that a run leaves behind."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from omc_runbook.errors import CouldNotLook, FindingsRemain, RunbookError, UsageError, exit_code_of
+from omc_runbook.finding import Finding, Outcome, Remedy, Severity, Status
+
+STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def finding(status: Status, severity: Severity = "error", check: str = "empty") -> Finding:
+    return Finding(check, "content", "A required key is empty", status, "SECRET_KEY", severity)
+
+
+def outcome(*findings: Finding, failure: str = "") -> Outcome:
+    return Outcome(
+        "verify",
+        "staging",
+        "123456789012",
+        "ap-southeast-2",
+        "https://secretsmanager.ap-southeast-2.amazonaws.com",
+        STARTED,
+        STARTED + timedelta(seconds=4),
+        findings,
+        failure=failure,
+    )
+
+
+CLEAR, FOUND, UNKNOWN, SKIPPED = (finding(status) for status in ("clear", "found", "unknown", "skipped"))
+WARNING, REMARK = finding("found", "warning"), finding("found", "info")
+
+
+@pytest.mark.parametrize(
+    ("findings", "failure", "status", "code"),
+    [
+        ((), "", "ok", 0),
+        ((CLEAR, SKIPPED), "", "ok", 0),
+        ((CLEAR, REMARK), "", "ok", 0),
+        ((CLEAR, UNKNOWN), "", "unknown", 2),
+        ((REMARK, UNKNOWN), "", "unknown", 2),
+        ((UNKNOWN, FOUND), "", "findings", 1),
+        ((WARNING,), "", "findings", 1),
+        ((FOUND, UNKNOWN, CLEAR), "the database was gone", "failed", 2),
+        ((), "the database was gone", "failed", 2),
+    ],
+)
+def test_the_gravest_answer_decides(findings: tuple[Finding, ...], failure: str, status: str, code: int) -> None:
+    """A failure beats findings, findings beat what was not seen, and that beats all clear."""
+    ended = outcome(*findings, failure=failure)
+    assert (ended.status, ended.exit_code) == (status, code)
+
+
+def test_unknown_is_never_ok() -> None:
+    """One thing that could not be looked at keeps a run from ending well."""
+    assert outcome(*[CLEAR] * 50, UNKNOWN).status == "unknown"
+
+
+def test_root_causes_are_named_once_and_in_order() -> None:
+    """Consequences, remarks and what was not found are no root causes."""
+    ended = outcome(
+        finding("found", check="no-permission"),
+        finding("found", "warning", "key-unreferenced"),
+        finding("found", check="no-permission"),
+        replace(finding("found", check="rollout-stuck"), because_of=("no-permission",)),
+        finding("found", "info", "bom"),
+        finding("unknown", check="throttled"),
+    )
+    assert ended.root_causes == ("no-permission", "key-unreferenced")
+
+
+def test_outcome_json_has_the_contracts_members() -> None:
+    """The file's members, their order and their texts are those that schedules rely on."""
+    cause = replace(
+        FOUND,
+        evidence=("SECRET_KEY is the empty string.",),
+        remedy=Remedy("aws …", "update", {"keys": "SECRET_KEY"}),
+        cause_of=("rollout-stuck",),
+    )
+    effect = replace(finding("found", check="rollout-stuck"), because_of=("empty",))
+    body = json.loads(outcome(cause, effect, CLEAR).to_json())
+    assert list(body) == [
+        "schema",
+        "runbook",
+        "environment",
+        "account",
+        "region",
+        "endpoint",
+        "started",
+        "finished",
+        "status",
+        "root_causes",
+        "findings",
+        "changes",
+    ]
+    assert (body["schema"], body["status"], body["root_causes"], body["changes"]) == (1, "findings", ["empty"], [])
+    assert (body["started"], body["finished"]) == ("2026-03-01T12:00:00Z", "2026-03-01T12:00:04Z")
+    assert body["findings"][0] == {
+        "check": "empty",
+        "family": "content",
+        "severity": "error",
+        "status": "found",
+        "subject": "SECRET_KEY",
+        "title": "A required key is empty",
+        "evidence": ["SECRET_KEY is the empty string."],
+        "remedy": {"runbook": "update", "parameters": {"keys": "SECRET_KEY"}, "command": "aws …"},
+        "cause_of": ["rollout-stuck"],
+    }
+    assert body["findings"][1]["because_of"] == ["empty"]
+    assert "cause_of" not in body["findings"][1]
+    assert not {"cause_of", "because_of"} & set(body["findings"][2])
+
+
+def test_times_are_written_in_utc() -> None:
+    """A time of another zone becomes the same moment in UTC."""
+    sydney = timezone(timedelta(hours=11))
+    body = json.loads(replace(outcome(), started=STARTED.astimezone(sydney)).to_json())
+    assert body["started"] == "2026-03-01T12:00:00Z"
+
+
+def test_a_failure_says_why() -> None:
+    """A run that could not finish leaves its reason in the file."""
+    body = json.loads(outcome(failure="the database was gone").to_json())
+    assert (body["status"], body["failure"]) == ("failed", "the database was gone")
+    assert "failure" not in json.loads(outcome().to_json())
+
+
+def test_text_stays_readable() -> None:
+    """A masked value keeps its quotation marks in the file."""
+    assert "‹SECRET_KEY›" in outcome(replace(FOUND, evidence=("‹SECRET_KEY›",))).to_json()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError, 3), (CouldNotLook, 2), (FindingsRemain, 1), (RunbookError, 2)]
+)
+def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> None:
+    """The exit code of an error is told by the error and by its class's name."""
+    assert error("x").exit_code == code
+    assert exit_code_of(error.__name__) == code
+
+
+def test_a_strangers_error_has_no_exit_code() -> None:
+    """An error that is not ours has none of our codes."""
+    assert exit_code_of("ValueError") is None
