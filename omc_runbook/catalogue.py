@@ -104,7 +104,7 @@ def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
     """The catalogue with `[keys.NAME]` tables laid over it; raises pydantic.ValidationError for a bad table."""
     known = default_keys()
     tables = {name: {**(known[name].model_dump() if name in known else {}), **table} for name, table in changes.items()}
-    return {**known, **_Tables(keys=tables).keys}
+    return {**known, **_Tables.model_validate({"keys": tables}).keys}
 
 
 def variable_of(name: str, keys: Mapping[str, Key]) -> str:
