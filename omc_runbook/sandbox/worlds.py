@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 WorldName = Literal["healthy", "fresh"]
+HEALTH_CHECK = ["CMD-SHELL", "curl -f http://localhost:8000/health || exit 1"]
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
 UNREADABLE = ("ResourceNotFoundException", "InvalidRequestException", "DecryptionFailure", "AccessDeniedException")
 KEPT_DOCUMENT = "/sandbox/healthy-document"
@@ -227,10 +228,12 @@ def container_definition(service: Service, secret_arn: str) -> ContainerDefiniti
     return {
         "name": service.name,
         "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{STAGING}-{service.name}:latest",
+        "memory": 512,
         "essential": True,
         "environment": [{"name": name, "value": value} for name, value in environment.items()],
         "secrets": [{"name": key, "valueFrom": f"{secret_arn}:{key}::"} for key in service.keys],
         "logConfiguration": {"logDriver": "awslogs", "options": options},
+        "healthCheck": {"command": HEALTH_CHECK, "interval": 30, "timeout": 5, "retries": 3},
     }
 
 

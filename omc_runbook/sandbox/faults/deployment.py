@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_CLUSTER = f"{STAGING}-cluster"
-EXIT = ["python", "-c", "raise SystemExit(3)"]
-NEVER_HEALTHY = ["CMD-SHELL", "exit 1"]
 
 
 def faults() -> tuple[Fault, ...]:
@@ -56,11 +54,11 @@ def _fault(fault: str, breaks: str, apply: Callable[[World], None]) -> Fault:
 
 
 def _exit(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["command"] = EXIT
+    container["command"] = ["--sandbox-exit=1"]
 
 
 def _never_healthy(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["healthCheck"] = {"command": NEVER_HEALTHY, "interval": 5, "timeout": 2, "retries": 1}
+    container["command"] = ["--sandbox-unhealthy"]
 
 
 def _scale_to_zero(world: World) -> None:

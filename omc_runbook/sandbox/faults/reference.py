@@ -84,8 +84,8 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             "name-mismatch",
             "reference",
-            "The worker is given SECRETKEY where the application reads SECRET_KEY.",
-            lambda world: revise(world, "worker", _misname),
+            "The backend is given SECRETKEY where the application reads SECRET_KEY.",
+            lambda world: revise(world, "backend", _misname),
         ),
     )
 
