@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.exceptions import ServiceException
-from moto.ecs.models import EC2ContainerServiceBackend, Service, Task, ecs_backends
+from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 from werkzeug.exceptions import HTTPException
 
 from omc_runbook.sandbox import scheduler, tasks
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.deployment import Deployment, note_failure, note_health
 from omc_runbook.sandbox.injection import PullFailed, environments
 from omc_runbook.sandbox.logs import open_stream
 from omc_runbook.sandbox.process import Application
+from omc_runbook.sandbox.services import Deployment, EcsService, note_failure, note_health, services_of
+from omc_runbook.sandbox.tasks import EcsTask
 
 _TICK_SECONDS = 0.1
 _LOG = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Agent(threading.Thread):
             for backend, task in _tasks():
                 self._watch(backend, task)
             for backend in _backends():
-                for service in list(backend.services.values()):
+                for service in services_of(backend):
                     if service.status != "INACTIVE":
                         scheduler.reconcile(backend, service)
                 _count(backend)
@@ -104,11 +105,11 @@ class Agent(threading.Thread):
     def is_settled(self) -> bool:
         """Whether every service is steady, or keeps failing in the same way."""
         with STATE:
-            services = [s for b in _backends() for s in b.services.values() if s.status == "ACTIVE"]
+            services = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
             starting = [t for _, t in _tasks() if t.last_status in ("PROVISIONING", "PENDING")]
             return not starting and all(s.is_steady or scheduler.failing(s) for s in services)
 
-    def _status(self, task: Task) -> TaskStatus:
+    def _status(self, task: EcsTask) -> TaskStatus:
         application = self._running.get(task.task_arn)
         kind, _, name = task.group.partition(":")
         return TaskStatus(
@@ -122,15 +123,16 @@ class Agent(threading.Thread):
             health=application.health_url if application else None,
         )
 
-    def _start(self, backend: EC2ContainerServiceBackend, task: Task) -> None:
+    def _start(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
         definition = backend.describe_task_definition(task.task_definition_arn)
         with STATE:
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
         application, reason = None, ""
+        containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
             found = environments(definition, task.id, backend.region_name, backend.account_id)
-            for container in definition.container_definitions:
+            for container in containers:
                 log = open_stream(container, task.id, backend.account_id, backend.region_name)
                 if application is None and container.get("essential", True):
                     arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
@@ -148,7 +150,7 @@ class Agent(threading.Thread):
             self._running[task.task_arn] = application
             tasks.started(task, secrets.token_hex(16))
 
-    def _watch(self, backend: EC2ContainerServiceBackend, task: Task) -> None:
+    def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
         application = self._running.get(task.task_arn)
         if application is None:
             if task.desired_status == "STOPPED" and task.last_status != "STOPPED":
@@ -178,14 +180,14 @@ class Agent(threading.Thread):
             self._note(backend, task, reason, was_healthy)
 
     def _fail(
-        self, backend: EC2ContainerServiceBackend, task: Task, code: str, reason: str, exit_code: int | None
+        self, backend: EC2ContainerServiceBackend, task: EcsTask, code: str, reason: str, exit_code: int | None
     ) -> None:
         was_healthy = task.health_status == "HEALTHY"
         tasks.stopping(task, code, reason)
         tasks.stopped(task, exit_code)
         self._note(backend, task, reason, was_healthy)
 
-    def _note(self, backend: EC2ContainerServiceBackend, task: Task, reason: str, was_healthy: bool) -> None:
+    def _note(self, backend: EC2ContainerServiceBackend, task: EcsTask, reason: str, was_healthy: bool) -> None:
         service, deployment = _deployment(backend, task)
         if service is not None and deployment is not None and not was_healthy:
             note_failure(service, task.id, deployment, reason, hasattr(task, "started_at"))
@@ -196,27 +198,21 @@ def _backends() -> Iterator[EC2ContainerServiceBackend]:
         yield from list(account.values())
 
 
-def _tasks() -> list[tuple[EC2ContainerServiceBackend, Task]]:
-    return [
-        (backend, task)
-        for backend in _backends()
-        for held in list(backend.tasks.values())
-        for task in list(held.values())
-        if hasattr(task, "created_at")
-    ]
+def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
+    return [(backend, task) for backend in _backends() for task in tasks.of_backend(backend)]
 
 
-def _deployment(backend: EC2ContainerServiceBackend, task: Task) -> tuple[Service | None, Deployment | None]:
-    for service in backend.services.values():
+def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, Deployment | None]:
+    for service in services_of(backend):
         if task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name:
             return service, next((d for d in service.deployments if d.id == task.started_by), None)
     return None, None
 
 
 def _count(backend: EC2ContainerServiceBackend) -> None:
-    for cluster in backend.clusters.values():
-        held: list[Any] = [t for t in backend.tasks.get(cluster.name, {}).values() if tasks.is_live(t)]
-        services = [s for s in backend.services.values() if s.cluster_name == cluster.name]
+    for cluster in list(backend.clusters.values()):
+        held = [t for t in tasks.of_backend(backend) if t.cluster_name == cluster.name and tasks.is_live(t)]
+        services = [s for s in services_of(backend) if s.cluster_name == cluster.name]
         cluster.running_tasks_count = len([t for t in held if t.last_status == "RUNNING"])
         cluster.pending_tasks_count = len(held) - cluster.running_tasks_count
         cluster.active_services_count = len([s for s in services if s.status == "ACTIVE"])

@@ -34,10 +34,11 @@ class PullFailed(Exception):
 
 def environments(definition: TaskDefinition, task_id: str, region: str, account: str) -> dict[str, dict[str, str]]:
     """The environment of each container by name: its own variables, then its secrets, which win."""
-    wanted = any(container.get("secrets") for container in definition.container_definitions)
+    containers: list[dict[str, Any]] = definition.container_definitions
+    wanted = any(container.get("secrets") for container in containers)
     role = _execution_role(definition, task_id, region, account, wanted)
     found: dict[str, dict[str, str]] = {}
-    for container in definition.container_definitions:
+    for container in containers:
         own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
         if role is not None:
             for entry in container.get("secrets") or []:

@@ -102,7 +102,7 @@ def scps(account: str) -> tuple[PolicyDocument, ...]:
     for owner in list(organizations_backends):
         backend = organizations_backends[owner][PARTITION]
         member = next((a for a in backend.accounts if a.id == account), None)
-        parent = member
+        parent: Any = member
         while parent is not None:
             for policy in parent.attached_policies:
                 if policy.type == "SERVICE_CONTROL_POLICY":

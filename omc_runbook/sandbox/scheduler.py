@@ -6,16 +6,17 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.
 import time
 from typing import Any
 
-from moto.ecs.models import EC2ContainerServiceBackend, Service, Task
+from moto.ecs.models import EC2ContainerServiceBackend
 
 from omc_runbook.sandbox import tasks
-from omc_runbook.sandbox.deployment import Deployment, bounds, breaker_trips, complete, primary, tell, trip
+from omc_runbook.sandbox.services import Deployment, EcsService, bounds, breaker_trips, complete, primary, tell, trip
+from omc_runbook.sandbox.tasks import EcsTask
 
 
-def reconcile(backend: EC2ContainerServiceBackend, service: Service) -> None:
+def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
     """Bring a service one step nearer to what it should be, and update its counts, state and events."""
     held = tasks.of_service(backend, service)
-    if service.deployment_controller["type"] == "ECS":
+    if service.is_rolling:
         _roll(backend, service, held)
     else:
         _scale_task_sets(backend, service, held)
@@ -26,13 +27,13 @@ def reconcile(backend: EC2ContainerServiceBackend, service: Service) -> None:
         service.status = "INACTIVE"
 
 
-def failing(service: Service) -> bool:
+def failing(service: EcsService) -> bool:
     """Whether the service has settled into failing: its newest deployment cannot start its tasks."""
     current = primary(service)
     return current is not None and (current.failures >= 3 or current.rollout_state == "FAILED")
 
 
-def _roll(backend: EC2ContainerServiceBackend, service: Service, held: list[Task]) -> None:
+def _roll(backend: EC2ContainerServiceBackend, service: EcsService, held: list[EcsTask]) -> None:
     current = primary(service)
     if current is None:
         return
@@ -50,10 +51,10 @@ def _roll(backend: EC2ContainerServiceBackend, service: Service, held: list[Task
 
 def _start(
     backend: EC2ContainerServiceBackend,
-    service: Service,
+    service: EcsService,
     current: Deployment,
-    mine: list[Task],
-    live: list[Task],
+    mine: list[EcsTask],
+    live: list[EcsTask],
 ) -> None:
     if current.rollout_state == "FAILED" or time.monotonic() < current.next_start:
         return
@@ -77,7 +78,7 @@ def _start(
         tell(service, f"has started {len(new)} tasks: {_names(new)}.")
 
 
-def _stop(service: Service, current: Deployment, mine: list[Task], old: list[Task]) -> None:
+def _stop(service: EcsService, current: Deployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
     reason = f"Scaling activity initiated by (deployment {current.id})"
     surplus = sorted(mine, key=tasks.is_healthy)[: max(len(mine) - service.desired_count, 0)]
     failed = current.rollout_state == "FAILED"
@@ -93,7 +94,7 @@ def _stop(service: Service, current: Deployment, mine: list[Task], old: list[Tas
         tell(service, f"has stopped {len(surplus)} running tasks: {_names(surplus)}.")
 
 
-def _settle(service: Service, current: Deployment, held: list[Task]) -> None:
+def _settle(service: EcsService, current: Deployment, held: list[EcsTask]) -> None:
     live = [task for task in held if tasks.is_live(task)]
     for deployment in list(service.deployments):
         its = [task for task in live if task.started_by == deployment.id]
@@ -113,17 +114,18 @@ def _settle(service: Service, current: Deployment, held: list[Task]) -> None:
     service.is_steady = steady
 
 
-def _is_needed(service: Service, deployment: Deployment, current: Deployment) -> bool:
+def _is_needed(service: EcsService, deployment: Deployment, current: Deployment) -> bool:
     earlier = next((d for d in service.deployments if d is not current and d.has_completed), None)
     return deployment is earlier and current.rollout_state == "IN_PROGRESS"
 
 
-def _scale_task_sets(backend: EC2ContainerServiceBackend, service: Service, held: list[Task]) -> None:
-    wanted = {task_set.id: task_set for task_set in service.task_sets}
+def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, held: list[EcsTask]) -> None:
+    task_sets: list[Any] = service.task_sets
+    wanted = {task_set.id for task_set in task_sets}
     for task in held:
         if tasks.is_live(task) and task.started_by not in wanted:
             tasks.stopping(task, "ServiceSchedulerInitiated", "Scaling activity initiated by the service")
-    for task_set in service.task_sets:
+    for task_set in task_sets:
         mine = [task for task in held if tasks.is_live(task) and task.started_by == task_set.id]
         count = round(service.desired_count * task_set.scale.get("value", 100.0) / 100)
         if len(mine) < count:
@@ -135,10 +137,10 @@ def _scale_task_sets(backend: EC2ContainerServiceBackend, service: Service, held
         task_set.pending_count = len(mine) - task_set.running_count
         ready = len([task for task in mine if tasks.is_healthy(task)])
         task_set.stabilityStatus = "STEADY_STATE" if ready == len(mine) == count else "STABILIZING"
-    service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in service.task_sets)
+    service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in task_sets)
 
 
-def _stand_in(service: Service, task_set: Any) -> Deployment:
+def _stand_in(service: EcsService, task_set: Any) -> Deployment:
     return Deployment(
         id=task_set.id,
         task_definition=task_set.task_definition,
@@ -152,9 +154,9 @@ def _stand_in(service: Service, task_set: Any) -> Deployment:
     )
 
 
-def _running(held: list[Task]) -> int:
+def _running(held: list[EcsTask]) -> int:
     return len([t for t in held if tasks.is_live(t) and t.last_status == "RUNNING"])
 
 
-def _names(held: list[Task]) -> str:
+def _names(held: list[EcsTask]) -> str:
     return " ".join(f"(task {task.id})" for task in held)

@@ -7,9 +7,9 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moto.ecs.models import EC2ContainerServiceBackend, Service, Task, TaskDefinition
+from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
-from omc_runbook.sandbox.deployment import Deployment
+from omc_runbook.sandbox.services import Deployment, EcsService
 
 KEPT = timedelta(hours=1)
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
@@ -34,23 +34,42 @@ class Container:
         self.managed_agents: list[dict[str, Any]] = []
 
 
-def prepare(task: Task, definition: TaskDefinition, execute: bool) -> None:
-    """Make moto's new task look as one that ECS has just accepted."""
-    task.last_status, task.desired_status = "PROVISIONING", "RUNNING"
-    task.created_at = datetime.now(UTC)
-    task.enable_execute_command = execute
-    task.health_status = "UNKNOWN"
-    task.connectivity, task.connectivity_at = "CONNECTED", task.created_at
-    task.cpu, task.memory = definition.cpu, definition.memory
-    task.platform_family, task.version = "Linux", 1
-    task.stopped_reason = None
-    task.containers = [Container(task, entry) for entry in definition.container_definitions]
-    if execute:
-        for container in task.containers:
-            container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
+class EcsTask(Task):
+    """moto's task with the fields that ECS fills, built with moto's own arguments."""
+
+    containers: list[Container]  # type: ignore[assignment]  # moto describes the first alone
+    stopped_reason: str | None  # type: ignore[assignment]  # moto has an empty one from the start
+    started_at: datetime
+    pull_started_at: datetime
+    pull_stopped_at: datetime
+    stopping_at: datetime
+    stopped_at: datetime
+    execution_stopped_at: datetime
+    stop_code: str
+
+    def __init__(self, *, task_definition: TaskDefinition, execute: bool, **kwargs: Any) -> None:
+        """A task that ECS has just accepted; moto's arguments and whether ECS Exec is on."""
+        super().__init__(task_definition=task_definition, **kwargs)
+        self.last_status = "PROVISIONING"
+        self.created_at = self.connectivity_at = datetime.now(UTC)
+        self.enable_execute_command = execute
+        self.health_status, self.connectivity = "UNKNOWN", "CONNECTED"
+        self.cpu, self.memory = task_definition.cpu, task_definition.memory
+        self.platform_family, self.version = "Linux", 1
+        self.stopped_reason = None
+        self.containers = [Container(self, entry) for entry in task_definition.container_definitions]
+        if execute:
+            for container in self.containers:
+                container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
 
 
-def launch(backend: EC2ContainerServiceBackend, service: Service, deployment: Deployment) -> Task:
+def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
+    """Every task of an account in a region that can still be described."""
+    held = [task for cluster in list(backend.tasks.values()) for task in list(cluster.values())]
+    return [task for task in held if isinstance(task, EcsTask)]
+
+
+def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: Deployment) -> EcsTask:
     """A new task of a service's deployment."""
     return accept(
         backend,
@@ -74,10 +93,10 @@ def accept(
     network: dict[str, Any] | None = None,
     platform_version: str | None = None,
     execute: bool = False,
-) -> Task:
+) -> EcsTask:
     """A new task on Fargate, which needs no instance and no memory set on its containers."""
     definition = backend.describe_task_definition(definition_name)
-    task = Task(
+    task = EcsTask(
         cluster=backend.clusters[cluster_name],
         task_definition=definition,
         container_instance_arn=None,
@@ -88,13 +107,13 @@ def accept(
         started_by=started_by,
         networking_configuration=_with_groups(network),
         platform_version=platform_version or "1.4.0",
+        execute=execute,
     )
-    prepare(task, definition, execute)
     backend.tasks.setdefault(cluster_name, {})[task.task_arn] = task
     return task
 
 
-def started(task: Task, runtime_id: str) -> None:
+def started(task: EcsTask, runtime_id: str) -> None:
     """The task's process runs."""
     now = datetime.now(UTC)
     task.last_status, task.started_at = "RUNNING", now
@@ -105,13 +124,13 @@ def started(task: Task, runtime_id: str) -> None:
             agent.update(lastStatus="RUNNING", lastStartedAt=now)
 
 
-def healthy(task: Task, is_healthy: bool) -> None:
+def healthy(task: EcsTask, is_healthy: bool) -> None:
     """The task's process answered its health check, or stopped to."""
     task.health_status = "HEALTHY" if is_healthy else "UNHEALTHY"
     task.containers[0].health_status = task.health_status
 
 
-def stopping(task: Task, code: str, reason: str) -> None:
+def stopping(task: EcsTask, code: str, reason: str) -> None:
     """The task is to stop; what stops it first is what is told."""
     if task.desired_status == "STOPPED":
         return
@@ -119,7 +138,7 @@ def stopping(task: Task, code: str, reason: str) -> None:
     task.stopping_at = datetime.now(UTC)
 
 
-def stopped(task: Task, exit_code: int | None) -> None:
+def stopped(task: EcsTask, exit_code: int | None) -> None:
     """The task's process has ended, or never began (`exit_code` None)."""
     now = datetime.now(UTC)
     task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
@@ -132,28 +151,27 @@ def stopped(task: Task, exit_code: int | None) -> None:
         attachment["status"] = "DELETED"
 
 
-def is_live(task: Task) -> bool:
+def is_live(task: EcsTask) -> bool:
     """Whether the task runs or is on its way to."""
     return task.desired_status == "RUNNING" and task.last_status in _LIVE
 
 
-def is_healthy(task: Task) -> bool:
+def is_healthy(task: EcsTask) -> bool:
     """Whether the task runs, is to go on running and answers its health check."""
     return is_live(task) and task.last_status == "RUNNING" and task.health_status == "HEALTHY"
 
 
-def of_service(backend: EC2ContainerServiceBackend, service: Service) -> list[Task]:
+def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list[EcsTask]:
     """Every task of a service that can still be described."""
-    group = f"service:{service.name}"
-    return [t for t in backend.tasks.get(service.cluster_name, {}).values() if t.group == group]
+    group, cluster = f"service:{service.name}", service.cluster_name
+    return [task for task in of_backend(backend) if task.group == group and task.cluster_name == cluster]
 
 
 def forget_old(backend: EC2ContainerServiceBackend, now: datetime) -> None:
     """Drop tasks that stopped longer ago than ECS would describe them."""
-    for held in backend.tasks.values():
-        for arn, task in list(held.items()):
-            if task.last_status == "STOPPED" and now - task.stopped_at > KEPT:
-                del held[arn]
+    for task in of_backend(backend):
+        if task.last_status == "STOPPED" and now - task.stopped_at > KEPT:
+            del backend.tasks[task.cluster_name][task.task_arn]
 
 
 def _with_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:

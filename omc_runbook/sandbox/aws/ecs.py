@@ -4,18 +4,17 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
 
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.ecs.models import Service, Task
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from omc_runbook.sandbox import tasks
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.deployment import DEFAULT_CONFIGURATION, begin
 from omc_runbook.sandbox.principals import caller
+from omc_runbook.sandbox.services import EcsService, begin, services_of
+from omc_runbook.sandbox.tasks import EcsTask
 
 _REDEPLOYING = {
     "networkConfiguration": "network_configuration",
@@ -26,6 +25,7 @@ _REDEPLOYING = {
 _SETTINGS = {
     "desiredCount": "desired_count",
     "enableExecuteCommand": "enable_execute_command",
+    "enableECSManagedTags": "enable_ecs_managed_tags",
     "healthCheckGracePeriodSeconds": "health_check_grace_period_seconds",
     "propagateTags": "propagate_tags",
 }
@@ -53,34 +53,48 @@ class MendedEcs(EC2ContainerServiceResponse):
 
     def create_service(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
-        cluster, name = self._cluster(), self._get_param("serviceName")
-        existing = self.ecs_backend.services.get(f"{cluster}:{name}")
+        cluster, name = self.ecs_backend.clusters[self._cluster()], self._get_param("serviceName")
+        existing = self.ecs_backend.services.get(f"{cluster.name}:{name}")
         if existing is not None and existing.status != "INACTIVE":
             raise InvalidParameter("Creation of service was not idempotent.")
-        super().create_service()
-        service = self.ecs_backend.services[f"{cluster}:{name}"]
-        service.created_at = datetime.now(UTC)
-        service.created_by = caller(self.access_key).arn
-        service.enable_execute_command = bool(self._get_param("enableExecuteCommand", False))
-        service.deployment_configuration = DEFAULT_CONFIGURATION | self._get_param("deploymentConfiguration", {})
-        service.enable_ecs_managed_tags = bool(self._get_param("enableECSManagedTags", False))
-        service.health_check_grace_period_seconds = self._get_param("healthCheckGracePeriodSeconds", 0)
-        service.running_count = service.pending_count = 0
-        service.is_steady = False
-        service.deployments = []
-        if _is_rolling(service):
+        definition = self._get_param("taskDefinition")
+        # moto leaves two CloudFormation methods abstract, which nothing here calls.
+        service = EcsService(  # type: ignore[abstract]
+            cluster=cluster,
+            service_name=name,
+            desired_count=self._get_int_param("desiredCount") or 0,
+            backend=self.ecs_backend,
+            task_definition=self.ecs_backend.describe_task_definition(definition) if definition else None,
+            load_balancers=self._get_param("loadBalancers"),
+            scheduling_strategy=self._get_param("schedulingStrategy"),
+            tags=self._get_param("tags"),
+            deployment_controller=self._get_param("deploymentController"),
+            launch_type=self._get_param("launchType", "FARGATE"),
+            service_registries=self._get_param("serviceRegistries"),
+            platform_version=self._get_param("platformVersion"),
+            network_configuration=self._get_param("networkConfiguration"),
+            propagate_tags=self._get_param("propagateTags", "NONE"),
+            role_arn=self._get_param("role"),
+            created_by=caller(self.access_key).arn,
+        )
+        service.deployment_configuration |= self._get_param("deploymentConfiguration", {})
+        for parameter, attribute in _SETTINGS.items():
+            if self._get_param(parameter) is not None:
+                setattr(service, attribute, self._get_param(parameter))
+        if service.is_rolling:
             begin(service)
+        self.ecs_backend.services[f"{cluster.name}:{name}"] = service
         return ActionResult({"service": service})
 
     def update_service(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html"""
-        service = self.ecs_backend._get_service(self._cluster(), _last(self._get_param("service")))
+        service = self._service(self._get_param("service"))
         if service.status != "ACTIVE":
             raise ServiceException("ServiceNotActiveException", "Service was not ACTIVE.")
         forced = bool(self._get_param("forceNewDeployment", False))
         wanted = self._get_param("taskDefinition")
         controller = service.deployment_controller["type"]
-        if not _is_rolling(service) and (forced or wanted):
+        if not service.is_rolling and (forced or wanted):
             what = "force a new deployment" if forced else "update task definition"
             raise InvalidParameter(
                 f"Unable to {what} on services with a {controller} deployment controller."
@@ -104,14 +118,14 @@ class MendedEcs(EC2ContainerServiceResponse):
         service.deployment_configuration = service.deployment_configuration | self._get_param(
             "deploymentConfiguration", {}
         )
-        if changed and _is_rolling(service):
+        if changed and service.is_rolling:
             begin(service)
         service.is_steady = False
         return ActionResult({"service": service})
 
     def delete_service(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html"""
-        service = self.ecs_backend._get_service(self._cluster(), _last(self._get_param("service")))
+        service = self._service(self._get_param("service"))
         if service.desired_count > 0 and not self._get_param("force", False):
             raise InvalidParameter("The service cannot be stopped while it is scaled above 0.")
         service.desired_count, service.status = 0, "DRAINING"
@@ -122,7 +136,7 @@ class MendedEcs(EC2ContainerServiceResponse):
         found = self.ecs_backend.list_services(
             self._cluster(), self._get_param("schedulingStrategy"), self._get_param("launchType")
         )
-        inactive = {s.arn for s in self.ecs_backend.services.values() if s.status == "INACTIVE"}
+        inactive = {s.arn for s in services_of(self.ecs_backend) if s.status == "INACTIVE"}
         return self._page("serviceArns", [arn for arn in found if arn not in inactive], 10)
 
     def describe_services(self) -> ActionResult:
@@ -152,10 +166,10 @@ class MendedEcs(EC2ContainerServiceResponse):
         service, family = self._get_param("serviceName"), self._get_param("family")
         started_by, status = self._get_param("startedBy"), self._get_param("desiredStatus", "RUNNING")
         if service:
-            self.ecs_backend._get_service(self._cluster(), _last(service))
+            self._service(service)
         found = [
             task.task_arn
-            for task in self._tasks().values()
+            for task in self._tasks()
             if task.desired_status == status
             and (not service or task.group == f"service:{_last(service)}")
             and (not family or _last(task.task_definition_arn).partition(":")[0] == family)
@@ -168,7 +182,7 @@ class MendedEcs(EC2ContainerServiceResponse):
         names = self._get_param("tasks", [])
         if not 1 <= len(names) <= 100:
             raise InvalidParameter("Tasks must have between 1 and 100 members.")
-        held = {task.id: task for task in self._tasks().values()}
+        held = {task.id: task for task in self._tasks()}
         base = f"arn:aws:ecs:{self.region}:{self.current_account}:task/{self._cluster()}"
         missing = [name for name in names if _last(name) not in held]
         failures = [{"arn": f"{base}/{_last(name)}", "reason": "MISSING"} for name in missing]
@@ -212,25 +226,28 @@ class MendedEcs(EC2ContainerServiceResponse):
 
     def create_task_set(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateTaskSet.html"""
-        held = set(self._tasks())
         answer = super().create_task_set()
-        # moto runs these tasks itself; here the agent does, as the service's.
-        for arn in set(self._tasks()) - held:
-            del self._tasks()[arn]
-        task_set = answer.result["taskSet"]
-        task_set.status = "PRIMARY" if self._get_param("primary") else "ACTIVE"
+        # moto runs tasks of its own for it; here the agent runs them, as the service's.
+        held = self.ecs_backend.tasks.get(self._cluster(), {})
+        for arn in [arn for arn, task in held.items() if not isinstance(task, EcsTask)]:
+            del held[arn]
         return answer
 
     def _cluster(self) -> str:
         return str(self.ecs_backend._get_cluster(self._get_param("cluster", "default")).name)
 
-    def _tasks(self) -> dict[str, Task]:
-        held: dict[str, Task] = self.ecs_backend.tasks.setdefault(self._cluster(), {})
-        return held
+    def _service(self, name: str) -> EcsService:
+        service = self.ecs_backend._get_service(self._cluster(), _last(name))
+        assert isinstance(service, EcsService)
+        return service
 
-    def _task(self) -> Task:
+    def _tasks(self) -> list[EcsTask]:
+        cluster = self._cluster()
+        return [task for task in tasks.of_backend(self.ecs_backend) if task.cluster_name == cluster]
+
+    def _task(self) -> EcsTask:
         wanted = _last(self._get_param("task"))
-        task = next((t for t in self._tasks().values() if t.id == wanted), None)
+        task = next((task for task in self._tasks() if task.id == wanted), None)
         if task is None:
             raise InvalidParameter("The referenced task was not found.")
         return task
@@ -242,10 +259,6 @@ class MendedEcs(EC2ContainerServiceResponse):
         if start + size < len(found):
             page["nextToken"] = str(start + size)
         return ActionResult(page)
-
-
-def _is_rolling(service: Service) -> bool:
-    return bool(service.deployment_controller["type"] == "ECS")
 
 
 def _last(name: str) -> str:

@@ -20,6 +20,8 @@ from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
 _DAY = 86_400
+# By ARN, in seconds since the epoch: Secrets Manager tells the day of the last read, no more.
+_READ_ON: dict[str, float] = {}
 
 
 def locate(secret_id: str, account: str, region: str) -> FakeSecret:
@@ -61,7 +63,7 @@ def read_value(
                 "the default KMS service key.",
             )
         use_key(secret.kms_key_id, principal, secret.account_id, region, "kms:Decrypt")
-        secret.last_accessed_date = time.time() // _DAY * _DAY
+        _READ_ON[secret.arn] = time.time() // _DAY * _DAY
         answer = {
             "ARN": secret.arn,
             "Name": secret.name,
@@ -132,10 +134,8 @@ class MendedSecretsManager(SecretsManagerResponse):
 
     def create_secret(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
-        name, token, text, binary = (
-            self._get_param(key) for key in ("Name", "ClientRequestToken", "SecretString", "SecretBinary")
-        )
-        check_value(text, binary)
+        name = self._get_param("Name")
+        check_value(self._get_param("SecretString"), self._get_param("SecretBinary"))
         existing = self.backend.secrets.get(name)
         if existing is not None and existing.is_deleted():
             message = "You can't create this secret because a secret with this name is already scheduled for deletion."
@@ -172,7 +172,7 @@ class MendedSecretsManager(SecretsManagerResponse):
             description=secret.description if description is None else description,
             tags=secret.tags,
             kms_key_id=key_id,
-            last_changed_date=time.time(),
+            last_changed_date=int(time.time()),
         )
         answer = {"ARN": secret.arn, "Name": secret.name}
         if text or binary:
@@ -208,7 +208,7 @@ class MendedSecretsManager(SecretsManagerResponse):
     def describe_secret(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html"""
         secret = locate(self._get_param("SecretId"), self.current_account, self.region)
-        members = secret.to_dict() | {"LastAccessedDate": getattr(secret, "last_accessed_date", None)}
+        members = secret.to_dict() | {"LastAccessedDate": _READ_ON.get(secret.arn)}
         stages = members.pop("VersionIdsToStages", {})
         members.pop("SecretVersionsToStages", None)
         members["VersionIdsToStages"] = {version: labels for version, labels in stages.items() if labels} or None

@@ -58,7 +58,7 @@ def add_version(
     for label in dict.fromkeys([*labels, CURRENT] if first else labels):
         _put_label(secret, label, version_id)
     _prune(secret)
-    secret.last_changed_date = _now()
+    secret.last_changed_date = _now()  # type: ignore[assignment]  # moto keeps whole seconds
     return version_id
 
 
@@ -92,7 +92,7 @@ def move_label(secret: FakeSecret, label: str, source: str | None, target: str |
         _put_label(secret, label, target)
     elif source:
         secret.versions[source]["version_stages"].remove(label)
-    secret.last_changed_date = _now()
+    secret.last_changed_date = _now()  # type: ignore[assignment]  # moto keeps whole seconds
 
 
 def holder_of(secret: FakeSecret, label: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A service's deployments: how one begins, completes, fails or is rolled back, and what ECS says of it.
+"""A service and its deployments: how one begins, completes, fails or is rolled back, and what ECS says of it.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.ecs.models import Service
+from moto.ecs.models import EC2ContainerServiceBackend, Service
 
 _EVENTS_KEPT = 100
 _BACKOFF_SECONDS = 0.3
@@ -50,12 +50,43 @@ class Deployment:
     next_start: float = field(default=0.0, repr=False)
 
 
-def primary(service: Service) -> Deployment | None:
+class EcsService(Service):
+    """moto's service with what the scheduler keeps; built with moto's own arguments."""
+
+    deployments: list[Deployment]  # type: ignore[assignment]  # moto keeps mappings, and one of them
+    task_definition: str
+    launch_type: str
+
+    def __init__(self, *args: Any, created_by: str, **kwargs: Any) -> None:
+        """A new service with no task yet; moto's arguments and who asked for it."""
+        super().__init__(*args, **kwargs)
+        self.created_at = datetime.now(UTC)
+        self.created_by = created_by
+        self.deployment_configuration: dict[str, Any] = dict(DEFAULT_CONFIGURATION)
+        self.enable_execute_command = False
+        self.enable_ecs_managed_tags = False
+        self.health_check_grace_period_seconds = 0
+        self.running_count = self.pending_count = 0
+        self.is_steady = False
+        self.deployments = []
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether ECS itself deploys it."""
+        return bool(self.deployment_controller["type"] == "ECS")
+
+
+def services_of(backend: EC2ContainerServiceBackend) -> list[EcsService]:
+    """Every service of an account in a region."""
+    return [service for service in list(backend.services.values()) if isinstance(service, EcsService)]
+
+
+def primary(service: EcsService) -> Deployment | None:
     """The deployment that the service is moving to, or None for an external controller."""
     return next((d for d in service.deployments if d.status == "PRIMARY"), None)
 
 
-def begin(service: Service) -> Deployment:
+def begin(service: EcsService) -> Deployment:
     """Start a deployment of the service as it is configured now; the others begin to drain."""
     now = datetime.now(UTC)
     new = Deployment(
@@ -76,7 +107,7 @@ def begin(service: Service) -> Deployment:
     return new
 
 
-def note_failure(service: Service, task_id: str, deployment: Deployment, reason: str, started: bool) -> None:
+def note_failure(service: EcsService, task_id: str, deployment: Deployment, reason: str, started: bool) -> None:
     """Count a task that never became healthy, and let the next start wait longer."""
     deployment.failures += 1
     wait = min(_BACKOFF_SECONDS * 2 ** (deployment.failures - 1), _BACKOFF_LIMIT_SECONDS)
@@ -98,7 +129,7 @@ def note_health(deployment: Deployment) -> None:
     deployment.next_start = 0.0
 
 
-def complete(service: Service, deployment: Deployment) -> None:
+def complete(service: EcsService, deployment: Deployment) -> None:
     """The deployment has all its tasks healthy and no other task is left."""
     deployment.rollout_state = "COMPLETED"
     deployment.has_completed = True
@@ -108,7 +139,7 @@ def complete(service: Service, deployment: Deployment) -> None:
     tell(service, f"(deployment {deployment.id}) deployment completed.")
 
 
-def breaker_trips(service: Service, deployment: Deployment) -> bool:
+def breaker_trips(service: EcsService, deployment: Deployment) -> bool:
     """Whether the circuit breaker is on and the deployment has failed often enough.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
@@ -121,7 +152,7 @@ def breaker_trips(service: Service, deployment: Deployment) -> bool:
     )
 
 
-def trip(service: Service, failed: Deployment) -> None:
+def trip(service: EcsService, failed: Deployment) -> None:
     """Fail the deployment, and go back to the last one that completed where rollback is on."""
     failed.rollout_state = "FAILED"
     failed.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start."
@@ -140,7 +171,7 @@ def trip(service: Service, failed: Deployment) -> None:
     tell(service, f"rolling back to deployment {earlier.id}.")
 
 
-def tell(service: Service, text: str) -> None:
+def tell(service: EcsService, text: str) -> None:
     """Add an event, newest first."""
     event = {
         "id": str(uuid.uuid4()),
@@ -150,7 +181,7 @@ def tell(service: Service, text: str) -> None:
     service.events = [event, *service.events[: _EVENTS_KEPT - 1]]
 
 
-def bounds(service: Service) -> tuple[int, int]:
+def bounds(service: EcsService) -> tuple[int, int]:
     """The fewest healthy and the most live tasks that a rollout may pass through."""
     configuration = service.deployment_configuration
     lowest = math.ceil(service.desired_count * configuration.get("minimumHealthyPercent", 100) / 100)
@@ -158,6 +189,6 @@ def bounds(service: Service) -> tuple[int, int]:
     return lowest, highest
 
 
-def _breaker(service: Service) -> dict[str, Any]:
+def _breaker(service: EcsService) -> dict[str, Any]:
     breaker = service.deployment_configuration.get("deploymentCircuitBreaker")
     return breaker if isinstance(breaker, dict) else {}
