@@ -1,0 +1,66 @@
+# What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
+#   make demo    run the verify runbook against a healthy sandbox and keep its record in records/
+#   make test    run the whole suite
+#   make check   lint, check the format and the types
+#   make lab     open the notebooks in JupyterLab, in a sandbox
+#   make clean   remove .venv, caches and records
+# PYTHON=python3.12 chooses the interpreter.
+.PHONY: demo test check lab clean FORCE
+.NOTPARALLEL:
+
+VENV := .venv
+BIN := $(VENV)/bin
+INTERPRETERS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+# Debian's interpreters come without ensurepip unless python3-venv is there too.
+SUITS := import ensurepip, sys, venv; ensurepip.version(); sys.exit(sys.version_info < (3, 11))
+IDENTITY := import sys; print(sys.base_prefix, sys.version)
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/omc-runbook run verify -p environment staging --record records --sandbox --summary
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+lab: $(VENV)/lab.stamp
+	@$(BIN)/omc-runbook lab --sandbox
+
+clean:
+	rm -rf $(VENV) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find omc_runbook tests benchmarks notebooks -depth \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+		-exec rm -rf {} +
+
+# A stamp says that .venv holds the package with these extras, as pyproject.toml has them.
+$(VENV)/demo.stamp: EXTRAS := sandbox
+$(VENV)/lab.stamp: EXTRAS := lab,sandbox
+$(VENV)/dev.stamp: EXTRAS := dev
+$(VENV)/dev.stamp: COVERS := $(VENV)/demo.stamp $(VENV)/lab.stamp
+
+$(VENV)/%.stamp: pyproject.toml
+	@echo "Preparing $(VENV) with omc-runbook[$(EXTRAS)]: a minute or two, the first time."
+	@$(MAKE_VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@ $(COVERS)
+
+# .venv is kept while it works, unless another interpreter is asked for than the one that made it.
+define MAKE_VENV
+if [ -n "$(REMAKE)" ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	for python in $(INTERPRETERS); do \
+		if "$$python" -c '$(SUITS)' >/dev/null 2>&1; then exec "$$python" -m venv --clear $(VENV); fi; \
+	done; \
+	echo "No Python of 3.11 or later with venv and ensurepip among: $(INTERPRETERS)." \
+		"Install one (on Debian: python3 and python3-venv) or name it with PYTHON=." >&2; \
+	exit 1; \
+fi
+endef
+
+ifneq ($(PYTHON),)
+ifneq ($(shell $(PYTHON) -c '$(IDENTITY)' 2>&1),$(shell $(BIN)/python -c '$(IDENTITY)' 2>&1))
+REMAKE := yes
+$(VENV)/demo.stamp $(VENV)/lab.stamp $(VENV)/dev.stamp: FORCE
+endif
+endif
