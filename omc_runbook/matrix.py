@@ -68,9 +68,11 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
 
 def _held(snapshot: Snapshot, want: Want, task: Task) -> Freshness:
     """A task that read an older version is stale for a key only where that version held another value."""
+    if want.injection.reference.names_version:
+        return "fresh"
     freshness = snapshot.freshness(task)
-    if freshness != "stale" or want.injection.reference.names_version:
-        return "fresh" if want.injection.reference.names_version else freshness
+    if freshness != "stale":
+        return freshness
     changed = snapshot.changed_keys(want.service, task)
     return "stale" if changed is None or want.injection.reference.key in changed else "fresh"
 

@@ -1,0 +1,114 @@
+"""Running a notebook without a person, through papermill, with its record left behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omc_runbook import parameters as given
+from omc_runbook import record as records
+from omc_runbook.environment import nearest
+from omc_runbook.errors import UsageError, exit_code_of
+from omc_runbook.finding import EXIT_CODES
+from omc_runbook.record import Record
+from omc_runbook.runbook import OUTCOME_VARIABLE
+
+ENGINE = "omc-runbook"
+PRIVATE = 0o077
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: the exit code of the contract, and what to tell a person."""
+
+    exit_code: int
+    text: str
+
+
+def notebooks() -> Path:
+    """The folder of the notebooks: in the installed package, or in the checkout."""
+    package = Path(__file__).parent
+    return next(folder for folder in (package / "notebooks", package.parent / "notebooks") if folder.is_dir())
+
+
+def run(name: str, parameters: Iterable[tuple[str, str]], folder: Path, progress: bool = False) -> Ended:
+    """Run a runbook and leave its record, unless it was used wrongly or could not look at all.
+
+    Raises UsageError for a runbook or parameter that does not exist.
+    """
+    known = {path.stem: path for path in notebooks().glob("*.ipynb")}
+    if name not in known:
+        raise UsageError(f'There is no runbook "{name}"{nearest(name, known)}')
+    typed = given.check(known[name], parameters)
+    started = datetime.now(UTC)
+    record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
+    with _private_files(), tempfile.TemporaryDirectory(prefix="omc-run-") as drafts:
+        return _execute(known[name], typed, Record(Path(drafts), record.stem), record, progress)
+
+
+def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Record, progress: bool) -> Ended:
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    failure = ""
+    try:
+        with _variable(OUTCOME_VARIABLE, str(draft.outcome)):
+            papermill.execute_notebook(
+                str(source),
+                str(draft.notebook),
+                parameters,
+                engine_name=ENGINE,
+                progress_bar=progress,
+                kernel_name="python3",
+            )
+    except PapermillExecutionError as error:
+        code = exit_code_of(error.ename)
+        if code is not None:
+            return Ended(code, error.evalue)
+        failure = f"{error.ename}: {error.evalue}"
+    return _keep(draft, record, failure)
+
+
+def _keep(draft: Record, record: Record, failure: str) -> Ended:
+    """Move what the run wrote into the record's folder, after a look for values."""
+    import nbformat
+
+    if failure:
+        records.write_failure(draft, record, failure)
+    records.write_page(nbformat.read(draft.notebook, as_version=4), draft)
+    records.close(draft)
+    try:
+        record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for source, target in zip(draft.files, record.files, strict=True):
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+    except OSError as error:
+        raise UsageError(f"{record.folder} cannot hold the record: {error.strerror}.") from None
+    body = records.read_outcome(record)
+    return Ended(EXIT_CODES[body["status"]], records.summarise(body, record))
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    before = os.umask(PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -1,0 +1,70 @@
+"""Parameters given on a command line, held against those that a notebook declares."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.environment import nearest
+from omc_runbook.errors import UsageError
+
+_YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
+_KNOWN_SECRET = re.compile(r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)|://[^/@\s]+@")
+_PUBLIC = re.compile(
+    r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][A-Za-z0-9]+)*)$"
+)
+_LONG, _RANDOM = 20, 3.4
+
+
+def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Turn name and text pairs into a notebook's parameters, typed as it declares them.
+
+    Raises UsageError for a name that the notebook does not have, a text of the wrong type, and a text that looks
+    like a secret's value: parameters are saved in the record. The text itself is in no message.
+    """
+    from papermill import inspect_notebook
+
+    declared = {name: entry["inferred_type_name"] for name, entry in inspect_notebook(str(notebook)).items()}
+    parameters: dict[str, Any] = {}
+    for name, text in given:
+        if name not in declared:
+            raise UsageError(f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}')
+        if looks_secret(text):
+            raise UsageError(
+                f'The value of "{name}" looks like a secret, and parameters are saved: '
+                "name where it comes from instead (prompt, file:PATH or env:NAME)."
+            )
+        parameters[name] = _typed(name, text, declared[name])
+    return parameters
+
+
+def looks_secret(text: str) -> bool:
+    """Tell a text that is probably a secret's value: a known prefix, or long and as good as random."""
+    if _KNOWN_SECRET.search(text):
+        return True
+    if len(text) < _LONG or _PUBLIC.match(text) or Path(text).expanduser().exists() or "," in text:
+        return False
+    mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
+    return mixed and not re.search(r"[\s/\\]", text.strip("/")) and _entropy(text) > _RANDOM
+
+
+def _typed(name: str, text: str, kind: str) -> Any:
+    if kind == "bool":
+        if text.lower() not in _YES | _NO:
+            raise UsageError(f'"{name}" is true or false.')
+        return text.lower() in _YES
+    if kind == "int":
+        if not re.fullmatch(r"[+-]?\d+", text):
+            raise UsageError(f'"{name}" is a whole number.')
+        return int(text)
+    return text
+
+
+def _entropy(text: str) -> float:
+    """Bits a character, as the text's own letters are spread."""
+    counts = Counter(text)
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values())

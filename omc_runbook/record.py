@@ -1,0 +1,129 @@
+"""The record of a run: the executed notebook, the same as a page, and the outcome."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.finding import Outcome
+from omc_runbook.masking import registry, scan
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 78em; margin: 2em auto; padding: 0 1.5em; }}
+h1, h2 {{ line-height: 1.25; margin: 1.4em 0 0.4em; }}
+h1 {{ margin-top: 0; }}
+pre, code {{ font: 13px/1.5 ui-monospace, monospace; }}
+pre {{ overflow-x: auto; padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.12); border-radius: 4px; }}
+table {{ display: block; overflow-x: auto; font-size: 13.5px; }}
+td {{ white-space: pre-line; overflow-wrap: break-word; }}
+img {{ max-width: 100%; }}
+a.anchor-link {{ display: none; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where one run's files stand: NAME-ENVIRONMENT-TIME.ipynb and .html, and outcome.json."""
+
+    folder: Path
+    stem: str
+
+    @property
+    def notebook(self) -> Path:
+        """The executed notebook."""
+        return self.folder / f"{self.stem}.ipynb"
+
+    @property
+    def page(self) -> Path:
+        """The same as a page for a browser."""
+        return self.folder / f"{self.stem}.html"
+
+    @property
+    def outcome(self) -> Path:
+        """The outcome of the newest run in this folder."""
+        return self.folder / "outcome.json"
+
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """All three files."""
+        return self.notebook, self.page, self.outcome
+
+
+def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
+    """Choose the record's names; raises UsageError where its folder cannot be one."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: name a folder for the record.")
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in environment)
+    return Record(folder, f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}")
+
+
+def write_page(notebook: Any, record: Record) -> None:
+    """Write the executed notebook as one page that needs nothing else, its code cells left out."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    exporter.embed_images = True
+    body, _ = exporter.from_notebook_node(notebook)
+    record.page.write_text(PAGE.format(title=record.stem, body=body), encoding="utf-8")
+
+
+def write_failure(draft: Record, record: Record, failure: str) -> None:
+    """Write the outcome of a run that broke off before it could write its own."""
+    now = datetime.now(UTC)
+    runbook, environment = record.stem.split("-")[:2]
+    outcome = Outcome(runbook, environment, "", "", "", now, now, failure=registry.mask(failure))
+    draft.outcome.write_text(outcome.to_json(), encoding="utf-8")
+
+
+def close(record: Record) -> None:
+    """Make a record's files private and mask what slipped through; raises CouldNotLook where that cannot be done."""
+    for path in record.files:
+        if scan.leaks(path):
+            scan.scrub(path)
+        path.chmod(0o600)
+        left = scan.leaks(path)
+        if left:
+            names = ", ".join(sorted({leak.name for leak in left}))
+            raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
+
+
+def read_outcome(record: Record) -> dict[str, Any]:
+    """The outcome as written by the run."""
+    body: dict[str, Any] = json.loads(record.outcome.read_text(encoding="utf-8"))
+    return body
+
+
+def summarise(body: dict[str, Any], record: Record) -> str:
+    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is."""
+    lines = [f"{body['runbook']} on {body['environment']}: {body['status']}"]
+    if body.get("failure"):
+        lines.append(f"  {body['failure']}")
+    for finding in body["findings"]:
+        if finding["status"] in ("found", "unknown"):
+            weight = finding["severity"] if finding["status"] == "found" else "unknown"
+            because = f" (because of {', '.join(finding['because_of'])})" if finding.get("because_of") else ""
+            lines.append(f"  {weight:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}")
+            lines += [f"             {line}" for line in finding["evidence"]]
+            if finding["remedy"]["command"]:
+                lines.append(f"             → {finding['remedy']['command']}")
+    clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
+    lines.append(f"  {clear} checks are clear.")
+    lines.append(f"Record: {record.page}")
+    return "\n".join(lines)
