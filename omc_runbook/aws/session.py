@@ -40,23 +40,6 @@ THROTTLED = frozenset(
         "SlowDown",
     }
 )
-FAILED = frozenset(
-    {
-        "InternalFailure",
-        "InternalServerError",
-        "InternalServiceError",
-        "InternalServiceErrorException",
-        "KMSInternalException",
-        "ServerException",
-        "ServiceFailure",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "500",
-        "502",
-        "503",
-        "504",
-    }
-)
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 INVALID = frozenset(
     {
@@ -141,21 +124,14 @@ def message_of(error: ClientError) -> str:
 
 
 def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
-    """Make a call; a refusal, lasting throttling or a failure of the service becomes Unread.
+    """Make a call; a refusal, lasting throttling or an error of this one call becomes Unread.
 
     Raises CouldNotLook where no call would succeed: no credentials, expired ones, no network.
     """
     try:
         return call()
     except ClientError as error:
-        code = code_of(error)
-        if code in DENIED:
-            return Unread(what, permission, code, "denied")
-        if code in THROTTLED:
-            return Unread(what, permission, code, "throttled")
-        if code in FAILED:
-            return Unread(what, permission, code, "failed")
-        raise _explain(error, code, permission) from None
+        return _unread(what, permission, error)
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
             "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."
@@ -179,12 +155,19 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, Unread) else answer
 
 
-def _explain(error: ClientError, code: str, permission: str) -> CouldNotLook:
+def _unread(what: str, permission: str, error: ClientError) -> Unread:
+    code = code_of(error)
     if code in EXPIRED:
-        return CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.")
+        raise CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.") from None
     if code in INVALID:
-        return CouldNotLook(f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID.")
-    return CouldNotLook(f"{permission} failed with {code}: {message_of(error).rstrip('.')}.")
+        raise CouldNotLook(
+            f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID."
+        ) from None
+    # Of several calls under one permission's name, the one that failed says which permission it is.
+    lacking = f"{permission.partition(':')[0]}:{error.operation_name}"
+    if code in DENIED:
+        return Unread(what, "kms:Decrypt" if "KMS" in message_of(error) else lacking, code, "denied")
+    return Unread(what, lacking, code, "throttled" if code in THROTTLED else "failed")
 
 
 def _first_line(error: BotoCoreError) -> str:

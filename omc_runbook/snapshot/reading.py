@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -250,8 +251,12 @@ class _Reading:
             )
             for arn, region in named.items()
         }
-        results = {arn: answer.result() for arn, answer in answers.items()}
-        return {arn: found for arn, found in results.items() if not isinstance(found, Unread)}
+        found = {}
+        for arn, answer in answers.items():
+            # A mistyped region has no endpoint: only a look there fails, and the reference is wrong in any case.
+            with suppress(CouldNotLook):
+                found[arn] = answer.result()
+        return {arn: secret for arn, secret in found.items() if not isinstance(secret, Unread)}
 
     def _settle(self, snapshot: Snapshot) -> Snapshot:
         """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""
