@@ -9,6 +9,7 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from omc_runbook.errors import RunbookError
@@ -161,7 +162,9 @@ class World:
 @cache
 def _session() -> boto3.session.Session:
     # One for all worlds: each session reads the services' models anew, which takes longer than the calls.
-    return boto3.session.Session()
+    # No profile of the shell's has any business here, least of all one that does not exist.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    return boto3.session.Session(botocore_session=session)
 
 
 def at_rest(service: ServiceTypeDef) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from omc_runbook.errors import UsageError
-from omc_runbook.sandbox.faults import access, content, deployment, reference, secret
+from omc_runbook.sandbox.faults import access, content, deployment, reference, secret, wire
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.traces import remove_traces
 from omc_runbook.sandbox.world import World
@@ -31,13 +31,19 @@ def break_(endpoint: str, fault_id: str) -> None:
 
 
 def mend(endpoint: str, fault_id: str | None = None) -> None:
-    """Bring back the healthy world, whatever is broken; an unknown `fault_id` is refused as in break_."""
-    if fault_id is not None:
-        _find(fault_id)
+    """Bring back the healthy world, whatever is broken; returns when every task is new and healthy.
+
+    With a `fault_id`, the other faults that the server was told of are brought about again. An unknown one is
+    refused as by break_.
+    """
     world = World(endpoint)
+    mended = None if fault_id is None else _find(fault_id)
+    others = [id for id in wire.broken(world) if mended and id != mended.id]
     remove_traces(world)
     keep_good_document(world)
     restore(world, kept_document(world))
+    for other in others:
+        break_(endpoint, other)
 
 
 def _find(fault_id: str) -> Fault:

@@ -1,13 +1,11 @@
-"""What the sandbox's server does to calls on their way, over its private address."""
+"""What the sandbox's server is told besides AWS's API: which calls to refuse, and what is broken."""
 
 from __future__ import annotations
 
-import json
-import urllib.request
+from typing import Any
 
+from omc_runbook.sandbox.lifecycle import Sandbox, ask
 from omc_runbook.sandbox.world import EXECUTION_ROLE, World
-
-SECONDS = 10.0
 
 
 def throttle(world: World) -> None:
@@ -18,15 +16,20 @@ def throttle(world: World) -> None:
         "message": "Rate exceeded",
         "principal": f"assumed-role/{EXECUTION_ROLE}/",
     }
-    _send(world, "POST", json.dumps(rule).encode())
+    _ask(world, "POST", "wire", rule)
 
 
 def clear(world: World) -> None:
     """Let every call pass."""
-    _send(world, "DELETE", None)
+    _ask(world, "DELETE", "wire")
 
 
-def _send(world: World, method: str, body: bytes | None) -> None:
-    address = f"{world.endpoint}/_sandbox/wire"
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"}, method=method)
-    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=SECONDS).close()
+def broken(world: World) -> list[str]:
+    """The ids of the faults that the server was told of."""
+    ids: list[str] = _ask(world, "GET", "status")["broken"]
+    return ids
+
+
+def _ask(world: World, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
+    # Only the endpoint counts for a question.
+    return ask(Sandbox(world.endpoint, port=0, pid=0), method, path, members)

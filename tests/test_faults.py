@@ -1,0 +1,329 @@
+"""Every fault of the sandbox, brought about, seen through the public API and mended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from omc_runbook.errors import UsageError
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.world import (
+    ACCOUNT,
+    CLUSTER,
+    CONSUMERS,
+    EXECUTION_ROLE,
+    KEYS,
+    REGION,
+    SECRET,
+    SECRETS_POLICY,
+    SERVICES,
+    STAGING,
+    World,
+)
+from omc_runbook.sandbox.worlds import FRESH_DOCUMENT, build, is_good
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a reader of the API sees of the world since a moment."""
+
+    world: World
+    since: datetime
+
+    def secret(self) -> dict[str, Any]:
+        """DescribeSecret's answer, or nothing where there is no secret."""
+        try:
+            return dict(self.world.secretsmanager.describe_secret(SecretId=SECRET))
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+            return {}
+
+    def value(self, stage: str = "AWSCURRENT") -> Any:
+        """GetSecretValue's answer."""
+        return self.world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage=stage)
+
+    def text(self) -> str:
+        """The current SecretString."""
+        return str(self.value()["SecretString"])
+
+    def key(self, name: str) -> Any:
+        """One value of the current document."""
+        return json.loads(self.text())[name]
+
+    def policy(self) -> Any:
+        """The one statement of the execution role's policy for secrets."""
+        found: Any = self.world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
+        return found["PolicyDocument"]["Statement"][0]
+
+    def key_state(self) -> str:
+        """The state of the customer key that the secret is under."""
+        return str(self.world.kms.describe_key(KeyId=self.secret()["KmsKeyId"])["KeyMetadata"]["KeyState"])
+
+    def service(self, name: str, cluster: str = CLUSTER) -> Any:
+        """DescribeServices' answer for one service."""
+        return self.world.ecs.describe_services(cluster=cluster, services=[name])["services"][0]
+
+    def rollout(self, name: str) -> tuple[str, str]:
+        """State and reason of a service's primary deployment."""
+        primary = self.service(name)["deployments"][0]
+        return primary["rolloutState"], primary["rolloutStateReason"]
+
+    def definition(self, name: str) -> Any:
+        """The task definition that a service is deployed with."""
+        arn = self.service(name)["taskDefinition"]
+        return self.world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+
+    def references(self, name: str) -> dict[str, str]:
+        """The valueFrom of each variable of a service, without the secret's true ARN."""
+        secrets = self.definition(name)["containerDefinitions"][0].get("secrets", [])
+        arn = self.secret().get("ARN", "?")
+        return {entry["name"]: entry["valueFrom"].removeprefix(arn) for entry in secrets}
+
+    def stopped(self, name: str) -> list[Any]:
+        """A service's tasks that were stopped, or stopped by themselves, since."""
+        ecs = self.world.ecs
+        pages = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, serviceName=name, desiredStatus="STOPPED")
+        tasks = [
+            task
+            for page in pages
+            if page["taskArns"]
+            for task in ecs.describe_tasks(cluster=CLUSTER, tasks=page["taskArns"])["tasks"]
+        ]
+        return [task for task in tasks if task["createdAt"] >= self.since]
+
+    def reasons(self, name: str = "worker") -> str:
+        """Why they stopped."""
+        return " ".join(task.get("stoppedReason", "") for task in self.stopped(name))
+
+    def refused(self, text: str) -> bool:
+        """Whether tasks of every consumer never started, all for a reason with this text in it."""
+        failed = {c.name: [t for t in self.stopped(c.name) if "startedAt" not in t] for c in CONSUMERS}
+        return all(failed.values()) and all(
+            text in task["stoppedReason"] and task["stopCode"] == "TaskFailedToStart"
+            for tasks in failed.values()
+            for task in tasks
+        )
+
+    def whole(self, *names: str) -> bool:
+        """Whether the services run all their tasks in one completed deployment that followed the secret."""
+        return all(
+            [deployment["rolloutState"] for deployment in service["deployments"]] == ["COMPLETED"]
+            and service["runningCount"] == service["desiredCount"] > 0
+            for service in map(self.service, names or [service.name for service in SERVICES])
+        )
+
+
+EVIDENCE: dict[str, Callable[[Scene], bool]] = {
+    "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
+    "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
+    "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "wrong-region": lambda s: ":ap-southeast-1:" in s.references("worker")["SECRET_KEY"] and s.whole(),
+    "wrong-account": lambda s: ACCOUNT not in s.references("worker")["SECRET_KEY"] and "GetSecretValue" in s.reasons(),
+    "suffix-stale": lambda s: (
+        f":secret:{SECRET}-" in s.references("backend")["SECRET_KEY"]
+        and s.secret()["ARN"] not in s.references("backend")["SECRET_KEY"]
+        and s.refused("can't find the specified secret")
+    ),
+    "partial-arn": lambda s: s.references("worker")["SECRET_KEY"].endswith(f":{SECRET}:SECRET_KEY::"),
+    "bare-name": lambda s: s.references("worker")["SECRET_KEY"] == SECRET and "ssm" in s.reasons(),
+    "arn-malformed": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY" and "unexpected ARN format" in s.reasons()
+    ),
+    "whole-json": lambda s: s.references("worker")["OPENAI_API_KEY"] == "" and s.whole(),
+    "key-unreferenced": lambda s: (
+        bool(s.key("NEWS_API_KEY")) and "NEWS_API_KEY" not in s.references("backend") and s.whole()
+    ),
+    "previous-pinned": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY:AWSPREVIOUS:"
+        and json.loads(s.value("AWSPREVIOUS")["SecretString"])["SECRET_KEY"] != s.key("SECRET_KEY")
+        and s.whole()
+    ),
+    "version-pinned": lambda s: (
+        s.references("worker")["SECRET_KEY"] == f":SECRET_KEY::{s.value()['VersionId']}" and s.whole()
+    ),
+    "version-short": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY::0123abcd" and "GetSecretValue" in s.reasons()
+    ),
+    "duplicate-name": lambda s: (
+        "SECRET_KEY" in s.references("worker")
+        and {"name": "SECRET_KEY", "value": ""} in s.definition("worker")["containerDefinitions"][0]["environment"]
+        and s.whole()
+    ),
+    "name-mismatch": lambda s: (
+        s.references("backend")["SECRETKEY"] == ":SECRET_KEY::" and "SECRET_KEY" not in s.references("backend")
+    ),
+    "key-missing": lambda s: (
+        set(KEYS) - set(json.loads(s.text())) == {"OPENAI_API_KEY"} and s.refused("json key OPENAI_API_KEY")
+    ),
+    "key-case": lambda s: bool(s.key("openai_api_key")) and s.refused("json key OPENAI_API_KEY"),
+    "key-misspelt": lambda s: bool(s.key("OPENAI_API_KYE")) and s.refused("json key OPENAI_API_KEY"),
+    "not-json": lambda s: s.text().startswith("SECRET_KEY=") and s.refused("looking for beginning of value"),
+    "single-quoted": lambda s: s.text().startswith("{'") and s.refused("invalid character '\\''"),
+    "bom": lambda s: s.text().startswith("\ufeff{") and s.refused("looking for beginning of value"),
+    "truncated": lambda s: not s.text().endswith("}") and s.refused("unexpected end of JSON input"),
+    "null": lambda s: s.key("OPENAI_API_KEY") is None,
+    "nested": lambda s: isinstance(s.key("OPENAI_API_KEY"), dict),
+    "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
+    "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),
+    "changethis": lambda s: (
+        s.key("SECRET_KEY") == "changethis"
+        and all(task["stopCode"] == "EssentialContainerExited" for task in s.stopped("worker"))
+        and bool(s.stopped("worker"))
+    ),
+    "placeholder": lambda s: s.key("SECRET_KEY").endswith("-please-update") and s.whole(),
+    "url-chars": lambda s: s.key("POSTGRES_PASSWORD").endswith("/@:#"),
+    "terraform-overwrote": lambda s: (
+        json.loads(s.text()) == FRESH_DOCUMENT and "Terraform" in user_agent_of_last_put(s) and s.whole()
+    ),
+    "role-absent": lambda s: "executionRoleArn" not in s.definition("worker") and "execution role" in s.reasons(),
+    "role-untrusted": lambda s: (
+        "ec2.amazonaws.com" in str(s.world.iam.get_role(RoleName=EXECUTION_ROLE)["Role"]["AssumeRolePolicyDocument"])
+        and s.refused("ECS was unable to assume the role")
+    ),
+    "no-permission": lambda s: (
+        SECRETS_POLICY not in s.world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
+        and s.refused("no identity-based policy allows")
+    ),
+    "pattern-suffix": lambda s: (
+        s.policy()["Resource"][0].endswith(f":{SECRET}") and s.refused("no identity-based policy allows")
+    ),
+    "identity-deny": lambda s: s.refused("explicit deny in an identity-based policy"),
+    "scp": lambda s: s.refused("explicit deny in a service control policy"),
+    "resource-deny": lambda s: (
+        "Deny" in s.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
+        and s.refused("explicit deny in a resource-based policy")
+    ),
+    "kms-disabled": lambda s: s.key_state() == "Disabled" and s.refused("DecryptionFailure"),
+    "kms-pending": lambda s: s.key_state() == "PendingDeletion" and s.refused("DecryptionFailure"),
+    "kms-cross-account": lambda s: (
+        ACCOUNT not in s.references("worker")["SECRET_KEY"] and "different AWS account" in s.reasons()
+    ),
+    "kms-useless-grant": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
+    "throttled": lambda s: s.refused("ThrottlingException"),
+    "not-forced": lambda s: (
+        s.value()["CreatedDate"] > s.service("backend")["deployments"][0]["createdAt"] and s.whole()
+    ),
+    "wrong-names": lambda s: (
+        not s.world.services()
+        and s.service(f"{STAGING}-backend", f"{STAGING}-cluster")["deployments"][0]["rolloutState"] == "COMPLETED"
+    ),
+    "rollout-stuck": lambda s: (
+        s.rollout("worker")[0] == "IN_PROGRESS"
+        and s.service("worker")["deployments"][1]["runningCount"] == 1
+        and all("startedAt" in task for task in s.stopped("worker"))
+    ),
+    "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
+    "external-controller": lambda s: (
+        s.service("backend")["deploymentController"]["type"] == "EXTERNAL"
+        and s.service("backend")["taskSets"][0]["runningCount"] == 2
+    ),
+    "health-check": lambda s: (
+        s.rollout("worker")[0] == "IN_PROGRESS"
+        and "health checks" in s.reasons()
+        and all("startedAt" in task for task in s.stopped("worker"))
+    ),
+}
+
+
+def user_agent_of_last_put(scene: Scene) -> str:
+    """What made the last PutSecretValue, as CloudTrail has it."""
+    events = scene.world.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "PutSecretValue"}]
+    )["Events"]
+    return str(json.loads(events[0]["CloudTrailEvent"])["userAgent"])
+
+
+def assert_healthy(scene: Scene) -> None:
+    """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
+    secret = scene.secret()
+    assert is_good(scene.text())
+    assert not {"DeletedDate", "KmsKeyId"} & set(secret)
+    assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
+    assert scene.whole()
+    for consumer in CONSUMERS:
+        assert scene.references(consumer.name) == {key: f":{key}::" for key in consumer.keys}
+        assert scene.definition(consumer.name)["executionRoleArn"].endswith(EXECUTION_ROLE)
+        assert scene.rollout(consumer.name)[1].endswith("completed.")
+        assert scene.service(consumer.name)["deployments"][0]["createdAt"] >= scene.value()["CreatedDate"]
+    assert scene.policy()["Resource"] == f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-??????"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """A healthy sandbox that this module's tests break and mend in turn."""
+    sandbox = lifecycle.up("healthy")
+    yield World(sandbox.endpoint)
+    lifecycle.down(sandbox)
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    """The world from now on."""
+    return Scene(world, datetime.now(UTC))
+
+
+def test_healthy_world(scene: Scene) -> None:
+    """A new healthy world shows no trace of any fault."""
+    assert_healthy(scene)
+
+
+@pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
+def test_fault(fault: Fault, scene: Scene) -> None:
+    """A fault shows itself in the API as it would on AWS, and mending leaves nothing of it."""
+    break_(scene.world.endpoint, fault.id)
+    assert EVIDENCE[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+def test_fresh_world(scene: Scene) -> None:
+    """A fresh world runs on Terraform's placeholders, and mending makes it healthy."""
+    build(scene.world.endpoint, "fresh")
+    assert json.loads(scene.text()) == FRESH_DOCUMENT
+    assert scene.whole()
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+def test_own_good_values_survive(scene: Scene) -> None:
+    """Values that somebody put into a healthy world are still there after a fault came and went."""
+    text = json.dumps({**json.loads(scene.text()), "SMTP_USER": "somebody@example.com"})
+    scene.world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)
+    break_(scene.world.endpoint, "truncated")
+    mend(scene.world.endpoint)
+    assert scene.key("SMTP_USER") == "somebody@example.com"
+
+
+def test_mends_one_of_two(scene: Scene) -> None:
+    """Mending one fault by name leaves the other that the server knows of."""
+    sandbox = lifecycle.Sandbox(scene.world.endpoint, port=0, pid=0)
+    for fault in ("desired-zero", "placeholder"):
+        break_(scene.world.endpoint, fault)
+    lifecycle.ask(sandbox, "POST", "note", {"broken": ["desired-zero", "placeholder"]})
+    mend(scene.world.endpoint, "placeholder")
+    assert is_good(scene.text())
+    assert EVIDENCE["desired-zero"](scene)
+    lifecycle.ask(sandbox, "POST", "note", {"broken": []})
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+@pytest.mark.parametrize("verb", [break_, mend])
+def test_unknown_fault(verb: Callable[[str, str], None], world: World) -> None:
+    """An unknown fault is refused with the nearest that exists."""
+    with pytest.raises(UsageError, match="no-permission"):
+        verb(world.endpoint, "no-permision")
+
+
+def test_evidence_for_all() -> None:
+    """No two faults share an id, and each has its evidence here."""
+    ids = [fault.id for fault in catalogue()]
+    assert sorted(ids) == sorted(EVIDENCE)
