@@ -105,7 +105,8 @@ def _settle(service: EcsService, current: Deployment, held: list[EcsTask]) -> No
         if deployment is not current and not its and not _is_needed(service, deployment, current):
             service.deployments.remove(deployment)
     ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
-    steady = len(live) == len(ready) == service.desired_count
+    ending = [task for task in held if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
+    steady = not ending and len(live) == len(ready) == service.desired_count
     if steady and current.rollout_state == "IN_PROGRESS":
         complete(service, current)
         service.deployments = [current]

@@ -7,6 +7,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from dataclasses import asdict
@@ -52,8 +53,11 @@ class Sandbox:
         self._world = ""
         self._broken: list[str] = []
         gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control)
-        self.server: BaseWSGIServer = make_server("127.0.0.1", port, gateway, threaded=True, request_handler=_Handler)
-        self.server.daemon_threads = True  # type: ignore[attr-defined]
+        # Bound here, because werkzeug ends the process when the port is taken.
+        listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.server: BaseWSGIServer = make_server(
+            "127.0.0.1", port, gateway, threaded=True, request_handler=_Handler, fd=listener.detach()
+        )
         self.port = int(self.server.server_address[1])
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
