@@ -115,14 +115,20 @@ def summarise(body: dict[str, Any], record: Record) -> str:
     lines = [f"{body['runbook']} on {body['environment']}: {body['status']}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
+    unknown: dict[str, list[str]] = {}
     for finding in body["findings"]:
-        if finding["status"] in ("found", "unknown"):
-            weight = finding["severity"] if finding["status"] == "found" else "unknown"
+        if finding["status"] == "found":
             because = f" (because of {', '.join(finding['because_of'])})" if finding.get("because_of") else ""
-            lines.append(f"  {weight:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}")
+            lines.append(
+                f"  {finding['severity']:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}"
+            )
             lines += [f"             {line}" for line in finding["evidence"]]
             if finding["remedy"]["command"]:
                 lines.append(f"             → {finding['remedy']['command']}")
+        if finding["status"] == "unknown":
+            unknown.setdefault(" ".join(finding["evidence"]), []).append(finding["check"])
+    for reason, checks in unknown.items():
+        lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
     clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
     lines.append(f"  {clear} checks are clear.")
     lines.append(f"Record: {record.page}")

@@ -106,8 +106,7 @@ class Service:
     pending: int
     task_definition_arn: str
     controller: str
-    breaker: bool
-    execute_command: bool
+    created: datetime | None
     deployments: tuple[Deployment, ...]
     events: tuple[ServiceEvent, ...]
 
@@ -143,8 +142,6 @@ class Task:
     stopped: datetime | None
     stop_code: str
     stopped_reason: str
-    health: str
-    execute_command: bool
     containers: tuple[TaskContainer, ...]
 
     @property
@@ -210,7 +207,7 @@ def batches(entries: Sequence[str], size: int) -> Iterable[Sequence[str]]:
 
 
 def _service(raw: Any) -> Service:
-    breaker = raw.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+    sets = sorted(raw.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
     return Service(
         arn=raw["serviceArn"],
         name=raw["serviceName"],
@@ -218,10 +215,9 @@ def _service(raw: Any) -> Service:
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
         pending=raw.get("pendingCount", 0),
-        task_definition_arn=raw.get("taskDefinition", ""),
+        task_definition_arn=raw.get("taskDefinition") or (sets[0].get("taskDefinition", "") if sets else ""),
         controller=raw.get("deploymentController", {}).get("type", "ECS"),
-        breaker=bool(breaker.get("enable")),
-        execute_command=bool(raw.get("enableExecuteCommand")),
+        created=raw.get("createdAt"),
         deployments=tuple(_deployment(deployment) for deployment in raw.get("deployments", ())),
         events=tuple(ServiceEvent(event["createdAt"], event["message"]) for event in raw.get("events", ())),
     )
@@ -278,8 +274,6 @@ def _task(raw: Any) -> Task:
         stopped=raw.get("stoppedAt") or raw.get("stoppingAt"),
         stop_code=raw.get("stopCode", ""),
         stopped_reason=raw.get("stoppedReason", ""),
-        health=raw.get("healthStatus", ""),
-        execute_command=bool(raw.get("enableExecuteCommand")),
         containers=tuple(
             TaskContainer(entry["name"], entry.get("exitCode"), entry.get("reason", ""))
             for entry in raw.get("containers", ())

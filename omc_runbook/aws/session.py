@@ -77,7 +77,7 @@ class Unread:
             return f"Could not look at {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
             return f"Could not look at {self.what}: {self.code} outlasted the retries; run again in a minute."
-        return f"Could not look at {self.what}: {self.permission} failed with {self.code}; run again."
+        return f"Could not look at {self.what}: {self.permission} failed with {self.code}."
 
 
 class Clients:

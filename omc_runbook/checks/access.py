@@ -59,38 +59,41 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 @check("no-permission", *NEEDS, "resource_policy")
 def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The execution role may not read the secret."""
-    for arn, services, said in _judged(snapshot):
-        if said.cause == "unknown":
-            yield Doubt(iam.role_name(arn), (said.sentence,))
-        elif said.cause == "nothing-allows":
-            yield _refused(snapshot, arn, services, said)
+    return _because(snapshot, "nothing-allows")
 
 
 @check("pattern-suffix", *NEEDS, "resource_policy")
-def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence]:
+def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The role's policy allows the secret's name without the six characters that AWS adds."""
     return _because(snapshot, "suffix")
 
 
 @check("identity-deny", *NEEDS)
-def identity_deny(snapshot: Snapshot) -> Iterable[Evidence]:
+def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A policy of the execution role denies reading the secret."""
     return _because(snapshot, "identity-deny")
 
 
 @check("boundary", *NEEDS)
-def boundary(snapshot: Snapshot) -> Iterable[Evidence]:
+def boundary(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
 
 
 @check("scp", *NEEDS)
-def scp(snapshot: Snapshot) -> Iterable[Evidence]:
+def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A policy of the organization denies reading the secret."""
-    yield from _because(snapshot, "organization")
-    if not any(said.cause == "organization" for _, _, said in _judged(snapshot)):
-        for stop in stops_saying(snapshot, "service control policy|resource control policy")[:1]:
-            yield Evidence(stop.service.name, (stop.sentence,), _ask_organization(), frozenset({stop.service.name}))
+    stops = stops_saying(snapshot, "service control policy|resource control policy")
+    for arn, services, said in _judged(snapshot):
+        told = [stop for stop in stops if stop.service.name in services]
+        if said.cause == "organization":
+            yield _refused(snapshot, arn, services, said)
+        elif told:
+            touched = frozenset(stop.service.name for stop in told)
+            yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
+        elif snapshot.secret and not snapshot.permissions[arn].said_of(GET_SECRET_VALUE, snapshot.secret.arn):
+            # Nothing but the simulation tells of an organization's policies.
+            yield Doubt(iam.role_name(arn), tuple(gap.sentence for gap in snapshot.permissions[arn].unread))
 
 
 @check("resource-deny", *NEEDS, "resource_policy")
@@ -171,9 +174,11 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], Judgement
             yield arn, services, judge(snapshot, arn)
 
 
-def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence]:
+def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Doubt]:
     for arn, services, said in _judged(snapshot):
-        if said.cause == cause:
+        if said.cause == "unknown":
+            yield Doubt(iam.role_name(arn), (said.sentence,))
+        elif said.cause == cause:
             yield _refused(snapshot, arn, services, said)
 
 
@@ -218,6 +223,9 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Doubt]:
         said = judge_key(snapshot, arn, key)
         if said.cause == "unknown" and not useless:
             yield Doubt(iam.role_name(arn), (said.sentence,))
+        if said.cause == "key-policy" and not useless:
+            advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
+            yield Evidence(iam.role_name(arn), (said.sentence,), advice, services)
         if said.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
             yield Evidence(iam.role_name(arn), (said.sentence,), grant, services)

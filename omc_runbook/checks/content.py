@@ -92,7 +92,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     meant = set(absent(snapshot).values())
     names = snapshot.environment.names
     asked = named(snapshot)
-    if not asked:
+    if not asked or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
     for member in _members(snapshot):
         if member.key not in asked | meant:
@@ -149,7 +149,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member in _wanted_members(snapshot):
-        if _is_placeholder(member):
+        if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
             known = snapshot.environment.keys.get(member.key)
             fact = f"{member.key} matches the placeholders that Terraform and the templates use: a public value."
             yield _about(snapshot, member.key, fact, "error" if known and known.required else "warning")

@@ -146,20 +146,13 @@ def _differs(snapshot: Snapshot, service: Service, task: Task) -> bool:
 
 
 def _stopping(snapshot: Snapshot, stops: list[Stop], how: str) -> Iterator[Evidence]:
-    """Group stops by service, leaving out a service that has since become healthy again."""
+    """Group stops by service."""
     for service in snapshot.consumers:
         mine = [stop for stop in stops if stop.service is service]
-        if mine and not _recovered(service, mine):
+        if mine:
             count = f"{len(mine)} task{'s' if len(mine) > 1 else ''} of {service.name} {how}"
             facts = (f"{count} since the present state began.", mine[0].sentence)
             yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
-
-
-def _recovered(service: Service, stops: list[Stop]) -> bool:
-    primary = service.primary
-    done = primary is not None and primary.rollout == "COMPLETED" and service.running >= service.desired > 0
-    last = max((stop.task.stopped for stop in stops if stop.task.stopped), default=None)
-    return done and primary is not None and last is not None and last <= primary.updated
 
 
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:

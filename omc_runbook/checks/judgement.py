@@ -22,6 +22,7 @@ Cause = Literal[
     "organization",
     "resource-deny",
     "useless-grant",
+    "key-policy",
     "unknown",
 ]
 
@@ -43,8 +44,7 @@ def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
     assert snapshot.secret
     known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = _context(snapshot, role_arn)
-    verdict = judge_resource_policy(snapshot, role_arn)
-    granted = verdict is not None and verdict.decision == "allowed"
+    granted = _grants_directly(snapshot, role_arn, context)
     said = known.said_of(GET_SECRET_VALUE, resource)
     if said and not said.missing_context:
         return _by_simulation(known, said, resource, context, granted)
@@ -71,9 +71,14 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Judgement:
     """Judge whether a role may decrypt with the secret's customer key."""
     known, context = snapshot.permissions[role_arn], _context(snapshot, role_arn)
     if key.policy:
-        by_key = evaluate_resource(key.policy, {role_arn}, DECRYPT, key.arn, context)
-        if by_key.decision in ("allowed", "unknown"):
-            return Judgement("" if by_key.decision == "allowed" else "unknown", by_key.reason)
+        direct = evaluate_resource(key.policy, {role_arn}, DECRYPT, key.arn, context)
+        if direct.decision in ("allowed", "unknown"):
+            return Judgement("" if direct.decision == "allowed" else "unknown", direct.reason)
+        # A role's own policies count for a key only where the key's policy lets the account's do so.
+        delegated = evaluate_resource(key.policy, _principals(role_arn), DECRYPT, key.arn, context)
+        if delegated.decision != "allowed":
+            cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
+            return Judgement(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
     said = known.said_of(DECRYPT, key.arn)
     if said and not said.missing_context:
         allowed, source = said.decision == "allowed", BY_SIMULATION
@@ -107,7 +112,7 @@ def _by_simulation(
         return Judgement("organization", f"{what}; AllowedByOrganizations is false.", said.statements)
     if said.decision == "explicitDeny":
         return Judgement("identity-deny", f"{what}, by {_list(said.statements)}.", said.statements)
-    if said.allowed_by_boundary is False and _allows(known.policies, resource, context):
+    if said.allowed_by_boundary is False and (known.policies is None or _allows(known.policies, resource, context)):
         return Judgement("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted:
         return Judgement("", f"{what}, but the secret's own policy allows it.")
@@ -137,6 +142,15 @@ def _by_policies(known: Permissions, resource: str, context: Mapping[str, str], 
     return Judgement("nothing-allows", what)
 
 
+def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, str]) -> bool:
+    """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
+    if not snapshot.resource_policy or not snapshot.secret:
+        return False
+    direct = _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}
+    said = evaluate_resource(snapshot.resource_policy, direct, GET_SECRET_VALUE, snapshot.secret.arn, context)
+    return said.decision == "allowed"
+
+
 def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Mapping[str, str]) -> bool:
     return evaluate(policies or (), GET_SECRET_VALUE, resource, context).decision == "allowed"
 
@@ -149,10 +163,15 @@ def _principals(role_arn: str) -> frozenset[str]:
         {
             role_arn,
             account,
-            f"arn:{partition}:iam::{account}:root",
+            _root(role_arn),
             f"arn:{partition}:sts::{account}:assumed-role/{name}/task",
         }
     )
+
+
+def _root(role_arn: str) -> str:
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    return f"arn:{partition}:iam::{account}:root"
 
 
 def _context(snapshot: Snapshot, role_arn: str) -> dict[str, str]:

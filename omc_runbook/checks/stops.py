@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.snapshot.state import Snapshot
 
 PULL_FAILED = "ResourceInitializationError"
@@ -39,18 +40,20 @@ class Stop:
 def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     """Failed tasks of the consumers, newest first, without those that stopped before the present state began.
 
-    Evidence is stale when the task stopped before the current version came, or ran another task definition than
-    the deployments in force have.
+    Evidence is stale when the task stopped before the current version came, before the service was made or got
+    well, or when it belonged to a deployment that has ended; one that the breaker has just ended still counts.
     """
     since = snapshot.current_since
     for service in snapshot.consumers:
-        in_force = {deployment.task_definition_arn for deployment in service.deployments}
-        for task in snapshot.stopped(service):
-            if since and task.stopped and task.stopped < since[0]:
-                continue
-            if in_force and task.task_definition_arn not in in_force:
-                continue
-            yield Stop(service, task)
+        begun = [moment for moment in (since[0] if since else None, service.created, _well_since(service)) if moment]
+        failed = snapshot.stopped(service)
+        in_force = {deployment.id for deployment in service.deployments}
+        if service.primary and _rolled_back(service.primary):
+            in_force |= {next((task.deployment_id for task in failed if task.deployment_id not in in_force), "")}
+        for task in failed:
+            stale = task.stopped is not None and any(task.stopped < moment for moment in begun)
+            if not stale and (not in_force or task.deployment_id in in_force):
+                yield Stop(service, task)
 
 
 def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
@@ -59,6 +62,18 @@ def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
     return tuple(stop for stop in fresh_stops(snapshot) if wanted.search(stop.reason))
 
 
-def _shorten(text: str, limit: int = 280) -> str:
+def _well_since(service: Service) -> datetime | None:
+    """When a service's deployment came to its end with all tasks running; None where it did not, or rolled back."""
+    primary = service.primary
+    done = primary is not None and primary.rollout == "COMPLETED" and service.running >= service.desired > 0
+    return primary.updated if primary and done and not _rolled_back(primary) else None
+
+
+def _rolled_back(deployment: Deployment) -> bool:
+    return "circuit breaker" in deployment.rollout_reason
+
+
+def _shorten(text: str, head: int = 80, tail: int = 200) -> str:
+    """Cut the middle out: ECS begins with the stage that failed and comes to the cause at the end."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"
+    return flat if len(flat) <= head + tail else f"{flat[:head]}…{flat[-tail:]}"

@@ -124,8 +124,9 @@ def findings(found: Sequence[Finding]) -> Table:
             finding.remedy.command,
         ]
         for finding in found
-        if finding.status in ("found", "unknown")
+        if finding.status == "found"
     ]
+    rows += [["unknown", ", ".join(checks), "", reason, ""] for reason, checks in unknown_reasons(found).items()]
     counts = {status: sum(1 for finding in found if finding.status == status) for status in ("clear", "skipped")}
     title = f"Findings ({counts['clear']} checks clear, {counts['skipped']} skipped)"
     columns = ["weight", "check", "subject", "evidence", "what to do"]
@@ -182,13 +183,20 @@ def _causes(result: Outcome) -> Iterator[str]:
     for finding in result.findings:
         if finding.is_root_cause:
             yield f"{finding.check}: {finding.title} ({finding.subject})."
-    reasons = dict.fromkeys(line for f in result.findings if f.status == "unknown" for line in f.evidence)
-    yield from (reasons if result.status == "unknown" else ())
+    yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
+
+
+def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
+    """Why checks are unknown, each reason once with the checks that it keeps from an answer."""
+    reasons: dict[str, list[str]] = {}
+    for finding in found:
+        if finding.status == "unknown":
+            checks = reasons.setdefault("\n".join(finding.evidence), [])
+            checks += [finding.check] if finding.check not in checks else []
+    return reasons
 
 
 def _weight(finding: Finding) -> str:
-    if finding.status == "unknown":
-        return "unknown"
     return "consequence" if finding.because_of else finding.severity
 
 
