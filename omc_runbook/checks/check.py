@@ -72,7 +72,7 @@ def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (_unknown(check, _sentences(gaps)),)
-    if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs):
+    if snapshot.service_names is None and "clusters" not in check.needs and ECS_FIELDS.intersection(check.needs):
         reason = f"Cluster {snapshot.environment.names.cluster} was not found, so there was nothing to look at."
         return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))

@@ -152,15 +152,19 @@ class Snapshot:
         since = self.current_since
         if since is None or task.created is None:
             return "undecidable"
-        read = next((event.time for event in self.reads or () if event.principal.endswith(f"/{task.id}")), None)
+        read = self.read_at(task)
         first, last = (read, read) if read else (task.created, task.started or self.taken)
         if first >= since[1]:
             return "fresh"
         return "stale" if last < since[0] else "undecidable"
 
+    def read_at(self, task: Task) -> datetime | None:
+        """When a task read the secret, by CloudTrail; None where that is not known."""
+        return next((event.time for event in self.reads or () if event.principal.endswith(f"/{task.id}")), None)
+
     def held_version(self, task: Task) -> str:
-        """The id of the newest version created before a task started; "" where none is known."""
-        moment = task.started or self.taken
+        """The id of the newest version created before a task read the secret or started; "" where none is known."""
+        moment = self.read_at(task) or task.started or self.taken
         older = [version for version in self.versions if version.created <= moment]
         return older[-1].id if older else ""
 
