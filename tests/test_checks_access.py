@@ -1,0 +1,342 @@
+"""Checks of access: by AWS's simulation and again by the role's policies alone, look-alikes told apart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pairs import Fault, assert_clear, assert_found, by_id
+from snapshots import (
+    ACCOUNT,
+    ARN,
+    CONSUMERS,
+    NAME,
+    NOW,
+    REGION,
+    ROLE,
+    ROLE_NAME,
+    by_policies,
+    healthy,
+    policy,
+    simulated,
+    stopped,
+    stuck,
+    with_definition,
+    with_permissions,
+    with_secret,
+    with_tasks,
+)
+
+from omc_runbook.aws.iam import Simulated
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.session import Unread
+from omc_runbook.checks import access
+from omc_runbook.checks.check import conduct
+from omc_runbook.policy import PolicyDocument
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(access.CHECKS)
+BASE = ARN.rpartition("-")[0]
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
+GUIDE = policy(action=[GET_SECRET_VALUE, DECRYPT], resource=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*")
+DELEGATES = policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+SCP_STOP = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
+    "unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret "
+    f"{ARN} from secrets manager: api error AccessDeniedException: not authorized with an explicit deny in a "
+    "service control policy"
+)
+THROTTLED_STOP = SCP_STOP.partition("api error")[0] + "api error ThrottlingException: Rate exceeded"
+
+
+def role(permissions: Permissions) -> Callable[[Snapshot], Snapshot]:
+    """Let the execution role have these permissions."""
+    return lambda snapshot: with_permissions(snapshot, permissions)
+
+
+def trusting(trust: dict[str, Any]) -> Permissions:
+    """A role with another trust policy."""
+    allowed = simulated("allowed")
+    assert allowed.role
+    return replace(allowed, role=replace(allowed.role, trust=PolicyDocument("trust policy", "trust", trust)))
+
+
+def trust_of(principal: dict[str, str]) -> dict[str, Any]:
+    """A trust policy of one principal."""
+    return {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]}
+
+
+def own_policy(*statements: dict[str, Any]) -> Callable[[Snapshot], Snapshot]:
+    """Attach a policy to the secret."""
+    document = PolicyDocument("the secret's resource policy", "resource", {"Statement": list(statements)})
+    return lambda snapshot: replace(snapshot, resource_policy=document)
+
+
+def statement(effect: str, principal: str) -> dict[str, Any]:
+    """A statement of the secret's own policy."""
+    return {"Effect": effect, "Action": GET_SECRET_VALUE, "Principal": {"AWS": principal}, "Resource": "*"}
+
+
+def under_key(state: str = "Enabled", key_policy: PolicyDocument | None = DELEGATES) -> Callable[[Snapshot], Snapshot]:
+    """Put the secret under a customer key."""
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        deletion = NOW + timedelta(days=7) if state == "PendingDeletion" else None
+        key = KmsKey(KEY, state, "CUSTOMER", deletion, key_policy)
+        return replace(with_secret(snapshot, kms_key_id=KEY), kms_key=key)
+
+    return change
+
+
+def keyed(permissions: Permissions, key_policy: PolicyDocument = DELEGATES) -> Callable[[Snapshot], Snapshot]:
+    """Put the secret under a customer key, and let the role have these permissions."""
+    return lambda snapshot: with_permissions(under_key(key_policy=key_policy)(snapshot), permissions)
+
+
+def decrypting(decision: str, *policies: PolicyDocument) -> Permissions:
+    """A role that may read the secret, and of which AWS said this of the key."""
+    allowed = simulated("allowed", policies=policies)
+    said = Simulated(DECRYPT, KEY, decision, (), None, None, ())
+    return replace(allowed, simulated=(*allowed.simulated, said))
+
+
+def no_role(snapshot: Snapshot) -> Snapshot:
+    """Take the execution role out of the worker's task definition."""
+    return with_definition(snapshot, "worker", lambda old: replace(old, execution_role_arn=""))
+
+
+FAULTS = {
+    "role-absent": Fault(no_role, "ohmycoins-staging-worker:7", "no executionRoleArn", frozenset({"worker"})),
+    "role-untrusted": Fault(role(trusting(trust_of({"Service": "ec2.amazonaws.com"}))), ROLE_NAME, "does not let"),
+    "no-permission": Fault(role(simulated("implicitDeny")), ROLE_NAME, "SimulatePrincipalPolicy: implicitDeny"),
+    "pattern-suffix": Fault(
+        role(simulated("implicitDeny", base="allowed")), ROLE_NAME, "without its last six characters"
+    ),
+    "identity-deny": Fault(role(simulated("explicitDeny", ("deny-secrets",))), ROLE_NAME, "by deny-secrets"),
+    "boundary": Fault(
+        role(simulated("implicitDeny", boundary=False, policies=(GUIDE,))), ROLE_NAME, "AllowedByPermissionsBoundary"
+    ),
+    "scp": Fault(role(simulated("explicitDeny", organization=False)), ROLE_NAME, "AllowedByOrganizations is false"),
+    "resource-deny": Fault(own_policy(statement("Deny", ROLE)), NAME, f"denies {ROLE_NAME}"),
+    "kms-disabled": Fault(under_key("Disabled"), KEY, "KeyState Disabled"),
+    "kms-pending": Fault(under_key("PendingDeletion"), KEY, "until 2026-03-08"),
+    "kms-missing": Fault(lambda s: with_secret(s, kms_key_id=KEY), KEY, "there is no key"),
+    "kms-useless-grant": Fault(keyed(decrypting("implicitDeny", GUIDE)), ROLE_NAME, "on the secret's ARN, not on"),
+    "kms-no-permission": Fault(keyed(decrypting("implicitDeny", policy())), ROLE_NAME, f"not granted {DECRYPT}"),
+    "throttled": Fault(
+        lambda s: stuck(s, "worker", THROTTLED_STOP), NAME, "ThrottlingException", frozenset({"worker"})
+    ),
+}
+BY_POLICIES = {
+    "no-permission": by_policies(policy(action="s3:GetObject")),
+    "pattern-suffix": by_policies(policy(resource=BASE)),
+    "identity-deny": by_policies(GUIDE, policy("Deny")),
+    "boundary": by_policies(GUIDE, boundary=policy(action="logs:*", kind="boundary")),
+}
+
+
+def found_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that find something."""
+    return {answer.check for check in access.CHECKS for answer in conduct(check, snapshot) if answer.is_problem}
+
+
+def unknown_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that could not tell."""
+    return {a.check for check in access.CHECKS for a in conduct(check, snapshot) if a.status == "unknown"}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_snapshot_is_clear(id: str) -> None:
+    """Where nothing is wrong, the check says so."""
+    assert_clear(CHECKS[id], healthy())
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it."""
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_not_taken_for_another(id: str) -> None:
+    """Of the family's checks one alone speaks of one fault."""
+    assert found_in(FAULTS[id].make(healthy())) == {id}
+
+
+@pytest.mark.parametrize("id", BY_POLICIES)
+def test_policies_alone_tell_faults_apart(id: str) -> None:
+    """Where AWS refuses to simulate, the role's policies show the same fault, and the finding says who spoke."""
+    snapshot = with_permissions(healthy(), BY_POLICIES[id])
+    assert found_in(snapshot) == {id}
+    [found] = conduct(CHECKS[id], snapshot)
+    assert "The role's policies, read and judged here" in found.evidence[0]
+    assert "SimulatePrincipalPolicy" not in found.evidence[0]
+
+
+def test_policies_alone_tell_that_all_is_well() -> None:
+    """The guide's own policy is enough, with or without a boundary that allows it."""
+    for permissions in (by_policies(GUIDE), by_policies(GUIDE, boundary=policy(action="*", kind="boundary"))):
+        assert found_in(with_permissions(healthy(), permissions)) == set()
+
+
+def test_policies_alone_cannot_rule_out_the_organization() -> None:
+    """Service control policies show only in AWS's simulation: without it their check does not say clear."""
+    [answer] = conduct(CHECKS["scp"], with_permissions(healthy(), by_policies(GUIDE)))
+    assert answer.status == "unknown"
+    assert "iam:SimulatePrincipalPolicy" in answer.evidence[0]
+
+
+def test_a_tasks_own_words_show_the_organization() -> None:
+    """What ECS wrote of a stopped task tells a service control policy without any simulation."""
+    [found] = conduct(CHECKS["scp"], stuck(with_permissions(healthy(), by_policies(GUIDE)), "worker", SCP_STOP))
+    assert (found.status, found.subject, found.services) == ("found", ROLE_NAME, {"worker"})
+
+
+@pytest.mark.parametrize("id", ["no-permission", "pattern-suffix", "identity-deny", "boundary", "scp"])
+def test_a_role_that_cannot_be_judged_is_unknown_to_all(id: str) -> None:
+    """Where neither simulation nor policies could be read, no check of what the role may do says clear."""
+    refused = Unread("the policies", "iam:ListRolePolicies", "AccessDenied", "denied")
+    blind = replace(by_policies(), policies=None, unread=(refused,))
+    [answer] = conduct(CHECKS[id], with_permissions(healthy(), blind))
+    assert answer.status == "unknown"
+    assert "iam:ListRolePolicies" in answer.evidence[0]
+
+
+def test_a_policy_that_cannot_be_judged_is_unknown() -> None:
+    """A condition on something that nobody knows beforehand leaves the permission undecided."""
+    depends = policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
+    snapshot = with_permissions(healthy(), by_policies(depends))
+    assert "no-permission" in unknown_in(snapshot)
+    assert found_in(snapshot) == set()
+
+
+def test_a_simulation_that_lacked_context_does_not_count() -> None:
+    """Where AWS says that it missed context, the policies decide."""
+    said = simulated("implicitDeny", policies=(GUIDE,))
+    lacking = replace(said, simulated=tuple(replace(entry, missing_context=("aws:x",)) for entry in said.simulated))
+    assert found_in(with_permissions(healthy(), lacking)) == set()
+
+
+def test_a_boundary_in_the_way_is_named_without_the_policies() -> None:
+    """AWS's word on the boundary stands even where the role's policies could not be read."""
+    assert found_in(with_permissions(healthy(), simulated("implicitDeny", boundary=False))) == {"boundary"}
+
+
+def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:
+    """Where neither the policies nor the boundary allow, the policies come first."""
+    snapshot = with_permissions(healthy(), simulated("implicitDeny", boundary=False, policies=(policy(action="s3:*"),)))
+    assert found_in(snapshot) == {"no-permission"}
+
+
+def test_the_secrets_own_policy_may_grant() -> None:
+    """A role without any policy may read a secret whose policy names it."""
+    granted = own_policy(statement("Allow", ROLE))(healthy())
+    assert found_in(with_permissions(granted, simulated("implicitDeny"))) == set()
+    assert found_in(with_permissions(granted, by_policies())) == set()
+
+
+def test_a_policy_that_names_the_account_grants_nothing_by_itself() -> None:
+    """An Allow to the account leaves it to the role's own policies, which allow nothing here."""
+    delegating = own_policy(statement("Allow", f"arn:aws:iam::{ACCOUNT}:root"))(healthy())
+    assert found_in(with_permissions(delegating, simulated("implicitDeny"))) == {"no-permission"}
+    assert found_in(with_permissions(delegating, by_policies())) == {"no-permission"}
+
+
+@pytest.mark.parametrize(
+    ("principal", "denied"),
+    [
+        (ROLE, True),
+        (f"arn:aws:iam::{ACCOUNT}:root", True),
+        ("*", True),
+        (f"arn:aws:iam::{ACCOUNT}:role/another", False),
+        ("arn:aws:iam::210987654321:root", False),
+    ],
+)
+def test_a_deny_counts_for_whom_it_names(principal: str, denied: bool) -> None:
+    """The secret's policy denies the role, its account or everybody, and is no matter when it means others."""
+    assert found_in(own_policy(statement("Deny", principal))(healthy())) == ({"resource-deny"} if denied else set())
+
+
+def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
+    """A role that does not exist is one fault, not one of permission too."""
+    snapshot = with_permissions(healthy(), Permissions(None, exists=False))
+    assert found_in(snapshot) == {"role-untrusted"}
+    [found] = conduct(CHECKS["role-untrusted"], snapshot)
+    assert "there is no role" in found.evidence[0]
+
+
+def test_a_role_that_could_not_be_read_is_unknown() -> None:
+    """Whether ECS may assume an unreadable role is unknown, and the permission is named."""
+    refused = Unread(f"role {ROLE_NAME}", "iam:GetRole", "AccessDenied", "denied")
+    snapshot = with_permissions(healthy(), replace(simulated("allowed"), role=None, unread=(refused,)))
+    assert unknown_in(snapshot) == {"role-untrusted"}
+
+
+def test_a_task_definition_without_secrets_needs_no_role() -> None:
+    """A consumer that injects nothing may do without an execution role."""
+    without = with_definition(
+        healthy(),
+        "worker",
+        lambda old: replace(old, execution_role_arn="", containers=(replace(old.containers[0], secrets=()),)),
+    )
+    assert found_in(without) == set()
+
+
+@pytest.mark.parametrize(
+    ("permissions", "key_policy", "expected"),
+    [
+        (decrypting("allowed"), DELEGATES, ""),
+        (by_policies(policy(), policy(action=DECRYPT, resource=KEY)), DELEGATES, ""),
+        (
+            decrypting("implicitDeny", policy()),
+            policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE}),
+            "",
+        ),
+        (by_policies(GUIDE), DELEGATES, "kms-useless-grant"),
+        (by_policies(policy()), DELEGATES, "kms-no-permission"),
+        (
+            decrypting("allowed"),
+            policy("Deny", DECRYPT, kind="resource", Principal={"AWS": ROLE}),
+            "kms-no-permission",
+        ),
+        (
+            decrypting("allowed"),
+            policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"}),
+            "kms-no-permission",
+        ),
+    ],
+)
+def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
+    """A grant counts on the key itself, by the role's policies where the key's lets them, or by the key's own."""
+    assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
+
+
+def test_the_managed_key_wants_no_grant() -> None:
+    """The guide's kms:Decrypt on secrets does no harm under the AWS managed key."""
+    key = KmsKey(KEY, "Enabled", "AWS", None)
+    managed = replace(with_secret(healthy(), kms_key_id=KEY), kms_key=key)
+    assert found_in(with_permissions(managed, by_policies(GUIDE))) == set()
+
+
+def test_old_throttling_is_over() -> None:
+    """A task that was throttled before the current version came says nothing of now."""
+    old = stopped("worker", THROTTLED_STOP, NOW - timedelta(days=11))
+    assert_clear(CHECKS["throttled"], with_tasks(healthy(), old))
+
+
+def test_the_refusal_of_a_task_is_cited() -> None:
+    """A stopped task's own words stand beside what the simulation said."""
+    denied = SCP_STOP.replace("an explicit deny in a service control policy", "no identity-based policy allows")
+    snapshot = stuck(with_permissions(healthy(), simulated("implicitDeny")), "worker", denied)
+    [found] = conduct(CHECKS["no-permission"], snapshot)
+    assert any("AccessDeniedException" in fact for fact in found.evidence)
+    assert found.services == CONSUMERS
