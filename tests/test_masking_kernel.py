@@ -202,6 +202,20 @@ def test_other_output_is_untouched(kernel: Kernel) -> None:
     assert kernel.run("1 + 1")[0]["content"]["data"] == {"text/plain": "2"}
 
 
+def test_a_value_in_pieces_comes_out_as_one_name(kernel: Kernel) -> None:
+    """Said one character at a time, flush by flush, it shows not even its beginning."""
+    assert kernel.shown("for c in text + '.': print(c, end='', flush=True)") == "‹CANARY›."
+
+
+def test_a_fork_loses_no_output(kernel: Kernel) -> None:
+    """What a child says last comes out although nothing runs in it afterwards, and its parent's words once."""
+    code = (
+        "print(text[:2], end='', flush=True); pid = os.fork()\nif pid == 0:\n"
+        "    print(';' + text[:3], end='', flush=True); os._exit(0)\nos.waitpid(pid, 0); time.sleep(.3)"
+    )
+    assert sorted(kernel.shown(code)) == sorted(CANARY[:2] + ";" + CANARY[:3])
+
+
 def test_an_unfinished_value_comes_out_within_a_second_or_two(kernel: Kernel) -> None:
     """What is held back does not wait for the end of a long cell."""
     code = "print('ready', text[:9], end='', flush=True); time.sleep(1.6); print(' and on')"

@@ -14,7 +14,6 @@ from omc_runbook.masking import channel, registry
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.nested import mask_nested
 
-_NO_HISTORY = "--HistoryManager.enabled=False"
 # What makes a notebook one, and is nobody's text.
 _OUTPUT_FORM = frozenset({"output_type", "name"})
 _CELL_FORM = frozenset({"cell_type", "id", "outputs"})
@@ -93,7 +92,7 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         """Run the notebook's cells while listening for the values that its kernel registers."""
-        for unused in ("input_path", "stdout_file", "stderr_file", "store_widget_state"):
+        for unused in ("input_path", "stdout_file", "stderr_file", "store_widget_state", "ipython_hist_file"):
             kwargs.pop(unused, None)
         client = PapermillNotebookClient(
             nb_man,
@@ -102,7 +101,8 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
             timeout=execution_timeout,
             log=logger,
             store_widget_state=False,
-            extra_arguments=[*kwargs.pop("extra_arguments", ()), _NO_HISTORY],
+            # Not HistoryManager.enabled=False: a kernel started so at times takes three seconds to stop.
+            ipython_hist_file=":memory:",
             **kwargs,
         )
         with channel.listen(registry.register, registry.exempt) as path:
@@ -111,4 +111,4 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
 
 def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str], str]) -> None:
     for key in node.keys() - keep:
-        node[key] = from_dict(mask_nested(node[key], mask))  # type: ignore[no-untyped-call]
+        node[key] = from_dict(mask_nested(node[key], mask))

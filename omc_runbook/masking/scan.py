@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ def leaks(path: Path) -> tuple[Leak, ...]:
     """
     written = _read(path)
     content = _parse(path, written)
-    reads = written if content is None else "\n".join(_texts(content))
+    reads = written
+    if content is not None:
+        reads = "\n".join(text for _, text in sorted(_texts(content), key=itemgetter(0)))
     index = registry.current()
     spans = [*index.find(reads), *index.find_scattered(reads), *index.find_scattered(written)]
     found = {Leak(path, span.name, span.end - span.start) for span in spans}
@@ -41,7 +44,8 @@ def leaks(path: Path) -> tuple[Leak, ...]:
 def scrub(path: Path) -> None:
     """Mask ``path`` and write it anew, in one step, readable by its owner only (mode 600).
 
-    A JSON file stays one. Raises OSError when the file cannot be read or its folder not be written to.
+    A JSON file stays one. What is spread over several of its texts stays, and `leaks` still tells.
+    Raises OSError when the file cannot be read or its folder not be written to.
     """
     written = _read(path)
     content = _parse(path, written)
@@ -77,14 +81,15 @@ def _number(digits: str) -> int | str:
     return int(digits) if len(digits) < SHORT or registry.mask(digits) == digits else digits
 
 
-def _texts(item: Any) -> Iterator[str]:
+def _texts(item: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """List each text with the field that holds it: those of one field may be one text, put out in parts."""
     if isinstance(item, str):
-        yield item
+        yield field, item
     elif isinstance(item, dict):
         for key, value in item.items():
             if not is_form(key):
-                yield key
-            yield from _texts(value)
+                yield "", key
+            yield from _texts(value, key)
     elif isinstance(item, list):
         for member in item:
-            yield from _texts(member)
+            yield from _texts(member, field)
