@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -78,13 +80,13 @@ def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
 def find() -> Sandbox:
     """The sandbox that AWS_ENDPOINT_URL names, or else the only one that runs."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
-    running = places.running()
     if endpoint:
-        port = urlsplit(endpoint).port
-        place = next((p for p in running if endpoint == p.endpoint or _is_local(endpoint, p, port)), None)
-        if place is None:
-            raise UsageError(f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or start one with {_UP}.")
-        return _sandbox(place)
+        try:
+            return _sandbox(_place(endpoint))
+        except (CouldNotLook, UsageError, ValueError, LookupError):
+            message = f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or start one with {_UP}."
+            raise UsageError(message) from None
+    running = places.running()
     if not running:
         raise UsageError(f"No sandbox is running: start one with {_UP}.")
     if len(running) > 1:
@@ -99,17 +101,22 @@ def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
 
 
 def down(sandbox: Sandbox | None = None) -> None:
-    """End a sandbox and all its processes, and remove its files."""
+    """End a sandbox and all its processes, and remove its files; nothing to do where it has ended already."""
     sandbox = sandbox or find()
-    place = next((p for p in places.running() if p.port == sandbox.port and p.pid == sandbox.pid), None)
-    if place is None:
-        return
-    for number in (15, 9):
+    try:
+        place = _place(sandbox.endpoint)
+    except CouldNotLook:
+        # A server that hangs answers nothing, and holds its lock all the same.
+        found = [place for place in places.running() if place.endpoint == sandbox.endpoint]
+        if not found:
+            return
+        place = found[0]
+    for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(place.pid, number)
         deadline = time.monotonic() + _DOWN_SECONDS
         while time.monotonic() < deadline:
-            if all(p.pid != place.pid for p in places.running()):
+            if places.read(place.directory) is None:
                 _reap(place.pid)
                 places.release(place.directory)
                 return
@@ -177,8 +184,13 @@ def _start(port: int) -> Sandbox:
     raise RunbookError(f"The sandbox did not start: {said or 'it ended without a word'}.")
 
 
-def _is_local(endpoint: str, place: Place, port: int | None) -> bool:
-    return urlsplit(endpoint).hostname in ("localhost", "127.0.0.1") and port == place.port
+def _place(endpoint: str) -> Place:
+    """Where the sandbox that answers at this address lives; only this machine is asked."""
+    address = urlsplit(endpoint)
+    if address.hostname not in ("localhost", "127.0.0.1"):
+        raise CouldNotLook(f"{endpoint} is not an address of this machine.")
+    answer = ask(Sandbox(endpoint, address.port or 0, 0), "GET", "status")
+    return Place(answer["endpoint"], answer["port"], answer["pid"], Path(answer["directory"]))
 
 
 def _sandbox(place: Place) -> Sandbox:

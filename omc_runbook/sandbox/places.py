@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.errors import RunbookError
@@ -44,7 +44,7 @@ def running() -> list[Place]:
     """The sandboxes whose server lives; what dead ones left behind is removed."""
     found = []
     for directory in sorted(root().iterdir()):
-        place = _read(directory)
+        place = read(directory)
         if place is None:
             shutil.rmtree(directory, ignore_errors=True)
         else:
@@ -61,12 +61,8 @@ def release(directory: Path) -> None:
         return
 
 
-def describe(place: Place) -> dict[str, str | int]:
-    """The place as JSON members."""
-    return {name: value for name, value in asdict(place).items() if name != "directory"}
-
-
-def _read(directory: Path) -> Place | None:
+def read(directory: Path) -> Place | None:
+    """What the sandbox of this directory wrote, or None where its server does not live."""
     try:
         with (directory / "state.json").open() as file:
             try:

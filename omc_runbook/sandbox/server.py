@@ -46,8 +46,8 @@ class _Handler(MotoRequestHandler):
 class Sandbox:
     """The server's parts, and what it remembers of its world."""
 
-    def __init__(self, port: int) -> None:
-        """Bind the port (0: any free one); OSError where it is taken."""
+    def __init__(self, port: int, state: Path) -> None:
+        """Bind the port (0: any free one); OSError where it is taken. `state` holds all sandboxes' directories."""
         mend()
         self.agent = Agent()
         self._world = ""
@@ -60,6 +60,7 @@ class Sandbox:
         )
         self.port = int(self.server.server_address[1])
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
         """Answer a private path: status, calls, note, wire, reset; None for any other."""
@@ -87,6 +88,7 @@ class Sandbox:
             "endpoint": self.endpoint,
             "port": self.port,
             "pid": os.getpid(),
+            "directory": str(self.directory),
             "world": self._world,
             "broken": self._broken,
             "settled": self.agent.is_settled(),
@@ -112,11 +114,11 @@ def main() -> int:
     options = parser.parse_args()
 
     try:
-        sandbox = Sandbox(options.port)
+        sandbox = Sandbox(options.port, options.state)
     except OSError as error:
         _tell(options.ready, f"error {error.strerror}")
         return 1
-    directory = options.state / str(sandbox.port)
+    directory = sandbox.directory
     lock = places.claim(directory, sandbox.endpoint, sandbox.port)
     _log_to(directory / "server.log")
 

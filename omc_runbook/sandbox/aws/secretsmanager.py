@@ -15,7 +15,7 @@ from moto.secretsmanager.responses import SecretsManagerResponse
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.kms import is_managed, use_key
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.aws.versions import CURRENT, add_version, check_value, holder_of, move_label
+from omc_runbook.sandbox.aws.versions import CURRENT, add_version, check_value, holder_of, move_label, now
 from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
@@ -144,7 +144,7 @@ class MendedSecretsManager(SecretsManagerResponse):
         secret = locate(answer["ARN"], self.current_account, self.region)
         self._use_key(secret.kms_key_id)
         for version in secret.versions.values():
-            version["createdate"] = round(time.time(), 3)
+            version["createdate"] = now()
         return json.dumps(answer)
 
     def put_secret_value(self) -> str:

@@ -48,7 +48,7 @@ def add_version(
         )
     if len(set(labels)) > MAX_LABELS:
         raise _too_many_labels()
-    version: dict[str, Any] = {"createdate": _now(), "version_id": version_id, "version_stages": []}
+    version: dict[str, Any] = {"createdate": now(), "version_id": version_id, "version_stages": []}
     if text is not None:
         version["secret_string"] = text
     if binary is not None:
@@ -58,7 +58,7 @@ def add_version(
     for label in dict.fromkeys([*labels, CURRENT] if first else labels):
         _put_label(secret, label, version_id)
     _prune(secret)
-    secret.last_changed_date = _now()  # type: ignore[assignment]  # moto keeps whole seconds
+    secret.last_changed_date = now()  # type: ignore[assignment]  # moto keeps whole seconds
     return version_id
 
 
@@ -92,7 +92,7 @@ def move_label(secret: FakeSecret, label: str, source: str | None, target: str |
         _put_label(secret, label, target)
     elif source:
         secret.versions[source]["version_stages"].remove(label)
-    secret.last_changed_date = _now()  # type: ignore[assignment]  # moto keeps whole seconds
+    secret.last_changed_date = now()  # type: ignore[assignment]  # moto keeps whole seconds
 
 
 def holder_of(secret: FakeSecret, label: str) -> str | None:
@@ -127,6 +127,6 @@ def _too_many_labels() -> JsonRESTError:
     return JsonRESTError("LimitExceededException", message)
 
 
-def _now() -> float:
-    # Secrets Manager tells its times to the millisecond.
-    return round(time.time(), 3)
+def now() -> float:
+    """Seconds since the epoch, cut to the millisecond as ECS cuts its own: the two can then be compared."""
+    return int(time.time() * 1000) / 1000
