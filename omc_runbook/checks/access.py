@@ -33,7 +33,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
 
 
-@check("role-untrusted", *NEEDS)
+@check("role-untrusted", "services", "task_definitions", "permissions")
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """ECS may not assume the execution role, or there is no such role."""
     for arn, services in _roles(snapshot):

@@ -16,6 +16,9 @@ ALL_OR_NOTHING = frozenset(
 
 ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 
+DOCUMENT = "document"
+"""A need of the checks that look at keys: that the current version could be taken apart."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -72,8 +75,8 @@ def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (_unknown(check, _sentences(gaps)),)
-    if snapshot.service_names is None and "clusters" not in check.needs and ECS_FIELDS.intersection(check.needs):
-        reason = f"Cluster {snapshot.environment.names.cluster} was not found, so there was nothing to look at."
+    reason = _nothing_to_look_at(check, snapshot)
+    if reason:
         return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
     found = tuple(_found(check, answer) for answer in answers if isinstance(answer, Evidence))
@@ -83,6 +86,20 @@ def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if gaps:
         return (_unknown(check, _sentences(gaps)),)
     return (Finding(check.id, check.family, check.title, "clear", severity=check.severity),)
+
+
+def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
+    """Why a check has no subject, so that "clear" would say too much; "" where it has one."""
+    names = snapshot.environment.names
+    if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
+        return f"Cluster {names.cluster} was not found, so there was nothing to look at."
+    if snapshot.secret is None and "secret" in check.needs and check.family != "secret":
+        return f"Secret {names.secret} was not found, so there was nothing to look at."
+    if snapshot.current is None and "contents" in check.needs:
+        return f"{names.secret} has no current version that can be read."
+    if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
+        return f"The current version of {names.secret} is no JSON object, so it has no keys to look at."
+    return ""
 
 
 def _found(check: Check, evidence: Evidence) -> Finding:

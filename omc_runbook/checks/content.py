@@ -9,7 +9,7 @@ from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Evidence, family
+from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, users
 from omc_runbook.document import Kind, Member, Problem
 from omc_runbook.finding import Remedy, Severity
@@ -21,6 +21,7 @@ URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
 EDGE_SPACE = re.compile(r"^\s|\s$")
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
+KEY_NEEDS = (*NEEDS, DOCUMENT)
 
 
 def _unparsed(id: str, problems: tuple[Problem, ...], title: str) -> Check:
@@ -53,7 +54,7 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), users(snapshot))
 
 
-@check("key-missing", *NEEDS)
+@check("key-missing", *KEY_NEEDS)
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key that tasks ask for is missing from the secret."""
     for key, meant in absent(snapshot).items():
@@ -61,7 +62,7 @@ def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _asked_for(snapshot, key, f"No key of the current version is called {key} or nearly so.")
 
 
-@check("key-case", *NEEDS)
+@check("key-case", *KEY_NEEDS)
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is written in another case than tasks ask for."""
     for key, meant in absent(snapshot).items():
@@ -69,7 +70,7 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.")
 
 
-@check("key-misspelt", *NEEDS)
+@check("key-misspelt", *KEY_NEEDS)
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is spelt otherwise than tasks ask for."""
     for key, meant in absent(snapshot).items():
@@ -77,7 +78,7 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.")
 
 
-@check("duplicate-key", *NEEDS, severity="warning")
+@check("duplicate-key", *KEY_NEEDS, severity="warning")
 def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key stands twice in the secret."""
     document = snapshot.current.document if snapshot.current else None
@@ -86,7 +87,7 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_wanting(snapshot, key))
 
 
-@check("key-unreferenced", *NEEDS, severity="warning")
+@check("key-unreferenced", *KEY_NEEDS, severity="warning")
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
     meant = set(absent(snapshot).values())
@@ -111,14 +112,14 @@ def _of_kind(id: str, kinds: tuple[Kind, ...], title: str, becomes: str) -> Chec
                 yield _about(snapshot, member.key, fact)
 
     run.__doc__ = title
-    return check(id, *NEEDS)(run)
+    return check(id, *KEY_NEEDS)(run)
 
 
 null = _of_kind("null", ("null",), "A key's value is JSON null", "the text <nil>")
 nested = _of_kind("nested", ("object", "array"), "A key's value is a JSON object or list", "Go's notation of it")
 
 
-@check("number-format", *NEEDS)
+@check("number-format", *KEY_NEEDS)
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     """A JSON number reaches the application in another notation."""
     for member in _wanted_members(snapshot):
@@ -127,7 +128,7 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check("empty", *NEEDS)
+@check("empty", *KEY_NEEDS)
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
     for member in _wanted_members(snapshot):
@@ -136,7 +137,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, f"{member.key} is the empty string: the application takes its default.")
 
 
-@check("changethis", *NEEDS)
+@check("changethis", *KEY_NEEDS)
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
     for member in _wanted_members(snapshot):
@@ -145,7 +146,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check("placeholder", *NEEDS)
+@check("placeholder", *KEY_NEEDS)
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member in _wanted_members(snapshot):
@@ -155,7 +156,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact, "error" if known and known.required else "warning")
 
 
-@check("url-chars", *NEEDS)
+@check("url-chars", *KEY_NEEDS)
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has characters that break the URL which the application builds with it."""
     for member in _wanted_members(snapshot):
@@ -165,7 +166,7 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check("white-space", *NEEDS, severity="warning")
+@check("white-space", *KEY_NEEDS, severity="warning")
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member in _wanted_members(snapshot):
@@ -174,7 +175,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, f"{member.key} has white space at an end, often a pasted line end.")
 
 
-@check("terraform-overwrote", *NEEDS, "writes")
+@check("terraform-overwrote", *KEY_NEEDS, "writes")
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform wrote its placeholder over a value."""
     current, secret = snapshot.current, snapshot.secret

@@ -27,6 +27,8 @@ D = TypeVar("D")
 
 PARALLEL = 24
 TRAIL_LIMIT = 100
+WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")
+"""The calls that can give the secret another current version."""
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
@@ -263,7 +265,7 @@ class _Reading:
         tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
         doubtful = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
         if doubtful:
-            writes = [self._events(name, snapshot) for name in ("PutSecretValue", "UpdateSecretVersionStage")]
+            writes = [self._events(name, snapshot) for name in WRITES]
             reads = self._events("GetSecretValue", snapshot)
             answers = [self.keep("writes", answer, None) for answer in writes]
             known = None if None in answers else tuple(event for answer in answers for event in answer or ())

@@ -29,6 +29,9 @@ ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"
 TRAIL_DELAY = timedelta(minutes=15)
 """How late CloudTrail may be: what happened since then can be missing from its answer."""
 
+SAME_MOMENT = timedelta(seconds=2)
+"""How far apart CloudTrail and Secrets Manager may date the same change."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -139,13 +142,16 @@ class Snapshot:
         if version is None:
             return None
         moves = [event.time for event in self.writes or () if event.version_id == current and not event.error]
-        if moves:
-            return max(moves), max(moves)
-        earliest = max(entry.created for entry in self.versions)
+        earliest = max([*moves, version.created] if moves else [entry.created for entry in self.versions])
         latest = max(earliest, self.secret.changed or earliest)
-        if self.writes is not None and latest + TRAIL_DELAY <= self.taken and version.created == earliest:
-            return earliest, earliest
-        return earliest, latest
+        return earliest, earliest if self._trail_reaches(latest) else latest
+
+    def _trail_reaches(self, moment: datetime) -> bool:
+        """Whether CloudTrail's answer is complete up to a moment: that is long ago, or its own event is there."""
+        if self.writes is None:
+            return False
+        known = any(abs(event.time - moment) <= SAME_MOMENT for event in self.writes)
+        return known or moment + TRAIL_DELAY <= self.taken
 
     def freshness(self, task: Task) -> Freshness:
         """Whether a running task read the secret after AWSCURRENT came to the present version."""
