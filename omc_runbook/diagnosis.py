@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from omc_runbook.checks import access, content, deployment, reference, running, secret
@@ -19,22 +19,32 @@ CHECKS: tuple[Check, ...] = (
 )
 
 _FAMILIES = ("secret", "reference", "content", "access")
-_STOPS = frozenset({"pull-failed", "health-check", "task-exits"})
+_PULL_STOPS = frozenset({"pull-failed"})
+_RUNNING_STOPS = frozenset({"health-check", "task-exits"})
 _ROLLOUTS = frozenset({"rollout-stuck", "breaker-rollback"})
 
 _BECAUSE: dict[str, frozenset[str]] = {
     "placeholder": frozenset({"terraform-overwrote"}),
+    "changethis": frozenset({"terraform-overwrote"}),
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
     "rollout-stuck": frozenset({"pull-failed", "health-check"}),
     "breaker-rollback": frozenset({"pull-failed", "health-check"}),
     "task-exits": _ROLLOUTS,
-    "not-forced": _STOPS | _ROLLOUTS | {"desired-zero", "external-controller", "code-deploy"},
+    "not-forced": _PULL_STOPS | _RUNNING_STOPS | _ROLLOUTS | {"desired-zero", "external-controller", "code-deploy"},
 }
 """Checks that are a consequence of others named here, when both touch the same service."""
 
-_HARMLESS = frozenset({"key-unreferenced", "not-forced", "previous-pinned", "version-pinned"})
-"""Faults that keep no task from starting."""
+_HARMLESS = frozenset({"previous-pinned", "version-pinned"})
+"""Faults that keep no task from starting or staying up."""
+
+_SPOILING = frozenset(
+    {
+        *("whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"),
+        *("empty", "changethis", "placeholder", "url-chars", "terraform-overwrote"),
+    }
+)
+"""Faults with which a task starts, and has a value that its application may not bear."""
 
 
 def diagnose(snapshot: Snapshot, look_inside: bool = False) -> tuple[Finding, ...]:
@@ -46,35 +56,35 @@ def diagnose(snapshot: Snapshot, look_inside: bool = False) -> tuple[Finding, ..
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Link each consequence with its causes and put the findings in the order in which to read them."""
     problems = [finding for finding in findings if finding.is_problem]
-    because = {id(finding): _causes(finding, problems) for finding in problems}
-    effects: dict[str, list[str]] = {}
-    for finding in problems:
-        for cause in because[id(finding)]:
-            effects.setdefault(cause, []).append(finding.check)
     linked = [
         replace(
             finding,
-            because_of=because.get(id(finding), ()),
-            cause_of=tuple(dict.fromkeys(effects.get(finding.check, ()))) if finding.is_problem else (),
+            because_of=_checks(other for other in problems if _explains(other, finding)),
+            cause_of=_checks(other for other in problems if _explains(finding, other)),
         )
+        if finding.is_problem
+        else finding
         for finding in findings
     ]
     return tuple(sorted(linked, key=_rank))
 
 
-def _causes(finding: Finding, problems: Sequence[Finding]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(other.check for other in problems if _explains(other, finding)))
+def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(finding.check for finding in findings))
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:
-    if cause is effect or cause.check == effect.check:
+    if cause.check == effect.check:
         return False
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
     if cause.check in _BECAUSE.get(effect.check, ()):
-        return True
-    breaks_start = cause.family in _FAMILIES and cause.severity == "error" and cause.check not in _HARMLESS
-    return effect.check in _STOPS | _ROLLOUTS and breaks_start
+        # Of the values that are wrong, Terraform explains those that it wrote.
+        return cause.check != "terraform-overwrote" or cause.subject == effect.subject
+    if cause.family not in _FAMILIES or cause.severity != "error" or cause.check in _HARMLESS:
+        return False
+    stops = _RUNNING_STOPS if cause.check in _SPOILING else _PULL_STOPS
+    return effect.check in stops | _ROLLOUTS
 
 
 def _rank(finding: Finding) -> tuple[int, int]:
