@@ -131,7 +131,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and s.secret()["ARN"] not in s.references("backend")["SECRET_KEY"]
         and s.refused("can't find the specified secret")
     ),
-    "partial-arn": lambda s: s.references("worker")["SECRET_KEY"].endswith(f":{SECRET}:SECRET_KEY::"),
+    "partial-arn": lambda s: s.references("worker")["SECRET_KEY"].endswith(f":{SECRET}:SECRET_KEY::") and s.whole(),
     "bare-name": lambda s: s.references("worker")["SECRET_KEY"] == SECRET and "ssm" in s.reasons(),
     "arn-malformed": lambda s: (
         s.references("worker")["SECRET_KEY"] == ":SECRET_KEY" and "unexpected ARN format" in s.reasons()
@@ -157,7 +157,9 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and s.whole()
     ),
     "name-mismatch": lambda s: (
-        s.references("backend")["SECRETKEY"] == ":SECRET_KEY::" and "SECRET_KEY" not in s.references("backend")
+        s.references("backend")["SECRETKEY"] == ":SECRET_KEY::"
+        and "SECRET_KEY" not in s.references("backend")
+        and s.whole()
     ),
     "key-missing": lambda s: (
         set(KEYS) - set(json.loads(s.text())) == {"OPENAI_API_KEY"} and s.refused("json key OPENAI_API_KEY")
@@ -168,8 +170,12 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "single-quoted": lambda s: s.text().startswith("{'") and s.refused("invalid character '\\''"),
     "bom": lambda s: s.text().startswith("\ufeff{") and s.refused("looking for beginning of value"),
     "truncated": lambda s: not s.text().endswith("}") and s.refused("unexpected end of JSON input"),
-    "null": lambda s: s.key("OPENAI_API_KEY") is None,
-    "nested": lambda s: isinstance(s.key("OPENAI_API_KEY"), dict),
+    "null": lambda s: s.key("OPENAI_API_KEY") is None and s.whole(),
+    "nested": lambda s: isinstance(s.key("OPENAI_API_KEY"), dict) and s.whole(),
+    "not-an-object": lambda s: s.text().startswith("[") and s.refused("cannot unmarshal"),
+    "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
+    "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
+    "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
     "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),
     "changethis": lambda s: (
@@ -195,6 +201,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         s.policy()["Resource"][0].endswith(f":{SECRET}") and s.refused("no identity-based policy allows")
     ),
     "identity-deny": lambda s: s.refused("explicit deny in an identity-based policy"),
+    "boundary": lambda s: s.refused("no permissions boundary allows"),
     "scp": lambda s: s.refused("explicit deny in a service control policy"),
     "resource-deny": lambda s: (
         "Deny" in s.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
@@ -205,6 +212,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "kms-cross-account": lambda s: (
         ACCOUNT not in s.references("worker")["SECRET_KEY"] and "different AWS account" in s.reasons()
     ),
+    "kms-no-permission": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
     "kms-useless-grant": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
     "throttled": lambda s: s.refused("ThrottlingException"),
     "not-forced": lambda s: (

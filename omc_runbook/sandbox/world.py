@@ -128,11 +128,11 @@ class World:
 
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
         """The cluster's services that were not deleted, as DescribeServices has them."""
-        arns = self.ecs.list_services(cluster=cluster)["serviceArns"]
-        if not arns:
-            return []
-        found = self.ecs.describe_services(cluster=cluster, services=arns)["services"]
-        return [service for service in found if service["status"] != "INACTIVE"]
+        # DescribeServices takes ten, which is also the size of a page.
+        pages = self.ecs.get_paginator("list_services").paginate(cluster=cluster)
+        asked = [page["serviceArns"] for page in pages if page["serviceArns"]]
+        found = [self.ecs.describe_services(cluster=cluster, services=arns)["services"] for arns in asked]
+        return [service for services in found for service in services if service["status"] != "INACTIVE"]
 
     def delete_service(self, name: str, cluster: str = CLUSTER) -> None:
         """Delete a service with its tasks, and wait until its name is free again."""

@@ -99,18 +99,18 @@ def keep_good_document(world: World) -> None:
 
 
 def is_good(text: str) -> bool:
-    """Tell a JSON object of the nine keys, each with a real value that fits a URL where it has to."""
+    """Tell a JSON object of the nine keys, each once with a real value that fits a URL where it has to."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=tuple)
     except json.JSONDecodeError:
         return False
-    if not isinstance(found, dict) or set(found) != set(KEYS):
+    if not isinstance(found, tuple) or sorted(name for name, _ in found) != sorted(KEYS):
         return False
-    if not all(isinstance(value, str) and value for value in found.values()):
+    if not all(isinstance(value, str) and value and value == value.strip() for _, value in found):
         return False
-    if any(PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) for value in found.values()):
+    if any(PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) for _, value in found):
         return False
-    password: str = found["POSTGRES_PASSWORD"]
+    password: str = dict(found)["POSTGRES_PASSWORD"]
     return quote(password, safe="") == password
 
 
@@ -251,7 +251,9 @@ def restore_service(world: World, service: Service, task_definition: str, networ
         service=service.name,
         taskDefinition=task_definition,
         desiredCount=service.desired,
+        networkConfiguration={"awsvpcConfiguration": network},
         deploymentConfiguration=deployment_configuration(service),
+        enableExecuteCommand=True,
         forceNewDeployment=bool(service.keys),
     )
 

@@ -21,6 +21,7 @@ from omc_runbook.sandbox.world import (
     SECRET,
     SECRET_PATTERN,
     SECRETS_POLICY,
+    STAGING,
     World,
 )
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
 
 READ = "secretsmanager:GetSecretValue"
+BOUNDARY = f"{STAGING}-boundary"
 KMS_POLICY = f"{SECRETS_POLICY}-kms"
 
 
@@ -44,10 +46,12 @@ def faults() -> tuple[Fault, ...]:
         _fault("no-permission", "The execution role may not read the secret.", _withdraw),
         _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _narrow),
         _fault("identity-deny", "A policy of the execution role denies reading secrets.", _deny),
+        _fault("boundary", "The execution role's permissions boundary leaves secrets out.", _bound),
         _fault("scp", "A service control policy denies reading secrets.", deny_in_organization),
         _fault("resource-deny", "The secret's own policy denies the execution role.", _deny_on_secret),
         _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
         _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
+        _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", _encrypt),
         _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_uselessly),
         Fault(
             "kms-cross-account",
@@ -59,7 +63,7 @@ def faults() -> tuple[Fault, ...]:
     )
 
 
-def _fault(fault: str, breaks: str, change: Callable[[World], None]) -> Fault:
+def _fault(fault: str, breaks: str, change: Callable[[World], object]) -> Fault:
     def apply(world: World) -> None:
         change(world)
         redeploy(world)
@@ -82,6 +86,12 @@ def _narrow(world: World) -> None:
 
 def _deny(world: World) -> None:
     grant(world, policy(READ, effect="Deny", Resource="*"), f"{EXECUTION_ROLE}-deny")
+
+
+def _bound(world: World) -> None:
+    boundary = json.dumps(policy("logs:*", "ecr:*", Resource="*"))
+    arn = world.iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=boundary)["Policy"]["Arn"]
+    world.iam.put_role_permissions_boundary(RoleName=EXECUTION_ROLE, PermissionsBoundary=arn)
 
 
 def _deny_on_secret(world: World) -> None:

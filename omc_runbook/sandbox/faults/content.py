@@ -28,6 +28,10 @@ def faults() -> tuple[Fault, ...]:
         _fault("truncated", "The end of the secret's JSON is cut off.", lambda d: json.dumps(d)[:-20]),
         _fault("null", "OPENAI_API_KEY is null.", lambda d: {**d, "OPENAI_API_KEY": None}),
         _fault("nested", "OPENAI_API_KEY is an object.", _nested),
+        _fault("not-an-object", "The secret is a JSON list.", lambda d: json.dumps([d])),
+        _fault("duplicate-key", "OPENAI_API_KEY stands twice in the secret's JSON.", _doubled),
+        _fault("number-format", "OPENAI_API_KEY is a large JSON number.", lambda d: {**d, "OPENAI_API_KEY": 12345678}),
+        _fault("white-space", "OPENAI_API_KEY ends in a line end.", _with_line_end),
         _fault("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _fault("empty", "SECRET_KEY is an empty text.", lambda d: {**d, "SECRET_KEY": ""}),
         _fault("changethis", "SECRET_KEY is the template's changethis.", _template_default),
@@ -67,6 +71,14 @@ def _bom() -> str:
 
 def _nested(found: Document) -> Document:
     return {**found, "OPENAI_API_KEY": {"value": found["OPENAI_API_KEY"]}}
+
+
+def _doubled(found: Document) -> str:
+    return json.dumps(found)[:-1] + f', "OPENAI_API_KEY": {json.dumps(found["OPENAI_API_KEY"])}}}'
+
+
+def _with_line_end(found: Document) -> Document:
+    return {**found, "OPENAI_API_KEY": f"{found['OPENAI_API_KEY']}\n"}
 
 
 def _template_default(found: Document) -> Document:

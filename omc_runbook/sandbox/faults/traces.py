@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox.faults import wire
+from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
-from omc_runbook.sandbox.world import SECRET, World
+from omc_runbook.sandbox.world import ACCOUNT, EXECUTION_ROLE, SECRET, World
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -24,6 +25,7 @@ def remove_traces(world: World) -> None:
     _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
     _enable_keys(world)
+    _remove_boundary(world)
 
 
 def _remove_cluster(world: World, cluster: str) -> None:
@@ -51,3 +53,12 @@ def _enable_keys(world: World) -> None:
             world.kms.cancel_key_deletion(KeyId=key["KeyId"])
         if state in ("PendingDeletion", "Disabled"):
             world.kms.enable_key(KeyId=key["KeyId"])
+
+
+def _remove_boundary(world: World) -> None:
+    try:
+        world.iam.delete_role_permissions_boundary(RoleName=EXECUTION_ROLE)
+        world.iam.delete_policy(PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
