@@ -8,6 +8,7 @@ from nbformat import from_dict
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, catch_nb_assignment
 from papermill.log import logger
+from traitlets.config import Config
 
 from omc_runbook.errors import UsageError
 from omc_runbook.masking import channel, registry
@@ -94,19 +95,24 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
         """Run the notebook's cells while listening for the values that its kernel registers."""
         for unused in ("input_path", "stdout_file", "stderr_file", "store_widget_state", "ipython_hist_file"):
             kwargs.pop(unused, None)
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=start_timeout,
-            timeout=execution_timeout,
-            log=logger,
-            store_widget_state=False,
-            # Not HistoryManager.enabled=False: a kernel started so at times takes three seconds to stop.
-            ipython_hist_file=":memory:",
-            **kwargs,
-        )
         with channel.listen(registry.register, registry.exempt) as path:
-            return client.execute(env={**os.environ, channel.VARIABLE: str(path)})
+            # Sockets and IPython's files in the private folder: nobody else on this machine can listen in, and the
+            # home folder stays as it is.
+            connection = {"transport": "ipc", "connection_file": str(path.with_name("kernel.json"))}
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                startup_timeout=start_timeout,
+                timeout=execution_timeout,
+                log=logger,
+                store_widget_state=False,
+                # Not HistoryManager.enabled=False: a kernel started so at times takes three seconds to stop.
+                ipython_hist_file=":memory:",
+                config=Config({"KernelManager": connection}),
+                **kwargs,
+            )
+            private = {channel.VARIABLE: str(path), "IPYTHONDIR": str(path.with_name("ipython"))}
+            return client.execute(env={**os.environ, **private})
 
 
 def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str], str]) -> None:

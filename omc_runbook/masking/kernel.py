@@ -1,6 +1,5 @@
 """The hook in an IPython kernel that masks every message on its way out."""
 
-import gc
 import os
 import sys
 import threading
@@ -155,8 +154,10 @@ def _silence_terminal() -> None:
     from ipykernel.iostream import OutStream
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    # sys.stdout may be something else just now: inside %%capture, for one.
-    for stream in [found for found in gc.get_objects() if issubclass(type(found), OutStream)]:
+    # sys.stdout may be something else just now, inside %%capture for one: the thread that watches it knows. The
+    # garbage collector knows too, but asking it breaks tuples that another thread is about to finish.
+    watched = [getattr(getattr(thread, "_target", None), "__self__", None) for thread in threading.enumerate()]
+    for stream in [found for found in (sys.stdout, sys.stderr, *watched) if isinstance(found, OutStream)]:
         stream.echo = None
         if getattr(stream, "_original_stdstream_copy", None) is not None:
             os.dup2(nowhere, stream._original_stdstream_copy)
