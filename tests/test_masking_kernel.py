@@ -104,6 +104,11 @@ WAYS = {
         "pid = os.fork()\nif pid == 0:\n    print(text, flush=True)\n"
         "    for c in text: print(c, end='', flush=True)\n    os._exit(0)\nos.waitpid(pid, 0); time.sleep(.3)"
     ),
+    "thread in a fork": (
+        "pid = os.fork()\nif pid == 0:\n"
+        "    t = threading.Thread(target=print, args=(text,), kwargs={'flush': True}, daemon=True)\n"
+        "    t.start(); t.join(5); os._exit(0)\nos.waitpid(pid, 0); time.sleep(.3)"
+    ),
     "multiprocessing": (
         "import multiprocessing\np = multiprocessing.get_context('fork').Process(target=print, args=(text,))\n"
         "p.start(); p.join(); time.sleep(.3)"

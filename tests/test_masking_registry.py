@@ -181,6 +181,11 @@ def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
     """The registry's lock is free in a child, whatever another thread was doing when it was born."""
     stop = threading.Event()
 
+    def masked_anew() -> str:
+        text = "child" + secrets.token_hex(6)
+        registry.register(text, "CHILD")
+        return registry.mask(text)
+
     def busy() -> None:
         while not stop.is_set():
             registry.register(secrets.token_hex(6), "BUSY")
@@ -192,8 +197,11 @@ def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
         for _ in range(5):
             child = os.fork()
             if child == 0:
-                registry.register("child" + secrets.token_hex(6), "CHILD")
-                os._exit(0 if registry.mask(ODD) == "‹ODD›" else 1)
+                said: list[str] = []
+                work = threading.Thread(target=lambda: said.append(masked_anew()), daemon=True)
+                work.start()
+                work.join(5)
+                os._exit(0 if said == ["‹CHILD›"] else 1)
             assert os.waitpid(child, 0)[1] == 0
     finally:
         stop.set()
