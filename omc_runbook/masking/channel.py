@@ -80,5 +80,5 @@ def _send(message: dict[str, object]) -> None:
 
 
 def _short_folder() -> str | None:
-    """Choose where the socket's folder goes: a socket's path, the kernel's own too, holds about a hundred characters."""
+    """Choose where the socket's folder goes: socket paths, the kernel's too, hold some hundred characters."""
     return None if len(tempfile.gettempdir()) < _LONGEST_PATH - len("/omc-12345678/kernel-ipc-5") else "/tmp"
