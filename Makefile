@@ -31,8 +31,7 @@ lab: $(VENV)/lab.stamp
 
 clean:
 	rm -rf $(VENV) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find omc_runbook tests benchmarks notebooks -depth \( -name __pycache__ -o -name .ipynb_checkpoints \) \
-		-exec rm -rf {} +
+	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # A stamp says that .venv holds the package with these extras, as pyproject.toml has them.
 $(VENV)/demo.stamp: EXTRAS := sandbox
