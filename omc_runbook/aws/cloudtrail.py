@@ -44,7 +44,7 @@ def lookup_events(
         _parse(entry["CloudTrailEvent"], entry["EventTime"])
         for entry in entries
         if resource in entry["CloudTrailEvent"]
-        or any(resource in r.get("ResourceName", "") for r in entry["Resources"])
+        or any(resource in r.get("ResourceName", "") for r in entry.get("Resources", ()))
     )
 
 

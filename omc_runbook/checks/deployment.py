@@ -24,7 +24,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.service_names is None:
         fact = f"There is no cluster {names.cluster} in {names.region}{nearest(names.cluster, snapshot.clusters)}"
         yield Evidence(names.cluster, (f"ListClusters: {fact}",), remedies.advise("Set cluster in runbook.toml."))
-    elif names.service not in {service.name for service in snapshot.services} | set(snapshot.service_names):
+    elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(names.service, (f"ListServices: {fact}",), remedies.advise("Set service in runbook.toml."))
 
@@ -49,10 +49,11 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             yield Evidence(service.name, facts, remedies.redeploy(names, service.name), frozenset({service.name}))
         elif doubtful and snapshot.versions and snapshot.own_injections(service):
             doubt = (
-                f"{len(doubtful)} running tasks of {service.name} started while the secret changed; "
-                "the permission cloudtrail:LookupEvents, or a redeployment, would settle which value they hold."
+                f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
+                "does not tell which value they hold: a redeployment would settle it."
             )
-            yield Doubt(service.name, (doubt,))
+            gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
+            yield Doubt(service.name, (doubt, *dict.fromkeys(gaps)))
 
 
 @check("pull-failed", "services", "tasks")

@@ -128,7 +128,8 @@ class _Reading:
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
         services = self._services(service_names or ())
-        task_arns = (*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))
+        # A task that stops between the two lists is in both.
+        task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
         described = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         found = [service for answer in services for service in self.keep("services", answer, ())]
         definitions = self._definitions(service.task_definition_arn for service in found)
