@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,3 +17,12 @@ def own_registry() -> Iterator[None]:
         patch.setattr(registry, "_public", set(registry._public))
         patch.setattr(registry, "_index", None)
         yield
+
+
+@pytest.fixture
+def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let neither the caller's AWS configuration nor the caller's OMC_ names count."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("OMC_")]:
+        monkeypatch.delenv(name)
