@@ -19,18 +19,18 @@ from omc_runbook.sandbox import lifecycle
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A sandbox for the test alone."""
-    with running() as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Stage]:
-    """One sandbox for tests that bring a service each."""
+def server() -> Iterator[Stage]:
+    """One sandbox for the module."""
     with running() as made:
         yield made
+
+
+@pytest.fixture
+def stage(server: Stage) -> Stage:
+    """The sandbox, empty."""
+    lifecycle.ask(server.sandbox, "POST", "reset")
+    return server
 
 
 def redeploy(stage: Stage, name: str = "app", **changed: Any) -> str:
@@ -50,41 +50,41 @@ def only(values: list[Any]) -> Any:
     return values[0]
 
 
-def test_process_holds_its_secrets_and_nothing_of_ours(shared: Stage) -> None:
+def test_process_holds_its_secrets_and_nothing_of_ours(stage: Stage) -> None:
     """A task's process has the container's variables, the secrets, PATH and PORT, and answers for its health."""
-    shared.build("plain", desired=1)
-    shared.steady("plain")
-    task = only(shared.processes("plain"))
+    stage.build("plain", desired=1)
+    stage.steady("plain")
+    task = only(stage.processes("plain"))
     found = environment_of(task["pid"])
-    current = json.loads(shared.secrets.get_secret_value(SecretId="plain-secret")["SecretString"])
+    current = json.loads(stage.secrets.get_secret_value(SecretId="plain-secret")["SecretString"])
     assert found.keys() == {"OMC_APP_ROLE", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "PATH", "PORT"}
     assert {key: found[key] for key in current if key in found} == {
         key: current[key] for key in ("POSTGRES_PASSWORD", "OPENAI_API_KEY")
     }
     with urllib.request.urlopen(task["health"], timeout=5) as answer:
         assert answer.status == 200
-    described = only(shared.ecs.describe_tasks(cluster=CLUSTER, tasks=[task["task"]])["tasks"])
+    described = only(stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[task["task"]])["tasks"])
     assert described["createdAt"] < described["startedAt"]
     assert described["group"] == "service:plain"
-    assert described["startedBy"] == shared.service("plain")["deployments"][0]["id"]
+    assert described["startedBy"] == stage.service("plain")["deployments"][0]["id"]
     assert described["lastStatus"] == "RUNNING"
     assert described["containers"][0]["healthStatus"] == "HEALTHY"
 
 
-def test_put_and_force_brings_the_new_value(shared: Stage) -> None:
+def test_put_and_force_brings_the_new_value(stage: Stage) -> None:
     """A put alone changes no process; a forced deployment replaces all, the old ones last."""
-    shared.build("rolls", desired=2)
-    shared.steady("rolls")
-    before = {task["pid"] for task in shared.processes("rolls")}
+    stage.build("rolls", desired=2)
+    stage.steady("rolls")
+    before = {task["pid"] for task in stage.processes("rolls")}
     new = document()
-    shared.secrets.put_secret_value(SecretId="rolls-secret", SecretString=new)
+    stage.secrets.put_secret_value(SecretId="rolls-secret", SecretString=new)
     time.sleep(0.4)
-    assert {task["pid"] for task in shared.processes("rolls")} == before
-    started = redeploy(shared, "rolls")
-    assert len(shared.processes("rolls")) >= 2
-    service = shared.steady("rolls")
+    assert {task["pid"] for task in stage.processes("rolls")} == before
+    started = redeploy(stage, "rolls")
+    assert len(stage.processes("rolls")) >= 2
+    service = stage.steady("rolls")
     assert service["deployments"][0]["id"] == started
-    after = shared.processes("rolls")
+    after = stage.processes("rolls")
     assert len(after) == 2
     assert before.isdisjoint(task["pid"] for task in after)
     wanted = json.loads(new)["POSTGRES_PASSWORD"]
@@ -132,32 +132,32 @@ def test_missing_permission_stops_the_task(stage: Stage, statements: list[dict[s
         ('"text"', "cannot unmarshal string into Go value of type map[string]interface {}"),
     ],
 )
-def test_bad_content_stops_the_task(shared: Stage, value: str, reason: str) -> None:
+def test_bad_content_stops_the_task(stage: Stage, value: str, reason: str) -> None:
     """A secret that Go's JSON reader or the key look-up refuses stops the task with that complaint."""
     name = f"content-{abs(hash(value))}"
-    shared.build(name, desired=0)
-    shared.secrets.put_secret_value(SecretId=f"{name}-secret", SecretString=value)
-    shared.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=1)
-    assert reason in until(lambda: shared.stopped(name))[0]["stoppedReason"]
-    shared.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
+    stage.build(name, desired=0)
+    stage.secrets.put_secret_value(SecretId=f"{name}-secret", SecretString=value)
+    stage.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=1)
+    assert reason in until(lambda: stage.stopped(name))[0]["stoppedReason"]
+    stage.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
 
 
 @pytest.mark.parametrize(
     ("member", "text"),
     [("1000000", "1e+06"), ("5432", "5432"), ("null", "<nil>"), ('{"b": [1, true]}', "map[b:[1 true]]")],
 )
-def test_values_become_text_as_go_prints_them(shared: Stage, member: str, text: str) -> None:
+def test_values_become_text_as_go_prints_them(stage: Stage, member: str, text: str) -> None:
     """A JSON value that is not a string reaches the process as Go's %v."""
     name = f"text-{abs(hash(member))}"
-    arn = shared.build(name, desired=0)
+    arn = stage.build(name, desired=0)
     value = document().removesuffix("}") + f', "VALUE": {member}}}'
-    shared.secrets.put_secret_value(SecretId=arn, SecretString=value)
+    stage.secrets.put_secret_value(SecretId=arn, SecretString=value)
     keys = ("POSTGRES_PASSWORD", "OPENAI_API_KEY", "VALUE")
     secrets = [{"name": key, "valueFrom": f"{arn}:{key}::"} for key in keys]
-    made = shared.define(name, arn, secrets=secrets)
-    shared.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
-    shared.steady(name)
-    assert environment_of(only(shared.processes(name))["pid"])["VALUE"] == text
+    made = stage.define(name, arn, secrets=secrets)
+    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
+    stage.steady(name)
+    assert environment_of(only(stage.processes(name))["pid"])["VALUE"] == text
 
 
 @pytest.mark.parametrize(
@@ -169,17 +169,17 @@ def test_values_become_text_as_go_prints_them(shared: Stage, member: str, text: 
         ("plain-name", "ParameterNotFound: invalid ssm parameters: plain-name"),
     ],
 )
-def test_bad_reference_stops_the_task(shared: Stage, reference: str, reason: str) -> None:
+def test_bad_reference_stops_the_task(stage: Stage, reference: str, reason: str) -> None:
     """A valueFrom that leads nowhere stops the task with the complaint of where it led."""
     name = f"reference-{abs(hash(reference))}"
-    arn = shared.build(name, desired=0)
+    arn = stage.build(name, desired=0)
     allowed = policy(READ, READ | {"Action": "ssm:GetParameters"})
-    shared.iam.put_role_policy(RoleName="execution", PolicyName="read", PolicyDocument=allowed)
+    stage.iam.put_role_policy(RoleName="execution", PolicyName="read", PolicyDocument=allowed)
     value_from = reference.format(arn=arn, other=arn.replace("ap-southeast-2", "us-east-1"))
-    made = shared.define(name, arn, secrets=[{"name": "POSTGRES_PASSWORD", "valueFrom": value_from}])
-    shared.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
-    assert reason in until(lambda: shared.stopped(name))[0]["stoppedReason"]
-    shared.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
+    made = stage.define(name, arn, secrets=[{"name": "POSTGRES_PASSWORD", "valueFrom": value_from}])
+    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
+    assert reason in until(lambda: stage.stopped(name))[0]["stoppedReason"]
+    stage.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
 
 
 def test_untrusted_role_stops_the_task(stage: Stage) -> None:
@@ -239,7 +239,7 @@ def test_without_breaker_a_bad_rollout_stays_in_progress(stage: Stage) -> None:
     good = stage.secrets.get_secret_value(SecretId=arn)["SecretString"]
     stage.secrets.put_secret_value(SecretId=arn, SecretString="{}")
     redeploy(stage)
-    service = until(lambda: s if (s := stage.service())["deployments"][0]["failedTasks"] >= 4 else None)
+    service = until(lambda: s if (s := stage.service())["deployments"][0]["failedTasks"] >= 3 else None)
     assert [d["status"] for d in service["deployments"]] == ["PRIMARY", "ACTIVE"]
     assert service["deployments"][0]["rolloutState"] == "IN_PROGRESS"
     assert only(stage.processes())["pid"] == process
@@ -261,107 +261,107 @@ def test_application_that_exits_fails_the_breaker_without_rollback(stage: Stage)
     assert task["startedAt"] < task["stoppedAt"]
 
 
-def test_unhealthy_application_is_stopped(shared: Stage) -> None:
+def test_unhealthy_application_is_stopped(stage: Stage) -> None:
     """A process that answers its health check badly is stopped for that reason."""
-    arn = shared.build("sick", desired=0)
-    bad = shared.define("sick", arn, command=["--sandbox-unhealthy"])
-    shared.ecs.update_service(cluster=CLUSTER, service="sick", taskDefinition=bad, desiredCount=1)
-    task = until(lambda: [t for t in shared.stopped("sick") if t["lastStatus"] == "STOPPED"])[0]
+    arn = stage.build("sick", desired=0)
+    bad = stage.define("sick", arn, command=["--sandbox-unhealthy"])
+    stage.ecs.update_service(cluster=CLUSTER, service="sick", taskDefinition=bad, desiredCount=1)
+    task = until(lambda: [t for t in stage.stopped("sick") if t["lastStatus"] == "STOPPED"])[0]
     assert task["stoppedReason"] == "Task failed container health checks"
-    shared.ecs.update_service(cluster=CLUSTER, service="sick", desiredCount=0)
+    stage.ecs.update_service(cluster=CLUSTER, service="sick", desiredCount=0)
 
 
 @pytest.mark.parametrize("value", ["changethis", "p/ss", "p@ss", "p#ss", ""])
-def test_application_refuses_bad_values(shared: Stage, value: str) -> None:
+def test_application_refuses_bad_values(stage: Stage, value: str) -> None:
     """The example application ends on a default, an unfit or an empty password, and logs why without it."""
     name = f"refuses-{abs(hash(value))}"
-    arn = shared.build(name, desired=0)
-    shared.secrets.put_secret_value(SecretId=arn, SecretString=document(POSTGRES_PASSWORD=value))
+    arn = stage.build(name, desired=0)
+    stage.secrets.put_secret_value(SecretId=arn, SecretString=document(POSTGRES_PASSWORD=value))
     environment = [{"name": "OMC_APP_ROLE", "value": "worker"}, {"name": "ENVIRONMENT", "value": "staging"}]
-    made = shared.define(name, arn, environment=environment)
-    shared.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
-    task = until(lambda: shared.stopped(name))[0]
+    made = stage.define(name, arn, environment=environment)
+    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
+    task = until(lambda: stage.stopped(name))[0]
     assert task["stoppedReason"] == "Essential container in task exited"
     stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
-    events = shared.client("logs").get_log_events(logGroupName="/small", logStreamName=stream)["events"]
+    events = stage.client("logs").get_log_events(logGroupName="/small", logStreamName=stream)["events"]
     logged = "\n".join(event["message"] for event in events)
     assert "ERROR" in logged
     assert "POSTGRES_PASSWORD" in logged
     assert value == "" or value == "changethis" or value not in logged
-    shared.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
+    stage.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
 
 
-def test_killed_process_is_replaced(shared: Stage) -> None:
+def test_killed_process_is_replaced(stage: Stage) -> None:
     """A task whose process dies is described as such and replaced."""
-    shared.build("killed")
-    shared.steady("killed")
-    first = only(shared.processes("killed"))
+    stage.build("killed")
+    stage.steady("killed")
+    first = only(stage.processes("killed"))
     os.kill(first["pid"], signal.SIGKILL)
-    second = until(lambda: [t for t in shared.processes("killed") if t["task"] != first["task"]])[0]
-    task = only(shared.ecs.describe_tasks(cluster=CLUSTER, tasks=[first["task"]])["tasks"])
+    second = until(lambda: [t for t in stage.processes("killed") if t["task"] != first["task"]])[0]
+    task = only(stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[first["task"]])["tasks"])
     assert task["containers"][0]["exitCode"] == 137
-    until(lambda: shared.service("killed")["runningCount"] == 1)
+    until(lambda: stage.service("killed")["runningCount"] == 1)
     assert environment_of(second["pid"])["OMC_APP_ROLE"] == "worker"
 
 
-def test_stopped_task_is_replaced_and_scaling_follows(shared: Stage) -> None:
+def test_stopped_task_is_replaced_and_scaling_follows(stage: Stage) -> None:
     """StopTask ends the process; the service makes another, and follows its desired count."""
-    shared.build("scaled")
-    shared.steady("scaled")
-    first = only(shared.processes("scaled"))
-    shared.ecs.stop_task(cluster=CLUSTER, task=first["task"], reason="because")
-    until(lambda: [t for t in shared.processes("scaled") if t["task"] != first["task"]])
-    stopped = until(lambda: [t for t in shared.stopped("scaled") if t["lastStatus"] == "STOPPED"])[0]
+    stage.build("scaled")
+    stage.steady("scaled")
+    first = only(stage.processes("scaled"))
+    stage.ecs.stop_task(cluster=CLUSTER, task=first["task"], reason="because")
+    until(lambda: [t for t in stage.processes("scaled") if t["task"] != first["task"]])
+    stopped = until(lambda: [t for t in stage.stopped("scaled") if t["lastStatus"] == "STOPPED"])[0]
     assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "because")
     for count in (3, 0):
-        shared.ecs.update_service(cluster=CLUSTER, service="scaled", desiredCount=count)
-        until(lambda count=count: len(shared.processes("scaled")) == count)
-        assert len(shared.steady("scaled")["deployments"]) == 1
+        stage.ecs.update_service(cluster=CLUSTER, service="scaled", desiredCount=count)
+        until(lambda count=count: len(stage.processes("scaled")) == count)
+        assert len(stage.steady("scaled")["deployments"]) == 1
 
 
-def test_external_controller_starts_tasks_only_by_task_set(shared: Stage) -> None:
+def test_external_controller_starts_tasks_only_by_task_set(stage: Stage) -> None:
     """A service with an external controller waits for a task set and refuses a forced deployment."""
-    shared.build("external", desired=1, deploymentController={"type": "EXTERNAL"})
+    stage.build("external", desired=1, deploymentController={"type": "EXTERNAL"})
     time.sleep(0.5)
-    assert shared.processes("external") == []
-    with pytest.raises(shared.ecs.exceptions.InvalidParameterException):
-        redeploy(shared, "external")
-    shared.ecs.create_task_set(
+    assert stage.processes("external") == []
+    with pytest.raises(stage.ecs.exceptions.InvalidParameterException):
+        redeploy(stage, "external")
+    stage.ecs.create_task_set(
         cluster=CLUSTER,
         service="external",
         taskDefinition="external",
         launchType="FARGATE",
         scale={"value": 100.0, "unit": "PERCENT"},
     )
-    until(lambda: shared.processes("external"))
+    until(lambda: stage.processes("external"))
 
 
-def test_exec_needs_a_task_that_was_started_with_it(shared: Stage) -> None:
+def test_exec_needs_a_task_that_was_started_with_it(stage: Stage) -> None:
     """ExecuteCommand goes by the task's own flag, not by the service's."""
-    shared.build("exec")
-    shared.steady("exec")
-    shared.ecs.update_service(cluster=CLUSTER, service="exec", enableExecuteCommand=True)
+    stage.build("exec")
+    stage.steady("exec")
+    stage.ecs.update_service(cluster=CLUSTER, service="exec", enableExecuteCommand=True)
     ask: dict[str, Any] = {"cluster": CLUSTER, "command": "sh -c env", "interactive": True}
-    with pytest.raises(shared.ecs.exceptions.InvalidParameterException):
-        shared.ecs.execute_command(task=only(shared.processes("exec"))["task"], **ask)
-    redeploy(shared, "exec")
-    shared.steady("exec")
-    task = only(shared.processes("exec"))["task"]
-    assert shared.ecs.execute_command(task=task, **ask)["session"]["sessionId"]
-    described = only(shared.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"])
+    with pytest.raises(stage.ecs.exceptions.InvalidParameterException):
+        stage.ecs.execute_command(task=only(stage.processes("exec"))["task"], **ask)
+    redeploy(stage, "exec")
+    stage.steady("exec")
+    task = only(stage.processes("exec"))["task"]
+    assert stage.ecs.execute_command(task=task, **ask)["session"]["sessionId"]
+    described = only(stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"])
     assert described["enableExecuteCommand"] is True
     agents = described["containers"][0]["managedAgents"]
     assert [(agent["name"], agent["lastStatus"]) for agent in agents] == [("ExecuteCommandAgent", "RUNNING")]
 
 
-def test_deleted_service_ends_its_processes(shared: Stage) -> None:
+def test_deleted_service_ends_its_processes(stage: Stage) -> None:
     """A service deleted by force drains, becomes inactive and is listed no more."""
-    shared.build("gone")
-    shared.steady("gone")
-    task = only(shared.processes("gone"))
-    shared.ecs.delete_service(cluster=CLUSTER, service="gone", force=True)
-    until(lambda: shared.service("gone")["status"] == "INACTIVE")
+    stage.build("gone")
+    stage.steady("gone")
+    task = only(stage.processes("gone"))
+    stage.ecs.delete_service(cluster=CLUSTER, service="gone", force=True)
+    until(lambda: stage.service("gone")["status"] == "INACTIVE")
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(task["health"], timeout=1)
-    pages = shared.ecs.get_paginator("list_services").paginate(cluster=CLUSTER)
+    pages = stage.ecs.get_paginator("list_services").paginate(cluster=CLUSTER)
     assert not [arn for page in pages for arn in page["serviceArns"] if arn.endswith("/gone")]

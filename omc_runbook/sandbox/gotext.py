@@ -10,6 +10,17 @@ from typing import Any
 # %v of a float64 turns to the exponent form from here on.
 _EXPONENT = 6
 
+# Where Go says it was, by what Python's reader says it missed.
+_PLACES = (
+    ("property name", "looking for beginning of object key string"),
+    ("before end of object", "looking for beginning of object key string"),
+    ("':' delimiter", "after object key"),
+    ("',' delimiter", "after object key:value pair"),
+    ("Extra data", "after top-level value"),
+    ("Invalid control", "in string literal"),
+    ("Invalid \\", "in string escape code"),
+)
+
 
 class GoJsonError(ValueError):
     """Go's own complaint about a text that is not the JSON it wants."""
@@ -65,24 +76,18 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _complaint(error: json.JSONDecodeError, text: str) -> str:
-    if error.pos >= len(text) or error.msg.startswith("Unterminated"):
+    at = error.pos
+    if "trailing comma" in error.msg:
+        # Newer Pythons point at the comma, Go at what follows it.
+        at = len(text) - len(text[at + 1 :].lstrip())
+    elif error.msg.startswith("Invalid \\"):
+        at += 1
+    if at >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected end of JSON input"
     # Go reads bytes: the byte order mark shows as its first one.
-    byte = text[error.pos].encode()[0]
+    byte = text[at].encode()[0]
     shown = {ord("'"): "\\'", ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}.get(byte, chr(byte))
-    where = "looking for beginning of value"
-    if "property name" in error.msg or "trailing comma" in error.msg:
-        where = "looking for beginning of object key string"
-    elif "':' delimiter" in error.msg:
-        where = "after object key"
-    elif "',' delimiter" in error.msg:
-        where = "after object key:value pair"
-    elif error.msg.startswith("Extra data"):
-        where = "after top-level value"
-    elif error.msg.startswith("Invalid control"):
-        where = "in string literal"
-    elif error.msg.startswith("Invalid \\"):
-        where = "in string escape code"
+    where = next((words for mark, words in _PLACES if mark in error.msg), "looking for beginning of value")
     return f"invalid character '{shown}' {where}"
 
 

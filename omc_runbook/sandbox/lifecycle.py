@@ -53,12 +53,11 @@ def up(world: WorldName | None = "healthy", port: int = 0) -> Sandbox:
     if world is not None and world not in WORLDS:
         raise UsageError(f"There is no world {world!r}: choose {' or '.join(WORLDS)}.")
     sandbox = _start(port)
-    if world is not None:
-        try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(down, sandbox)
+        if world is not None:
             _build(sandbox, world)
-        except BaseException:
-            down(sandbox)
-            raise
+        undo.pop_all()
     return sandbox
 
 
@@ -168,13 +167,15 @@ def _start(port: int) -> Sandbox:
         finally:
             os.close(writing)
         said = ""
-        for line in ready:
-            said = line.strip() or said
-            word, _, rest = said.partition(" ")
-            if word == "ready":
-                chosen = int(rest)
-                return Sandbox(f"http://127.0.0.1:{chosen}", chosen, process.pid)
-    process.wait()
+        with contextlib.ExitStack() as undo:
+            undo.callback(process.wait)
+            undo.callback(process.terminate)
+            for line in ready:
+                said = line.strip() or said
+                word, _, rest = said.partition(" ")
+                if word == "ready":
+                    undo.pop_all()
+                    return Sandbox(f"http://127.0.0.1:{rest}", int(rest), process.pid)
     with contextlib.suppress(OSError):
         root.rmdir()
     if said.startswith("error ") and port:

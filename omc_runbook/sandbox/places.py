@@ -10,6 +10,8 @@ from pathlib import Path
 
 from omc_runbook.errors import RunbookError
 
+_STATE = "state.json"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -22,8 +24,8 @@ class Place:
 
 
 def root() -> Path:
-    """This user's directory of sandboxes, mode 700 and nobody else's."""
-    path = Path(tempfile.gettempdir()) / f"omc-sandbox-{os.getuid()}"
+    """This user's directory of sandboxes, made where it is missing: mode 700 and nobody else's."""
+    path = _root()
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if path.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -33,20 +35,26 @@ def root() -> Path:
 
 def claim(directory: Path, endpoint: str, port: int) -> int:
     """Write the state file and hold its lock until this process ends; the file descriptor to keep open."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / "state.json", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    directory.parent.mkdir(mode=0o700, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    draft = directory / f"{_STATE}.{os.getpid()}"
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(descriptor, json.dumps({"endpoint": endpoint, "port": port, "pid": os.getpid()}).encode())
+    # Locked before it can be seen, so that nobody takes a sandbox that starts for one that died.
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    draft.rename(directory / _STATE)
     return descriptor
 
 
 def running() -> list[Place]:
     """The sandboxes whose server lives; what dead ones left behind is removed."""
     found = []
-    for directory in sorted(root().iterdir()):
+    for directory in sorted(_root().iterdir()) if _root().is_dir() else []:
+        if not (directory / _STATE).exists():
+            continue
         place = read(directory)
         if place is None:
-            shutil.rmtree(directory, ignore_errors=True)
+            release(directory)
         else:
             found.append(place)
     return found
@@ -64,7 +72,7 @@ def release(directory: Path) -> None:
 def read(directory: Path) -> Place | None:
     """What the sandbox of this directory wrote, or None where its server does not live."""
     try:
-        with (directory / "state.json").open() as file:
+        with (directory / _STATE).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -73,3 +81,7 @@ def read(directory: Path) -> Place | None:
     except (OSError, ValueError, KeyError):
         return None
     return None
+
+
+def _root() -> Path:
+    return Path(tempfile.gettempdir()) / f"omc-sandbox-{os.getuid()}"

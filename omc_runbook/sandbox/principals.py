@@ -53,7 +53,7 @@ def caller(access_key: str) -> Principal:
             if name == MEMBER_ADMINISTRATOR and name not in _role_names(iam):
                 return administrator(account, session.arn)
             return role_session(session.role_arn, session.session_name)
-        user = iam.get_user_from_access_key_id(access_key)
+        user = iam.users.get(iam.access_keys[access_key].user_name or "")
         if user is not None:
             groups = iam.get_groups_for_user(user.name)
             policies = [doc for owner in (user, *groups) for doc in _documents(owner)]

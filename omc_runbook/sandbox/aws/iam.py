@@ -83,7 +83,7 @@ def _result(
         "EvalResourceName": resource,
         "EvalDecision": _DECISIONS[decision],
         "MatchedStatements": matched,
-        "MissingContextValues": [],
+        "MissingContextValues": _missing(policies, context) if verdict.decision == "unknown" else [],
     }
     if principal.boundary is not None:
         allowed = evaluate([principal.boundary], action, resource, context).decision == "allowed"
@@ -92,3 +92,15 @@ def _result(
         allowed = evaluate(principal.scps, action, resource, context).decision == "allowed"
         result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": allowed}
     return result
+
+
+def _missing(policies: list[PolicyDocument], context: dict[str, Any]) -> list[str]:
+    """The condition keys that the policies ask for and the caller did not give."""
+    given = {key.lower() for key in context}
+    asked: set[str] = set()
+    for policy in policies:
+        statements = policy.document.get("Statement", [])
+        for statement in statements if isinstance(statements, list) else [statements]:
+            for keys in statement.get("Condition", {}).values():
+                asked |= set(keys)
+    return sorted(key for key in asked if key.lower() not in given)
