@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -289,6 +290,34 @@ def test_application_refuses_bad_values(stage: Stage, value: str) -> None:
     assert "POSTGRES_PASSWORD" in logged
     assert value == "" or value == "changethis" or value not in logged
     stage.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
+
+
+def test_entry_point_can_replace_a_variable(stage: Stage) -> None:
+    """An image whose entry point sets a variable leaves the process with another value than was injected."""
+    arn = stage.build(desired=0)
+    made = stage.define("app", arn, entryPoint=["--sandbox-replace=OPENAI_API_KEY"])
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=made, desiredCount=1)
+    stage.steady()
+    found = environment_of(only(stage.processes())["pid"])
+    injected = json.loads(stage.secrets.get_secret_value(SecretId=arn)["SecretString"])
+    assert found["POSTGRES_PASSWORD"] == injected["POSTGRES_PASSWORD"]
+    assert found["OPENAI_API_KEY"] != injected["OPENAI_API_KEY"]
+
+
+def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> None:
+    """A password that the store has and the database has not ends the application with the database's words."""
+    arn = stage.build(desired=0)
+    old = json.loads(stage.secrets.get_secret_value(SecretId=arn)["SecretString"])["POSTGRES_PASSWORD"]
+    accepts = {"name": "OMC_APP_DATABASE_ACCEPTS", "value": hashlib.sha256(old.encode()).hexdigest()}
+    made = stage.define("app", arn, environment=[{"name": "OMC_APP_ROLE", "value": "worker"}, accepts])
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=made, desiredCount=1)
+    stage.steady()
+    stage.secrets.put_secret_value(SecretId=arn, SecretString=document())
+    redeploy(stage)
+    task = until(stage.stopped)[0]
+    stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
+    events = stage.client("logs").get_log_events(logGroupName="/small", logStreamName=stream)["events"]
+    assert any("FATAL: password authentication failed" in event["message"] for event in events)
 
 
 def test_killed_process_is_replaced(stage: Stage) -> None:

@@ -61,12 +61,6 @@ def up(world: WorldName | None = "healthy", port: int = 0) -> Sandbox:
     return sandbox
 
 
-def rebuild(sandbox: Sandbox, world: WorldName) -> None:
-    """Empty the sandbox and build a world in it; settled when this returns."""
-    ask(sandbox, "POST", "reset")
-    _build(sandbox, world)
-
-
 def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
     """Wait until every service is steady, or keeps failing in the same way."""
     deadline = time.monotonic() + seconds
