@@ -62,7 +62,11 @@ class Agent(threading.Thread):
         for application in list(self._running.values()):
             application.probe()
         with STATE:
-            accepted = [item for item in _tasks() if item[1].last_status == "PROVISIONING"]
+            accepted = [
+                (backend, task)
+                for backend, task in _tasks()
+                if task.last_status == "PROVISIONING" and task.desired_status == "RUNNING"
+            ]
         for backend, task in accepted:
             self._start(backend, task)
         with STATE:
@@ -132,8 +136,8 @@ class Agent(threading.Thread):
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
             found = environments(definition, task.id, backend.region_name, backend.account_id)
-            for container in containers:
-                log = open_stream(container, task.id, backend.account_id, backend.region_name)
+            logs = [open_stream(c, task.id, backend.account_id, backend.region_name) for c in containers]
+            for container, log in zip(containers, logs, strict=True):
                 if application is None and container.get("essential", True):
                     arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
                     application = Application(found[container["name"]], arguments, log)
