@@ -31,6 +31,7 @@ from snapshots import (
 )
 
 from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks.check import conduct
 from omc_runbook.snapshot.state import Snapshot
@@ -247,6 +248,30 @@ def test_a_stage_moved_back_makes_tasks_stale() -> None:
     assert unknown_in(back) == {"not-forced"}
     told = replace(back, writes=(event("UpdateSecretVersionStage", moved, PREVIOUS),))
     assert found_in(told) == {"not-forced"}
+
+
+def staged(snapshot: Snapshot) -> Snapshot:
+    """Put a new value under a label of one's own, without making it current."""
+    assert snapshot.secret
+    new, at = secrets.token_hex(16), NOW - timedelta(minutes=1)
+    stages = {**snapshot.secret.stages, new: ("omc-rotate",)}
+    versions = (*snapshot.versions, Version(new, at, ("omc-rotate",)))
+    put = event("PutSecretValue", at, new)
+    return replace(with_secret(snapshot, stages=stages, changed=at), versions=versions, writes=(put,))
+
+
+def test_a_version_that_is_only_staged_makes_no_task_stale() -> None:
+    """Until it is current a version changes nothing; without CloudTrail nobody knows that nothing moved."""
+    snapshot = staged(healthy())
+    assert {snapshot.freshness(old) for old in snapshot.tasks} == {"fresh"}
+    assert_clear(CHECKS["not-forced"], snapshot)
+    untold = replace(snapshot, writes=None)
+    assert {untold.freshness(old) for old in untold.tasks} == {"undecidable"}
+
+
+def test_a_version_that_is_only_staged_makes_no_stop_stale() -> None:
+    """Tasks that fail go on failing while somebody prepares a new value."""
+    assert "pull-failed" in found_in(staged(failing(PULL)(healthy())))
 
 
 def test_a_stop_before_the_current_version_is_stale() -> None:

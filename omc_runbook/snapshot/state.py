@@ -12,7 +12,7 @@ from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.ecs import Container, Injection, Service, Task, TaskDefinition
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import Unread
 from omc_runbook.aws.sts import Caller
 from omc_runbook.document import Document, DocumentError
@@ -142,7 +142,9 @@ class Snapshot:
         if version is None:
             return None
         moves = [event.time for event in self.writes or () if event.version_id == current and not event.error]
-        earliest = max([*moves, version.created] if moves else [entry.created for entry in self.versions])
+        # AWSPREVIOUS is what was current just before; a version that is only staged never was current.
+        was_current = [entry.created for entry in self.versions if PREVIOUS in entry.stages]
+        earliest = max([version.created, *(moves or was_current)])
         latest = max(earliest, self.secret.changed or earliest)
         return earliest, earliest if self._trail_reaches(latest) else latest
 
