@@ -29,9 +29,7 @@ class FindingsRemain(RunbookError):
     exit_code = 1
 
 
-def exit_code_of(name: str) -> int | None:
-    """Tell the exit code of an error by its class name, or None for an error that is not ours."""
-    for kind in (UsageError, CouldNotLook, FindingsRemain, RunbookError):
-        if kind.__name__ == name:
-            return kind.exit_code
-    return None
+def named(name: str) -> type[RunbookError] | None:
+    """The class of an error by its name, as a kernel tells it; None for an error that is not ours."""
+    kinds = (RunbookError, UsageError, CouldNotLook, FindingsRemain)
+    return next((kind for kind in kinds if kind.__name__ == name), None)

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from omc_runbook import errors
 from omc_runbook import parameters as given
 from omc_runbook import record as records
 from omc_runbook.environment import nearest
-from omc_runbook.errors import UsageError, exit_code_of
+from omc_runbook.errors import UsageError
 from omc_runbook.finding import EXIT_CODES
 from omc_runbook.record import Record
 from omc_runbook.runbook import OUTCOME_VARIABLE
@@ -41,7 +42,7 @@ def notebooks() -> Path:
 def run(name: str, parameters: Iterable[tuple[str, str]], folder: Path, progress: bool = False) -> Ended:
     """Run a runbook and leave its record, unless it was used wrongly or could not look at all.
 
-    Raises UsageError for a runbook or parameter that does not exist.
+    Raises UsageError for a runbook or parameter that does not exist, and what the notebook's own verbs raise.
     """
     known = {path.stem: path for path in notebooks().glob("*.ipynb")}
     if name not in known:
@@ -70,9 +71,9 @@ def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Re
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
-        code = exit_code_of(error.ename)
-        if code is not None:
-            return Ended(code, error.evalue)
+        kind = errors.named(error.ename)
+        if kind is not None:
+            raise kind(error.evalue) from None
         failure = f"{error.ename}: {error.evalue}"
     return _keep(draft, record, failure)
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from omc_runbook import runbook
 from omc_runbook.errors import UsageError
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.world import (
     ACCOUNT,
     CLUSTER,
@@ -278,6 +280,16 @@ def scene(world: World) -> Scene:
     return Scene(world, datetime.now(UTC))
 
 
+def root_causes(endpoint: str) -> list[str]:
+    """What the verify runbook's verbs call the cause of what they see."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in Sandbox(endpoint, 0, 0).variables.items():
+            patch.setenv(name, value)
+        run = runbook.begin("verify", "staging")
+        findings = run.diagnose(run.look())
+    return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
+
+
 def test_healthy_world(scene: Scene) -> None:
     """A new healthy world shows no trace of any fault."""
     assert_healthy(scene)
@@ -285,11 +297,13 @@ def test_healthy_world(scene: Scene) -> None:
 
 @pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
 def test_fault(fault: Fault, scene: Scene) -> None:
-    """A fault shows itself in the API as it would on AWS, and mending leaves nothing of it."""
+    """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
     break_(scene.world.endpoint, fault.id)
     assert EVIDENCE[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
+    assert root_causes(scene.world.endpoint) == [fault.id]
     mend(scene.world.endpoint)
     assert_healthy(scene)
+    assert root_causes(scene.world.endpoint) == []
 
 
 def test_fresh_world(scene: Scene) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from omc_runbook.errors import CouldNotLook, FindingsRemain, RunbookError, UsageError, exit_code_of
+from omc_runbook.errors import CouldNotLook, FindingsRemain, RunbookError, UsageError, named
 from omc_runbook.finding import Finding, Outcome, Remedy, Severity, Status
 
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -137,11 +137,11 @@ def test_text_stays_readable() -> None:
     ("error", "code"), [(UsageError, 3), (CouldNotLook, 2), (FindingsRemain, 1), (RunbookError, 2)]
 )
 def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> None:
-    """The exit code of an error is told by the error and by its class's name."""
+    """An error has its exit code, and is found again by its class's name."""
     assert error("x").exit_code == code
-    assert exit_code_of(error.__name__) == code
+    assert named(error.__name__) is error
 
 
-def test_a_strangers_error_has_no_exit_code() -> None:
-    """An error that is not ours has none of our codes."""
-    assert exit_code_of("ValueError") is None
+def test_a_strangers_error_is_not_ours() -> None:
+    """An error that is not ours is found by no name."""
+    assert named("ValueError") is None

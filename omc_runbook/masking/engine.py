@@ -108,6 +108,8 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
                 store_widget_state=False,
                 # Not HistoryManager.enabled=False: a kernel started so at times takes three seconds to stop.
                 ipython_hist_file=":memory:",
+                # A kernel that is told to end while it is busy calls that an error, on our standard error.
+                extra_arguments=[*kwargs.pop("extra_arguments", ()), "--IPKernelApp.log_level=50"],
                 config=Config({"KernelManager": connection}),
                 **kwargs,
             )
