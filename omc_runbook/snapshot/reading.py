@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
 
-from omc_runbook.aws import cloudtrail, ecs, kms, secretsmanager, sts
+from omc_runbook.aws import ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.aws.sts import Caller
-from omc_runbook.catalogue import PLACEHOLDER
-from omc_runbook.document import DocumentError, parse
 from omc_runbook.environment import Environment, nearest
 from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.snapshot import roles
+from omc_runbook.snapshot import roles, settling
+from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.state import Content, Snapshot
-
-T = TypeVar("T")
-D = TypeVar("D")
+from omc_runbook.snapshot.state import Snapshot
 
 PARALLEL = 24
-TRAIL_LIMIT = 100
-WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")
-"""The calls that can give the secret another current version."""
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
@@ -66,29 +56,8 @@ def take(
         return replace(reading.second(snapshot), settings=settings, gaps=dict(reading.gaps))
 
 
-class _Reading:
-    """The calls of one snapshot, with what could not be read by the field that lacks it."""
-
-    def __init__(self, pool: ThreadPoolExecutor, clients: Clients, environment: Environment, caller: Caller) -> None:
-        self.pool = pool
-        self.clients = clients
-        self.names = environment.names
-        self.environment = environment
-        self.caller = caller
-        self.gaps: dict[str, tuple[Unread, ...]] = defaultdict(tuple)
-
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
-        """Make a call on another thread."""
-        return self.pool.submit(look, what, permission, call)
-
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
-        """Wait for an answer; what could not be read becomes a gap of the field."""
-        result = answer.result()
-        if isinstance(result, Unread):
-            if result not in self.gaps[field]:
-                self.gaps[field] += (result,)
-            return default
-        return result
+class _Reading(Asking):
+    """The calls of one snapshot."""
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
@@ -140,7 +109,7 @@ class _Reading:
             endpoint=self.clients.endpoint,
             secret=self.keep("secret", secret, None),
             versions=self.keep("versions", versions, ()),
-            contents=_contents(self.keep("contents", value, None)),
+            contents=settling.contents_of(self.keep("contents", value, None)),
             resource_policy=self.keep("resource_policy", policy, None),
             clusters=clusters,
             service_names=service_names,
@@ -167,10 +136,10 @@ class _Reading:
         }
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
-        snapshot = self._settle(snapshot)
+        snapshot = settling.settle(self, snapshot)
         return replace(
             snapshot,
-            elsewhere=self._elsewhere(snapshot),
+            elsewhere=settling.look_elsewhere(self, snapshot),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )
@@ -236,85 +205,3 @@ class _Reading:
         if not arns and not any(definitions):
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))
-
-    def _elsewhere(self, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
-        """Look for the secrets that references name in other regions and accounts; a refusal there is no gap."""
-        home = (self.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else self.caller.account)
-        named = {
-            ref.secret_arn: ref.region
-            for service in snapshot.consumers
-            for ref in (injection.reference for _, injection in snapshot.own_injections(service))
-            if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
-        }
-        answers = {
-            arn: self.ask(
-                arn,
-                "secretsmanager:DescribeSecret",
-                lambda arn=arn, region=region: secretsmanager.describe(self.clients("secretsmanager", region), arn),  # type: ignore[misc]
-            )
-            for arn, region in named.items()
-        }
-        found = {}
-        for arn, answer in answers.items():
-            # A mistyped region has no endpoint: only a look there fails, and the reference is wrong in any case.
-            with suppress(CouldNotLook):
-                found[arn] = answer.result()
-        return {arn: secret for arn, secret in found.items() if not isinstance(secret, Unread)}
-
-    def _settle(self, snapshot: Snapshot) -> Snapshot:
-        """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""
-        tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
-        doubtful = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
-        if doubtful:
-            writes = [self._events(name, snapshot) for name in WRITES]
-            reads = self._events("GetSecretValue", snapshot)
-            answers = [self.keep("writes", answer, None) for answer in writes]
-            known = None if None in answers else tuple(event for answer in answers for event in answer or ())
-            snapshot = replace(snapshot, writes=known, reads=self.keep("reads", reads, None))
-        elif snapshot.current and _has_placeholder(snapshot):
-            answer = self.keep("writes", self._events("PutSecretValue", snapshot), None)
-            snapshot = replace(snapshot, writes=answer)
-        wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"}
-        if snapshot.secret and _has_placeholder(snapshot):
-            wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
-        return replace(snapshot, contents={**snapshot.contents, **self._older(wanted - set(snapshot.contents) - {""})})
-
-    def _events(self, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
-        client, secret = self.clients("cloudtrail"), self.names.secret
-        since = min((version.created for version in snapshot.versions[-2:]), default=snapshot.taken)
-        return self.ask(
-            f"who called {name}",
-            "cloudtrail:LookupEvents",
-            lambda: cloudtrail.lookup_events(client, name, secret, since, TRAIL_LIMIT),
-        )
-
-    def _older(self, version_ids: set[str]) -> dict[str, Content]:
-        client, name = self.clients("secretsmanager"), self.names.secret
-        answers = [
-            self.ask(
-                f"version {version_id} of {name}",
-                GET_SECRET_VALUE,
-                lambda version_id=version_id: secretsmanager.get_value(client, name, version_id=version_id),  # type: ignore[misc]
-            )
-            for version_id in sorted(version_ids)
-        ]
-        found: dict[str, Content] = {}
-        for answer in answers:
-            found.update(_contents(self.keep("older_contents", answer, None)))
-        return found
-
-
-def _contents(value: secretsmanager.Value | None) -> dict[str, Content]:
-    if value is None:
-        return {}
-    if value.text is None:
-        return {value.version_id: Content(value.version_id, binary=True)}
-    try:
-        return {value.version_id: Content(value.version_id, parse(value.text))}
-    except DocumentError as error:
-        return {value.version_id: Content(value.version_id, error=error)}
-
-
-def _has_placeholder(snapshot: Snapshot) -> bool:
-    document = snapshot.current.document if snapshot.current else None
-    return document is not None and any(member.injected.matches(PLACEHOLDER) for member in document.members)

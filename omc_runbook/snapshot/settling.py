@@ -1,0 +1,107 @@
+"""Settling doubts: the few more calls that decide what the first look leaves open."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+
+from omc_runbook.aws import cloudtrail, secretsmanager
+from omc_runbook.aws.session import Unread
+from omc_runbook.catalogue import PLACEHOLDER
+from omc_runbook.document import DocumentError, parse
+from omc_runbook.errors import CouldNotLook
+from omc_runbook.snapshot.asking import Asking
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Content, Snapshot
+
+TRAIL_LIMIT = 100
+WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")
+"""The calls that can give the secret another current version."""
+
+
+def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""
+    tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
+    doubtful = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
+    if doubtful:
+        writes = [_events(asking, name, snapshot) for name in WRITES]
+        reads = _events(asking, "GetSecretValue", snapshot)
+        answers = [asking.keep("writes", answer, None) for answer in writes]
+        known = None if None in answers else tuple(event for answer in answers for event in answer or ())
+        snapshot = replace(snapshot, writes=known, reads=asking.keep("reads", reads, None))
+    elif snapshot.current and _has_placeholder(snapshot):
+        answer = asking.keep("writes", _events(asking, "PutSecretValue", snapshot), None)
+        snapshot = replace(snapshot, writes=answer)
+    wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"}
+    if snapshot.secret and _has_placeholder(snapshot):
+        wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
+    return replace(snapshot, contents={**snapshot.contents, **_older(asking, wanted - set(snapshot.contents) - {""})})
+
+
+def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
+    """Look for the secrets that references name in other regions and accounts; a refusal there is no gap."""
+    home = (asking.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else asking.caller.account)
+    named = {
+        ref.secret_arn: ref.region
+        for service in snapshot.consumers
+        for ref in (injection.reference for _, injection in snapshot.own_injections(service))
+        if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
+    }
+    answers = {
+        arn: asking.ask(
+            arn,
+            "secretsmanager:DescribeSecret",
+            lambda arn=arn, region=region: secretsmanager.describe(asking.clients("secretsmanager", region), arn),  # type: ignore[misc]
+        )
+        for arn, region in named.items()
+    }
+    found = {}
+    for arn, answer in answers.items():
+        # A mistyped region has no endpoint: only a look there fails, and the reference is wrong in any case.
+        with suppress(CouldNotLook):
+            found[arn] = answer.result()
+    return {arn: secret for arn, secret in found.items() if not isinstance(secret, Unread)}
+
+
+def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
+    """A version's content by its id, taken apart where it can be; empty where there is no version."""
+    if value is None:
+        return {}
+    if value.text is None:
+        return {value.version_id: Content(value.version_id, binary=True)}
+    try:
+        return {value.version_id: Content(value.version_id, parse(value.text))}
+    except DocumentError as error:
+        return {value.version_id: Content(value.version_id, error=error)}
+
+
+def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
+    client, secret = asking.clients("cloudtrail"), asking.names.secret
+    since = min((version.created for version in snapshot.versions[-2:]), default=snapshot.taken)
+    return asking.ask(
+        f"who called {name}",
+        "cloudtrail:LookupEvents",
+        lambda: cloudtrail.lookup_events(client, name, secret, since, TRAIL_LIMIT),
+    )
+
+
+def _older(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
+    client, name = asking.clients("secretsmanager"), asking.names.secret
+    answers = [
+        asking.ask(
+            f"version {version_id} of {name}",
+            GET_SECRET_VALUE,
+            lambda version_id=version_id: secretsmanager.get_value(client, name, version_id=version_id),  # type: ignore[misc]
+        )
+        for version_id in sorted(version_ids)
+    ]
+    found: dict[str, Content] = {}
+    for answer in answers:
+        found.update(contents_of(asking.keep("older_contents", answer, None)))
+    return found
+
+
+def _has_placeholder(snapshot: Snapshot) -> bool:
+    document = snapshot.current.document if snapshot.current else None
+    return document is not None and any(member.injected.matches(PLACEHOLDER) for member in document.members)
