@@ -35,9 +35,6 @@ _BECAUSE: dict[str, frozenset[str]] = {
 }
 """Checks that are a consequence of others named here, when both touch the same service."""
 
-_HARMLESS = frozenset({"previous-pinned", "version-pinned"})
-"""Faults that keep no task from starting or staying up."""
-
 _SPOILING = frozenset(
     {
         *("whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"),
@@ -81,7 +78,7 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     if cause.check in _BECAUSE.get(effect.check, ()):
         # Of the values that are wrong, Terraform explains those that it wrote.
         return cause.check != "terraform-overwrote" or cause.subject == effect.subject
-    if cause.family not in _FAMILIES or cause.severity != "error" or cause.check in _HARMLESS:
+    if cause.family not in _FAMILIES or cause.severity != "error":
         return False
     stops = _RUNNING_STOPS if cause.check in _SPOILING else _PULL_STOPS
     return effect.check in stops | _ROLLOUTS

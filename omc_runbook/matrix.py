@@ -47,7 +47,7 @@ class Row:
 
 def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Every reference of the consumers to the secret, in the order of services and variables."""
-    for want in wants(snapshot):
+    for want in filter(lambda want: want.in_force, wants(snapshot)):
         member, present = _member(snapshot, want)
         ref = want.injection.reference
         held = Counter(_held(snapshot, want, task) for task in snapshot.running(want.service))

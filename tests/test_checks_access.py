@@ -189,10 +189,17 @@ def test_policies_alone_tell_that_all_is_well() -> None:
 
 
 def test_policies_alone_cannot_rule_out_the_organization() -> None:
-    """Service control policies show only in AWS's simulation: without it their check does not say clear."""
-    [answer] = conduct(CHECKS["scp"], with_permissions(healthy(), by_policies(GUIDE)))
+    """Without AWS's simulation, and with no task that has read the secret, the check does not say clear."""
+    idle = replace(healthy(), tasks=())
+    [answer] = conduct(CHECKS["scp"], with_permissions(idle, by_policies(GUIDE)))
     assert answer.status == "unknown"
     assert "iam:SimulatePrincipalPolicy" in answer.evidence[0]
+
+
+def test_a_task_that_read_the_secret_rules_out_the_organization() -> None:
+    """What would deny the role the secret would have denied it to the tasks that hold its current version."""
+    [answer] = conduct(CHECKS["scp"], with_permissions(healthy(), by_policies(GUIDE)))
+    assert answer.status == "clear"
 
 
 def test_a_tasks_own_words_show_the_organization() -> None:

@@ -115,6 +115,15 @@ class Service:
         """The deployment that ECS works towards; None with an external controller."""
         return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
 
+    @property
+    def rolled_back(self) -> bool:
+        """Whether the deployment in force is one that the circuit breaker went back to."""
+        primary = self.primary
+        if primary is None:
+            return False
+        told = any(f"rolling back to deployment {primary.id}" in event.message for event in self.events)
+        return told or "circuit breaker" in primary.rollout_reason
+
 
 @dataclass(frozen=True)
 class TaskContainer:

@@ -26,11 +26,11 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     """A task definition names no execution role."""
     names = snapshot.environment.names
     for service in snapshot.consumers:
-        definition = snapshot.definition(service.task_definition_arn)
-        if definition and definition.injections and not definition.execution_role_arn:
-            facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
-            remedy = remedies.advise(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
-            yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
+        for definition in snapshot.revisions(service):
+            if definition.injections and not definition.execution_role_arn:
+                facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
+                remedy = remedies.advise(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
+                yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
 
 
 @check("role-untrusted", "services", "task_definitions", "permissions")
@@ -91,8 +91,8 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         elif told:
             touched = frozenset(stop.service.name for stop in told)
             yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
-        elif snapshot.secret and not snapshot.permissions[arn].said_of(GET_SECRET_VALUE, snapshot.secret.arn):
-            # Nothing but the simulation tells of an organization's policies.
+        elif said.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
+            # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
             yield Doubt(iam.role_name(arn), tuple(gap.sentence for gap in snapshot.permissions[arn].unread))
 
 
@@ -160,12 +160,29 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
 def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
     """The execution roles with the services that use each."""
     for arn in snapshot.permissions:
-        yield arn, frozenset(service.name for service in snapshot.consumers if _role_of(snapshot, service) == arn)
+        yield arn, frozenset(service.name for service in snapshot.consumers if arn in _role_arns(snapshot, service))
 
 
-def _role_of(snapshot: Snapshot, service: Service) -> str:
-    definition = snapshot.definition(service.task_definition_arn)
-    return definition.execution_role_arn if definition else ""
+def _role_arns(snapshot: Snapshot, service: Service) -> set[str]:
+    return {revision.execution_role_arn for revision in snapshot.revisions(service)}
+
+
+def _simulated(snapshot: Snapshot, arn: str) -> bool:
+    secret = snapshot.secret
+    return secret is not None and snapshot.permissions[arn].said_of(GET_SECRET_VALUE, secret.arn) is not None
+
+
+def _has_read(snapshot: Snapshot, arn: str) -> bool:
+    """Whether a running task got the present version as the role: what would deny it would have denied that."""
+    fresh = (
+        snapshot.definition(task.task_definition_arn)
+        for service in snapshot.consumers
+        for task in snapshot.running(service)
+        if snapshot.freshness(task) == "fresh"
+    )
+    return any(
+        revision and revision.execution_role_arn == arn and snapshot.own_injections(revision) for revision in fresh
+    )
 
 
 def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], Judgement]]:

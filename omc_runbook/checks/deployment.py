@@ -47,7 +47,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 else "The version they hold is gone, so that its keys cannot be compared.",
             )
             yield Evidence(service.name, facts, remedies.redeploy(names, service.name), frozenset({service.name}))
-        elif doubtful and snapshot.versions and snapshot.own_injections(service):
+        elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
                 "does not tell which value they hold: a redeployment would settle it."
@@ -102,8 +102,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     """The circuit breaker stopped a deployment or rolled it back."""
     for service in snapshot.consumers:
         for deployment in service.deployments:
-            rolled_back = "circuit breaker" in deployment.rollout_reason
-            if deployment.rollout == "FAILED" or (deployment is service.primary and rolled_back):
+            if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
                 facts = (
                     f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
                     f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
@@ -140,9 +139,13 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
 
 
+def _injects(snapshot: Snapshot, service: Service) -> bool:
+    return bool(snapshot.own_injections(snapshot.definition(service.task_definition_arn)))
+
+
 def _differs(snapshot: Snapshot, service: Service, task: Task) -> bool:
     return snapshot.freshness(task) == "stale" and (
-        bool(snapshot.own_injections(service)) and snapshot.changed_keys(service, task) != frozenset()
+        _injects(snapshot, service) and snapshot.changed_keys(service, task) != frozenset()
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from omc_runbook import reference
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -108,7 +109,8 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a stage other than the current one."""
     for want, ref in _arns(snapshot):
         if ref.stage not in ("", CURRENT):
-            yield _about(snapshot, want, f"The stage field is {ref.stage}: a new value never reaches this variable.")
+            held = bool(snapshot.secret and snapshot.secret.version_at(ref.stage))
+            yield _pinned(snapshot, want, f"The stage field is {ref.stage}", held)
 
 
 @check("version-pinned", *NEEDS)
@@ -116,8 +118,8 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version."""
     for want, ref in _arns(snapshot):
         if ref.version_id and not reference.is_short_version(ref.version_id):
-            fact = f"The version field is {ref.version_id}: a new value never reaches this variable."
-            yield _about(snapshot, want, fact)
+            held = any(version.id == ref.version_id for version in snapshot.versions)
+            yield _pinned(snapshot, want, f"The version field is {ref.version_id}", held)
 
 
 @check("version-short", *NEEDS)
@@ -201,6 +203,13 @@ def _about(
     return Evidence(
         want.subject, (f"{where} from {want.injection.reference.text}.", fact), mend, frozenset({want.service.name})
     )
+
+
+def _pinned(snapshot: Snapshot, want: Want, fact: str, held: bool) -> Evidence:
+    """A pin is a warning while there is a version behind it, and keeps tasks from starting when there is none."""
+    known = held or snapshot.secret is None or "versions" in snapshot.gaps
+    tail = "a new value never reaches this variable" if known else "no version of the secret answers to that"
+    return replace(_about(snapshot, want, f"{fact}: {tail}."), severity="warning" if known else "error")
 
 
 CHECKS = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from omc_runbook.aws.ecs import Deployment, Service, Task
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.snapshot.state import Snapshot
 
 PULL_FAILED = "ResourceInitializationError"
@@ -46,11 +46,10 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     since = snapshot.current_since
     for service in snapshot.consumers:
         begun = [moment for moment in (since[0] if since else None, service.created, _well_since(service)) if moment]
-        failed = snapshot.stopped(service)
         in_force = {deployment.id for deployment in service.deployments}
-        if service.primary and _rolled_back(service.primary):
-            in_force |= {next((task.deployment_id for task in failed if task.deployment_id not in in_force), "")}
-        for task in failed:
+        ended = snapshot.last_failed(service) if service.rolled_back else None
+        in_force |= {ended.deployment_id} if ended else set()
+        for task in snapshot.stopped(service):
             stale = task.stopped is not None and any(task.stopped < moment for moment in begun)
             if not stale and (not in_force or task.deployment_id in in_force):
                 yield Stop(service, task)
@@ -66,11 +65,7 @@ def _well_since(service: Service) -> datetime | None:
     """When a service's deployment came to its end with all tasks running; None where it did not, or rolled back."""
     primary = service.primary
     done = primary is not None and primary.rollout == "COMPLETED" and service.running >= service.desired > 0
-    return primary.updated if primary and done and not _rolled_back(primary) else None
-
-
-def _rolled_back(deployment: Deployment) -> bool:
-    return "circuit breaker" in deployment.rollout_reason
+    return primary.updated if primary and done and not service.rolled_back else None
 
 
 def _shorten(text: str, head: int = 80, tail: int = 200) -> str:

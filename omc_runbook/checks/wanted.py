@@ -21,17 +21,21 @@ class Want:
     injection: Injection
 
     @property
+    def in_force(self) -> bool:
+        """Whether the service runs this revision, and not only tried it."""
+        return self.definition.arn == self.service.task_definition_arn
+
+    @property
     def subject(self) -> str:
         """Where the reference stands: family:revision, container, variable."""
         return f"{self.definition.label} {self.container.name} {self.injection.variable}"
 
 
 def wants(snapshot: Snapshot) -> Iterator[Want]:
-    """Every reference of a consumer's present task definition to the secret."""
+    """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
     for service in snapshot.consumers:
-        definition = snapshot.definition(service.task_definition_arn)
-        if definition:
-            for container, injection in snapshot.own_injections(service):
+        for definition in snapshot.revisions(service):
+            for container, injection in snapshot.own_injections(definition):
                 yield Want(service, definition, container, injection)
 
 
@@ -56,15 +60,16 @@ def content_for(snapshot: Snapshot, want: Want) -> Content | None:
 
 
 def absent(snapshot: Snapshot) -> dict[str, str]:
-    """Keys that tasks ask for and the current version lacks, each with the key meant instead ("" for none)."""
-    document = snapshot.current.document if snapshot.current else None
-    if document is None:
-        return {}
-    asked = {
-        want.injection.reference.key: want for want in wants(snapshot) if not want.injection.reference.names_version
-    }
-    spare = [key for key in document.keys if key not in asked and key not in snapshot.environment.keys]
-    return {key: _meant(key, spare) for key in asked if key and document.get(key) is None}
+    """Keys that tasks ask for and the version meant lacks, each with the key meant instead ("" for none)."""
+    asked = {want.injection.reference.key for want in wants(snapshot)}
+    found = {}
+    for want in wants(snapshot):
+        content, key = content_for(snapshot, want), want.injection.reference.key
+        if key and content and content.document and content.document.get(key) is None:
+            known = asked | set(snapshot.environment.keys)
+            spare = [other for other in content.document.keys if other not in known or other == want.injection.variable]
+            found[key] = _meant(key, spare)
+    return found
 
 
 def named(snapshot: Snapshot) -> frozenset[str]:

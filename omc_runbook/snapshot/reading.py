@@ -123,19 +123,15 @@ class _Reading(Asking):
         key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
+        in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
+        for service in snapshot.consumers:
+            in_use |= {deployment.task_definition_arn for deployment in service.deployments}
+            in_use |= {task.task_definition_arn for task in snapshot.running(service)}
+        older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
+        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
-        in_use = {
-            arn
-            for service in snapshot.consumers
-            for arn in (
-                *(deployment.task_definition_arn for deployment in service.deployments),
-                *(task.task_definition_arn for task in snapshot.running(service)),
-            )
-        }
-        older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
-        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         snapshot = settling.settle(self, snapshot)
         return replace(
             snapshot,
@@ -200,8 +196,8 @@ class _Reading(Asking):
 
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
         """ARNs of the consumers' execution roles; the role that the guide names where none could be told."""
-        definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
-        arns = {definition.execution_role_arn for definition in definitions if definition} - {""}
-        if not arns and not any(definitions):
+        definitions = [revision for service in snapshot.consumers for revision in snapshot.revisions(service)]
+        arns = {definition.execution_role_arn for definition in definitions} - {""}
+        if not arns and not definitions:
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))

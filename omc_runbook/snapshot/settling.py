@@ -33,7 +33,7 @@ def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
     elif snapshot.current and _has_placeholder(snapshot):
         answer = asking.keep("writes", _events(asking, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
-    wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"}
+    wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(snapshot, contents={**snapshot.contents, **_older(asking, wanted - set(snapshot.contents) - {""})})
@@ -45,7 +45,8 @@ def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanag
     named = {
         ref.secret_arn: ref.region
         for service in snapshot.consumers
-        for ref in (injection.reference for _, injection in snapshot.own_injections(service))
+        for revision in snapshot.revisions(service)
+        for ref in (injection.reference for _, injection in snapshot.own_injections(revision))
         if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
     }
     answers = {
@@ -100,6 +101,20 @@ def _older(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
     for answer in answers:
         found.update(contents_of(asking.keep("older_contents", answer, None)))
     return found
+
+
+def _pinned(snapshot: Snapshot) -> set[str]:
+    """Ids of the versions that references fix, by stage or by id."""
+    refs = [
+        injection.reference
+        for service in snapshot.consumers
+        for revision in snapshot.revisions(service)
+        for _, injection in snapshot.own_injections(revision)
+        if injection.reference.names_version
+    ]
+    kept = {version.id for version in snapshot.versions}
+    stages = {snapshot.secret.version_at(ref.stage) for ref in refs if snapshot.secret and not ref.version_id}
+    return {ref.version_id for ref in refs if ref.version_id in kept} | stages
 
 
 def _has_placeholder(snapshot: Snapshot) -> bool:

@@ -90,18 +90,27 @@ class Snapshot:
         return tuple(
             service
             for service in self.services
-            if service.name == main
-            or any(self.refers(injection.reference) for _, injection in self.injections(service))
+            if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
         )
 
     def definition(self, arn: str) -> TaskDefinition | None:
         """A revision by its ARN, where it was read."""
         return self.task_definitions.get(arn)
 
-    def injections(self, service: Service) -> tuple[tuple[Container, Injection], ...]:
-        """Every secret that a service's present task definition injects."""
-        definition = self.definition(service.task_definition_arn)
-        return definition.injections if definition else ()
+    def revisions(self, service: Service) -> tuple[TaskDefinition, ...]:
+        """A service's revision in force and, after a rollback, the one that failed; those that were read."""
+        arns = [service.task_definition_arn, *self.failed_arns(service)]
+        return tuple(self.task_definitions[arn] for arn in dict.fromkeys(arns) if arn in self.task_definitions)
+
+    def failed_arns(self, service: Service) -> tuple[str, ...]:
+        """The ARN of the revision that a rollback took out of force, where its tasks are still told of."""
+        last = self.last_failed(service) if service.rolled_back else None
+        return (last.task_definition_arn,) if last else ()
+
+    def last_failed(self, service: Service) -> Task | None:
+        """The newest failed task of a deployment that is no longer in force."""
+        in_force = {deployment.id for deployment in service.deployments}
+        return next((task for task in self.stopped(service) if task.deployment_id not in in_force), None)
 
     def refers(self, ref: Reference) -> bool:
         """Whether a reference means the environment's secret, well or badly written."""
@@ -109,12 +118,14 @@ class Snapshot:
         if ref.problem:
             return name in ref.text
         if ref.kind == "ssm":
-            return ref.text.rpartition("/")[2] == name
+            # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
+            return name in ref.text or ref.text in self.environment.keys
         return name in (ref.secret_name, reference.split_suffix(ref.secret_name)[0])
 
-    def own_injections(self, service: Service) -> tuple[tuple[Container, Injection], ...]:
-        """The secrets of a service that refer to the environment's secret."""
-        return tuple(pair for pair in self.injections(service) if self.refers(pair[1].reference))
+    def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
+        """The variables of a revision that refer to the environment's secret."""
+        injections = revision.injections if revision else ()
+        return tuple(pair for pair in injections if self.refers(pair[1].reference))
 
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
@@ -182,7 +193,7 @@ class Snapshot:
         if held is None or current is None or held.document is None or current.document is None:
             return None
         changed = set()
-        for _, injection in self.own_injections(service):
+        for _, injection in self.own_injections(self.definition(service.task_definition_arn)):
             key = injection.reference.key
             before, now = held.document.get(key), current.document.get(key)
             if not injection.reference.names_version and (
