@@ -61,8 +61,25 @@ class _Reading(Asking):
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
-        sm, cluster, name = self.clients("secretsmanager"), self.names.cluster, self.names.secret
+        cluster, name = self.names.cluster, self.names.secret
+        # Most of what follows waits for these three, so they go first; clients are made while answers are on their way.
         client = self.clients("ecs")
+        listed = self.ask(
+            f"the services of cluster {cluster}",
+            "ecs:ListServices",
+            lambda: ecs.list_service_names(client, cluster),
+        )
+        running = self.ask(
+            f"the tasks of cluster {cluster}",
+            "ecs:ListTasks",
+            lambda: ecs.list_task_arns(client, cluster, "RUNNING"),
+        )
+        stopped = self.ask(
+            f"the tasks of cluster {cluster}",
+            "ecs:ListTasks",
+            lambda: ecs.list_task_arns(client, cluster, "STOPPED"),
+        )
+        sm = self.clients("secretsmanager")
         secret = self.ask(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(sm, name))
         versions = self.ask(
             f"the versions of {name}",
@@ -79,21 +96,7 @@ class _Reading(Asking):
             "secretsmanager:GetResourcePolicy",
             lambda: secretsmanager.get_resource_policy(sm, name),
         )
-        listed = self.ask(
-            f"the services of cluster {cluster}",
-            "ecs:ListServices",
-            lambda: ecs.list_service_names(client, cluster),
-        )
-        running = self.ask(
-            f"the tasks of cluster {cluster}",
-            "ecs:ListTasks",
-            lambda: ecs.list_task_arns(client, cluster, "RUNNING"),
-        )
-        stopped = self.ask(
-            f"the tasks of cluster {cluster}",
-            "ecs:ListTasks",
-            lambda: ecs.list_task_arns(client, cluster, "STOPPED"),
-        )
+        self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
         services = self._services(service_names or ())

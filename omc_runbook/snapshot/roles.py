@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from omc_runbook.aws import iam
@@ -40,14 +41,16 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
     Empty `secret_arn`: there is no secret to ask about; empty `key_arn`: no customer key is in use.
     """
     client, name = clients("iam"), iam.role_name(arn)
-    role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+    with ThreadPoolExecutor(1, "simulate") as beside:
+        asked = beside.submit(_simulate, clients, arn, secret_arn, key_arn) if secret_arn else None
+        role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(None, exists=False)
     known, unread = or_none(role), [role] if isinstance(role, Unread) else []
-    if not secret_arn:
+    if asked is None:
         return Permissions(known, unread=tuple(unread))
+    simulated = asked.result()
     wanted = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
-    simulated = _simulate(clients, arn, secret_arn, key_arn)
     said = [] if isinstance(simulated, Unread) else list(simulated)
     allowed = {(entry.action, entry.resource) for entry in said if entry.decision == "allowed"}
     if allowed.issuperset(wanted) and not any(entry.missing_context for entry in said):
