@@ -19,7 +19,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/omc-runbook run verify -p environment staging --record records --sandbox --summary
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check

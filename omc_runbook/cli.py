@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,7 @@ from omc_runbook import __name__ as package
 from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.sandbox.cli import sandbox
 
-USED_WRONGLY = 3
+ENDED, USED_WRONGLY = 2, 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,6 +89,9 @@ def _private_sandbox() -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the contract's codes."""
+    # A scheduler that ends us gets its kernel, its sandbox and its temporary files cleared up all the same.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         code = cli.main(arguments, package.replace("_", "-"), standalone_mode=False)
     except click.exceptions.Abort:
@@ -100,3 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(ENDED)

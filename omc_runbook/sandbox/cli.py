@@ -89,7 +89,7 @@ def mend(fault: str | None) -> None:
     found = lifecycle.find()
     catalogue.mend(found.endpoint, fault)
     broken = [known for known in lifecycle.status(found)["broken"] if fault is not None and known != fault]
-    lifecycle.ask(found, "POST", "note", {"broken": broken})
+    lifecycle.ask(found, "POST", "note", {"world": "healthy", "broken": broken})
 
 
 def _print(members: Any) -> None:
