@@ -11,6 +11,7 @@ from typing import Any
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.finding import Outcome
 from omc_runbook.masking import registry, scan
+from omc_runbook.report.banner import ENDINGS, Banner
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -20,22 +21,35 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 78em; margin: 2em auto; padding: 0 1.5em; }}
-h1, h2 {{ line-height: 1.25; margin: 1.4em 0 0.4em; }}
-h1 {{ margin-top: 0; }}
-pre, code {{ font: 13px/1.5 ui-monospace, monospace; }}
-pre {{ overflow-x: auto; padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.12); border-radius: 4px; }}
-table {{ display: block; overflow-x: auto; font-size: 13.5px; }}
-td {{ white-space: pre-line; overflow-wrap: break-word; }}
-img {{ max-width: 100%; }}
+body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
+p, li {{ overflow-wrap: break-word; }}
+h1, h2 {{ line-height: 1.25; margin: 1.6em 0 0.4em; }}
+h1 {{ margin-top: 0.8em; }}
+h2 {{ border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding-bottom: 0.2em; }}
+pre, code {{ font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }}
+pre {{ overflow-x: auto; padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radius: 4px; }}
+table {{ display: block; overflow-x: auto; border-collapse: collapse; font-size: 13.5px; margin: 0.4em 0 1em; }}
+th, td {{ padding: 0.3em 0.9em 0.3em 0; }}
+tr {{ border-bottom: 1px solid rgba(128, 128, 128, 0.28); }}
+td[colspan] {{ padding-top: 0.9em; }}
+img {{ max-width: 100%; height: auto; }}
+a {{ color: LinkText; }}
+@media (max-width: 60em) {{
+  body {{ margin: 1em auto; padding: 0 1em; }}
+  table {{ font-size: 12px; }}
+  th, td {{ padding-right: 0.6em; }}
+}}
 a.anchor-link {{ display: none; }}
 </style>
 </head>
 <body>
+{head}
 {body}
 </body>
 </html>
 """
+
+PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 
 @dataclass(frozen=True)
@@ -75,13 +89,33 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
 
 
 def write_page(notebook: Any, record: Record) -> None:
-    """Write the executed notebook as one page that needs nothing else, its code cells left out."""
-    from nbconvert import HTMLExporter
+    """Write the executed notebook as one page that needs nothing else: how it ended, then all but the code.
 
+    The notebook's outcome has to be there already.
+    """
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_markdown_cell
+
+    shown = notebook.copy()
+    shown.cells = [
+        new_markdown_cell(f"```python\n{cell.source}\n```") if PARAMETERS & {*cell.metadata.get("tags", ())} else cell
+        for cell in notebook.cells
+    ]
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
     exporter.embed_images = True
-    body, _ = exporter.from_notebook_node(notebook)
-    record.page.write_text(PAGE.format(title=record.stem, body=body), encoding="utf-8")
+    body, _ = exporter.from_notebook_node(shown)
+    page = PAGE.format(title=record.stem, head=_head(read_outcome(record)).to_html(), body=body)
+    record.page.write_text(page, encoding="utf-8")
+
+
+def _head(body: dict[str, Any]) -> Banner:
+    """What a reader of the page wants first: which run it was, how it ended, and why."""
+    causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
+    lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
+    failure = [body["failure"]] if body.get("failure") else []
+    headline = f"{body['runbook']} on {body['environment']}: {', '.join(body['root_causes']) or body['status']}"
+    finished = body["finished"].replace("T", " ").replace("Z", " UTC")
+    return Banner(ENDINGS[body["status"]], headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
 
 
 def write_failure(draft: Record, record: Record, failure: str) -> None:

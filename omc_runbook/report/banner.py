@@ -1,20 +1,26 @@
-"""Banners: a coloured line that says where one is, or how a run ended."""
+"""Banners: a coloured box that says where one is, or how a run ended."""
 
 from __future__ import annotations
 
 import html
 from typing import Literal
 
+from omc_runbook.finding import OutcomeStatus
+
 Look = Literal["plain", "production", "sandbox", "good", "bad", "unsure"]
+
+ENDINGS: dict[OutcomeStatus, Look] = {"ok": "good", "findings": "bad", "unknown": "unsure", "failed": "bad"}
 
 _COLOURS: dict[Look, str] = {
     "plain": "rgba(38, 110, 190, 0.16)",
     "production": "#b3261e",
-    "sandbox": "repeating-linear-gradient(45deg, rgba(230, 170, 20, 0.30) 0 14px, rgba(128, 128, 128, 0.14) 14px 28px)",
-    "good": "rgba(40, 150, 80, 0.22)",
-    "bad": "rgba(220, 50, 47, 0.24)",
+    "sandbox": "rgba(230, 170, 20, 0.16)",
+    "good": "rgba(40, 150, 80, 0.20)",
+    "bad": "rgba(220, 50, 47, 0.22)",
     "unsure": "rgba(130, 110, 200, 0.24)",
 }
+_STRIPES = "repeating-linear-gradient(45deg, #d9a400 0 12px, #4a4a4a 12px 24px)"
+_MARKS: dict[Look, str] = {"good": "✓ ", "bad": "✗ ", "unsure": "? "}
 
 
 class Banner:
@@ -22,7 +28,7 @@ class Banner:
 
     def __init__(self, look: Look, headline: str, lines: tuple[str, ...] = ()) -> None:
         self.look = look
-        self.headline = headline
+        self.headline = f"{_MARKS.get(look, '')}{headline}"
         self.lines = lines
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -30,13 +36,14 @@ class Banner:
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
     def to_html(self) -> str:
-        """The banner as HTML."""
+        """The banner as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
         colour = "color: white; " if self.look == "production" else ""
-        lines = "".join(f"<div>{html.escape(line)}</div>" for line in self.lines)
+        stripes = f'<div style="height: 8px; background: {_STRIPES}"></div>' if self.look == "sandbox" else ""
+        lines = "".join(f"<br>{html.escape(line)}" for line in self.lines)
         return (
-            f'<div style="{colour}background: {_COLOURS[self.look]}; padding: 0.7em 1em; border-radius: 4px; '
-            f'border-left: 6px solid rgba(128, 128, 128, 0.6)">'
-            f'<div style="font-weight: 700; font-size: 1.1em">{html.escape(self.headline)}</div>{lines}</div>'
+            f'<div style="margin: 0.8em 0; overflow-wrap: anywhere">{stripes}'
+            f'<p style="{colour}background: {_COLOURS[self.look]}; padding: 0.7em 1em; margin: 0">'
+            f'<strong style="font-size: 1.1em">{html.escape(self.headline)}</strong>{lines}</p></div>'
         )
 
     def to_text(self) -> str:

@@ -4,47 +4,44 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
+
+from omc_runbook.report.mood import Mood, mark, pill
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TINTS = {
-    "error": "rgba(220, 50, 47, 0.22)",
-    "warning": "rgba(203, 120, 10, 0.22)",
-    "unknown": "rgba(130, 110, 200, 0.22)",
-    "good": "rgba(40, 150, 80, 0.18)",
-    "quiet": "rgba(128, 128, 128, 0.12)",
-}
-"""Backgrounds by mood, transparent enough to be read on white and on black."""
+WIDTH = 118
+"""Columns of a terminal that the plain text fits in."""
 
-_WIDEST = 58
-_STYLES = [
-    {"selector": "", "props": "border-collapse: collapse; margin: 0.4em 0; color: inherit"},
-    {"selector": "caption", "props": "caption-side: top; text-align: left; font-weight: 600; padding: 0.3em 0"},
-    {"selector": "th", "props": "text-align: left; vertical-align: bottom; padding: 0.3em 0.7em"},
-    {"selector": "td", "props": "text-align: left; vertical-align: top; padding: 0.3em 0.7em; max-width: 38em"},
-    {"selector": "tr", "props": "border-bottom: 1px solid rgba(128, 128, 128, 0.35); background: transparent"},
-]
+_NARROWEST, _SHORT, _GAP = 12, 46, 2
+_LEFT = "text-align: left; vertical-align: top"
 
 
 class Table:
-    """Rows of texts under headings; `moods` gives a cell's text its tint ("error", "good", …)."""
+    """Rows of texts under headings.
+
+    `moods` gives a cell's text its mood. Rows that agree in their first `group` cells stand together under a line
+    that holds these cells.
+    """
 
     def __init__(
         self,
         title: str,
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
-        moods: Mapping[str, str] | None = None,
+        moods: Mapping[str, Mood] | None = None,
         empty: str = "Nothing to show.",
+        group: int = 0,
     ) -> None:
         self.title = title
         self.columns = list(columns)
         self.rows = [[str(cell) for cell in row] for row in rows]
         self.moods = dict(moods or {})
         self.empty = empty
+        self.group = group
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -58,38 +55,61 @@ class Table:
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
     def to_html(self) -> str:
-        """The table as HTML."""
+        """The table as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
+        title = f"<strong>{html.escape(self.title)}</strong>"
         if not self.rows:
-            return f"<p><b>{html.escape(self.title)}</b><br>{html.escape(self.empty)}</p>"
-        uuid = "".join(character for character in self.title.lower() if character.isalpha())
-        styler = self.frame.style.hide(axis="index").set_uuid(uuid).set_caption(html.escape(self.title))
-        styler = styler.set_table_styles(_STYLES).map(self._tint).format(escape="html")  # type: ignore[arg-type]
-        return str(styler.to_html(cell_ids=False)).replace("\n\n", "\n")
+            return f"<p>{title}<br>{html.escape(self.empty)}</p>"
+        columns = self.columns[self.group :]
+        heads = "".join(_element("th", column, html.escape(column)) for column in columns)
+        lines = [f"<p>{title}</p>", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+        for heading, rows in self._groups():
+            if heading:
+                text = f"<strong>{html.escape(heading)}</strong>"
+                lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
+            lines += [f"<tr>{''.join(_element('td', cell, self._render(cell)) for cell in row)}</tr>" for row in rows]
+        return "\n".join((*lines, "</tbody>", "</table>"))
 
     def to_text(self) -> str:
-        """The table as plain text, long cells folded."""
+        """The table as plain text, long cells folded so that it fits in WIDTH."""
         if not self.rows:
             return f"{self.title}\n{self.empty}"
-        folded = [[_fold(cell) for cell in row] for row in (self.columns, *self.rows)]
-        widths = [max(len(line) for row in folded for line in row[place]) for place in range(len(self.columns))]
-        lines = []
-        for index, row in enumerate(folded):
-            for depth in range(max(len(cell) for cell in row)):
-                parts = [
-                    (cell[depth] if depth < len(cell) else "").ljust(width)
-                    for cell, width in zip(row, widths, strict=True)
-                ]
-                lines.append("  ".join(parts).rstrip())
-            if index == 0:
-                lines.append("  ".join("─" * width for width in widths))
-        return "\n".join((self.title, "", *lines))
+        groups = [
+            (heading, [[mark(c, self.moods.get(c)) for c in row] for row in rows]) for heading, rows in self._groups()
+        ]
+        columns = self.columns[self.group :]
+        widths = _widths([columns, *(row for _, rows in groups for row in rows)])
+        lines = [self.title, "", *_fold(columns, widths), (" " * _GAP).join("─" * width for width in widths)]
+        for place, (heading, rows) in enumerate(groups):
+            lines += ["", heading] if heading and place else [heading] if heading else []
+            lines += [line for row in rows for line in _fold(row, widths)]
+        return "\n".join(lines)
 
-    def _tint(self, cell: str) -> str:
-        mood = self.moods.get(cell) or next(
-            (self.moods[word] for word in self.moods if cell.startswith(f"{word}:")), ""
-        )
-        return f"background-color: {TINTS[mood]}" if mood else ""
+    def _groups(self) -> Iterator[tuple[str, list[list[str]]]]:
+        """Each group's line ("" where rows are not grouped) and the rest of its rows."""
+        for shared, rows in groupby(self.rows, key=lambda row: row[: self.group]):
+            named = zip(self.columns, shared, strict=False)
+            yield " · ".join(f"{column} {cell}" for column, cell in named), [row[self.group :] for row in rows]
+
+    def _render(self, cell: str) -> str:
+        mood = self.moods.get(cell)
+        return pill(cell, mood) if mood else html.escape(cell)
 
 
-def _fold(cell: str) -> list[str]:
-    return [part for line in cell.splitlines() or [""] for part in textwrap.wrap(line, _WIDEST) or [""]]
+def _element(tag: str, text: str, content: str) -> str:
+    """A cell; a short text stays on its line, a long one may break anywhere, because ARNs have no spaces."""
+    wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
+    return f'<{tag} style="{_LEFT}; {wrap}">{content}</{tag}>'
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    while sum(widths) + _GAP * (len(widths) - 1) > WIDTH and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _fold(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    cells = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(row, widths, strict=True)]
+    for depth in range(max(map(len, cells))):
+        parts = [(cell[depth] if depth < len(cell) else "").ljust(w) for cell, w in zip(cells, widths, strict=True)]
+        yield (" " * _GAP).join(parts).rstrip()

@@ -11,11 +11,13 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.judgement import judge
 from omc_runbook.environment import Environment
 from omc_runbook.finding import Finding, Outcome
-from omc_runbook.report.banner import Banner, Look
+from omc_runbook.report.banner import ENDINGS, Banner
+from omc_runbook.report.listing import Entry, Listing
+from omc_runbook.report.mood import Mood
 from omc_runbook.report.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
-STATES = {
+STATES: dict[str, Mood] = {
     "set": "good",
     "missing": "error",
     "empty": "warning",
@@ -23,8 +25,9 @@ STATES = {
     "weak": "warning",
     "unknown": "unknown",
 }
-ROLLOUTS = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
-SEVERITIES = {"error": "error", "warning": "warning", "info": "quiet", "unknown": "unknown", "consequence": "quiet"}
+ROLLOUTS: dict[str, Mood] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
+_MAY: dict[str, tuple[Mood, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
+WEIGHTS: dict[str, Mood] = {"error": "error", "warning": "warning"}
 
 
 def inventory(snapshot: Snapshot) -> Table:
@@ -44,14 +47,16 @@ def inventory(snapshot: Snapshot) -> Table:
         [
             "current since",
             f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—",
-            f"{len(snapshot.versions)} versions kept",
+            f"{len(snapshot.versions)} version{'s' if len(snapshot.versions) != 1 else ''} kept",
         ],
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _there(snapshot, "services", snapshot.service_names is not None)],
         ["services that use the secret", consumers, f"others: {others}"],
         ["execution roles", ", ".join(iam.role_name(arn) for arn in snapshot.permissions) or "none", ""],
     ]
-    return Table("What is there", ["what", "name", "state"], rows, {"missing": "error", "not readable": "unknown"})
+    return Table(
+        "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", "not readable": "unknown"}
+    )
 
 
 def injection_matrix(snapshot: Snapshot) -> Table:
@@ -60,38 +65,39 @@ def injection_matrix(snapshot: Snapshot) -> Table:
         [
             row.service,
             row.container,
+            row.revision,
             row.variable,
             row.key,
-            row.revision,
-            row.version,
+            _version(snapshot, row.version),
             {True: "yes", False: "no", None: "?"}[row.present],
             row.state,
             row.reaches,
         ]
         for row in matrix.rows(snapshot)
     ]
-    moods = {**STATES, "no": "error", "?": "unknown"}
+    moods: dict[str, Mood] = {**STATES, "no": "error", "?": "unknown"}
     moods |= {row[8]: "warning" if "stale" in row[8] or "undecidable" in row[8] else "good" for row in rows}
     moods["none"] = "quiet"
-    columns = ["service", "container", "variable", "key", "revision", "version", "present", "state", "reaches tasks"]
-    return Table("Which secrets reach which tasks", columns, rows, moods, "No task definition refers to the secret.")
+    columns = ["service", "container", "revision", "variable", "key", "version", "present", "state", "reaches tasks"]
+    empty = "No task definition refers to the secret."
+    return Table("Which secrets reach which tasks", columns, rows, moods, empty, group=3)
 
 
-def permissions(snapshot: Snapshot) -> Table:
+def permissions(snapshot: Snapshot) -> Listing:
     """For each execution role: who uses it, whether it may read the secret, and who says so."""
-    rows = []
+    entries = []
     for arn, known in snapshot.permissions.items():
         users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
         if not known.exists:
-            rows.append([iam.role_name(arn), ", ".join(users), "no", "There is no such role."])
+            cause, says = "missing", "There is no such role."
         elif snapshot.secret is None:
-            rows.append([iam.role_name(arn), ", ".join(users), "?", "There is no secret to ask about."])
+            cause, says = "unknown", "There is no secret to ask about."
         else:
             said = judge(snapshot, arn)
-            may = {"": "yes", "unknown": "?"}.get(said.cause, "no")
-            rows.append([iam.role_name(arn), ", ".join(users), may, said.sentence])
-    moods = {"yes": "good", "no": "error", "?": "unknown"}
-    return Table("May ECS read the secret?", ["execution role", "used by", "may read", "says"], rows, moods)
+            cause, says = said.cause, said.sentence
+        mood, may = _MAY.get(cause, ("error", "may not read"))
+        entries.append(Entry(iam.role_name(arn), f"used by {', '.join(users)}", mood, may, says))
+    return Listing("May ECS read the secret?", entries, "No task definition that refers to the secret names a role.")
 
 
 def deployments(snapshot: Snapshot) -> Table:
@@ -113,27 +119,24 @@ def deployments(snapshot: Snapshot) -> Table:
     return Table("Deployments", columns, rows, ROLLOUTS, "No service that uses the secret has a deployment.")
 
 
-def findings(found: Sequence[Finding]) -> Table:
+def findings(found: Sequence[Finding]) -> Listing:
     """What is wrong, root causes first, with evidence and what to do; then what could not be seen."""
-    rows = [
-        [
-            _weight(finding),
-            finding.check,
-            finding.subject,
-            "\n".join((f"{finding.title}.", *finding.evidence, *_links(finding))),
-            finding.remedy.command,
-        ]
-        for finding in found
-        if finding.status == "found"
-    ]
-    rows += [["unknown", ", ".join(checks), "", reason, ""] for reason, checks in unknown_reasons(found).items()]
+    entries, shown = [], set[str]()
+    for finding in found:
+        if finding.status == "found":
+            entries.append(_entry(finding, frozenset(shown)))
+            shown |= {*finding.evidence, finding.remedy.command}
+    for reason, checks in unknown_reasons(found).items():
+        name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
+        rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
+        entries.append(Entry(name, mood="unknown", weight="unknown", lines=(*reason.splitlines(), *rest)))
     counts = {status: sum(1 for finding in found if finding.status == status) for status in ("clear", "skipped")}
-    title = f"Findings ({counts['clear']} checks clear, {counts['skipped']} skipped)"
-    columns = ["weight", "check", "subject", "evidence", "what to do"]
-    return Table(title, columns, rows, SEVERITIES, "Nothing is wrong.")
+    return Listing(
+        f"Findings ({counts['clear']} checks clear, {counts['skipped']} skipped)", entries, "Nothing is wrong."
+    )
 
 
-def by_hand(environment: Environment) -> Table:
+def by_hand(environment: Environment) -> Listing:
     """The guide's own commands for a look, with this environment's names, and the console's pages."""
     names = environment.names
     region = f"--region {names.region}"
@@ -156,13 +159,12 @@ def by_hand(environment: Environment) -> Table:
             f"{console}/ecs/v2/clusters/{names.cluster}/services/{names.service}/deployments?region={names.region}",
         ],
     ]
-    return Table("By hand", ["what", "command or page"], rows)
+    return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
 def outcome(result: Outcome) -> Banner:
     """How the run ended, in one sentence, with the root causes named."""
-    looks: dict[str, Look] = {"ok": "good", "findings": "bad", "unknown": "unsure", "failed": "bad"}
-    return Banner(looks[result.status], headline(result), tuple(_causes(result)))
+    return Banner(ENDINGS[result.status], headline(result), tuple(_causes(result)))
 
 
 def headline(result: Outcome) -> str:
@@ -196,15 +198,28 @@ def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
     return reasons
 
 
-def _weight(finding: Finding) -> str:
-    return "consequence" if finding.because_of else finding.severity
+def _version(snapshot: Snapshot, meant: str) -> str:
+    """What a reference means, and for a stage the version that has it now."""
+    held = snapshot.secret.version_at(meant) if snapshot.secret else ""
+    return f"{meant} ({held[:8]})" if held else meant
 
 
-def _links(finding: Finding) -> Iterator[str]:
-    if finding.because_of:
-        yield f"Because of: {', '.join(finding.because_of)}."
-    if finding.cause_of:
-        yield f"Cause of: {', '.join(finding.cause_of)}."
+def _entry(finding: Finding, shown: frozenset[str]) -> Entry:
+    """A finding as an entry; a consequence does not repeat what has been shown before."""
+    follows, command = bool(finding.because_of), finding.remedy.command
+    because = (
+        f"{', because of ' if finding.subject else 'because of '}{', '.join(finding.because_of)}" if follows else ""
+    )
+    effects = () if follows or not finding.cause_of else (f"It is the cause of {', '.join(finding.cause_of)}.",)
+    return Entry(
+        name=finding.check,
+        subject=f"{finding.subject}{because}",
+        mood="quiet" if follows else WEIGHTS.get(finding.severity, "quiet"),
+        weight="consequence" if follows else finding.severity,
+        lead=f"{finding.title}.",
+        lines=(*(line for line in finding.evidence if not (follows and line in shown)), *effects),
+        command="" if follows and command in shown else command,
+    )
 
 
 def _there(snapshot: Snapshot, field: str, there: bool) -> str:
