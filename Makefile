@@ -1,11 +1,12 @@
 # What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
-#   make demo    run the verify runbook against a healthy sandbox and keep its record in records/
-#   make test    run the whole suite
-#   make check   lint, check the format and the types
-#   make lab     open the notebooks in JupyterLab, in a sandbox
-#   make clean   remove .venv, caches and records
+#   make demo        run the verify runbook against a healthy sandbox and keep its record in records/
+#   make test        run the whole suite
+#   make check       lint, check the format and the types
+#   make lab         open the notebooks in JupyterLab, in a sandbox
+#   make notebooks   run them in a sandbox and keep what they showed as their committed outputs
+#   make clean       remove .venv, caches and records
 # PYTHON=python3.12 chooses the interpreter.
-.PHONY: demo test check lab clean FORCE
+.PHONY: demo test check lab notebooks clean FORCE
 .NOTPARALLEL:
 
 VENV := .venv
@@ -28,6 +29,9 @@ check: $(VENV)/dev.stamp
 
 lab: $(VENV)/lab.stamp
 	@$(BIN)/omc-runbook lab --sandbox
+
+notebooks: $(VENV)/dev.stamp
+	@$(BIN)/python tests/refresh_notebooks.py
 
 clean:
 	rm -rf $(VENV) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,62 @@
+"""Runs every notebook in a healthy sandbox and keeps what it showed as its committed outputs: make notebooks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+
+from omc_runbook.headless import ENGINE, notebooks
+from omc_runbook.sandbox import lifecycle
+
+PORT = 5000
+"""Stands in the outputs for the port of the sandbox, which is another each time."""
+
+
+def executed(source: Path, folder: Path) -> Any:
+    """The notebook as papermill leaves it, with every value masked."""
+    target = folder / source.name
+    papermill.execute_notebook(
+        str(source), str(target), engine_name=ENGINE, kernel_name="python3", cwd=str(folder), progress_bar=False
+    )
+    return nbformat.read(target, as_version=4)
+
+
+def refresh(source: Path, ran: Any, port: int) -> None:
+    """Give a notebook the outputs and counts of its run, and nothing else of it."""
+    notebook = nbformat.read(source, as_version=4)
+    cells = {cell.id: cell for cell in ran.cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [_settled(output, port) for output in cells[cell.id].outputs]
+            cell.execution_count = cells[cell.id].execution_count
+    nbformat.write(notebook, source)
+
+
+def _settled(output: Any, port: int) -> Any:
+    for kind, text in output.get("data", {}).items():
+        if kind.startswith("text/"):
+            output.data[kind] = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{PORT}")
+    return output
+
+
+def main() -> None:
+    """Refresh all notebooks, or those that the arguments name."""
+    sandbox = lifecycle.up("healthy")
+    os.environ.update(sandbox.variables)
+    try:
+        for source in sorted(notebooks().glob("*.ipynb")):
+            if sys.argv[1:] in ([], [source.stem]):
+                with tempfile.TemporaryDirectory() as folder:
+                    refresh(source, executed(source, Path(folder)), sandbox.port)
+    finally:
+        lifecycle.down(sandbox)
+
+
+if __name__ == "__main__":
+    main()
