@@ -1,0 +1,67 @@
+"""What the README tells people to type works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from omc_runbook.environment import load
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_commands_of_the_sandbox_work_one_after_the_other(tmp_path: Path) -> None:
+    """Each line of the block runs in one shell, in an empty home, and ends as the text says."""
+    block = next(block for block in blocks("sh") if "sandbox up" in block)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    variables |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
+    shell = ["bash", "-euo", "pipefail", "-c", block]
+    ended = subprocess.run(shell, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    assert ended.returncode == 0, ended.stderr
+    assert "verify on staging: ok" in ended.stdout
+    assert "no-permission: The execution role may not read the secret" in ended.stdout
+    assert "exit code 1" in ended.stdout
+    assert "world healthy, broken: nothing" in ended.stdout
+    assert not list(tmp_path.glob("omc-*"))
+
+
+def test_the_make_targets_exist() -> None:
+    """make knows every target that the README names."""
+    targets = set(re.findall(r"`?make (\w+)`?", README))
+    assert {"demo", "test", "lab"} <= targets
+    for target in targets:
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_configuration_is_one(tmp_path: Path) -> None:
+    """The example of runbook.toml is read, and its names are in force."""
+    [example] = blocks("toml")
+    path = tmp_path / "runbook.toml"
+    path.write_text(example, encoding="utf-8")
+    environment = load("staging", str(path))
+    assert environment.names.cluster == "ohmycoins-staging-cluster"
+    assert environment.keys["CRYPTOPANIC_API_KEY"].required
+    assert tomllib.loads(example)["environments"]["staging"]["account_id"] == environment.names.account_id
+
+
+def test_the_links_lead_somewhere() -> None:
+    """Every relative link and picture is in the repository."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_runbooks_called_ready_are_there() -> None:
+    """The table says ready of the notebooks that exist, and of no others."""
+    ready = {name for row in re.findall(r"^\| ([^|]+) \|[^|]+\| ready \|$", README, re.M) for name in row.split(", ")}
+    assert ready == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
