@@ -1,0 +1,121 @@
+"""A network of known slowness: a proxy that holds each call back, passes it on, and counts it by itself."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+HOP_BY_HOP = {"connection", "date", "server", "transfer-encoding", "keep-alive"}
+
+
+@dataclass
+class Network:
+    """The way to a server; each call takes `delay` seconds longer than without it."""
+
+    server: str
+    delay: float
+    endpoint: str = ""
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each action was called with the same parameters."""
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    """When each call came and when its answer left, in seconds."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, action: str, parameters: str, span: tuple[float, float]) -> None:
+        """Count a call."""
+        with self.lock:
+            self.calls[action, parameters] += 1
+            self.spans.append(span)
+
+    def by_action(self) -> Counter[str]:
+        """How often each action was called."""
+        counts: Counter[str] = Counter()
+        for (action, _), count in self.calls.items():
+            counts[action] += count
+        return counts
+
+    @property
+    def repeated(self) -> list[str]:
+        """The actions that were called again with the same parameters."""
+        return sorted({action for (action, _), count in self.calls.items() if count > 1})
+
+    @property
+    def rounds(self) -> int:
+        """The longest row of calls of which each came after the one before was answered."""
+        count, last = 0, 0.0
+        for began, ended in sorted(self.spans, key=lambda span: span[1]):
+            if began >= last:
+                count, last = count + 1, ended
+        return count
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Passes requests on over one connection of its own for each that the client holds."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    network: Network
+    onward: http.client.HTTPConnection
+
+    def setup(self) -> None:
+        """Connect to the server for as long as the client stays connected."""
+        super().setup()
+        address = urlsplit(self.network.server)
+        self.onward = http.client.HTTPConnection(str(address.hostname), address.port)
+
+    def finish(self) -> None:
+        """Part from the server with the client."""
+        self.onward.close()
+        super().finish()
+
+    def do_POST(self) -> None:
+        """Every AWS call in use is a POST."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        began = time.monotonic()
+        time.sleep(self.network.delay)
+        self.onward.request("POST", self.path, body, dict(self.headers.items()))
+        answer = self.onward.getresponse()
+        content = answer.read()
+        self.network.note(*_asked(self.headers.get("X-Amz-Target", ""), body), (began, time.monotonic()))
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_BY_HOP | {"content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing."""
+
+
+def _asked(target: str, body: bytes) -> tuple[str, str]:
+    """The action and its parameters, in one order, of a call in JSON or as a form."""
+    if target:
+        return target.rpartition(".")[2], json.dumps(json.loads(body or b"{}"), sort_keys=True)
+    form = dict(parse_qsl(body.decode()))
+    return form.pop("Action", ""), json.dumps(form, sort_keys=True)
+
+
+@contextmanager
+def between(server: str, delay: float) -> Iterator[Network]:
+    """Put a network of this delay, in seconds, before the server's address."""
+    network = Network(server, delay)
+    handler = type("Handler", (_Handler,), {"network": network})
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    network.endpoint = f"http://127.0.0.1:{listener.server_port}"
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        yield network
+    finally:
+        listener.shutdown()
+        listener.server_close()
