@@ -350,3 +350,11 @@ def test_a_consumer_without_own_references_is_never_stale() -> None:
         },
     )
     assert {answer.subject for answer in conduct(CHECKS["not-forced"], plain)} == {"worker"}
+
+
+def test_a_namesakes_failures_are_not_this_services() -> None:
+    """A task that failed before the service was created again says nothing of what the service tried."""
+    snapshot = stuck(healthy(), "worker", "ResourceInitializationError: unable to pull secrets")
+    [made] = [service for service in snapshot.services if service.name == "worker"]
+    assert snapshot.last_failed(replace(made, deployments=(), created=NOW - timedelta(days=30))) is not None
+    assert snapshot.last_failed(replace(made, deployments=(), created=NOW)) is None

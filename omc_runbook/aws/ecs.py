@@ -122,7 +122,7 @@ class Service:
         if primary is None:
             return False
         told = any(f"rolling back to deployment {primary.id}" in event.message for event in self.events)
-        return told or "circuit breaker" in primary.rollout_reason
+        return told or "rolling back" in primary.rollout_reason
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A sandbox's life: started in the background, found again, asked, and taken down without a trace."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -143,6 +144,8 @@ def _build(sandbox: Sandbox, world: WorldName) -> None:
 
 
 def _start(port: int) -> Sandbox:
+    if importlib.util.find_spec("moto") is None:
+        raise UsageError("The sandbox needs more than is installed: pip install 'omc-runbook[sandbox]'.")
     root = places.root()
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "omc_runbook.sandbox.server", "--port", str(port), "--state", str(root)]

@@ -108,9 +108,12 @@ class Snapshot:
         return (last.task_definition_arn,) if last else ()
 
     def last_failed(self, service: Service) -> Task | None:
-        """The newest failed task of a deployment that is no longer in force."""
+        """The newest failed task of a deployment that is no longer in force, of this service and no namesake before."""
         in_force = {deployment.id for deployment in service.deployments}
-        return next((task for task in self.stopped(service) if task.deployment_id not in in_force), None)
+        ended = (task for task in self.stopped(service) if task.deployment_id not in in_force)
+        return next(
+            (task for task in ended if not (service.created and task.created) or task.created > service.created), None
+        )
 
     def refers(self, ref: Reference) -> bool:
         """Whether a reference means the environment's secret, well or badly written."""
