@@ -26,8 +26,7 @@ def mark(text: str, mood: Mood | None) -> str:
 
 
 def pill(text: str, mood: Mood) -> str:
-    """A marked text on its mood's tint, as HTML."""
-    return (
-        f'<span style="background-color: rgba({COLOURS[mood]}, {_STRENGTHS[mood]}); padding: 0.1em 0.6em; '
-        f'border-radius: 0.7em; white-space: nowrap">{html.escape(mark(text, mood))}</span>'
-    )
+    """A marked text on its mood's tint, as HTML that stays on one line even without its style."""
+    content = html.escape(mark(text, mood)).replace(" ", "&nbsp;")
+    tint = f"background-color: rgba({COLOURS[mood]}, {_STRENGTHS[mood]})"
+    return f'<span style="{tint}; padding: 0.1em 0.6em; border-radius: 0.7em">{content}</span>'

@@ -30,7 +30,7 @@ LEGEND = {
 }
 MOST_TASKS = 6
 """More tasks of one service than this share a line, one for each freshness."""
-SHORTEST = timedelta(minutes=2)
+SHORTEST = timedelta(minutes=1)
 _TIMES = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
 """How a year, month, day, hour, minute and second stand at the time axis."""
 _INCHES, _SHARPNESS, _WIDTH = 10, 160, 960
