@@ -1,0 +1,186 @@
+"""The notebook and its record in a real browser: JupyterLab run by hand, and the page opened from a file."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from test_verify import Desk, assert_nothing_leaked, values
+
+from omc_runbook.headless import notebooks
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+READY = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs a browser: there is no {CHROMIUM}")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright to drive a browser")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def sandbox(browser: Any) -> Iterator[Sandbox]:
+    started = lifecycle.up("healthy")
+    yield started
+    lifecycle.down(started)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"), sandbox)
+
+
+@pytest.fixture(scope="module")
+def page_file(desk: Desk) -> Path:
+    """The page of a record of the healthy world."""
+    ended = desk.run()
+    assert ended.returncode == 0, ended.stderr
+    (page,) = desk.record.glob("*.html")
+    return page
+
+
+@contextmanager
+def lab(desk: Desk, log: Path) -> Iterator[str]:
+    """JupyterLab on a copy of the notebook, talking of everything that it does; yields the notebook's address."""
+    folder = desk.work / "notebooks"
+    folder.mkdir()
+    nbformat.write(without_outputs(notebooks() / "verify.ipynb"), folder / "verify.ipynb")
+    settings = desk.root / "settings" / "@jupyterlab"
+    write_settings(settings / "apputils-extension" / "notification.jupyterlab-settings", {"fetchNews": "false"})
+    # Every cell is to stand in the page, also those that are out of sight.
+    write_settings(settings / "notebook-extension" / "tracker.jupyterlab-settings", {"windowingMode": "none"})
+    port, token = free_port(), secrets.token_hex(8)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings.parent}"]
+    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}", "--LabApp.expose_app_in_browser=True"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            command, env=desk.variables, cwd=desk.work, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+        try:
+            await_answer(f"http://127.0.0.1:{port}/api?token={token}")
+            yield f"http://127.0.0.1:{port}/lab/tree/verify.ipynb?token={token}&reset"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=20)
+
+
+def without_outputs(path: Path) -> Any:
+    """The notebook as it is before its first run, so that what it shows afterwards comes from that run."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def write_settings(path: Path, settings: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(settings))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def await_answer(address: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    raise AssertionError(f"{address} does not answer")
+
+
+def processes(mark: str) -> list[str]:
+    """Command lines of running processes that hold a text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        found += [line] if mark in line else []
+    return found
+
+
+def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
+    browser: Any, desk: Desk, tmp_path: Path
+) -> None:
+    """On a fresh kernel: the outcome's banner, no error, no value in the page or any file, and nothing left running."""
+    hidden, log = values(desk.sandbox), tmp_path / "lab.log"
+    with lab(desk, log) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(address)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function(READY)
+        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.wait_for_function(READY)
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        assert any("ipykernel" in line for line in processes(str(desk.root)))
+        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
+        page.close()
+    assert "Nothing is wrong in staging" in text
+    saved = nbformat.read(desk.work / "notebooks" / "verify.ipynb", as_version=4)
+    kinds = {output.output_type for cell in saved.cells for output in cell.get("outputs", ())}
+    assert kinds == {"execute_result"}
+    assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
+    assert processes(str(desk.root)) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme: str, width: int) -> None:
+    """The page fetches nothing, complains of nothing, fits its window, contrasts, and holds matrix and outcome."""
+    fetched: list[str] = []
+    said: list[str] = []
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.on("request", lambda request: fetched.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(page_file.as_uri())
+    page.wait_for_load_state("networkidle")
+    assert [url for url in fetched if not url.startswith("data:")] == [page_file.as_uri()]
+    assert said == []
+    text = page.inner_text("body")
+    for words in ("POSTGRES_PASSWORD", "reaches tasks", "2\u00a0fresh", "Nothing is wrong in staging"):
+        assert words in text
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    is_light = page.evaluate("getComputedStyle(document.body).color") != "rgb(0, 0, 0)"
+    assert is_light == (scheme == "dark")
+    page.close()
