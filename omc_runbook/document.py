@@ -1,6 +1,5 @@
 """The JSON of a secret as a mapping of keys, each with the text that ECS would inject for it."""
 
-import difflib
 import json
 import math
 import re
@@ -81,12 +80,6 @@ class Document:
     def get(self, key: str) -> Member | None:
         """The member of this exact key."""
         return next((member for member in self.members if member.key == key), None)
-
-    def close_key(self, name: str) -> str | None:
-        """The key most like `name`: the same in another letter case, else a near spelling."""
-        folded = (key for key in self.keys if key.casefold() == name.casefold())
-        near = difflib.get_close_matches(name, self.keys, n=1, cutoff=0.8)
-        return next(folded, near[0] if near else None)
 
     def replace(self, changes: Mapping[str, Masked], remove: Collection[str] = ()) -> Masked:
         """Write the text anew with these values, as strings, and without the removed keys.

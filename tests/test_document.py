@@ -233,25 +233,6 @@ def test_a_key_is_changed_or_removed_not_both() -> None:
         edit('{"A": "x"}', {"A": "y"}, ("A",))
 
 
-@pytest.mark.parametrize(
-    ("name", "close"),
-    [
-        ("OPENAI_API_KEY", "openai_api_key"),
-        ("SENTRY_DNS", "SENTRY_DSN"),
-        ("SMTP_PASWORD", "SMTP_PASSWORD"),
-        ("SMTP_USER", None),
-        ("FIRST_SUPERUSER", None),
-        ("", None),
-    ],
-)
-def test_close_keys(name: str, close: str | None) -> None:
-    """The same key in another case comes before a near spelling, and a far one is none."""
-    document = read(
-        json.dumps(dict.fromkeys(["OPENAI_API_KEYS", "openai_api_key", "SENTRY_DSN", "SMTP_PASSWORD", "SMTP_HOST"]))
-    )
-    assert document.close_key(name) == close
-
-
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
