@@ -290,8 +290,15 @@ def test_a_stop_before_the_service_got_well_is_over() -> None:
     """A deployment that came to its end afterwards shows that the fault was mended."""
     began = NOW - timedelta(minutes=10)
     mended = with_service(healthy(), "worker", deployments=(deployment("worker", began),))
-    assert found_in(with_tasks(mended, stopped("worker", PULL, NOW - timedelta(minutes=8)))) == set()
-    assert found_in(with_tasks(mended, stopped("worker", PULL, NOW - timedelta(minutes=2)))) == {"pull-failed"}
+    before, after = ([NOW - timedelta(minutes=m, seconds=s) for s in range(3)] for m in (8, 2))
+    assert found_in(with_tasks(mended, *(stopped("worker", PULL, at) for at in before))) == set()
+    assert found_in(with_tasks(mended, *(stopped("worker", PULL, at) for at in after))) == {"pull-failed"}
+
+
+def test_a_task_that_died_and_was_replaced_is_no_finding() -> None:
+    """A service with all its tasks running is well, though one or two have died since its deployment."""
+    died = [stopped("worker", EXIT, NOW - timedelta(minutes=m), **EXITED) for m in (20, 2)]
+    assert found_in(with_tasks(healthy(), *died)) == set()
 
 
 @pytest.mark.parametrize(

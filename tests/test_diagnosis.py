@@ -149,7 +149,7 @@ def test_a_bad_value_does_not_hide_that_tasks_cannot_read(id: str) -> None:
 @pytest.mark.parametrize("id", ["key-missing", "no-permission", "secret-missing"])
 def test_a_secret_out_of_reach_does_not_hide_that_tasks_exit(id: str) -> None:
     """A task that read its secrets and exited did not do so for want of them, unless its rollout says more."""
-    crashed = with_tasks(healthy(), stopped("worker", EXIT, NOW - timedelta(minutes=2), **EXITED))
+    crashed = with_tasks(healthy(), *(stopped("worker", EXIT, NOW - timedelta(minutes=m), **EXITED) for m in (3, 2, 1)))
     assert roots(FAULTS[id].make(crashed)) == {id, "task-exits"}
 
 

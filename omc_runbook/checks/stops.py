@@ -11,6 +11,8 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.snapshot.state import Snapshot
 
 PULL_FAILED = "ResourceInitializationError"
+MANY = 3
+"""From how many failures on a whole service is not taken for well: it may be between two of them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
 
     Evidence is stale when the task stopped before the current version came, before the service was made or got
     well, or when it belonged to a deployment that has ended; one that the breaker has just ended still counts.
+    A task or two that a whole service has since replaced are no evidence either: tasks do die.
     """
     since = snapshot.current_since
     for service in snapshot.consumers:
@@ -49,10 +52,14 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
-        for task in snapshot.stopped(service):
-            stale = task.stopped is not None and any(task.stopped < moment for moment in begun)
-            if not stale and (not in_force or task.deployment_id in in_force):
-                yield Stop(service, task)
+        stops = [
+            Stop(service, task)
+            for task in snapshot.stopped(service)
+            if not (task.stopped and any(task.stopped < moment for moment in begun))
+            and (not in_force or task.deployment_id in in_force)
+        ]
+        if len(stops) >= MANY or not _is_whole(service):
+            yield from stops
 
 
 def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
@@ -61,11 +68,15 @@ def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
     return tuple(stop for stop in fresh_stops(snapshot) if wanted.search(stop.reason))
 
 
-def _well_since(service: Service) -> datetime | None:
-    """When a service's deployment came to its end with all tasks running; None where it did not, or rolled back."""
+def _is_whole(service: Service) -> bool:
+    """Whether a service's deployment came to its end, was not rolled back, and all tasks wanted run."""
     primary = service.primary
     done = primary is not None and primary.rollout == "COMPLETED" and service.running >= service.desired > 0
-    return primary.updated if primary and done and not service.rolled_back else None
+    return done and not service.rolled_back
+
+
+def _well_since(service: Service) -> datetime | None:
+    return service.primary.updated if service.primary and _is_whole(service) else None
 
 
 def _shorten(text: str, head: int = 80, tail: int = 200) -> str:
