@@ -120,5 +120,5 @@ def test_a_code_host_shows_as_much_as_a_terminal(notebook: Path) -> None:
 def test_plain_text_fits_a_terminal(notebook: Path) -> None:
     """No line is wider than a terminal, but a command or an address that one copies."""
     for cell, output in outputs(notebook):
-        lines = [line for line in output.data["text/plain"].splitlines() if not line.startswith("    ")]
+        lines = [line for line in output.data["text/plain"].splitlines() if not line.startswith("  → ")]
         assert (cell, [line for line in lines if len(line) > WIDTH]) == (cell, [])

@@ -110,7 +110,7 @@ def test_checks_that_share_a_reason_are_unknown_together() -> None:
 def test_a_command_stays_on_one_line_to_be_copied() -> None:
     """However long, a command is not folded in plain text, and an address becomes a link in HTML."""
     command = "aws " + "x" * 200
-    assert f"    {command}\n" in Listing("Title", [Entry("name", command=command), Entry("other")]).to_text()
+    assert f"  → {command}\n" in Listing("Title", [Entry("name", command=command), Entry("other")]).to_text()
     assert (
         '<a href="https://a.example/?b&amp;c"' in Listing("T", [Entry("n", command="https://a.example/?b&c")]).to_html()
     )
@@ -157,3 +157,12 @@ def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
     assert data.keys() == {"text/plain", "image/png"}
     assert len(data["image/png"]) < 80_000
     assert about["image/png"]["alt"]
+
+
+def test_siblings_keep_their_evidence() -> None:
+    """Two consequences of one cause may say the same: each is told whole, because neither explains the other."""
+    siblings = [replace(a_finding("effect", ("cause",), "wait"), subject=name) for name in ("backend", "worker")]
+    assert [(entry.lines, entry.command) for entry in views.findings(siblings).entries] == [
+        (siblings[0].evidence, "wait"),
+        (siblings[1].evidence, "wait"),
+    ]

@@ -84,7 +84,7 @@ def _paragraph(entry: Entry) -> Iterator[str]:
     for line in entry.lines:
         yield from _wrapped(line, "  - ", "    ")
     if entry.command:
-        yield f"    {entry.command}"
+        yield f"  → {entry.command}"
 
 
 def _wrapped(text: str, first: str, then: str) -> list[str]:

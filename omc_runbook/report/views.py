@@ -121,11 +121,10 @@ def deployments(snapshot: Snapshot) -> Table:
 
 def findings(found: Sequence[Finding]) -> Listing:
     """What is wrong, root causes first, with evidence and what to do; then what could not be seen."""
-    entries, shown = [], set[str]()
-    for finding in found:
-        if finding.status == "found":
-            entries.append(_entry(finding, frozenset(shown)))
-            shown |= {*finding.evidence, finding.remedy.command}
+    problems = [finding for finding in found if finding.status == "found"]
+    entries = [
+        _entry(finding, [other for other in problems if other.check in finding.because_of]) for finding in problems
+    ]
     for reason, checks in unknown_reasons(found).items():
         name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
         rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
@@ -204,21 +203,20 @@ def _version(snapshot: Snapshot, meant: str) -> str:
     return f"{meant} ({held[:8]})" if held else meant
 
 
-def _entry(finding: Finding, shown: frozenset[str]) -> Entry:
-    """A finding as an entry; a consequence does not repeat what has been shown before."""
+def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
+    """A finding as an entry; a consequence does not repeat what its causes show."""
     follows, command = bool(finding.because_of), finding.remedy.command
-    because = (
-        f"{', because of ' if finding.subject else 'because of '}{', '.join(finding.because_of)}" if follows else ""
-    )
+    shown = {line for cause in causes for line in (*cause.evidence, cause.remedy.command)}
+    because = f"because of {', '.join(finding.because_of)}" if follows else ""
     effects = () if follows or not finding.cause_of else (f"It is the cause of {', '.join(finding.cause_of)}.",)
     return Entry(
         name=finding.check,
-        subject=f"{finding.subject}{because}",
+        subject=", ".join(filter(None, (finding.subject, because))),
         mood="quiet" if follows else WEIGHTS.get(finding.severity, "quiet"),
         weight="consequence" if follows else finding.severity,
         lead=f"{finding.title}.",
-        lines=(*(line for line in finding.evidence if not (follows and line in shown)), *effects),
-        command="" if follows and command in shown else command,
+        lines=(*(line for line in finding.evidence if line not in shown), *effects),
+        command="" if command in shown else command,
     )
 
 
