@@ -10,6 +10,8 @@ Kind = Literal["secretsmanager", "ssm"]
 
 _ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z-]+):(?P<region>[^:]*):(?P<account>[^:]*):")
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
+_UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
+_SPACE = re.compile(r"\s")
 _SHORTEST_VERSION_ID = 32
 _LONGEST_VERSION_ID = 64
 
@@ -54,8 +56,7 @@ def parse(value_from: str) -> Reference:
     """Take a valueFrom apart; never raises: `problem` says what is wrong with it."""
     match = _ARN.match(value_from)
     if not match or match["service"] != "secretsmanager":
-        problem = "" if value_from else "the valueFrom is empty"
-        return Reference(value_from, "ssm", problem=problem)
+        return Reference(value_from, "ssm", problem=_mistaken(value_from))
     fields = value_from.split(":")
     name = fields[6] if len(fields) > 6 else ""
     key, stage, version_id = [*fields[7:10], "", "", ""][:3]
@@ -73,6 +74,11 @@ def parse(value_from: str) -> Reference:
     )
 
 
+def is_secret_name(name: str, secret_name: str) -> bool:
+    """Tell whether the last part of an ARN, with its suffix or without, is that of a secret's name."""
+    return name in (secret_name, split_suffix(secret_name)[0])
+
+
 def split_suffix(secret_name: str) -> tuple[str, str]:
     """Split the last part of a secret's ARN into name and six-character suffix ("" where it has none)."""
     match = _SUFFIX.match(secret_name)
@@ -84,11 +90,26 @@ def is_short_version(version_id: str) -> bool:
     return 0 < len(version_id) < _SHORTEST_VERSION_ID
 
 
+def _mistaken(text: str) -> str:
+    """What shows that a text which is no secret's ARN was meant to be one, and no SSM parameter's name."""
+    if not text:
+        return "the valueFrom is empty"
+    if unfilled := _UNFILLED.search(text):
+        return f"nobody filled in {unfilled.group()}"
+    if ":secret:" in text:
+        return "a secret's ARN begins with arn:PARTITION:secretsmanager:"
+    return ""
+
+
 def _problem(fields: list[str], version_id: str) -> str:
     if len(fields) not in (7, 10):
         return f"it has {len(fields)} colon-separated fields where 7 (whole secret) or 10 (:KEY::) are due"
     if fields[5] != "secret" or not fields[6]:
         return "it does not name a secret after its account"
+    if "*" in fields[6] or "?" in fields[6]:
+        return "it has a wildcard in the secret's name, which only policies take"
+    if any(_SPACE.search(field) for field in (*fields[:7], *fields[8:])):
+        return "it has white space in it"
     if len(version_id) > _LONGEST_VERSION_ID:
         return f"its version id has {len(version_id)} characters where at most {_LONGEST_VERSION_ID} are allowed"
     return ""

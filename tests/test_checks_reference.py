@@ -75,6 +75,12 @@ FAULTS = {
     "bare-name": Fault(refers(NAME), SUBJECT, "ECS asks SSM", WORKER),
     "wrong-account": Fault(refers(f"{THEIRS}:SECRET_KEY::"), SUBJECT, f"account is {OTHER}", WORKER),
     "kms-cross-account": Fault(shared(""), SUBJECT, "AWS managed key", WORKER),
+    "wrong-partition": Fault(
+        refers(f"{ARN.replace('arn:aws:', 'arn:aws-cn:')}:SECRET_KEY::"), SUBJECT, "partition is aws-cn", WORKER
+    ),
+    "other-environment": Fault(
+        refers(f"{ARN.replace('staging', 'production')}:SECRET_KEY::"), SUBJECT, "secret of production", WORKER
+    ),
     "wrong-region": Fault(
         refers(f"{ARN.replace(REGION, 'eu-west-1')}:SECRET_KEY::"), SUBJECT, "region is eu-west-1", WORKER
     ),

@@ -10,7 +10,8 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.catalogue import variable_of
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, family
-from omc_runbook.checks.wanted import Want, wants
+from omc_runbook.checks.wanted import Want, every_want, wants
+from omc_runbook.environment import KNOWN
 from omc_runbook.finding import Remedy
 from omc_runbook.reference import Reference
 from omc_runbook.snapshot.state import Snapshot
@@ -32,7 +33,7 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference is a plain name, which ECS reads as an SSM parameter."""
     for want in wants(snapshot):
-        if want.injection.reference.kind == "ssm":
+        if want.injection.reference.kind == "ssm" and not want.injection.reference.problem:
             yield _about(snapshot, want, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
 
 
@@ -63,6 +64,26 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
                     " account's execution role in its key policy."
                 ),
             )
+
+
+@check("wrong-partition", *NEEDS)
+def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference names another partition of AWS."""
+    home = snapshot.caller.partition
+    for want, ref in _arns(snapshot):
+        if ref.partition != home:
+            yield _about(snapshot, want, f"The ARN's partition is {ref.partition}; the secret is in {home}.")
+
+
+@check("other-environment", *NEEDS)
+def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A reference names another environment's secret."""
+    here, name = snapshot.environment.name, snapshot.secret_name
+    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
+    for want in every_want(snapshot):
+        ref = want.injection.reference
+        for other in (there for other, there in others.items() if reference.is_secret_name(other, ref.secret_name)):
+            yield _about(snapshot, want, f"That is the secret of {other}; this is {here}.")
 
 
 @check("wrong-region", *NEEDS)
@@ -182,7 +203,7 @@ def _own_name(snapshot: Snapshot) -> str:
 
 def _suffix(snapshot: Snapshot, name: str) -> str:
     """What stands behind the secret's own name in the last part of an ARN."""
-    own = snapshot.secret.name if snapshot.secret else snapshot.environment.names.secret
+    own = snapshot.secret_name
     return name.removeprefix(f"{own}-") if name.startswith(f"{own}-") else ""
 
 
@@ -217,6 +238,8 @@ CHECKS = (
     bare_name,
     wrong_account,
     kms_cross_account,
+    wrong_partition,
+    other_environment,
     wrong_region,
     suffix_stale,
     partial_arn,

@@ -63,7 +63,7 @@ def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
     """Let a role do one thing on one resource, in a policy of its own so that no other is written over."""
     statement = f'{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}'
     return Remedy(
-        f"aws iam put-role-policy --role-name {role} --policy-name read-{names.secret}"
+        f"aws iam put-role-policy --role-name {role} --policy-name read-{names.secret.rpartition(':')[2]}"
         f' --policy-document \'{{"Version":"2012-10-17","Statement":[{statement}]}}\''
     )
 

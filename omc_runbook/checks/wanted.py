@@ -13,7 +13,7 @@ from omc_runbook.snapshot.state import Content, Snapshot
 
 @dataclass(frozen=True)
 class Want:
-    """One variable that a service's container is to get from the environment's secret."""
+    """One variable that a service's container is to get, as a rule from the environment's secret."""
 
     service: Service
     definition: TaskDefinition
@@ -33,9 +33,14 @@ class Want:
 
 def wants(snapshot: Snapshot) -> Iterator[Want]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
+    return (want for want in every_want(snapshot) if snapshot.refers(want.injection.reference))
+
+
+def every_want(snapshot: Snapshot) -> Iterator[Want]:
+    """The same, with the references to other secrets and to SSM parameters."""
     for service in snapshot.consumers:
         for definition in snapshot.revisions(service):
-            for container, injection in snapshot.own_injections(definition):
+            for container, injection in definition.injections:
                 yield Want(service, definition, container, injection)
 
 

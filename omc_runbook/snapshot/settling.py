@@ -78,7 +78,7 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
 
 
 def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
-    client, secret = asking.clients("cloudtrail"), asking.names.secret
+    client, secret = asking.clients("cloudtrail"), snapshot.secret_name
     since = min((version.created for version in snapshot.versions[-2:]), default=snapshot.taken)
     return asking.ask(
         f"who called {name}",

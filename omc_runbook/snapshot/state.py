@@ -79,6 +79,12 @@ class Snapshot:
     """Names of the variables that the application's Settings read, where a repository was given."""
 
     @property
+    def secret_name(self) -> str:
+        """The secret's name, also where the configuration has its ARN."""
+        last = self.environment.names.secret.rpartition(":")[2]
+        return self.secret.name if self.secret else last
+
+    @property
     def current(self) -> Content | None:
         """What AWSCURRENT holds; None where there is no such version or it could not be read."""
         return self.contents.get(self.secret.version_at(CURRENT)) if self.secret else None
@@ -117,13 +123,15 @@ class Snapshot:
 
     def refers(self, ref: Reference) -> bool:
         """Whether a reference means the environment's secret, well or badly written."""
-        name = self.environment.names.secret
+        name = self.secret_name
         if ref.problem:
-            return name in ref.text
+            return name in ref.text or not (ref.secret_name or ":secret:" in ref.text)
         if ref.kind == "ssm":
             # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
+            if ref.text.startswith(("/", "arn:")):
+                return ref.text.endswith(f"/{name}")
             return name in ref.text or ref.text in self.environment.keys
-        return name in (ref.secret_name, reference.split_suffix(ref.secret_name)[0])
+        return reference.is_secret_name(name, ref.secret_name)
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""
