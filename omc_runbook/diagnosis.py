@@ -37,7 +37,7 @@ _BECAUSE: dict[str, frozenset[str]] = {
 
 _SPOILING = frozenset(
     {
-        *("whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"),
+        *("whole-json", "duplicate-name", "name-mismatch", "key-unreferenced", "null", "nested", "number-format"),
         *("empty", "changethis", "placeholder", "url-chars", "terraform-overwrote"),
     }
 )

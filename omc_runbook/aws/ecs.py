@@ -62,6 +62,12 @@ class TaskDefinition:
         """Every secret of every container."""
         return tuple((container, injection) for container in self.containers for injection in container.secrets)
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The name of every variable that it sets, from a secret or plainly."""
+        plain = {name for container in self.containers for name in container.environment}
+        return frozenset(plain | {injection.variable for _, injection in self.injections})
+
 
 @dataclass(frozen=True)
 class Deployment:

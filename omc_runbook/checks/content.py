@@ -10,7 +10,7 @@ from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
-from omc_runbook.checks.wanted import absent, named, services_wanting, users
+from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
 from omc_runbook.document import Kind, Member, Problem
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
@@ -92,6 +92,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
     meant = set(absent(snapshot).values())
     names = snapshot.environment.names
+    yield from _dropped(snapshot)
     asked = named(snapshot)
     if not asked or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
@@ -102,6 +103,22 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
                 (f"No task definition of {_list(users(snapshot))} refers to {member.key}.",),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
             )
+
+
+def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
+    """Keys that a revision which fails no longer refers to, and the one that serves does."""
+    for pair in successions(snapshot):
+        asked = {injection.reference.key for _, injection in snapshot.own_injections(pair.failing)}
+        for _, injection in snapshot.own_injections(pair.serving):
+            key = injection.reference.key
+            if key not in asked and injection.variable not in pair.failing.variables:
+                yield Evidence(
+                    key,
+                    (f"{pair.failing.label} does not refer to {key}, as {pair.serving.label} does, and its tasks fail.",),
+                    remedies.register(snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"'),
+                    frozenset({pair.service.name}),
+                    "error",
+                )
 
 
 def _of_kind(id: str, kinds: tuple[Kind, ...], title: str, becomes: str) -> Check:

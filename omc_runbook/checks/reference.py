@@ -10,7 +10,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.catalogue import variable_of
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, family
-from omc_runbook.checks.wanted import Want, every_want, wants
+from omc_runbook.checks.wanted import Want, every_want, successions, wants
 from omc_runbook.environment import KNOWN
 from omc_runbook.finding import Remedy
 from omc_runbook.reference import Reference
@@ -167,16 +167,25 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected under a name that the application does not read."""
     keys, read = snapshot.environment.keys, snapshot.settings
-    main = snapshot.environment.names.service
-    given = {want.injection.variable for want in wants(snapshot) if want.service.name == main}
+    owners = {variable_of(key, keys): key for key in keys}
+    served = {
+        (pair.failing.arn, injection.reference.key): (injection.variable, pair.serving.label)
+        for pair in successions(snapshot)
+        for _, injection in snapshot.own_injections(pair.serving)
+    }
     for want, ref in _arns(snapshot):
-        variable = want.injection.variable
+        variable, given = want.injection.variable, want.definition.variables
         due = variable_of(ref.key, keys)
-        if want.service.name != main or not ref.key or variable == due or due in given:
-            continue
-        if (due in read and variable not in read) if read is not None else ref.key in keys:
-            source = "Settings reads" if read is not None else "The application reads"
-            yield _about(snapshot, want, f"Key {ref.key} is injected as {variable}; {source} {due}, which nobody sets.")
+        former, label = served.get((want.definition.arn, ref.key), ("", ""))
+        if ref.key in keys and owners.get(variable, ref.key) != ref.key:
+            yield _about(snapshot, want, f"Key {ref.key} is injected as {variable}, the name of another key's variable.")
+        elif former and former not in given:
+            yield _about(snapshot, want, f"Key {ref.key} is injected as {variable}; {label}, which runs, has {former}.")
+        elif want.service.name == snapshot.environment.names.service and ref.key and due not in {variable, *given}:
+            if (due in read and variable not in read) if read is not None else ref.key in keys:
+                source = "Settings reads" if read is not None else "The application reads"
+                fact = f"Key {ref.key} is injected as {variable}; {source} {due}, which nobody sets."
+                yield _about(snapshot, want, fact)
 
 
 def _arns(snapshot: Snapshot) -> Iterator[tuple[Want, Reference]]:

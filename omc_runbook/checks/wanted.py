@@ -31,6 +31,27 @@ class Want:
         return f"{self.definition.label} {self.container.name} {self.injection.variable}"
 
 
+@dataclass(frozen=True)
+class Succession:
+    """A revision whose tasks fail, and the one that serves in its place."""
+
+    service: Service
+    failing: TaskDefinition
+    serving: TaskDefinition
+
+
+def successions(snapshot: Snapshot) -> Iterator[Succession]:
+    """The revisions of consumers that fail or were rolled back, each with one that still serves."""
+    for service in snapshot.consumers:
+        primary, failing, serving = service.primary, snapshot.failed_arns(service), [service.task_definition_arn]
+        if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
+            failing = (primary.task_definition_arn,)
+            serving = [entry.task_definition_arn for entry in service.deployments if entry is not primary]
+        for bad, good in ((snapshot.definition(bad), snapshot.definition(good)) for bad in failing for good in serving):
+            if bad and good and bad != good:
+                yield Succession(service, bad, good)
+
+
 def wants(snapshot: Snapshot) -> Iterator[Want]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
     return (want for want in every_want(snapshot) if snapshot.refers(want.injection.reference))
