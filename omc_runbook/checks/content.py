@@ -112,9 +112,10 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
         for _, injection in snapshot.own_injections(pair.serving):
             key = injection.reference.key
             if key not in asked and injection.variable not in pair.failing.variables:
+                fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
                 yield Evidence(
                     key,
-                    (f"{pair.failing.label} does not refer to {key}, as {pair.serving.label} does, and its tasks fail.",),
+                    (fact,),
                     remedies.register(snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"'),
                     frozenset({pair.service.name}),
                     "error",

@@ -166,26 +166,38 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("name-mismatch", *NEEDS)
 def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected under a name that the application does not read."""
-    keys, read = snapshot.environment.keys, snapshot.settings
-    owners = {variable_of(key, keys): key for key in keys}
     served = {
         (pair.failing.arn, injection.reference.key): (injection.variable, pair.serving.label)
         for pair in successions(snapshot)
         for _, injection in snapshot.own_injections(pair.serving)
     }
     for want, ref in _arns(snapshot):
-        variable, given = want.injection.variable, want.definition.variables
-        due = variable_of(ref.key, keys)
         former, label = served.get((want.definition.arn, ref.key), ("", ""))
-        if ref.key in keys and owners.get(variable, ref.key) != ref.key:
-            yield _about(snapshot, want, f"Key {ref.key} is injected as {variable}, the name of another key's variable.")
-        elif former and former not in given:
-            yield _about(snapshot, want, f"Key {ref.key} is injected as {variable}; {label}, which runs, has {former}.")
-        elif want.service.name == snapshot.environment.names.service and ref.key and due not in {variable, *given}:
-            if (due in read and variable not in read) if read is not None else ref.key in keys:
-                source = "Settings reads" if read is not None else "The application reads"
-                fact = f"Key {ref.key} is injected as {variable}; {source} {due}, which nobody sets."
-                yield _about(snapshot, want, fact)
+        what = f"Key {ref.key} is injected as {want.injection.variable}"
+        if other := _owner(snapshot, want):
+            yield _about(snapshot, want, f"{what}, the variable of key {other}.")
+        elif former and former not in want.definition.variables:
+            yield _about(snapshot, want, f"{what}; {label}, which serves, has {former}.")
+        elif due := _unset(snapshot, want):
+            reader = "The application" if snapshot.settings is None else "Settings"
+            yield _about(snapshot, want, f"{what}; {reader} reads {due}, which nobody sets.")
+
+
+def _owner(snapshot: Snapshot, want: Want) -> str:
+    """The other key whose variable a reference sets; "" where it is the key's own, or nobody's."""
+    keys = snapshot.environment.keys
+    owner = {variable_of(key, keys): key for key in keys}.get(want.injection.variable, "")
+    return owner if want.injection.reference.key in keys and owner != want.injection.reference.key else ""
+
+
+def _unset(snapshot: Snapshot, want: Want) -> str:
+    """The variable that the main service reads for a key and that its revision leaves unset; "" for none."""
+    key, keys, read = want.injection.reference.key, snapshot.environment.keys, snapshot.settings
+    due = variable_of(key, keys)
+    if not key or want.service.name != snapshot.environment.names.service or due in want.definition.variables:
+        return ""
+    expected = key in keys if read is None else due in read and want.injection.variable not in read
+    return due if expected else ""
 
 
 def _arns(snapshot: Snapshot) -> Iterator[tuple[Want, Reference]]:
