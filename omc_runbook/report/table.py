@@ -60,13 +60,13 @@ class Table:
         if not self.rows:
             return f"<p>{title}<br>{html.escape(self.empty)}</p>"
         columns = self.columns[self.group :]
-        heads = "".join(_element("th", column, html.escape(column)) for column in columns)
+        heads = "".join(f'<th style="{_LEFT}">{html.escape(column)}</th>' for column in columns)
         lines = [f"<p>{title}</p>", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
         for heading, rows in self._groups():
             if heading:
                 text = f"<strong>{html.escape(heading)}</strong>"
                 lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
-            lines += [f"<tr>{''.join(_element('td', cell, self._render(cell)) for cell in row)}</tr>" for row in rows]
+            lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
         return "\n".join((*lines, "</tbody>", "</table>"))
 
     def to_text(self) -> str:
@@ -90,15 +90,11 @@ class Table:
             named = zip(self.columns, shared, strict=False)
             yield " · ".join(f"{column} {cell}" for column, cell in named), [row[self.group :] for row in rows]
 
-    def _render(self, cell: str) -> str:
-        mood = self.moods.get(cell)
-        return pill(cell, mood) if mood else html.escape(cell)
-
-
-def _element(tag: str, text: str, content: str) -> str:
-    """A cell; a short text stays on its line, a long one may break anywhere, because ARNs have no spaces."""
-    wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
-    return f'<{tag} style="{_LEFT}; {wrap}">{content}</{tag}>'
+    def _cell(self, text: str) -> str:
+        """A short text stays on its line, a long one may break anywhere, because ARNs have no spaces."""
+        mood = self.moods.get(text)
+        wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
+        return f'<td style="{_LEFT}; {wrap}">{pill(text, mood) if mood else html.escape(text)}</td>'
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
