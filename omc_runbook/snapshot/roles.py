@@ -13,6 +13,7 @@ from omc_runbook.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
 DECRYPT = "kms:Decrypt"
+POLICIES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,20 @@ def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tupl
 
 def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
     client, what = clients("iam"), f"the policies of role {name}"
-    inline = look(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
-    attached = look(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name))
-    found: list[PolicyDocument | Unread] = [answer for answer in (inline, attached) if isinstance(answer, Unread)]
-    for entry in or_none(inline) or ():
-        found.append(look(what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry)))  # type: ignore[misc]
-    for arn in or_none(attached) or ():
-        found.append(look(what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn)))  # type: ignore[misc]
-    return found
+    with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as beside:
+        inline = beside.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
+        attached = beside.submit(
+            look, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name)
+        )
+        answers = [
+            beside.submit(look, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
+            for entry in or_none(inline.result()) or ()
+        ] + [
+            beside.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
+            for arn in or_none(attached.result()) or ()
+        ]
+    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, Unread)]
+    return [*lists, *(answer.result() for answer in answers)]
 
 
 def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | Unread:
