@@ -84,7 +84,7 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     return effect.check in stops | _ROLLOUTS
 
 
-def _rank(finding: Finding) -> tuple[int, int]:
+def _rank(finding: Finding) -> tuple[int, int, int]:
     status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
     severity = {"error": 0, "warning": 1, "info": 2}[finding.severity]
-    return (status * 2 + bool(finding.because_of), severity)
+    return (status * 2 + bool(finding.because_of), severity, len(finding.because_of))

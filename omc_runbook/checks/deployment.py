@@ -184,12 +184,12 @@ def _logs(snapshot: Snapshot, service: Service) -> Remedy:
 
 CHECKS = (
     wrong_names,
-    not_forced,
     pull_failed,
     health_check,
     task_exits,
     rollout_stuck,
     breaker_rollback,
+    not_forced,
     desired_zero,
     external_controller,
     code_deploy,
