@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import json
 import os
 import re
@@ -53,6 +54,7 @@ def shows(text: str, value: str) -> bool:
         "\x1b[31m".join(ODD),
         json.dumps(ODD).replace("<", "\\u003c").replace("&", "\\u0026").replace("'", "\\u0027"),
     ],
+    ids=itertools.count(),
 )
 def test_a_value_is_masked_in_every_spelling(spelling: str) -> None:
     """Escaped, quoted, encoded or coloured, the value's name stands in its place, between what was around it."""

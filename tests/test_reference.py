@@ -1,5 +1,6 @@
 """The grammar of valueFrom, as ECS reads it."""
 
+import itertools
 import secrets
 
 import pytest
@@ -49,6 +50,7 @@ def test_every_partition_is_known(partition: str) -> None:
         (":omc-CryptoPanic-testkey::", ("omc-CryptoPanic-testkey", "", ""), False),
         (":a key/with=odd@signs::", ("a key/with=odd@signs", "", ""), False),
     ],
+    ids=itertools.count(),
 )
 def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, str], pinned: bool) -> None:
     """Empty means the whole string, the current stage and no fixed version."""
