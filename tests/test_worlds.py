@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,23 +12,31 @@ from snapshots import (
     NAME,
     NOW,
     WORKER_KEYS,
+    by_policies,
     definition_arn,
     healthy,
+    policy,
+    simulated,
     stuck,
     with_container,
+    with_permissions,
     with_reference,
+    with_secret,
     with_service,
 )
 
 from omc_runbook.aws.ecs import Injection
+from omc_runbook.aws.kms import KmsKey
 from omc_runbook.catalogue import default_keys
 from omc_runbook.diagnosis import diagnose
+from omc_runbook.policy import PolicyDocument
 from omc_runbook.reference import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 EXITED = "EssentialContainerExited"
+READ = "secretsmanager:GetSecretValue"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 
 
@@ -117,3 +126,96 @@ def test_names_of_another_services_own() -> None:
     entry = Injection("DATA_SOURCE_PASS", parse(f"{ARN}:POSTGRES_PASSWORD::"))
     renamed = with_container(healthy(), "worker", lambda old: replace(old, secrets=(entry,)))
     assert root_causes(renamed) == []
+
+
+def trusting(condition: Mapping[str, object]) -> Snapshot:
+    """A role that ECS may assume under a condition."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+    trust = PolicyDocument("trust policy", "trust", {"Statement": {**statement, "Condition": condition}})
+    known = simulated("allowed")
+    assert known.role
+    return with_permissions(healthy(), replace(known, role=replace(known.role, trust=trust)))
+
+
+def test_trust_of_this_account_alone() -> None:
+    """AWS advises to trust ECS for one's own account and region only; for another's, the role is out of reach."""
+    mine = {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnLike": {"aws:SourceArn": f"arn:aws:ecs:*:{ACCOUNT}:*"}}
+    assert (root_causes(trusting(mine)), unsure(trusting(mine))) == ([], [])
+    for condition in ({"aws:SourceAccount": "999988887777"}, {"sts:ExternalId": "ours"}):
+        assert root_causes(trusting({"StringEquals": condition})) == ["role-untrusted"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "tags"),
+    [
+        ({"aws:ResourceTag/Environment": "staging"}, {"Environment": "staging"}),
+        ({"secretsmanager:ResourceTag/team": "ops"}, {"team": "ops", "cost": "7"}),
+        ({"aws:PrincipalAccount": ACCOUNT, "aws:RequestedRegion": "ap-southeast-2"}, {}),
+    ],
+)
+def test_grants_under_conditions_that_hold(condition: dict[str, str], tags: dict[str, str]) -> None:
+    """A grant by tags, or by what is known of a task's call, is a grant."""
+    grant = policy(resource=f"{ARN[:-7]}-??????", Condition={"StringEquals": condition})
+    snapshot = with_secret(with_permissions(healthy(), by_policies(grant)), tags=tags)
+    assert (root_causes(snapshot), unsure(snapshot)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("because no identity-based policy allows the action", "no-permission"),
+        ("with an explicit deny in an identity-based policy", "identity-deny"),
+        ("because no permissions boundary allows the action", "boundary"),
+        ("with an explicit deny in a permissions boundary", "boundary"),
+        ("with an explicit deny in a service control policy", "scp"),
+    ],
+)
+def test_refusals_in_aws_own_words(words: str, cause: str) -> None:
+    """Where policies cannot be read or judged, the words with which AWS refused a task tell the cause."""
+    unreadable = replace(by_policies(), policies=None)
+    undecided = by_policies(policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}}))
+    reason = f"{PULL}AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue on {ARN} {words}"
+    for known in (unreadable, undecided):
+        assert root_causes(stuck(with_permissions(healthy(), known), "worker", reason)) == [cause]
+
+
+def test_a_resource_policy_that_only_aws_can_judge() -> None:
+    """A deny that depends on the network is unknown until a task was refused."""
+    elsewhere = {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}
+    denial = policy("Deny", kind="resource", Principal="*", Condition=elsewhere)
+    snapshot = replace(healthy(), resource_policy=denial)
+    assert (root_causes(snapshot), unsure(snapshot)) == ([], ["resource-deny"])
+    reason = f"{PULL}not authorized to perform: secretsmanager:GetSecretValue with an explicit deny in a resource-based"
+    assert root_causes(stuck(snapshot, "worker", f"{reason} policy")) == ["resource-deny"]
+
+
+def test_a_policy_that_leaves_the_secret_out() -> None:
+    """Allowing all but the secret is no mistake in the suffix."""
+    snapshot = with_permissions(healthy(), by_policies(policy_of(Action=READ, NotResource=f"{ARN[:-7]}-??????")))
+    assert root_causes(snapshot) == ["no-permission"]
+
+
+def test_a_boundary_that_denies() -> None:
+    """An explicit deny is the boundary's where the role's own policies deny nothing."""
+    said = simulated("explicitDeny", ("the-boundary",), boundary=False, policies=(policy(),))
+    assert root_causes(with_permissions(healthy(), said)) == ["boundary"]
+
+
+def policy_of(**statement: object) -> PolicyDocument:
+    """An inline policy that allows."""
+    return PolicyDocument("odd-policy", "inline", {"Statement": [{"Effect": "Allow", **statement}]})
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"kms:CallerAccount": ACCOUNT, "kms:ViaService": "secretsmanager.ap-southeast-2.amazonaws.com"},
+        {"kms:EncryptionContext:SecretARN": ARN},
+    ],
+)
+def test_key_policies_as_aws_writes_them(condition: dict[str, str]) -> None:
+    """A key that all of an account may use through Secrets Manager serves the role."""
+    may = policy(action="kms:Decrypt", kind="resource", Principal="*", Condition={"StringEquals": condition})
+    key = KmsKey("arn:aws:kms:ap-southeast-2:123456789012:key/1", "Enabled", "CUSTOMER", None, may)
+    snapshot = replace(with_secret(healthy(), kms_key_id=key.arn), kms_key=key)
+    assert (root_causes(snapshot), unsure(snapshot)) == ([], [])

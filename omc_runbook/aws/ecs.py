@@ -260,10 +260,16 @@ def _task_definition(raw: Any) -> TaskDefinition:
         family=raw["family"],
         revision=raw["revision"],
         registered=raw.get("registeredAt"),
-        execution_role_arn=raw.get("executionRoleArn") or "",
+        execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
         task_role_arn=raw.get("taskRoleArn") or "",
         containers=tuple(_container(container) for container in raw["containerDefinitions"]),
     )
+
+
+def _role_arn(role: str, definition_arn: str) -> str:
+    """A role's ARN, where the definition may have its bare name."""
+    partition, account = definition_arn.split(":")[1], definition_arn.split(":")[4]
+    return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
 
 
 def _container(raw: Any) -> Container:

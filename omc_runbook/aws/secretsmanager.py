@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class Secret:
     changed: datetime | None
     kms_key_id: str
     stages: dict[str, tuple[str, ...]]
+    tags: dict[str, str] = field(default_factory=dict)
 
     def version_at(self, stage: str) -> str:
         """The id of the version that holds a staging label; "" where none does."""
@@ -73,6 +74,7 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         changed=answer.get("LastChangedDate"),
         kms_key_id=answer.get("KmsKeyId", ""),
         stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
+        tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())},
     )
 
 

@@ -8,7 +8,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.checks.judgement import Judgement, judge, judge_key, judge_resource_policy
+from omc_runbook.checks.judgement import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
 from omc_runbook.checks.stops import stops_saying
 from omc_runbook.finding import Remedy
 from omc_runbook.policy import trusts
@@ -44,11 +44,15 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         elif known.role is None:
             yield Doubt(name, tuple(gap.sentence for gap in known.unread))
         else:
-            verdict = trusts(known.role.trust, ECS_TASKS)
-            if verdict.decision == "unknown":
+            verdict = trusts(known.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
+            refused = [stop for stop in stops_saying(snapshot, "unable to assume the role") if name in stop.reason]
+            if verdict.decision == "unknown" and not refused:
                 yield Doubt(name, (f"Its trust policy cannot be judged: {verdict.reason}.",))
             elif verdict.decision != "allowed":
-                facts = (f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",)
+                facts = (
+                    f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
+                    *(stop.sentence for stop in refused[:1]),
+                )
                 remedy = remedies.advise(
                     f"aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json"
                     f" (with Principal Service {ECS_TASKS})"
@@ -83,7 +87,7 @@ def boundary(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 @check("scp", *NEEDS)
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A policy of the organization denies reading the secret."""
-    stops = stops_saying(snapshot, "service control policy|resource control policy")
+    stops = stops_saying(snapshot, REFUSALS["organization"])
     for arn, services, said in _judged(snapshot):
         told = [stop for stop in stops if stop.service.name in services]
         if said.cause == "organization":
@@ -93,7 +97,8 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
         elif said.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
-            yield Doubt(iam.role_name(arn), tuple(gap.sentence for gap in snapshot.permissions[arn].unread))
+            gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
+            yield Doubt(iam.role_name(arn), gaps or (said.sentence,))
 
 
 @check("resource-deny", *NEEDS, "resource_policy")
@@ -103,14 +108,18 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         verdict = judge_resource_policy(snapshot, arn)
         if verdict is None:
             continue
-        if verdict.decision == "unknown":
+        refused = [stop for stop in stops_saying(snapshot, REFUSALS["resource-deny"]) if stop.service.name in services]
+        if verdict.decision == "unknown" and not refused:
             yield Doubt(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
-        elif verdict.decision == "explicit-deny":
+        elif verdict.decision in ("explicit-deny", "unknown"):
             remedy = remedies.advise(
                 f"Correct the statement with aws secretsmanager put-resource-policy --secret-id"
                 f" {snapshot.environment.names.secret} --resource-policy file://policy.json"
             )
-            facts = (f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",)
+            facts = (
+                f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
+                *(stop.sentence for stop in refused[:1]),
+            )
             yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
 
 
@@ -188,7 +197,18 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
 def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], Judgement]]:
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
-            yield arn, services, judge(snapshot, arn)
+            said = judge(snapshot, arn)
+            yield arn, services, (told(snapshot, services) or said) if said.cause == "unknown" else said
+
+
+def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of ECS's own call to assume a role."""
+    caller, region = snapshot.caller, snapshot.environment.names.region
+    return {
+        "aws:SourceAccount": caller.account,
+        "aws:SourceArn": f"arn:{caller.partition}:ecs:{region}:{caller.account}:*",
+        "sts:ExternalId": (),
+    }
 
 
 def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Doubt]:

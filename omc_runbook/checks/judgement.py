@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.checks.stops import stops_saying
 from omc_runbook.policy import PolicyDocument, Verdict, evaluate, evaluate_resource
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -28,6 +29,15 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, read and judged here"
+_EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+REFUSALS: dict[Cause, str] = {
+    "organization": "service control policy|resource control policy",
+    "resource-deny": "explicit deny in a resource-based policy",
+    "identity-deny": "explicit deny in an identity-based policy",
+    "boundary": "permissions boundary",
+    "nothing-allows": "no identity-based policy allows",
+}
+"""Why AWS refused, by the words of its refusal."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
     """Judge whether a role may read the secret."""
     assert snapshot.secret
     known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
-    context = _context(snapshot, role_arn)
+    context = {**_context(snapshot, role_arn), **_tags(snapshot)}
     granted = _grants_directly(snapshot, role_arn, context)
     said = known.said_of(GET_SECRET_VALUE, resource)
     if said and not said.missing_context:
@@ -54,16 +64,28 @@ def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
     return _by_policies(known, resource, context, granted)
 
 
+def told(snapshot: Snapshot, services: frozenset[str]) -> Judgement | None:
+    """What AWS said when it refused a task, where nothing else tells."""
+    for cause, pattern in REFUSALS.items():
+        for stop in stops_saying(snapshot, f"{GET_SECRET_VALUE}.*({pattern})"):
+            if stop.service.name in services:
+                return Judgement(cause, stop.sentence)
+    return None
+
+
 def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
-    """What the secret's own policy says of a role; None where the secret has no policy."""
+    """Whether the secret's own policy denies a role what others allow; None where the secret has no policy."""
     if not snapshot.resource_policy or not snapshot.secret:
         return None
+    # Without something that allows, a doubtful deny would make no difference, and be passed over.
+    body = snapshot.resource_policy.document.get("Statement")
+    statements = [*(body if isinstance(body, list) else [body]), _EVERYBODY]
     return evaluate_resource(
-        snapshot.resource_policy,
+        replace(snapshot.resource_policy, document={**snapshot.resource_policy.document, "Statement": statements}),
         _principals(role_arn),
         GET_SECRET_VALUE,
         snapshot.secret.arn,
-        _context(snapshot, role_arn),
+        {**_context(snapshot, role_arn), **_tags(snapshot)},
     )
 
 
@@ -110,6 +132,8 @@ def _by_simulation(
         return Judgement("", f"{what}.")
     if said.allowed_by_organization is False:
         return Judgement("organization", f"{what}; AllowedByOrganizations is false.", said.statements)
+    if said.decision == "explicitDeny" and said.allowed_by_boundary is False and not _denies(known, resource, context):
+        return Judgement("boundary", f"{what}, by {_list(said.statements)}.", said.statements)
     if said.decision == "explicitDeny":
         return Judgement("identity-deny", f"{what}, by {_list(said.statements)}.", said.statements)
     if said.allowed_by_boundary is False and (known.policies is None or _allows(known.policies, resource, context)):
@@ -117,7 +141,8 @@ def _by_simulation(
     if granted:
         return Judgement("", f"{what}, but the secret's own policy allows it.")
     base = known.said_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
-    if base and base.decision == "allowed":
+    # What allows any other name as well does not mean this one.
+    if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
         return Judgement("suffix", f"{what}, and allowed for the ARN without its last six characters.")
     return Judgement("nothing-allows", f"{what}.")
 
@@ -137,7 +162,9 @@ def _by_policies(known: Permissions, resource: str, context: Mapping[str, str], 
         return Judgement("boundary", what)
     if granted:
         return Judgement("", f"{what}, but the secret's own policy allows it.")
-    if _allows(known.policies, resource.rpartition("-")[0], context):
+    if _allows(known.policies, resource.rpartition("-")[0], context) and not _allows(
+        known.policies, f"{resource}x", context
+    ):
         return Judgement("suffix", f"{what}, but the ARN without its last six characters is allowed.")
     return Judgement("nothing-allows", what)
 
@@ -153,6 +180,13 @@ def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, st
 
 def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Mapping[str, str]) -> bool:
     return evaluate(policies or (), GET_SECRET_VALUE, resource, context).decision == "allowed"
+
+
+def _denies(known: Permissions, resource: str, context: Mapping[str, str]) -> bool:
+    """Whether the role's own policies, taken alone, deny it; so too where they could not be read."""
+    return known.policies is None or (
+        evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
+    )
 
 
 def _principals(role_arn: str) -> frozenset[str]:
@@ -189,8 +223,17 @@ def _context(snapshot: Snapshot, role_arn: str) -> dict[str, str]:
         "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}",
         "secretsmanager:SecretId": secret.arn if secret else "",
         "secretsmanager:VersionStage": "AWSCURRENT",
+        "kms:CallerAccount": role_arn.split(":")[4],
+        "kms:EncryptionContext:SecretARN": secret.arn if secret else "",
         "kms:ViaService": f"secretsmanager.{snapshot.environment.names.region}.amazonaws.com",
     }
+
+
+def _tags(snapshot: Snapshot) -> dict[str, str]:
+    """The secret's own tags as condition keys."""
+    tags = snapshot.secret.tags if snapshot.secret else {}
+    kinds = ("aws:ResourceTag", "secretsmanager:ResourceTag")
+    return {f"{kind}/{name}": value for kind in kinds for name, value in tags.items()}
 
 
 def _list(names: Sequence[str]) -> str:
