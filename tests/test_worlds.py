@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from snapshots import (
@@ -14,15 +17,20 @@ from snapshots import (
     WORKER_KEYS,
     by_policies,
     definition_arn,
+    deployment,
     healthy,
     policy,
+    rotated,
     simulated,
+    stopped,
     stuck,
     with_container,
+    with_keys,
     with_permissions,
     with_reference,
     with_secret,
     with_service,
+    with_tasks,
 )
 
 from omc_runbook.aws.ecs import Injection
@@ -36,6 +44,7 @@ from omc_runbook.snapshot.state import Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 EXITED = "EssentialContainerExited"
+RAN: dict[str, Any] = {"started": NOW, "stop_code": EXITED}
 READ = "secretsmanager:GetSecretValue"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 
@@ -90,15 +99,15 @@ def test_references_that_are_right(value_from: str) -> None:
 
 def injecting(snapshot: Snapshot, name: str, **variables: str) -> Snapshot:
     """Let a service's new revision inject keys under these variables, and its tasks exit while the old ones serve."""
-    secrets = tuple(Injection(variable, parse(f"{ARN}:{key}::")) for variable, key in variables.items())
+    entries = tuple(Injection(variable, parse(f"{ARN}:{key}::")) for variable, key in variables.items())
     old = snapshot.task_definitions[definition_arn(name)]
     new = replace(
         old,
         arn=definition_arn(name, 8),
         revision=8,
-        containers=(replace(old.containers[0], secrets=secrets),),
+        containers=(replace(old.containers[0], secrets=entries),),
     )
-    failing = stuck(snapshot, name, "Essential container in task exited", started=NOW, stop_code=EXITED)
+    failing = stuck(snapshot, name, "Essential container in task exited", **RAN)
     service = next(service for service in failing.services if service.name == name)
     primary, *others = service.deployments
     deployments = (replace(primary, task_definition_arn=new.arn), *others)
@@ -219,3 +228,54 @@ def test_key_policies_as_aws_writes_them(condition: dict[str, str]) -> None:
     key = KmsKey("arn:aws:kms:ap-southeast-2:123456789012:key/1", "Enabled", "CUSTOMER", None, may)
     snapshot = replace(with_secret(healthy(), kms_key_id=key.arn), kms_key=key)
     assert (root_causes(snapshot), unsure(snapshot)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "cause"),
+    [
+        ("FIRST_SUPERUSER", "admin@ohmycoins.test\n", "white-space"),
+        ("SENTRY_DSN", "temporary-sentry-dsn-please-update", "placeholder"),
+        ("SENTRY_DSN", "<your-sentry-dsn>", "placeholder"),
+        ("POSTGRES_PASSWORD", ["a", "b"], "nested"),
+    ],
+)
+def test_values_that_keep_an_application_from_starting(key: str, value: Any, cause: str) -> None:
+    """A value of the wrong form is the one cause of tasks that read it and exit."""
+    wrong = with_keys(healthy(), **{key: value})
+    assert root_causes(stuck(wrong, "backend", "Essential container in task exited", **RAN)) == [cause]
+
+
+def test_values_that_an_application_bears() -> None:
+    """White space in an optional password explains no tasks that exit."""
+    exiting = stuck(healthy(), "backend", "Essential container in task exited", **RAN)
+    assert root_causes(with_keys(exiting, SMTP_PASSWORD=f"{secrets.token_hex(8)}\n")) == [
+        "rollout-stuck",
+        "white-space",
+    ]
+
+
+def test_a_secret_created_again_and_not_deployed() -> None:
+    """Tasks that hold what a deleted secret held are a consequence of references to it."""
+    base = ARN.rpartition("-")[0]
+    again = with_secret(
+        rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)), arn=f"{base}-XyZ789"
+    )
+    assert root_causes(again) == ["suffix-stale"]
+
+
+def test_a_variable_from_two_keys() -> None:
+    """The second of two entries of one name has another key's value, because it stands there twice."""
+    entry = Injection("SECRET_KEY", parse(f"{ARN}:OPENAI_API_KEY::"))
+    twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    assert root_causes(twice) == ["duplicate-name"]
+
+
+def test_a_value_mended_after_a_rollback() -> None:
+    """A rollback over a value that has been replaced since is history: what is due is a deployment."""
+    began = NOW - timedelta(hours=2)
+    rolled = with_service(
+        healthy(), "backend", deployments=(deployment("backend", rollout_reason="rolling back to deploymentId x"),)
+    )
+    failed = stopped("backend", f"{PULL}did not contain json key OPENAI_API_KEY", began, deployment_id="ecs-svc/gone")
+    mended = rotated(with_tasks(rolled, failed), NOW - timedelta(hours=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
+    assert root_causes(mended) == ["not-forced"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Form
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
@@ -19,6 +19,12 @@ check = family("content")
 
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
 EDGE_SPACE = re.compile(r"^\s|\s$")
+FORMS: dict[Form, re.Pattern[str]] = {
+    "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
+    "url": re.compile(r"\A\w+://\S+\Z"),
+    "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
+}
+"""Forms that an application checks when it starts, so that it refuses whatever else is there."""
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
@@ -171,7 +177,8 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
         if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
             known = snapshot.environment.keys.get(member.key)
             fact = f"{member.key} matches the placeholders that Terraform and the templates use: a public value."
-            yield _about(snapshot, member.key, fact, "error" if known and known.required else "warning")
+            grave = (known and known.required) or _is_refused(snapshot, member)
+            yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
 @check("url-chars", *KEY_NEEDS)
@@ -179,7 +186,7 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has characters that break the URL which the application builds with it."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
-        if known and known.in_url and member.injected.matches(URL_BREAKERS):
+        if known and known.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
             fact = f"{member.key} has a character such as / @ : # in it, and goes into the database's URL."
             yield _about(snapshot, member.key, fact)
 
@@ -190,7 +197,8 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
         if member.kind == "string" and member.injected.matches(EDGE_SPACE) and not (known and known.in_url):
-            yield _about(snapshot, member.key, f"{member.key} has white space at an end, often a pasted line end.")
+            fact = f"{member.key} has white space at an end, often a pasted line end."
+            yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 
 
 @check("terraform-overwrote", *KEY_NEEDS, "writes")
@@ -212,6 +220,13 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             remedy = remedies.move_back(snapshot.environment.names, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
+
+
+def _is_refused(snapshot: Snapshot, member: Member) -> bool:
+    """Whether a value has not the form that its application insists on."""
+    known = snapshot.environment.keys.get(member.key)
+    form = FORMS.get(known.form) if known else None
+    return form is not None and not member.injected.matches(form)
 
 
 def _is_placeholder(member: Member) -> bool:

@@ -9,7 +9,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.stops import PULL_FAILED, Stop, fresh_stops
 from omc_runbook.environment import nearest
-from omc_runbook.finding import Remedy
+from omc_runbook.finding import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("deployment")
@@ -109,7 +109,8 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     "A rollback brings the former task definition back, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
-                yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+                severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+                yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}), severity)
                 break
 
 
@@ -165,6 +166,15 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
         return (stop.sentence,)
     failed = snapshot.stopped(service)
     return (Stop(service, failed[0]).sentence,) if failed else ()
+
+
+def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
+    since, failed = snapshot.current_since, snapshot.stopped(service)[:1]
+    return since is not None and any(
+        task.stopped is not None and task.stopped < since[0] and task.stopped_reason.startswith(PULL_FAILED)
+        for task in failed
+    )
 
 
 def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
