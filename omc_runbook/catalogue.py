@@ -13,14 +13,19 @@ Form = Literal["text", "email", "host", "url", "number"]
 
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
-        < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | \.{3} | x{4,} | \*{3,}
-        | placeholder | todo | tbd | fixme | dummy | none | null
+        < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
+        | \.{3} | (?: sk- )? x{3,} (?: - x+ )* | \*{3,}
+        | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set
         | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in )
             (?: [-_ ! .] .* )?
+        | please [-_ ]? (?: change | replace | update | set ) | replace [-_ ] with [-_ ] .*
+        | (?: to | will ) [-_ ] be [-_ ] (?: changed | replaced | updated | set | filled ) .*
         | temporary [-_ ] .* | .* [-_ ] please [-_ ] (?: update | change | replace | set ) .*
-        | (?: sk- )? (?: your | actual | insert | enter | example ) [-_ ] .*
-        | .* [-_ ] (?: goes [-_ ] )? here | .* placeholder .*
-        | https?:// (?: your | actual | placeholder | public | key | example ) [-_ @] .*
+        | (?: sk- )? (?: your | actual | insert | enter | dummy | fake ) [-_ ] .*
+        | (?: sk- )? example [-_ ] (?: .* [-_ ] )? (?: key | secret | token | password | value | dsn )
+        | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
+        | .* placeholder .*
+        | https?:// (?: (?: your | actual | placeholder ) [-_ @] | (?: public | key | example ) @ ) .*
         | sk-\.\.\.
     ) \s* $"""
 )

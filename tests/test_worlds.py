@@ -31,6 +31,7 @@ from snapshots import (
     with_secret,
     with_service,
     with_tasks,
+    without_key,
 )
 
 from omc_runbook.aws.ecs import Injection
@@ -279,3 +280,74 @@ def test_a_value_mended_after_a_rollback() -> None:
     failed = stopped("backend", f"{PULL}did not contain json key OPENAI_API_KEY", began, deployment_id="ecs-svc/gone")
     mended = rotated(with_tasks(rolled, failed), NOW - timedelta(hours=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
     assert root_causes(mended) == ["not-forced"]
+
+
+@pytest.mark.parametrize(
+    ("key", "there", "cause"),
+    [
+        ("POSTGRES_PASSWORD", "POSTGRES_PORT", "key-missing"),
+        ("SMTP_HOST", "SMTP_PORT", "key-missing"),
+        ("OPENAI_API_KEY", "OPENAI_API_URL", "key-missing"),
+        ("OPENAI_API_KEY", "OPENAI_API_KEYS", "key-misspelt"),
+        ("OPENAI_API_KEY", "OPEN_AI_API_KEY", "key-misspelt"),
+        ("OPENAI_API_KEY", "OPENAI-API-KEY", "key-misspelt"),
+        ("OPENAI_API_KEY", "OPENAI_KEY", "key-misspelt"),
+        ("SECRET_KEY", "SECRETKEY", "key-misspelt"),
+        ("SENTRY_DSN", "SENTRY_DNS", "key-misspelt"),
+        ("SENTRY_DSN", "Sentry_Dsn", "key-case"),
+    ],
+)
+def test_keys_that_are_nearly_there(key: str, there: str, cause: str) -> None:
+    """A setting of another meaning is no misspelling of a key that is missing."""
+    without = without_key(healthy(), key, there)
+    found = {finding.check for finding in diagnose(without) if finding.is_problem and finding.severity == "error"}
+    assert found == {cause}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "replace_with_real_key",
+        "xxx",
+        "XXXX-XXXX",
+        "sk-xxxxxxxxxxxx",
+        "__REPLACE__",
+        "[REPLACE]",
+        "%SECRET_KEY%",
+        "to-be-replaced",
+        "dummy-key",
+        "please-update",
+        "fake-key",
+        "N/A",
+        "undefined",
+        "will-be-set-later",
+        "not-set",
+        "unset",
+        "example-key",
+        "your-key-goes-here",
+    ],
+)
+def test_placeholders_of_other_hands(text: str) -> None:
+    """Placeholders are told in the spellings of other templates too."""
+    assert root_causes(with_keys(healthy(), SECRET_KEY=text)) == ["placeholder"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "staging",
+        "Oh My Coins",
+        "https://public-api.example.com",
+        "https://example-staging.ohmycoins.com",
+        "example-bucket",
+        "true",
+        "5432",
+        "dead-beef-here",
+        "https://localhost,https://dashboard.example.com",
+        "redis://cache.internal:6379/0",
+        "INFO",
+    ],
+)
+def test_settings_that_stand_for_themselves(text: str) -> None:
+    """A plain setting is no placeholder, whatever words it has."""
+    assert root_causes(with_keys(healthy(), SMTP_USER=text)) == []
