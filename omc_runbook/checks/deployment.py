@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.stops import PULL_FAILED, Stop, fresh_stops
@@ -34,7 +34,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The secret changed and running tasks still hold the former value."""
     names = snapshot.environment.names
     for service in snapshot.consumers:
-        stale = [task for task in snapshot.running(service) if _differs(snapshot, service, task)]
+        stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if snapshot.freshness(task) == "undecidable"]
         since = snapshot.current_since
         if stale and since:
@@ -142,12 +142,6 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _injects(snapshot: Snapshot, service: Service) -> bool:
     return bool(snapshot.own_injections(snapshot.definition(service.task_definition_arn)))
-
-
-def _differs(snapshot: Snapshot, service: Service, task: Task) -> bool:
-    return snapshot.freshness(task) == "stale" and (
-        _injects(snapshot, service) and snapshot.changed_keys(service, task) != frozenset()
-    )
 
 
 def _stopping(snapshot: Snapshot, stops: list[Stop], how: str) -> Iterator[Evidence]:
