@@ -36,6 +36,7 @@ from snapshots import (
 
 from omc_runbook.aws.ecs import Injection
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.session import Unread
 from omc_runbook.catalogue import default_keys
 from omc_runbook.diagnosis import diagnose
 from omc_runbook.policy import PolicyDocument
@@ -351,3 +352,12 @@ def test_placeholders_of_other_hands(text: str) -> None:
 def test_settings_that_stand_for_themselves(text: str) -> None:
     """A plain setting is no placeholder, whatever words it has."""
     assert root_causes(with_keys(healthy(), SMTP_USER=text)) == []
+
+
+def test_a_missing_cluster_whose_neighbours_may_not_be_listed() -> None:
+    """That no clusters could be listed is not told as that there are none."""
+    gap = Unread("the region's clusters", "ecs:ListClusters", "AccessDeniedException", "denied")
+    lost = replace(healthy(), service_names=None, services=(), tasks=(), gaps={"clusters": (gap,)})
+    [found] = [finding for finding in diagnose(lost) if finding.check == "wrong-names"]
+    assert "there is none" not in " ".join(found.evidence)
+    assert "ecs:ListClusters" in " ".join(found.evidence)

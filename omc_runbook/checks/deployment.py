@@ -22,8 +22,10 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     """The cluster or the service is not called what the configuration says."""
     names = snapshot.environment.names
     if snapshot.service_names is None:
-        fact = f"There is no cluster {names.cluster} in {names.region}{nearest(names.cluster, snapshot.clusters)}"
-        yield Evidence(names.cluster, (f"ListClusters: {fact}",), remedies.advise("Set cluster in runbook.toml."))
+        unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
+        near = "." if unread else nearest(names.cluster, snapshot.clusters)
+        fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
+        yield Evidence(names.cluster, (fact, *unread), remedies.advise("Set cluster in runbook.toml."))
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(names.service, (f"ListServices: {fact}",), remedies.advise("Set service in runbook.toml."))
