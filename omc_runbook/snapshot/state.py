@@ -167,7 +167,8 @@ class Snapshot:
         # AWSPREVIOUS is what was current just before; a version that is only staged never was current.
         was_current = [entry.created for entry in self.versions if PREVIOUS in entry.stages]
         earliest = max([version.created, *(moves or was_current)])
-        latest = max(earliest, self.secret.changed or earliest)
+        # Where there never was another version, an edit of something else is no doubt.
+        latest = max(earliest, self.secret.changed or earliest) if len(self.versions) > 1 else earliest
         return earliest, earliest if self._trail_reaches(latest) else latest
 
     def _trail_reaches(self, moment: datetime) -> bool:
