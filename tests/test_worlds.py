@@ -361,3 +361,11 @@ def test_a_missing_cluster_whose_neighbours_may_not_be_listed() -> None:
     [found] = [finding for finding in diagnose(lost) if finding.check == "wrong-names"]
     assert "there is none" not in " ".join(found.evidence)
     assert "ecs:ListClusters" in " ".join(found.evidence)
+
+
+def test_a_private_key_ends_in_a_line_end() -> None:
+    """A value of several lines is as it should be; of one line, its line end was pasted."""
+    lines = ["-----BEGIN PRIVATE KEY-----", secrets.token_urlsafe(32), "-----END PRIVATE KEY-----", ""]
+    assert root_causes(with_keys(healthy(), SMTP_PASSWORD="\n".join(lines))) == []
+    for text in (f"{secrets.token_hex(8)}\r\n", f" {secrets.token_hex(8)}", f"\n{secrets.token_hex(8)}\n\n"):
+        assert root_causes(with_keys(healthy(), SMTP_PASSWORD=text)) == ["white-space"]

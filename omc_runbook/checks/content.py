@@ -19,6 +19,8 @@ check = family("content")
 
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
 EDGE_SPACE = re.compile(r"^\s|\s$")
+SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
+"""A certificate or a private key, which has a line end at its end by right."""
 FORMS: dict[Form, re.Pattern[str]] = {
     "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
     "url": re.compile(r"\A\w+://\S+\Z"),
@@ -196,7 +198,9 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
-        if member.kind == "string" and member.injected.matches(EDGE_SPACE) and not (known and known.in_url):
+        if member.kind != "string" or (known and known.in_url) or member.injected.matches(SEVERAL_LINES):
+            continue
+        if member.injected.matches(EDGE_SPACE):
             fact = f"{member.key} has white space at an end, often a pasted line end."
             yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 

@@ -162,7 +162,8 @@ class _Reading(Asking):
             unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
             raise UsageError(
                 f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}"
-                f"{f'. {unread}' if unread else nearest(name, found)} Correct cluster in {self.environment.source}. Nothing was written."
+                f"{f'. {unread}' if unread else nearest(name, found)}"
+                f" Correct cluster in {self.environment.source}. Nothing was written."
             )
         return found
 
