@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from snapshots import (
@@ -14,6 +15,8 @@ from snapshots import (
     ARN,
     NAME,
     NOW,
+    ROLE,
+    ROLE_NAME,
     WORKER_KEYS,
     by_policies,
     definition_arn,
@@ -34,7 +37,7 @@ from snapshots import (
     without_key,
 )
 
-from omc_runbook.aws.ecs import Injection
+from omc_runbook.aws.ecs import Injection, describe_task_definition
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
 from omc_runbook.catalogue import default_keys
@@ -369,3 +372,22 @@ def test_a_private_key_ends_in_a_line_end() -> None:
     assert root_causes(with_keys(healthy(), SMTP_PASSWORD="\n".join(lines))) == []
     for text in (f"{secrets.token_hex(8)}\r\n", f" {secrets.token_hex(8)}", f"\n{secrets.token_hex(8)}\n\n"):
         assert root_causes(with_keys(healthy(), SMTP_PASSWORD=text)) == ["white-space"]
+
+
+def test_a_secret_configured_by_its_arn() -> None:
+    """Where runbook.toml has the secret's ARN, references to it are looked at as those to its name."""
+    snapshot = without_key(healthy(), "OPENAI_API_KEY")
+    names = snapshot.environment.names.model_copy(update={"secret": ARN})
+    configured = replace(snapshot, environment=replace(snapshot.environment, names=names))
+    assert root_causes(configured) == ["key-missing"]
+    assert "secret-missing" in root_causes(replace(configured, secret=None, contents={}))
+
+
+def test_an_execution_role_by_its_bare_name() -> None:
+    """ECS takes a role's name for its ARN, and IAM's simulation does not."""
+    raw = {"taskDefinitionArn": definition_arn("worker"), "family": "f", "revision": 7, "containerDefinitions": []}
+    for given in (ROLE, ROLE_NAME):
+        client = Mock(
+            **{"describe_task_definition.return_value": {"taskDefinition": {**raw, "executionRoleArn": given}}}
+        )
+        assert describe_task_definition(client, "worker").execution_role_arn == ROLE
