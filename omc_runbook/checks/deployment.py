@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.checks.stops import PULL_FAILED, Stop, fresh_stops
+from omc_runbook.checks.stops import Stop, fresh_stops
 from omc_runbook.environment import nearest
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
@@ -61,9 +61,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 @check("pull-failed", "services", "tasks")
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start, because ECS cannot give them their secrets."""
-    yield from _stopping(
-        snapshot, [stop for stop in fresh_stops(snapshot) if stop.reason.startswith(PULL_FAILED)], "never started"
-    )
+    yield from _stopping(snapshot, [stop for stop in fresh_stops(snapshot) if stop.lacks_secrets], "never started")
 
 
 @check("health-check", "services", "tasks")
@@ -168,8 +166,7 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
     since, failed = snapshot.current_since, snapshot.stopped(service)[:1]
     return since is not None and any(
-        task.stopped is not None and task.stopped < since[0] and task.stopped_reason.startswith(PULL_FAILED)
-        for task in failed
+        task.stopped is not None and task.stopped < since[0] and Stop(service, task).lacks_secrets for task in failed
     )
 
 
