@@ -411,3 +411,11 @@ def test_tasks_that_fail_for_want_of_something_else(reason: str, code: str) -> N
     """An image, a log or memory that is wanting is no fault of the secret's: the deployment is stuck, and says why."""
     started = NOW if code == EXITED else None
     assert root_causes(stuck(healthy(), "worker", reason, stop_code=code, started=started)) == ["rollout-stuck"]
+
+
+def test_a_value_mended_while_a_deployment_retries() -> None:
+    """Tasks that failed on a value which has been replaced say nothing of the next ones."""
+    failing = stuck(healthy(), "worker", f"{PULL}did not contain json key OPENAI_API_KEY")
+    assert root_causes(failing) == ["pull-failed"]
+    mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
+    assert root_causes(mended) == ["not-forced"]

@@ -94,7 +94,8 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
                 *_why(snapshot, service),
             )
-            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+            severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}), severity)
 
 
 @check("breaker-rollback", "services", "tasks")
