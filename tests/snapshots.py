@@ -134,7 +134,6 @@ def deployment(name: str, created: datetime = DEPLOYED, **changes: Any) -> Deplo
         task_definition_arn=definition_arn(name),
         desired=1,
         running=1,
-        pending=0,
         failed=0,
         created=created,
         updated=created + timedelta(minutes=5),
@@ -149,10 +148,8 @@ def service(name: str) -> Service:
     return Service(
         arn=f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/ohmycoins-staging/{name}",
         name=name,
-        status="ACTIVE",
         desired=1,
         running=1,
-        pending=0,
         task_definition_arn=definition_arn(name),
         controller="ECS",
         created=NOW - timedelta(days=59),

@@ -251,8 +251,9 @@ def test_without_breaker_a_bad_rollout_stays_in_progress(stage: Stage) -> None:
 
 
 def test_application_that_exits_fails_the_breaker_without_rollback(stage: Stage) -> None:
-    """Tasks that start and exit count too; with nothing to go back to the deployment is FAILED."""
-    arn = stage.build(desired=0, deploymentConfiguration=BREAKER)
+    """Tasks that start and exit count too; a breaker that may not roll back leaves the deployment FAILED."""
+    breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+    arn = stage.build(desired=0, deploymentConfiguration=breaker)
     bad = stage.define("app", arn, command=["--sandbox-exit=7"])
     stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=bad, desiredCount=1)
     until(lambda: stage.service()["deployments"][0]["rolloutState"] == "FAILED")

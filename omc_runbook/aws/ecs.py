@@ -81,7 +81,6 @@ class Deployment:
     task_definition_arn: str
     desired: int
     running: int
-    pending: int
     failed: int
     created: datetime
     updated: datetime
@@ -106,10 +105,8 @@ class Service:
 
     arn: str
     name: str
-    status: str
     desired: int
     running: int
-    pending: int
     task_definition_arn: str
     controller: str
     created: datetime | None
@@ -226,10 +223,8 @@ def _service(raw: Any) -> Service:
     return Service(
         arn=raw["serviceArn"],
         name=raw["serviceName"],
-        status=raw.get("status", ""),
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
-        pending=raw.get("pendingCount", 0),
         task_definition_arn=raw.get("taskDefinition") or (sets[0].get("taskDefinition", "") if sets else ""),
         controller=raw.get("deploymentController", {}).get("type", "ECS"),
         created=raw.get("createdAt"),
@@ -245,7 +240,6 @@ def _deployment(raw: Any) -> Deployment:
         task_definition_arn=raw.get("taskDefinition", ""),
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
-        pending=raw.get("pendingCount", 0),
         failed=raw.get("failedTasks", 0),
         created=raw["createdAt"],
         updated=raw.get("updatedAt", raw["createdAt"]),
