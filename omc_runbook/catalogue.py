@@ -30,6 +30,13 @@ TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
 """The template's default, at which the application refuses to start."""
 
 
+URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
+"""Characters that break a URL which a value becomes part of."""
+
+EDGE_SPACE = re.compile(r"^\s|\s$")
+"""White space at an end of a value."""
+
+
 class Key(BaseModel):
     """One key of the secret; `[keys.NAME]` in runbook.toml sets any of these fields."""
 

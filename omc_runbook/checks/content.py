@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.catalogue import EDGE_SPACE, PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
@@ -17,8 +17,6 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = family("content")
 
-URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
-EDGE_SPACE = re.compile(r"^\s|\s$")
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
