@@ -115,7 +115,7 @@ class Run:
             started=self.started,
             finished=_now(),
             findings=tuple(_masked(finding) for finding in findings),
-            changes=_changes(written),
+            changes=_changes(written) if written else (),
         )
         path = os.environ.get(OUTCOME_VARIABLE)
         if path:
@@ -166,16 +166,10 @@ def _public_words(place: Environment) -> set[str]:
     return texts | checks | {place.name, place.project, *place.keys}
 
 
-def _changes(written: Written | None) -> tuple[dict[str, str], ...]:
+def _changes(written: Written) -> tuple[dict[str, str], ...]:
     return tuple(
-        {
-            "key": change.key,
-            "action": change.action,
-            "origin": registry.mask(change.origin),
-            "version": written.version_id,
-        }
-        for change in (written.changes if written else ())
-        if written
+        {"key": c.key, "action": c.action, "origin": registry.mask(c.origin), "version": written.version_id}
+        for c in written.changes
     )
 
 
