@@ -57,17 +57,18 @@ def holders(snapshot: Snapshot) -> Listing:
     entries = []
     for service in snapshot.consumers:
         tasks = snapshot.running(service)
-        fresh = sum(1 for task in tasks if snapshot.freshness(task) == "fresh")
-        old = len(tasks) - fresh
+        # A task holds what its variables are made of: a change of other keys is none to it.
+        old = [
+            task
+            for task in tasks
+            if snapshot.freshness(task) != "fresh" and snapshot.changed_keys(service, task) != frozenset()
+        ]
+        told = f"{len(old)} of {len(tasks)} tasks hold older values, or may" if old else ""
+        command = remedies.redeploy(snapshot.environment.names, service.name).command
         entries.append(
-            Entry(
-                service.name,
-                f"{fresh} of {len(tasks)} tasks started with the current version",
-                "warning" if old else "good",
-                "redeploy" if old else "up to date",
-                f"{old} still hold older values, or may: new tasks read the secret anew." if old else "",
-                command=remedies.redeploy(snapshot.environment.names, service.name).command if old else "",
-            )
+            Entry(service.name, told, "warning", "redeploy", "New tasks read the secret anew.", command=command)
+            if old
+            else Entry(service.name, f"{len(tasks)} tasks hold the current values of their keys", "good", "up to date")
         )
     return Listing("Who holds the current values", entries, "No service uses the secret.")
 
