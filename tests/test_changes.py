@@ -60,7 +60,7 @@ def actions(plan: Plan) -> dict[str, str]:
 
 def test_no_source_gives_no_value() -> None:
     """Nothing named, nothing given, and a plan of that is empty and keeps every byte."""
-    assert take("") == {}
+    assert take("") == take("keep") == take("keep", "SECRET_KEY") == {}
     snapshot = healthy()
     plan = plan_update(snapshot, {})
     assert snapshot.current and snapshot.current.document
@@ -122,6 +122,8 @@ def test_a_source_that_was_fed_a_value_does_not_repeat_it() -> None:
 BAD_FILES: dict[str, tuple[bytes, str]] = {
     "prose": (b"the new password is: hunter2hunter2\n", "line 1 is neither JSON nor NAME=value"),
     "yaml": (b"SMTP_HOST=a.test\nSMTP_PASSWORD: hunter2hunter2\n", "line 2 is neither JSON nor NAME=value"),
+    "base64": (b"hunter2hunter2hunter2hunter2hunter2hunter2hunter2hunter2==\n", "neither JSON nor NAME=value"),
+    "a key like a value": (b"sk-hunter2=\n", "neither JSON nor NAME=value"),
     "cut JSON": (b'{"SMTP_PASSWORD": "hunter2hunter2', "ends in the middle"),
     "wrong JSON": (b'{"SMTP_PASSWORD" "hunter2hunter2"}', "is not JSON"),
     "Python's quotes": (b"{'SMTP_PASSWORD': 'hunter2hunter2'}", "single quotes"),

@@ -17,6 +17,7 @@ from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 
 SOURCES = "prompt, file:PATH, env:NAME or generate"
+KEEP = "keep"
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "hex-32": lambda: secrets.token_hex(32),
@@ -28,7 +29,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
 def gather(
     values_from: str, keys: Sequence[str], known: Mapping[str, Key], present: Collection[str]
 ) -> dict[str, Given]:
-    """Take new values from the source that a parameter names, masked from the start; none from "".
+    """Take new values from the source that a parameter names, masked from the start; none from "" and "keep".
 
     `keys` says which; empty means all that the source has, which a prompt and a generator do not know. A key has
     to be in the catalogue (`known`) or in the secret (`present`). Raises UsageError, in one sentence without a
@@ -37,7 +38,7 @@ def gather(
     _refuse_unknown(keys, {*known, *present})
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} should change, but to what? Set values_from to {SOURCES}.")
-    found = _take(values_from, keys, known) if values_from else {}
+    found = _take(values_from, keys, known) if values_from not in ("", KEEP) else {}
     _refuse_unknown([*found], {*known, *present})
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import stat
 import subprocess
@@ -17,6 +18,9 @@ from omc_runbook.masking.value import Masked
 
 LARGEST_FILE = 262_144
 """Bytes: four times what Secrets Manager takes, for a document with generous white space."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+"""The key of a line; anything else before a "=" may be a piece of a value, and is in no sentence."""
 
 OTHERS = stat.S_IRGRP | stat.S_IROTH
 
@@ -38,8 +42,8 @@ def path_of(values_from: str) -> Path | None:
 
 def precautions(values_from: str) -> tuple[str, ...]:
     """Say what is unsafe about a source file, without reading it: readable by others, or about to be committed."""
-    path = path_of(values_from)
-    if path is None or not path.is_file():
+    path = _there(values_from)
+    if path is None:
         return ()
     found = []
     if path.stat().st_mode & OTHERS:
@@ -54,8 +58,8 @@ def consume(values_from: str, keep: bool = False) -> str:
 
     Gives "" where the values came from no file. A link goes with the file that it leads to.
     """
-    path = path_of(values_from)
-    if path is None or not path.is_file():
+    path = _there(values_from)
+    if path is None:
         return ""
     if keep:
         return f"{path} was kept, as you asked: it still holds the values in the clear."
@@ -100,6 +104,15 @@ def read(raw: bytes, origin: str, where: str) -> dict[str, Given]:
     return {key: Given(value, origin) for key, value in _lines(text, where).items()}
 
 
+def _there(values_from: str) -> Path | None:
+    """The source file where there is one that can be seen; what is wrong otherwise is told when it is read."""
+    path = path_of(values_from)
+    try:
+        return path if path and path.is_file() else None
+    except OSError:
+        return None
+
+
 def _members(masked: Masked, where: str) -> dict[str, Given]:
     try:
         document = parse(masked)
@@ -114,13 +127,13 @@ def _members(masked: Masked, where: str) -> dict[str, Given]:
 def _lines(text: str, where: str) -> dict[str, Masked]:
     found: dict[str, Masked] = {}
     for binding in parse_stream(io.StringIO(text)):
-        if binding.error or (binding.key is not None and binding.value is None):
-            raise UsageError(f"{where}, line {binding.original.line} is neither JSON nor NAME=value.")
-        if binding.key is None:
+        if binding.key is None and not binding.error:
             continue
+        if binding.error or not binding.key or binding.value is None or not NAME.fullmatch(binding.key):
+            raise UsageError(f"{where}, line {binding.original.line} is neither JSON nor NAME=value.")
         if binding.key in found:
             raise UsageError(f"{where} has {binding.key} twice: keep one of them.")
-        found[binding.key] = Masked(binding.value or "", binding.key)
+        found[binding.key] = Masked(binding.value, binding.key)
     return found
 
 
