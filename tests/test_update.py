@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from test_verify import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 from writer import fingerprint
 
@@ -177,6 +178,35 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) 
     ended = desk.run("-p", "values_from", value, "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
     assert ended.returncode == 3 and value not in ended.stderr
     assert "looks like a secret" in ended.stderr
+
+
+def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater) -> None:
+    """The notebook's cells ask for each key once, as a password, and no message holds what was typed."""
+    asked: list[tuple[str, bool]] = []
+    said: list[str] = []
+    new = secrets.token_hex(32)
+    cells = [c for c in nbformat.read(notebooks() / "update.ipynb", as_version=4).cells if c.cell_type == "code"]
+    given = 'values_from, keys, apply = "prompt", "SECRET_KEY", True'
+    codes = [cells[0].source, given, *(cell.source for cell in cells[1:])]
+    manager, kernel = start_new_kernel(kernel_name="python3", env=desk.variables)
+
+    def answer(message: Any) -> None:
+        asked.append((message["content"]["prompt"], message["content"]["password"]))
+        kernel.input(new)
+
+    try:
+        for code in codes:
+            reply = kernel.execute_interactive(
+                code, allow_stdin=True, stdin_hook=answer, output_hook=lambda m: said.append(str(m)), timeout=30
+            )
+            assert reply["content"]["status"] == "ok", reply["content"]
+            said.append(str(reply))
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert asked == [("New value of SECRET_KEY: ", True)]
+    assert own.members["SECRET_KEY"] == new and "Written and read back" in "".join(said)
+    assert_nothing_leaked(desk, [new], *said)
 
 
 def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) -> None:

@@ -76,7 +76,10 @@ def holders(snapshot: Snapshot) -> Listing:
 def undo(planned: Plan, done: Written | None) -> Listing:
     """The command that gives the former version back; new tasks are needed after that too."""
     if done is None or not done.changes:
-        return Listing("Going back", (), "Nothing was written, so there is nothing to undo.")
+        then = (
+            "" if planned.is_empty or done else f" After a write, a command here gives back version {planned.base[:8]}."
+        )
+        return Listing("Going back", (), f"Nothing was written, so there is nothing to undo.{then}")
     entry = Entry(
         f"back to version {planned.base[:8]}",
         lead="All keys become what they were; then redeploy as above. Secrets Manager keeps the version for now.",
