@@ -18,6 +18,7 @@ from test_verify import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked,
 from writer import fingerprint
 
 from omc_runbook import errors, runbook
+from omc_runbook.aws import secretsmanager
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.headless import notebooks
 from omc_runbook.runbook import Run
@@ -155,7 +156,6 @@ def test_what_is_left_wrong_ends_with_1_and_what_was_written_is_in_the_outcome(o
 
 
 BAD_INPUT = {
-    "no such file": (["-p", "values_from", "file:nowhere.json"], "nowhere.json does not exist"),
     "nobody to ask": (["-p", "values_from", "prompt", "-p", "keys", "SECRET_KEY"], "Nobody can be asked here"),
     "a placeholder": (["-p", "values_from", "file:new.json"], "is a placeholder"),
 }
@@ -247,6 +247,23 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
     assert own.members == before | {"POSTGRES_PASSWORD": theirs} and not own.labels()
     run.apply(planned(run, SECRET_KEY=new), True)
     assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}
+
+
+def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes between the write and its proof is told of with the keys, and the written version is named."""
+    run, drop = runbook.begin("update", "staging"), secretsmanager.drop_label
+
+    def edit(*arguments: Any) -> None:
+        own.put(SMTP_PORT=25)
+        drop(*arguments)
+
+    monkeypatch.setattr(secretsmanager, "drop_label", edit)
+    plan = planned(run, SECRET_KEY=(new := secrets.token_hex(32)))
+    with pytest.raises(Overtaken) as error:
+        run.apply(plan, True)
+    assert f"was changed as version {plan.token}, and at once again" in str(error.value)
+    assert "differs from it in SMTP_PORT" in str(error.value) and "administrator" in str(error.value)
+    assert (own.members["SECRET_KEY"], own.members["SMTP_PORT"]) == (new, 25)
 
 
 @pytest.mark.parametrize("action", ["PutSecretValue", "UpdateSecretVersionStage"])

@@ -91,9 +91,8 @@ def document_of(snapshot: Snapshot) -> Document:
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])
-        told = f" ({current.error})" if current and current.error else ""
         raise CouldNotLook(
-            f"{snapshot.environment.names.secret} has no version that can be changed{told}: verify says what is wrong."
+            f"{snapshot.environment.names.secret} has no version that can be changed: run verify, it says why."
         )
     return current.document
 
