@@ -13,14 +13,19 @@ Form = Literal["text", "email", "host", "url", "number"]
 
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
-        < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | \.{3} | x{4,} | \*{3,}
-        | placeholder | todo | tbd | fixme | dummy | none | null
+        < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
+        | \.{3} | (?: sk- )? x{3,} (?: - x+ )* | \*{3,}
+        | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set
         | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in )
             (?: [-_ ! .] .* )?
+        | please [-_ ]? (?: change | replace | update | set ) | replace [-_ ] with [-_ ] .*
+        | (?: to | will ) [-_ ] be [-_ ] (?: changed | replaced | updated | set | filled ) .*
         | temporary [-_ ] .* | .* [-_ ] please [-_ ] (?: update | change | replace | set ) .*
-        | (?: sk- )? (?: your | actual | insert | enter | example ) [-_ ] .*
-        | .* [-_ ] (?: goes [-_ ] )? here | .* placeholder .*
-        | https?:// (?: your | actual | placeholder | public | key | example ) [-_ @] .*
+        | (?: sk- )? (?: your | actual | insert | enter | dummy | fake ) [-_ ] .*
+        | (?: sk- )? example [-_ ] (?: .* [-_ ] )? (?: key | secret | token | password | value | dsn )
+        | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
+        | .* placeholder .*
+        | https?:// (?: (?: your | actual | placeholder ) [-_ @] | (?: public | key | example ) @ ) .*
         | sk-\.\.\.
     ) \s* $"""
 )
@@ -35,6 +40,16 @@ URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
 
 EDGE_SPACE = re.compile(r"^\s|\s$")
 """White space at an end of a value."""
+
+SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
+"""A certificate or a private key, which has a line end at its end by right."""
+
+FORMS: dict[Form, re.Pattern[str]] = {
+    "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
+    "url": re.compile(r"\A\w+://\S+\Z"),
+    "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
+}
+"""Forms that an application checks when it starts, so that it refuses whatever else is there."""
 
 
 class Key(BaseModel):

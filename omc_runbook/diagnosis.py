@@ -28,17 +28,24 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "changethis": frozenset({"terraform-overwrote"}),
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
+    "name-mismatch": frozenset({"duplicate-name"}),
     "rollout-stuck": frozenset({"pull-failed", "health-check"}),
     "breaker-rollback": frozenset({"pull-failed", "health-check"}),
     "task-exits": _ROLLOUTS,
-    "not-forced": _PULL_STOPS | _RUNNING_STOPS | _ROLLOUTS | {"desired-zero", "external-controller", "code-deploy"},
+    "not-forced": _PULL_STOPS
+    | _RUNNING_STOPS
+    | _ROLLOUTS
+    | {"suffix-stale", "desired-zero", "external-controller", "code-deploy"},
 }
 """Checks that are a consequence of others named here, when both touch the same service."""
+
+_EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name"})
+"""Causes that explain what is wrong with the same value or variable, and nothing else."""
 
 _SPOILING = frozenset(
     {
         *("whole-json", "duplicate-name", "name-mismatch", "key-unreferenced", "null", "nested", "number-format"),
-        *("empty", "changethis", "placeholder", "url-chars", "terraform-overwrote"),
+        *("empty", "changethis", "placeholder", "url-chars", "white-space", "terraform-overwrote"),
     }
 )
 """Faults with which a task starts, and has a value that its application may not bear."""
@@ -76,8 +83,7 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
     if cause.check in _BECAUSE.get(effect.check, ()):
-        # Of the values that are wrong, Terraform explains those that it wrote.
-        return cause.check != "terraform-overwrote" or cause.subject == effect.subject
+        return cause.check not in _EACH_ITS_OWN or cause.subject == effect.subject
     if cause.family not in _FAMILIES or cause.severity != "error":
         return False
     stops = _RUNNING_STOPS if cause.check in _SPOILING else _PULL_STOPS

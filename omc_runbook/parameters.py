@@ -15,9 +15,11 @@ from omc_runbook.errors import UsageError
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 _KNOWN_SECRET = re.compile(r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)|://[^/@\s]+@")
 _PUBLIC = re.compile(
-    r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][A-Za-z0-9]+)*)$"
+    r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
 )
-_LONG, _RANDOM = 20, 3.4
+_HEX = re.compile(r"^[0-9A-Fa-f]+$")
+_BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
+_LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
 
 
 def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -43,13 +45,17 @@ def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def looks_secret(text: str) -> bool:
-    """Tell a text that is probably a secret's value: a known prefix, or long and as good as random."""
+    """Tell a text that is probably a secret's value: a known prefix, hex or base64, or long and as good as random."""
     if _KNOWN_SECRET.search(text):
         return True
     if len(text) < _LONG or _PUBLIC.match(text) or Path(text).expanduser().exists() or "," in text:
         return False
     mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
-    return mixed and not re.search(r"[\s/\\]", text.strip("/")) and _entropy(text) > _RANDOM
+    if re.search(r"\s", text):
+        return False
+    if mixed and (_HEX.match(text) or _BASE64.match(text)):
+        return True
+    return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)
 
 
 def listed(parameter: str, text: str) -> tuple[str, ...]:

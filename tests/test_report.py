@@ -134,12 +134,19 @@ def test_few_tasks_have_a_line_each_in_the_timeline() -> None:
 
 def test_many_tasks_share_lines_in_the_timeline() -> None:
     """Thirty tasks make one line for each freshness, with their number."""
-    rotated = snapshots.rotated(many_tasks(snapshots.healthy(), 30), DEPLOYED + timedelta(hours=19, minutes=30))
+    half = DEPLOYED + timedelta(hours=19, minutes=30)
+    rotated = snapshots.rotated(many_tasks(snapshots.healthy(), 30), half, SECRET_KEY=secrets.token_hex(32))
     told = [line for line in lines(rotated) if "tasks of backend" in line]
     assert told == [
         "the first of 20 tasks of backend that are stale",
         "the first of 10 tasks of backend that are fresh",
     ]
+
+
+def test_a_version_that_changed_nothing_of_theirs_leaves_tasks_fresh_in_the_timeline() -> None:
+    """A task that read before is shown as stale only where a key that it got has another value now."""
+    rotated = snapshots.rotated(snapshots.healthy(), DEPLOYED + timedelta(days=1), NEWS_API_KEY=secrets.token_hex(16))
+    assert not [line for line in lines(rotated) if "stale" in line]
 
 
 def test_the_timeline_goes_from_the_oldest_to_the_newest() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from snapshots import (
@@ -11,22 +15,31 @@ from snapshots import (
     ARN,
     NAME,
     NOW,
+    ROLE,
+    ROLE_NAME,
     WORKER_KEYS,
     by_policies,
     definition_arn,
+    deployment,
     healthy,
     policy,
+    rotated,
     simulated,
+    stopped,
     stuck,
     with_container,
+    with_keys,
     with_permissions,
     with_reference,
     with_secret,
     with_service,
+    with_tasks,
+    without_key,
 )
 
-from omc_runbook.aws.ecs import Injection
+from omc_runbook.aws.ecs import Injection, describe_task_definition
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.session import Unread
 from omc_runbook.catalogue import default_keys
 from omc_runbook.diagnosis import diagnose
 from omc_runbook.policy import PolicyDocument
@@ -36,6 +49,7 @@ from omc_runbook.snapshot.state import Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 EXITED = "EssentialContainerExited"
+RAN: dict[str, Any] = {"started": NOW, "stop_code": EXITED}
 READ = "secretsmanager:GetSecretValue"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 
@@ -90,15 +104,15 @@ def test_references_that_are_right(value_from: str) -> None:
 
 def injecting(snapshot: Snapshot, name: str, **variables: str) -> Snapshot:
     """Let a service's new revision inject keys under these variables, and its tasks exit while the old ones serve."""
-    secrets = tuple(Injection(variable, parse(f"{ARN}:{key}::")) for variable, key in variables.items())
+    entries = tuple(Injection(variable, parse(f"{ARN}:{key}::")) for variable, key in variables.items())
     old = snapshot.task_definitions[definition_arn(name)]
     new = replace(
         old,
         arn=definition_arn(name, 8),
         revision=8,
-        containers=(replace(old.containers[0], secrets=secrets),),
+        containers=(replace(old.containers[0], secrets=entries),),
     )
-    failing = stuck(snapshot, name, "Essential container in task exited", started=NOW, stop_code=EXITED)
+    failing = stuck(snapshot, name, "Essential container in task exited", **RAN)
     service = next(service for service in failing.services if service.name == name)
     primary, *others = service.deployments
     deployments = (replace(primary, task_definition_arn=new.arn), *others)
@@ -219,3 +233,189 @@ def test_key_policies_as_aws_writes_them(condition: dict[str, str]) -> None:
     key = KmsKey("arn:aws:kms:ap-southeast-2:123456789012:key/1", "Enabled", "CUSTOMER", None, may)
     snapshot = replace(with_secret(healthy(), kms_key_id=key.arn), kms_key=key)
     assert (root_causes(snapshot), unsure(snapshot)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "cause"),
+    [
+        ("FIRST_SUPERUSER", "admin@ohmycoins.test\n", "white-space"),
+        ("SENTRY_DSN", "temporary-sentry-dsn-please-update", "placeholder"),
+        ("SENTRY_DSN", "<your-sentry-dsn>", "placeholder"),
+        ("POSTGRES_PASSWORD", ["a", "b"], "nested"),
+    ],
+)
+def test_values_that_keep_an_application_from_starting(key: str, value: Any, cause: str) -> None:
+    """A value of the wrong form is the one cause of tasks that read it and exit."""
+    wrong = with_keys(healthy(), **{key: value})
+    assert root_causes(stuck(wrong, "backend", "Essential container in task exited", **RAN)) == [cause]
+
+
+def test_values_that_an_application_bears() -> None:
+    """White space in an optional password explains no tasks that exit."""
+    exiting = stuck(healthy(), "backend", "Essential container in task exited", **RAN)
+    assert root_causes(with_keys(exiting, SMTP_PASSWORD=f"{secrets.token_hex(8)}\n")) == [
+        "rollout-stuck",
+        "white-space",
+    ]
+
+
+def test_a_secret_created_again_and_not_deployed() -> None:
+    """Tasks that hold what a deleted secret held are a consequence of references to it."""
+    base = ARN.rpartition("-")[0]
+    again = with_secret(
+        rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)), arn=f"{base}-XyZ789"
+    )
+    assert root_causes(again) == ["suffix-stale"]
+
+
+def test_a_variable_from_two_keys() -> None:
+    """The second of two entries of one name has another key's value, because it stands there twice."""
+    entry = Injection("SECRET_KEY", parse(f"{ARN}:OPENAI_API_KEY::"))
+    twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    assert root_causes(twice) == ["duplicate-name"]
+
+
+def test_a_value_mended_after_a_rollback() -> None:
+    """A rollback over a value that has been replaced since is history: what is due is a deployment."""
+    began = NOW - timedelta(hours=2)
+    rolled = with_service(
+        healthy(), "backend", deployments=(deployment("backend", rollout_reason="rolling back to deploymentId x"),)
+    )
+    failed = stopped("backend", f"{PULL}did not contain json key OPENAI_API_KEY", began, deployment_id="ecs-svc/gone")
+    mended = rotated(with_tasks(rolled, failed), NOW - timedelta(hours=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
+    assert root_causes(mended) == ["not-forced"]
+
+
+@pytest.mark.parametrize(
+    ("key", "there", "cause"),
+    [
+        ("POSTGRES_PASSWORD", "POSTGRES_PORT", "key-missing"),
+        ("SMTP_HOST", "SMTP_PORT", "key-missing"),
+        ("OPENAI_API_KEY", "OPENAI_API_URL", "key-missing"),
+        ("OPENAI_API_KEY", "OPENAI_API_KEYS", "key-misspelt"),
+        ("OPENAI_API_KEY", "OPEN_AI_API_KEY", "key-misspelt"),
+        ("OPENAI_API_KEY", "OPENAI-API-KEY", "key-misspelt"),
+        ("OPENAI_API_KEY", "OPENAI_KEY", "key-misspelt"),
+        ("SECRET_KEY", "SECRETKEY", "key-misspelt"),
+        ("SENTRY_DSN", "SENTRY_DNS", "key-misspelt"),
+        ("SENTRY_DSN", "Sentry_Dsn", "key-case"),
+    ],
+)
+def test_keys_that_are_nearly_there(key: str, there: str, cause: str) -> None:
+    """A setting of another meaning is no misspelling of a key that is missing."""
+    without = without_key(healthy(), key, there)
+    found = {finding.check for finding in diagnose(without) if finding.is_problem and finding.severity == "error"}
+    assert found == {cause}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "replace_with_real_key",
+        "xxx",
+        "XXXX-XXXX",
+        "sk-xxxxxxxxxxxx",
+        "__REPLACE__",
+        "[REPLACE]",
+        "%SECRET_KEY%",
+        "to-be-replaced",
+        "dummy-key",
+        "please-update",
+        "fake-key",
+        "N/A",
+        "undefined",
+        "will-be-set-later",
+        "not-set",
+        "unset",
+        "example-key",
+        "your-key-goes-here",
+    ],
+)
+def test_placeholders_of_other_hands(text: str) -> None:
+    """Placeholders are told in the spellings of other templates too."""
+    assert root_causes(with_keys(healthy(), SECRET_KEY=text)) == ["placeholder"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "staging",
+        "Oh My Coins",
+        "https://public-api.example.com",
+        "https://example-staging.ohmycoins.com",
+        "example-bucket",
+        "true",
+        "5432",
+        "dead-beef-here",
+        "https://localhost,https://dashboard.example.com",
+        "redis://cache.internal:6379/0",
+        "INFO",
+    ],
+)
+def test_settings_that_stand_for_themselves(text: str) -> None:
+    """A plain setting is no placeholder, whatever words it has."""
+    assert root_causes(with_keys(healthy(), SMTP_USER=text)) == []
+
+
+def test_a_missing_cluster_whose_neighbours_may_not_be_listed() -> None:
+    """That no clusters could be listed is not told as that there are none."""
+    gap = Unread("the region's clusters", "ecs:ListClusters", "AccessDeniedException", "denied")
+    lost = replace(healthy(), service_names=None, services=(), tasks=(), gaps={"clusters": (gap,)})
+    [found] = [finding for finding in diagnose(lost) if finding.check == "wrong-names"]
+    assert "there is none" not in " ".join(found.evidence)
+    assert "ecs:ListClusters" in " ".join(found.evidence)
+
+
+def test_a_private_key_ends_in_a_line_end() -> None:
+    """A value of several lines is as it should be; of one line, its line end was pasted."""
+    lines = ["-----BEGIN PRIVATE KEY-----", secrets.token_urlsafe(32), "-----END PRIVATE KEY-----", ""]
+    assert root_causes(with_keys(healthy(), SMTP_PASSWORD="\n".join(lines))) == []
+    for text in (f"{secrets.token_hex(8)}\r\n", f" {secrets.token_hex(8)}", f"\n{secrets.token_hex(8)}\n\n"):
+        assert root_causes(with_keys(healthy(), SMTP_PASSWORD=text)) == ["white-space"]
+
+
+def test_a_secret_configured_by_its_arn() -> None:
+    """Where runbook.toml has the secret's ARN, references to it are looked at as those to its name."""
+    snapshot = without_key(healthy(), "OPENAI_API_KEY")
+    names = snapshot.environment.names.model_copy(update={"secret": ARN})
+    configured = replace(snapshot, environment=replace(snapshot.environment, names=names))
+    assert root_causes(configured) == ["key-missing"]
+    assert "secret-missing" in root_causes(replace(configured, secret=None, contents={}))
+
+
+def test_an_execution_role_by_its_bare_name() -> None:
+    """ECS takes a role's name for its ARN, and IAM's simulation does not."""
+    raw = {"taskDefinitionArn": definition_arn("worker"), "family": "f", "revision": 7, "containerDefinitions": []}
+    for given in (ROLE, ROLE_NAME):
+        client = Mock(
+            **{"describe_task_definition.return_value": {"taskDefinition": {**raw, "executionRoleArn": given}}}
+        )
+        assert describe_task_definition(client, "worker").execution_role_arn == ROLE
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("CannotPullContainerError: toomanyrequests: You have reached your pull rate limit", "TaskFailedToStart"),
+        (
+            f"{PULL}execution resource retrieval failed: unable to retrieve ecr registry auth: AccessDenied",
+            "TaskFailedToStart",
+        ),
+        (f"{PULL}unable to retrieve ecr registry auth: ThrottlingException: Rate exceeded", "TaskFailedToStart"),
+        ("ResourceInitializationError: failed to validate logger args: log stream: not found", "TaskFailedToStart"),
+        ("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes", "TaskFailedToStart"),
+        ("OutOfMemoryError: Container killed due to memory usage", EXITED),
+    ],
+)
+def test_tasks_that_fail_for_want_of_something_else(reason: str, code: str) -> None:
+    """An image, a log or memory that is wanting is no fault of the secret's: the deployment is stuck, and says why."""
+    started = NOW if code == EXITED else None
+    assert root_causes(stuck(healthy(), "worker", reason, stop_code=code, started=started)) == ["rollout-stuck"]
+
+
+def test_a_value_mended_while_a_deployment_retries() -> None:
+    """Tasks that failed on a value which has been replaced say nothing of the next ones."""
+    failing = stuck(healthy(), "worker", f"{PULL}did not contain json key OPENAI_API_KEY")
+    assert root_causes(failing) == ["pull-failed"]
+    mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
+    assert root_causes(mended) == ["not-forced"]

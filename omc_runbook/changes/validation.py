@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.catalogue import EDGE_SPACE, PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS, Form, Key
+from omc_runbook.catalogue import (
+    EDGE_SPACE,
+    FORMS,
+    PLACEHOLDER,
+    SEVERAL_LINES,
+    TEMPLATE_DEFAULT,
+    URL_BREAKERS,
+    Form,
+    Key,
+)
 from omc_runbook.masking.value import Masked
 
-FORMS: dict[Form, tuple[re.Pattern[str], str]] = {
-    "text": (re.compile(r""), ""),
-    "email": (re.compile(r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$"), "is no e-mail address"),
-    "host": (re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"), "is no host name"),
-    "url": (re.compile(r"^https?://[^\s/]+(/\S*)?$"), "is no URL"),
-    "number": (re.compile(r"^-?\d+$"), "is no whole number"),
+HOST = re.compile(r"\A[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
+NOT_OF: dict[Form, str] = {
+    "email": "is no e-mail address",
+    "host": "is no host name",
+    "url": "is no URL",
+    "number": "is no number",
 }
 NUL = re.compile(r"\0")
 
@@ -21,7 +30,7 @@ def objection(value: Masked, key: Key | None) -> str:
     """Say what is wrong with a value, as the end of a sentence that begins with its key; "" for nothing."""
     if value.matches(NUL):
         return "has a NUL character, which no variable can hold"
-    if value.matches(EDGE_SPACE):
+    if value.matches(EDGE_SPACE) and not value.matches(SEVERAL_LINES):
         return "has white space at an end"
     if value.matches(PLACEHOLDER) or value.matches(TEMPLATE_DEFAULT):
         return "is a placeholder, not a value"
@@ -29,9 +38,9 @@ def objection(value: Masked, key: Key | None) -> str:
         return ""
     if value.is_empty:
         return "is empty, and is required" if key.required else ""
-    pattern, reason = FORMS[key.form]
-    if not value.matches(pattern):
-        return reason
+    pattern = HOST if key.form == "host" else FORMS.get(key.form)
+    if pattern and not value.matches(pattern):
+        return NOT_OF[key.form]
     if key.prefix and not value.matches(re.compile("^" + re.escape(key.prefix))):
         return f"does not begin with {key.prefix}"
     if value.length < key.weak_below:

@@ -159,7 +159,8 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 @check("throttled", "services", "tasks")
 def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
-    stops = stops_saying(snapshot, "ThrottlingException|Rate exceeded|TooManyRequests|RequestLimitExceeded")
+    said = stops_saying(snapshot, "ThrottlingException|Rate exceeded|TooManyRequests|RequestLimitExceeded")
+    stops = [stop for stop in said if stop.lacks_secrets]
     if stops:
         remedy = remedies.redeploy(snapshot.environment.names, stops[0].service.name)
         services = frozenset(stop.service.name for stop in stops)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.catalogue import EDGE_SPACE, PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
+from omc_runbook.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
@@ -169,7 +169,8 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
         if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
             known = snapshot.environment.keys.get(member.key)
             fact = f"{member.key} matches the placeholders that Terraform and the templates use: a public value."
-            yield _about(snapshot, member.key, fact, "error" if known and known.required else "warning")
+            grave = (known and known.required) or _is_refused(snapshot, member)
+            yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
 @check("url-chars", *KEY_NEEDS)
@@ -177,7 +178,7 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has characters that break the URL which the application builds with it."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
-        if known and known.in_url and member.injected.matches(URL_BREAKERS):
+        if known and known.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
             fact = f"{member.key} has a character such as / @ : # in it, and goes into the database's URL."
             yield _about(snapshot, member.key, fact)
 
@@ -187,8 +188,11 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
-        if member.kind == "string" and member.injected.matches(EDGE_SPACE) and not (known and known.in_url):
-            yield _about(snapshot, member.key, f"{member.key} has white space at an end, often a pasted line end.")
+        if member.kind != "string" or (known and known.in_url) or member.injected.matches(SEVERAL_LINES):
+            continue
+        if member.injected.matches(EDGE_SPACE):
+            fact = f"{member.key} has white space at an end, often a pasted line end."
+            yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 
 
 @check("terraform-overwrote", *KEY_NEEDS, "writes")
@@ -210,6 +214,13 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             remedy = remedies.move_back(snapshot.environment.names, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
+
+
+def _is_refused(snapshot: Snapshot, member: Member) -> bool:
+    """Whether a value has not the form that its application insists on."""
+    known = snapshot.environment.keys.get(member.key)
+    form = FORMS.get(known.form) if known else None
+    return form is not None and not member.injected.matches(form)
 
 
 def _is_placeholder(member: Member) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.checks.stops import PULL_FAILED, Stop, fresh_stops
+from omc_runbook.checks.stops import Stop, fresh_stops
 from omc_runbook.environment import nearest
-from omc_runbook.finding import Remedy
+from omc_runbook.finding import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("deployment")
@@ -22,8 +22,10 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     """The cluster or the service is not called what the configuration says."""
     names = snapshot.environment.names
     if snapshot.service_names is None:
-        fact = f"There is no cluster {names.cluster} in {names.region}{nearest(names.cluster, snapshot.clusters)}"
-        yield Evidence(names.cluster, (f"ListClusters: {fact}",), remedies.advise("Set cluster in runbook.toml."))
+        unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
+        near = "." if unread else nearest(names.cluster, snapshot.clusters)
+        fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
+        yield Evidence(names.cluster, (fact, *unread), remedies.advise("Set cluster in runbook.toml."))
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(names.service, (f"ListServices: {fact}",), remedies.advise("Set service in runbook.toml."))
@@ -34,7 +36,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The secret changed and running tasks still hold the former value."""
     names = snapshot.environment.names
     for service in snapshot.consumers:
-        stale = [task for task in snapshot.running(service) if _differs(snapshot, service, task)]
+        stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if snapshot.freshness(task) == "undecidable"]
         since = snapshot.current_since
         if stale and since:
@@ -59,9 +61,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 @check("pull-failed", "services", "tasks")
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start, because ECS cannot give them their secrets."""
-    yield from _stopping(
-        snapshot, [stop for stop in fresh_stops(snapshot) if stop.reason.startswith(PULL_FAILED)], "never started"
-    )
+    yield from _stopping(snapshot, [stop for stop in fresh_stops(snapshot) if stop.lacks_secrets], "never started")
 
 
 @check("health-check", "services", "tasks")
@@ -94,7 +94,8 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
                 *_why(snapshot, service),
             )
-            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+            severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}), severity)
 
 
 @check("breaker-rollback", "services", "tasks")
@@ -109,7 +110,8 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     "A rollback brings the former task definition back, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
-                yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
+                severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+                yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}), severity)
                 break
 
 
@@ -143,12 +145,6 @@ def _injects(snapshot: Snapshot, service: Service) -> bool:
     return bool(snapshot.own_injections(snapshot.definition(service.task_definition_arn)))
 
 
-def _differs(snapshot: Snapshot, service: Service, task: Task) -> bool:
-    return snapshot.freshness(task) == "stale" and (
-        _injects(snapshot, service) and snapshot.changed_keys(service, task) != frozenset()
-    )
-
-
 def _stopping(snapshot: Snapshot, stops: list[Stop], how: str) -> Iterator[Evidence]:
     """Group stops by service."""
     for service in snapshot.consumers:
@@ -165,6 +161,14 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
         return (stop.sentence,)
     failed = snapshot.stopped(service)
     return (Stop(service, failed[0]).sentence,) if failed else ()
+
+
+def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
+    since, failed = snapshot.current_since, snapshot.stopped(service)[:1]
+    return since is not None and any(
+        task.stopped is not None and task.stopped < since[0] and Stop(service, task).lacks_secrets for task in failed
+    )
 
 
 def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:

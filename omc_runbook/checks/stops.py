@@ -10,7 +10,10 @@ from datetime import datetime
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.snapshot.state import Snapshot
 
-PULL_FAILED = "ResourceInitializationError"
+OTHER_RESOURCES = re.compile(
+    r"ecr registry auth|registry auth from ecr|logger|log stream|efs utils|volume", re.IGNORECASE
+)
+"""What else ECS may fail to get ready for a task, in the same words as secrets."""
 MANY = 3
 """From how many failures on a whole service is not taken for well: it may be between two of them."""
 
@@ -32,6 +35,11 @@ class Stop:
         """When which task stopped and why, cut to one line."""
         when = f"{self.task.stopped:%H:%M:%S} UTC" if self.task.stopped else "just now"
         return f"Task {self.task.id[:8]} of {self.service.name} stopped at {when}: {_shorten(self.reason)}"
+
+    @property
+    def lacks_secrets(self) -> bool:
+        """Whether ECS could not give the task its secrets, and not its image, its log or its volumes."""
+        return self.reason.startswith("ResourceInitializationError") and not OTHER_RESOURCES.search(self.reason)
 
     @property
     def never_started(self) -> bool:

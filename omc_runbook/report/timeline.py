@@ -109,7 +109,8 @@ def lines_of(snapshot: Snapshot) -> Iterator[Line]:
 
 def _running(snapshot: Snapshot, service: Service) -> Iterator[Line]:
     running = [
-        (task.created or snapshot.taken, snapshot.freshness(task), task.id[:8]) for task in snapshot.running(service)
+        (task.created or snapshot.taken, snapshot.standing(service, task), task.id[:8])
+        for task in snapshot.running(service)
     ]
     if len(running) <= MOST_TASKS:
         for start, look, short in sorted(running):

@@ -159,9 +159,11 @@ class _Reading(Asking):
             "clusters", self.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client)), ()
         )
         if "cluster" in self.environment.chosen:
+            unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
             raise UsageError(
                 f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}"
-                f"{nearest(name, found)} Correct cluster in {self.environment.source}. Nothing was written."
+                f"{f'. {unread}' if unread else nearest(name, found)}"
+                f" Correct cluster in {self.environment.source}. Nothing was written."
             )
         return found
 

@@ -167,7 +167,8 @@ class Snapshot:
         # AWSPREVIOUS is what was current just before; a version that is only staged never was current.
         was_current = [entry.created for entry in self.versions if PREVIOUS in entry.stages]
         earliest = max([version.created, *(moves or was_current)])
-        latest = max(earliest, self.secret.changed or earliest)
+        # Where there never was another version, an edit of something else is no doubt.
+        latest = max(earliest, self.secret.changed or earliest) if len(self.versions) > 1 else earliest
         return earliest, earliest if self._trail_reaches(latest) else latest
 
     def _trail_reaches(self, moment: datetime) -> bool:
@@ -198,13 +199,21 @@ class Snapshot:
         older = [version for version in self.versions if version.created <= moment]
         return older[-1].id if older else ""
 
+    def standing(self, service: Service, task: Task) -> Freshness:
+        """Whether a running task has what the secret holds now: to have read before matters for changed keys only."""
+        freshness = self.freshness(task)
+        return "fresh" if freshness == "stale" and self.changed_keys(service, task) == frozenset() else freshness
+
     def changed_keys(self, service: Service, task: Task) -> frozenset[str] | None:
         """Keys whose value is another now than a stale task holds; None where its version is gone or unreadable."""
         held, current = self.contents.get(self.held_version(task)), self.current
+        injections = self.own_injections(self.definition(service.task_definition_arn))
+        if not injections:
+            return frozenset()
         if held is None or current is None or held.document is None or current.document is None:
             return None
         changed = set()
-        for _, injection in self.own_injections(self.definition(service.task_definition_arn)):
+        for _, injection in injections:
             key = injection.reference.key
             before, now = held.document.get(key), current.document.get(key)
             if not injection.reference.names_version and (

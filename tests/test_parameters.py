@@ -1,0 +1,47 @@
+"""Parameters of a command line: which are refused because they look like a secret's value."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+
+import pytest
+
+from omc_runbook.parameters import looks_secret
+
+PUBLIC = [
+    "staging",
+    "AWSPREVIOUS",
+    "SECRET_KEY,SMTP_PASSWORD",
+    "prompt",
+    "env:NEW_VALUES",
+    "file:/home/me/secrets.json",
+    "/home/me/ohmycoins2/backend/app",
+    "infrastructure/terraform/environments/staging2",
+    "ohmycoins-staging-backend",
+    "https://platform.openai.com/api-keys",
+    "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123",
+    "(service backend) was unable to place a task. Reason: ResourceInitializationError: 3 tries",
+    str(uuid.uuid4()),
+]
+MAKERS = {
+    "hex": lambda: secrets.token_hex(16),
+    "longer hex": lambda: secrets.token_hex(32),
+    "urlsafe": lambda: secrets.token_urlsafe(32),
+    "base64": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+    "provider's key": lambda: f"sk-{secrets.token_hex(6)}",
+    "login in a URL": lambda: f"postgresql://app:{secrets.token_hex(4)}@db/app",
+}
+
+
+@pytest.mark.parametrize("text", PUBLIC, ids=range(len(PUBLIC)))
+def test_what_people_name_is_taken(text: str) -> None:
+    """Names, paths, sources, ARNs, version ids and error texts are parameters like any other."""
+    assert not looks_secret(text)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_generators_make_is_refused(maker: str) -> None:
+    """Values as the guide has them made, or as providers give them out, are told from names every time."""
+    assert all(looks_secret(MAKERS[maker]()) for _ in range(200))
