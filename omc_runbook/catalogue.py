@@ -35,6 +35,23 @@ TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
 """The template's default, at which the application refuses to start."""
 
 
+URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
+"""Characters that break a URL which a value becomes part of."""
+
+EDGE_SPACE = re.compile(r"^\s|\s$")
+"""White space at an end of a value."""
+
+SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
+"""A certificate or a private key, which has a line end at its end by right."""
+
+FORMS: dict[Form, re.Pattern[str]] = {
+    "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
+    "url": re.compile(r"\A\w+://\S+\Z"),
+    "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
+}
+"""Forms that an application checks when it starts, so that it refuses whatever else is there."""
+
+
 class Key(BaseModel):
     """One key of the secret; `[keys.NAME]` in runbook.toml sets any of these fields."""
 

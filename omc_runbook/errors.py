@@ -23,6 +23,10 @@ class CouldNotLook(RunbookError):
     """AWS could not be reached or would not answer at all (exit code 2)."""
 
 
+class Overtaken(RunbookError):
+    """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
+
+
 class FindingsRemain(RunbookError):
     """The runbook looked at everything and something is wrong (exit code 1)."""
 
@@ -31,5 +35,5 @@ class FindingsRemain(RunbookError):
 
 def named(name: str) -> type[RunbookError] | None:
     """The class of an error by its name, as a kernel tells it; None for an error that is not ours."""
-    kinds = (RunbookError, UsageError, CouldNotLook, FindingsRemain)
+    kinds = (RunbookError, UsageError, CouldNotLook, Overtaken, FindingsRemain)
     return next((kind for kind in kinds if kind.__name__ == name), None)

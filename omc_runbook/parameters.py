@@ -58,6 +58,15 @@ def looks_secret(text: str) -> bool:
     return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)
 
 
+def listed(parameter: str, text: str) -> tuple[str, ...]:
+    """The names in a list with commas, as parameters have it; UsageError for one that stands there twice."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise UsageError(f"{parameter} names {twice} twice: once is enough.")
+    return names
+
+
 def _typed(name: str, text: str, kind: str) -> Any:
     if kind == "bool":
         if text.lower() not in _YES | _NO:

@@ -149,6 +149,7 @@ def summarise(body: dict[str, Any], record: Record) -> str:
     lines = [f"{body['runbook']} on {body['environment']}: {body['status']}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
+    lines += [f"  {change['action']:<8} {change['key']}, in version {change['version']}" for change in body["changes"]]
     unknown: dict[str, list[str]] = {}
     for finding in body["findings"]:
         if finding["status"] == "found":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,15 @@ from urllib.parse import urlsplit
 from omc_runbook import diagnosis
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.environment import LOCAL, Environment, load
+from omc_runbook.changes import given, writing
+from omc_runbook.changes.plan import Plan, document_of, plan_update
+from omc_runbook.changes.source import Given
+from omc_runbook.changes.writing import Written
+from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome
 from omc_runbook.masking import kernel, registry
+from omc_runbook.parameters import listed
 from omc_runbook.report import views
 from omc_runbook.report.banner import Banner, Look
 from omc_runbook.snapshot.reading import identify, take
@@ -69,11 +74,33 @@ class Run:
         settings = read_fields(Path(repository).expanduser()) if repository else None
         return take(self.clients, self.environment, self.caller, _now, settings)
 
-    def diagnose(self, snapshot: Snapshot, look_inside: bool = False) -> tuple[Finding, ...]:
-        """Put every check to the snapshot and tell causes from consequences."""
-        return diagnosis.diagnose(snapshot, look_inside)
+    def diagnose(
+        self, snapshot: Snapshot, look_inside: bool = False, families: Sequence[str] = ()
+    ) -> tuple[Finding, ...]:
+        """Put every check to the snapshot and tell causes from consequences; those of some families, or all."""
+        findings = diagnosis.diagnose(snapshot, look_inside)
+        return tuple(finding for finding in findings if not families or finding.family in families)
 
-    def conclude(self, findings: Sequence[Finding]) -> Banner:
+    def gather(self, snapshot: Snapshot, values_from: str, keys: str = "") -> dict[str, Given]:
+        """Take new values from a source for the keys, a list with commas; raises UsageError as `given.gather` does."""
+        return given.gather(values_from, listed("keys", keys), self.environment.keys, document_of(snapshot).keys)
+
+    def plan(self, snapshot: Snapshot, values: Mapping[str, Given], remove: str = "") -> Plan:
+        """Plan to write these values and to remove the keys of a list with commas; raises as `plan_update` does."""
+        return plan_update(snapshot, values, listed("remove", remove))
+
+    def apply(self, plan: Plan, apply: bool, confirm: str = "") -> Written | None:
+        """Carry out a plan, where `apply` says so; None where it does not, and then nothing is called.
+
+        Raises UsageError in production without its name in `confirm`, and what `writing.write` raises.
+        """
+        if not apply:
+            return None
+        if self.environment.is_production and confirm != PRODUCTION:
+            raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        return writing.apply(self.clients, plan)
+
+    def conclude(self, findings: Sequence[Finding], written: Written | None = None) -> Banner:
         """Say how the run ended, and tell the caller.
 
         Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain
@@ -88,6 +115,7 @@ class Run:
             started=self.started,
             finished=_now(),
             findings=tuple(_masked(finding) for finding in findings),
+            changes=_changes(written) if written else (),
         )
         path = os.environ.get(OUTCOME_VARIABLE)
         if path:
@@ -136,6 +164,13 @@ def _public_words(place: Environment) -> set[str]:
     checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
     texts = {value for value in names.values() if isinstance(value, str) and value}
     return texts | checks | {place.name, place.project, *place.keys}
+
+
+def _changes(written: Written) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {"key": c.key, "action": c.action, "origin": registry.mask(c.origin), "version": written.version_id}
+        for c in written.changes
+    )
 
 
 def _masked(finding: Finding) -> Finding:

@@ -131,3 +131,37 @@ def get_resource_policy(client: SecretsManagerClient, secret_id: str) -> PolicyD
             return None
         raise
     return PolicyDocument("the secret's resource policy", "resource", json.loads(text)) if text else None
+
+
+def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: str, label: str) -> None:
+    """Write a version under a staging label of its own, so that nobody reads it yet; a second time does nothing.
+
+    `token` becomes the version's id. See
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+    """
+    client.put_secret_value(SecretId=secret_id, SecretString=text, ClientRequestToken=token, VersionStages=[label])
+
+
+def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool:
+    """Make a version current, provided that another still is; False where that one no longer is.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+    """
+    try:
+        client.update_secret_version_stage(
+            SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=to, RemoveFromVersionId=from_
+        )
+    except ClientError as error:
+        if code_of(error) == "InvalidParameterException":
+            return False
+        raise
+    return True
+
+
+def drop_label(client: SecretsManagerClient, secret_id: str, label: str, version_id: str) -> None:
+    """Take a staging label off a version; one that is not on it is no error."""
+    try:
+        client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, RemoveFromVersionId=version_id)
+    except ClientError as error:
+        if code_of(error) != "InvalidParameterException":
+            raise

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Form
+from omc_runbook.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
@@ -17,16 +17,6 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = family("content")
 
-URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
-EDGE_SPACE = re.compile(r"^\s|\s$")
-SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
-"""A certificate or a private key, which has a line end at its end by right."""
-FORMS: dict[Form, re.Pattern[str]] = {
-    "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
-    "url": re.compile(r"\A\w+://\S+\Z"),
-    "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
-}
-"""Forms that an application checks when it starts, so that it refuses whatever else is there."""
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)

@@ -162,8 +162,8 @@ def by_hand(environment: Environment) -> Listing:
 
 
 def outcome(result: Outcome) -> Banner:
-    """How the run ended, in one sentence, with the root causes named."""
-    return Banner(ENDINGS[result.status], headline(result), tuple(_causes(result)))
+    """How the run ended, in one sentence, with what it changed and the root causes named."""
+    return Banner(ENDINGS[result.status], headline(result), tuple(_lines(result)))
 
 
 def headline(result: Outcome) -> str:
@@ -180,7 +180,9 @@ def headline(result: Outcome) -> str:
     return f"The run on {result.environment} failed: {result.failure}"
 
 
-def _causes(result: Outcome) -> Iterator[str]:
+def _lines(result: Outcome) -> Iterator[str]:
+    for change in result.changes:
+        yield f"{change['key']} was {change['action']}, in version {change['version']}."
     for finding in result.findings:
         if finding.is_root_cause:
             yield f"{finding.check}: {finding.title} ({finding.subject})."

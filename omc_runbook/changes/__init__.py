@@ -1,0 +1,1 @@
+"""Changes to a secret: planned as pure data, shown without values, applied by the only writer, and proved."""

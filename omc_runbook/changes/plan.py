@@ -1,0 +1,168 @@
+"""The plan of a change: what each key becomes, when it takes effect and how to undo it, without a value in sight."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.catalogue import Effect, Key
+from omc_runbook.changes.source import Given
+from omc_runbook.changes.validation import objection
+from omc_runbook.checks.wanted import services_wanting
+from omc_runbook.document import Document, Member
+from omc_runbook.environment import nearest
+from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.snapshot.state import Snapshot
+
+Action = Literal["added", "changed", "removed", "unchanged"]
+
+LARGEST = 65_536
+"""Bytes that Secrets Manager takes as one value."""
+
+EFFECTS: dict[Effect, str] = {
+    "next-deployment": "with the next deployment",
+    "signs-everybody-out": "with the next deployment; signs everybody out",
+    "database-too": "with the next deployment; change it in the database too",
+    "first-start-only": "only where the application starts for the first time",
+}
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """What becomes of one key, where its value comes from and when it takes effect."""
+
+    key: str
+    action: Action
+    origin: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A change of the secret on top of one version; `text` is the whole new document, masked.
+
+    `base` is the id of the version that the plan was made on: nothing is written over any other. `token` is the
+    id that the new version will have: the same plan on the same version has the same, so that a second try
+    continues the first. `made` is when the version was read. `labels` are staging labels, with their versions,
+    that were there then.
+    """
+
+    secret_arn: str
+    secret_name: str
+    region: str
+    base: str
+    text: Masked
+    token: str
+    made: datetime
+    changes: tuple[KeyChange, ...]
+    consumers: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def changed(self) -> tuple[KeyChange, ...]:
+        """The keys that become something else."""
+        return tuple(change for change in self.changes if change.action != "unchanged")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the secret already is as the plan would make it."""
+        return not self.changed
+
+    @property
+    def undo(self) -> str:
+        """The command that gives AWSCURRENT back to the version that the plan was made on."""
+        return (
+            f"aws secretsmanager update-secret-version-stage --secret-id {self.secret_name} --version-stage {CURRENT}"
+            f" --move-to-version-id {self.base} --remove-from-version-id {self.token} --region {self.region}"
+        )
+
+
+def document_of(snapshot: Snapshot) -> Document:
+    """The current document; CouldNotLook where there is no version to build on."""
+    current = snapshot.current
+    if current is None or current.document is None:
+        reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
+        if reasons:
+            raise CouldNotLook(reasons[0])
+        raise CouldNotLook(
+            f"{snapshot.environment.names.secret} has no version that can be changed: run verify, it says why."
+        )
+    return current.document
+
+
+def plan_update(snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence[str] = ()) -> Plan:
+    """Plan new values for some keys, and the removal of those named; all other members stay byte for byte.
+
+    Raises UsageError for a value that the catalogue objects to, a key to remove that is not there or is given too,
+    and a result that is too large; CouldNotLook where there is no version to build on.
+    """
+    document, secret, known = document_of(snapshot), snapshot.secret, snapshot.environment.keys
+    assert secret is not None, "a document was read, so there is a secret"
+    base = secret.version_at(CURRENT)
+    changing = {key: entry for key, entry in given.items() if not _is(document.get(key), entry)}
+    _refuse(document.keys, given, remove)
+    _object(changing, known)
+    text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
+    if text.size > LARGEST:
+        raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
+    return Plan(
+        secret_arn=secret.arn,
+        secret_name=secret.name,
+        region=snapshot.environment.names.region,
+        base=base,
+        text=text,
+        token=_token(base, document.value, text),
+        made=snapshot.taken,
+        changes=tuple(
+            _change(snapshot, key, given, removed=key in remove, replaced=key in changing)
+            for key in dict.fromkeys((*document.keys, *given))
+        ),
+        consumers=tuple(service.name for service in snapshot.consumers),
+        labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
+    )
+
+
+def _is(member: Member | None, entry: Given) -> bool:
+    """Whether the secret has exactly what is given."""
+    return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
+
+
+def _refuse(present: Sequence[str], given: Mapping[str, Given], remove: Sequence[str]) -> None:
+    for key in remove:
+        if key in given:
+            raise UsageError(f"{key} is to be both set and removed: choose one. Nothing was written.")
+        if key not in present:
+            raise UsageError(f"{key} cannot be removed, it is not in the secret{nearest(key, present)}")
+
+
+def _object(changing: Mapping[str, Given], known: Mapping[str, Key]) -> None:
+    for key, entry in changing.items():
+        told = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
+        reason = told or objection(entry.value, known.get(key))
+        if reason:
+            raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
+
+
+def _change(snapshot: Snapshot, key: str, given: Mapping[str, Given], removed: bool, replaced: bool) -> KeyChange:
+    origin, known = given[key].origin if key in given else "", snapshot.environment.keys
+    if removed:
+        asking = ", ".join(sorted(services_wanting(snapshot, key)))
+        return KeyChange(key, "removed", "", f"new tasks of {asking} will not start: they ask for it" if asking else "")
+    if not replaced:
+        return KeyChange(key, "unchanged", origin)
+    action: Action = "changed" if key in document_of(snapshot).keys else "added"
+    return KeyChange(key, action, origin, EFFECTS[known[key].effect if key in known else "next-deployment"])
+
+
+def _token(base: str, before: Masked, after: Masked) -> str:
+    """An id that the same change of the same version always has, and that tells nothing to who lacks the old text."""
+    secret = hashlib.sha256(reveal(before).encode("utf-8", "surrogatepass")).digest()
+    digest = hmac.digest(secret, base.encode() + reveal(after).encode("utf-8", "surrogatepass"), "sha256")
+    return str(uuid.UUID(bytes=digest[:16], version=4))

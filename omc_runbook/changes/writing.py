@@ -1,0 +1,153 @@
+"""The only writer: a new version staged beside the current one, then made current if nobody came in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from omc_runbook.aws import cloudtrail, secretsmanager
+from omc_runbook.aws.secretsmanager import CURRENT, Value
+from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.changes.plan import KeyChange, Plan
+from omc_runbook.document import Document, DocumentError, parse
+from omc_runbook.errors import CouldNotLook, Overtaken
+from omc_runbook.masking.value import reveal
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+
+LABEL = "omc-runbook-"
+"""How the staging labels begin that a write holds while it is under way."""
+
+UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
+AUTHORING = ("PutSecretValue", "UpdateSecretVersionStage", "UpdateSecret")
+"""The calls that can give a secret another current version."""
+
+CLOCKS_APART = timedelta(minutes=5)
+"""How far this machine's clock may be ahead of CloudTrail's."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A change that is proved to be in force: the version that was current, the one that is now, and what changed.
+
+    Where nothing had to change, both are the same version.
+    """
+
+    before: str
+    version_id: str
+    changes: tuple[KeyChange, ...]
+
+
+def apply(clients: Clients, plan: Plan) -> Written:
+    """Carry out a plan and take away the labels that killed writes have left behind; an empty plan writes nothing.
+
+    Raises what `write` raises.
+    """
+    _tidy(clients, plan)
+    return Written(plan.base, plan.base, ()) if plan.is_empty else write(clients, plan)
+
+
+def write(clients: Clients, plan: Plan) -> Written:
+    """Write a plan: stage, make current if the plan's version still is, take the label away, read back.
+
+    Killed at any point, the same plan written again finishes the work. Raises Overtaken where another version
+    has become current, CouldNotLook where AWS refuses or the value read back is not the one written.
+    """
+    client, arn, label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
+    _do(
+        "secretsmanager:PutSecretValue",
+        plan,
+        lambda: secretsmanager.stage_value(client, arn, reveal(plan.text), plan.token, label),
+    )
+    try:
+        moved = _do(UPDATE_STAGE, plan, lambda: secretsmanager.move_current(client, arn, plan.token, plan.base))
+    finally:
+        _do(UPDATE_STAGE, plan, lambda: secretsmanager.drop_label(client, arn, label, plan.token))
+    now = _do(GET_SECRET_VALUE, plan, lambda: secretsmanager.get_value(client, arn, CURRENT))
+    if now is None or now.version_id == plan.base:
+        raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
+    if now.version_id != plan.token:
+        raise Overtaken(_what_happened(clients, plan, now, moved))
+    if now.text is None or not now.text.same_as(plan.text):
+        raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
+    return Written(plan.base, plan.token, plan.changed)
+
+
+def _tidy(clients: Clients, plan: Plan) -> None:
+    """Take away labels of ours; a version without a label is Secrets Manager's to collect.
+
+    One that a write under way still holds may go too: what it has to move is named by its id.
+    """
+    client = clients("secretsmanager")
+    for label, version in plan.labels:
+        if label.startswith(LABEL):
+            _do(
+                UPDATE_STAGE,
+                plan,
+                lambda label=label, version=version: secretsmanager.drop_label(  # type: ignore[misc]
+                    client, plan.secret_arn, label, version
+                ),
+            )
+
+
+def _do(permission: str, plan: Plan, call: Callable[[], T]) -> T:
+    answer = look(f"secret {plan.secret_name}", permission, call)
+    if isinstance(answer, Unread):
+        raise CouldNotLook(answer.sentence.replace("Could not look at", "Could not change", 1))
+    return answer
+
+
+def _what_happened(clients: Clients, plan: Plan, now: Value, moved: bool) -> str:
+    """Say who changed what, as far as it can be read: since the plan was made, or right after it was written."""
+    client, arn = clients("secretsmanager"), plan.secret_arn
+    mine = plan.token if moved else plan.base
+    before = look("the version before", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, arn, "", mine))
+    keys = _differing(None if isinstance(before, Unread) else _document(before), _document(now))
+    who = _author(clients, plan, now.version_id)
+    if moved:
+        return (
+            f"{plan.secret_name} was changed as version {plan.token}, and at once again by somebody else{who}:"
+            f" version {now.version_id} differs from it in {keys}. Run again to see what is there now."
+        )
+    return (
+        f"Somebody else changed {plan.secret_name} since this plan was made{who}:"
+        f" version {now.version_id} differs in {keys}. Theirs stays, yours was not written: run again to plan on top."
+    )
+
+
+def _author(clients: Clients, plan: Plan, version_id: str) -> str:
+    since = plan.made - CLOCKS_APART
+    for name in AUTHORING:
+        events = look(
+            f"who called {name}",
+            "cloudtrail:LookupEvents",
+            lambda name=name: cloudtrail.lookup_events(clients("cloudtrail"), name, plan.secret_name, since, 50),  # type: ignore[misc]
+        )
+        for event in () if isinstance(events, Unread) else events:
+            if event.version_id == version_id and not event.error:
+                return f" ({event.principal}, {event.time:%H:%M:%S} UTC)"
+    return " (CloudTrail does not tell by whom yet)"
+
+
+def _document(value: Value | None) -> Document | None:
+    if value is None or value.text is None:
+        return None
+    try:
+        return parse(value.text)
+    except DocumentError:
+        return None
+
+
+def _differing(before: Document | None, after: Document | None) -> str:
+    if before is None or after is None:
+        return "keys that could not be compared"
+    changed = [
+        key
+        for key in dict.fromkeys((*before.keys, *after.keys))
+        for old, new in [(before.get(key), after.get(key))]
+        if old is None or new is None or not old.injected.same_as(new.injected)
+    ]
+    return ", ".join(changed) or "no key"

@@ -1,0 +1,96 @@
+"""A process that changes the secret, for the tests that race it with another or kill it.
+
+`writer.py race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
+says how that went. `writer.py once FILE CALL` writes a file's values, and kills itself after that many of the
+writer's calls (0: never).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from botocore.client import BaseClient
+
+from omc_runbook import runbook
+from omc_runbook.aws import secretsmanager
+from omc_runbook.document import parse
+from omc_runbook.errors import Overtaken
+from omc_runbook.masking.value import reveal
+from omc_runbook.runbook import Run
+from omc_runbook.snapshot.state import Content, Snapshot
+
+
+def reread(run: Run, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the secret as it is now, for a round of its own."""
+    client, name = run.clients("secretsmanager"), run.environment.names.secret
+    value = secretsmanager.get_value(client, name, secretsmanager.CURRENT)
+    assert value and value.text
+    contents = {value.version_id: Content(value.version_id, parse(value.text))}
+    return replace(snapshot, secret=secretsmanager.describe(client, name), contents=contents)
+
+
+def race(run: Run) -> None:
+    """Write again and again, each time when told to."""
+    snapshot = run.look()
+    while keys := sys.stdin.readline().strip():
+        snapshot = reread(run, snapshot)
+        values = run.gather(snapshot, "generate", keys)
+        plan = run.plan(snapshot, values)
+        say("ready")
+        sys.stdin.readline()
+        try:
+            run.apply(plan, True)
+        except Overtaken as error:
+            say(f"overtaken {error}")
+        else:
+            prints = (f"{key}={fingerprint(reveal(entry.value))}" for key, entry in values.items())
+            say(f"written {' '.join(prints)}")
+
+
+def once(run: Run, file: str, last: int) -> None:
+    """Write a file's values, up to a call and no further."""
+    snapshot = run.look()
+    plan = run.plan(snapshot, run.gather(snapshot, f"file:{file}"))
+    if last:
+        _die_after(last)
+    written = run.apply(plan, True)
+    assert written
+    say(f"written {written.version_id}")
+
+
+def fingerprint(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _die_after(last: int) -> None:
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    made = []
+
+    def count(client: Any, operation: str, parameters: Any) -> Any:
+        answer = call(client, operation, parameters)
+        made.append(operation)
+        if len(made) == last:
+            Path(os.environ["LAST_CALL"]).write_text(operation)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    BaseClient._make_api_call = count  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    begun = runbook.begin("update", "staging")
+    if sys.argv[1] == "race":
+        race(begun)
+    else:
+        once(begun, sys.argv[2], int(sys.argv[3]))
