@@ -365,3 +365,15 @@ def test_a_namesakes_failures_are_not_this_services() -> None:
     [made] = [service for service in snapshot.services if service.name == "worker"]
     assert snapshot.last_failed(replace(made, deployments=(), created=NOW - timedelta(days=30))) is not None
     assert snapshot.last_failed(replace(made, deployments=(), created=NOW)) is None
+
+
+@pytest.mark.parametrize(("seconds", "standing"), [(-1, "stale"), (0, "undecidable"), (1, "fresh")])
+def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, standing: str) -> None:
+    """A read that CloudTrail dates to the second in which the version came can have been before or after."""
+    second = NOW.replace(microsecond=0) - timedelta(minutes=5)
+    snapshot = rotated(healthy(), second + timedelta(milliseconds=500), SECRET_KEY=secrets.token_hex(32))
+    [held] = snapshot.running(next(service for service in snapshot.services if service.name == "worker"))
+    read = event(
+        "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
+    )
+    assert replace(snapshot, reads=(read,)).freshness(held) == standing

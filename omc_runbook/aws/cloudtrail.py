@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ class Event:
     error: str
     version_id: str
     """The version that the call made or moved a stage to; "" for other calls."""
+
+    @property
+    def until(self) -> datetime:
+        """The moment at which the call had been made for certain: CloudTrail tells whole seconds, cut off."""
+        return self.time if self.time.microsecond else self.time + timedelta(seconds=1)
 
 
 def lookup_events(

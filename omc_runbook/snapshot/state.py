@@ -163,13 +163,15 @@ class Snapshot:
         version = next((version for version in self.versions if version.id == current), None)
         if version is None:
             return None
-        moves = [event.time for event in self.writes or () if event.version_id == current and not event.error]
+        calls = [event for event in self.writes or () if event.version_id == current and not event.error]
+        moves = [event for event in calls if abs(event.time - version.created) > SAME_MOMENT]
         # AWSPREVIOUS is what was current just before; a version that is only staged never was current.
-        was_current = [entry.created for entry in self.versions if PREVIOUS in entry.stages]
-        earliest = max([version.created, *(moves or was_current)])
+        was_current = [entry.created for entry in self.versions if PREVIOUS in entry.stages and not calls]
+        earliest = max([version.created, *was_current, *(event.time for event in moves)])
+        told = max([earliest, *(event.until for event in moves)])
         # Where there never was another version, an edit of something else is no doubt.
         latest = max(earliest, self.secret.changed or earliest) if len(self.versions) > 1 else earliest
-        return earliest, earliest if self._trail_reaches(latest) else latest
+        return earliest, told if self._trail_reaches(latest) else max(told, latest)
 
     def _trail_reaches(self, moment: datetime) -> bool:
         """Whether CloudTrail's answer is complete up to a moment: that is long ago, or its own event is there."""
@@ -183,15 +185,19 @@ class Snapshot:
         since = self.current_since
         if since is None or task.created is None:
             return "undecidable"
-        read = self.read_at(task)
-        first, last = (read, read) if read else (task.created, task.started or self.taken)
+        read = self._read_of(task)
+        first, last = (read.time, read.until) if read else (task.created, task.started or self.taken)
         if first >= since[1]:
             return "fresh"
         return "stale" if last < since[0] else "undecidable"
 
     def read_at(self, task: Task) -> datetime | None:
         """When a task read the secret, by CloudTrail; None where that is not known."""
-        return next((event.time for event in self.reads or () if event.principal.endswith(f"/{task.id}")), None)
+        read = self._read_of(task)
+        return read.time if read else None
+
+    def _read_of(self, task: Task) -> Event | None:
+        return next((event for event in self.reads or () if event.principal.endswith(f"/{task.id}")), None)
 
     def held_version(self, task: Task) -> str:
         """The id of the newest version created before a task read the secret or started; "" where none is known."""
