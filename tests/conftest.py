@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from omc_runbook.masking import registry
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 
 @pytest.fixture
@@ -26,3 +28,11 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("OMC_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """A healthy sandbox for the tests of one module."""
+    started = lifecycle.up("healthy")
+    yield started
+    lifecycle.down(started)

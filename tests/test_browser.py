@@ -18,7 +18,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from test_verify import Desk, assert_nothing_leaked, values
+from desk import Desk, assert_nothing_leaked, values
 
 from omc_runbook.headless import notebooks
 from omc_runbook.sandbox import lifecycle

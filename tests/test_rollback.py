@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -15,13 +14,6 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 
 CLUSTER, FAMILY = "ohmycoins-staging", "ohmycoins-staging-backend"
 KEPT = ("family", "executionRoleArn", "networkMode", "containerDefinitions", "cpu", "memory")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    started = lifecycle.up("healthy")
-    yield started
-    lifecycle.down(started)
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 from jupyter_client.manager import start_new_kernel
-from test_verify import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 from writer import fingerprint
 
 from omc_runbook import errors, runbook
@@ -76,13 +75,6 @@ class Kept:
     def put(self, **members: Any) -> None:
         """Somebody else's edit, as the guide does it."""
         self.client.put_secret_value(SecretId=self.name, SecretString=json.dumps(self.members | members))
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    started = lifecycle.up("healthy")
-    yield started
-    lifecycle.down(started)
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""A person's desk for end-to-end tests: runs are made at it, and searched afterwards for what must not be there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+SECRET = "ohmycoins-staging-app-secrets"
+COMMAND = Path(sys.executable).with_name("omc-runbook")
+PAPERMILL = Path(sys.executable).with_name("papermill")
+
+
+class Desk:
+    """A person's desk: an empty home, a folder for temporary files, a working folder, and a sandbox to look at."""
+
+    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+        self.root, self.sandbox = root, sandbox
+        self.variables = dict(os.environ) | sandbox.variables
+        self.variables |= {"TMPDIR": str(root / "tmp"), "HOME": str(root / "home"), "MPLCONFIGDIR": str(root / "mpl")}
+        for name in ("tmp", "home", "work"):
+            (root / name).mkdir()
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def record(self) -> Path:
+        return self.work / "out"
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`omc-runbook run verify` with its record in the working folder."""
+        command = [str(COMMAND), "run", "verify", "--record", str(self.record), *arguments]
+        return self.call(command, **variables)
+
+    def call(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=self.variables | variables, cwd=self.work, capture_output=True, text=True, timeout=120
+        )
+
+    def outcome(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads((self.record / "outcome.json").read_text())
+        return body
+
+    def written(self) -> Iterator[tuple[str, bytes]]:
+        """Every file under the desk, with its content."""
+        for path in self.root.rglob("*"):
+            if path.is_file():
+                yield str(path), path.read_bytes()
+
+
+def client(sandbox: Sandbox, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=sandbox.endpoint,
+        region_name=lifecycle.REGION,
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+
+
+def values(sandbox: Sandbox) -> list[str]:
+    """The values of the current version that nobody may find anywhere; the mail server's name is everywhere."""
+    text = client(sandbox, "secretsmanager").get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")[
+        "SecretString"
+    ]
+    return [value for value in json.loads(text).values() if isinstance(value, str) and len(value) >= 16]
+
+
+def spellings(value: str) -> list[bytes]:
+    """A value as it may stand in a file: plain, its pieces, in URLs, hex and base64 at three alignments."""
+    raw = value.encode()
+    encoded = [base64.b64encode(b"x" * shift + raw)[4 if shift else 0 : -4] for shift in range(3)]
+    return [raw, raw[:10], raw[-10:], quote(value, safe="").encode(), raw.hex().encode(), *encoded]
+
+
+def assert_nothing_leaked(desk: Desk, secret_values: list[str], *said: str) -> None:
+    assert secret_values
+    places = [*desk.written(), *((f"output {number}", text.encode()) for number, text in enumerate(said))]
+    leaked = [place for place, content in places for value in secret_values for s in spellings(value) if s in content]
+    assert not leaked
