@@ -13,7 +13,8 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-CANARY = "".join(f"{letter}{secrets.randbelow(10)}" for letter in secrets.token_urlsafe(18))
+# A shell takes what begins with a dash for an option.
+CANARY = "c" + "".join(f"{letter}{secrets.randbelow(10)}" for letter in secrets.token_urlsafe(18))
 START = """
 import html, io, json, logging, os, subprocess, sys, threading, time
 from base64 import b64encode
