@@ -70,6 +70,8 @@ class Key(BaseModel):
     """Whether the application builds a URL with the value, so that / @ : # and the like break it."""
     weak_below: int = Field(default=0, ge=0)
     """The length in characters below which the value is weak; 0 for no such limit."""
+    login: str = ""
+    """The key that holds the login's name where this one is a password."""
 
 
 class _Tables(BaseModel):
@@ -95,6 +97,7 @@ def default_keys() -> dict[str, Key]:
             effect="database-too",
             in_url=True,
             weak_below=12,
+            login="POSTGRES_USER",
         ),
         "OPENAI_API_KEY": Key(
             description="Key of the AI agent's provider",
@@ -114,7 +117,9 @@ def default_keys() -> dict[str, Key]:
         "SMTP_HOST": Key(description="Mail server; empty turns e-mails off", form="host"),
         "SMTP_USER": Key(description="Login at the mail server"),
         "SMTP_PASSWORD": Key(
-            description="App password at the mail server", obtain_from="your mail provider's app passwords"
+            description="App password at the mail server",
+            obtain_from="your mail provider's app passwords",
+            login="SMTP_USER",
         ),
         "SENTRY_DSN": Key(
             description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="url"

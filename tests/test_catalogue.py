@@ -142,6 +142,12 @@ def test_a_key_says_when_a_change_takes_effect() -> None:
     }
 
 
+def test_a_password_names_the_key_of_its_login() -> None:
+    """The two passwords that are one half of a login say where the other half is."""
+    logins = {name: key.login for name, key in default_keys().items() if key.login}
+    assert logins == {"POSTGRES_PASSWORD": "POSTGRES_USER", "SMTP_PASSWORD": "SMTP_USER"}
+
+
 def test_a_key_can_be_generated_or_obtained() -> None:
     """Whoever lacks a required key learns how to come by one, save for an address that only they know."""
     keys = default_keys()
