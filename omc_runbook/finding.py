@@ -111,6 +111,13 @@ class Outcome:
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
+def subject_of(change: dict[str, str]) -> str:
+    """What a change of an outcome was made to, and where it is to be found, as the end of a sentence."""
+    what = change.get("key") or change.get("service") or "the secret"
+    places = {"version": "in version", "deployment": "by deployment"}
+    return ", ".join((what, *(f"{words} {change[place]}" for place, words in places.items() if change.get(place))))
+
+
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 

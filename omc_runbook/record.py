@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.finding import Outcome
+from omc_runbook.finding import Outcome, subject_of
 from omc_runbook.masking import registry, scan
 from omc_runbook.report.banner import ENDINGS, Banner
 
@@ -149,7 +149,7 @@ def summarise(body: dict[str, Any], record: Record) -> str:
     lines = [f"{body['runbook']} on {body['environment']}: {body['status']}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
-    lines += [f"  {change['action']:<8} {change['key']}, in version {change['version']}" for change in body["changes"]]
+    lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]
     unknown: dict[str, list[str]] = {}
     for finding in body["findings"]:
         if finding["status"] == "found":

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from omc_runbook import diagnosis
@@ -33,6 +33,14 @@ OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
 """Names the file into which a run under `omc-runbook run` writes its outcome instead of raising it."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Changed(Protocol):
+    """What a runbook did."""
+
+    @property
+    def entries(self) -> tuple[dict[str, str], ...]:
+        """What it did, as an outcome has it: each entry has an "action"."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,8 @@ class Run:
             raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
         return writing.apply(self.clients, plan)
 
-    def conclude(self, findings: Sequence[Finding], written: Written | None = None) -> Banner:
-        """Say how the run ended, and tell the caller.
+    def conclude(self, findings: Sequence[Finding], done: Changed | None = None) -> Banner:
+        """Say how the run ended and what it changed, and tell the caller.
 
         Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain
         papermill, a scheduler), raises FindingsRemain or CouldNotLook unless nothing is wrong.
@@ -115,7 +123,7 @@ class Run:
             started=self.started,
             finished=_now(),
             findings=tuple(_masked(finding) for finding in findings),
-            changes=_changes(written) if written else (),
+            changes=done.entries if done else (),
         )
         path = os.environ.get(OUTCOME_VARIABLE)
         if path:
@@ -164,13 +172,6 @@ def _public_words(place: Environment) -> set[str]:
     checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
     texts = {value for value in names.values() if isinstance(value, str) and value}
     return texts | checks | {place.name, place.project, *place.keys}
-
-
-def _changes(written: Written) -> tuple[dict[str, str], ...]:
-    return tuple(
-        {"key": c.key, "action": c.action, "origin": registry.mask(c.origin), "version": written.version_id}
-        for c in written.changes
-    )
 
 
 def _masked(finding: Finding) -> Finding:

@@ -64,6 +64,8 @@ class Plan:
     changes: tuple[KeyChange, ...]
     consumers: tuple[str, ...]
     labels: tuple[tuple[str, str], ...] = ()
+    exists: bool = False
+    """Whether the version is there already, so that only AWSCURRENT has to move."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:

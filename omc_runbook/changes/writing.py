@@ -13,6 +13,7 @@ from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.changes.plan import KeyChange, Plan
 from omc_runbook.document import Document, DocumentError, parse
 from omc_runbook.errors import CouldNotLook, Overtaken
+from omc_runbook.masking import registry
 from omc_runbook.masking.value import reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
@@ -40,32 +41,60 @@ class Written:
     version_id: str
     changes: tuple[KeyChange, ...]
 
+    @property
+    def entries(self) -> tuple[dict[str, str], ...]:
+        """The changes as an outcome has them, one for each key."""
+        return tuple(
+            {"key": c.key, "action": c.action, "origin": registry.mask(c.origin), "version": self.version_id}
+            for c in self.changes
+        )
+
 
 def apply(clients: Clients, plan: Plan) -> Written:
     """Carry out a plan and take away the labels that killed writes have left behind; an empty plan writes nothing.
 
-    Raises what `write` raises.
+    Killed at any point, the same plan carried out again finishes the work. Raises what the steps raise.
     """
-    _tidy(clients, plan)
-    return Written(plan.base, plan.base, ()) if plan.is_empty else write(clients, plan)
+    tidy(clients, plan)
+    if plan.is_empty:
+        return Written(plan.base, plan.base, ())
+    label = LABEL + plan.token[:8]
+    stage(clients, plan, label)
+    try:
+        moved = move(clients, plan)
+    finally:
+        release(clients, plan, label)
+    return prove(clients, plan, moved)
 
 
-def write(clients: Clients, plan: Plan) -> Written:
-    """Write a plan: stage, make current if the plan's version still is, take the label away, read back.
+def stage(clients: Clients, plan: Plan, label: str) -> None:
+    """Write the plan's version under a label of ours, where nobody reads it yet; a second time does nothing.
 
-    Killed at any point, the same plan written again finishes the work. Raises Overtaken where another version
-    has become current, CouldNotLook where AWS refuses or the value read back is not the one written.
+    Raises CouldNotLook where AWS refuses.
     """
-    client, arn, label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
+    client, arn = clients("secretsmanager"), plan.secret_arn
     _do(
         "secretsmanager:PutSecretValue",
         plan,
         lambda: secretsmanager.stage_value(client, arn, reveal(plan.text), plan.token, label),
     )
-    try:
-        moved = _do(UPDATE_STAGE, plan, lambda: secretsmanager.move_current(client, arn, plan.token, plan.base))
-    finally:
-        _do(UPDATE_STAGE, plan, lambda: secretsmanager.drop_label(client, arn, label, plan.token))
+
+
+def move(clients: Clients, plan: Plan) -> bool:
+    """Make the plan's version current; False where the one that it was made on no longer is.
+
+    Raises CouldNotLook where AWS refuses.
+    """
+    client, arn = clients("secretsmanager"), plan.secret_arn
+    return _do(UPDATE_STAGE, plan, lambda: secretsmanager.move_current(client, arn, plan.token, plan.base))
+
+
+def prove(clients: Clients, plan: Plan, moved: bool) -> Written:
+    """Read back that the plan's version is current; `moved` is what `move` said.
+
+    Raises Overtaken where another version is, CouldNotLook where AWS refuses or the value is not the one written.
+    """
+    client, arn = clients("secretsmanager"), plan.secret_arn
     now = _do(GET_SECRET_VALUE, plan, lambda: secretsmanager.get_value(client, arn, CURRENT))
     if now is None or now.version_id == plan.base:
         raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
@@ -76,10 +105,26 @@ def write(clients: Clients, plan: Plan) -> Written:
     return Written(plan.base, plan.token, plan.changed)
 
 
-def _tidy(clients: Clients, plan: Plan) -> None:
+def withdraw(clients: Clients, plan: Plan) -> bool:
+    """Make the version current again that the plan was made on; False where the plan's version no longer is current.
+
+    Raises CouldNotLook where AWS refuses.
+    """
+    client, arn = clients("secretsmanager"), plan.secret_arn
+    return _do(UPDATE_STAGE, plan, lambda: secretsmanager.move_current(client, arn, plan.base, plan.token))
+
+
+def release(clients: Clients, plan: Plan, label: str) -> None:
+    """Take a label of ours off the plan's version; raises CouldNotLook where AWS refuses."""
+    client, arn = clients("secretsmanager"), plan.secret_arn
+    _do(UPDATE_STAGE, plan, lambda: secretsmanager.drop_label(client, arn, label, plan.token))
+
+
+def tidy(clients: Clients, plan: Plan) -> None:
     """Take away labels of ours; a version without a label is Secrets Manager's to collect.
 
-    One that a write under way still holds may go too: what it has to move is named by its id.
+    One that a write under way still holds may go too: what it has to move is named by its id. Raises CouldNotLook
+    where AWS refuses.
     """
     client = clients("secretsmanager")
     for label, version in plan.labels:

@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.judgement import judge
 from omc_runbook.environment import Environment
-from omc_runbook.finding import Finding, Outcome
+from omc_runbook.finding import Finding, Outcome, subject_of
 from omc_runbook.report.banner import ENDINGS, Banner
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
@@ -182,7 +182,7 @@ def headline(result: Outcome) -> str:
 
 def _lines(result: Outcome) -> Iterator[str]:
     for change in result.changes:
-        yield f"{change['key']} was {change['action']}, in version {change['version']}."
+        yield f"{change['action'].capitalize()}: {subject_of(change)}."
     for finding in result.findings:
         if finding.is_root_cause:
             yield f"{finding.check}: {finding.title} ({finding.subject})."
