@@ -11,7 +11,8 @@ from typing import Any
 
 from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.aws.ecs import Container, Deployment, Injection, Service, Task, TaskContainer, TaskDefinition
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
 from omc_runbook.aws.session import Unread

@@ -19,7 +19,7 @@ from snapshots import (
     with_text,
 )
 
-from omc_runbook.aws.ecs import Injection
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import conduct

@@ -37,7 +37,7 @@ from snapshots import (
     without_key,
 )
 
-from omc_runbook.aws.ecs import Injection, describe_task_definition
+from omc_runbook.aws.definitions import Injection, describe_task_definition
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
 from omc_runbook.catalogue import default_keys

@@ -1,4 +1,4 @@
-"""ECS: services with their deployments, task definitions with their references, tasks running and stopped."""
+"""ECS: services with their deployments, and tasks running and stopped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
-from omc_runbook import reference
 from omc_runbook.aws.session import code_of
-from omc_runbook.reference import Reference
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
@@ -19,54 +17,8 @@ if TYPE_CHECKING:
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
 
-
-@dataclass(frozen=True)
-class Injection:
-    """One entry of a container's `secrets`: the variable and where its value comes from."""
-
-    variable: str
-    reference: Reference
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container of a task definition; of its plain `environment` only the names are kept."""
-
-    name: str
-    secrets: tuple[Injection, ...]
-    environment: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TaskDefinition:
-    """A revision of a task definition.
-
-    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
-    """
-
-    arn: str
-    family: str
-    revision: int
-    registered: datetime | None
-    execution_role_arn: str
-    task_role_arn: str
-    containers: tuple[Container, ...]
-
-    @property
-    def label(self) -> str:
-        """Family and revision, as ECS writes them: family:7."""
-        return f"{self.family}:{self.revision}"
-
-    @property
-    def injections(self) -> tuple[tuple[Container, Injection], ...]:
-        """Every secret of every container."""
-        return tuple((container, injection) for container in self.containers for injection in container.secrets)
-
-    @property
-    def variables(self) -> frozenset[str]:
-        """The name of every variable that it sets, from a secret or plainly."""
-        plain = {name for container in self.containers for name in container.environment}
-        return frozenset(plain | {injection.variable for _, injection in self.injections})
+ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
+"""Stop codes of tasks that somebody, or a lack of capacity, stopped: no failure of theirs."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +118,13 @@ class Task:
         """Whether its containers run now."""
         return self.status == "RUNNING"
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it stopped, or is stopping, and not because somebody or a lack of capacity stopped it."""
+        if self.stopped is None or self.stop_code in ON_PURPOSE:
+            return False
+        return not self.stopped_reason.startswith("Scaling activity")
+
 
 def list_clusters(client: ECSClient) -> tuple[str, ...]:
     """Names of the region's clusters."""
@@ -190,9 +149,13 @@ def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> 
     return tuple(_service(raw) for raw in answer["services"] if raw.get("status") != "INACTIVE")
 
 
-def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
-    """Read a revision of a task definition, by ARN or family:revision."""
-    return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+def force_new_deployment(client: ECSClient, cluster: str, name: str) -> Deployment:
+    """Start a deployment of a service as it is configured, whose tasks read the secret anew; gives that deployment.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    """
+    answer = client.update_service(cluster=cluster, service=name, forceNewDeployment=True)
+    return next(_deployment(raw) for raw in answer["service"]["deployments"] if raw["status"] == "PRIMARY")
 
 
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:
@@ -245,34 +208,6 @@ def _deployment(raw: Any) -> Deployment:
         updated=raw.get("updatedAt", raw["createdAt"]),
         rollout=raw.get("rolloutState", ""),
         rollout_reason=raw.get("rolloutStateReason", ""),
-    )
-
-
-def _task_definition(raw: Any) -> TaskDefinition:
-    return TaskDefinition(
-        arn=raw["taskDefinitionArn"],
-        family=raw["family"],
-        revision=raw["revision"],
-        registered=raw.get("registeredAt"),
-        execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
-        task_role_arn=raw.get("taskRoleArn") or "",
-        containers=tuple(_container(container) for container in raw["containerDefinitions"]),
-    )
-
-
-def _role_arn(role: str, definition_arn: str) -> str:
-    """A role's ARN, where the definition may have its bare name."""
-    partition, account = definition_arn.split(":")[1], definition_arn.split(":")[4]
-    return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
-
-
-def _container(raw: Any) -> Container:
-    return Container(
-        name=raw["name"],
-        secrets=tuple(
-            Injection(entry["name"], reference.parse(entry["valueFrom"])) for entry in raw.get("secrets") or ()
-        ),
-        environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
     )
 
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omc_runbook.aws.ecs import Container, Injection, Service, TaskDefinition
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.catalogue import variable_of
 from omc_runbook.snapshot.state import Content, Snapshot
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
-from omc_runbook.aws import ecs, kms, secretsmanager, sts
+from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.aws.sts import Caller
@@ -186,13 +186,13 @@ class _Reading(Asking):
             lambda: ecs.describe_tasks(client, cluster, tuple(arns)),
         )
 
-    def _definitions(self, arns: Iterable[str]) -> dict[str, ecs.TaskDefinition]:
+    def _definitions(self, arns: Iterable[str]) -> dict[str, definitions.TaskDefinition]:
         client = self.clients("ecs")
         answers = {
             arn: self.ask(
                 f"task definition {arn.rpartition('/')[2]}",
                 "ecs:DescribeTaskDefinition",
-                lambda arn=arn: ecs.describe_task_definition(client, arn),  # type: ignore[misc]
+                lambda arn=arn: definitions.describe_task_definition(client, arn),  # type: ignore[misc]
             )
             for arn in sorted(set(arns) - {""})
         }

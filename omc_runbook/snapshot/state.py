@@ -10,7 +10,8 @@ from typing import Literal
 
 from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.aws.ecs import Container, Injection, Service, Task, TaskDefinition
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import Unread
@@ -22,9 +23,6 @@ from omc_runbook.reference import Reference
 from omc_runbook.snapshot.roles import Permissions
 
 Freshness = Literal["fresh", "stale", "undecidable"]
-
-ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
-"""Stop codes of tasks that somebody, or a lack of capacity, stopped: no failure of theirs."""
 
 TRAIL_DELAY = timedelta(minutes=15)
 """How late CloudTrail may be: what happened since then can be missing from its answer."""
@@ -144,14 +142,7 @@ class Snapshot:
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still tells of them."""
-        failed = [
-            task
-            for task in self.tasks
-            if task.service == service.name
-            and task.stopped is not None
-            and task.stop_code not in ON_PURPOSE
-            and not task.stopped_reason.startswith("Scaling activity")
-        ]
+        failed = [task for task in self.tasks if task.service == service.name and task.has_failed]
         return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))
 
     @cached_property

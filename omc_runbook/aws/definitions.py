@@ -1,0 +1,95 @@
+"""ECS: task definitions with their references to secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from omc_runbook import reference
+from omc_runbook.reference import Reference
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.client import ECSClient
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One entry of a container's `secrets`: the variable and where its value comes from."""
+
+    variable: str
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a task definition; of its plain `environment` only the names are kept."""
+
+    name: str
+    secrets: tuple[Injection, ...]
+    environment: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A revision of a task definition.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
+    """
+
+    arn: str
+    family: str
+    revision: int
+    registered: datetime | None
+    execution_role_arn: str
+    task_role_arn: str
+    containers: tuple[Container, ...]
+
+    @property
+    def label(self) -> str:
+        """Family and revision, as ECS writes them: family:7."""
+        return f"{self.family}:{self.revision}"
+
+    @property
+    def injections(self) -> tuple[tuple[Container, Injection], ...]:
+        """Every secret of every container."""
+        return tuple((container, injection) for container in self.containers for injection in container.secrets)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The name of every variable that it sets, from a secret or plainly."""
+        plain = {name for container in self.containers for name in container.environment}
+        return frozenset(plain | {injection.variable for _, injection in self.injections})
+
+
+def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
+    """Read a revision of a task definition, by ARN or family:revision."""
+    return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+
+
+def _task_definition(raw: Any) -> TaskDefinition:
+    return TaskDefinition(
+        arn=raw["taskDefinitionArn"],
+        family=raw["family"],
+        revision=raw["revision"],
+        registered=raw.get("registeredAt"),
+        execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
+        task_role_arn=raw.get("taskRoleArn") or "",
+        containers=tuple(_container(container) for container in raw["containerDefinitions"]),
+    )
+
+
+def _role_arn(role: str, definition_arn: str) -> str:
+    """A role's ARN, where the definition may have its bare name."""
+    partition, account = definition_arn.split(":")[1], definition_arn.split(":")[4]
+    return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
+
+
+def _container(raw: Any) -> Container:
+    return Container(
+        name=raw["name"],
+        secrets=tuple(
+            Injection(entry["name"], reference.parse(entry["valueFrom"])) for entry in raw.get("secrets") or ()
+        ),
+        environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
+    )

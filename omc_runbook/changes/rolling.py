@@ -1,0 +1,265 @@
+"""Rolling a change out: every consumer redeployed at once, and watched until each has proved or failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
+
+from omc_runbook.aws import ecs
+from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.checks.stops import Stop
+from omc_runbook.errors import CouldNotLook
+
+T = TypeVar("T")
+
+State = Literal["waiting", "rolling", "done", "failed", "rolled-back", "overtaken", "not-started"]
+
+FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
+INTERVAL = 0.5
+"""Seconds between two looks: three calls each time, however many services there are."""
+PATIENCE = 900.0
+"""Seconds after which a roll-out that neither ends nor fails is given up."""
+REFUSALS = 20
+"""Looks in a row that AWS may refuse (throttling, for one) before the watch is given up."""
+_PARALLEL = 8
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One consumer's way to the new values; `running` counts the tasks of our deployment.
+
+    A service that no deployment of ours can reach (desiredCount 0, another controller) is "not-started".
+    """
+
+    service: str
+    deployment_id: str
+    revision: str
+    state: State
+    desired: int
+    running: int = 0
+    reason: str = ""
+    """Why it failed, was overtaken or was not started: one sentence."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        return self.state not in ("waiting", "rolling")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its tasks cannot be had with the new values."""
+        return self.state in FAILURES
+
+
+Show = Callable[[Sequence[Rollout], Sequence[str]], None]
+"""Takes all roll-outs, and what has been heard of them since the last time, as lines with their time."""
+
+
+class Clock(Protocol):
+    """The part of the module `time` that watching needs."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let time pass."""
+
+
+def expected(service: Service) -> Rollout:
+    """How a service's roll-out stands before anything is done: waiting, or not to be started and why."""
+    label = service.task_definition_arn.rpartition("/")[2]
+    reason = ""
+    if service.controller == "CODE_DEPLOY":
+        reason = "CodeDeploy replaces its tasks: start a deployment there, ECS refuses to."
+    elif service.controller == "EXTERNAL":
+        reason = "An external controller replaces its tasks: create a task set there, ECS refuses to."
+    elif service.desired == 0:
+        reason = "Its desiredCount is 0: no task runs that could prove the values; the next one to start reads them."
+    return Rollout(service.name, "", label, "not-started" if reason else "waiting", service.desired, 0, reason)
+
+
+def begin(clients: Clients, cluster: str, services: Sequence[Service]) -> tuple[Rollout, ...]:
+    """Force a new deployment of every service that ECS deploys, all at once; a refusal is a failure with its reason.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    """
+    clients("ecs")
+    with ThreadPoolExecutor(_PARALLEL, "redeploy") as pool:
+        return tuple(pool.map(lambda service: _begin(clients, cluster, service), services))
+
+
+def watch(
+    clients: Clients,
+    cluster: str,
+    rollouts: Sequence[Rollout],
+    show: Show,
+    clock: Clock = time,
+    patience: float = PATIENCE,
+) -> tuple[Rollout, ...]:
+    """Look until every roll-out has proved, or the first has failed; gives them as they are then.
+
+    Proved is: our deployment is PRIMARY and COMPLETED on the revision expected, all tasks wanted run, and no task of
+    another deployment runs any more, so that each read the secret after the change. A task that stops by a failure
+    is a failed roll-out. Raises CouldNotLook where AWS goes on refusing the look.
+    """
+    return _Watch(clients, cluster, tuple(rollouts), show, clock).until(clock.monotonic() + patience)
+
+
+class _Watch:
+    """One watch: what was seen before, so that only news is told."""
+
+    def __init__(self, clients: Clients, cluster: str, rollouts: tuple[Rollout, ...], show: Show, clock: Clock) -> None:
+        self._client, self._cluster = clients("ecs"), cluster
+        self._rollouts, self._show, self._clock = rollouts, show, clock
+        self._stopped: dict[str, Task] = {}
+        self._heard: set[tuple[str, str]] = set()
+        self._refused = 0
+
+    def until(self, end: float) -> tuple[Rollout, ...]:
+        with ThreadPoolExecutor(_PARALLEL, "watch") as pool:
+            while not self._is_over():
+                self._look(pool)
+                if not self._is_over():
+                    if self._clock.monotonic() > end:
+                        self._give_up()
+                    self._clock.sleep(INTERVAL)
+        return self._rollouts
+
+    def _is_over(self) -> bool:
+        return all(r.is_over for r in self._rollouts) or any(r.has_failed for r in self._rollouts)
+
+    def _look(self, pool: ThreadPoolExecutor) -> None:
+        names = [rollout.service for rollout in self._rollouts if not rollout.is_over]
+        described = [pool.submit(self._services, batch) for batch in ecs.batches(names, ecs.SERVICES_A_CALL)]
+        stopped = pool.submit(self._news_of_stopped)
+        services = {service.name: service for answer in described for service in self._heed(answer.result())}
+        self._stopped |= {task.arn: task for task in self._heed(stopped.result())}
+        lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
+        judged = [
+            judge(rollout, services.get(rollout.service), [*self._stopped.values()])
+            if rollout.service in services
+            else rollout
+            for rollout in self._rollouts
+        ]
+        self._rollouts = tuple(self._proved(pool, judged))
+        self._show(self._rollouts, lines)
+
+    def _services(self, names: Sequence[str]) -> tuple[Service, ...] | Unread:
+        return look(
+            f"services of cluster {self._cluster}",
+            "ecs:DescribeServices",
+            lambda: ecs.describe_services(self._client, self._cluster, names),
+        )
+
+    def _news_of_stopped(self) -> tuple[Task, ...] | Unread:
+        return look(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("STOPPED"))
+
+    def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
+        """Tasks with a desired status; of stopped ones those whose end is not known yet."""
+        arns = ecs.list_task_arns(self._client, self._cluster, status)
+        known = {arn for arn, task in self._stopped.items() if task.stopped_reason}
+        wanted = [arn for arn in arns if status == "RUNNING" or arn not in known]
+        return tuple(
+            task
+            for batch in ecs.batches(wanted, ecs.TASKS_A_CALL)
+            for task in ecs.describe_tasks(self._client, self._cluster, batch)
+        )
+
+    def _proved(self, pool: ThreadPoolExecutor, judged: Sequence[Rollout]) -> Iterator[Rollout]:
+        """Take a roll-out for done only when no task of another deployment runs in its service."""
+        if not any(
+            new.state == "done" and old.state != "done" for old, new in zip(self._rollouts, judged, strict=True)
+        ):
+            yield from judged
+            return
+        answer = look(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("RUNNING"))
+        running = None if isinstance(answer, Unread) else answer
+        self._heed(answer)
+        for old, new in zip(self._rollouts, judged, strict=True):
+            if new.state == "done" and old.state != "done" and not _all_ours(new, running):
+                yield replace(new, state="rolling")
+            else:
+                yield new
+
+    def _heed(self, answer: tuple[T, ...] | Unread) -> tuple[T, ...]:
+        """The answer; where AWS refused it, nothing, unless it has been refusing for long."""
+        if not isinstance(answer, Unread):
+            self._refused = 0
+            return answer
+        self._refused += 1
+        if self._refused >= REFUSALS or answer.kind == "denied":
+            raise CouldNotLook(
+                f"{answer.sentence} The new values are written and being rolled out: run again to see them proved."
+            )
+        return ()
+
+    def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
+        """What ECS says of the service that has not been told yet, oldest first."""
+        mine = next((d for d in service.deployments if d.id == rollout.deployment_id), None) if service else None
+        for event in reversed(service.events if service and mine else ()):
+            heard = (rollout.service, f"{event.time.timestamp()} {event.message}")
+            if mine and event.time >= mine.created and heard not in self._heard:
+                self._heard.add(heard)
+                message = event.message.removeprefix(f"(service {rollout.service})").strip()
+                yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
+
+    def _give_up(self) -> None:
+        told = f"It neither ended nor failed within {PATIENCE / 60:.0f} minutes: see its events in the console."
+        self._rollouts = tuple(
+            rollout if rollout.is_over else replace(rollout, state="failed", reason=told) for rollout in self._rollouts
+        )
+        self._show(self._rollouts, ())
+
+
+def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task]) -> Rollout:
+    """How a roll-out stands, by what ECS says of its service and of the tasks that stopped."""
+    if rollout.is_over:
+        return rollout
+    if service is None:
+        return replace(rollout, state="failed", reason=f"{rollout.service} is no longer there.")
+    mine = next((d for d in service.deployments if d.id == rollout.deployment_id), None)
+    seen = replace(rollout, state="rolling", desired=service.desired, running=mine.running if mine else 0)
+    for task in stopped:
+        if task.deployment_id == rollout.deployment_id and task.has_failed:
+            return replace(seen, state="failed", reason=Stop(service, task).sentence)
+    primary = service.primary
+    if mine is None or mine.status != "PRIMARY":
+        if service.rolled_back:
+            told = mine.rollout_reason if mine else ""
+            return replace(seen, state="rolled-back", reason=told or "The circuit breaker went back to an earlier one.")
+        other = primary.id if primary else "another"
+        told = f"Somebody else's deployment {other} has overtaken ours, {rollout.deployment_id}."
+        return replace(seen, state="overtaken", reason=f"{told} Its tasks read the new values too: run verify.")
+    if mine.rollout == "FAILED":
+        return replace(seen, state="failed", reason=mine.rollout_reason)
+    if service.desired == 0:
+        return replace(seen, state="not-started", reason="Its desiredCount was set to 0 meanwhile.")
+    if mine.task_definition_arn.rpartition("/")[2] != rollout.revision:
+        return replace(seen, state="failed", reason=f"It runs {mine.task_definition_arn.rpartition('/')[2]} instead.")
+    whole = mine.rollout == "COMPLETED" and mine.running == service.running == service.desired
+    return replace(seen, state="done" if whole else "rolling")
+
+
+def _begin(clients: Clients, cluster: str, service: Service) -> Rollout:
+    planned = expected(service)
+    if planned.is_over:
+        return planned
+    answer = look(
+        f"service {service.name}",
+        "ecs:UpdateService",
+        lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name),
+    )
+    if isinstance(answer, Unread):
+        told = answer.sentence.replace("Could not look at", "Could not redeploy", 1)
+        return replace(planned, state="failed", reason=told)
+    return replace(planned, state="rolling", deployment_id=answer.id)
+
+
+def _all_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
+    """Whether as many tasks run as are wanted, all of them of our deployment."""
+    mine = [task.deployment_id for task in running or () if task.service == rollout.service and task.is_running]
+    return running is not None and len(mine) == rollout.desired and set(mine) == {rollout.deployment_id}
