@@ -27,7 +27,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TaskStatus:
-    """A task as `sandbox status` tells it; pid and health address only where a process runs."""
+    """A task as `sandbox status` tells it: pid where a process runs, `health` its address while it takes requests.
+
+    A load balancer sends requests to a task that answered its health check and is not on its way to stop.
+    """
 
     cluster: str
     service: str | None
@@ -124,7 +127,7 @@ class Agent(threading.Thread):
             status=task.last_status,
             health_status=task.health_status,
             pid=application.pid if application else None,
-            health=application.health_url if application else None,
+            health=application.health_url if application and tasks.is_healthy(task) else None,
         )
 
     def _start(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:

@@ -10,7 +10,8 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Annotated, Literal, Self
 
@@ -18,6 +19,9 @@ from pydantic import AfterValidator, HttpUrl, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _DEFAULT = "changethis"
+_LOGIN_SECONDS = 2
+# A load balancer may still send requests to a task that has just been told to stop.
+_DRAINING_SECONDS = 0.3
 _REQUIRED = {
     "backend": (
         "POSTGRES_PASSWORD",
@@ -47,7 +51,7 @@ class Settings(BaseSettings):
     OMC_APP_ROLE: Literal["backend", "worker", "frontend"] = "backend"
     OMC_APP_DATABASE_ACCEPTS: str | None = None
     SECRET_KEY: str = secrets.token_urlsafe(32)
-    POSTGRES_SERVER: str = "localhost"
+    POSTGRES_SERVER: str | None = None
     POSTGRES_PORT: int = 5432
     POSTGRES_USER: str = "postgres"
     POSTGRES_DB: str = "app"
@@ -75,24 +79,48 @@ class Settings(BaseSettings):
         password = self.POSTGRES_PASSWORD
         if password is None:
             return ""
-        where = f"{self.POSTGRES_SERVER}:{self.POSTGRES_PORT}/{self.POSTGRES_DB}"
+        where = f"{self.POSTGRES_SERVER or 'localhost'}:{self.POSTGRES_PORT}/{self.POSTGRES_DB}"
         if not _DATABASE_URL.fullmatch(f"postgresql://{self.POSTGRES_USER}:{password}@{where}"):
             return "the database URL cannot be parsed: check POSTGRES_PASSWORD for characters it must escape"
+        if self.POSTGRES_SERVER:
+            return self.log_in()
         accepted = self.OMC_APP_DATABASE_ACCEPTS
         if accepted and hashlib.sha256(password.encode()).hexdigest() != accepted:
             return f'FATAL: password authentication failed for user "{self.POSTGRES_USER}"'
+        return ""
+
+    def log_in(self) -> str:
+        """What the database says to a new login, or empty text where it lets the application in or there is none."""
+        if not self.POSTGRES_SERVER or self.POSTGRES_PASSWORD is None:
+            return ""
+        # Loaded late: only a world with a database pays for it.
+        import psycopg
+
+        try:
+            psycopg.connect(
+                host=self.POSTGRES_SERVER,
+                port=self.POSTGRES_PORT,
+                dbname=self.POSTGRES_DB,
+                user=self.POSTGRES_USER,
+                password=self.POSTGRES_PASSWORD,
+                connect_timeout=_LOGIN_SECONDS,
+            ).close()
+        except psycopg.OperationalError as error:
+            _, fatal, words = str(error).partition("FATAL:")
+            return f"{fatal} {words.strip().splitlines()[0]}" if fatal else f"the database does not answer: {error}"
         return ""
 
 
 class _Health(BaseHTTPRequestHandler):
     """Answers GET /health."""
 
-    status = 200
+    is_well: Callable[[], bool]
 
     def do_GET(self) -> None:
         known = self.path == "/health"
-        body = (b'{"status":"ok"}' if self.status == 200 else b'{"status":"unhealthy"}') if known else b"{}"
-        self.send_response(self.status if known else 404)
+        well = known and type(self).is_well()
+        body = (b'{"status":"ok"}' if well else b'{"status":"unhealthy"}') if known else b"{}"
+        self.send_response(200 if well else 503 if known else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -130,22 +158,23 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         return 3
     if not environment.get("SECRET_KEY") and settings.OMC_APP_ROLE == "backend":
         _log("SECRET_KEY is not set: using a random one for this process", "WARNING")
-    _serve(int(environment.get("PORT", "8000")), options)
+    _serve(int(environment.get("PORT", "8000")), options, settings)
     return 0
 
 
-def _serve(port: int, options: Mapping[str, str]) -> None:
+def _serve(port: int, options: Mapping[str, str], settings: Settings) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()
     if "sandbox-hang" not in options:
-        _Health.status = 503 if "sandbox-unhealthy" in options else 200
+        _Health.is_well = lambda: "sandbox-unhealthy" not in options and not settings.log_in()
         server = ThreadingHTTPServer(("127.0.0.1", port), _Health)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         _log("Application startup complete.")
         _log(f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)")
     ended.wait()
     _log("Shutting down")
+    time.sleep(_DRAINING_SECONDS)
 
 
 def _await_end_of_stdin(ended: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """The commands of `omc-runbook sandbox`."""
 
 import json
+import shlex
 from typing import Any
 
 import click
@@ -14,17 +15,18 @@ def sandbox() -> None:
 @sandbox.command()
 @click.option("--world", type=click.Choice(["healthy", "fresh"]), default="healthy", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.", show_default=True)
+@click.option("--database", is_flag=True, help="With a PostgreSQL that the application logs in to.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of export lines.")
-def up(world: str, port: int, as_json: bool) -> None:
+def up(world: str, port: int, database: bool, as_json: bool) -> None:
     """Start one in the background and print the variables that point at it."""
     from omc_runbook.sandbox import lifecycle
 
-    started = lifecycle.up("fresh" if world == "fresh" else "healthy", port)
+    started = lifecycle.up("fresh" if world == "fresh" else "healthy", port, database)
     if as_json:
         _print(started.variables)
     else:
         for name, value in started.variables.items():
-            click.echo(f"export {name}={value}")
+            click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @sandbox.command()
@@ -48,7 +50,8 @@ def status(as_json: bool) -> None:
     broken = ", ".join(found["broken"]) or "nothing"
     click.echo(f"{found['endpoint']} (process {found['pid']}), world {found['world'] or '-'}, broken: {broken}")
     for task in found["tasks"]:
-        process = f"process {task['pid']}, {task['health']}" if task["pid"] else "no process"
+        health = task["health"] or task["health_status"].lower()
+        process = f"process {task['pid']}, {health}" if task["pid"] else "no process"
         click.echo(f"  {task['service'] or '-':<10} {task['task']}  {task['revision']}  {task['status']}  {process}")
 
 

@@ -10,14 +10,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.sandbox import places
+from omc_runbook.sandbox import places, postgres
 from omc_runbook.sandbox.places import Place
+from omc_runbook.sandbox.postgres import Database
 
 WorldName = Literal["healthy", "fresh"]
 
@@ -34,28 +35,33 @@ class Sandbox:
     endpoint: str
     port: int
     pid: int
+    database: Database | None = field(default=None, compare=False)
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that point AWS's clients at it."""
+        """The variables that point AWS's clients at it, and its database's administrator where it has one."""
+        url = {"OMC_SANDBOX_DATABASE_URL": self.database.administrator_url} if self.database else {}
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_DEFAULT_REGION": REGION,
+            **url,
         }
 
 
-def up(world: WorldName | None = "healthy", port: int = 0) -> Sandbox:
+def up(world: WorldName | None = "healthy", port: int = 0, database: bool = False) -> Sandbox:
     """Start a sandbox in the background and build its world; it is settled when this returns.
 
-    `world` None leaves the account empty. `port` 0 takes any free one. RunbookError where it cannot start.
+    `world` None leaves the account empty. `port` 0 takes any free one. `database` starts a PostgreSQL beside it, that
+    the world's application logs in to. RunbookError where it cannot start.
     """
     if world is not None and world not in WORLDS:
         raise UsageError(f"There is no world {world!r}: choose {' or '.join(WORLDS)}.")
-    sandbox = _start(port)
+    sandbox = _start(port, database)
     with contextlib.ExitStack() as undo:
         undo.callback(down, sandbox)
+        sandbox = replace(sandbox, database=postgres.read(status(sandbox)["database"]))
         if world is not None:
             _build(sandbox, world)
         undo.pop_all()
@@ -90,7 +96,7 @@ def find() -> Sandbox:
 
 
 def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
-    """What a sandbox says of itself: endpoint, port, pid, world, broken, settled, tasks."""
+    """What a sandbox says of itself: endpoint, port, pid, world, broken, database, settled, tasks."""
     return ask(sandbox or find(), "GET", "status")
 
 
@@ -138,17 +144,19 @@ def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None
 def _build(sandbox: Sandbox, world: WorldName) -> None:
     from omc_runbook.sandbox import worlds
 
-    worlds.build(sandbox.endpoint, world)
+    worlds.build(sandbox.endpoint, world, sandbox.database)
     ask(sandbox, "POST", "note", {"world": world, "broken": []})
     settle(sandbox)
 
 
-def _start(port: int) -> Sandbox:
-    if importlib.util.find_spec("moto") is None:
+def _start(port: int, database: bool) -> Sandbox:
+    if importlib.util.find_spec("moto") is None or (database and not postgres.is_installed()):
         raise UsageError("The sandbox needs more than is installed: pip install 'omc-runbook[sandbox]'.")
     root = places.root()
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "omc_runbook.sandbox.server", "--port", str(port), "--state", str(root)]
+    if database:
+        command.append("--database")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     with os.fdopen(reading) as ready:
         try:
@@ -179,7 +187,7 @@ def _start(port: int) -> Sandbox:
         raise RunbookError(
             f"The sandbox cannot use port {port} ({said.removeprefix('error ')}): choose another with --port."
         )
-    raise RunbookError(f"The sandbox did not start: {said or 'it ended without a word'}.")
+    raise RunbookError(f"The sandbox did not start: {said.rstrip('.') or 'it ended without a word'}.")
 
 
 def _place(endpoint: str) -> Place:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.errors import RunbookError
+from omc_runbook.sandbox import postgres
 
 _STATE = "state.json"
 
@@ -61,7 +62,8 @@ def running() -> list[Place]:
 
 
 def release(directory: Path) -> None:
-    """Remove a sandbox's directory, and the user's where it was the last."""
+    """Remove a sandbox's directory with its database, and the user's where it was the last."""
+    postgres.clear(directory)
     shutil.rmtree(directory, ignore_errors=True)
     try:
         directory.parent.rmdir()

@@ -1,6 +1,6 @@
 """The sandbox's server: moto, mended, behind the gateway, with the ECS agent, in one process.
 
-`python -m omc_runbook.sandbox.server --port N --state DIR --ready FD`
+`python -m omc_runbook.sandbox.server --port N --state DIR --ready FD [--database]`
 """
 
 import argparse
@@ -23,7 +23,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from omc_runbook.sandbox import places
+from omc_runbook.errors import RunbookError
+from omc_runbook.sandbox import places, postgres
 from omc_runbook.sandbox.agent import Agent
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.gateway import Gateway
@@ -50,6 +51,7 @@ class Sandbox:
         """Bind the port (0: any free one); OSError where it is taken. `state` holds all sandboxes' directories."""
         mend()
         self.agent = Agent()
+        self.database: postgres.Server | None = None
         self._world = ""
         self._broken: list[str] = []
         gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control)
@@ -91,6 +93,7 @@ class Sandbox:
             "directory": str(self.directory),
             "world": self._world,
             "broken": self._broken,
+            "database": asdict(self.database.database) if self.database else None,
             "settled": self.agent.is_settled(),
             "tasks": [asdict(task) for task in self.agent.statuses()],
         }
@@ -111,6 +114,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--state", type=Path, required=True, help="the directory of all sandboxes")
     parser.add_argument("--ready", type=int, help="a file descriptor to tell the port, or what went wrong, to")
+    parser.add_argument("--database", action="store_true", help="with a PostgreSQL beside it")
     options = parser.parse_args()
 
     try:
@@ -120,6 +124,13 @@ def main() -> int:
         return 1
     directory = sandbox.directory
     lock = places.claim(directory, sandbox.endpoint, sandbox.port)
+    if options.database:
+        try:
+            sandbox.database = postgres.start(directory)
+        except RunbookError as error:
+            _tell(options.ready, " ".join(str(error).split()))
+            places.release(directory)
+            return 1
     _log_to(directory / "server.log")
 
     ended = threading.Event()
@@ -130,6 +141,8 @@ def main() -> int:
     _tell(options.ready, f"ready {sandbox.port}")
     ended.wait()
     sandbox.agent.end()
+    if sandbox.database is not None:
+        sandbox.database.stop()
     places.release(directory)
     os.close(lock)
     return 0

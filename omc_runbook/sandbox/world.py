@@ -13,6 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 from omc_runbook.errors import RunbookError
+from omc_runbook.sandbox.postgres import Database
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -66,11 +67,12 @@ CONSUMERS = tuple(service for service in SERVICES if service.keys)
 
 @dataclass(frozen=True)
 class World:
-    """A sandbox seen through AWS's API, as its administrator."""
+    """A sandbox seen through AWS's API, as its administrator, with the database beside it if there is one."""
 
     endpoint: str
     region: str = REGION
     user_agent: str | None = None
+    database: Database | None = None
 
     @cached_property
     def secretsmanager(self) -> SecretsManagerClient:

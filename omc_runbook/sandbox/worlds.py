@@ -10,6 +10,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.sandbox.database import login_keys, restore_login, variables, with_login
+from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.roles import restore_roles
 from omc_runbook.sandbox.world import (
     ACCOUNT,
@@ -54,13 +56,13 @@ FRESH_DOCUMENT = {
 """What Terraform's first apply puts into the secret."""
 
 
-def build(endpoint: str, world: WorldName) -> None:
+def build(endpoint: str, world: WorldName, database: Database | None = None) -> None:
     """Make a whole world in an empty sandbox; returns when its services are at rest."""
-    made = World(endpoint)
+    made = World(endpoint, database=database)
     if world == "fresh":
-        restore(made, FRESH_DOCUMENT)
+        restore(made, with_login(FRESH_DOCUMENT, database))
     else:
-        restore(made, healthy_document())
+        restore(made, with_login(healthy_document(), database))
         keep_good_document(made)
 
 
@@ -86,7 +88,7 @@ def kept_document(world: World) -> dict[str, str]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
-        return healthy_document()
+        return with_login(healthy_document(), world.database)
     document: dict[str, str] = json.loads(kept["Parameter"]["Value"])
     return document
 
@@ -94,17 +96,17 @@ def kept_document(world: World) -> dict[str, str]:
 def keep_good_document(world: World) -> None:
     """Remember the secret's values to mend with, where they are such as the healthy world has."""
     text = current_text(world)
-    if text is not None and is_good(text):
+    if text is not None and is_good(text, (*KEYS, *login_keys(world.database))):
         world.ssm.put_parameter(Name=KEPT_DOCUMENT, Value=text, Type="SecureString", Overwrite=True)
 
 
-def is_good(text: str) -> bool:
-    """Tell a JSON object of the nine keys, each once with a real value that fits a URL where it has to."""
+def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
+    """Tell a JSON object of these keys, each once with a real value that fits a URL where it has to."""
     try:
         found = json.loads(text, object_pairs_hook=tuple)
     except json.JSONDecodeError:
         return False
-    if not isinstance(found, tuple) or sorted(name for name, _ in found) != sorted(KEYS):
+    if not isinstance(found, tuple) or sorted(name for name, _ in found) != sorted(keys):
         return False
     if not all(isinstance(value, str) and value and value == value.strip() for _, value in found):
         return False
@@ -121,6 +123,7 @@ def restore(world: World, document: dict[str, str]) -> None:
     """
     restore_roles(world)
     arn = restore_secret(world, document)
+    restore_login(world.database, document)
     world.ecs.create_cluster(clusterName=CLUSTER)
     network = restore_network(world)
     for service in SERVICES:
@@ -190,7 +193,7 @@ def restore_log_group(world: World, name: str) -> None:
 def restore_task_definition(world: World, service: Service, secret_arn: str) -> str:
     """The ARN of the service's newest revision if it is as it should be, else of a new one that is."""
     family = f"{STAGING}-{service.name}"
-    container = container_definition(service, secret_arn)
+    container = container_definition(service, secret_arn, world.database)
     roles = {
         "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}",
         "taskRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{TASK_ROLE}",
@@ -217,9 +220,12 @@ def restore_task_definition(world: World, service: Service, secret_arn: str) -> 
     return registered["taskDefinition"]["taskDefinitionArn"]
 
 
-def container_definition(service: Service, secret_arn: str) -> ContainerDefinitionOutputTypeDef:
+def container_definition(service: Service, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
     """The service's one container, with a reference to each key that it uses."""
     environment = {"ENVIRONMENT": "staging", "PROJECT_NAME": "Oh My Coins", "OMC_APP_ROLE": service.name}
+    # What uses no secret has no business with the database.
+    environment |= variables(database) if service.keys else {}
+    keys = (*service.keys, *login_keys(database)) if service.keys else ()
     options = {
         "awslogs-group": f"/ecs/{STAGING}/{service.name}",
         "awslogs-region": REGION,
@@ -231,7 +237,7 @@ def container_definition(service: Service, secret_arn: str) -> ContainerDefiniti
         "memory": 512,
         "essential": True,
         "environment": [{"name": name, "value": value} for name, value in environment.items()],
-        "secrets": [{"name": key, "valueFrom": f"{secret_arn}:{key}::"} for key in service.keys],
+        "secrets": [{"name": key, "valueFrom": f"{arn}:{key}::"} for key in keys],
         "logConfiguration": {"logDriver": "awslogs", "options": options},
         "healthCheck": {"command": HEALTH_CHECK, "interval": 30, "timeout": 5, "retries": 3},
     }

@@ -24,7 +24,7 @@ def break_(endpoint: str, fault_id: str) -> None:
     Raises UsageError, with the nearest id that exists, for an unknown one.
     """
     fault = _find(fault_id)
-    world = World(endpoint)
+    world = World(endpoint, database=wire.database(endpoint))
     keep_good_document(world)
     fault.apply(world)
     world.settle()
@@ -36,7 +36,7 @@ def mend(endpoint: str, fault_id: str | None = None) -> None:
     With a `fault_id`, the other faults that the server was told of are brought about again. An unknown one is
     refused as by break_.
     """
-    world = World(endpoint)
+    world = World(endpoint, database=wire.database(endpoint))
     mended = None if fault_id is None else _find(fault_id)
     others = [id for id in wire.broken(world) if mended and id != mended.id]
     remove_traces(world)

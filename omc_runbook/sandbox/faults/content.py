@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from omc_runbook.sandbox.database import with_login
 from omc_runbook.sandbox.faults.change import document, put, redeploy
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.world import SECRET, World
@@ -94,6 +95,7 @@ def _awkward(found: Document) -> Document:
 
 
 def _apply_terraform(world: World) -> None:
+    text = json.dumps(with_login(FRESH_DOCUMENT, world.database))
     terraform = World(world.endpoint, user_agent=TERRAFORM)
-    terraform.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(FRESH_DOCUMENT))
+    terraform.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)
     redeploy(world)

