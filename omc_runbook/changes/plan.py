@@ -51,7 +51,7 @@ class Plan:
     `base` is the id of the version that the plan was made on: nothing is written over any other. `token` is the
     id that the new version will have: the same plan on the same version has the same, so that a second try
     continues the first. `made` is when the version was read. `labels` are staging labels, with their versions,
-    that were there then.
+    that were there then. `notes` are sentences that somebody has to read with the plan.
     """
 
     secret_arn: str
@@ -64,6 +64,7 @@ class Plan:
     changes: tuple[KeyChange, ...]
     consumers: tuple[str, ...]
     labels: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     exists: bool = False
     """Whether the version is there already, so that only AWSCURRENT has to move."""
 
@@ -105,30 +106,68 @@ def plan_update(snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence
     Raises UsageError for a value that the catalogue objects to, a key to remove that is not there or is given too,
     and a result that is too large; CouldNotLook where there is no version to build on.
     """
-    document, secret, known = document_of(snapshot), snapshot.secret, snapshot.environment.keys
-    assert secret is not None, "a document was read, so there is a secret"
-    base = secret.version_at(CURRENT)
+    document, known = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in given.items() if not _is(document.get(key), entry)}
     _refuse(document.keys, given, remove)
     _object(changing, known)
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
+    actions: dict[str, Action] = dict.fromkeys((*document.keys, *given), "unchanged")
+    actions |= {key: "changed" if key in document.keys else "added" for key in changing}
+    actions |= dict.fromkeys(remove, "removed")
+    return draw_up(
+        snapshot,
+        text,
+        token=_token(current_id(snapshot), document.value, text),
+        changes=tuple(
+            change_of(snapshot, key, action, given[key].origin if key in given else "")
+            for key, action in actions.items()
+        ),
+    )
+
+
+def current_id(snapshot: Snapshot) -> str:
+    """The id of the current version; "" where there is none."""
+    return snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
+
+
+def draw_up(
+    snapshot: Snapshot,
+    text: Masked,
+    token: str,
+    changes: tuple[KeyChange, ...],
+    notes: tuple[str, ...] = (),
+    exists: bool = False,
+) -> Plan:
+    """A plan on top of the version that is current in a snapshot, which has the secret."""
+    secret = snapshot.secret
+    assert secret is not None, "nothing is planned without a secret"
     return Plan(
         secret_arn=secret.arn,
         secret_name=secret.name,
         region=snapshot.environment.names.region,
-        base=base,
+        base=current_id(snapshot),
         text=text,
-        token=_token(base, document.value, text),
+        token=token,
         made=snapshot.taken,
-        changes=tuple(
-            _change(snapshot, key, given, removed=key in remove, replaced=key in changing)
-            for key in dict.fromkeys((*document.keys, *given))
-        ),
+        changes=changes,
         consumers=tuple(service.name for service in snapshot.consumers),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
+        notes=notes,
+        exists=exists,
     )
+
+
+def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") -> KeyChange:
+    """What becomes of a key, with what that means, and for whom."""
+    known = snapshot.environment.keys
+    if action == "removed":
+        asking = ", ".join(sorted(services_wanting(snapshot, key)))
+        return KeyChange(key, action, "", f"new tasks of {asking} will not start: they ask for it" if asking else "")
+    if action == "unchanged":
+        return KeyChange(key, action, origin)
+    return KeyChange(key, action, origin, EFFECTS[known[key].effect if key in known else "next-deployment"])
 
 
 def _is(member: Member | None, entry: Given) -> bool:
@@ -150,17 +189,6 @@ def _object(changing: Mapping[str, Given], known: Mapping[str, Key]) -> None:
         reason = told or objection(entry.value, known.get(key))
         if reason:
             raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
-
-
-def _change(snapshot: Snapshot, key: str, given: Mapping[str, Given], removed: bool, replaced: bool) -> KeyChange:
-    origin, known = given[key].origin if key in given else "", snapshot.environment.keys
-    if removed:
-        asking = ", ".join(sorted(services_wanting(snapshot, key)))
-        return KeyChange(key, "removed", "", f"new tasks of {asking} will not start: they ask for it" if asking else "")
-    if not replaced:
-        return KeyChange(key, "unchanged", origin)
-    action: Action = "changed" if key in document_of(snapshot).keys else "added"
-    return KeyChange(key, action, origin, EFFECTS[known[key].effect if key in known else "next-deployment"])
 
 
 def _token(base: str, before: Masked, after: Masked) -> str:
