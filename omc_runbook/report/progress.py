@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import sys
+import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omc_runbook.changes.rolling import Rollout, State
 from omc_runbook.report.mood import COLOURS, Mood, mark, pill
+from omc_runbook.report.table import WIDTH
 
 NEWEST = 12
 """Events that are shown: those that came last."""
@@ -68,30 +70,32 @@ class Progress:
     def to_html(self) -> str:
         """The state as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
         rows = "".join(map(_rows, self._rollouts))
-        events = f'<pre style="{_EVENTS}">{html.escape(self._told)}</pre>' if self._events else ""
+        told = html.escape("\n".join(self._events))
+        events = f'<pre style="{_EVENTS}">{told}</pre>' if told else ""
         return f"<p><strong>{self._title}</strong></p>\n<table><tbody>{rows}</tbody></table>\n{events}".rstrip()
 
     def to_text(self) -> str:
         """The state as plain text."""
-        blocks = ["\n".join((self._title, "", *self._lines())), *([self._told] if self._events else [])]
-        return "\n\n".join(blocks)
+        events = [line for event in self._events for line in _wrapped(event, "")]
+        return "\n".join((self._title, "", *self._lines(), *([""] if events else []), *events))
 
     @property
     def _title(self) -> str:
         done = sum(rollout.state == "done" for rollout in self._rollouts)
         return f"{done} of {_counted(len(self._rollouts), 'service')} rolled out"
 
-    @property
-    def _told(self) -> str:
-        return "\n".join(self._events)
-
     def _lines(self) -> Iterator[str]:
         widths = [max(map(len, column), default=0) for column in zip(*map(_texts, self._rollouts), strict=True)]
         for rollout in self._rollouts:
             cells = zip(_texts(rollout), widths, strict=True)
             yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
-            if rollout.reason:
-                yield f"    {rollout.reason}"
+            yield from _wrapped(rollout.reason, "    ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _is_in_ipython() -> bool:
