@@ -1,0 +1,101 @@
+"""What the history of the secret shows: each version with its author, its keys and its holders; and each key's age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
+from omc_runbook.changes import age
+from omc_runbook.changes.restoring import actions
+from omc_runbook.report.mood import Mood
+from omc_runbook.report.table import Table
+from omc_runbook.snapshot.history import History, Holder, Kept, holders
+from omc_runbook.snapshot.state import TRAIL_DELAY, Snapshot
+
+NEVER = "never in force"
+_ACTIONS = ("changed", "added", "removed")
+
+
+def versions(snapshot: Snapshot, history: History) -> Table:
+    """Every version that is kept, newest first: when and by whom, which keys differ, its labels, who holds it."""
+    held = holders(snapshot, history)
+    rows = [
+        [
+            history.short(kept.id),
+            f"{kept.version.created:%Y-%m-%d %H:%M:%S}",
+            _author(snapshot, history, kept),
+            _keys(history, kept),
+            _labels(kept),
+            ", ".join(f"{h.service} {h.tasks}" for h in held if h.version_id == kept.id) or "—",
+        ]
+        for kept in history.kept
+    ]
+    moods: dict[str, Mood] = {row[4]: "good" for row in rows if CURRENT in row[4]}
+    moods |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
+    moods |= {_keys(history, kept): "error" for kept in history.kept if kept.content and not kept.content.document}
+    moods |= {_keys(history, kept): "unknown" for kept in history.kept if kept.content is None}
+    columns = ["version", "created (UTC)", "written by", "keys that differ", "labels", "held by"]
+    count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
+    title = f"{count} of {snapshot.secret_name}, newest first"
+    return Table(title, columns, rows, moods, "No version could be listed.", notes=tuple(_notes(history, held)))
+
+
+def ages(snapshot: Snapshot, history: History) -> Table:
+    """Since when each key has its value, and whether that is longer than the environment allows."""
+    found = age.ages(snapshot, history)
+    over, allowed = age.due(snapshot, found), snapshot.environment.names.rotation_days
+    rows = [
+        [
+            one.key,
+            f"{one.since:%Y-%m-%d}{' or earlier' if one.at_least else ''}",
+            f"{'at least ' if one.at_least else ''}{(snapshot.taken - one.since).days} days",
+            "due" if one.key in over else "—",
+        ]
+        for one in found
+    ]
+    title = f"Since when each key has its value; a secret one is due after {allowed} days"
+    return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
+
+
+def _author(snapshot: Snapshot, history: History, kept: Kept) -> str:
+    if kept.author:
+        return _name(kept.author)
+    late = history.writes is not None and snapshot.taken - kept.version.created < TRAIL_DELAY
+    return "not told yet" if late else "unknown"
+
+
+def _name(principal: str) -> str:
+    return principal.rpartition("/")[2]
+
+
+def _keys(history: History, kept: Kept) -> str:
+    """Which keys differ from the version in force before, the nearest that can be compared."""
+    if kept.content is None:
+        return f"not readable: {kept.unread.code}" if kept.unread else "gone since it was listed"
+    document = kept.content.document
+    if document is None:
+        return f"no JSON object: {kept.content.error.problem if kept.content.error else 'binary'}"
+    older = history.before(kept)
+    compared = next((other for other in older if other.content and other.content.document), None)
+    if compared is None or compared.content is None:
+        return f"{len(document.keys)} keys, nothing before to compare"
+    found = actions(compared.content.document, document)
+    parts = {action: [key for key in found if found[key] == action] for action in _ACTIONS}
+    told = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
+    return told if compared is older[0] else f"{told} (against {history.short(compared.id)})"
+
+
+def _labels(kept: Kept) -> str:
+    return ", ".join((*kept.version.stages, *([NEVER] if kept.promoted is False else ()))) or "—"
+
+
+def _notes(history: History, held: Sequence[Holder]) -> Iterator[str]:
+    for kept in history.kept:
+        if kept.returned:
+            who, when = _name(kept.returned.principal), f"{kept.returned.time:%Y-%m-%d %H:%M}"
+            yield f"{history.short(kept.id)} was made current again on {when} by {who}."
+    doubtful = ", ".join(f"{h.service} {h.tasks}" for h in held if not h.version_id)
+    if doubtful:
+        yield f"Which version these tasks hold cannot be told: {doubtful}. They started about when it changed."
+    unread = [kept.unread for kept in history.kept if kept.unread]
+    yield from (gap.sentence for gap in (*unread[:1], *history.unread))
