@@ -107,7 +107,9 @@ class Settings(BaseSettings):
             ).close()
         except psycopg.OperationalError as error:
             _, fatal, words = str(error).partition("FATAL:")
-            return f"{fatal} {words.strip().splitlines()[0]}" if fatal else f"the database does not answer: {error}"
+            if fatal:
+                return f"{fatal} {words.strip().splitlines()[0]}"
+            return f"the database does not answer: {' '.join(str(error).split())}"
         return ""
 
 

@@ -1,5 +1,6 @@
 """A PostgreSQL server in a private directory of its own, run as a user that it accepts, that ends with its parent."""
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -67,7 +68,8 @@ class Server:
         """End it; its files stay until `clear`."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
-        self._keeper.wait(_STOP_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(_STOP_SECONDS)
 
 
 def read(members: dict[str, Any] | None) -> Database | None:
