@@ -198,14 +198,19 @@ def test_load_sees_no_failure_in_a_plain_deployment(world: World) -> None:
     assert len(answers) > 20 and set(answers) == {200}
 
 
-def test_a_stopping_task_answers_but_is_sent_to_no_more(world: World) -> None:
-    """A task that is told to stop is no longer told of as one that takes requests, and answers for a short while."""
-    task = world.serving("worker")[0]
+def test_a_stopping_task_is_sent_to_no_more_and_answers_on(world: World) -> None:
+    """A task that is to stop is told of no more as one that takes requests; its process answers for a while yet."""
+    (task,) = world.serving("worker")
     world.ecs.stop_task(cluster=CLUSTER, task=task["task"])
-    until(lambda: task["task"] not in {serving["task"] for serving in world.serving("worker")})
-    assert health(task["health"]) == 200
+    assert task["task"] not in {serving["task"] for serving in world.serving("worker")}
     until(lambda: health(task["health"]) == 0)
     lifecycle.settle(world.sandbox)
+    (task,) = world.serving("worker")
+    os.kill(task["pid"], signal.SIGTERM)
+    time.sleep(0.15)
+    assert health(task["health"]) == 200
+    until(lambda: health(task["health"]) == 0)
+    until(lambda: len(world.serving("worker")) == 1)
 
 
 def test_naive_rotation_breaks_new_tasks_until_the_database_follows(world: World) -> None:
