@@ -73,18 +73,23 @@ def consume(values_from: str, keep: bool = False) -> str:
 
 def read_file(path: Path) -> dict[str, Given]:
     """Read a file of JSON or of NAME=value lines; UsageError, in one sentence, for one that is neither."""
+    return read(load(path, "the new values"), f"file {path.name}", str(path))
+
+
+def load(path: Path, content: str) -> bytes:
+    """The bytes of a small file; UsageError, in one sentence that says what it should hold, for what is none."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise UsageError(f"{path} does not exist: name the file that holds the new values.") from None
+        raise UsageError(f"{path} does not exist: name the file that holds {content}.") from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a directory: name the file in it.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     if len(raw) > LARGEST_FILE:
         raise UsageError(f"{path} is larger than {LARGEST_FILE:,} bytes, more than any secret: is it the right file?")
-    return read(raw, f"file {path.name}", str(path))
+    return raw
 
 
 def read(raw: bytes, origin: str, where: str) -> dict[str, Given]:
