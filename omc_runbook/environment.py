@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ class Environment:
     """Where the names come from: a path of runbook.toml, or "the guide"."""
     chosen: frozenset[str] = frozenset()
     """Names of the fields that runbook.toml or a variable sets."""
+    others: Mapping[str, Names] = field(default_factory=dict)
+    """The names of the other environments that AWS has, by environment."""
 
     @property
     def is_production(self) -> bool:
@@ -119,16 +121,23 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         known = tuple(dict.fromkeys((*KNOWN, *settings.environments)))
         if environment not in known:
             raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
-        own = settings.environments.get(environment)
-        chosen = {**shared, **(own.model_dump(exclude_none=True) if own else {}), **variables}
-        filled = _fill({**_DEFAULTS.get(environment, {}), **chosen}, settings.project, environment)
+        chosen = {name: {**shared, **_own(settings, name), **variables} for name in known}
+        filled = {
+            name: _fill({**_DEFAULTS.get(name, {}), **table}, settings.project, name) for name, table in chosen.items()
+        }
         keys = catalogue(settings.keys)
     except ValidationError as error:
         raise UsageError(f"{where} cannot be used: {_explain(error)}") from None
     except SettingsError as error:
         raise UsageError(f"The OMC_ variables cannot be used: {error}.") from None
     return Environment(
-        environment, settings.project, filled, keys, str(path) if path else "the guide", frozenset(chosen)
+        environment,
+        settings.project,
+        filled[environment],
+        keys,
+        str(path) if path else "the guide",
+        frozenset(chosen[environment]),
+        {name: names for name, names in filled.items() if name not in (LOCAL, environment)},
     )
 
 
@@ -162,6 +171,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _own(settings: _Settings, environment: str) -> dict[str, Any]:
+    """What is set for this environment alone."""
+    own = settings.environments.get(environment)
+    return own.model_dump(exclude_none=True) if own else {}
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from omc_runbook import diagnosis
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.changes import given, writing
+from omc_runbook.changes import elsewhere, given, writing
 from omc_runbook.changes.plan import Plan, document_of, plan_update
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import Written
@@ -94,8 +94,14 @@ class Run:
         return given.gather(values_from, listed("keys", keys), self.environment.keys, document_of(snapshot).keys)
 
     def plan(self, snapshot: Snapshot, values: Mapping[str, Given], remove: str = "") -> Plan:
-        """Plan to write these values and to remove the keys of a list with commas; raises as `plan_update` does."""
-        return plan_update(snapshot, values, listed("remove", remove))
+        """Plan to write these values and to remove the keys of a list with commas.
+
+        Raises as `plan_update` does, and UsageError for a value that another environment has too.
+        """
+        plan = plan_update(snapshot, values, listed("remove", remove))
+        new = {change.key: values[change.key] for change in plan.changed if change.key in values}
+        notes = elsewhere.compare(self.clients, self.environment, self.caller, new)
+        return replace(plan, notes=(*plan.notes, *notes))
 
     def apply(self, plan: Plan, apply: bool, confirm: str = "") -> Written | None:
         """Carry out a plan, where `apply` says so; None where it does not, and then nothing is called.
@@ -168,10 +174,10 @@ def _now() -> datetime:
 
 def _public_words(place: Environment) -> set[str]:
     """Words that reports cannot do without, so that a secret which holds one does not blot it out."""
-    names: dict[str, Any] = place.names.model_dump()
+    places = (place.names, *place.others.values())
     checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
-    texts = {value for value in names.values() if isinstance(value, str) and value}
-    return texts | checks | {place.name, place.project, *place.keys}
+    texts = {value for names in places for _, value in names if isinstance(value, str) and value}
+    return texts | checks | {place.name, *place.others, place.project, *place.keys}
 
 
 def _masked(finding: Finding) -> Finding:

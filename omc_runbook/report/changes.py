@@ -33,7 +33,8 @@ def plan(planned: Plan) -> Table:
         if count
         else f"Nothing would change: all {len(rows)} keys stay as they are in version {planned.base[:8]}"
     )
-    return Table(title, ["key", "action", "value from", "takes effect"], rows, ACTIONS)
+    columns = ["key", "action", "value from", "takes effect"]
+    return Table(title, columns, rows, ACTIONS, notes=planned.notes)
 
 
 def written(planned: Plan, done: Written | None, source: str = "") -> Banner:

@@ -24,7 +24,7 @@ class Table:
     """Rows of texts under headings.
 
     `moods` gives a cell's text its mood. Rows that agree in their first `group` cells stand together under a line
-    that holds these cells.
+    that holds these cells. `notes` are sentences below the table.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Table:
         moods: Mapping[str, Mood] | None = None,
         empty: str = "Nothing to show.",
         group: int = 0,
+        notes: Sequence[str] = (),
     ) -> None:
         self.title = title
         self.columns = list(columns)
@@ -42,6 +43,7 @@ class Table:
         self.moods = dict(moods or {})
         self.empty = empty
         self.group = group
+        self.notes = tuple(notes)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -67,7 +69,8 @@ class Table:
                 text = f"<strong>{html.escape(heading)}</strong>"
                 lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
             lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
-        return "\n".join((*lines, "</tbody>", "</table>"))
+        notes = (f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return "\n".join((*lines, "</tbody>", "</table>", *notes))
 
     def to_text(self) -> str:
         """The table as plain text, long cells folded so that it fits in WIDTH."""
@@ -82,6 +85,8 @@ class Table:
         for place, (heading, rows) in enumerate(groups):
             lines += ["", heading] if heading and place else [heading] if heading else []
             lines += [line for row in rows for line in _fold(row, widths)]
+        for note in self.notes:
+            lines += ["", *textwrap.wrap(note, WIDTH, break_on_hyphens=False)]
         return "\n".join(lines)
 
     def _groups(self) -> Iterator[tuple[str, list[list[str]]]]:
