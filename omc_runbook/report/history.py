@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes import age
 from omc_runbook.changes.restoring import actions
+from omc_runbook.checks import remedies
+from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
 from omc_runbook.report.table import Table
 from omc_runbook.snapshot.history import History, Holder, Kept, holders
@@ -55,6 +57,32 @@ def ages(snapshot: Snapshot, history: History) -> Table:
     ]
     title = f"Since when each key has its value; a secret one is due after {allowed} days"
     return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
+
+
+def by_hand(snapshot: Snapshot, history: History) -> Listing:
+    """AWS's own commands for the same: see the versions, move AWSCURRENT, give every service new tasks."""
+    names, secret = snapshot.environment.names, snapshot.secret
+    current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
+    command, place = "aws secretsmanager", f"--secret-id {names.secret}"
+    page = f"https://{names.region}.console.aws.amazon.com/secretsmanager/secret?name={names.secret}"
+    entries = [
+        Entry(
+            "see the versions",
+            command=f"{command} list-secret-version-ids {place} --include-deprecated --region {names.region}",
+        ),
+        Entry(
+            f"make {history.short(former)} current again" if former else "make a version current again",
+            command=f"{command} update-secret-version-stage {place} --version-stage {CURRENT}"
+            f" --move-to-version-id {former or 'VERSION_ID'} --remove-from-version-id {current or 'CURRENT_ID'}"
+            f" --region {names.region}",
+        ),
+        *(
+            Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
+            for service in snapshot.consumers
+        ),
+        Entry("the secret in the console", command=f"{page}&region={names.region}"),
+    ]
+    return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
 
 
 def _author(snapshot: Snapshot, history: History, kept: Kept) -> str:
