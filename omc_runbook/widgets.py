@@ -1,0 +1,188 @@
+"""The button that does in JupyterLab what `apply = True` does, where there is somebody to press it."""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any
+
+from omc_runbook.changes import source
+from omc_runbook.changes.plan import Plan
+from omc_runbook.changes.writing import Written
+from omc_runbook.environment import PRODUCTION
+from omc_runbook.errors import RunbookError, UsageError
+from omc_runbook.masking import kernel
+from omc_runbook.report import changes
+from omc_runbook.report.banner import Banner
+from omc_runbook.report.listing import Listing
+from omc_runbook.runbook import Run
+
+Act = Callable[[str], Generator[object, None, str]]
+"""Does the work with the word that was typed and yields what is to be shown, as it comes.
+
+Returns what was done, in a few words for the button; "" where it failed and may be tried again.
+"""
+
+BY_HAND = "Set apply = True above to do it"
+
+
+def offer_update(
+    run: Run, plan: Plan, done: Written | None, values_from: str = "", keep_source: bool = False
+) -> Button | Listing:
+    """Offer to write an update's plan, as `Run.apply` does it, and to show what the cells below would show of it."""
+
+    def act(word: str) -> Generator[object, None, str]:
+        written = run.apply(plan, True, word)
+        yield changes.written(plan, written, source.consume(values_from, keep_source))
+        after = run.look()
+        yield changes.holders(after)
+        yield run.conclude(run.diagnose(after, families=("secret", "content")), written)
+        yield changes.undo(plan, written)
+        return "Written and read back"
+
+    return offer(run, "Write what the plan says", act, done is not None, plan.is_empty)
+
+
+def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:
+    """A button that acts, which asks for a word in production; or the sentence why there is none."""
+    if is_done:
+        told = "It has been done, above."
+    elif is_empty:
+        told = "There is nothing to do."
+    elif not kernel.allows_input():
+        told = f"{BY_HAND}, or open this notebook in JupyterLab for a button."
+    elif find_spec("ipywidgets") is None:
+        told = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
+    else:
+        return Button(label, PRODUCTION if run.environment.is_production else "", act)
+    return Listing("By a button", (), told)
+
+
+class Button:
+    """A button and, under it, what it shows; with a word that has to be typed before, unless that is "".
+
+    Once pressed it is spent: presses that wait while it works count for nothing. After an error of ours, which it
+    shows as its sentence, there is a new one.
+    """
+
+    def __init__(self, label: str, word: str, act: Act) -> None:
+        self._label, self._word, self._act = label, word, act
+
+    def _ipython_display_(self) -> None:
+        import ipywidgets
+        from IPython.display import display
+
+        # Sent on leaving the field, as one change: a press cannot come in between two letters.
+        self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
+        self._row = ipywidgets.HBox()
+        self._arm(self._label)
+        display(self._row._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
+        self._area = _Area()
+
+    def _arm(self, label: str) -> None:
+        import ipywidgets
+
+        style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto")
+        button = ipywidgets.Button(description=label, button_style=style, layout=layout)
+        button.on_click(self._press)
+        self._row.children = (self._field, button) if self._word else (button,)
+
+    def _press(self, button: Any) -> None:
+        button.on_click(self._press, remove=True)
+        button.disabled, button.description = True, "Working …"
+        with self._area:
+            try:
+                told = self._do()
+            except RunbookError as error:
+                self._area.show(Banner("bad", str(error)))
+                told = ""
+            except BaseException as error:
+                self._area.show(
+                    Banner("bad", f"It broke off ({type(error).__name__}): run verify to see how it stands.")
+                )
+                self._arm("Try again")
+                raise
+        if told:
+            button.description, button.button_style = f"✓ {told}", "success"
+        else:
+            self._arm("Try again")
+
+    def _do(self) -> str:
+        word = self._field.value.strip()
+        if word != self._word:
+            raise UsageError(f"This is {self._word}: type {self._word} beside the button first. Nothing was done.")
+        steps = self._act(word)
+        while True:
+            try:
+                self._area.show(next(steps))
+            except StopIteration as end:
+                return str(end.value)
+
+
+@dataclass
+class _Shown:
+    """What one display shows, as HTML and as plain text, and its id where it has one."""
+
+    name: str
+    html: str
+    text: str
+
+
+class _Area:
+    """One display that holds, one under the other, all that is displayed while it is entered.
+
+    A widget for outputs would ignore what changes in place, as progress does, and would not be saved.
+    """
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self._shown: list[_Shown] = []
+        self._handle = display(self, display_id=True)
+
+    def __enter__(self) -> None:
+        self._shown = []
+        self._handle.update(self)
+        _publisher().register_hook(self._take)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _publisher().unregister_hook(self._take)
+
+    def show(self, thing: object) -> None:
+        """Display a thing, here while entered."""
+        from IPython.display import display
+
+        display(thing)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        if not self._shown:
+            return {"text/plain": "Nothing was done yet.", "text/html": "<p>Nothing was done yet.</p>"}
+        return {
+            "text/plain": "\n\n".join(shown.text for shown in self._shown),
+            "text/html": "\n".join(shown.html for shown in self._shown),
+        }
+
+    def _take(self, message: Any) -> Any:
+        """Keep what would be displayed elsewhere; IPython's hooks return the messages that are to go on."""
+        content = message["content"]
+        name = content.get("transient", {}).get("display_id", "")
+        if "data" not in content or name == self._handle.display_id:
+            return message
+        text = content["data"].get("text/plain", "")
+        new = _Shown(name, content["data"].get("text/html", f"<pre>{html.escape(text)}</pre>"), text)
+        if name and any(shown.name == name for shown in self._shown):
+            self._shown = [new if shown.name == name else shown for shown in self._shown]
+        elif message["header"]["msg_type"] == "display_data":
+            self._shown.append(new)
+        self._handle.update(self)
+        return None
+
+
+def _publisher() -> Any:
+    return sys.modules["IPython"].get_ipython().display_pub
