@@ -79,15 +79,15 @@ class Button:
         # Sent on leaving the field, as one change: a press cannot come in between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
         self._row = ipywidgets.HBox()
-        self._arm(self._label)
+        self._arm()
         display(self._row._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or press the button."}, raw=True)
         self._area = _Area()
 
-    def _arm(self, label: str) -> None:
+    def _arm(self) -> None:
         import ipywidgets
 
         style, layout = "danger" if self._word else "primary", ipywidgets.Layout(width="auto")
-        button = ipywidgets.Button(description=label, button_style=style, layout=layout)
+        button = ipywidgets.Button(description=self._label, button_style=style, layout=layout)
         button.on_click(self._press)
         self._row.children = (self._field, button) if self._word else (button,)
 
@@ -104,12 +104,12 @@ class Button:
                 self._area.show(
                     Banner("bad", f"It broke off ({type(error).__name__}): run verify to see how it stands.")
                 )
-                self._arm("Try again")
+                self._arm()
                 raise
         if told:
-            button.description, button.button_style = f"✓ {told}", "success"
+            button.description, button.button_style = f"✓ {told}", ""
         else:
-            self._arm("Try again")
+            self._arm()
 
     def _do(self) -> str:
         word = self._field.value.strip()
