@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,24 @@ from urllib.parse import urlsplit
 from omc_runbook import diagnosis
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.changes import elsewhere, given, writing
+from omc_runbook.changes import (
+    age,
+    creating,
+    creation,
+    database,
+    elsewhere,
+    given,
+    renewal,
+    restoring,
+    rotation,
+    trial,
+    writing,
+)
+from omc_runbook.changes.creating import Created
+from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, document_of, plan_update
+from omc_runbook.changes.renewal import Renewal
+from omc_runbook.changes.rotation import Carried, Means
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import Written
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
@@ -25,12 +42,17 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.parameters import listed
 from omc_runbook.report import views
 from omc_runbook.report.banner import Banner, Look
+from omc_runbook.report.progress import Progress
+from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.settings import read_fields
 
 OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
 """Names the file into which a run under `omc-runbook run` writes its outcome instead of raising it."""
+
+DUE = "due"
+RESTORE, LEAVE = "restore", "leave"
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -41,6 +63,10 @@ class Changed(Protocol):
     @property
     def entries(self) -> tuple[dict[str, str], ...]:
         """What it did, as an outcome has it: each entry has an "action"."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was wrong when it failed, where it did."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +129,94 @@ class Run:
         notes = elsewhere.compare(self.clients, self.environment, self.caller, new)
         return replace(plan, notes=(*plan.notes, *notes))
 
+    def history(self, snapshot: Snapshot) -> History:
+        """Read every version that is kept, and who wrote it; raises as `read_history` does."""
+        return read_history(self.clients, snapshot)
+
+    def due(self, snapshot: Snapshot, kept: History) -> tuple[str, ...]:
+        """The keys whose value is, or may be, older than the environment allows."""
+        return age.due(snapshot, age.ages(snapshot, kept))
+
+    def plan_restore(self, snapshot: Snapshot, kept: History, version: str = "") -> Plan:
+        """Plan to make a version current that is kept, AWSPREVIOUS or an id; raises as `restoring.plan_restore`."""
+        return restoring.plan_restore(snapshot, kept, version)
+
+    def renew(
+        self, snapshot: Snapshot, keys: str, values_from: str = "", database_url_from: str = "", due: Sequence[str] = ()
+    ) -> Renewal:
+        """Take new values for the keys, a list with commas or "due" for those given as such; nothing is written.
+
+        Raises as `renewal.renew` and `database.url_from` do.
+        """
+        are_due = keys.strip() == DUE
+        names = tuple(due) if are_due else listed("keys", keys)
+        url = database.url_from(database_url_from)
+        return renewal.renew(self.clients, snapshot, names, values_from, url, are_due)
+
+    def plan_renewal(self, snapshot: Snapshot, new: Renewal) -> Plan:
+        """Plan to write the new values; raises as `plan` does."""
+        plan = self.plan(snapshot, new.values)
+        return replace(plan, notes=(*new.notes, *plan.notes))
+
     def apply(self, plan: Plan, apply: bool, confirm: str = "") -> Written | None:
         """Carry out a plan, where `apply` says so; None where it does not, and then nothing is called.
 
         Raises UsageError in production without its name in `confirm`, and what `writing.write` raises.
         """
-        if not apply:
+        if not self._may(apply, confirm):
             return None
-        if self.environment.is_production and confirm != PRODUCTION:
-            raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        trial.check(plan, self.environment.keys)
         return writing.apply(self.clients, plan)
+
+    def plan_creation(self, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
+        """Plan to create or restore the secret, through Terraform where its folder is given, else the API.
+
+        Raises as `creation.plan_creation` and `creating.find_key` do.
+        """
+        folder = Path(terraform_dir).expanduser() if terraform_dir else None
+        plan = creation.plan_creation(snapshot, folder)
+        creating.find_key(self.clients, plan)
+        return plan
+
+    def create(self, plan: Creation, apply: bool, confirm: str = "") -> Created | None:
+        """Create or restore the secret as planned, where `apply` says so; None where nothing was to be done.
+
+        Raises UsageError in production without its name in `confirm`, and what `creating.apply` raises.
+        """
+        try:
+            return creating.apply(self.clients, plan) if self._may(apply, confirm) else None
+        finally:
+            plan.drop()
+
+    def carry_out(
+        self,
+        snapshot: Snapshot,
+        plan: Plan,
+        apply: bool,
+        confirm: str = "",
+        new: Renewal | None = None,
+        on_failure: str = RESTORE,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> Carried | None:
+        """Carry a plan through, where `apply` says so: write, redeploy every consumer, watch and prove.
+
+        `on_failure` is "restore" or "leave"; `step` is told each step as it begins. None where nothing was to be
+        done. Raises UsageError in production without its name in `confirm`, and what `rotation.carry_out` raises.
+        """
+        if on_failure not in (RESTORE, LEAVE):
+            raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
+        if not self._may(apply, confirm):
+            return None
+        trial.check(plan, self.environment.keys)
+        cluster = self.environment.names.cluster
+        means = Means(self.clients, cluster, self.look, Progress(), step, time)
+        return rotation.carry_out(means, snapshot, plan, new, on_failure == LEAVE)
+
+    def _may(self, apply: bool, confirm: str) -> bool:
+        """Whether to change anything; UsageError where production has not been confirmed."""
+        if apply and self.environment.is_production and confirm != PRODUCTION:
+            raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        return apply
 
     def conclude(self, findings: Sequence[Finding], done: Changed | None = None) -> Banner:
         """Say how the run ended and what it changed, and tell the caller.
@@ -128,7 +232,7 @@ class Run:
             endpoint=self.clients.endpoint,
             started=self.started,
             finished=_now(),
-            findings=tuple(_masked(finding) for finding in findings),
+            findings=tuple(map(_masked, _with_failure(findings, done))),
             changes=done.entries if done else (),
         )
         path = os.environ.get(OUTCOME_VARIABLE)
@@ -178,6 +282,13 @@ def _public_words(place: Environment) -> set[str]:
     checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
     texts = {value for names in places for _, value in names if isinstance(value, str) and value}
     return texts | checks | {place.name, *place.others, place.project, *place.keys}
+
+
+def _with_failure(findings: Sequence[Finding], done: Changed | None) -> tuple[Finding, ...]:
+    """The findings, and before them what was wrong when a change failed, though it has been put right since."""
+    failed = done.findings if done else ()
+    then = {finding.check for finding in failed}
+    return (*failed, *(finding for finding in findings if finding.check not in then or finding.is_problem))
 
 
 def _masked(finding: Finding) -> Finding:

@@ -35,11 +35,11 @@ def gather(
     to be in the catalogue (`known`) or in the secret (`present`). Raises UsageError, in one sentence without a
     value, for a source that is not one or does not have what is asked for.
     """
-    _refuse_unknown(keys, {*known, *present})
+    refuse_unknown(keys, {*known, *present})
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} should change, but to what? Set values_from to {SOURCES}.")
     found = _take(values_from, keys, known) if values_from not in ("", KEEP) else {}
-    _refuse_unknown([*found], {*known, *present})
+    refuse_unknown([*found], {*known, *present})
     return found
 
 
@@ -98,7 +98,8 @@ def _only(found: dict[str, Given], keys: Sequence[str], values_from: str) -> dic
     return {key: found[key] for key in keys} if keys else found
 
 
-def _refuse_unknown(keys: Sequence[str], known: Collection[str]) -> None:
+def refuse_unknown(keys: Sequence[str], known: Collection[str]) -> None:
+    """Raise UsageError for the first key that is not known, with the nearest that is."""
     for key in keys:
         if key not in known:
             raise UsageError(

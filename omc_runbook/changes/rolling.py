@@ -98,23 +98,31 @@ def watch(
     rollouts: Sequence[Rollout],
     show: Show,
     clock: Clock = time,
-    patience: float = PATIENCE,
+    to_the_end: bool = False,
 ) -> tuple[Rollout, ...]:
-    """Look until every roll-out has proved, or the first has failed; gives them as they are then.
+    """Look until every roll-out has proved or failed, or only until the first has failed; gives them as they are then.
 
     Proved is: our deployment is PRIMARY and COMPLETED on the revision expected, all tasks wanted run, and no task of
     another deployment runs any more, so that each read the secret after the change. A task that stops by a failure
     is a failed roll-out. Raises CouldNotLook where AWS goes on refusing the look.
     """
-    return _Watch(clients, cluster, tuple(rollouts), show, clock).until(clock.monotonic() + patience)
+    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until(clock.monotonic() + PATIENCE)
 
 
 class _Watch:
     """One watch: what was seen before, so that only news is told."""
 
-    def __init__(self, clients: Clients, cluster: str, rollouts: tuple[Rollout, ...], show: Show, clock: Clock) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        cluster: str,
+        rollouts: tuple[Rollout, ...],
+        show: Show,
+        clock: Clock,
+        to_the_end: bool,
+    ) -> None:
         self._client, self._cluster = clients("ecs"), cluster
-        self._rollouts, self._show, self._clock = rollouts, show, clock
+        self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
         self._stopped: dict[str, Task] = {}
         self._heard: set[tuple[str, str]] = set()
         self._refused = 0
@@ -130,7 +138,8 @@ class _Watch:
         return self._rollouts
 
     def _is_over(self) -> bool:
-        return all(r.is_over for r in self._rollouts) or any(r.has_failed for r in self._rollouts)
+        failed = any(rollout.has_failed for rollout in self._rollouts)
+        return all(rollout.is_over for rollout in self._rollouts) or (failed and not self._to_the_end)
 
     def _look(self, pool: ThreadPoolExecutor) -> None:
         names = [rollout.service for rollout in self._rollouts if not rollout.is_over]

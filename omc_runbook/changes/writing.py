@@ -13,6 +13,7 @@ from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.changes.plan import KeyChange, Plan
 from omc_runbook.document import Document, DocumentError, parse
 from omc_runbook.errors import CouldNotLook, Overtaken
+from omc_runbook.finding import Finding
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -40,6 +41,7 @@ class Written:
     before: str
     version_id: str
     changes: tuple[KeyChange, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def entries(self) -> tuple[dict[str, str], ...]:

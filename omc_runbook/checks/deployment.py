@@ -181,9 +181,7 @@ def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
 
 
 def _logs(snapshot: Snapshot, service: Service) -> Remedy:
-    names = snapshot.environment.names
-    group = f"/ecs/{names.cluster}/{service.name}"
-    return remedies.advise(f"aws logs tail {group} --since 30m --region {names.region}")
+    return remedies.logs(snapshot.environment.names, service.name)
 
 
 CHECKS = (

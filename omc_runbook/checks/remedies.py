@@ -19,6 +19,13 @@ def restore_secret(names: Names) -> Remedy:
     return Remedy(f"aws secretsmanager restore-secret --secret-id {names.secret} --region {names.region}")
 
 
+def delete_secret(name: str, days: int, region: str) -> Remedy:
+    """Schedule the secret for deletion; for so many days it can be restored."""
+    return Remedy(
+        f"aws secretsmanager delete-secret --secret-id {name} --recovery-window-in-days {days} --region {region}"
+    )
+
+
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
     return Remedy(
@@ -66,6 +73,11 @@ def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
         f"aws iam put-role-policy --role-name {role} --policy-name read-{names.secret.rpartition(':')[2]}"
         f' --policy-document \'{{"Version":"2012-10-17","Statement":[{statement}]}}\''
     )
+
+
+def logs(names: Names, service: str) -> Remedy:
+    """Read what the service's containers said of late."""
+    return Remedy(f"aws logs tail /ecs/{names.cluster}/{service} --since 30m --region {names.region}")
 
 
 def advise(text: str) -> Remedy:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.snapshot.state import Snapshot
 
 OTHER_RESOURCES = re.compile(
@@ -27,8 +27,9 @@ class Stop:
 
     @property
     def reason(self) -> str:
-        """What ECS wrote, with the containers' own reasons."""
-        return " ".join(text for text in (self.task.stopped_reason, *(c.reason for c in self.task.containers)) if text)
+        """What ECS wrote, with the containers' own reasons and exit codes."""
+        containers = (_ending(container) for container in self.task.containers)
+        return " ".join(filter(None, (self.task.stopped_reason, *containers)))
 
     @property
     def sentence(self) -> str:
@@ -74,6 +75,11 @@ def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
     """Fresh stops whose reason has a text in it."""
     wanted = re.compile(pattern, re.IGNORECASE)
     return tuple(stop for stop in fresh_stops(snapshot) if wanted.search(stop.reason))
+
+
+def _ending(container: TaskContainer) -> str:
+    code = f"({container.name}: exit code {container.exit_code})" if container.exit_code else ""
+    return " ".join(filter(None, (container.reason, code)))
 
 
 def _is_whole(service: Service) -> bool:

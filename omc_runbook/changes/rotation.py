@@ -1,0 +1,252 @@
+"""Carrying a change through: written, rolled out to every consumer and proved; where it fails, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from omc_runbook import diagnosis
+from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.session import Clients
+from omc_runbook.changes import database, rolling, writing
+from omc_runbook.changes.plan import Plan
+from omc_runbook.changes.renewal import LABEL, Renewal
+from omc_runbook.changes.rolling import Clock, Rollout, Show
+from omc_runbook.changes.writing import Written
+from omc_runbook.checks import remedies
+from omc_runbook.environment import Environment
+from omc_runbook.errors import CouldNotLook, Overtaken, RunbookError
+from omc_runbook.finding import Finding
+from omc_runbook.snapshot.state import Snapshot
+
+STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
+"""The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
+
+FAMILY = "deployment"
+
+
+@dataclass(frozen=True)
+class Means:
+    """What carrying a change through works with: clients, and who looks, shows, keeps time and is told each step."""
+
+    clients: Clients
+    cluster: str
+    look: Callable[[], Snapshot]
+    show: Show
+    step: Callable[[str], None]
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A change that was carried through, or taken back; `written` is None where nothing had to be written."""
+
+    plan: Plan
+    written: Written | None
+    rollouts: tuple[Rollout, ...]
+    back: tuple[Rollout, ...] = ()
+    """The consumers' way back to the former version."""
+    restored: str = ""
+    """The id of the version that was put back."""
+    undone: str = ""
+    """What was put back and how that went."""
+    findings: tuple[Finding, ...] = ()
+    """What was wrong when it failed, and the failure itself."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether every consumer is proved to have what is current."""
+        return not self.findings and all(rollout.state == "done" for rollout in self.rollouts)
+
+    @property
+    def entries(self) -> tuple[dict[str, str], ...]:
+        """What was done, as an outcome has it: keys written, keys put back, services with new tasks."""
+        written = self.written.entries if self.written else ()
+        back = tuple(
+            {"key": change.key, "action": "put back", "version": self.restored}
+            for change in (self.plan.changed if self.restored else ())
+        )
+        moved = tuple(
+            {"service": rollout.service, "action": "redeployed", "deployment": rollout.deployment_id}
+            for rollout in (*self.rollouts, *self.back)
+            if rollout.deployment_id
+        )
+        return written + back + moved
+
+
+def consumers_of(snapshot: Snapshot, plan: Plan) -> tuple[Service, ...]:
+    """The services that a change restarts: all that refer to the secret, or where it writes nothing the late ones.
+
+    Late is a service with tasks that hold older values, or may, and one whose deployment is still under way.
+    Raises CouldNotLook where the services could not be read: then nobody knows who has to have the new values.
+    """
+    gap = next((gap for field in ("services", "task_definitions") for gap in snapshot.gaps.get(field, ())), None)
+    if gap:
+        raise CouldNotLook(f"{gap.sentence} Without it nobody knows which services use the secret.")
+    using = (
+        service
+        for service in snapshot.consumers
+        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
+    )
+    return tuple(service for service in using if not plan.is_empty or _is_late(snapshot, service))
+
+
+def carry_out(
+    means: Means, snapshot: Snapshot, plan: Plan, renewal: Renewal | None = None, leave: bool = False
+) -> Carried:
+    """Write a plan, let the database take its new password, redeploy every consumer, watch, and prove.
+
+    Killed at any point, a second run finishes or undoes it: until then the version holds a label of ours. Where a
+    consumer fails, the former version is made current and redeployed again, unless `leave` says that it shall stay.
+    Raises Overtaken where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
+    or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
+    """
+    services = consumers_of(snapshot, plan)
+    renewal = renewal or Renewal({})
+    written = None if plan.is_empty else _write(means, plan, renewal)
+    rollouts = _roll_out(means, services, "redeploy", "watch", to_the_end=leave)
+    carried = Carried(plan, written, rollouts)
+    if any(rollout.has_failed for rollout in rollouts):
+        carried = _fail(means, carried, renewal, leave)
+    else:
+        carried = replace(carried, findings=tuple(_overtaken(r) for r in rollouts if r.state == "overtaken"))
+    means.step("release")
+    if written and not plan.exists:
+        writing.release(means.clients, plan, _label(plan))
+    writing.tidy(means.clients, plan)
+    return carried
+
+
+def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
+    """Stage, let the database take the password and prove that by a login, then make the version current."""
+    moved = False
+    try:
+        means.step("stage")
+        if not plan.exists:
+            writing.stage(means.clients, plan, _label(plan))
+        if renewal.turn and renewal.password:
+            means.step("database")
+            database.set_password(renewal.turn, renewal.password)
+            database.log_in(renewal.turn, renewal.password)
+        means.step("move")
+        moved = writing.move(means.clients, plan)
+        return writing.prove(means.clients, plan, moved)
+    except RunbookError as error:
+        # Once it is current, a second run goes on from there; before that nobody has read it.
+        if not moved:
+            _give_back(renewal)
+        if (not moved or isinstance(error, Overtaken)) and not plan.exists:
+            writing.release(means.clients, plan, _label(plan))
+        raise
+
+
+def _roll_out(
+    means: Means, services: Sequence[Service], begin: str, watch: str, to_the_end: bool
+) -> tuple[Rollout, ...]:
+    if not services:
+        return ()
+    means.step(begin)
+    rollouts = rolling.begin(means.clients, means.cluster, services)
+    means.show(rollouts, ())
+    means.step(watch)
+    return rolling.watch(means.clients, means.cluster, rollouts, means.show, means.clock, to_the_end)
+
+
+def _fail(means: Means, carried: Carried, renewal: Renewal, leave: bool) -> Carried:
+    """Find the cause while it can be seen, then put the former version back, unless it shall stay."""
+    failed = [rollout for rollout in carried.rollouts if rollout.has_failed]
+    seen = means.look()
+    causes = _causes(seen, frozenset(rollout.service for rollout in failed))
+    told = [f"{cause.title}: {cause.subject}." for cause in causes] or [f"{r.service}: {r.reason}" for r in failed]
+    means.show(carried.rollouts, [f"{seen.taken:%H:%M:%S} root cause: {sentence}" for sentence in told])
+    former = _former(carried, renewal)
+    if leave or former is None:
+        why = "The new version was left in force, as you asked." if leave else "This run wrote nothing to put back."
+        carried = replace(carried, undone=why)
+    else:
+        carried = _put_back(means, seen, carried, renewal, former)
+    return replace(carried, findings=(*causes, _failure(seen.environment, carried, failed, causes)))
+
+
+def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, former: Plan) -> Carried:
+    means.step("withdraw")
+    if not writing.withdraw(means.clients, former):
+        told = "The former version was not put back: somebody else has changed the secret meanwhile. Run verify."
+        return replace(carried, undone=told)
+    alternates = renewal.turn is not None and renewal.turn.alternates
+    # With one role the way back needs the former password; with two, tasks may use the withdrawn one until replaced.
+    before = "" if alternates else _give_back(renewal)
+    reached = {rollout.service for rollout in carried.rollouts if rollout.deployment_id}
+    services = [service for service in seen.consumers if service.name in reached]
+    back = _roll_out(means, services, "redeploy back", "watch back", to_the_end=True)
+    after = _give_back(renewal) if alternates else ""
+    whole = ", ".join(rollout.service for rollout in back if rollout.state == "done")
+    sentences = (
+        f"Version {former.base[:8]} is current again.",
+        f"{whole} redeployed with it, and whole." if whole else "",
+        *(f"{rollout.service} is not: {rollout.reason}" for rollout in back if rollout.state != "done"),
+        before or after,
+    )
+    return replace(carried, back=back, restored=former.base, undone=" ".join(filter(None, sentences)))
+
+
+def _former(carried: Carried, renewal: Renewal) -> Plan | None:
+    """The plan whose version has to be withdrawn: this run's, or the one of a run that was killed after its write."""
+    left = renewal.unfinished
+    if carried.written:
+        return carried.plan
+    return replace(carried.plan, base=left.base, token=left.version_id) if left and left.is_current else None
+
+
+def _give_back(renewal: Renewal) -> str:
+    return database.take_back(renewal.turn, renewal.former_password) if renewal.turn else ""
+
+
+def _causes(seen: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
+    """What is wrong by itself with the services that failed: that tasks fail is what the change is told of anyway."""
+    problems = [
+        finding
+        for finding in diagnosis.diagnose(seen)
+        if finding.is_root_cause and finding.severity == "error" and (not finding.services or finding.services & failed)
+    ]
+    deeper = tuple(finding for finding in problems if finding.family != FAMILY)
+    return deeper or tuple(finding for finding in problems if finding.check == "pull-failed")
+
+
+def _failure(
+    environment: Environment, carried: Carried, failed: Sequence[Rollout], causes: Sequence[Finding]
+) -> Finding:
+    keys = ", ".join(change.key for change in carried.plan.changed)
+    return Finding(
+        "change-failed",
+        FAMILY,
+        f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
+        "found",
+        subject=", ".join(rollout.service for rollout in failed),
+        evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), carried.undone),
+        remedy=remedies.logs(environment.names, failed[0].service),
+        services=frozenset(rollout.service for rollout in failed),
+        because_of=tuple(dict.fromkeys(cause.check for cause in causes)),
+    )
+
+
+def _overtaken(rollout: Rollout) -> Finding:
+    return Finding(
+        "deployment-overtaken",
+        FAMILY,
+        "Somebody else's deployment came after ours, so that ours proves nothing",
+        "unknown",
+        subject=rollout.service,
+        evidence=(rollout.reason,),
+        services=frozenset({rollout.service}),
+    )
+
+
+def _is_late(snapshot: Snapshot, service: Service) -> bool:
+    primary = service.primary
+    under_way = primary is not None and primary.rollout not in ("", "COMPLETED")
+    return under_way or any(snapshot.freshness(task) != "fresh" for task in snapshot.running(service))
+
+
+def _label(plan: Plan) -> str:
+    return LABEL + plan.token[:8]

@@ -1,0 +1,29 @@
+"""A process that rotates keys: `rotator.py KEYS VALUES_FROM STEP` kills itself as a step begins, if one is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from omc_runbook import runbook
+
+
+def main(keys: str, values_from: str, last: str, database_url_from: str = "") -> None:
+    """Rotate, up to a step and no further; "" for all of them."""
+
+    def step(name: str) -> None:
+        if name == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run = runbook.begin("rotate", "staging")
+    snapshot = run.look()
+    new = run.renew(snapshot, keys, values_from, database_url_from)
+    plan = run.plan_renewal(snapshot, new)
+    done = run.carry_out(snapshot, plan, True, new=new, step=step)
+    assert done
+    sys.stdout.write("proved" if done.is_proved else "failed")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

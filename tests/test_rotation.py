@@ -1,0 +1,297 @@
+"""Carrying a change through to running tasks, and back, in a sandbox of real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import SECRET, client
+
+from omc_runbook import runbook
+from omc_runbook.changes.rotation import STEPS, Carried
+from omc_runbook.errors import Overtaken, UsageError
+from omc_runbook.finding import Finding
+from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.world import CLUSTER, World
+
+ROTATOR = Path(__file__).with_name("rotator.py")
+BAD = "nowhere://sentry"
+"""A text that the catalogue takes for a URL and the application does not."""
+
+
+class Place:
+    """The sandbox as its administrator sees it, and the runbook at work in it."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox, self.world = sandbox, World(sandbox.endpoint)
+        self.secretsmanager, self.ecs = client(sandbox, "secretsmanager"), client(sandbox, "ecs")
+        self.told: list[tuple[float, str]] = []
+
+    @property
+    def members(self) -> dict[str, Any]:
+        answer = self.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
+        members: dict[str, Any] = json.loads(answer["SecretString"])
+        return members
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        stages: dict[str, list[str]] = self.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+        return stages
+
+    @property
+    def current(self) -> str:
+        return next(version for version, labels in self.stages.items() if "AWSCURRENT" in labels)
+
+    @property
+    def versions(self) -> int:
+        listed = self.secretsmanager.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)
+        return len(listed["Versions"])
+
+    def labels(self) -> list[str]:
+        return [label for labels in self.stages.values() for label in labels if label.startswith("omc-")]
+
+    def put(self, **members: str) -> None:
+        """Somebody else's edit."""
+        self.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(self.members | members))
+
+    def held(self, key: str) -> dict[str, set[str]]:
+        """What the processes of each service hold in a variable."""
+        lifecycle.settle(self.sandbox)
+        found: dict[str, set[str]] = {}
+        for task in lifecycle.status(self.sandbox)["tasks"]:
+            text = Path(f"/proc/{task['pid']}/environ").read_text()
+            variables = dict(line.partition("=")[::2] for line in text.split("\0") if line)
+            found.setdefault(task["service"], set()).add(variables.get(key, ""))
+        return found
+
+    def service(self, name: str) -> Any:
+        return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
+
+    def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> Carried | None:
+        run = runbook.begin("rotate", "staging")
+        snapshot = run.look()
+        new = run.renew(snapshot, keys, values_from)
+        plan = run.plan_renewal(snapshot, new)
+        return run.carry_out(
+            snapshot, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}
+        )
+
+
+@pytest.fixture
+def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    made = Place(sandbox)
+    monkeypatch.setattr(
+        runbook, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+    )
+    yield made
+
+
+@pytest.fixture
+def mended(place: Place) -> Iterator[Place]:
+    """For tests that leave the world broken."""
+    yield place
+    faults.mend(place.sandbox.endpoint, None)
+
+
+def problem(done: Carried | None) -> Finding:
+    assert done
+    return done.findings[-1]
+
+
+def test_a_dry_run_changes_nothing_and_an_apply_reaches_every_process(place: Place) -> None:
+    """All consumers run with the new value, at the version that AWSCURRENT names; frontend is left alone."""
+    stages, old = place.stages, place.members["SECRET_KEY"]
+    assert place.rotate("SECRET_KEY", apply=False) is None
+    assert (place.stages, place.held("SECRET_KEY")["worker"]) == (stages, {old})
+    before = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
+    done = place.rotate("SECRET_KEY")
+    new = place.members["SECRET_KEY"]
+    assert done and done.is_proved and done.written and done.written.version_id == place.current and new != old
+    assert place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
+    assert not place.labels()
+    after = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
+    assert [rollout.deployment_id for rollout in done.rollouts] == [after["backend"], after["worker"]]
+    assert before["frontend"] == after["frontend"] and before["backend"] != after["backend"]
+    assert [entry["action"] for entry in done.entries] == ["changed", "redeployed", "redeployed"]
+
+
+def test_the_same_values_again_do_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With values from a variable a second run has nothing to write and nobody to restart."""
+    monkeypatch.setenv("NEW", secrets.token_hex(32))
+    first, second = place.rotate("SECRET_KEY", "env:NEW"), place.rotate("SECRET_KEY", "env:NEW")
+    assert first and first.written and second
+    assert (second.written, second.rollouts, second.entries) == (None, (), ())
+
+
+def test_keep_gives_new_tasks_to_those_that_hold_older_values(place: Place) -> None:
+    """What somebody wrote without redeploying reaches the tasks, and no version is written."""
+    place.put(SECRET_KEY=(new := secrets.token_hex(32)))
+    versions = place.versions
+    done = place.rotate("", "keep")
+    assert done and done.is_proved and not done.written and {r.service for r in done.rollouts} == {"backend", "worker"}
+    assert place.held("SECRET_KEY")["backend"] == {new} and place.versions == versions
+
+
+def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within 2.5 seconds of the first stopped task its cause is told; then the former version is back everywhere."""
+    monkeypatch.setenv("NEW", BAD)
+    version, old = place.current, place.members["SENTRY_DSN"]
+    done = place.rotate("SENTRY_DSN", "env:NEW")
+    assert done and not done.is_proved and done.restored == version == place.current
+    assert (
+        problem(done).check == "change-failed" and problem(done).is_root_cause and "SENTRY_DSN" in problem(done).title
+    )
+    assert "exit code 3" in " ".join(problem(done).evidence) and "redeployed with it, and whole" in done.undone
+    assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
+    failed = next(rollout for rollout in done.rollouts if rollout.has_failed)
+    tasks = place.ecs.describe_tasks(
+        cluster=CLUSTER, tasks=place.ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"]
+    )["tasks"]
+    first = min(t["stoppingAt"].timestamp() for t in tasks if t.get("startedBy") == failed.deployment_id)
+    told = next(moment for moment, line in place.told if "root cause" in line)
+    assert 0 < told - first < 2.5
+    assert [entry["action"] for entry in done.entries[:2]] == ["changed", "put back"]
+
+
+def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are watched to their end, no label is left, and the next rotation heals it."""
+    monkeypatch.setenv("NEW", BAD)
+    monkeypatch.setenv("OLD", place.members["SENTRY_DSN"])
+    done = place.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
+    assert done and not done.restored and place.members["SENTRY_DSN"] == BAD and not place.labels()
+    assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
+    assert "left in force" in problem(done).evidence[-1]
+    healed = place.rotate("SENTRY_DSN", "env:OLD")
+    assert healed and healed.is_proved
+
+
+def test_an_unknown_answer_to_failure_is_refused_before_anything(place: Place) -> None:
+    """Also in a dry run."""
+    with pytest.raises(UsageError, match="on_failure"):
+        place.rotate("SECRET_KEY", on_failure="retry", apply=False)
+
+
+@pytest.mark.parametrize("fault", ["desired-zero", "external-controller"])
+def test_a_service_that_cannot_be_redeployed_is_told_as_such(mended: Place, fault: str) -> None:
+    """Nothing is forced on it; the others are proved, and the run is not."""
+    faults.break_(mended.sandbox.endpoint, fault)
+    done = mended.rotate("SECRET_KEY")
+    assert done and not done.is_proved and not done.findings
+    told = {rollout.service: rollout for rollout in done.rollouts}
+    lost = next(rollout for rollout in told.values() if rollout.state == "not-started")
+    word = {"desired-zero": "desiredCount is 0", "external-controller": "external"}[fault]
+    assert word in lost.reason and not lost.deployment_id
+    assert {rollout.state for rollout in told.values() if rollout is not lost} == {"done"}
+
+
+def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
+    """Ours then proves nothing, and nothing is taken back."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            place.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
+
+    done = place.rotate("SECRET_KEY", step=step)
+    assert done and not done.is_proved and not done.restored
+    assert (problem(done).check, problem(done).status, problem(done).subject) == (
+        "deployment-overtaken",
+        "unknown",
+        "worker",
+    )
+    assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None:
+    """Nothing is redeployed, and no label is left."""
+    new = secrets.token_hex(16)
+
+    def step(name: str) -> None:
+        if name == "move":
+            place.put(SMTP_PASSWORD=new)
+
+    before = place.service("worker")["deployments"][0]["id"]
+    with pytest.raises(Overtaken, match="SMTP_PASSWORD"):
+        place.rotate("SECRET_KEY", step=step)
+    assert place.members["SMTP_PASSWORD"] == new and not place.labels()
+    assert place.service("worker")["deployments"][0]["id"] == before
+
+
+def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they wrote stays current, and the failure says so."""
+    monkeypatch.setenv("NEW", BAD)
+
+    def step(name: str) -> None:
+        if name == "withdraw":
+            mended.put(SENTRY_DSN="https://0@sentry.example.com/5")
+
+    done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
+    assert done and not done.restored and "somebody else" in done.undone
+    assert mended.members["SENTRY_DSN"].endswith("/5")
+
+
+def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The permission is named, and the former version is current again."""
+    iam, user, version = client(place.sandbox, "iam"), f"user-{secrets.token_hex(4)}", place.current
+    iam.create_user(UserName=user)
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "ecs:UpdateService", "Resource": "*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    done = place.rotate("SECRET_KEY")
+    assert "ecs:UpdateService" in " ".join(problem(done).evidence)
+    assert place.current == version and not place.labels()
+
+
+FORWARD = [step for step in STEPS if "back" not in step and step not in ("database", "withdraw")]
+BACK = ["withdraw", "redeploy back", "watch back"]
+
+
+@pytest.mark.parametrize("last", FORWARD)
+def test_a_run_killed_at_any_step_is_finished_by_a_second_one(place: Place, last: str) -> None:
+    """It ends proved, with one new version however often it was made, and with no label."""
+    versions, old = place.versions, place.members["SECRET_KEY"]
+    assert rotator("SECRET_KEY", "", last) == (-9, "")
+    assert bool(place.labels()) == (last != "stage")
+    assert rotator("SECRET_KEY", "", "")[1] == "proved"
+    new = place.members["SECRET_KEY"]
+    assert new != old and place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
+    assert (place.versions, place.labels()) == (versions + 1, [])
+
+
+@pytest.mark.parametrize("last", BACK)
+def test_a_failing_run_killed_on_its_way_back_is_mended_by_a_good_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """The bad value is not taken up again by a run that keeps what is there."""
+    monkeypatch.setenv("NEW", BAD)
+    old = place.members["SENTRY_DSN"]
+    assert rotator("SENTRY_DSN", "env:NEW", last) == (-9, "")
+    assert rotator("", "keep", "")[1] == ("failed" if last == "withdraw" else "proved")
+    assert place.members["SENTRY_DSN"] == old and place.held("SENTRY_DSN")["backend"] == {old}
+    assert not place.labels()
+
+
+def rotator(*arguments: str) -> tuple[int, str]:
+    ended = subprocess.run(
+        [sys.executable, str(ROTATOR), *arguments], env=dict(os.environ), capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode in (0, -9), ended.stderr
+    return ended.returncode, ended.stdout
