@@ -37,6 +37,16 @@ class Names(BaseModel):
     task_role: str = "{project}-{environment}-ecs-task-role"
     execution_policy: str = "{project}-{environment}-ecs-task-execution-secrets-policy"
     rotation_days: int = Field(default=180, gt=0)
+    secret_description: str = "Application secrets of {project} in {environment}"
+    secret_tags: dict[str, str] = {
+        "Project": "{project}",
+        "Environment": "{environment}",
+        "ManagedBy": "omc-runbook",
+    }
+    kms_key: str = ""
+    """Id, ARN or alias of the key that a new secret is encrypted with; "" for the AWS managed one."""
+    recovery_days: int = Field(default=30, ge=7, le=30)
+    """Days for which a secret can be restored after its deletion."""
 
 
 _Some = create_model(
@@ -44,6 +54,7 @@ _Some = create_model(
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
     **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
 )
+_PATTERNS = {"account_id": "an account id of 12 digits", "check": '"smtp" or an https:// address'}
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -180,12 +191,12 @@ def _own(settings: _Settings, environment: str) -> dict[str, Any]:
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
+    def fill(text: str) -> str:
+        return text.replace("{project}", project).replace("{environment}", environment)
+
     names = Names.model_validate(chosen)
-    texts = {
-        name: value.replace("{project}", project).replace("{environment}", environment)
-        for name, value in names
-        if isinstance(value, str)
-    }
+    texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
+    texts["secret_tags"] = {key: fill(value) for key, value in names.secret_tags.items()}
     return names.model_copy(update=texts)
 
 
@@ -197,5 +208,5 @@ def _explain(error: ValidationError) -> str:
         known = Key.model_fields if place.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
         return f"{place} is not a known name{nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "string_pattern_mismatch":
-        return f"{place} must be an account id of 12 digits."
+        return f"{place} must be {_PATTERNS[str(first['loc'][-1])]}."
     return f"{place}: {first['msg']}."

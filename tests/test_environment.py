@@ -53,6 +53,10 @@ def test_names_without_a_file_are_the_guides() -> None:
         "task_role": "ohmycoins-staging-ecs-task-role",
         "execution_policy": "ohmycoins-staging-ecs-task-execution-secrets-policy",
         "rotation_days": 180,
+        "secret_description": "Application secrets of ohmycoins in staging",
+        "secret_tags": {"Project": "ohmycoins", "Environment": "staging", "ManagedBy": "omc-runbook"},
+        "kms_key": "",
+        "recovery_days": 30,
     }
 
 
@@ -263,3 +267,23 @@ def test_a_table_adds_a_key_or_changes_one(bare: Path) -> None:
     assert found.keys["SMTP_HOST"].form == "host"
     assert keys_of(found) == [*keys_of(load("staging", write(bare, ""))), "NEW_KEY"]
     assert found.keys["NEW_KEY"].variable == "NEW"
+
+
+def test_what_a_new_secret_gets_can_be_set(bare: Path) -> None:
+    """Names are filled into the description and the tags, and one environment may have tags of its own."""
+    text = """
+secret_description = "Keys of {environment}"
+secret_tags = { Team = "{project}-platform" }
+[environments.production]
+secret_tags = { CostCentre = "12" }
+recovery_days = 7
+"""
+    staging, production = (load(name, write(bare, text)).names for name in ("staging", "production"))
+    assert (staging.secret_description, staging.secret_tags) == ("Keys of staging", {"Team": "ohmycoins-platform"})
+    assert (production.secret_tags, production.recovery_days) == ({"CostCentre": "12"}, 7)
+
+
+@pytest.mark.parametrize("days", [6, 31])
+def test_a_recovery_window_that_aws_does_not_know_is_refused(bare: Path, days: int) -> None:
+    """Secrets Manager takes 7 to 30 days."""
+    assert "recovery_days" in refusal(f"recovery_days = {days}", bare)

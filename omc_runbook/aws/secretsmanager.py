@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from omc_runbook.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
@@ -35,6 +37,7 @@ class Secret:
     kms_key_id: str
     stages: dict[str, tuple[str, ...]]
     tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
 
     def version_at(self, stage: str) -> str:
         """The id of the version that holds a staging label; "" where none does."""
@@ -75,6 +78,7 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         kms_key_id=answer.get("KmsKeyId", ""),
         stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
         tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())},
+        description=answer.get("Description", ""),
     )
 
 
@@ -131,6 +135,46 @@ def get_resource_policy(client: SecretsManagerClient, secret_id: str) -> PolicyD
             return None
         raise
     return PolicyDocument("the secret's resource policy", "resource", json.loads(text)) if text else None
+
+
+def create(
+    client: SecretsManagerClient,
+    name: str,
+    text: str,
+    token: str,
+    description: str,
+    tags: Mapping[str, str],
+    kms_key: str = "",
+) -> bool:
+    """Create a secret whose first version has `token` as its id; False where there is one of this name already.
+
+    One that is scheduled for deletion still has its name. See
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    """
+    request: CreateSecretRequestTypeDef = {
+        "Name": name,
+        "SecretString": text,
+        "ClientRequestToken": token,
+        "Description": description,
+        "Tags": [{"Key": tag, "Value": value} for tag, value in tags.items()],
+    }
+    if kms_key:
+        request["KmsKeyId"] = kms_key
+    try:
+        client.create_secret(**request)
+    except ClientError as error:
+        if code_of(error) in ("ResourceExistsException", "InvalidRequestException"):
+            return False
+        raise
+    return True
+
+
+def restore(client: SecretsManagerClient, secret_id: str) -> None:
+    """Take back a deletion; one that was taken back already is no error.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html
+    """
+    client.restore_secret(SecretId=secret_id)
 
 
 def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: str, label: str) -> None:
