@@ -12,14 +12,17 @@ from typing import Any
 
 from omc_runbook.changes import source
 from omc_runbook.changes.plan import Plan
+from omc_runbook.changes.renewal import Renewal
+from omc_runbook.changes.rotation import Carried, consumers_of
 from omc_runbook.changes.writing import Written
 from omc_runbook.environment import PRODUCTION
 from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.masking import kernel
-from omc_runbook.report import changes
+from omc_runbook.report import carrying, changes
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Listing
-from omc_runbook.runbook import Run
+from omc_runbook.runbook import RESTORE, Run
+from omc_runbook.snapshot.state import Snapshot
 
 Act = Callable[[str], Generator[object, None, str]]
 """Does the work with the word that was typed and yields what is to be shown, as it comes.
@@ -45,6 +48,31 @@ def offer_update(
         return "Written and read back"
 
     return offer(run, "Write what the plan says", act, done is not None, plan.is_empty)
+
+
+def offer_carrying(
+    run: Run,
+    snapshot: Snapshot,
+    plan: Plan,
+    done: Carried | None,
+    new: Renewal | None = None,
+    on_failure: str = RESTORE,
+    values_from: str = "",
+) -> Button | Listing:
+    """Offer to carry a plan through, as `Run.carry_out` does it, and to show what the cells below would show of it."""
+
+    def act(word: str) -> Generator[object, None, str]:
+        carried = run.carry_out(snapshot, plan, True, word, new, on_failure)
+        assert carried is not None, "it was told to"
+        yield carrying.carried(plan, carried, source.consume(values_from) if carried.is_proved else "")
+        after = run.look()
+        yield changes.holders(after)
+        yield run.conclude(run.diagnose(after, families=("secret", "content", "deployment")), carried)
+        yield carrying.undo(run.environment, plan, carried)
+        return "Done and proved" if carried.is_proved else "Done, and not proved"
+
+    is_empty = plan.is_empty and not consumers_of(snapshot, plan)
+    return offer(run, "Write, redeploy and prove", act, done is not None, is_empty)
 
 
 def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:

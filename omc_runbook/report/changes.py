@@ -69,9 +69,13 @@ def holders(snapshot: Snapshot) -> Listing:
         entries.append(
             Entry(service.name, told, "warning", "redeploy", "New tasks read the secret anew.", command=command)
             if old
-            else Entry(service.name, f"{len(tasks)} tasks hold the current values of their keys", "good", "up to date")
+            else Entry(service.name, f"{_count(len(tasks))} the current values of their keys", "good", "up to date")
         )
     return Listing("Who holds the current values", entries, "No service uses the secret.")
+
+
+def _count(tasks: int) -> str:
+    return "1 task holds" if tasks == 1 else f"{tasks} tasks hold"
 
 
 def undo(planned: Plan, done: Written | None) -> Listing:
