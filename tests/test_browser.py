@@ -18,7 +18,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from desk import Desk, assert_nothing_leaked, values
+from desk import SECRET, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.headless import notebooks
 from omc_runbook.sandbox import lifecycle
@@ -67,20 +67,34 @@ def page_file(desk: Desk) -> Path:
     return page
 
 
+@pytest.fixture
+def changing_desk(browser: Any, tmp_path: Path) -> Iterator[Desk]:
+    """A desk with a sandbox of its own, which a test may change."""
+    started = lifecycle.up("healthy")
+    yield Desk(tmp_path, started)
+    lifecycle.down(started)
+
+
 @contextmanager
-def lab(desk: Desk, log: Path) -> Iterator[str]:
-    """JupyterLab on a copy of the notebook, talking of everything that it does; yields the notebook's address."""
+def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
+    """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
     folder = desk.work / "notebooks"
     folder.mkdir()
-    nbformat.write(without_outputs(notebooks() / "verify.ipynb"), folder / "verify.ipynb")
-    settings = desk.root / "settings" / "@jupyterlab"
-    write_settings(settings / "apputils-extension" / "notification.jupyterlab-settings", {"fetchNews": "false"})
+    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
+    settings = desk.root / "settings"
+    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    write_settings(news, {"fetchNews": "false"})
     # Every cell is to stand in the page, also those that are out of sight.
-    write_settings(settings / "notebook-extension" / "tracker.jupyterlab-settings", {"windowingMode": "none"})
+    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    write_settings(tracker, {"windowingMode": "none"})
+    # What widgets hold is saved too, which it is not unless a person wants it.
+    write_settings(
+        settings / "@jupyter-widgets" / "jupyterlab-manager" / "plugin.jupyterlab-settings", {"saveState": True}
+    )
     port, token = free_port(), secrets.token_hex(8)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
-    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings.parent}"]
+    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
     command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}", "--LabApp.expose_app_in_browser=True"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with log.open("wb") as file:
@@ -89,22 +103,33 @@ def lab(desk: Desk, log: Path) -> Iterator[str]:
         )
         try:
             await_answer(f"http://127.0.0.1:{port}/api?token={token}")
-            yield f"http://127.0.0.1:{port}/lab/tree/verify.ipynb?token={token}&reset"
+            yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=20)
 
 
-def without_outputs(path: Path) -> Any:
-    """The notebook as it is before its first run, so that what it shows afterwards comes from that run."""
+def fresh(path: Path, parameters: dict[str, str]) -> Any:
+    """A notebook as it is before its first run, so that what it shows comes from that run; with some parameters set."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        for name, text in parameters.items():
+            cell.source = cell.source.replace(f'{name}: str = ""', f"{name}: str = {text!r}")
     return notebook
 
 
-def write_settings(path: Path, settings: dict[str, str]) -> None:
+def run_all(page: Any, address: str) -> None:
+    """Open a notebook and run all of its cells."""
+    page.goto(address)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.wait_for_function(READY)
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(READY)
+
+
+def write_settings(path: Path, settings: dict[str, str | bool]) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(settings))
 
@@ -146,11 +171,7 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
     hidden, log = values(desk.sandbox), tmp_path / "lab.log"
     with lab(desk, log) as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(address)
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        page.wait_for_function(READY)
-        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function(READY)
+        run_all(page, address)
         page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         assert any("ipykernel" in line for line in processes(str(desk.root)))
         text, content = page.inner_text(".jp-NotebookPanel"), page.content()
@@ -161,6 +182,32 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
     assert kinds == {"execute_result"}
     assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
     assert processes(str(desk.root)) == []
+
+
+def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changing_desk: Desk, tmp_path: Path) -> None:
+    """Run All writes nothing, a press does: the page and the saved notebook tell it, and show no value, old or new."""
+    desk, log, kept = changing_desk, tmp_path / "lab.log", client(changing_desk.sandbox, "secretsmanager")
+    before, hidden = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"], values(desk.sandbox)
+    with lab(desk, log, "update", keys="SECRET_KEY", values_from="generate") as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        run_all(page, address)
+        button = page.get_by_role("button", name="Write what the plan says", exact=True)
+        button.wait_for()
+        assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+        button.dblclick()
+        page.get_by_role("button", name="✓ Written and read back", exact=True).wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
+        page.close()
+    stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    (old,), (new,) = before, stages.keys() - before.keys()
+    assert stages == {old: ["AWSPREVIOUS"], new: ["AWSCURRENT"]}
+    saved = nbformat.read(desk.work / "notebooks" / "update.ipynb", as_version=4)
+    (cell,) = [cell for cell in saved.cells if cell.id == "button"]
+    for told in (text, cell.outputs[-1].data["text/plain"]):
+        assert "Written and read back: SECRET_KEY changed." in told and new in told
+    assert "ButtonModel" in json.dumps(saved.metadata.widgets)
+    assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
