@@ -1,0 +1,51 @@
+"""Placeholders: what a new key holds until it gets a value, which keys still do, and how to give them theirs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Form, Key
+from omc_runbook.document import Member
+from omc_runbook.environment import Environment
+from omc_runbook.snapshot.state import Snapshot
+
+SHAPES: dict[Form, str] = {
+    "email": "{text}@example.com",
+    "url": "https://{text}.example.com",
+    "host": "{text}.example.com",
+}
+"""How a placeholder is dressed where the application checks a form before it starts."""
+
+
+def placeholder(name: str, key: Key) -> str:
+    """What a new key holds until somebody gives it a value: nothing where it may be empty."""
+    if not key.required:
+        return ""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return SHAPES.get(key.form, "{text}").format(text=f"temporary-{words}-please-update")
+
+
+def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
+    """The keys that have no value yet: they hold a placeholder, or nothing where they must have one."""
+    document = snapshot.current.document if snapshot.current else None
+    return tuple(member.key for member in (document.members if document else ()) if _is_unset(snapshot, member))
+
+
+def update_command(environment: Environment, keys: tuple[str, ...]) -> str:
+    """The command that gives these keys their values from a file, with this environment's names filled in."""
+    given = {"environment": environment.name}
+    given |= {"runbook_toml": environment.source} if environment.source != "the guide" else {}
+    given |= {"values_from": "file:secrets.json", "keys": ",".join(keys), "apply": "true"}
+    given |= {"confirm": environment.name} if environment.is_production else {}
+    words = [word for name, value in given.items() for word in ("-p", name, value)]
+    return shlex.join(["omc-runbook", "run", "update", *words])
+
+
+def _is_unset(snapshot: Snapshot, member: Member) -> bool:
+    known = snapshot.environment.keys.get(member.key)
+    if member.kind != "string":
+        return False
+    if member.injected.is_empty:
+        return known is not None and known.required
+    return member.injected.matches(PLACEHOLDER) or member.injected.matches(TEMPLATE_DEFAULT)
