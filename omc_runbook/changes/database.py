@@ -134,11 +134,12 @@ def plan_turn(url: Masked, in_secret: str, server: str = "", outside: str = "", 
     if UNFIT.search(login):
         raise UsageError("The login's name has a character that no role of PostgreSQL can have.")
     place = postgres.place_of(url)
-    own = tuple(known) if place and (not login or place.user in ("", login)) else ()
+    is_own = place is not None and (not login or place.user in ("", login))
+    own = tuple(password for password in known if is_own and not password.matches(UNFIT))
     seen = postgres.run(url, own, lambda connection: login_roles.look(connection, login))
     if isinstance(seen, Refused):
         at = f" at {place.host}" if place and place.host else ""
-        raise CouldNotLook(f"Could not look at the database{at} of database_url_from: {seen.reason}.")
+        raise CouldNotLook(f"Could not look at the database{at}, which database_url_from names: {seen.reason}.")
     where = f"{seen.host}:{seen.port}/{seen.dbname}"
     if seen.is_replica:
         raise UsageError(f"{where} is a replica, which only reads: name the primary in database_url_from.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,13 +35,15 @@ MEMBERSHIP = """
 """
 
 SETTINGS = """
-    SELECT datname::text, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)
-    FROM pg_catalog.pg_db_role_setting AS kept
+    SELECT datname::text, split_part(word, '=', 1), substr(word, strpos(word, '=') + 1)
+    FROM pg_catalog.pg_db_role_setting
     JOIN pg_catalog.pg_roles AS one ON one.oid = setrole
     LEFT JOIN pg_catalog.pg_database AS base ON base.oid = setdatabase
-    CROSS JOIN unnest(setconfig) AS setting
-    WHERE rolname = %s
+    CROSS JOIN unnest(setconfig) AS word
+    LEFT JOIN pg_catalog.pg_settings AS known ON lower(known.name) = lower(split_part(word, '=', 1))
+    WHERE rolname = %s AND coalesce(known.context, 'user') = 'user'
 """
+"""What only a superuser may set is left out: it is about logs and the like, not about what a role sees."""
 
 LIMITS = """
     SELECT rolconnlimit, CASE WHEN rolvaliduntil > now() THEN rolvaliduntil::text ELSE 'infinity' END
@@ -156,30 +158,27 @@ def _verifier(connection: Connection, role: str, password: Masked) -> Masked:
 
 
 def _carry_settings(connection: Connection, role: str, owner: str) -> None:
-    """Give a role the settings that its owner's sessions begin with, and the owner itself to act as."""
-    from psycopg.errors import CantChangeRuntimeParam, InsufficientPrivilege
+    """Let a role's sessions begin with its owner's settings, and acting as the owner; what it has is not touched."""
     from psycopg.sql import SQL, Composed, Identifier, Literal
 
     def of(dbname: str | None) -> Composed:
         place = SQL(" IN DATABASE {}").format(Identifier(dbname)) if dbname else SQL("")
         return SQL("ALTER ROLE {}{}").format(Identifier(role), place)
 
-    for dbname in {dbname for dbname, _, _ in _settings(connection, role)}:
-        connection.execute(SQL("{} RESET ALL").format(of(dbname)))
-    connection.execute(SQL("{} SET role = {}").format(of(None), Literal(owner)))
-    for dbname, name, value in _settings(connection, owner):
+    present, wanted = _settings(connection, role), _settings(connection, owner)
+    if not any(name == "role" and dbname is None for dbname, name, _ in wanted):
+        wanted.add((None, "role", owner))
+    for dbname, name, _ in present - wanted:
+        connection.execute(SQL("{} RESET {}").format(of(dbname), Identifier(*name.split("."))))
+    for dbname, name, value in wanted - present:
         if name == "role":
             connection.execute(SQL("{} SET role = {}").format(of(dbname), Literal(value)))
             continue
-        try:
-            with connection.transaction():
-                # By way of this session, because some settings are lists, of which a literal would be one member.
-                connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-                connection.execute(SQL("{} SET {} FROM CURRENT").format(of(dbname), Identifier(*name.split("."))))
-        except (InsufficientPrivilege, CantChangeRuntimeParam):
-            # What only a superuser or the server's start can set is about logs, not about what the role sees.
-            continue
+        # By way of this session, because some settings are lists, of which a literal would be one member.
+        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+        connection.execute(SQL("{} SET {} FROM CURRENT").format(of(dbname), Identifier(*name.split("."))))
 
 
-def _settings(connection: Connection, role: str) -> Iterator[tuple[str | None, str, str]]:
-    yield from connection.execute(SETTINGS, (role,)).fetchall()
+def _settings(connection: Connection, role: str) -> set[tuple[str | None, str, str]]:
+    """Database (None for all), name and value of what a role's sessions begin with."""
+    return {(dbname, name, value) for dbname, name, value in connection.execute(SETTINGS, (role,))}

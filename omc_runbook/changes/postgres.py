@@ -132,6 +132,8 @@ def _open(url: Masked, password: Masked | None = None, **instead: str) -> Connec
     except psycopg.Error as error:
         ended = error.pgconn
         return Refused(_told(error), asked=bool(ended and (ended.used_password or ended.needs_password)))
+    except UnicodeError:
+        return Refused("its host has a name that cannot be looked up")
 
 
 def _told(error: psycopg.Error) -> str:
