@@ -27,7 +27,7 @@ from omc_runbook.snapshot.state import Snapshot
 Act = Callable[[str], Generator[object, None, str]]
 """Does the work with the word that was typed and yields what is to be shown, as it comes.
 
-Returns what was done, in a few words for the button; "" where it failed and may be tried again.
+Returns how it ended, in a few words for the button, with a mark; "" where it failed and may be tried again.
 """
 
 BY_HAND = "Set apply = True above to do it"
@@ -45,7 +45,7 @@ def offer_update(
         yield changes.holders(after)
         yield run.conclude(run.diagnose(after, families=("secret", "content")), written)
         yield changes.undo(plan, written)
-        return "Written and read back"
+        return "✓ Written and read back"
 
     return offer(run, "Write what the plan says", act, done is not None, plan.is_empty)
 
@@ -69,7 +69,9 @@ def offer_carrying(
         yield changes.holders(after)
         yield run.conclude(run.diagnose(after, families=("secret", "content", "deployment")), carried)
         yield carrying.undo(run.environment, plan, carried)
-        return "Done and proved" if carried.is_proved else "Done, and not proved"
+        if carried.is_proved:
+            return "✓ Done and proved"
+        return "✗ It failed" if carried.undone else "? Done, and not proved"
 
     is_empty = plan.is_empty and not consumers_of(snapshot, plan)
     return offer(run, "Write, redeploy and prove", act, done is not None, is_empty)
@@ -135,7 +137,7 @@ class Button:
                 self._arm()
                 raise
         if told:
-            button.description, button.button_style = f"✓ {told}", ""
+            button.description, button.button_style = told, ""
         else:
             self._arm()
 

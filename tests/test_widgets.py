@@ -47,13 +47,13 @@ def roll(word):
     for running in range(3):
         progress([Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2, running)], [f"17:20:0{running} event"])
     yield Banner("good", "It ends.")
-    return "Rolled out"
+    return "✓ Rolled out"
 def fail_once(word):
     words.append(word)
     yield Banner("good", f"Try {len(words)}.")
     if len(words) == 1:
         raise UsageError("Nothing comes of it: <b>try</b> again.")
-    return "" if len(words) == 2 else "At last"
+    return "" if len(words) == 2 else "✓ At last"
 def break_off(word):
     yield Banner("good", "It begins.")
     raise ZeroDivisionError(f"by {text}")
