@@ -52,6 +52,11 @@ FORMS: dict[Form, re.Pattern[str]] = {
 """Forms that an application checks when it starts, so that it refuses whatever else is there."""
 
 
+SMTP = "smtp"
+CHECK = rf"^(|{SMTP}|https://[^@\s]+|http://(127\.0\.0\.1|localhost)[:/][^@\s]*)$"
+"""Where a value may be tried: at the mail server, or at an address that only TLS or this machine can see."""
+
+
 class Key(BaseModel):
     """One key of the secret; `[keys.NAME]` in runbook.toml sets any of these fields."""
 
@@ -72,6 +77,8 @@ class Key(BaseModel):
     """The length in characters below which the value is weak; 0 for no such limit."""
     login: str = ""
     """The key that holds the login's name where this one is a password."""
+    check: str = Field(default="", pattern=CHECK)
+    """Where a new value is tried before it is written: "smtp", or an address that takes it as a bearer token."""
 
 
 class _Tables(BaseModel):
