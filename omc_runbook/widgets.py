@@ -40,7 +40,7 @@ def offer_update(
 
     def act(word: str) -> Generator[object, None, str]:
         written = run.apply(plan, True, word)
-        yield changes.written(plan, written, source.consume(values_from, keep_source))
+        yield changes.written(plan, written, source.consume(values_from, plan.text, keep_source))
         after = run.look()
         yield changes.holders(after)
         yield run.conclude(run.diagnose(after, families=("secret", "content")), written)
@@ -64,7 +64,7 @@ def offer_carrying(
     def act(word: str) -> Generator[object, None, str]:
         carried = run.carry_out(snapshot, plan, True, word, new, on_failure)
         assert carried is not None, "it was told to"
-        yield carrying.carried(plan, carried, source.consume(values_from) if carried.is_proved else "")
+        yield carrying.carried(plan, carried, source.consume(values_from, plan.text) if carried.is_proved else "")
         after = run.look()
         yield changes.holders(after)
         yield run.conclude(run.diagnose(after, families=("secret", "content", "deployment")), carried)

@@ -315,9 +315,21 @@ def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -
 
 def test_a_source_file_is_removed_or_kept_and_a_link_goes_with_its_file(tmp_path: Path) -> None:
     """Each time a sentence says so; other sources have no file."""
-    path, link = tmp_path / "a", tmp_path / "link"
-    path.touch()
+    path, link, text = tmp_path / "a", tmp_path / "link", Masked('{"SMTP_PORT": 587}', "the secret")
+    path.write_text("SMTP_PORT=587\n")
     link.symlink_to(path)
-    assert "was kept" in source.consume(f"file:{link}", keep=True) and path.exists()
-    assert "was removed" in source.consume(f"file:{link}") and not os.path.lexists(link) and not path.exists()
-    assert source.consume("generate") == "" == source.consume(f"file:{path}")
+    assert "was kept, as you asked" in source.consume(f"file:{link}", text, keep=True) and path.exists()
+    assert "was removed" in source.consume(f"file:{link}", text)
+    assert not os.path.lexists(link) and not path.exists()
+    assert source.consume("generate", text) == "" == source.consume(f"file:{path}", text)
+
+
+def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path) -> None:
+    """Keys that the secret has otherwise or not at all are named; and a file that was changed meanwhile stays."""
+    path, value = tmp_path / "a.json", password()
+    path.write_text(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "new@a.test", "SENTRY_DSN": "https://a.test"}))
+    text = Masked(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "old@a.test"}), "the secret")
+    told = source.consume(f"file:{path}", text)
+    assert "was kept" in told and "SMTP_USER, SENTRY_DSN." in told and "SMTP_PASSWORD" not in told and path.exists()
+    path.write_text(json.dumps({"SMTP_PASSWORD": value})[:-1])
+    assert "was kept" in source.consume(f"file:{path}", text) and path.exists()

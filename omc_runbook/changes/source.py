@@ -53,16 +53,26 @@ def precautions(values_from: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def consume(values_from: str, keep: bool = False) -> str:
-    """Remove the source file, whose values the secret now has, unless told to keep it; gives a sentence on it.
+def consume(values_from: str, text: Masked, keep: bool = False) -> str:
+    """Remove the source file, unless told to keep it or the secret's new `text` lacks a value of it.
 
-    Gives "" where the values came from no file. A link goes with the file that it leads to.
+    Gives a sentence on what was done, "" where the values came from no file. A link goes with the file that it leads
+    to.
     """
     path = _there(values_from)
     if path is None:
         return ""
     if keep:
         return f"{path} was kept, as you asked: it still holds the values in the clear."
+    try:
+        document = parse(text)
+        held = {member.key: member.injected for member in document.members}
+        left = [key for key, entry in read_file(path).items() if key not in held or not entry.value.same_as(held[key])]
+    except UsageError as error:
+        return f"It was kept, since it cannot be read any more. {error}"
+    if left:
+        only = "a value that is" if len(left) == 1 else "values that are"
+        return f"{path} was kept, with {only} nowhere else: {', '.join(left)}. Write the rest too, or remove the file."
     try:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
