@@ -47,6 +47,7 @@ class Kept:
     """A secret of a test's own, as the administrator sees it."""
 
     def __init__(self, sandbox: Sandbox, name: str = SECRET) -> None:
+        self.sandbox = sandbox
         self.client, self.iam, self.name = client(sandbox, "secretsmanager"), client(sandbox, "iam"), name
 
     @property
@@ -322,6 +323,62 @@ def test_production_wants_its_name_as_well(own: Kept) -> None:
             run.apply(plan, True, confirm)
     assert own.text == before
     assert run.apply(plan, True, "production") and own.text != before
+
+
+def whole() -> dict[str, str]:
+    """A document of a person's own, with every key that is required."""
+    return {
+        **{key: secrets.token_hex(32) for key in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")},
+        "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}",
+        "FIRST_SUPERUSER": "admin@ohmycoins.test",
+    }
+
+
+@pytest.mark.parametrize("former", ["SECRET_KEY=no JSON", '["a list"]', b"bytes"])
+def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: str | bytes) -> None:
+    """Too few keys are refused; the plan says what is replaced, and the former content can be put back."""
+    given = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
+    own.client.put_secret_value(SecretId=own.name, **given)
+    run, stages, new = runbook.begin("update", "staging"), own.stages, whole()
+    with pytest.raises(UsageError, match=r"holds no JSON object.* FIRST_SUPERUSER would be missing"):
+        planned(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
+    plan = planned(run, **new)
+    (note,) = plan.notes
+    assert "all that it holds is replaced" in note and plan.base[:8] in note and own.stages == stages
+    assert run.apply(plan, True)
+    assert own.members == new and not own.labels()
+    before = own.client.get_secret_value(SecretId=own.name, VersionStage="AWSPREVIOUS")
+    assert before["VersionId"] == plan.base and former in (before.get("SecretString"), before.get("SecretBinary"))
+
+
+def test_nothing_is_planned_where_nothing_is_given(own: Kept) -> None:
+    """Run All with the parameters as they are is safe and says so, also where there is no document."""
+    own.client.put_secret_value(SecretId=own.name, SecretString="no JSON")
+    run = runbook.begin("update", "staging")
+    plan = planned_none(run)
+    assert plan.is_empty and plan.notes == () and run.apply(plan, True) and own.text == "no JSON"
+
+
+def planned_none(run: Run) -> Any:
+    snapshot = run.look()
+    return run.plan(snapshot, run.gather(snapshot, ""))
+
+
+def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret without a value takes the first that comes; who planned on none as well is told, and it stays."""
+    monkeypatch.setenv("OMC_SECRET", name := f"bare-{secrets.token_hex(4)}")
+    own.client.create_secret(Name=name)
+    bare, run = Kept(own.sandbox, name), runbook.begin("update", "staging")
+    mine, late = whole(), whole()
+    plan, other = planned(run, **mine), planned(run, **late)
+    assert plan.base == "" and "becomes its first version" in plan.notes[0]
+    with pytest.raises(UsageError, match="has no value yet, so there is none to rotate"):
+        run.renew(run.look(), "SECRET_KEY")
+    assert run.apply(plan, True) and bare.members == mine and not bare.labels()
+    with pytest.raises(Overtaken, match="Theirs stays"):
+        run.apply(other, True)
+    assert bare.members == mine and not bare.labels() and len(bare.versions) == 2
+    assert planned(run, **mine).is_empty
 
 
 def call_writer(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -187,14 +187,14 @@ def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: 
 
 
 def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool:
-    """Make a version current, provided that another still is; False where that one no longer is.
+    """Make a version current, provided that another still is ("": that none is); False where that no longer is so.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
     """
+    # Without a version to take it from, AWS refuses to move a label that any other has.
+    held = {"RemoveFromVersionId": from_} if from_ else {}
     try:
-        client.update_secret_version_stage(
-            SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=to, RemoveFromVersionId=from_
-        )
+        client.update_secret_version_stage(SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=to, **held)
     except ClientError as error:
         if code_of(error) == "InvalidParameterException":
             return False

@@ -15,7 +15,7 @@ from omc_runbook.catalogue import Effect, Key
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
 from omc_runbook.checks.wanted import services_wanting
-from omc_runbook.document import Document, Member
+from omc_runbook.document import Document, Member, parse
 from omc_runbook.environment import nearest
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking.value import Masked, reveal
@@ -88,9 +88,11 @@ class Plan:
 
 
 def document_of(snapshot: Snapshot) -> Document:
-    """The current document; CouldNotLook where there is no version to build on."""
+    """The current document, an empty one where there is nothing to keep; CouldNotLook where nobody can tell."""
     current = snapshot.current
     if current is None or current.document is None:
+        if _what_there_is(snapshot):
+            return parse(Masked("{}", "the secret"))
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])
@@ -100,16 +102,28 @@ def document_of(snapshot: Snapshot) -> Document:
     return current.document
 
 
+def _what_there_is(snapshot: Snapshot) -> str:
+    """What the secret has where that is no document, in words; "" where it has one, or that is not known."""
+    secret, current = snapshot.secret, snapshot.current
+    if secret is None or secret.deleted or snapshot.gaps.get("secret") or snapshot.gaps.get("contents"):
+        return ""
+    if current is None:
+        return "" if secret.version_at(CURRENT) else "has no value yet"
+    return "" if current.document else "holds no JSON object"
+
+
 def plan_update(snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence[str] = ()) -> Plan:
     """Plan new values for some keys, and the removal of those named; all other members stay byte for byte.
 
-    Raises UsageError for a value that the catalogue objects to, a key to remove that is not there or is given too,
-    and a result that is too large; CouldNotLook where there is no version to build on.
+    Where the secret has no document yet, the new values have to be one by themselves. Raises UsageError for a value
+    that the catalogue objects to, a key to remove that is not there or is given too, a required key that the whole
+    document would lack, and a result that is too large; CouldNotLook where the current version could not be read.
     """
     document, known = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in given.items() if not _is(document.get(key), entry)}
     _refuse(document.keys, given, remove)
     _object(changing, known)
+    notes = _replacing(snapshot, given) if given else ()
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
@@ -119,12 +133,27 @@ def plan_update(snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence
     return draw_up(
         snapshot,
         text,
-        token=_token(current_id(snapshot), document.value, text),
+        token=_token(current_id(snapshot), document.value if document.members else text, text),
         changes=tuple(
             change_of(snapshot, key, action, given[key].origin if key in given else "")
             for key, action in actions.items()
         ),
+        notes=notes,
     )
+
+
+def _replacing(snapshot: Snapshot, given: Mapping[str, Given]) -> tuple[str, ...]:
+    """What to know where the new values become the whole document; UsageError where they are too few for that."""
+    found, name, base = _what_there_is(snapshot), snapshot.environment.names.secret, current_id(snapshot)
+    missing = [key for key, known in snapshot.environment.keys.items() if known.required and key not in given]
+    if found and missing:
+        raise UsageError(
+            f"{name} {found}, so the new values have to be all of it, and {', '.join(missing)} would be missing:"
+            " take them from one file. Nothing was written."
+        )
+    if found and base:
+        return (f"{name} {found}: all that it holds is replaced, and stays as AWSPREVIOUS in version {base[:8]}.",)
+    return (f"{name} {found}: this becomes its first version.",) if found else ()
 
 
 def current_id(snapshot: Snapshot) -> str:

@@ -10,11 +10,11 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.changes import database, given
 from omc_runbook.changes.database import Turn
-from omc_runbook.changes.plan import document_of
+from omc_runbook.changes.plan import current_id, document_of
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import LABEL as OURS
 from omc_runbook.document import Document
-from omc_runbook.errors import CouldNotLook
+from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -76,6 +76,8 @@ def renew(
     killed run has made for the same keys are taken up again. Keys that only are due, and that nobody is there to be
     asked for, are left out and told. Raises as `given.gather` and `database.plan_turn` do. Nothing is written.
     """
+    if document_of(snapshot).keys == () and not current_id(snapshot):
+        raise UsageError(f"{snapshot.secret_name} has no value yet, so there is none to rotate: run update.")
     left = find_unfinished(clients, snapshot)
     values, notes = _values(snapshot, keys, values_from, left, are_due)
     if left:

@@ -151,7 +151,11 @@ def _what_happened(clients: Clients, plan: Plan, now: Value, moved: bool) -> str
     """Say who changed what, as far as it can be read: since the plan was made, or right after it was written."""
     client, arn = clients("secretsmanager"), plan.secret_arn
     mine = plan.token if moved else plan.base
-    before = look("the version before", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, arn, "", mine))
+    before = (
+        look("the version before", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, arn, "", mine))
+        if mine
+        else None
+    )
     keys = _differing(None if isinstance(before, Unread) else _document(before), _document(now))
     who = _author(clients, plan, now.version_id)
     if moved:

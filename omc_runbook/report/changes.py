@@ -28,10 +28,11 @@ def plan(planned: Plan) -> Table:
     rows = [[change.key, change.action, change.origin or "—", change.effect] for change in planned.changes]
     count = len(planned.changed)
     consumers = ", ".join(planned.consumers) or "no service"
+    base = f"version {planned.base[:8]}" if planned.base else "nothing"
     title = (
-        f"{count} of {len(rows)} keys would change on top of version {planned.base[:8]}; to restart: {consumers}"
+        f"{count} of {len(rows)} keys would change on top of {base}; to restart: {consumers}"
         if count
-        else f"Nothing would change: all {len(rows)} keys stay as they are in version {planned.base[:8]}"
+        else f"Nothing would change: all {len(rows)} keys stay as they are in {base}"
     )
     columns = ["key", "action", "value from", "takes effect"]
     return Table(title, columns, rows, ACTIONS, notes=planned.notes)
@@ -49,7 +50,7 @@ def written(planned: Plan, done: Written | None, source: str = "") -> Banner:
     return Banner(
         "good",
         f"Written and read back: {keys}.",
-        (f"{planned.secret_name} is at version {done.version_id}; before it was at {done.before}.", *lines),
+        (f"{planned.secret_name} is at version {done.version_id}; before it was at {done.before or 'none'}.", *lines),
     )
 
 
@@ -81,10 +82,11 @@ def _count(tasks: int) -> str:
 def undo(planned: Plan, done: Written | None) -> Listing:
     """The command that gives the former version back; new tasks are needed after that too."""
     if done is None or not done.changes:
-        then = (
-            "" if planned.is_empty or done else f" After a write, a command here gives back version {planned.base[:8]}."
-        )
-        return Listing("Going back", (), f"Nothing was written, so there is nothing to undo.{then}")
+        then = f" After a write, a command here gives back version {planned.base[:8]}."
+        told = "" if planned.is_empty or done or not planned.base else then
+        return Listing("Going back", (), f"Nothing was written, so there is nothing to undo.{told}")
+    if not planned.base:
+        return Listing("Going back", (), "There was no version before this one, so there is none to go back to.")
     entry = Entry(
         f"back to version {planned.base[:8]}",
         lead="All keys become what they were; then redeploy as above. Secrets Manager keeps the version for now.",
