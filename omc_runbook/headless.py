@@ -23,6 +23,10 @@ from omc_runbook.runbook import OUTCOME_VARIABLE
 
 ENGINE = "omc-runbook"
 PRIVATE = 0o077
+CHANGING = "## Change it"
+"""The heading from which on a notebook changes something."""
+
+DIED = "The notebook's kernel died before its end: run it again, which finishes or undoes what was begun."
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def notebooks() -> Path:
 
 
 def run(name: str, parameters: Iterable[tuple[str, str]], folder: Path, progress: bool = False) -> Ended:
-    """Run a runbook and leave its record, unless it was used wrongly or could not look at all.
+    """Run a runbook and leave its record, unless it was used wrongly or could not look before it changed anything.
 
     Raises UsageError for a runbook or parameter that does not exist, and what the notebook's own verbs raise.
     """
@@ -56,9 +60,10 @@ def run(name: str, parameters: Iterable[tuple[str, str]], folder: Path, progress
 
 def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Record, progress: bool) -> Ended:
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure = ""
     try:
         with _variable(OUTCOME_VARIABLE, str(draft.outcome)):
@@ -72,10 +77,24 @@ def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Re
             )
     except PapermillExecutionError as error:
         kind = errors.named(error.ename)
-        if kind is not None:
+        if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
-        failure = f"{error.ename}: {error.evalue}"
+        failure = error.evalue if kind else f"{error.ename}: {error.evalue}"
+    except DeadKernelError:
+        failure = DIED
     return _keep(draft, record, failure)
+
+
+def _may_have_changed(path: Path) -> bool:
+    """Whether a run broke off where its notebook changes something, or after: that is worth a record."""
+    import nbformat
+
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and CHANGING in cell.source.splitlines():
+            return True
+        if any(output.output_type == "error" for output in cell.get("outputs", ())):
+            return False
+    return False
 
 
 def _keep(draft: Record, record: Record, failure: str) -> Ended:
