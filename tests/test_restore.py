@@ -251,6 +251,31 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
     assert_nothing_leaked(desk, [*known, wrong], done.stdout, again.stdout, forward.stdout)
 
 
+def test_a_run_that_was_killed_after_its_move_is_finished_by_a_second_one(desk: Restorer) -> None:
+    """AWSCURRENT is back already and no task knows: the same run again gives them new ones."""
+    good, wrong = desk.current, f"sk-{secrets.token_hex(20)}"
+    (right,) = desk.held("OPENAI_API_KEY")
+    bad = desk.put(OPENAI_API_KEY=wrong)
+    desk.redeploy()
+    desk.secret.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=good, RemoveFromVersionId=bad
+    )
+    again = desk.restore("-p", "version", "AWSPREVIOUS", "-p", "apply", "true")
+    assert again.returncode == 0 and desk.current == good and desk.held("OPENAI_API_KEY") == {right}
+    assert {entry["action"] for entry in desk.outcome()["changes"]} == {"redeployed"}
+
+
+def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> None:
+    """The plan warns, tasks fail, and the secret and the services are as they were: exit 1 with the cause."""
+    right = desk.held("SECRET_KEY")
+    bad = desk.put(SECRET_KEY="changethis")
+    now = desk.put(SECRET_KEY=next(iter(right)))
+    ended = desk.restore("-p", "version", bad, "-p", "apply", "true")
+    assert ended.returncode == 1 and desk.current == now and desk.held("SECRET_KEY") == right
+    assert "change-failed" in {finding["check"] for finding in desk.outcome()["findings"]}
+    assert_nothing_leaked(desk, [*right], ended.stdout, ended.stderr)
+
+
 @pytest.mark.parametrize(
     ("version", "told"), [("AWSPREVIOUSLY", "keeps no version of that id or label"), ("0123456789abcdef", "there are")]
 )
