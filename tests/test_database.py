@@ -263,13 +263,44 @@ def test_ones_own_url_goes_on_after_its_password_changed(server: Database) -> No
 
 
 def test_only_the_roles_own_password_is_tried(server: Database) -> None:
-    """Passwords of the application are not tried on an administrator whose URL is wrong."""
-    _, administrators = new_administrator(server)
-    url = url_of(server, administrators, new_password())
-    before = Path(server.log).read_text().count(f'authentication failed for user "{administrators}"')
-    refusal(lambda: plan_turn(url, "app", known=(masked(new_password()), masked(new_password()))))
-    after = Path(server.log).read_text().count(f'authentication failed for user "{administrators}"')
-    assert after - before == 1
+    """Passwords of the application are not tried on an administrator whose URL does not let in any more."""
+    role, _ = new_role(server)
+    url, name = new_administrator(server, role)
+    turn, passwords = plan_turn(url, role), (masked(new_password()), masked(new_password()))
+    execute(server, "ALTER ROLE {} PASSWORD NULL", name)
+    before = _refused_logins(server, name)
+    refusal(lambda: plan_turn(url, role, known=passwords))
+    refusal(lambda: set_password(turn, passwords[0]))
+    assert _refused_logins(server, name) - before == 2
+
+
+def _refused_logins(server: Database, role: str) -> int:
+    return Path(server.log).read_text().count(f'authentication failed for user "{role}"')
+
+
+def test_a_partner_changes_its_own_password(server: Database) -> None:
+    """A partner acts as its owner, who may not change it; with its own URL it changes nevertheless."""
+    role, _ = new_role(server)
+    second, third = new_password(), new_password()
+    clone = plan_turn(administrator(server), role).role
+    set_password(plan_turn(administrator(server), role), masked(second))
+    turn = plan_turn(url_of(server, clone, second), "")
+    assert turn.role == clone and not turn.alternates
+    set_password(turn, masked(third))
+    log_in(turn, masked(third))
+    assert gets_in(server, clone, third) and not gets_in(server, clone, second)
+
+
+def test_who_creates_roles_may_not_change_all_of_them(server: Database) -> None:
+    """From PostgreSQL 16 on, CREATEROLE without ADMIN on the login role is told when planning; before, it does."""
+    role, _ = new_role(server)
+    url, name = new_administrator(server)
+    ((version,),) = execute(server, "SELECT current_setting('server_version_num')::int")
+    if int(str(version)) < 160_000:
+        assert plan_turn(url, role).alternates
+    else:
+        told = refusal(lambda: plan_turn(url, role), kind=UsageError)
+        assert f"{name} may not change the password of {role}" in told
 
 
 def test_an_administrator_of_roles_needs_no_superuser(server: Database) -> None:
