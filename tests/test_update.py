@@ -16,7 +16,7 @@ from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client
 from jupyter_client.manager import start_new_kernel
 from writer import fingerprint
 
-from omc_runbook import errors, runbook
+from omc_runbook import errors, headless, runbook
 from omc_runbook.aws import secretsmanager
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.headless import notebooks
@@ -202,8 +202,8 @@ def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater
     assert_nothing_leaked(desk, [new], *said)
 
 
-def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) -> None:
-    """Under plain papermill the notebook stops there, in one sentence with who and which keys; theirs stays."""
+def write_raced(own: Kept, path: Path) -> None:
+    """The update notebook, with somebody else's edit right before its own."""
     notebook = nbformat.read(notebooks() / "update.ipynb", as_version=4)
     place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
     source = f"""
@@ -212,7 +212,36 @@ other = boto3.client("secretsmanager", region_name="{lifecycle.REGION}")
 old = json.loads(other.get_secret_value(SecretId="{own.name}", VersionStage="AWSCURRENT")["SecretString"])
 answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(old | {{"SMTP_PORT": 25}}))"""
     notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))
-    nbformat.write(notebook, desk.work / "raced.ipynb")
+    nbformat.write(notebook, path)
+
+
+def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler's run ends with 2, and its outcome says who was faster."""
+    write_raced(own, desk.work / "update.ipynb")
+    monkeypatch.setattr(headless, "notebooks", lambda: desk.work)
+    given = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
+    ended = headless.run("update", given, desk.record)
+    body = desk.outcome()
+    assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
+    assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
+    assert body["failure"] in ended.text and len([*desk.record.iterdir()]) == 3
+
+
+def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: Kept, desk: Updater) -> None:
+    """Both end with 2 and a sentence; only from the change on is there something to keep."""
+    given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    for action in ("GetSecretValue", "PutSecretValue"):
+        wire = {"action": f"secretsmanager:{action}", "error": "AccessDeniedException", "count": 1}
+        lifecycle.ask(desk.sandbox, "POST", "wire", wire)
+        ended = desk.run(*given)
+        assert ended.returncode == 2 and f"secretsmanager:{action} is missing" in ended.stdout + ended.stderr
+        assert desk.record.exists() == (action == "PutSecretValue")
+    assert desk.outcome()["status"] == "failed" and not own.labels()
+
+
+def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) -> None:
+    """Under plain papermill the notebook stops there, in one sentence with who and which keys; theirs stays."""
+    write_raced(own, desk.work / "raced.ipynb")
     path, before = desk.source(SECRET_KEY=(new := secrets.token_hex(32))), own.members
     command = [str(PAPERMILL), "raced.ipynb", "out.ipynb", "-p", "values_from", "file:new.json", "-p", "apply", "True"]
     assert desk.call(command).returncode != 0
