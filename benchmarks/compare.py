@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +113,17 @@ def compare(title: str, ways: Mapping[str, Way], rounds: int) -> None:
     first = next(iter(ways))
     click.echo(f"\n| {title} | seconds | ratio to the first | range |\n|---|--:|--:|--:|")
     for name, seconds in taken.items():
-        ratios = [mine / other for mine, other in zip(seconds[1:], taken[first][1:], strict=True)]
-        cells = [name, f"{statistics.median(seconds[1:]):.4g}", f"{statistics.median(ratios):.2f}"]
-        click.echo(f"| {' | '.join([*cells, f'{min(ratios):.2f}–{max(ratios):.2f}'])} |")
+        click.echo(f"| {' | '.join([name, *beside(seconds[1:], taken[first][1:])])} |")
+
+
+def beside(mine: Sequence[float | None], other: Sequence[float | None]) -> tuple[str, str, str]:
+    """The median of the seconds, and median and range of each round's ratio to the other's; None is never."""
+    seconds = [each for each in mine if each is not None]
+    if len(seconds) < len(mine):
+        return f"{len(seconds)} of {len(mine)}" if seconds else "never", "", ""
+    ratios = [each / base for each, base in zip(seconds, other, strict=True) if base]
+    middle, widest = f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}–{max(ratios):.2f}"
+    return f"{statistics.median(seconds):.4g}", middle, widest
 
 
 def heavy_imports() -> list[str]:
