@@ -173,8 +173,7 @@ class Run:
 
         Raises as `creation.plan_creation` and `creating.find_key` do.
         """
-        folder = Path(terraform_dir).expanduser() if terraform_dir else None
-        plan = creation.plan_creation(snapshot, folder)
+        plan = creation.plan_creation(snapshot, Path(terraform_dir).expanduser() if terraform_dir else None)
         creating.find_key(self.clients, plan)
         return plan
 
@@ -183,10 +182,11 @@ class Run:
 
         Raises UsageError in production without its name in `confirm`, and what `creating.apply` raises.
         """
-        try:
-            return creating.apply(self.clients, plan) if self._may(apply, confirm) else None
-        finally:
+        if self._may(apply, confirm):
+            return creating.apply(self.clients, plan)
+        if not kernel.allows_input():
             plan.drop()
+        return None
 
     def carry_out(
         self,

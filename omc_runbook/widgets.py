@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
-from omc_runbook.changes import source
+from omc_runbook.changes import creation, source
+from omc_runbook.changes.creating import Created
+from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rotation import Carried, consumers_of
@@ -19,6 +21,7 @@ from omc_runbook.environment import PRODUCTION
 from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.masking import kernel
 from omc_runbook.report import carrying, changes
+from omc_runbook.report import creation as report
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Listing
 from omc_runbook.runbook import RESTORE, Run
@@ -75,6 +78,22 @@ def offer_carrying(
 
     is_empty = plan.is_empty and not consumers_of(snapshot, plan)
     return offer(run, "Write, redeploy and prove", act, done is not None, is_empty)
+
+
+def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | Listing:
+    """Offer to create or restore the secret, as `Run.create` does it, and to show what the cells below would show."""
+
+    def act(word: str) -> Generator[object, None, str]:
+        created = run.create(plan, True, word)
+        yield report.created(plan, created)
+        after = run.look()
+        yield report.placeholders(after)
+        findings = creation.remaining(plan, run.diagnose(after, families=("secret",)), created is not None)
+        yield run.conclude(findings, created)
+        yield report.undo(plan, created)
+        return "✓ Done and proved"
+
+    return offer(run, "Do what the plan says", act, done is not None, plan.intent == "nothing")
 
 
 def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:

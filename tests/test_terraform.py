@@ -205,6 +205,15 @@ def test_a_plan_is_applied_once(here: Terraformer) -> None:
         run.create(plan, True)
 
 
+def test_a_plan_that_was_not_confirmed_leaves_no_file(desk: Terraformer) -> None:
+    """The run ends between plan and apply, and the plan file with the kernel."""
+    ended = desk.run("-p", "environment", "production", "-p", "apply", "true")
+    assert ended.returncode == 3 and 'confirm = "production"' in ended.stderr
+    assert [call[1] for call in desk.calls()] == ["init", "plan", "show"]
+    assert [*(desk.root / "tmp").iterdir()] == []
+    assert_nothing_leaked(desk, [desk.password], ended.stdout, ended.stderr)
+
+
 def test_what_hangs_is_interrupted_and_may_end_by_itself(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Terraform gets the signal at which it writes its state."""
     monkeypatch.setenv("STANDIN_FAILS", "plan:hang")

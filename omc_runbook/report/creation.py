@@ -74,10 +74,11 @@ def created(planned: Creation, done: Created | None) -> Banner:
     if done is None:
         return Banner("plain", "Nothing was written: this was a dry run. Set apply = True to do what the plan says.")
     outputs = (f"Terraform's output {', '.join(done.outputs)} has this ARN.",) if done.outputs else ()
+    proved = "reads back as planned" if done.by == "the API" else "AWS has it with a version that can be read"
     by = "" if done.action == "restored" else f" by {done.by}"
     return Banner(
         "good",
-        f"{done.name} was {done.action}{by} and reads back as planned.",
+        f"{done.name} was {done.action}{by}, and {proved}.",
         (f"Its ARN is {done.arn}", f"Its current version is {done.version_id}", *outputs),
     )
 
