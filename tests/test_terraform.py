@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from desk import COMMAND, Desk, assert_nothing_leaked, client
 
-from omc_runbook import runbook
+from omc_runbook import runbook, widgets
 from omc_runbook.changes import terraform
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.planfile import ResourceChange, judge
 from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.masking import kernel
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.source.terraform import SECRET, VERSION, find_unguarded
 
@@ -203,6 +204,23 @@ def test_a_plan_is_applied_once(here: Terraformer) -> None:
     assert not home.exists()
     with pytest.raises(UsageError, match="applied or dropped already"):
         run.create(plan, True)
+
+
+def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
+    here: Terraformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run drops its plan file elsewhere, and keeps it in JupyterLab: the button applies that very plan."""
+    run = runbook.begin("create", "staging")
+    dropped = planned(here)
+    assert run.create(dropped, False) is None and dropped.draft and not dropped.draft.file.exists()
+    monkeypatch.setattr(kernel, "allows_input", lambda: True)
+    kept = planned(here)
+    assert run.create(kept, False) is None
+    offered = widgets.offer_creation(run, kept, None)
+    assert isinstance(offered, widgets.Button)
+    shown = [str(getattr(each, "headline", "")) for each in offered._act("")]
+    assert "was created by terraform" in shown[0] and here.name in here.names()
+    assert kept.draft and not kept.draft.file.exists()
 
 
 def test_a_plan_that_was_not_confirmed_leaves_no_file(desk: Terraformer) -> None:
