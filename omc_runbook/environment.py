@@ -19,6 +19,8 @@ LOCAL = "local"
 PRODUCTION = "production"
 KNOWN = (LOCAL, "staging", PRODUCTION)
 FILE_NAME = "runbook.toml"
+GUIDE = "the guide"
+"""Where names come from that no file sets."""
 
 
 class Names(BaseModel):
@@ -146,7 +148,7 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         settings.project,
         filled[environment],
         keys,
-        str(path) if path else "the guide",
+        str(path) if path else GUIDE,
         frozenset(chosen[environment]),
         {name: names for name, names in filled.items() if name not in (LOCAL, environment)},
     )

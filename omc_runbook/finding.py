@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,6 +22,17 @@ class Remedy:
     command: str = ""
     runbook: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def invocation(self) -> str:
+        """The command line that runs the runbook, which plans until it gets `-p apply true`; "" where none is named."""
+        given = (f"-p {name} {shlex.quote(value)}" for name, value in self.parameters.items())
+        return " ".join(("omc-runbook run", self.runbook, *given)) if self.runbook else ""
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """What to type, the runbook before the command by hand."""
+        return tuple(filter(None, (self.invocation, self.command)))
 
 
 NO_REMEDY = Remedy()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.finding import Outcome, subject_of
+from omc_runbook.finding import Outcome, Remedy, subject_of
 from omc_runbook.masking import registry, scan
 from omc_runbook.report.banner import ENDINGS, Banner
 
@@ -158,8 +158,8 @@ def summarise(body: dict[str, Any], record: Record) -> str:
                 f"  {finding['severity']:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}"
             )
             lines += [f"             {line}" for line in finding["evidence"]]
-            if finding["remedy"]["command"]:
-                lines.append(f"             → {finding['remedy']['command']}")
+            ways = Remedy(**finding["remedy"]).ways
+            lines += [f"             {'or' if number else '→'} {way}" for number, way in enumerate(ways)]
         if finding["status"] == "unknown":
             unknown.setdefault(" ".join(finding["evidence"]), []).append(finding["check"])
     for reason, checks in unknown.items():

@@ -65,7 +65,7 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is written in another case than tasks ask for."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() == key.casefold():
-            yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.")
+            yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
 
 
 @check("key-misspelt", *KEY_NEEDS)
@@ -73,7 +73,7 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is spelt otherwise than tasks ask for."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() != key.casefold():
-            yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.")
+            yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.", meant)
 
 
 @check("duplicate-key", *KEY_NEEDS, severity="warning")
@@ -212,7 +212,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"CloudTrail: PutSecretValue by {write.principal} at {write.time:%Y-%m-%d %H:%M} UTC with Terraform.",
                 f"{member.key} is a placeholder now and was none in the version before.",
             )
-            remedy = remedies.move_back(snapshot.environment.names, previous.version_id, current.version_id)
+            remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
 
 
@@ -243,23 +243,24 @@ def _wanted_members(snapshot: Snapshot) -> Iterator[Member]:
 
 
 def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = None) -> Evidence:
-    remedy = remedies.put_value(snapshot.environment.names)
+    remedy = remedies.update(snapshot.environment, key)
     return Evidence(key, (fact,), remedy, services_wanting(snapshot, key), severity)
 
 
-def _asked_for(snapshot: Snapshot, key: str, fact: str) -> Evidence:
-    asking = services_wanting(snapshot, key)
-    return Evidence(
-        key, (f"{_list(asking)} ask for {key}.", fact), remedies.put_value(snapshot.environment.names), asking
-    )
+def _asked_for(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
+    asking, environment = services_wanting(snapshot, key), snapshot.environment
+    # The runbook takes a key for a slip of the pen that neither the secret nor the catalogue has.
+    known = key in environment.keys
+    remedy = remedies.update(environment, key, instead) if known else remedies.put_value(environment.names)
+    return Evidence(key, (f"{_list(asking)} ask for {key}.", fact), remedy, asking)
 
 
 def _roll_back(snapshot: Snapshot) -> Remedy:
-    names, secret = snapshot.environment.names, snapshot.secret
+    environment, secret = snapshot.environment, snapshot.secret
     previous = secret.version_at(PREVIOUS) if secret else ""
     if secret and previous and snapshot.current:
-        return remedies.move_back(names, previous, snapshot.current.version_id)
-    return remedies.put_value(names)
+        return remedies.restore(environment, previous, snapshot.current.version_id)
+    return remedies.update(environment)
 
 
 def _list(names: Iterable[str]) -> str:

@@ -34,7 +34,6 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("not-forced", "secret", "versions", "services", "task_definitions", "tasks")
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The secret changed and running tasks still hold the former value."""
-    names = snapshot.environment.names
     for service in snapshot.consumers:
         stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if snapshot.freshness(task) == "undecidable"]
@@ -48,7 +47,8 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 if keys
                 else "The version they hold is gone, so that its keys cannot be compared.",
             )
-            yield Evidence(service.name, facts, remedies.redeploy(names, service.name), frozenset({service.name}))
+            remedy = remedies.renew_tasks(snapshot.environment, service.name)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "

@@ -20,7 +20,7 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             names.secret,
             (f"DescribeSecret: there is no secret {names.secret} in {names.region}.",),
-            remedies.create_secret(names),
+            remedies.create(snapshot.environment),
             _everyone(snapshot),
         )
 
@@ -36,7 +36,7 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
                 "GetSecretValue is refused for as long as that lasts.",
             ),
-            remedies.restore_secret(snapshot.environment.names),
+            remedies.undelete(snapshot.environment),
             _everyone(snapshot),
         )
 
@@ -50,7 +50,7 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             secret.name,
             (f"DescribeSecret: no version holds {CURRENT} (stages in use: {held}).",),
-            remedies.put_value(snapshot.environment.names),
+            remedies.update(snapshot.environment),
             _everyone(snapshot),
         )
 

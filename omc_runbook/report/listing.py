@@ -29,6 +29,8 @@ class Entry:
     lines: tuple[str, ...] = ()
     command: str = ""
     """A command of the shell, or the address of a page."""
+    by_hand: str = ""
+    """Another command for the same, where the first one is a runbook."""
 
 
 class Listing:
@@ -65,6 +67,8 @@ def _card(entry: Entry) -> str:
         f'<p style="margin: 0">{weight}<strong>{html.escape(entry.name)}</strong>{subject}{lead}</p>',
         f'<ul style="margin: 0.3em 0">{lines}</ul>' if lines else "",
         _command(entry.command),
+        '<p style="margin: 0">or by hand</p>' if entry.by_hand else "",
+        _command(entry.by_hand),
         "</div>",
     )
     return "\n".join(filter(None, parts))
@@ -85,6 +89,8 @@ def _paragraph(entry: Entry) -> Iterator[str]:
         yield from _wrapped(line, "  - ", "    ")
     if entry.command:
         yield f"  → {entry.command}"
+    if entry.by_hand:
+        yield f"  or by hand: {entry.by_hand}"
 
 
 def _wrapped(text: str, first: str, then: str) -> list[str]:

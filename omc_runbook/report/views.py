@@ -207,8 +207,10 @@ def _version(snapshot: Snapshot, meant: str) -> str:
 
 def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     """A finding as an entry; a consequence does not repeat what its causes show."""
-    follows, command = bool(finding.because_of), finding.remedy.command
-    shown = {line for cause in causes for line in (*cause.evidence, cause.remedy.command)}
+    follows = bool(finding.because_of)
+    shown = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
+    # A remedy is shown whole, or not at all where a cause shows it.
+    command, *others = ("",) if shown.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
     because = f"because of {', '.join(finding.because_of)}" if follows else ""
     effects = () if follows or not finding.cause_of else (f"It is the cause of {', '.join(finding.cause_of)}.",)
     return Entry(
@@ -218,7 +220,8 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
         weight="consequence" if follows else finding.severity,
         lead=f"{finding.title}.",
         lines=(*(line for line in finding.evidence if line not in shown), *effects),
-        command="" if command in shown else command,
+        command=command,
+        by_hand="".join(others),
     )
 
 
