@@ -1,0 +1,44 @@
+"""A process that rotates one key with the runbook's verbs, and prints when it would have shown what to a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from unittest import mock
+
+from omc_runbook import runbook
+from omc_runbook.changes.rolling import Rollout
+
+
+class Shown:
+    """Stands where a notebook's progress does, and keeps the moments at which something new was to be seen."""
+
+    told: float | None = None
+    why: float | None = None
+    said: str = ""
+
+    def __call__(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        """Take what a progress takes."""
+        if self.told is None and any(rollout.has_failed for rollout in rollouts):
+            self.told = time.time()
+        for line in lines:
+            if "root cause" in line:
+                self.why, self.said = time.time(), line.rpartition("UTC: ")[2]
+
+
+def main(key: str, values_from: str) -> None:
+    """Rotate, and print the moments as JSON."""
+    shown, run = Shown(), runbook.begin("rotate", "staging")
+    snapshot = run.look()
+    new = run.gather(snapshot, values_from, key)
+    with mock.patch.object(runbook, "Progress", return_value=shown):
+        done = run.apply(run.plan(snapshot, new), True, new=new)
+    if done and done.is_proved:
+        shown.told, shown.said = time.time(), "done and proved"
+    sys.stdout.write(json.dumps(vars(shown)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
