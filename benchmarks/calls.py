@@ -90,7 +90,7 @@ def build(sandbox: Sandbox, services: int, running: int) -> None:
     for number in range(services):
         name = "backend" if number == 0 else f"service-{number:03}"
         service = Service(name, int(number < running), KEYS, breaker=True)
-        container = worlds.container_definition(service, secret)
+        container = worlds.container_definition(service, secret, world.database)
         container["environment"] = [{"name": "ENVIRONMENT", "value": "staging"}]
         worlds.restore_log_group(world, f"/ecs/{STAGING}/{name}")
         definition = world.ecs.register_task_definition(
