@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,20 +21,16 @@ from omc_runbook.changes import (
     creation,
     database,
     elsewhere,
-    given,
     renewal,
     restoring,
     rotation,
     trial,
-    writing,
 )
 from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
-from omc_runbook.changes.plan import Plan, document_of, plan_update
+from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rotation import Carried, Means
-from omc_runbook.changes.source import Given
-from omc_runbook.changes.writing import Written
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome
@@ -115,19 +111,32 @@ class Run:
         findings = diagnosis.diagnose(snapshot, look_inside)
         return tuple(finding for finding in findings if not families or finding.family in families)
 
-    def gather(self, snapshot: Snapshot, values_from: str, keys: str = "") -> dict[str, Given]:
-        """Take new values from a source for the keys, a list with commas; raises UsageError as `given.gather` does."""
-        return given.gather(values_from, listed("keys", keys), self.environment.keys, document_of(snapshot).keys)
+    def gather(
+        self,
+        snapshot: Snapshot,
+        values_from: str,
+        keys: str = "",
+        database_url_from: str = "",
+        due: Sequence[str] = (),
+    ) -> Renewal:
+        """Take new values from a source for the keys, a list with commas or "due" for those given as such.
 
-    def plan(self, snapshot: Snapshot, values: Mapping[str, Given], remove: str = "") -> Plan:
-        """Plan to write these values and to remove the keys of a list with commas.
+        Raises as `renewal.renew` and `database.url_from` do. Nothing is written.
+        """
+        are_due = keys.strip() == DUE
+        names = tuple(due) if are_due else listed("keys", keys)
+        url = database.url_from(database_url_from)
+        return renewal.renew(self.clients, snapshot, names, values_from, url, are_due)
+
+    def plan(self, snapshot: Snapshot, new: Renewal, remove: str = "") -> Plan:
+        """Plan to write new values and to remove the keys of a list with commas.
 
         Raises as `plan_update` does, and UsageError for a value that another environment has too.
         """
-        plan = plan_update(snapshot, values, listed("remove", remove))
-        new = {change.key: values[change.key] for change in plan.changed if change.key in values}
-        notes = elsewhere.compare(self.clients, self.environment, self.caller, new)
-        return replace(plan, notes=(*plan.notes, *notes))
+        plan = plan_update(snapshot, new.values, listed("remove", remove), new.finish)
+        changed = {change.key: new.values[change.key] for change in plan.changed if change.key in new.values}
+        notes = elsewhere.compare(self.clients, self.environment, self.caller, changed)
+        return replace(plan, notes=(*new.notes, *plan.notes, *notes))
 
     def history(self, snapshot: Snapshot) -> History:
         """Read every version that is kept, and who wrote it; raises as `read_history` does."""
@@ -141,32 +150,33 @@ class Run:
         """Plan to make a version current that is kept, AWSPREVIOUS or an id; raises as `restoring.plan_restore`."""
         return restoring.plan_restore(snapshot, kept, version)
 
-    def renew(
-        self, snapshot: Snapshot, keys: str, values_from: str = "", database_url_from: str = "", due: Sequence[str] = ()
-    ) -> Renewal:
-        """Take new values for the keys, a list with commas or "due" for those given as such; nothing is written.
+    def apply(
+        self,
+        plan: Plan,
+        apply: bool,
+        confirm: str = "",
+        new: Renewal | None = None,
+        on_failure: str = RESTORE,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> Carried | None:
+        """Carry a plan through, where `apply` says so: write, redeploy every consumer, watch and prove.
 
-        Raises as `renewal.renew` and `database.url_from` do.
+        `new` is what the plan was made of; `on_failure` is "restore" or "leave"; `step` is told each step as it
+        begins. None where nothing was to be done. Raises UsageError in production without its name in `confirm`, and
+        what `trial.check` and `rotation.carry_out` raise.
         """
-        are_due = keys.strip() == DUE
-        names = tuple(due) if are_due else listed("keys", keys)
-        url = database.url_from(database_url_from)
-        return renewal.renew(self.clients, snapshot, names, values_from, url, are_due)
-
-    def plan_renewal(self, snapshot: Snapshot, new: Renewal) -> Plan:
-        """Plan to write the new values; raises as `plan` does."""
-        plan = self.plan(snapshot, new.values)
-        return replace(plan, notes=(*new.notes, *plan.notes))
-
-    def apply(self, plan: Plan, apply: bool, confirm: str = "") -> Written | None:
-        """Carry out a plan, where `apply` says so; None where it does not, and then nothing is called.
-
-        Raises UsageError in production without its name in `confirm`, and what `writing.write` raises.
-        """
+        if on_failure not in (RESTORE, LEAVE):
+            raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
         if not self._may(apply, confirm):
             return None
         trial.check(plan, self.environment.keys)
-        return writing.apply(self.clients, plan)
+        means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
+        return rotation.carry_out(means, plan, new, on_failure == LEAVE)
+
+    def judge(self, after: Snapshot) -> tuple[Finding, ...]:
+        """The findings that decide how a change ended: of deployments only where somebody uses the secret."""
+        families = ("secret", "content", "deployment") if after.consumers else ("secret", "content")
+        return self.diagnose(after, families=families)
 
     def plan_creation(self, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
         """Plan to create or restore the secret, through Terraform where its folder is given, else the API.
@@ -187,30 +197,6 @@ class Run:
         if not kernel.allows_input():
             plan.drop()
         return None
-
-    def carry_out(
-        self,
-        snapshot: Snapshot,
-        plan: Plan,
-        apply: bool,
-        confirm: str = "",
-        new: Renewal | None = None,
-        on_failure: str = RESTORE,
-        step: Callable[[str], None] = lambda name: None,
-    ) -> Carried | None:
-        """Carry a plan through, where `apply` says so: write, redeploy every consumer, watch and prove.
-
-        `on_failure` is "restore" or "leave"; `step` is told each step as it begins. None where nothing was to be
-        done. Raises UsageError in production without its name in `confirm`, and what `rotation.carry_out` raises.
-        """
-        if on_failure not in (RESTORE, LEAVE):
-            raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
-        if not self._may(apply, confirm):
-            return None
-        trial.check(plan, self.environment.keys)
-        cluster = self.environment.names.cluster
-        means = Means(self.clients, cluster, self.look, Progress(), step, time)
-        return rotation.carry_out(means, snapshot, plan, new, on_failure == LEAVE)
 
     def _may(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; UsageError where production has not been confirmed."""

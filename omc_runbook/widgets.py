@@ -15,17 +15,15 @@ from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.rotation import Carried, consumers_of
-from omc_runbook.changes.writing import Written
+from omc_runbook.changes.rotation import Carried
 from omc_runbook.environment import PRODUCTION
 from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.masking import kernel
-from omc_runbook.report import carrying, changes
+from omc_runbook.report import changes
 from omc_runbook.report import creation as report
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Listing
 from omc_runbook.runbook import RESTORE, Run
-from omc_runbook.snapshot.state import Snapshot
 
 Act = Callable[[str], Generator[object, None, str]]
 """Does the work with the word that was typed and yields what is to be shown, as it comes.
@@ -36,48 +34,31 @@ Returns how it ended, in a few words for the button, with a mark; "" where it fa
 BY_HAND = "Set apply = True above to do it"
 
 
-def offer_update(
-    run: Run, plan: Plan, done: Written | None, values_from: str = "", keep_source: bool = False
-) -> Button | Listing:
-    """Offer to write an update's plan, as `Run.apply` does it, and to show what the cells below would show of it."""
-
-    def act(word: str) -> Generator[object, None, str]:
-        written = run.apply(plan, True, word)
-        yield changes.written(plan, written, source.consume(values_from, plan.text, keep_source))
-        after = run.look()
-        yield changes.holders(after)
-        yield run.conclude(run.diagnose(after, families=("secret", "content")), written)
-        yield changes.undo(plan, written)
-        return "✓ Written and read back"
-
-    return offer(run, "Write what the plan says", act, done is not None, plan.is_empty)
-
-
-def offer_carrying(
+def offer_apply(
     run: Run,
-    snapshot: Snapshot,
     plan: Plan,
     done: Carried | None,
     new: Renewal | None = None,
     on_failure: str = RESTORE,
     values_from: str = "",
+    keep_source: bool = False,
 ) -> Button | Listing:
-    """Offer to carry a plan through, as `Run.carry_out` does it, and to show what the cells below would show of it."""
+    """Offer to carry a plan through, as `Run.apply` does it, and to show what the cells below would show of it."""
 
     def act(word: str) -> Generator[object, None, str]:
-        carried = run.carry_out(snapshot, plan, True, word, new, on_failure)
+        carried = run.apply(plan, True, word, new, on_failure)
         assert carried is not None, "it was told to"
-        yield carrying.carried(plan, carried, source.consume(values_from, plan.text) if carried.is_proved else "")
+        cleared = source.consume(values_from, plan.text, keep_source) if carried.is_in_force else ""
+        yield changes.carried(plan, carried, cleared)
         after = run.look()
         yield changes.holders(after)
-        yield run.conclude(run.diagnose(after, families=("secret", "content", "deployment")), carried)
-        yield carrying.undo(run.environment, plan, carried)
+        yield run.conclude(run.judge(after), carried)
+        yield changes.undo(run.environment, plan, carried)
         if carried.is_proved:
             return "✓ Done and proved"
         return "✗ It failed" if carried.undone else "? Done, and not proved"
 
-    is_empty = plan.is_empty and not consumers_of(snapshot, plan)
-    return offer(run, "Write, redeploy and prove", act, done is not None, is_empty)
+    return offer(run, "Write, redeploy and prove", act, done is not None, plan.is_empty and not plan.consumers)
 
 
 def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | Listing:

@@ -18,9 +18,9 @@ def main(keys: str, values_from: str, last: str, database_url_from: str = "") ->
 
     run = runbook.begin("rotate", "staging")
     snapshot = run.look()
-    new = run.renew(snapshot, keys, values_from, database_url_from)
-    plan = run.plan_renewal(snapshot, new)
-    done = run.carry_out(snapshot, plan, True, new=new, step=step)
+    new = run.gather(snapshot, values_from, keys, database_url_from)
+    plan = run.plan(snapshot, new)
+    done = run.apply(plan, True, new=new, step=step)
     assert done
     sys.stdout.write("proved" if done.is_proved else "failed")
 

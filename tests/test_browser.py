@@ -191,11 +191,11 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
     with lab(desk, log, "update", keys="SECRET_KEY", values_from="generate") as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         run_all(page, address)
-        button = page.get_by_role("button", name="Write what the plan says", exact=True)
+        button = page.get_by_role("button", name="Write, redeploy and prove", exact=True)
         button.wait_for()
         assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
         button.dblclick()
-        page.get_by_role("button", name="✓ Written and read back", exact=True).wait_for()
+        page.get_by_role("button", name="✓ Done and proved", exact=True).wait_for()
         page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         text, content = page.inner_text(".jp-NotebookPanel"), page.content()
         page.close()
@@ -205,7 +205,7 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
     saved = nbformat.read(desk.work / "notebooks" / "update.ipynb", as_version=4)
     (cell,) = [cell for cell in saved.cells if cell.id == "button"]
     for told in (text, cell.outputs[-1].data["text/plain"]):
-        assert "Written and read back: SECRET_KEY changed." in told and new in told
+        assert "Done and proved: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
 

@@ -173,7 +173,7 @@ def test_a_bad_file_is_told_in_one_sentence_without_its_text(case: str, tmp_path
 BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "no such file": (lambda: take("file:nowhere.json"), "nowhere.json does not exist"),
     "a directory": (lambda: take("file:/"), "is a directory"),
-    "no such source": (lambda: take("vault:x"), "choose prompt, file:PATH, env:NAME or generate"),
+    "no such source": (lambda: take("vault:x"), "choose prompt, file:PATH, env:NAME, generate or renew"),
     "no path": (lambda: take("file:"), "choose prompt"),
     "no such variable": (lambda: take("env:NOT_SET_ANYWHERE", "SECRET_KEY"), "not set or empty"),
     "keys without a source": (lambda: take("", "SECRET_KEY"), "Set values_from"),

@@ -14,6 +14,7 @@ from desk import client
 
 from omc_runbook import runbook
 from omc_runbook.changes.plan import Plan
+from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.source import Given
 from omc_runbook.errors import UsageError
 from omc_runbook.masking.value import Masked
@@ -55,7 +56,7 @@ def production(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
 
 def plan(run: Run, **new: str) -> Plan:
     """A plan of these values on top of what staging has."""
-    return run.plan(run.look(), {key: Given(Masked(text, key), "a test") for key, text in new.items()})
+    return run.plan(run.look(), Renewal({key: Given(Masked(text, key), "a test") for key, text in new.items()}))
 
 
 def test_a_value_of_production_is_refused_without_being_shown(home: Path, production: dict[str, Any]) -> None:

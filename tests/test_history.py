@@ -295,9 +295,9 @@ def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writ
     people.admin.create_secret(Name=people.name, SecretString=text())
     run = runbook.begin("update", "staging")
     snapshot = run.look()
-    written = run.apply(run.plan(snapshot, run.gather(snapshot, "generate", "SECRET_KEY")), True)
+    done = run.apply(run.plan(snapshot, run.gather(snapshot, "generate", "SECRET_KEY")), True)
     _, found = people.read()
-    assert written and found.kept[0].id == written.version_id
+    assert done and done.written and found.kept[0].id == done.written.version_id
     assert (found.kept[0].staged, found.kept[0].promoted, found.kept[0].returned) == (True, True, None)
 
 

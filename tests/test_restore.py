@@ -58,20 +58,22 @@ def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_ther
     assert (plan.exists, plan.token, plan.base) == (True, PREVIOUS, CURRENT)
     kept = snapshot.contents[PREVIOUS].document
     assert kept and plan.text.same_as(kept.value)
-    assert plan.consumers == ("backend", "worker") and f"--move-to-version-id {CURRENT}" in plan.undo
+    assert [s.name for s in plan.consumers] == ["backend", "worker"] and f"--move-to-version-id {CURRENT}" in plan.undo
     shown = " ".join(changes.plan(plan).to_text().split())
     assert f"version {PREVIOUS[:8]} of 2025-12-31" in shown and "signs everybody out" in shown
     assert "new tasks of backend will not start" in shown and registry.mask(shown) == shown
 
 
-@pytest.mark.parametrize("version", [PREVIOUS, PREVIOUS[:8], f" {PREVIOUS[:12]} ", "AWSPREVIOUS"])
+@pytest.mark.parametrize(
+    "version", [PREVIOUS, PREVIOUS[:8], f" {PREVIOUS[:12]} ", "AWSPREVIOUS"], ids=["id", "8", "12", "label"]
+)
 def test_a_version_goes_by_its_label_its_id_or_the_beginning_of_it(version: str) -> None:
     """Eight characters are enough, where they name one."""
     snapshot = before(SECRET_KEY=secrets.token_hex(32))
     assert plan_restore(snapshot, kept_of(snapshot), version).token == PREVIOUS
 
 
-@pytest.mark.parametrize("version", ["", CURRENT, CURRENT[:9], "AWSCURRENT"])
+@pytest.mark.parametrize("version", ["", CURRENT, CURRENT[:9], "AWSCURRENT"], ids=["none", "id", "9", "label"])
 def test_no_version_and_the_current_one_change_nothing(version: str) -> None:
     """Also where the current one is broken."""
     for snapshot in (before(SECRET_KEY=secrets.token_hex(32)), with_text(healthy(), "{'broken'")):
@@ -298,7 +300,7 @@ def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: p
     plan = run.plan_restore(snapshot, run.history(snapshot), "AWSPREVIOUS")
     theirs = desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
     with pytest.raises(Overtaken, match=r"administrator.*differs in SMTP_PASSWORD"):
-        run.carry_out(snapshot, plan, True)
+        run.apply(plan, True)
     assert desk.current == theirs
 
 

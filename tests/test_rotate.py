@@ -192,7 +192,7 @@ def test_a_database_password_alone_is_taken_back(with_database: Sandbox, tmp_pat
         ended = desk.rotate("POSTGRES_PASSWORD")
     assert (ended.returncode, desk.outcome()["root_causes"]) == (1, ["change-failed"])
     assert place.current == version and set(load.answers) == {200}
-    assert "database_url_from names none" in next(desk.record.glob("rotate-*.html")).read_text()
+    assert "POSTGRES_PASSWORD must change in the database too" in next(desk.record.glob("rotate-*.html")).read_text()
 
 
 def test_a_database_that_refuses_stops_before_anything_is_current(with_database: Sandbox, tmp_path: Path) -> None:

@@ -79,11 +79,9 @@ class Place:
     def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> Carried | None:
         run = runbook.begin("rotate", "staging")
         snapshot = run.look()
-        new = run.renew(snapshot, keys, values_from)
-        plan = run.plan_renewal(snapshot, new)
-        return run.carry_out(
-            snapshot, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}
-        )
+        new = run.gather(snapshot, values_from, keys)
+        plan = run.plan(snapshot, new)
+        return run.apply(plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options})
 
 
 @pytest.fixture
@@ -268,9 +266,9 @@ BACK = ["withdraw", "redeploy back", "watch back"]
 def test_a_run_killed_at_any_step_is_finished_by_a_second_one(place: Place, last: str) -> None:
     """It ends proved, with one new version however often it was made, and with no label."""
     versions, old = place.versions, place.members["SECRET_KEY"]
-    assert rotator("SECRET_KEY", "", last) == (-9, "")
+    assert rotator("SECRET_KEY", "renew", last) == (-9, "")
     assert bool(place.labels()) == (last != "stage")
-    assert rotator("SECRET_KEY", "", "")[1] == "proved"
+    assert rotator("SECRET_KEY", "renew", "")[1] == "proved"
     new = place.members["SECRET_KEY"]
     assert new != old and place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
     assert (place.versions, place.labels()) == (versions + 1, [])

@@ -28,6 +28,7 @@ from omc_runbook import runbook
 from omc_runbook.catalogue import Key, default_keys
 from omc_runbook.changes import trial
 from omc_runbook.changes.plan import Plan, plan_update
+from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.source import Given
 from omc_runbook.document import parse
 from omc_runbook.environment import load
@@ -247,7 +248,7 @@ def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
         run = runbook.begin("update", "staging", str(path))
         before = run.look()
         new = {"OPENAI_API_KEY": Given(Masked(f"sk-{token_urlsafe(20)}", "OPENAI_API_KEY"), "a test")}
-        plan = run.plan(before, new)
+        plan = run.plan(before, Renewal(new))
         assert run.apply(plan, False) is None and seen == []
         with pytest.raises(UsageError, match=r"was refused by 127\.0\.0\.1"):
             run.apply(plan, True)

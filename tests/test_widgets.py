@@ -305,8 +305,8 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
             assert reply["status"] == "ok", (cell.id, reply)
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Written and read back", False), lab.area["text/plain"]
-    for words in ("Written and read back: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
+    assert lab.look(lab.buttons[-1]) == ("✓ Done and proved", False), lab.area["text/plain"]
+    for words in ("Done and proved: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
         assert words in lab.area["text/plain"]
     (old,) = before
     stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]

@@ -40,8 +40,8 @@ def race(run: Run) -> None:
     snapshot = run.look()
     while keys := sys.stdin.readline().strip():
         snapshot = reread(run, snapshot)
-        values = run.gather(snapshot, "generate", keys)
-        plan = run.plan(snapshot, values)
+        new = run.gather(snapshot, "generate", keys)
+        plan = run.plan(snapshot, new)
         say("ready")
         sys.stdin.readline()
         try:
@@ -49,7 +49,7 @@ def race(run: Run) -> None:
         except Overtaken as error:
             say(f"overtaken {error}")
         else:
-            prints = (f"{key}={fingerprint(reveal(entry.value))}" for key, entry in values.items())
+            prints = (f"{key}={fingerprint(reveal(entry.value))}" for key, entry in new.values.items())
             say(f"written {' '.join(prints)}")
 
 
@@ -59,9 +59,9 @@ def once(run: Run, file: str, last: int) -> None:
     plan = run.plan(snapshot, run.gather(snapshot, f"file:{file}"))
     if last:
         _die_after(last)
-    written = run.apply(plan, True)
-    assert written
-    say(f"written {written.version_id}")
+    done = run.apply(plan, True)
+    assert done
+    say(f"written {done.written.version_id if done.written else plan.base}")
 
 
 def fingerprint(value: str) -> str:

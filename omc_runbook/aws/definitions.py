@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from omc_runbook.reference import Reference
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
+
+LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
+"""How variables are called that say who logs in where."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class Injection:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a task definition; of its plain `environment` only the names are kept."""
+    """A container of a task definition; of its plain `environment` only the names are kept, and where logins go."""
 
     name: str
     secrets: tuple[Injection, ...]
     environment: tuple[str, ...]
+    logins: tuple[tuple[str, str], ...] = ()
+    """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
 
 
 @dataclass(frozen=True)
@@ -92,4 +98,9 @@ def _container(raw: Any) -> Container:
             Injection(entry["name"], reference.parse(entry["valueFrom"])) for entry in raw.get("secrets") or ()
         ),
         environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
+        logins=tuple(
+            (entry["name"], entry.get("value", ""))
+            for entry in raw.get("environment") or ()
+            if LOGIN.search(entry["name"])
+        ),
     )

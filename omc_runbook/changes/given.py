@@ -16,8 +16,8 @@ from omc_runbook.errors import UsageError
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 
-SOURCES = "prompt, file:PATH, env:NAME or generate"
-KEEP = "keep"
+SOURCES = "prompt, file:PATH, env:NAME, generate or renew"
+KEEP, GENERATE, RENEW = "keep", "generate", "renew"
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "hex-32": lambda: secrets.token_hex(32),
@@ -52,7 +52,7 @@ def _take(values_from: str, keys: Sequence[str], known: Mapping[str, Key]) -> di
         return _only(_from_variable(place, keys), keys, values_from)
     if values_from == "prompt":
         return _ask(_named(keys, values_from))
-    if values_from == "generate":
+    if values_from == GENERATE:
         return {key: _generate(key, known.get(key)) for key in _named(keys, values_from)}
     # Not repeated here: somebody may have put a value in its place.
     raise UsageError(f"values_from names no source of values: choose {SOURCES}.")

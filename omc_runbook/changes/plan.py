@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.catalogue import Effect, Key
 from omc_runbook.changes.source import Given
@@ -25,6 +26,9 @@ Action = Literal["added", "changed", "removed", "unchanged"]
 
 LARGEST = 65_536
 """Bytes that Secrets Manager takes as one value."""
+
+USERS = ("services", "task_definitions")
+"""The fields of a snapshot that tell who uses the secret."""
 
 EFFECTS: dict[Effect, str] = {
     "next-deployment": "with the next deployment",
@@ -51,7 +55,8 @@ class Plan:
     `base` is the id of the version that the plan was made on: nothing is written over any other. `token` is the
     id that the new version will have: the same plan on the same version has the same, so that a second try
     continues the first. `made` is when the version was read. `labels` are staging labels, with their versions,
-    that were there then. `notes` are sentences that somebody has to read with the plan.
+    that were there then. `consumers` are the services that get new tasks, and `unread` says why they are not known,
+    where they are not. `notes` are sentences that somebody has to read with the plan.
     """
 
     secret_arn: str
@@ -62,7 +67,8 @@ class Plan:
     token: str
     made: datetime
     changes: tuple[KeyChange, ...]
-    consumers: tuple[str, ...]
+    consumers: tuple[Service, ...]
+    unread: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     exists: bool = False
@@ -112,8 +118,12 @@ def _what_there_is(snapshot: Snapshot) -> str:
     return "" if current.document else "holds no JSON object"
 
 
-def plan_update(snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence[str] = ()) -> Plan:
+def plan_update(
+    snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence[str] = (), finish: bool = False
+) -> Plan:
     """Plan new values for some keys, and the removal of those named; all other members stay byte for byte.
+
+    Where nothing would change, `finish` says whether services that hold older values shall get new tasks all the same.
 
     Where the secret has no document yet, the new values have to be one by themselves. Raises UsageError for a value
     that the catalogue objects to, a key to remove that is not there or is given too, a required key that the whole
@@ -139,6 +149,7 @@ def plan_update(snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence
             for key, action in actions.items()
         ),
         notes=notes,
+        finish=finish,
     )
 
 
@@ -168,10 +179,21 @@ def draw_up(
     changes: tuple[KeyChange, ...],
     notes: tuple[str, ...] = (),
     exists: bool = False,
+    finish: bool = False,
 ) -> Plan:
-    """A plan on top of the version that is current in a snapshot, which has the secret."""
+    """A plan on top of the version that is current in a snapshot, which has the secret.
+
+    A change restarts every service that refers to the secret; where there is none, and `finish` says so, those that
+    hold older values, or may, and those whose deployment is still under way.
+    """
     secret = snapshot.secret
     assert secret is not None, "nothing is planned without a secret"
+    is_change = any(change.action != "unchanged" for change in changes)
+    using = [
+        service
+        for service in snapshot.consumers
+        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
+    ]
     return Plan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -181,11 +203,18 @@ def draw_up(
         token=token,
         made=snapshot.taken,
         changes=changes,
-        consumers=tuple(service.name for service in snapshot.consumers),
+        consumers=tuple(service for service in using if is_change or (finish and _is_late(snapshot, service))),
+        unread=next((gap.sentence for field in USERS for gap in snapshot.gaps.get(field, ())), ""),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
         notes=notes,
         exists=exists,
     )
+
+
+def _is_late(snapshot: Snapshot, service: Service) -> bool:
+    primary = service.primary
+    under_way = primary is not None and primary.rollout not in ("", "COMPLETED")
+    return under_way or any(snapshot.freshness(task) != "fresh" for task in snapshot.running(service))
 
 
 def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") -> KeyChange:

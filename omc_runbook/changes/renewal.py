@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.changes import database, given
 from omc_runbook.changes.database import Turn
-from omc_runbook.changes.plan import current_id, document_of
+from omc_runbook.changes.given import GENERATE, KEEP, RENEW
+from omc_runbook.changes.plan import document_of
 from omc_runbook.changes.source import Given
-from omc_runbook.changes.writing import LABEL as OURS
+from omc_runbook.changes.writing import LABEL
 from omc_runbook.document import Document
-from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.errors import CouldNotLook
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.settling import contents_of
 from omc_runbook.snapshot.state import Snapshot
 
-LABEL = f"{OURS}rotate-"
-"""How the staging label begins that a version of a rotation holds until it is proved or taken back."""
-
-ORIGIN = "the rotation that was not finished"
-GENERATE = "generate"
+ORIGIN = "the change that was not finished"
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What a killed rotation has left: its version, the one before it, and the two documents."""
+    """What a killed run has left: its version, the one before it, and the two documents."""
 
     version_id: str
     base: str
@@ -60,6 +57,8 @@ class Renewal:
     former_password: Masked | None = None
     unfinished: Unfinished | None = None
     notes: tuple[str, ...] = ()
+    finish: bool = True
+    """Whether services that hold older values shall get new tasks even where nothing is to be written."""
 
 
 def renew(
@@ -72,28 +71,28 @@ def renew(
 ) -> Renewal:
     """Make, ask for or fetch new values for keys, and plan what the database does with its password.
 
-    Without a source, values are made where the catalogue says how, and asked for where it does not. Values that a
+    The source "renew" makes values where the catalogue says how, and asks for them where it does not. Values that a
     killed run has made for the same keys are taken up again. Keys that only are due, and that nobody is there to be
     asked for, are left out and told. Raises as `given.gather` and `database.plan_turn` do. Nothing is written.
     """
-    if document_of(snapshot).keys == () and not current_id(snapshot):
-        raise UsageError(f"{snapshot.secret_name} has no value yet, so there is none to rotate: run update.")
     left = find_unfinished(clients, snapshot)
     values, notes = _values(snapshot, keys, values_from, left, are_due)
+    finish = bool(values or left) or values_from == KEEP
     if left:
-        notes += (f"A rotation of {', '.join(left.keys)} was not finished: this run goes on from there.",)
+        notes += (f"A change of {', '.join(left.keys)} was not finished: this run goes on from there.",)
     key = _database_key(snapshot, values, left)
-    if key is None:
-        return Renewal(values, unfinished=left, notes=notes)
-    if database_url is None:
-        told = f"{key} must change in the database too, and database_url_from names none:"
-        notes += (f"{told} unless it accepts the new value already, tasks will not get in, and all is taken back.",)
-        return Renewal(values, unfinished=left, notes=notes)
-    return _with_database(snapshot, key, values, database_url, left, notes)
+    if key and database_url is None:
+        notes += (
+            f"{key} must change in the database too: unless it accepts the new value already, tasks will not get in,"
+            " and all is taken back. The runbook rotate does both, with database_url_from.",
+        )
+    if key is None or database_url is None:
+        return Renewal(values, unfinished=left, notes=notes, finish=finish)
+    return replace(_with_database(snapshot, key, values, database_url, left, notes), finish=finish)
 
 
 def find_unfinished(clients: Clients, snapshot: Snapshot) -> Unfinished | None:
-    """The rotation that a killed run has left, where its label is still there and its documents can be read.
+    """The change that a killed run has left, where its label is still there and its documents can be read.
 
     One whose version is AWSPREVIOUS had been taken back: nothing of it is to be taken up.
     """
@@ -117,8 +116,10 @@ def _values(
     snapshot: Snapshot, keys: Sequence[str], values_from: str, left: Unfinished | None, are_due: bool
 ) -> tuple[dict[str, Given], tuple[str, ...]]:
     known, present = snapshot.environment.keys, document_of(snapshot).keys
-    if values_from not in ("", GENERATE) or not keys:
+    if values_from not in (RENEW, GENERATE):
         return given.gather(values_from, keys, known, present), ()
+    if values_from == RENEW and not keys:
+        return {}, ()
     given.refuse_unknown(keys, {*known, *present})
     again = {key: member for key in keys if left and key in left.keys and (member := left.document.get(key))}
     values = {key: Given(member.injected, ORIGIN, member.kind) for key, member in again.items()}
@@ -129,8 +130,8 @@ def _values(
     if asked and are_due and not kernel.allows_input():
         notes = (f"{', '.join(asked)} cannot be made here, and nobody can be asked: due as before.",)
         asked = []
-    values |= given.gather(GENERATE, made, known, present) if made else {}
-    values |= given.gather(values_from or "prompt", asked, known, present) if asked else {}
+    values |= given.gather(GENERATE, made, known, present) if made or not keys else {}
+    values |= given.gather(GENERATE if values_from == GENERATE else "prompt", asked, known, present) if asked else {}
     return {key: values[key] for key in keys if key in values}, notes
 
 
@@ -159,22 +160,37 @@ def _with_database(
     is_written = left is not None and left.is_current and key in left.keys
     before = left.before if left and is_written else document
     name, former = before.get(login), before.get(key)
-    turn = database.plan_turn(url, reveal(name.injected) if name else "", database_server(document))
+    again = left.document.get(key) if left else None
+    new = again.injected if again and is_written else values[key].value if key in values else None
+    turn = database.plan_turn(
+        url,
+        reveal(name.injected) if name else "",
+        _server(snapshot, before),
+        _plain(snapshot, login),
+        [password for password in (former.injected if former else None, again.injected if again else None) if password],
+    )
     # Names of login roles are no secrets, and the plan cannot do without them.
     registry.exempt({turn.role, turn.former, turn.owner} - {""})
-    new = values[key].value if key in values else None
-    if left and is_written:
-        now = left.document.get(key)
-        new = now.injected if now else new
-    elif turn.alternates:
+    if turn.alternates and not is_written:
         values = {**values, login: Given(Masked(turn.role, login), "the database's other login role")}
     return Renewal(values, turn, new, former.injected if former else None, left, (*notes, *turn.sentences))
 
 
-def database_server(document: Document) -> str:
-    """Where the secret says that the database is, as host:port; "" where it does not."""
-    host, port = document.get("POSTGRES_SERVER"), document.get("POSTGRES_PORT")
-    return f"{reveal(host.injected)}:{reveal(port.injected) if port else 5432}" if host else ""
+def _server(snapshot: Snapshot, document: Document) -> str:
+    """Where the application's database is, as host:port, by the secret or by plain variables; "" where none says."""
+    found = {
+        name: reveal(member.injected) if member else _plain(snapshot, name)
+        for name in ("POSTGRES_SERVER", "POSTGRES_PORT")
+        for member in [document.get(name)]
+    }
+    return f"{found['POSTGRES_SERVER']}:{found['POSTGRES_PORT'] or 5432}" if found["POSTGRES_SERVER"] else ""
+
+
+def _plain(snapshot: Snapshot, variable: str) -> str:
+    """What the consumers' task definitions set a variable to, in plain sight; "" where none does."""
+    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
+    containers = (container for found in definitions if found for container in found.containers)
+    return next((text for container in containers for name, text in container.logins if name == variable), "")
 
 
 def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | None:

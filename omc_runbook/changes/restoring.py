@@ -31,14 +31,16 @@ def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> Pla
         gaps = snapshot.gaps.get("secret", ())
         told = f"{snapshot.secret_name} has no current version to go back from: run verify, it says why."
         raise CouldNotLook(gaps[0].sentence if gaps else told)
-    wanted = _resolve(snapshot, history, version.strip()) if version.strip() else base
-    if wanted == base:
+    if not version.strip():
         return _empty(snapshot, base)
+    wanted = _resolve(snapshot, history, version.strip())
+    if wanted == base:
+        return _empty(snapshot, base, finish=True)
     kept = history.find(wanted)
     assert kept is not None, "a version that was resolved is kept"
     if version.strip() == PREVIOUS and _is_newer(history, kept, base):
         told = f"AWSCURRENT has been moved back already, from version {history.short(wanted)}, which is {PREVIOUS} now"
-        return _empty(snapshot, base, f"{told}. To go to that one again, give its id.")
+        return _empty(snapshot, base, f"{told}. To go to that one again, give its id.", finish=True)
     target, current = _document(history, kept), snapshot.current.document if snapshot.current else None
     origin = f"version {history.short(wanted)} of {kept.version.created:%Y-%m-%d %H:%M}"
     return draw_up(
@@ -67,12 +69,12 @@ def actions(before: Document | None, after: Document) -> dict[str, Action]:
     return found
 
 
-def _empty(snapshot: Snapshot, base: str, *notes: str) -> Plan:
+def _empty(snapshot: Snapshot, base: str, *notes: str, finish: bool = False) -> Plan:
     document = snapshot.current.document if snapshot.current else None
     text = document.value if document else Masked("", "the secret")
     keys = document.keys if document else ()
     changes = tuple(change_of(snapshot, key, "unchanged") for key in keys)
-    return draw_up(snapshot, text, token=base, changes=changes, notes=notes, exists=True)
+    return draw_up(snapshot, text, token=base, changes=changes, notes=notes, exists=True, finish=finish)
 
 
 def _resolve(snapshot: Snapshot, history: History, version: str) -> str:

@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes import database, rolling, writing
 from omc_runbook.changes.plan import Plan
-from omc_runbook.changes.renewal import LABEL, Renewal
+from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rolling import Clock, Rollout, Show
 from omc_runbook.changes.writing import Written
 from omc_runbook.checks import remedies
@@ -23,6 +23,7 @@ STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
 
 FAMILY = "deployment"
+NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Carried:
     """What was wrong when it failed, and the failure itself."""
 
     @property
+    def is_in_force(self) -> bool:
+        """Whether the secret is as the plan has it."""
+        return not self.restored
+
+    @property
     def is_proved(self) -> bool:
         """Whether every consumer is proved to have what is current."""
         return not self.findings and all(rollout.state == "done" for rollout in self.rollouts)
@@ -74,26 +80,7 @@ class Carried:
         return written + back + moved
 
 
-def consumers_of(snapshot: Snapshot, plan: Plan) -> tuple[Service, ...]:
-    """The services that a change restarts: all that refer to the secret, or where it writes nothing the late ones.
-
-    Late is a service with tasks that hold older values, or may, and one whose deployment is still under way.
-    Raises CouldNotLook where the services could not be read: then nobody knows who has to have the new values.
-    """
-    gap = next((gap for field in ("services", "task_definitions") for gap in snapshot.gaps.get(field, ())), None)
-    if gap:
-        raise CouldNotLook(f"{gap.sentence} Without it nobody knows which services use the secret.")
-    using = (
-        service
-        for service in snapshot.consumers
-        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
-    )
-    return tuple(service for service in using if not plan.is_empty or _is_late(snapshot, service))
-
-
-def carry_out(
-    means: Means, snapshot: Snapshot, plan: Plan, renewal: Renewal | None = None, leave: bool = False
-) -> Carried:
+def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: bool = False) -> Carried:
     """Write a plan, let the database take its new password, redeploy every consumer, watch, and prove.
 
     Killed at any point, a second run finishes or undoes it: until then the version holds a label of ours. Where a
@@ -101,10 +88,11 @@ def carry_out(
     Raises Overtaken where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
     or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
     """
-    services = consumers_of(snapshot, plan)
+    if plan.unread:
+        raise CouldNotLook(f"{plan.unread} Without it nobody knows which services have to get new tasks.")
     renewal = renewal or Renewal({})
     written = None if plan.is_empty else _write(means, plan, renewal)
-    rollouts = _roll_out(means, services, "redeploy", "watch", to_the_end=leave)
+    rollouts = _roll_out(means, plan.consumers, "redeploy", "watch", to_the_end=leave)
     carried = Carried(plan, written, rollouts)
     if any(rollout.has_failed for rollout in rollouts):
         carried = _fail(means, carried, renewal, leave)
@@ -114,7 +102,7 @@ def carry_out(
     if written and not plan.exists:
         writing.release(means.clients, plan, _label(plan))
     writing.tidy(means.clients, plan)
-    return carried
+    return carried if carried.restored or written is None else _look_again(means, carried)
 
 
 def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
@@ -161,8 +149,8 @@ def _fail(means: Means, carried: Carried, renewal: Renewal, leave: bool) -> Carr
     means.show(carried.rollouts, [f"{seen.taken:%H:%M:%S} root cause: {sentence}" for sentence in told])
     former = _former(carried, renewal)
     if leave or former is None:
-        why = "The new version was left in force, as you asked." if leave else "This run wrote nothing to put back."
-        carried = replace(carried, undone=why)
+        left = "The new version was left in force, as you asked."
+        carried = replace(carried, undone=left if leave else NOTHING_BEFORE)
     else:
         carried = _put_back(means, seen, carried, renewal, former)
     return replace(carried, findings=(*causes, _failure(seen.environment, carried, failed, causes)))
@@ -194,7 +182,7 @@ def _former(carried: Carried, renewal: Renewal) -> Plan | None:
     """The plan whose version has to be withdrawn: this run's, or the one of a run that was killed after its write."""
     left = renewal.unfinished
     if carried.written:
-        return carried.plan
+        return carried.plan if carried.plan.base else None
     return replace(carried.plan, base=left.base, token=left.version_id) if left and left.is_current else None
 
 
@@ -230,6 +218,23 @@ def _failure(
     )
 
 
+def _look_again(means: Means, carried: Carried) -> Carried:
+    """Ask once more which version is current: somebody may have written while tasks were replaced."""
+    try:
+        writing.prove(means.clients, carried.plan, moved=True)
+    except Overtaken as error:
+        later = Finding(
+            "version-overtaken",
+            "secret",
+            "Somebody else has changed the secret since, and tasks may hold either version",
+            "unknown",
+            subject=carried.plan.secret_name,
+            evidence=(str(error),),
+        )
+        return replace(carried, findings=(*carried.findings, later))
+    return carried
+
+
 def _overtaken(rollout: Rollout) -> Finding:
     return Finding(
         "deployment-overtaken",
@@ -242,11 +247,5 @@ def _overtaken(rollout: Rollout) -> Finding:
     )
 
 
-def _is_late(snapshot: Snapshot, service: Service) -> bool:
-    primary = service.primary
-    under_way = primary is not None and primary.rollout not in ("", "COMPLETED")
-    return under_way or any(snapshot.freshness(task) != "fresh" for task in snapshot.running(service))
-
-
 def _label(plan: Plan) -> str:
-    return LABEL + plan.token[:8]
+    return writing.LABEL + plan.token[:8]

@@ -52,23 +52,6 @@ class Written:
         )
 
 
-def apply(clients: Clients, plan: Plan) -> Written:
-    """Carry out a plan and take away the labels that killed writes have left behind; an empty plan writes nothing.
-
-    Killed at any point, the same plan carried out again finishes the work. Raises what the steps raise.
-    """
-    tidy(clients, plan)
-    if plan.is_empty:
-        return Written(plan.base, plan.base, ())
-    label = LABEL + plan.token[:8]
-    stage(clients, plan, label)
-    try:
-        moved = move(clients, plan)
-    finally:
-        release(clients, plan, label)
-    return prove(clients, plan, moved)
-
-
 def stage(clients: Clients, plan: Plan, label: str) -> None:
     """Write the plan's version under a label of ours, where nobody reads it yet; a second time does nothing.
 

@@ -1,16 +1,18 @@
-"""What a change of the secret shows: what to beware of, the plan, what was written, who holds it, how to undo it."""
+"""What a change of the secret shows: what to beware of, the plan, how it went, who holds what, how to undo it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from omc_runbook.changes.plan import Plan
-from omc_runbook.changes.writing import Written
+from omc_runbook.changes.rolling import Rollout, expected
+from omc_runbook.changes.rotation import Carried
 from omc_runbook.checks import remedies
 from omc_runbook.environment import Environment
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
+from omc_runbook.report.progress import STATES
 from omc_runbook.report.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
@@ -27,7 +29,7 @@ def plan(planned: Plan) -> Table:
     """What becomes of each key, how its value is made and when it takes effect; who has to restart for it."""
     rows = [[change.key, change.action, change.origin or "—", change.effect] for change in planned.changes]
     count = len(planned.changed)
-    consumers = ", ".join(planned.consumers) or "no service"
+    consumers = ", ".join(service.name for service in planned.consumers) or "no service"
     base = f"version {planned.base[:8]}" if planned.base else "nothing"
     title = (
         f"{count} of {len(rows)} keys would change on top of {base}; to restart: {consumers}"
@@ -38,20 +40,49 @@ def plan(planned: Plan) -> Table:
     return Table(title, columns, rows, ACTIONS, notes=planned.notes)
 
 
-def written(planned: Plan, done: Written | None, source: str = "") -> Banner:
-    """What was written, or that nothing was and why; with a sentence on the source's file."""
+def consumers(planned: Plan) -> Table:
+    """Which services get new tasks for the plan, all at once, and which cannot be given any."""
+    rows = [
+        [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks before the old ones go"]
+        for service in planned.consumers
+        for rollout in [expected(service)]
+    ]
+    return Table(
+        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=planned.unread or "Nobody has to."
+    )
+
+
+def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
+    """How it went, or that nothing was done and why; with a sentence on the source's file."""
     lines = (source,) if source else ()
     if done is None:
-        how = "" if planned.is_empty else " Set apply = True to do what the plan says."
-        return Banner("plain", f"Nothing was written: this was a dry run.{how}", lines)
-    if not done.changes:
-        return Banner("good", "Nothing had to be written: the secret already is as planned.", lines)
-    keys = ", ".join(f"{change.key} {change.action}" for change in done.changes)
-    return Banner(
-        "good",
-        f"Written and read back: {keys}.",
-        (f"{planned.secret_name} is at version {done.version_id}; before it was at {done.before or 'none'}.", *lines),
-    )
+        return Banner("plain", "Nothing was written or redeployed: this was a dry run.", lines)
+    if not done.written and not done.rollouts:
+        return Banner("good", "Nothing had to be done: every task has what is current.", lines)
+    keys = ", ".join(f"{change.key} {change.action}" for change in (done.written.changes if done.written else ()))
+    what = keys or "no key changed"
+    told = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
+    if done.undone:
+        causes = ", ".join(f"{finding.title} ({finding.check})" for finding in done.findings[:-1])
+        cause = (f"Root cause: {causes}.",) if causes else ()
+        back = "and the former version is back" if done.restored else "and the new version is still in force"
+        return Banner("bad", f"It failed, {back}: {what}.", (*told, *cause, done.undone, *lines))
+    if done.written:
+        before = done.written.before or "none"
+        told += (f"{planned.secret_name} is at version {done.written.version_id}; before at {before}.",)
+    if not done.is_proved:
+        return Banner("unsure", f"Written, but not proved everywhere: {what}.", (*told, *lines))
+    services = ", ".join(rollout.service for rollout in done.rollouts) or "no service"
+    return Banner("good", f"Done and proved: {what}; new tasks of {services} have it.", (*told, *lines))
+
+
+def proof(done: Carried | None) -> Table:
+    """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
+    rollouts = (*done.rollouts, *done.back) if done else ()
+    rows = [_row(rollout) for rollout in rollouts]
+    moods: dict[str, Mood] = {str(state): mood for state, mood in STATES.items()}
+    columns = ["service", "deployment", "revision", "tasks", "state", "reason"]
+    return Table("The deployments of this run", columns, rows, moods, "This run has deployed nothing.")
 
 
 def holders(snapshot: Snapshot) -> Listing:
@@ -75,34 +106,45 @@ def holders(snapshot: Snapshot) -> Listing:
     return Listing("Who holds the current values", entries, "No service uses the secret.")
 
 
+def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listing:
+    """The runbook that gives the former version back and redeploys, and AWS's own command for the first half."""
+    if done is None or done.restored or not done.written:
+        return Listing("Going back", (), "This run left no new version in force, so there is nothing to undo.")
+    runbook = f"omc-runbook run restore -p environment {environment.name} -p version {planned.base} -p apply true"
+    entries = [
+        Entry(f"back to version {planned.base[:8]}", lead="Writes, redeploys and proves, as here.", command=runbook),
+        Entry("by hand", lead="Gives the version back alone; redeploy every service after it.", command=planned.undo),
+    ]
+    return Listing("Going back", entries)
+
+
+def by_hand(snapshot: Snapshot) -> Listing:
+    """The guide's own commands for the same, with one redeployment for every service that uses the secret."""
+    names = snapshot.environment.names
+    console, region = f"https://{names.region}.console.aws.amazon.com", f"region={names.region}"
+    entries = [
+        Entry("write the whole secret from a file", command=remedies.put_value(names).command),
+        Entry("remove the file", command="rm secrets.json"),
+        *(
+            Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
+            for service in snapshot.consumers
+        ),
+        Entry("the secret in the console", command=f"{console}/secretsmanager/secret?name={names.secret}&{region}"),
+        Entry("the services in the console", command=f"{console}/ecs/v2/clusters/{names.cluster}?{region}"),
+    ]
+    return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
+
+
 def _count(tasks: int) -> str:
     return "1 task holds" if tasks == 1 else f"{tasks} tasks hold"
 
 
-def undo(planned: Plan, done: Written | None) -> Listing:
-    """The command that gives the former version back; new tasks are needed after that too."""
-    if done is None or not done.changes:
-        then = f" After a write, a command here gives back version {planned.base[:8]}."
-        told = "" if planned.is_empty or done or not planned.base else then
-        return Listing("Going back", (), f"Nothing was written, so there is nothing to undo.{told}")
-    if not planned.base:
-        return Listing("Going back", (), "There was no version before this one, so there is none to go back to.")
-    entry = Entry(
-        f"back to version {planned.base[:8]}",
-        lead="All keys become what they were; then redeploy as above. Secrets Manager keeps the version for now.",
-        command=planned.undo,
-    )
-    return Listing("Going back", [entry])
-
-
-def by_hand(environment: Environment) -> Listing:
-    """The guide's own commands for an update, with this environment's names, and the console's page."""
-    names = environment.names
-    page = f"https://{names.region}.console.aws.amazon.com/secretsmanager/secret"
-    rows = [
-        ["write the whole secret from a file", remedies.put_value(names).command],
-        ["remove the file", "rm secrets.json"],
-        ["start new tasks of the main service", remedies.redeploy(names, names.service).command],
-        ["the secret in the console", f"{page}?name={names.secret}&region={names.region}"],
+def _row(rollout: Rollout) -> list[str]:
+    return [
+        rollout.service,
+        rollout.deployment_id or "—",
+        rollout.revision,
+        f"{rollout.running} of {rollout.desired}",
+        rollout.state,
+        rollout.reason,
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
