@@ -46,9 +46,17 @@ def run(
 ) -> None:
     """Run a runbook without a person: exit 0 nothing wrong, 1 findings, 2 could not look, 3 used wrongly."""
     from omc_runbook import headless
+    from omc_runbook.changes.rotation import FAILED
+
+    is_watched = sys.stderr.isatty()
+
+    def tell(line: str) -> None:
+        """Say on standard error what happens: all of it to whoever watches, else only why something failed."""
+        if summary or is_watched or line.startswith(FAILED):
+            click.echo(line, err=True)
 
     with _private_sandbox() if in_sandbox else nullcontext():
-        ended = headless.run(name, parameters, record, progress=sys.stderr.isatty())
+        ended = headless.run(name, parameters, record, is_watched, tell)
     if summary or (summary is None and (sys.stdout.isatty() or ended.exit_code)):
         click.echo(ended.text)
     context.exit(ended.exit_code)

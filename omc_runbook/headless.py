@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +20,12 @@ from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import EXIT_CODES
 from omc_runbook.record import Record
+from omc_runbook.report.progress import LINES_VARIABLE
 from omc_runbook.runbook import OUTCOME_VARIABLE
 
 ENGINE = "omc-runbook"
 PRIVATE = 0o077
+HEARING_SECONDS = 0.1
 CHANGING = "## Change it"
 """The heading from which on a notebook changes something."""
 
@@ -43,10 +46,17 @@ def notebooks() -> Path:
     return next(folder for folder in (package / "notebooks", package.parent / "notebooks") if folder.is_dir())
 
 
-def run(name: str, parameters: Iterable[tuple[str, str]], folder: Path, progress: bool = False) -> Ended:
+def run(
+    name: str,
+    parameters: Iterable[tuple[str, str]],
+    folder: Path,
+    progress: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Ended:
     """Run a runbook and leave its record, unless it was used wrongly or could not look before it changed anything.
 
-    Raises UsageError for a runbook or parameter that does not exist, and what the notebook's own verbs raise.
+    `tell` is called, on another thread, with each event of a roll-out while the notebook runs. Raises UsageError for a
+    runbook or parameter that does not exist, and what the notebook's own verbs raise.
     """
     known = {path.stem: path for path in notebooks().glob("*.ipynb")}
     if name not in known:
@@ -54,7 +64,11 @@ def run(name: str, parameters: Iterable[tuple[str, str]], folder: Path, progress
     typed = given.check(known[name], parameters)
     started = datetime.now(UTC)
     record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
-    with _private_files(), tempfile.TemporaryDirectory(prefix="omc-run-") as drafts:
+    with (
+        _private_files(),
+        tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
+        _hearing(Path(drafts) / "lines", tell),
+    ):
         return _execute(known[name], typed, Record(Path(drafts), record.stem), record, progress)
 
 
@@ -114,6 +128,30 @@ def _keep(draft: Record, record: Record, failure: str) -> Ended:
         raise UsageError(f"{record.folder} cannot hold the record: {error.strerror}.") from None
     body = records.read_outcome(record)
     return Ended(EXIT_CODES[body["status"]], records.summarise(body, record))
+
+
+@contextmanager
+def _hearing(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Pass on what the notebook writes into a file, line by line and as soon as it is there."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        with path.open(encoding="utf-8") as file:
+            last = False
+            while not last:
+                last = ended.wait(HEARING_SECONDS)
+                for line in file:
+                    tell(line.rstrip("\n"))
+
+    path.touch()
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        with _variable(LINES_VARIABLE, str(path)):
+            yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager

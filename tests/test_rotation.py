@@ -157,7 +157,7 @@ def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: p
         cluster=CLUSTER, tasks=place.ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"]
     )["tasks"]
     first = min(t["stoppingAt"].timestamp() for t in tasks if t.get("startedBy") == failed.deployment_id)
-    told = next(moment for moment, line in place.told if "root cause" in line)
+    told = next(moment for moment, line in place.told if "Root cause" in line)
     assert 0 < told - first < 2.5
     assert [entry["action"] for entry in done.entries[:2]] == ["changed", "put back"]
 

@@ -34,6 +34,9 @@ class Container:
     environment: tuple[str, ...]
     logins: tuple[tuple[str, str], ...] = ()
     """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
+    log_group: str = ""
+    """The log group that its output goes to; "" where that is not CloudWatch Logs."""
+    log_prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def _role_arn(role: str, definition_arn: str) -> str:
 
 
 def _container(raw: Any) -> Container:
+    log = raw.get("logConfiguration") or {}
+    options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
     return Container(
         name=raw["name"],
         secrets=tuple(
@@ -103,4 +108,6 @@ def _container(raw: Any) -> Container:
             for entry in raw.get("environment") or ()
             if LOGIN.search(entry["name"])
         ),
+        log_group=options.get("awslogs-group", ""),
+        log_prefix=options.get("awslogs-stream-prefix", ""),
     )

@@ -9,6 +9,7 @@ from omc_runbook import diagnosis
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes import database, rolling, writing
+from omc_runbook.changes.lastwords import last_words
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rolling import Clock, Rollout, Show
@@ -23,6 +24,8 @@ STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
 
 FAMILY = "deployment"
+FAILED = "✗"
+"""Marks the line that tells why a change failed."""
 NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
 
 
@@ -145,15 +148,20 @@ def _fail(means: Means, carried: Carried, renewal: Renewal, leave: bool) -> Carr
     failed = [rollout for rollout in carried.rollouts if rollout.has_failed]
     seen = means.look()
     causes = _causes(seen, frozenset(rollout.service for rollout in failed))
-    told = [f"{cause.title}: {cause.subject}." for cause in causes] or [f"{r.service}: {r.reason}" for r in failed]
-    means.show(carried.rollouts, [f"{seen.taken:%H:%M:%S} root cause: {sentence}" for sentence in told])
+    keys = ", ".join(change.key for change in carried.plan.changed)
+    why = [f"{cause.title}: {cause.subject}." for cause in causes] or [
+        f"{f'With the new {keys}: ' if keys else ''}{rollout.reason}" for rollout in failed
+    ]
+    words = [word for r in failed for word in last_words(means.clients, seen, r.service, r.deployment_id)]
+    told = [f"{FAILED} {seen.taken:%H:%M:%S} {line}" for line in (*(f"Root cause: {cause}" for cause in why), *words)]
+    means.show(carried.rollouts, told)
     former = _former(carried, renewal)
     if leave or former is None:
         left = "The new version was left in force, as you asked."
         carried = replace(carried, undone=left if leave else NOTHING_BEFORE)
     else:
         carried = _put_back(means, seen, carried, renewal, former)
-    return replace(carried, findings=(*causes, _failure(seen.environment, carried, failed, causes)))
+    return replace(carried, findings=(*causes, _failure(seen.environment, carried, failed, causes, words)))
 
 
 def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, former: Plan) -> Carried:
@@ -202,7 +210,11 @@ def _causes(seen: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
 
 
 def _failure(
-    environment: Environment, carried: Carried, failed: Sequence[Rollout], causes: Sequence[Finding]
+    environment: Environment,
+    carried: Carried,
+    failed: Sequence[Rollout],
+    causes: Sequence[Finding],
+    words: Sequence[str],
 ) -> Finding:
     keys = ", ".join(change.key for change in carried.plan.changed)
     return Finding(
@@ -211,7 +223,7 @@ def _failure(
         f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
         "found",
         subject=", ".join(rollout.service for rollout in failed),
-        evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), carried.undone),
+        evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *words, carried.undone),
         remedy=remedies.logs(environment.names, failed[0].service),
         services=frozenset(rollout.service for rollout in failed),
         because_of=tuple(dict.fromkeys(cause.check for cause in causes)),

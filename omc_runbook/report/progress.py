@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
 import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from omc_runbook.changes.rolling import Rollout, State
+from omc_runbook.masking import registry
 from omc_runbook.report.mood import COLOURS, Mood, mark, pill
 from omc_runbook.report.table import WIDTH
+
+LINES_VARIABLE = "OMC_RUNBOOK_LINES"
+"""Names the file through which `omc-runbook run` hears of events while the notebook runs."""
 
 NEWEST = 12
 """Events that are shown: those that came last."""
@@ -42,7 +48,8 @@ class Progress:
     """Shows roll-outs as they go on; called with all of them and the new lines, as `changes.rolling.Show` is.
 
     In IPython the first call makes a display and the later ones change it in place, where there is something new;
-    what it shows last is what the notebook keeps. Elsewhere nothing is shown.
+    what it shows last is what the notebook keeps. Elsewhere nothing is shown. Under `omc-runbook run` the new lines
+    go to that command too, at once, because a notebook that runs without a person is read only when it has ended.
     """
 
     def __init__(self) -> None:
@@ -56,6 +63,7 @@ class Progress:
             return
         self._rollouts = tuple(rollouts)
         self._events.extend(lines)
+        _pass_on(lines)
         if self._handle is not None:
             self._handle.update(self)
         elif _is_in_ipython():
@@ -96,6 +104,13 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
     )
+
+
+def _pass_on(lines: Sequence[str]) -> None:
+    path = os.environ.get(LINES_VARIABLE)
+    if path and lines:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.writelines(f"{registry.mask(' '.join(line.split()))}\n" for line in lines)
 
 
 def _is_in_ipython() -> bool:
