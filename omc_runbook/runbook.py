@@ -17,20 +17,20 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes import (
     age,
+    carrying,
     creating,
     creation,
     database,
     elsewhere,
     renewal,
     restoring,
-    rotation,
     trial,
 )
+from omc_runbook.changes.carrying import Carried, Means
 from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.rotation import Carried, Means
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome
@@ -163,7 +163,7 @@ class Run:
 
         `new` is what the plan was made of; `on_failure` is "restore" or "leave"; `step` is told each step as it
         begins. None where nothing was to be done. Raises UsageError in production without its name in `confirm`, and
-        what `trial.check` and `rotation.carry_out` raise.
+        what `trial.check` and `carrying.carry_out` raise.
         """
         if on_failure not in (RESTORE, LEAVE):
             raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
@@ -171,7 +171,7 @@ class Run:
             return None
         trial.check(plan, self.environment.keys)
         means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
-        return rotation.carry_out(means, plan, new, on_failure == LEAVE)
+        return carrying.carry_out(means, plan, new, on_failure == LEAVE)
 
     def judge(self, after: Snapshot) -> tuple[Finding, ...]:
         """The findings that decide how a change ended: of deployments only where somebody uses the secret."""

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any
 
 from omc_runbook.changes import creation, source
+from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.rotation import Carried
 from omc_runbook.environment import PRODUCTION
 from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.masking import kernel

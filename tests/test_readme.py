@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+from desk import COMMAND, Desk, values
+
 from omc_runbook.environment import load
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +39,20 @@ def test_the_commands_of_the_sandbox_work_one_after_the_other(tmp_path: Path) ->
     assert "exit code 1" in ended.stdout
     assert "world healthy, broken: nothing" in ended.stdout
     assert not list(tmp_path.glob("omc-*"))
+
+
+def test_the_commands_that_change_something_work_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
+    """In a sandbox: a password from a file, a new key, and back to the one before."""
+    desk = Desk(tmp_path, sandbox)
+    path = desk.work / "secrets.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({"SMTP_PASSWORD": secrets.token_hex(16)}))
+    block = next(block for block in blocks("sh") if "run rotate" in block)
+    before = values(sandbox)
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=f"{COMMAND.parent}:{desk.variables['PATH']}")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    after = values(sandbox)
+    assert len(set(before) - set(after)) == 1 and not path.exists()
 
 
 def test_the_make_targets_exist() -> None:

@@ -16,7 +16,7 @@ import pytest
 from desk import SECRET, client
 
 from omc_runbook import runbook
-from omc_runbook.changes.rotation import STEPS, Carried
+from omc_runbook.changes.carrying import STEPS, Carried
 from omc_runbook.errors import Overtaken, UsageError
 from omc_runbook.finding import Finding
 from omc_runbook.sandbox import faults, lifecycle
