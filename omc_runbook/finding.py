@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -121,6 +121,11 @@ class Outcome:
         if self.failure:
             body["failure"] = self.failure
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_before(finding: Finding) -> Finding:
+    """A finding of something that a run neither brought about nor was to mend: a remark."""
+    return replace(finding, severity="info", evidence=(*finding.evidence, "It was so before this run."))
 
 
 def subject_of(change: dict[str, str]) -> str:

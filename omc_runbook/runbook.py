@@ -33,7 +33,7 @@ from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
-from omc_runbook.finding import Finding, Outcome
+from omc_runbook.finding import Finding, Outcome, as_before
 from omc_runbook.masking import kernel, registry
 from omc_runbook.parameters import listed
 from omc_runbook.report import views
@@ -173,10 +173,20 @@ class Run:
         means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
         return carrying.carry_out(means, plan, new, on_failure == LEAVE)
 
-    def judge(self, after: Snapshot) -> tuple[Finding, ...]:
-        """The findings that decide how a change ended: of deployments only where somebody uses the secret."""
+    def judge(self, before: Snapshot, after: Snapshot, done: Carried | None) -> tuple[Finding, ...]:
+        """The findings that decide how a change ended; what was wrong before it and still is, is only remarked.
+
+        Unless it touches a service that has not proved the change. Of deployments only where somebody uses the secret.
+        """
         families = ("secret", "content", "deployment") if after.consumers else ("secret", "content")
-        return self.diagnose(after, families=families)
+        was = {(f.check, f.subject) for f in self.diagnose(before, families=families) if f.is_problem}
+        unproved = {rollout.service for rollout in (done.rollouts if done else ()) if rollout.state != "done"}
+        return tuple(
+            as_before(finding)
+            if finding.is_problem and (finding.check, finding.subject) in was and not finding.services & unproved
+            else finding
+            for finding in self.diagnose(after, families=families)
+        )
 
     def plan_creation(self, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
         """Plan to create or restore the secret, through Terraform where its folder is given, else the API.

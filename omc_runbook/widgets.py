@@ -24,6 +24,7 @@ from omc_runbook.report import creation as report
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Listing
 from omc_runbook.runbook import RESTORE, Run
+from omc_runbook.snapshot.state import Snapshot
 
 Act = Callable[[str], Generator[object, None, str]]
 """Does the work with the word that was typed and yields what is to be shown, as it comes.
@@ -36,6 +37,7 @@ BY_HAND = "Set apply = True above to do it"
 
 def offer_apply(
     run: Run,
+    snapshot: Snapshot,
     plan: Plan,
     done: Carried | None,
     new: Renewal | None = None,
@@ -52,7 +54,7 @@ def offer_apply(
         yield changes.carried(plan, carried, cleared)
         after = run.look()
         yield changes.holders(after)
-        yield run.conclude(run.judge(after), carried)
+        yield run.conclude(run.judge(snapshot, after, carried), carried)
         yield changes.undo(run.environment, plan, carried)
         if carried.is_proved:
             return "✓ Done and proved"

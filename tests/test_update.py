@@ -138,12 +138,17 @@ def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_
     assert path.exists() and current in [version for version, labels in kept.stages.items() if "AWSCURRENT" in labels]
 
 
-def test_what_is_left_wrong_ends_with_1_and_what_was_written_is_in_the_outcome(own: Kept, desk: Updater) -> None:
-    """A placeholder that stays is a finding; the change is done and told all the same."""
+def test_what_was_wrong_before_and_still_is_is_a_remark(own: Kept, desk: Updater) -> None:
+    """A placeholder that stays is told; the change is done and proved all the same, and that decides."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update", SENTRY_DSN="")
-    ended = desk.run("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    ended = desk.run(*given, "--summary")
     body = desk.outcome()
-    assert ended.returncode == 1 and body["root_causes"] == ["placeholder"]
+    assert ended.returncode == 0 and body["root_causes"] == []
+    (remark,) = [finding for finding in body["findings"] if finding["status"] == "found"]
+    assert (remark["check"], remark["severity"]) == ("placeholder", "info") and "before this run" in remark["evidence"][
+        -1
+    ]
     assert [(change["key"], change["origin"]) for change in body["changes"]] == [("SECRET_KEY", "generated (hex-32)")]
     assert "changed  SECRET_KEY" in ended.stdout
     assert_nothing_leaked(desk, [own.members["SECRET_KEY"]], ended.stdout, ended.stderr)

@@ -95,7 +95,7 @@ def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: b
         raise CouldNotLook(f"{plan.unread} Without it nobody knows which services have to get new tasks.")
     renewal = renewal or Renewal({})
     written = None if plan.is_empty else _write(means, plan, renewal)
-    rollouts = _roll_out(means, plan.consumers, "redeploy", "watch", to_the_end=leave)
+    rollouts = _roll_out(means, plan.consumers, is_back=False, to_the_end=leave)
     carried = Carried(plan, written, rollouts)
     if any(rollout.has_failed for rollout in rollouts):
         carried = _fail(means, carried, renewal, leave)
@@ -131,15 +131,14 @@ def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
         raise
 
 
-def _roll_out(
-    means: Means, services: Sequence[Service], begin: str, watch: str, to_the_end: bool
-) -> tuple[Rollout, ...]:
+def _roll_out(means: Means, services: Sequence[Service], is_back: bool, to_the_end: bool) -> tuple[Rollout, ...]:
     if not services:
         return ()
-    means.step(begin)
-    rollouts = rolling.begin(means.clients, means.cluster, services)
+    means.step("redeploy back" if is_back else "redeploy")
+    begun = rolling.begin(means.clients, means.cluster, services)
+    rollouts = tuple(replace(rollout, is_back=is_back) for rollout in begun)
     means.show(rollouts, ())
-    means.step(watch)
+    means.step("watch back" if is_back else "watch")
     return rolling.watch(means.clients, means.cluster, rollouts, means.show, means.clock, to_the_end)
 
 
@@ -174,7 +173,7 @@ def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, 
     before = "" if alternates else _give_back(renewal)
     reached = {rollout.service for rollout in carried.rollouts if rollout.deployment_id}
     services = [service for service in seen.consumers if service.name in reached]
-    back = _roll_out(means, services, "redeploy back", "watch back", to_the_end=True)
+    back = _roll_out(means, services, is_back=True, to_the_end=True)
     after = _give_back(renewal) if alternates else ""
     whole = ", ".join(rollout.service for rollout in back if rollout.state == "done")
     sentences = (

@@ -43,6 +43,8 @@ class Rollout:
     running: int = 0
     reason: str = ""
     """Why it failed, was overtaken or was not started: one sentence."""
+    is_back: bool = False
+    """Whether it leads back to the version before."""
 
     @property
     def is_over(self) -> bool:

@@ -81,7 +81,7 @@ def proof(done: Carried | None) -> Table:
     rollouts = (*done.rollouts, *done.back) if done else ()
     rows = [_row(rollout) for rollout in rollouts]
     moods: dict[str, Mood] = {str(state): mood for state, mood in STATES.items()}
-    columns = ["service", "deployment", "revision", "tasks", "state", "reason"]
+    columns = ["service", "to the", "deployment", "revision", "tasks", "state", "reason"]
     return Table("The deployments of this run", columns, rows, moods, "This run has deployed nothing.")
 
 
@@ -142,6 +142,7 @@ def _count(tasks: int) -> str:
 def _row(rollout: Rollout) -> list[str]:
     return [
         rollout.service,
+        "former version" if rollout.is_back else "new one",
         rollout.deployment_id or "—",
         rollout.revision,
         f"{rollout.running} of {rollout.desired}",

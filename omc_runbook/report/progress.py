@@ -90,7 +90,8 @@ class Progress:
     @property
     def _title(self) -> str:
         done = sum(rollout.state == "done" for rollout in self._rollouts)
-        return f"{done} of {_counted(len(self._rollouts), 'service')} rolled out"
+        how = "back at the former version" if any(rollout.is_back for rollout in self._rollouts) else "rolled out"
+        return f"{done} of {_counted(len(self._rollouts), 'service')} {how}"
 
     def _lines(self) -> Iterator[str]:
         widths = [max(map(len, column), default=0) for column in zip(*map(_texts, self._rollouts), strict=True)]

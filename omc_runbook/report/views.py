@@ -171,6 +171,9 @@ def headline(result: Outcome) -> str:
     unknown = sum(1 for finding in result.findings if finding.status == "unknown")
     if result.status == "ok":
         clear = sum(1 for finding in result.findings if finding.status == "clear")
+        remarks = ", ".join(dict.fromkeys(finding.check for finding in result.findings if finding.status == "found"))
+        if remarks:
+            return f"Nothing worse than remarks in {result.environment}: {remarks}; {clear} checks are clear."
         return f"Nothing is wrong in {result.environment}: {clear} checks are clear."
     if result.status == "findings":
         tail = f", and {unknown} checks could not be made" if unknown else ""
