@@ -23,6 +23,7 @@ import proxy
 from botocore.exceptions import WaiterError
 from compare import SCRIPTS, beside
 
+from omc_runbook.changes.carrying import FAILED
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.world import CLUSTER, CONSUMERS, SECRET, World
@@ -109,15 +110,18 @@ class Scene:
 
 
 def run_rotate(scene: Scene) -> Ended:
-    """The runbook without a person: it tells all that it has to tell when it ends."""
+    """The runbook without a person: why it fails is on standard error at once, how it ended is its exit code."""
     given = {"keys": scene.case.key, "values_from": "env:NEW", "apply": "true"}
     words = [word for name, value in given.items() for word in ("-p", name, value)]
     with tempfile.TemporaryDirectory() as folder:
         command = [str(SCRIPTS / "omc-runbook"), "run", "rotate", "--record", folder, *words]
-        code = subprocess.run(command, env=scene.variables, cwd=folder, stdout=subprocess.DEVNULL).returncode
-        now, outcome = time.time(), json.loads(Path(folder, "outcome.json").read_text())
-    why = any(each["check"] == "change-failed" and each["evidence"] for each in outcome["findings"])
-    return Ended(now if code == (not scene.case.is_good) else None, now if why else None, f"exit code {code}")
+        silent = {"env": scene.variables, "cwd": folder, "stdout": subprocess.DEVNULL}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **silent) as running:
+            assert running.stderr is not None
+            why = next((time.time() for line in running.stderr if line.startswith(FAILED)), None)
+            code = running.wait()
+    told = time.time() if scene.case.is_good and code == 0 else why
+    return Ended(told, why, f"exit code {code}")
 
 
 def use_verbs(scene: Scene) -> Ended:

@@ -24,7 +24,7 @@ class Shown:
         if self.told is None and any(rollout.has_failed for rollout in rollouts):
             self.told = time.time()
         for line in lines:
-            if "root cause" in line:
+            if "Root cause" in line:
                 self.why, self.said = time.time(), line.rpartition("UTC: ")[2]
 
 

@@ -191,6 +191,10 @@ def test_a_service_that_cannot_be_redeployed_is_told_as_such(mended: Place, faul
     word = {"desired-zero": "desiredCount is 0", "external-controller": "external"}[fault]
     assert word in lost.reason and not lost.deployment_id
     assert {rollout.state for rollout in told.values() if rollout is not lost} == {"done"}
+    run = runbook.begin("rotate", "staging")
+    seen = run.look()
+    found = [finding.check for finding in run.judge(seen, seen, done) if finding.is_problem]
+    assert fault in found, "what keeps it from being proved is no mere remark"
 
 
 def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
