@@ -108,14 +108,15 @@ def holders(snapshot: Snapshot) -> Listing:
 
 def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listing:
     """The runbook that gives the former version back and redeploys, and AWS's own command for the first half."""
-    if done is None or done.restored or not done.written:
+    is_ahead = done is None and not planned.is_empty and bool(planned.base)
+    if not is_ahead and (done is None or done.restored or not done.written):
         return Listing("Going back", (), "This run left no new version in force, so there is nothing to undo.")
     runbook = f"omc-runbook run restore -p environment {environment.name} -p version {planned.base} -p apply true"
     entries = [
         Entry(f"back to version {planned.base[:8]}", lead="Writes, redeploys and proves, as here.", command=runbook),
         Entry("by hand", lead="Gives the version back alone; redeploy every service after it.", command=planned.undo),
     ]
-    return Listing("Going back", entries)
+    return Listing("Going back, once the plan has been applied" if is_ahead else "Going back", entries)
 
 
 def by_hand(snapshot: Snapshot) -> Listing:
