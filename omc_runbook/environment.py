@@ -159,16 +159,33 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     folded = {other.casefold(): other for other in names}
     asked = name.casefold()
-    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5) or [n for n in folded if asked in n or n in asked]
+    parts = [other for other in folded if asked and (asked in other or other in asked)]
+    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5) or parts
     if close:
         return f": did you mean {folded[close[0]]}?"
     return f": there are {', '.join(names)}." if names else ": there is none."
 
 
+def expand(text: str) -> Path:
+    """The path that a person wrote, with the home that ~ stands for where there is one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at a path; nothing is at one that is too long to be one."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _find(runbook_toml: str) -> Path | None:
     if runbook_toml:
-        path = Path(runbook_toml).expanduser()
-        if not path.is_file():
+        path = expand(runbook_toml)
+        if not exists(path) or not path.is_file():
             raise UsageError(f"{path} is not a file: name an existing runbook.toml, or none for the guide's names.")
         return path
     folders = (Path.cwd(), Path.cwd() / "notebooks")

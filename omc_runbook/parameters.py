@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.environment import nearest
+from omc_runbook.environment import exists, expand, nearest
 from omc_runbook.errors import UsageError
 
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
@@ -48,7 +48,7 @@ def looks_secret(text: str) -> bool:
     """Tell a text that is probably a secret's value: a known prefix, hex or base64, or long and as good as random."""
     if _KNOWN_SECRET.search(text):
         return True
-    if len(text) < _LONG or _PUBLIC.match(text) or Path(text).expanduser().exists() or "," in text:
+    if len(text) < _LONG or _PUBLIC.match(text) or exists(expand(text)) or "," in text:
         return False
     mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
     if re.search(r"\s", text):

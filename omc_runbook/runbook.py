@@ -31,7 +31,7 @@ from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
+from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
 from omc_runbook.masking import kernel, registry
@@ -101,7 +101,7 @@ class Run:
 
         Raises UsageError where the repository has no Settings, CouldNotLook where AWS cannot be reached.
         """
-        settings = read_fields(Path(repository).expanduser()) if repository else None
+        settings = read_fields(expand(repository)) if repository else None
         return take(self.clients, self.environment, self.caller, _now, settings)
 
     def diagnose(
@@ -117,14 +117,14 @@ class Run:
         values_from: str,
         keys: str = "",
         database_url_from: str = "",
-        due: Sequence[str] = (),
+        due: Sequence[str] | None = None,
     ) -> Renewal:
         """Take new values from a source for the keys, a list with commas or "due" for those given as such.
 
         Raises as `renewal.renew` and `database.url_from` do. Nothing is written.
         """
-        are_due = keys.strip() == DUE
-        names = tuple(due) if are_due else listed("keys", keys)
+        are_due = due is not None and keys.strip() == DUE
+        names = tuple(due or ()) if are_due else listed("keys", keys)
         url = database.url_from(database_url_from)
         return renewal.renew(self.clients, snapshot, names, values_from, url, are_due)
 
@@ -193,7 +193,7 @@ class Run:
 
         Raises as `creation.plan_creation` and `creating.find_key` do.
         """
-        plan = creation.plan_creation(snapshot, Path(terraform_dir).expanduser() if terraform_dir else None)
+        plan = creation.plan_creation(snapshot, expand(terraform_dir) if terraform_dir else None)
         creating.find_key(self.clients, plan)
         return plan
 

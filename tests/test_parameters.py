@@ -30,6 +30,7 @@ MAKERS = {
     "longer hex": lambda: secrets.token_hex(32),
     "urlsafe": lambda: secrets.token_urlsafe(32),
     "base64": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+    "a long one": lambda: f"{secrets.token_urlsafe(400)}x7Q",
     "provider's key": lambda: f"sk-{secrets.token_hex(6)}",
     "login in a URL": lambda: f"postgresql://app:{secrets.token_hex(4)}@db/app",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from omc_runbook.changes import login_roles, postgres, source
 from omc_runbook.changes.login_roles import Seen
 from omc_runbook.changes.postgres import Refused
-from omc_runbook.environment import nearest
+from omc_runbook.environment import expand, nearest
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
@@ -109,7 +109,7 @@ def url_from(given: str) -> Masked | None:
         # Not repeated here: somebody may have put the URL in its place.
         raise UsageError(f"database_url_from names no source of a URL: choose {SOURCES}.")
     postgres.require()
-    url = _from_variable(place) if kind == "env" else _from_file(Path(place).expanduser())
+    url = _from_variable(place) if kind == "env" else _from_file(expand(place))
     where = f"The variable {place}" if kind == "env" else place
     if url.matches(UNFIT):
         raise UsageError(f"{where} is not UTF-8 text: set it anew.")

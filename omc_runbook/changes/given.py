@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import os
+import re
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -18,6 +19,7 @@ from omc_runbook.masking.value import Masked
 
 SOURCES = "prompt, file:PATH, env:NAME, generate or renew"
 KEEP, GENERATE, RENEW = "keep", "generate", "renew"
+CAPITALS = re.compile(r"[A-Z_][A-Z0-9_]{0,47}")
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "hex-32": lambda: secrets.token_hex(32),
@@ -103,6 +105,12 @@ def refuse_unknown(keys: Sequence[str], known: Collection[str]) -> None:
     for key in keys:
         if key not in known:
             raise UsageError(
-                f"{key} is neither in the secret nor in the catalogue{nearest(key, known)}"
+                f"{named(key, known)} is neither in the secret nor in the catalogue{nearest(key, known)}"
                 " A new key wants a table [keys.NAME] in runbook.toml."
             )
+
+
+def named(key: str, known: Collection[str]) -> str:
+    """A key that is not known, for a sentence; not repeated where a value may have been put in its place."""
+    is_name = CAPITALS.fullmatch(key) or key.strip().upper() in {name.upper() for name in known}
+    return key if is_name else "A key that is not written like SECRET_KEY, and may be a value,"

@@ -13,6 +13,7 @@ from typing import Literal
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.catalogue import Effect, Key
+from omc_runbook.changes.given import named
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
 from omc_runbook.checks.wanted import services_wanting
@@ -126,12 +127,13 @@ def plan_update(
     Where nothing would change, `finish` says whether services that hold older values shall get new tasks all the same.
 
     Where the secret has no document yet, the new values have to be one by themselves. Raises UsageError for a value
-    that the catalogue objects to, a key to remove that is not there or is given too, a required key that the whole
-    document would lack, and a result that is too large; CouldNotLook where the current version could not be read.
+    that the catalogue objects to, a key to remove that is not there, is given too or is asked for by tasks, a
+    required key that the whole document would lack, and a result that is too large; CouldNotLook where the current
+    version could not be read.
     """
     document, known = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in given.items() if not _is(document.get(key), entry)}
-    _refuse(document.keys, given, remove)
+    _refuse(snapshot, document.keys, given, remove)
     _object(changing, known)
     notes = _replacing(snapshot, given) if given else ()
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
@@ -233,12 +235,18 @@ def _is(member: Member | None, entry: Given) -> bool:
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
 
 
-def _refuse(present: Sequence[str], given: Mapping[str, Given], remove: Sequence[str]) -> None:
+def _refuse(snapshot: Snapshot, present: Sequence[str], given: Mapping[str, Given], remove: Sequence[str]) -> None:
     for key in remove:
         if key in given:
             raise UsageError(f"{key} is to be both set and removed: choose one. Nothing was written.")
         if key not in present:
-            raise UsageError(f"{key} cannot be removed, it is not in the secret{nearest(key, present)}")
+            raise UsageError(f"{named(key, present)} cannot be removed, it is not in the secret{nearest(key, present)}")
+        asking = ", ".join(sorted(services_wanting(snapshot, key)))
+        if asking:
+            raise UsageError(
+                f"{key} cannot be removed, new tasks of {asking} would not start: take it out of their task"
+                " definitions first, or give it another value. Nothing was written."
+            )
 
 
 def _object(changing: Mapping[str, Given], known: Mapping[str, Key]) -> None:

@@ -115,6 +115,8 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> Unfinished | None:
 def _values(
     snapshot: Snapshot, keys: Sequence[str], values_from: str, left: Unfinished | None, are_due: bool
 ) -> tuple[dict[str, Given], tuple[str, ...]]:
+    if are_due and not keys:
+        return {}, ()
     known, present = snapshot.environment.keys, document_of(snapshot).keys
     if values_from not in (RENEW, GENERATE):
         return given.gather(values_from, keys, known, present), ()

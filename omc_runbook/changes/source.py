@@ -13,6 +13,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from omc_runbook.document import DocumentError, Kind, parse
+from omc_runbook.environment import expand
 from omc_runbook.errors import UsageError
 from omc_runbook.masking.value import Masked
 
@@ -37,7 +38,7 @@ class Given:
 def path_of(values_from: str) -> Path | None:
     """The file that a source of values names; None where it names none."""
     kind, _, place = values_from.partition(":")
-    return Path(place).expanduser() if kind == "file" and place else None
+    return expand(place) if kind == "file" and place else None
 
 
 def precautions(values_from: str) -> tuple[str, ...]:
@@ -89,6 +90,9 @@ def read_file(path: Path) -> dict[str, Given]:
 def load(path: Path, content: str) -> bytes:
     """The bytes of a small file; UsageError, in one sentence that says what it should hold, for what is none."""
     try:
+        # A pipe would be waited for, and nobody here writes into it.
+        if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path} is a pipe or a device, and no file: put {content} into a file and name that.")
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:

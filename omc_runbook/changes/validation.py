@@ -24,12 +24,16 @@ NOT_OF: dict[Form, str] = {
     "number": "is no number",
 }
 NUL = re.compile(r"\0")
+DAMAGED = re.compile(r"[\ufffd\ud800-\udfff]")
+"""What is left of a character that could not be read: its replacement, or half of a surrogate pair."""
 
 
 def objection(value: Masked, key: Key | None) -> str:
     """Say what is wrong with a value, as the end of a sentence that begins with its key; "" for nothing."""
     if value.matches(NUL):
         return "has a NUL character, which no variable can hold"
+    if value.matches(DAMAGED):
+        return "has a character that was damaged on its way (U+FFFD, or half of a surrogate pair)"
     if value.matches(EDGE_SPACE) and not value.matches(SEVERAL_LINES):
         return "has white space at an end"
     if value.matches(PLACEHOLDER) or value.matches(TEMPLATE_DEFAULT):
