@@ -73,11 +73,15 @@ class Unread:
     @property
     def sentence(self) -> str:
         """What could not be looked at, why, and what next."""
+        return self.when_to("look at")
+
+    def when_to(self, do: str) -> str:
+        """The same, where more than a look was wanted: what could not be changed, say."""
         if self.kind == "denied":
-            return f"Could not look at {self.what}: {self.code}; the permission {self.permission} is missing."
+            return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
-            return f"Could not look at {self.what}: {self.code} outlasted the retries; run again in a minute."
-        return f"Could not look at {self.what}: {self.permission} failed with {self.code}."
+            return f"Could not {do} {self.what}: {self.code} outlasted the retries; run again in a minute."
+        return f"Could not {do} {self.what}: {self.permission} failed with {self.code}."
 
 
 class Clients:
@@ -144,6 +148,14 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
         raise CouldNotLook(f"AWS cannot be reached: {_first_line(error)} Check the network, then run again.") from None
     except BotoCoreError as error:
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
+
+
+def insist(what: str, permission: str, call: Callable[[], T], do: str = "look at") -> T:
+    """Make a call that nothing can go on without; raises CouldNotLook also for what becomes Unread elsewhere."""
+    answer = look(what, permission, call)
+    if isinstance(answer, Unread):
+        raise CouldNotLook(answer.when_to(do))
+    return answer
 
 
 @overload

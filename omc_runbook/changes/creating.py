@@ -10,7 +10,7 @@ from omc_runbook import reference
 from omc_runbook.aws import kms, secretsmanager
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes import terraform
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.terraform import Draft, Output
@@ -50,7 +50,7 @@ def find_key(clients: Clients, plan: Creation) -> KmsKey | None:
     if not plan.kms_key:
         return None
     what = f"KMS key {plan.kms_key}"
-    key = _look(what, "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), plan.kms_key))
+    key = insist(what, "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), plan.kms_key))
     if key is None:
         raise UsageError(f"{what} does not exist in {plan.region}: correct kms_key in runbook.toml.")
     if key.state != "Enabled":
@@ -81,8 +81,7 @@ def apply(clients: Clients, plan: Creation) -> Created | None:
             client, plan.name, plan.text, plan.token, plan.description, plan.tags, plan.kms_key if key else ""
         ),
     )
-    _compare(clients, plan, key)
-    return prove(clients, plan, "created", "the API")
+    return _compare(clients, plan, key)
 
 
 def prove(clients: Clients, plan: Creation, action: Literal["created", "restored"], by: str) -> Created:
@@ -91,7 +90,7 @@ def prove(clients: Clients, plan: Creation, action: Literal["created", "restored
     if secret is None or secret.deleted:
         raise CouldNotLook(f"{name} is not there after all, or is scheduled for deletion: run create again to see.")
     client = clients("secretsmanager")
-    value = _look(
+    value = insist(
         f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, secret.arn, CURRENT)
     )
     if value is None:
@@ -102,7 +101,7 @@ def prove(clients: Clients, plan: Creation, action: Literal["created", "restored
 def described(clients: Clients, name: str) -> Secret | None:
     """The secret's metadata as AWS has it now; CouldNotLook where it cannot be read."""
     client = clients("secretsmanager")
-    return _look(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
+    return insist(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
 
 
 def _apply_draft(clients: Clients, plan: Creation, draft: Draft) -> Created:
@@ -126,10 +125,10 @@ def _is_of(output: Output, name: str) -> bool:
     return reference.is_secret_name(name, output.arn.rpartition(":")[2])
 
 
-def _compare(clients: Clients, plan: Creation, key: KmsKey | None) -> None:
-    """Hold what AWS has against the plan: the document, the version's id, tags, description and key."""
+def _compare(clients: Clients, plan: Creation, key: KmsKey | None) -> Created:
+    """Hold what AWS has against the plan, and give it as proved: document, version, tags, description and key."""
     client, secret = clients("secretsmanager"), described(clients, plan.name)
-    value = _look("the secret", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, plan.name, CURRENT))
+    value = insist("the secret", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, plan.name, CURRENT))
     if secret is None or value is None or value.version_id != plan.token:
         raise Overtaken(
             f"Somebody else created {plan.name} meanwhile, or changed it at once: theirs stays, yours was not written."
@@ -147,12 +146,13 @@ def _compare(clients: Clients, plan: Creation, key: KmsKey | None) -> None:
     ]
     if wrong:
         raise CouldNotLook(f"{plan.name} was created, but {', '.join(wrong)} cannot be read back as planned.")
+    return Created("created", secret.name, secret.arn, value.version_id, "the API")
 
 
 def _key_is(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
     if key is None or not secret.kms_key_id:
         return key is None and not secret.kms_key_id
-    found = _look(
+    found = insist(
         f"KMS key {secret.kms_key_id}",
         "kms:DescribeKey",
         lambda: kms.describe_key(clients("kms"), secret.kms_key_id),
@@ -161,14 +161,4 @@ def _key_is(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
 
 
 def _change(plan: Creation, permission: str, call: Callable[[], T]) -> T:
-    answer = look(f"secret {plan.name}", permission, call)
-    if isinstance(answer, Unread):
-        raise CouldNotLook(answer.sentence.replace("Could not look at", f"Could not {plan.intent}", 1))
-    return answer
-
-
-def _look(what: str, permission: str, call: Callable[[], T]) -> T:
-    answer = look(what, permission, call)
-    if isinstance(answer, Unread):
-        raise CouldNotLook(answer.sentence)
-    return answer
+    return insist(f"secret {plan.name}", permission, call, plan.intent)

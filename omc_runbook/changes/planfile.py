@@ -61,7 +61,7 @@ def read_changes(text: str) -> tuple[ResourceChange, ...] | None:
 
 def judge(changes: tuple[ResourceChange, ...], name: str, existing: Existing | None) -> tuple[Finding, ...]:
     """What in a plan would harm a secret: one destroyed, one that AWS has created anew, a value written over."""
-    harm = tuple(_harm(changes, name, existing))
+    harm = tuple(_harm(changes, existing))
     if existing or any(change.creates(name) for change in changes):
         return harm
     return (
@@ -95,7 +95,7 @@ def warn(unguarded: tuple[Unguarded, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _harm(changes: tuple[ResourceChange, ...], name: str, existing: Existing | None) -> Iterator[Finding]:
+def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Iterator[Finding]:
     for change in changes:
         if change.type not in (SECRET, VERSION):
             continue

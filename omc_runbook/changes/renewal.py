@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes import database, given
 from omc_runbook.changes.database import Turn
 from omc_runbook.changes.given import GENERATE, KEEP, RENEW
@@ -15,7 +15,6 @@ from omc_runbook.changes.plan import document_of
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import LABEL
 from omc_runbook.document import Document
-from omc_runbook.errors import CouldNotLook
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -115,9 +114,9 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> Unfinished | None:
 def _values(
     snapshot: Snapshot, keys: Sequence[str], values_from: str, left: Unfinished | None, are_due: bool
 ) -> tuple[dict[str, Given], tuple[str, ...]]:
+    known, present = snapshot.environment.keys, document_of(snapshot).keys
     if are_due and not keys:
         return {}, ()
-    known, present = snapshot.environment.keys, document_of(snapshot).keys
     if values_from not in (RENEW, GENERATE):
         return given.gather(values_from, keys, known, present), ()
     if values_from == RENEW and not keys:
@@ -200,11 +199,9 @@ def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | 
     if content is not None or not version:
         return content.document if content else None
     client, name = clients("secretsmanager"), snapshot.environment.names.secret
-    value = look(
+    value = insist(
         f"version {version} of {name}",
         GET_SECRET_VALUE,
         lambda: secretsmanager.get_value(client, name, version_id=version),
     )
-    if isinstance(value, Unread):
-        raise CouldNotLook(value.sentence)
     return contents_of(value)[version].document if value else None

@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, Unread, insist, look
 from omc_runbook.changes.plan import KeyChange, Plan
 from omc_runbook.document import Document, DocumentError, parse
 from omc_runbook.errors import CouldNotLook, Overtaken
-from omc_runbook.finding import Finding
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -41,7 +40,6 @@ class Written:
     before: str
     version_id: str
     changes: tuple[KeyChange, ...]
-    findings: tuple[Finding, ...] = ()
 
     @property
     def entries(self) -> tuple[dict[str, str], ...]:
@@ -90,6 +88,13 @@ def prove(clients: Clients, plan: Plan, moved: bool) -> Written:
     return Written(plan.base, plan.token, plan.changed)
 
 
+def is_current(clients: Clients, plan: Plan, version: str) -> bool:
+    """Whether a version is current now; raises CouldNotLook where AWS refuses."""
+    client, arn = clients("secretsmanager"), plan.secret_arn
+    now = _do(GET_SECRET_VALUE, plan, lambda: secretsmanager.get_value(client, arn, CURRENT))
+    return now is not None and now.version_id == version
+
+
 def withdraw(clients: Clients, plan: Plan) -> bool:
     """Make the version current again that the plan was made on; False where the plan's version no longer is current.
 
@@ -124,10 +129,7 @@ def tidy(clients: Clients, plan: Plan) -> None:
 
 
 def _do(permission: str, plan: Plan, call: Callable[[], T]) -> T:
-    answer = look(f"secret {plan.secret_name}", permission, call)
-    if isinstance(answer, Unread):
-        raise CouldNotLook(answer.sentence.replace("Could not look at", "Could not change", 1))
-    return answer
+    return insist(f"secret {plan.secret_name}", permission, call, "change")
 
 
 def _what_happened(clients: Clients, plan: Plan, now: Value, moved: bool) -> str:

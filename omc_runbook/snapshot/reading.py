@@ -9,10 +9,10 @@ from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, Unread, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.environment import Environment, nearest
-from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.errors import UsageError
 from omc_runbook.snapshot import roles, settling
 from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -26,9 +26,7 @@ def identify(clients: Clients, environment: Environment) -> Caller:
 
     Raises UsageError where the account is not the environment's, CouldNotLook where AWS does not answer.
     """
-    caller = look("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
-    if isinstance(caller, Unread):
-        raise CouldNotLook(caller.sentence)
+    caller = insist("the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")))
     expected = environment.names.account_id
     if expected and caller.account != expected:
         raise UsageError(
