@@ -31,6 +31,7 @@ from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
+from omc_runbook.changes.rolling import PROVED
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
@@ -180,7 +181,7 @@ class Run:
         """
         families = ("secret", "content", "deployment") if after.consumers else ("secret", "content")
         was = {(f.check, f.subject) for f in self.diagnose(before, families=families) if f.is_problem}
-        unproved = {rollout.service for rollout in (done.rollouts if done else ()) if rollout.state != "done"}
+        unproved = {rollout.service for rollout in (done.rollouts if done else ()) if rollout.state not in PROVED}
         return tuple(
             as_before(finding)
             if finding.is_problem and (finding.check, finding.subject) in was and not finding.services & unproved

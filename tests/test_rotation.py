@@ -17,7 +17,7 @@ from desk import SECRET, client
 
 from omc_runbook import runbook
 from omc_runbook.changes.carrying import STEPS, Carried
-from omc_runbook.errors import Overtaken, UsageError
+from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.finding import Finding
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -197,6 +197,72 @@ def test_a_service_that_cannot_be_redeployed_is_told_as_such(mended: Place, faul
     assert fault in found, "what keeps it from being proved is no mere remark"
 
 
+def test_a_service_without_room_for_new_tasks_is_told_before_anything(mended: Place) -> None:
+    """ECS could neither start a new task of it nor stop an old one, so nobody waits for its deployment."""
+    usual = mended.service("worker")["deploymentConfiguration"]
+    tight = {**usual, "minimumHealthyPercent": 100, "maximumPercent": 100}
+    mended.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=tight)
+    done = mended.rotate("SECRET_KEY")
+    mended.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=usual)
+    assert done and not done.is_proved and done.is_in_force
+    worker = next(rollout for rollout in done.rollouts if rollout.service == "worker")
+    assert worker.state == "not-started" and "maximumPercent 100" in worker.reason
+    healed = mended.rotate("", "keep")
+    assert healed and healed.is_proved and [rollout.service for rollout in healed.rollouts] == ["worker"]
+
+
+def test_what_came_after_the_plan_is_redeployed_too(mended: Place) -> None:
+    """A new revision, and a service that started with the old values: both are proved to have the new ones."""
+    worker = mended.service("worker")
+    definition = mended.ecs.describe_task_definition(taskDefinition=worker["taskDefinition"])["taskDefinition"]
+    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
+
+    def step(name: str) -> None:
+        if name == "stage":
+            made = mended.ecs.register_task_definition(**{field: definition[field] for field in kept})
+            revision = made["taskDefinition"]["taskDefinitionArn"]
+            mended.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revision)
+            mended.ecs.create_service(
+                cluster=CLUSTER,
+                serviceName="late",
+                taskDefinition=worker["taskDefinition"],
+                desiredCount=1,
+                launchType="FARGATE",
+                networkConfiguration=worker["networkConfiguration"],
+            )
+            lifecycle.settle(mended.sandbox)
+
+    done = mended.rotate("SECRET_KEY", step=step)
+    held = mended.held("SECRET_KEY")
+    mended.world.delete_service("late")
+    assert done and done.is_proved and {rollout.service for rollout in done.rollouts} == {"backend", "late", "worker"}
+    assert held["late"] == held["worker"] == {mended.members["SECRET_KEY"]}
+
+
+def test_a_service_that_is_deleted_while_it_is_watched_takes_nothing_back(mended: Place) -> None:
+    """The others are proved, and the run with them."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            mended.world.delete_service("worker")
+
+    done = mended.rotate("SECRET_KEY", step=step)
+    assert done and done.is_proved
+    assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "done", "worker": "gone"}
+
+
+def test_somebody_elses_edit_while_older_values_are_replaced_is_told(place: Place) -> None:
+    """Also where this run writes nothing itself."""
+    place.put(SECRET_KEY=secrets.token_hex(32))
+
+    def step(name: str) -> None:
+        if name == "release":
+            place.put(SECRET_KEY=secrets.token_hex(32))
+
+    done = place.rotate("", "keep", step=step)
+    assert done and done.rollouts and not done.is_proved and problem(done).check == "version-overtaken"
+
+
 def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
     """Ours then proves nothing, and nothing is taken back."""
 
@@ -246,20 +312,38 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
 
 def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The permission is named, and the former version is current again."""
-    iam, user, version = client(place.sandbox, "iam"), f"user-{secrets.token_hex(4)}", place.current
+    version = place.current
+    deny(place, monkeypatch, "ecs:UpdateService")
+    done = place.rotate("SECRET_KEY")
+    assert "ecs:UpdateService" in " ".join(problem(done).evidence)
+    assert place.current == version and not place.labels()
+
+
+@pytest.mark.parametrize("permission", ["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeServices"])
+def test_a_missing_permission_to_watch_is_told_before_anything_is_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch, permission: str
+) -> None:
+    """Without it nobody could tell whether the tasks start."""
+    versions = place.versions
+    deny(place, monkeypatch, permission)
+    with pytest.raises(CouldNotLook, match=f"{permission} is missing.*Nothing was written"):
+        place.rotate("SECRET_KEY")
+    assert place.versions == versions
+
+
+def deny(place: Place, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    """Go on as somebody who may do everything but one thing."""
+    iam, user = client(place.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
     iam.create_user(UserName=user)
     statements = [
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": "ecs:UpdateService", "Resource": "*"},
+        {"Effect": "Deny", "Action": action, "Resource": "*"},
     ]
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
     iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    done = place.rotate("SECRET_KEY")
-    assert "ecs:UpdateService" in " ".join(problem(done).evidence)
-    assert place.current == version and not place.labels()
 
 
 FORWARD = [step for step in STEPS if "back" not in step and step not in ("database", "withdraw")]

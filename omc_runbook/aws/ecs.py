@@ -64,6 +64,18 @@ class Service:
     created: datetime | None
     deployments: tuple[Deployment, ...]
     events: tuple[ServiceEvent, ...]
+    minimum_healthy_percent: int = 100
+    maximum_percent: int = 200
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a deployment may start a new task before an old one goes, or stop an old one first.
+
+        See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+        """
+        most = self.desired * self.maximum_percent // 100
+        fewest = -(-self.desired * self.minimum_healthy_percent // 100)
+        return most > self.desired or fewest < self.desired
 
     @property
     def primary(self) -> Deployment | None:
@@ -144,9 +156,9 @@ def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | Non
 
 
 def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
-    """Read at most ten services."""
+    """Read at most ten services; those that are deleted, or being so, are left out."""
     answer = client.describe_services(cluster=cluster, services=list(names))
-    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") != "INACTIVE")
+    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in ("INACTIVE", "DRAINING"))
 
 
 def force_new_deployment(client: ECSClient, cluster: str, name: str) -> Deployment:
@@ -193,6 +205,8 @@ def _service(raw: Any) -> Service:
         created=raw.get("createdAt"),
         deployments=tuple(_deployment(deployment) for deployment in raw.get("deployments", ())),
         events=tuple(ServiceEvent(event["createdAt"], event["message"]) for event in raw.get("events", ())),
+        minimum_healthy_percent=raw.get("deploymentConfiguration", {}).get("minimumHealthyPercent", 100),
+        maximum_percent=raw.get("deploymentConfiguration", {}).get("maximumPercent", 200),
     )
 
 

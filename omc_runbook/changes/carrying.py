@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from omc_runbook import diagnosis
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes import database, rolling, writing
+from omc_runbook.changes import database, failing, rolling, writing
 from omc_runbook.changes.lastwords import last_words
-from omc_runbook.changes.plan import Plan
+from omc_runbook.changes.plan import Plan, users, why_unread
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rolling import Clock, Rollout, Show
 from omc_runbook.changes.writing import Written
-from omc_runbook.checks import remedies
-from omc_runbook.environment import Environment
 from omc_runbook.errors import CouldNotLook, Overtaken, RunbookError
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -23,7 +21,6 @@ from omc_runbook.snapshot.state import Snapshot
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
 
-FAMILY = "deployment"
 FAILED = "✗"
 """Marks the line that tells why a change failed."""
 NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
@@ -65,7 +62,7 @@ class Carried:
     @property
     def is_proved(self) -> bool:
         """Whether every consumer is proved to have what is current."""
-        return not self.findings and all(rollout.state == "done" for rollout in self.rollouts)
+        return not self.findings and all(rollout.state in rolling.PROVED for rollout in self.rollouts)
 
     @property
     def entries(self) -> tuple[dict[str, str], ...]:
@@ -92,20 +89,23 @@ def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: b
     or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
     """
     if plan.unread:
-        raise CouldNotLook(f"{plan.unread} Without it nobody knows which services have to get new tasks.")
+        raise CouldNotLook(f"{plan.unread} Without it no roll-out can be seen through. Nothing was written.")
     renewal = renewal or Renewal({})
     written = None if plan.is_empty else _write(means, plan, renewal)
-    rollouts = _roll_out(means, plan.consumers, is_back=False, to_the_end=leave)
+    with _adding("The new values are in force and being rolled out: run again to see them proved."):
+        services = _consumers(means, plan) if written else plan.consumers
+        rollouts = _roll_out(means, services, is_back=False, to_the_end=leave)
     carried = Carried(plan, written, rollouts)
     if any(rollout.has_failed for rollout in rollouts):
         carried = _fail(means, carried, renewal, leave)
     else:
-        carried = replace(carried, findings=tuple(_overtaken(r) for r in rollouts if r.state == "overtaken"))
+        carried = replace(carried, findings=tuple(failing.overtaken(r) for r in rollouts if r.state == "overtaken"))
     means.step("release")
-    if written and not plan.exists:
-        writing.release(means.clients, plan, _label(plan))
-    writing.tidy(means.clients, plan)
-    return carried if carried.restored or written is None else _look_again(means, carried)
+    with _adding("All else is done: run again, and what marks it as under way goes too."):
+        if written and not plan.exists:
+            writing.release(means.clients, plan, _label(plan))
+        writing.tidy(means.clients, plan)
+    return carried if carried.restored or not (written or rollouts) else _look_again(means, carried)
 
 
 def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
@@ -123,12 +123,22 @@ def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
         moved = writing.move(means.clients, plan)
         return writing.prove(means.clients, plan, moved)
     except RunbookError as error:
-        # Once it is current, a second run goes on from there; before that nobody has read it.
-        if not moved:
-            _give_back(renewal)
-        if (not moved or isinstance(error, Overtaken)) and not plan.exists:
+        # Once it is current, a second run goes on from there; before that nobody has read it. An answer that never
+        # came leaves open which of the two it is.
+        with _adding("It is not known whether the new values are in force: run again, which goes on from there."):
+            is_current = moved or writing.is_current(means.clients, plan, plan.token)
+        if not is_current:
+            with _adding("Run again, which goes on from there.", before=str(error)):
+                _give_back(renewal)
+        if (not is_current or isinstance(error, Overtaken)) and not plan.exists:
             writing.release(means.clients, plan, _label(plan))
         raise
+
+
+def _consumers(means: Means, plan: Plan) -> tuple[Service, ...]:
+    """Who uses the secret now: a service may have come, or gone, since the plan was made."""
+    seen = means.look()
+    return plan.consumers if why_unread(seen) else users(seen)
 
 
 def _roll_out(means: Means, services: Sequence[Service], is_back: bool, to_the_end: bool) -> tuple[Rollout, ...]:
@@ -145,13 +155,15 @@ def _roll_out(means: Means, services: Sequence[Service], is_back: bool, to_the_e
 def _fail(means: Means, carried: Carried, renewal: Renewal, leave: bool) -> Carried:
     """Find the cause while it can be seen, then put the former version back, unless it shall stay."""
     failed = [rollout for rollout in carried.rollouts if rollout.has_failed]
-    seen = means.look()
-    causes = _causes(seen, frozenset(rollout.service for rollout in failed))
+    names = ", ".join(rollout.service for rollout in failed)
+    with _adding(_still_in_force(carried.plan, names)):
+        seen = means.look()
+        words = [word for r in failed for word in last_words(means.clients, seen, r.service, r.deployment_id)]
+    causes = failing.causes(seen, frozenset(rollout.service for rollout in failed))
     keys = ", ".join(change.key for change in carried.plan.changed)
     why = [f"{cause.title}: {cause.subject}." for cause in causes] or [
         f"{f'With the new {keys}: ' if keys else ''}{rollout.reason}" for rollout in failed
     ]
-    words = [word for r in failed for word in last_words(means.clients, seen, r.service, r.deployment_id)]
     told = [f"{FAILED} {seen.taken:%H:%M:%S} {line}" for line in (*(f"Root cause: {cause}" for cause in why), *words)]
     means.show(carried.rollouts, told)
     former = _former(carried, renewal)
@@ -160,21 +172,27 @@ def _fail(means: Means, carried: Carried, renewal: Renewal, leave: bool) -> Carr
         carried = replace(carried, undone=left if leave else NOTHING_BEFORE)
     else:
         carried = _put_back(means, seen, carried, renewal, former)
-    return replace(carried, findings=(*causes, _failure(seen.environment, carried, failed, causes, words)))
+    return replace(
+        carried, findings=(*causes, failing.failure(seen.environment, keys, failed, causes, words, carried.undone))
+    )
 
 
 def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, former: Plan) -> Carried:
     means.step("withdraw")
-    if not writing.withdraw(means.clients, former):
+    failed = ", ".join(rollout.service for rollout in carried.rollouts if rollout.has_failed)
+    with _adding(_still_in_force(carried.plan, failed)):
+        withdrawn = writing.withdraw(means.clients, former)
+    if not withdrawn:
         told = "The former version was not put back: somebody else has changed the secret meanwhile. Run verify."
         return replace(carried, undone=told)
     alternates = renewal.turn is not None and renewal.turn.alternates
     # With one role the way back needs the former password; with two, tasks may use the withdrawn one until replaced.
-    before = "" if alternates else _give_back(renewal)
+    before = "" if alternates else _try_to_give_back(renewal)
     reached = {rollout.service for rollout in carried.rollouts if rollout.deployment_id}
     services = [service for service in seen.consumers if service.name in reached]
-    back = _roll_out(means, services, is_back=True, to_the_end=True)
-    after = _give_back(renewal) if alternates else ""
+    with _adding(f"Version {former.base[:8]} is current again: run again with values_from keep to see it everywhere."):
+        back = _roll_out(means, services, is_back=True, to_the_end=True)
+    after = _try_to_give_back(renewal) if alternates else ""
     whole = ", ".join(rollout.service for rollout in back if rollout.state == "done")
     sentences = (
         f"Version {former.base[:8]} is current again.",
@@ -193,69 +211,45 @@ def _former(carried: Carried, renewal: Renewal) -> Plan | None:
     return replace(carried.plan, base=left.base, token=left.version_id) if left and left.is_current else None
 
 
+def _still_in_force(plan: Plan, failed: str) -> str:
+    how = f"restore version {plan.base[:8]}" if plan.exists else "run again, and they are taken back"
+    return f"The new values are still in force, and fail in {failed}: {how}."
+
+
+@contextmanager
+def _adding(after: str, before: str = "") -> Iterator[None]:
+    """Let whoever is told that AWS or the database did not answer also hear how far the change has come."""
+    try:
+        yield
+    except CouldNotLook as error:
+        raise CouldNotLook(" ".join(filter(None, (before, str(error), after)))) from None
+
+
+def _try_to_give_back(renewal: Renewal) -> str:
+    try:
+        return _give_back(renewal)
+    except CouldNotLook as error:
+        return f"{error} Rotate once more with database_url_from, so that secret and database agree again."
+
+
 def _give_back(renewal: Renewal) -> str:
     return database.take_back(renewal.turn, renewal.former_password) if renewal.turn else ""
 
 
-def _causes(seen: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
-    """What is wrong by itself with the services that failed: that tasks fail is what the change is told of anyway."""
-    problems = [
-        finding
-        for finding in diagnosis.diagnose(seen)
-        if finding.is_root_cause and finding.severity == "error" and (not finding.services or finding.services & failed)
-    ]
-    deeper = tuple(finding for finding in problems if finding.family != FAMILY)
-    return deeper or tuple(finding for finding in problems if finding.check == "pull-failed")
-
-
-def _failure(
-    environment: Environment,
-    carried: Carried,
-    failed: Sequence[Rollout],
-    causes: Sequence[Finding],
-    words: Sequence[str],
-) -> Finding:
-    keys = ", ".join(change.key for change in carried.plan.changed)
-    return Finding(
-        "change-failed",
-        FAMILY,
-        f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
-        "found",
-        subject=", ".join(rollout.service for rollout in failed),
-        evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *words, carried.undone),
-        remedy=remedies.logs(environment.names, failed[0].service),
-        services=frozenset(rollout.service for rollout in failed),
-        because_of=tuple(dict.fromkeys(cause.check for cause in causes)),
-    )
-
-
 def _look_again(means: Means, carried: Carried) -> Carried:
     """Ask once more which version is current: somebody may have written while tasks were replaced."""
+    plan, told = carried.plan, ""
     try:
-        writing.prove(means.clients, carried.plan, moved=True)
+        if carried.written:
+            writing.prove(means.clients, plan, moved=True)
+        elif not writing.is_current(means.clients, plan, plan.base):
+            told = f"Version {plan.base} was current when this run began, and no longer is. Run again."
     except Overtaken as error:
-        later = Finding(
-            "version-overtaken",
-            "secret",
-            "Somebody else has changed the secret since, and tasks may hold either version",
-            "unknown",
-            subject=carried.plan.secret_name,
-            evidence=(str(error),),
-        )
-        return replace(carried, findings=(*carried.findings, later))
-    return carried
-
-
-def _overtaken(rollout: Rollout) -> Finding:
-    return Finding(
-        "deployment-overtaken",
-        FAMILY,
-        "Somebody else's deployment came after ours, so that ours proves nothing",
-        "unknown",
-        subject=rollout.service,
-        evidence=(rollout.reason,),
-        services=frozenset({rollout.service}),
-    )
+        told = str(error)
+    if not told:
+        return carried
+    later = failing.moved_on(plan.secret_name, told)
+    return replace(carried, findings=(*carried.findings, later))
 
 
 def _label(plan: Plan) -> str:

@@ -28,8 +28,8 @@ Action = Literal["added", "changed", "removed", "unchanged"]
 LARGEST = 65_536
 """Bytes that Secrets Manager takes as one value."""
 
-USERS = ("services", "task_definitions")
-"""The fields of a snapshot that tell who uses the secret."""
+USERS = ("services", "task_definitions", "tasks")
+"""The fields of a snapshot that tell who uses the secret, and without which no roll-out can be watched."""
 
 EFFECTS: dict[Effect, str] = {
     "next-deployment": "with the next deployment",
@@ -191,11 +191,6 @@ def draw_up(
     secret = snapshot.secret
     assert secret is not None, "nothing is planned without a secret"
     is_change = any(change.action != "unchanged" for change in changes)
-    using = [
-        service
-        for service in snapshot.consumers
-        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
-    ]
     return Plan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -205,12 +200,28 @@ def draw_up(
         token=token,
         made=snapshot.taken,
         changes=changes,
-        consumers=tuple(service for service in using if is_change or (finish and _is_late(snapshot, service))),
-        unread=next((gap.sentence for field in USERS for gap in snapshot.gaps.get(field, ())), ""),
+        consumers=tuple(
+            service for service in users(snapshot) if is_change or (finish and _is_late(snapshot, service))
+        ),
+        unread=why_unread(snapshot),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
         notes=notes,
         exists=exists,
     )
+
+
+def users(snapshot: Snapshot) -> tuple[Service, ...]:
+    """The services whose task definition in force refers to the secret."""
+    return tuple(
+        service
+        for service in snapshot.consumers
+        if snapshot.own_injections(snapshot.definition(service.task_definition_arn))
+    )
+
+
+def why_unread(snapshot: Snapshot) -> str:
+    """Why it is not known who uses the secret; "" where it is."""
+    return next((gap.sentence for field in USERS for gap in snapshot.gaps.get(field, ())), "")
 
 
 def _is_late(snapshot: Snapshot, service: Service) -> bool:

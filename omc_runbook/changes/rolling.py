@@ -16,15 +16,17 @@ from omc_runbook.errors import CouldNotLook
 
 T = TypeVar("T")
 
-State = Literal["waiting", "rolling", "done", "failed", "rolled-back", "overtaken", "not-started"]
+State = Literal["waiting", "rolling", "done", "failed", "rolled-back", "overtaken", "not-started", "gone"]
 
+PROVED: frozenset[State] = frozenset({"done", "gone"})
 FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
 INTERVAL = 0.5
 """Seconds between two looks: three calls each time, however many services there are."""
 PATIENCE = 900.0
 """Seconds after which a roll-out that neither ends nor fails is given up."""
-REFUSALS = 20
-"""Looks in a row that AWS may refuse (throttling, for one) before the watch is given up."""
+SILENCE = 60.0
+"""Seconds for which AWS may answer nothing (throttling, or no network) before the watch is given up."""
+GONE = "It was deleted meanwhile."
 _PARALLEL = 8
 
 
@@ -32,7 +34,8 @@ _PARALLEL = 8
 class Rollout:
     """One consumer's way to the new values; `running` counts the tasks of our deployment.
 
-    A service that no deployment of ours can reach (desiredCount 0, another controller) is "not-started".
+    A service that no deployment of ours can reach (desiredCount 0, another controller) is "not-started", and one that
+    was deleted meanwhile is "gone".
     """
 
     service: str
@@ -42,7 +45,7 @@ class Rollout:
     desired: int
     running: int = 0
     reason: str = ""
-    """Why it failed, was overtaken or was not started: one sentence."""
+    """Why it failed, was overtaken, was not started or is gone: one sentence."""
     is_back: bool = False
     """Whether it leads back to the version before."""
 
@@ -81,6 +84,11 @@ def expected(service: Service) -> Rollout:
         reason = "An external controller replaces its tasks: create a task set there, ECS refuses to."
     elif service.desired == 0:
         reason = "Its desiredCount is 0: no task runs that could prove the values; the next one to start reads them."
+    elif not service.has_room:
+        reason = (
+            f"minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent {service.maximum_percent} let"
+            " ECS neither start a new task nor stop an old one: change one of them, then run again."
+        )
     return Rollout(service.name, "", label, "not-started" if reason else "waiting", service.desired, 0, reason)
 
 
@@ -106,7 +114,7 @@ def watch(
 
     Proved is: our deployment is PRIMARY and COMPLETED on the revision expected, all tasks wanted run, and no task of
     another deployment runs any more, so that each read the secret after the change. A task that stops by a failure
-    is a failed roll-out. Raises CouldNotLook where AWS goes on refusing the look.
+    is a failed roll-out. Raises CouldNotLook where AWS goes on refusing the look, or cannot be reached for long.
     """
     return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until(clock.monotonic() + PATIENCE)
 
@@ -127,7 +135,7 @@ class _Watch:
         self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
         self._stopped: dict[str, Task] = {}
         self._heard: set[tuple[str, str]] = set()
-        self._refused = 0
+        self._heard_at = clock.monotonic()
 
     def until(self, end: float) -> tuple[Rollout, ...]:
         with ThreadPoolExecutor(_PARALLEL, "watch") as pool:
@@ -144,30 +152,34 @@ class _Watch:
         return all(rollout.is_over for rollout in self._rollouts) or (failed and not self._to_the_end)
 
     def _look(self, pool: ThreadPoolExecutor) -> None:
-        names = [rollout.service for rollout in self._rollouts if not rollout.is_over]
-        described = [pool.submit(self._services, batch) for batch in ecs.batches(names, ecs.SERVICES_A_CALL)]
+        names = [rollout.service for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
+        batches = ecs.batches(names, ecs.SERVICES_A_CALL)
+        described = [(batch, pool.submit(self._services, batch)) for batch in batches]
         stopped = pool.submit(self._news_of_stopped)
-        services = {service.name: service for answer in described for service in self._heed(answer.result())}
-        self._stopped |= {task.arn: task for task in self._heed(stopped.result())}
+        answers = [(batch, self._heed(answer.result())) for batch, answer in described]
+        services = {service.name: service for _, answer in answers for service in answer or ()}
+        # Of a service that is not in the answer ECS says that it is gone; where there is none, nothing is known.
+        told = {name for batch, answer in answers if answer is not None for name in batch}
+        self._stopped |= {task.arn: task for task in self._heed(stopped.result()) or ()}
         lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
         judged = [
             judge(rollout, services.get(rollout.service), [*self._stopped.values()])
-            if rollout.service in services
+            if rollout.service in told
             else rollout
             for rollout in self._rollouts
         ]
-        self._rollouts = tuple(self._proved(pool, judged))
+        self._rollouts = tuple(self._proved(judged))
         self._show(self._rollouts, lines)
 
-    def _services(self, names: Sequence[str]) -> tuple[Service, ...] | Unread:
-        return look(
+    def _services(self, names: Sequence[str]) -> tuple[Service, ...] | Unread | CouldNotLook:
+        return _ask(
             f"services of cluster {self._cluster}",
             "ecs:DescribeServices",
             lambda: ecs.describe_services(self._client, self._cluster, names),
         )
 
-    def _news_of_stopped(self) -> tuple[Task, ...] | Unread:
-        return look(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("STOPPED"))
+    def _news_of_stopped(self) -> tuple[Task, ...] | Unread | CouldNotLook:
+        return _ask(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("STOPPED"))
 
     def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
         """Tasks with a desired status; of stopped ones those whose end is not known yet."""
@@ -180,33 +192,29 @@ class _Watch:
             for task in ecs.describe_tasks(self._client, self._cluster, batch)
         )
 
-    def _proved(self, pool: ThreadPoolExecutor, judged: Sequence[Rollout]) -> Iterator[Rollout]:
+    def _proved(self, judged: Sequence[Rollout]) -> Iterator[Rollout]:
         """Take a roll-out for done only when no task of another deployment runs in its service."""
         if not any(
             new.state == "done" and old.state != "done" for old, new in zip(self._rollouts, judged, strict=True)
         ):
             yield from judged
             return
-        answer = look(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("RUNNING"))
-        running = None if isinstance(answer, Unread) else answer
-        self._heed(answer)
+        running = self._heed(_ask(f"tasks of {self._cluster}", "ecs:ListTasks", lambda: self._tasks("RUNNING")))
         for old, new in zip(self._rollouts, judged, strict=True):
             if new.state == "done" and old.state != "done" and not _all_ours(new, running):
                 yield replace(new, state="rolling")
             else:
                 yield new
 
-    def _heed(self, answer: tuple[T, ...] | Unread) -> tuple[T, ...]:
-        """The answer; where AWS refused it, nothing, unless it has been refusing for long."""
-        if not isinstance(answer, Unread):
-            self._refused = 0
+    def _heed(self, answer: tuple[T, ...] | Unread | CouldNotLook) -> tuple[T, ...] | None:
+        """The answer; None where there was none, unless that has been so for long."""
+        if isinstance(answer, tuple):
+            self._heard_at = self._clock.monotonic()
             return answer
-        self._refused += 1
-        if self._refused >= REFUSALS or answer.kind == "denied":
-            raise CouldNotLook(
-                f"{answer.sentence} The new values are written and being rolled out: run again to see them proved."
-            )
-        return ()
+        denied = isinstance(answer, Unread) and answer.kind == "denied"
+        if denied or self._clock.monotonic() - self._heard_at > SILENCE:
+            raise CouldNotLook(answer.sentence if isinstance(answer, Unread) else str(answer))
+        return None
 
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
         """What ECS says of the service that has not been told yet, oldest first."""
@@ -227,16 +235,21 @@ class _Watch:
 
 
 def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task]) -> Rollout:
-    """How a roll-out stands, by what ECS says of its service and of the tasks that stopped."""
-    if rollout.is_over:
+    """How a roll-out stands, by what ECS says of its service and of the tasks that stopped.
+
+    One that is done can still fail, by a task that stops while others are watched.
+    """
+    if rollout.is_over and rollout.state != "done":
         return rollout
     if service is None:
-        return replace(rollout, state="failed", reason=f"{rollout.service} is no longer there.")
+        return replace(rollout, state="gone", reason=GONE)
     mine = next((d for d in service.deployments if d.id == rollout.deployment_id), None)
     seen = replace(rollout, state="rolling", desired=service.desired, running=mine.running if mine else 0)
     for task in stopped:
         if task.deployment_id == rollout.deployment_id and task.has_failed:
             return replace(seen, state="failed", reason=Stop(service, task).sentence)
+    if rollout.state == "done":
+        return rollout
     primary = service.primary
     if mine is None or mine.status != "PRIMARY":
         if service.rolled_back:
@@ -265,9 +278,20 @@ def _begin(clients: Clients, cluster: str, service: Service) -> Rollout:
         lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name),
     )
     if isinstance(answer, Unread):
-        told = answer.sentence.replace("Could not look at", "Could not redeploy", 1)
-        return replace(planned, state="failed", reason=told)
-    return replace(planned, state="rolling", deployment_id=answer.id)
+        if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
+            return replace(planned, state="gone", reason=GONE)
+        return replace(planned, state="failed", reason=answer.when_to("redeploy"))
+    # The revision is the deployment's own: somebody may have given the service another since the plan was made.
+    revision = answer.task_definition_arn.rpartition("/")[2]
+    return replace(planned, state="rolling", deployment_id=answer.id, revision=revision)
+
+
+def _ask(what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | Unread | CouldNotLook:
+    """Look; that nobody answers is an answer too, because a watch outlasts a network that is gone for a moment."""
+    try:
+        return look(what, permission, call)
+    except CouldNotLook as error:
+        return error
 
 
 def _all_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:

@@ -72,7 +72,7 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
         told += (f"{planned.secret_name} is at version {done.written.version_id}; before at {before}.",)
     if not done.is_proved:
         return Banner("unsure", f"Written, but not proved everywhere: {what}.", (*told, *lines))
-    services = ", ".join(rollout.service for rollout in done.rollouts) or "no service"
+    services = ", ".join(rollout.service for rollout in done.rollouts if rollout.state == "done") or "no service"
     return Banner("good", f"Done and proved: {what}; new tasks of {services} have it.", (*told, *lines))
 
 

@@ -30,6 +30,7 @@ STATES: dict[State, Mood] = {
     "rolled-back": "error",
     "overtaken": "warning",
     "not-started": "warning",
+    "gone": "quiet",
 }
 
 _CELLS = 12
