@@ -15,6 +15,7 @@ from omc_runbook.masking.value import Masked, reveal
 
 Problem = Literal["not-json", "single-quoted", "bom", "truncated", "not-an-object", "number-range", "too-deep"]
 Kind = Literal["string", "number", "boolean", "null", "object", "array"]
+Action = Literal["added", "changed", "removed", "unchanged"]
 
 _SENTENCES: dict[Problem, str] = {
     "not-json": "is not JSON: put valid JSON",
@@ -124,6 +125,19 @@ class Document:
             return text[self._written[-2].member.span[1] : last.start], colon
         lead = text[text.index("{") + 1 : first.start]
         return "," + (lead or colon.partition(":")[2]), colon
+
+
+def compare(before: Document | None, after: Document) -> dict[str, Action]:
+    """What becomes of each key where one document takes the place of another, or of none that could be read."""
+    found: dict[str, Action] = {}
+    for key in dict.fromkeys((*(before.keys if before else ()), *after.keys)):
+        old, new = before.get(key) if before else None, after.get(key)
+        if old is None or new is None:
+            found[key] = "added" if old is None else "removed"
+        else:
+            same = old.kind == new.kind and old.injected.same_as(new.injected)
+            found[key] = "unchanged" if same else "changed"
+    return found
 
 
 def parse(value: Masked) -> Document:

@@ -14,7 +14,7 @@ from omc_runbook.changes.given import GENERATE, KEEP, RENEW
 from omc_runbook.changes.plan import document_of
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import LABEL
-from omc_runbook.document import Document
+from omc_runbook.document import Action, Document, compare
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -35,14 +35,14 @@ class Unfinished:
     before: Document
 
     @property
+    def actions(self) -> dict[str, Action]:
+        """What it did with each key that it did not leave as it was."""
+        return {key: action for key, action in compare(self.before, self.document).items() if action != "unchanged"}
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The keys to which it gave other values."""
-        return tuple(
-            member.key
-            for member in self.document.members
-            for old in [self.before.get(member.key)]
-            if old is None or not old.injected.same_as(member.injected)
-        )
+        return tuple(key for key, action in self.actions.items() if action != "removed")
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def renew(
     values, notes = _values(snapshot, keys, values_from, left, are_due)
     finish = bool(values or left) or values_from == KEEP
     if left:
-        notes += (f"A change of {', '.join(left.keys)} was not finished: this run goes on from there.",)
+        notes += (f"A change of {', '.join(left.actions)} was not finished: this run goes on from there.",)
     key = _database_key(snapshot, values, left)
     if key and database_url is None:
         notes += (
-            f"{key} must change in the database too: unless it accepts the new value already, tasks will not get in,"
-            " and all is taken back. The runbook rotate does both, with database_url_from.",
+            f"{key} must change in the database too: unless it accepts the new value already, tasks will not get in."
+            " With database_url_from the runbook rotate changes both.",
         )
     if key is None or database_url is None:
         return Renewal(values, unfinished=left, notes=notes, finish=finish)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.changes.plan import Action, Plan, change_of, current_id, draw_up
+from omc_runbook.changes.plan import Plan, change_of, current_id, draw_up
 from omc_runbook.changes.validation import objection
-from omc_runbook.document import Document
+from omc_runbook.document import Document, compare
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.history import History, Kept
@@ -49,24 +49,11 @@ def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> Pla
         token=wanted,
         changes=tuple(
             change_of(snapshot, key, action, "" if action == "removed" else origin)
-            for key, action in actions(current, target).items()
+            for key, action in compare(current, target).items()
         ),
         notes=tuple(_notes(snapshot, current, target, origin)),
         exists=True,
     )
-
-
-def actions(before: Document | None, after: Document) -> dict[str, Action]:
-    """What becomes of each key where one document takes the place of another, or of none that could be read."""
-    found: dict[str, Action] = {}
-    for key in dict.fromkeys((*(before.keys if before else ()), *after.keys)):
-        old, new = before.get(key) if before else None, after.get(key)
-        if old is None or new is None:
-            found[key] = "added" if old is None else "removed"
-        else:
-            same = old.kind == new.kind and old.injected.same_as(new.injected)
-            found[key] = "unchanged" if same else "changed"
-    return found
 
 
 def _empty(snapshot: Snapshot, base: str, *notes: str, finish: bool = False) -> Plan:
@@ -124,7 +111,7 @@ def _document(history: History, kept: Kept) -> Document:
 def _notes(snapshot: Snapshot, current: Document | None, target: Document, origin: str) -> Iterator[str]:
     """What to know before an old value is in force again."""
     known = snapshot.environment.keys
-    for key, action in actions(current, target).items():
+    for key, action in compare(current, target).items():
         member = target.get(key)
         if member is None or action == "unchanged":
             continue

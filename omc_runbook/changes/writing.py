@@ -11,7 +11,7 @@ from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
 from omc_runbook.aws.session import Clients, Unread, insist, look
 from omc_runbook.changes.plan import KeyChange, Plan
-from omc_runbook.document import Document, DocumentError, parse
+from omc_runbook.document import Document, DocumentError, compare, parse
 from omc_runbook.errors import CouldNotLook, Overtaken
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import reveal
@@ -180,10 +180,4 @@ def _document(value: Value | None) -> Document | None:
 def _differing(before: Document | None, after: Document | None) -> str:
     if before is None or after is None:
         return "keys that could not be compared"
-    changed = [
-        key
-        for key in dict.fromkeys((*before.keys, *after.keys))
-        for old, new in [(before.get(key), after.get(key))]
-        if old is None or new is None or not old.injected.same_as(new.injected)
-    ]
-    return ", ".join(changed) or "no key"
+    return ", ".join(key for key, action in compare(before, after).items() if action != "unchanged") or "no key"

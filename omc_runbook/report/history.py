@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes import age
-from omc_runbook.changes.restoring import actions
 from omc_runbook.checks import remedies
+from omc_runbook.document import compare
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
 from omc_runbook.report.table import Table
@@ -55,7 +55,7 @@ def ages(snapshot: Snapshot, history: History) -> Table:
         ]
         for one in found
     ]
-    title = f"Since when each key has its value; a secret one is due after {allowed} days"
+    title = f"Since when each key has its value; secrets are due for new ones after {allowed} days"
     return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
 
 
@@ -107,7 +107,7 @@ def _keys(history: History, kept: Kept) -> str:
     compared = next((other for other in older if other.content and other.content.document), None)
     if compared is None or compared.content is None:
         return f"{len(document.keys)} keys, nothing before to compare"
-    found = actions(compared.content.document, document)
+    found = compare(compared.content.document, document)
     parts = {action: [key for key in found if found[key] == action] for action in _ACTIONS}
     told = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
     return told if compared is older[0] else f"{told} (against {history.short(compared.id)})"
