@@ -82,7 +82,7 @@ def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | L
 def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:
     """A button that acts, which asks for a word in production; or the sentence why there is none."""
     if is_done:
-        told = "It has been done, above."
+        told = "The plan has been carried out, above."
     elif is_empty:
         told = "There is nothing to do."
     elif not kernel.allows_input():

@@ -277,7 +277,7 @@ def nothing(word: str) -> Generator[object, None, str]:
 @pytest.mark.parametrize(
     ("is_done", "is_empty", "is_watched", "has_widgets", "told"),
     [
-        (True, False, True, True, "It has been done, above."),
+        (True, False, True, True, "The plan has been carried out, above."),
         (False, True, True, True, "There is nothing to do."),
         (False, False, False, True, "Set apply = True above to do it, or open this notebook in JupyterLab"),
         (False, False, True, False, "Set apply = True above to do it; a button needs ipywidgets"),

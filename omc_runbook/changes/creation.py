@@ -128,9 +128,13 @@ def plan_creation(snapshot: Snapshot, terraform_dir: Path | None = None) -> Crea
 
 
 def remaining(plan: Creation, findings: tuple[Finding, ...], done: bool) -> tuple[Finding, ...]:
-    """What is still to be said: not what a plan that was not carried out would put right, but what it warns of."""
+    """What is still to be said, and what the plan warns of; what it would put right, if carried out, is a remark."""
     cured = CURED[plan.intent] if not done else frozenset()
-    return (*(finding for finding in findings if finding.check not in cured), *plan.warnings)
+    return (*(_to_be_cured(f) if f.is_problem and f.check in cured else f for f in findings), *plan.warnings)
+
+
+def _to_be_cured(finding: Finding) -> Finding:
+    return replace(finding, severity="info", evidence=(*finding.evidence, "The plan puts it right, once applied."))
 
 
 def _with_terraform(kept: Creation, folder: Path, profile: str) -> Creation:

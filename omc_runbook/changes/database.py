@@ -72,7 +72,7 @@ class Turn:
                 "In this order: the database takes the new password, a login with it is tried, the secret changes,"
                 " the tasks are replaced.",
                 "From the first step until the last old task is replaced, tasks keep the connections that they have,"
-                " and a new connection with the old password is refused: that takes as long as the roll.",
+                " and a new connection with the old password is refused.",
             )
         told = [
             f"In the database at {self.where} two roles take turns: {self.former} is in use and stays as it is, so"

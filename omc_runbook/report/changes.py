@@ -27,12 +27,20 @@ def precautions(sentences: Sequence[str]) -> Listing:
 
 def plan(planned: Plan) -> Table:
     """What becomes of each key, how its value is made and when it takes effect; who has to restart for it."""
-    rows = [[change.key, change.action, change.origin or "—", change.effect] for change in planned.changes]
+    rows = [
+        [
+            change.key,
+            change.action,
+            change.origin if change.action != "unchanged" and change.origin else "—",
+            change.effect,
+        ]
+        for change in planned.changes
+    ]
     count = len(planned.changed)
     consumers = ", ".join(service.name for service in planned.consumers) or "no service"
     base = f"version {planned.base[:8]}" if planned.base else "nothing"
     title = (
-        f"{count} of {len(rows)} keys would change on top of {base}; to restart: {consumers}"
+        f"{count} of {len(rows)} keys would change, on top of {base}; used by {consumers}"
         if count
         else f"Nothing would change: all {len(rows)} keys stay as they are in {base}"
     )
@@ -63,10 +71,12 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
     what = keys or "no key changed"
     told = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
     if done.undone:
-        causes = ", ".join(f"{finding.title} ({finding.check})" for finding in done.findings[:-1])
+        *found, failure = done.findings
+        causes = ", ".join(f"{finding.title} ({finding.check})" for finding in found)
         cause = (f"Root cause: {causes}.",) if causes else ()
-        back = "and the former version is back" if done.restored else "and the new version is still in force"
-        return Banner("bad", f"It failed, {back}: {what}.", (*told, *cause, done.undone, *lines))
+        left = ", ".join(change.key for change in planned.changed) or "the secret"
+        back = f"{left} as before: the former version is back" if done.restored else f"the new version stays: {what}"
+        return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
     if done.written:
         before = done.written.before or "none"
         told += (f"{planned.secret_name} is at version {done.written.version_id}; before at {before}.",)
@@ -81,7 +91,7 @@ def proof(done: Carried | None) -> Table:
     rollouts = (*done.rollouts, *done.back) if done else ()
     rows = [_row(rollout) for rollout in rollouts]
     moods: dict[str, Mood] = {str(state): mood for state, mood in STATES.items()}
-    columns = ["service", "to the", "deployment", "revision", "tasks", "state", "reason"]
+    columns = ["service", "version", "deployment", "revision", "tasks", "state", "reason"]
     return Table("The deployments of this run", columns, rows, moods, "This run has deployed nothing.")
 
 
@@ -90,6 +100,11 @@ def holders(snapshot: Snapshot) -> Listing:
     entries = []
     for service in snapshot.consumers:
         tasks = snapshot.running(service)
+        if not tasks:
+            entries.append(
+                Entry(service.name, "the next one to start reads the current values", "quiet", "no task runs")
+            )
+            continue
         # A task holds what its variables are made of: a change of other keys is none to it.
         old = [
             task
@@ -112,9 +127,16 @@ def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listi
     if not is_ahead and (done is None or done.restored or not done.written):
         return Listing("Going back", (), "This run left no new version in force, so there is nothing to undo.")
     runbook = f"omc-runbook run restore -p environment {environment.name} -p version {planned.base} -p apply true"
+    runbook += f" -p confirm {environment.name}" if environment.is_production else ""
     entries = [
-        Entry(f"back to version {planned.base[:8]}", lead="Writes, redeploys and proves, as here.", command=runbook),
-        Entry("by hand", lead="Gives the version back alone; redeploy every service after it.", command=planned.undo),
+        Entry(
+            f"back to version {planned.base[:8]}",
+            lead="Makes it current again, gives every service new tasks and proves that, as here.",
+            command=runbook,
+        ),
+        Entry(
+            "by hand", lead="Makes it current again and no more; redeploy every service after it.", command=planned.undo
+        ),
     ]
     return Listing("Going back, once the plan has been applied" if is_ahead else "Going back", entries)
 
@@ -143,7 +165,7 @@ def _count(tasks: int) -> str:
 def _row(rollout: Rollout) -> list[str]:
     return [
         rollout.service,
-        "former version" if rollout.is_back else "new one",
+        "former" if rollout.is_back else "new",
         rollout.deployment_id or "—",
         rollout.revision,
         f"{rollout.running} of {rollout.desired}",

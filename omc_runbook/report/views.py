@@ -179,7 +179,10 @@ def headline(result: Outcome) -> str:
         tail = f", and {unknown} checks could not be made" if unknown else ""
         return f"Something is wrong in {result.environment}: {', '.join(result.root_causes)}{tail}."
     if result.status == "unknown":
-        return f"Not everything in {result.environment} could be looked at: {unknown} checks are unknown."
+        if result.changes:
+            return f"The change in {result.environment} was made, but not everything after it could be proved."
+        are = "1 check is" if unknown == 1 else f"{unknown} checks are"
+        return f"Not everything in {result.environment} could be looked at: {are} unknown."
     return f"The run on {result.environment} failed: {result.failure}"
 
 
