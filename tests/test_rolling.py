@@ -33,7 +33,7 @@ class Ecs:
         return self
 
     def paginate(self, **wanted: Any) -> list[dict[str, Any]]:
-        if self.code or self.asked <= self.gone_for:
+        if self.asked <= self.gone_for:
             raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
         return [{"taskArns": []}]
 
@@ -65,9 +65,9 @@ def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
 
 @pytest.mark.parametrize("code, looks", [("ThrottlingException", SILENCE / INTERVAL + 2), ("AccessDeniedException", 1)])
 def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, looks: float) -> None:
-    """What is refused is asked again for a while, and what is denied not even that; then one is told so."""
+    """What is refused is asked again for a while, whatever else is answered, and what is denied is not."""
     ecs = Ecs(code)
-    with pytest.raises(CouldNotLook, match=f"{code}|cannot be reached"):
+    with pytest.raises(CouldNotLook, match=code):
         watch(ecs)
     assert ecs.asked <= looks
 

@@ -25,7 +25,7 @@ INTERVAL = 0.5
 PATIENCE = 900.0
 """Seconds after which a roll-out that neither ends nor fails is given up."""
 SILENCE = 60.0
-"""Seconds for which AWS may answer nothing (throttling, or no network) before the watch is given up."""
+"""Seconds for which AWS may leave something unanswered (throttling, no network) before the watch is given up."""
 GONE = "It was deleted meanwhile."
 _PARALLEL = 8
 
@@ -135,7 +135,8 @@ class _Watch:
         self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
         self._stopped: dict[str, Task] = {}
         self._heard: set[tuple[str, str]] = set()
-        self._heard_at = clock.monotonic()
+        # One call of a look may be answered while another is refused for good.
+        self._heard_at, self._is_deaf = clock.monotonic(), False
 
     def until(self, end: float) -> tuple[Rollout, ...]:
         with ThreadPoolExecutor(_PARALLEL, "watch") as pool:
@@ -152,6 +153,7 @@ class _Watch:
         return all(rollout.is_over for rollout in self._rollouts) or (failed and not self._to_the_end)
 
     def _look(self, pool: ThreadPoolExecutor) -> None:
+        self._is_deaf = False
         names = [rollout.service for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
         batches = ecs.batches(names, ecs.SERVICES_A_CALL)
         described = [(batch, pool.submit(self._services, batch)) for batch in batches]
@@ -169,6 +171,7 @@ class _Watch:
             for rollout in self._rollouts
         ]
         self._rollouts = tuple(self._proved(judged))
+        self._heard_at = self._heard_at if self._is_deaf else self._clock.monotonic()
         self._show(self._rollouts, lines)
 
     def _services(self, names: Sequence[str]) -> tuple[Service, ...] | Unread | CouldNotLook:
@@ -209,8 +212,8 @@ class _Watch:
     def _heed(self, answer: tuple[T, ...] | Unread | CouldNotLook) -> tuple[T, ...] | None:
         """The answer; None where there was none, unless that has been so for long."""
         if isinstance(answer, tuple):
-            self._heard_at = self._clock.monotonic()
             return answer
+        self._is_deaf = True
         denied = isinstance(answer, Unread) and answer.kind == "denied"
         if denied or self._clock.monotonic() - self._heard_at > SILENCE:
             raise CouldNotLook(answer.sentence if isinstance(answer, Unread) else str(answer))
