@@ -150,7 +150,8 @@ def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: p
     assert (
         problem(done).check == "change-failed" and problem(done).is_root_cause and "SENTRY_DSN" in problem(done).title
     )
-    assert "exit code 3" in " ".join(problem(done).evidence) and "redeployed with it, and whole" in done.undone
+    assert "exit code 3" in " ".join(problem(done).evidence)
+    assert "New tasks of backend, worker run with it" in done.undone
     assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
     failed = next(rollout for rollout in done.rollouts if rollout.has_failed)
     tasks = place.ecs.describe_tasks(

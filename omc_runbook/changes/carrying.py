@@ -168,7 +168,7 @@ def _fail(means: Means, carried: Carried, renewal: Renewal, leave: bool) -> Carr
     means.show(carried.rollouts, told)
     former = _former(carried, renewal)
     if leave or former is None:
-        left = "The new version was left in force, as you asked."
+        left = "The new version was left in force, as you asked: mend the cause and redeploy, or go back, as below."
         carried = replace(carried, undone=left if leave else NOTHING_BEFORE)
     else:
         carried = _put_back(means, seen, carried, renewal, former)
@@ -196,8 +196,8 @@ def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, 
     whole = ", ".join(rollout.service for rollout in back if rollout.state == "done")
     sentences = (
         f"Version {former.base[:8]} is current again.",
-        f"{whole} redeployed with it, and whole." if whole else "",
-        *(f"{rollout.service} is not: {rollout.reason}" for rollout in back if rollout.state != "done"),
+        f"New tasks of {whole} run with it." if whole else "",
+        *(f"{rollout.service} has none of them yet: {rollout.reason}" for rollout in back if rollout.state != "done"),
         before or after,
     )
     return replace(carried, back=back, restored=former.base, undone=" ".join(filter(None, sentences)))
@@ -233,7 +233,11 @@ def _try_to_give_back(renewal: Renewal) -> str:
 
 
 def _give_back(renewal: Renewal) -> str:
-    return database.take_back(renewal.turn, renewal.former_password) if renewal.turn else ""
+    if renewal.turn is None:
+        return ""
+    # Where the URL is of the role itself, the new password may be the only one that gets in.
+    known = (*renewal.turn.known, *([renewal.password] if renewal.password else ()))
+    return database.take_back(replace(renewal.turn, known=known), renewal.former_password)
 
 
 def _look_again(means: Means, carried: Carried) -> Carried:
