@@ -77,6 +77,7 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
         left = ", ".join(change.key for change in planned.changed) or "the secret"
         back = f"{left} as before: the former version is back" if done.restored else f"the new version stays: {what}"
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
+        left += " are" if len(planned.changed) > 1 else " is"
     if done.written:
         before = done.written.before or "none"
         told += (f"{planned.secret_name} is at version {done.written.version_id}; before at {before}.",)
