@@ -195,6 +195,17 @@ def test_one_role_changes_at_once(server: Database) -> None:
     assert gets_in(server, role, second) and not gets_in(server, role, first)
 
 
+def test_a_role_that_changed_its_own_password_takes_it_back_itself(server: Database) -> None:
+    """The URL has the former password, which no longer gets in; the new one does."""
+    role, first = new_role(server)
+    second = new_password()
+    turn = plan_turn(url_of(server, role, first), "", outside=role)
+    set_password(turn, masked(second))
+    assert not gets_in(server, role, first)
+    assert "former password again" in take_back(turn, masked(first), masked(second))
+    assert gets_in(server, role, first) and not gets_in(server, role, second)
+
+
 @pytest.mark.parametrize("in_secret", [True, False])
 def test_everything_can_be_done_twice(server: Database, in_secret: bool) -> None:
     """The same password again, another one, and taking back again: the last counts."""

@@ -376,6 +376,19 @@ def test_a_failing_run_killed_on_its_way_back_is_mended_by_a_good_one(
     assert not place.labels()
 
 
+def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its version is there from the first time, and is marked as under way all the same."""
+    monkeypatch.setenv("NEW", BAD)
+    old = place.members["SENTRY_DSN"]
+    assert rotator("SENTRY_DSN", "env:NEW", "") == (0, "failed")
+    assert rotator("SENTRY_DSN", "env:NEW", "watch") == (-9, "")
+    assert place.members["SENTRY_DSN"] == BAD and place.labels()
+    assert rotator("", "keep", "") == (0, "failed")
+    assert place.held("SENTRY_DSN")["backend"] == {place.members["SENTRY_DSN"]} == {old} and not place.labels()
+
+
 def rotator(*arguments: str) -> tuple[int, str]:
     ended = subprocess.run(
         [sys.executable, str(ROTATOR), *arguments], env=dict(os.environ), capture_output=True, text=True, timeout=60

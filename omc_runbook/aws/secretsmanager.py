@@ -183,7 +183,12 @@ def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: 
     `token` becomes the version's id. See
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
     """
-    client.put_secret_value(SecretId=secret_id, SecretString=text, ClientRequestToken=token, VersionStages=[label])
+    answer = client.put_secret_value(
+        SecretId=secret_id, SecretString=text, ClientRequestToken=token, VersionStages=[label]
+    )
+    if label not in answer["VersionStages"]:
+        # The version was there, from a try that was taken back: the call was then ignored, label and all.
+        client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=token)
 
 
 def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool:

@@ -235,9 +235,7 @@ def _try_to_give_back(renewal: Renewal) -> str:
 def _give_back(renewal: Renewal) -> str:
     if renewal.turn is None:
         return ""
-    # Where the URL is of the role itself, the new password may be the only one that gets in.
-    known = (*renewal.turn.known, *([renewal.password] if renewal.password else ()))
-    return database.take_back(replace(renewal.turn, known=known), renewal.former_password)
+    return database.take_back(renewal.turn, renewal.former_password, renewal.password)
 
 
 def _look_again(means: Means, carried: Carried) -> Carried:

@@ -206,8 +206,10 @@ def log_in(turn: Turn, password: Masked) -> None:
     )
 
 
-def take_back(turn: Turn, former_password: Masked | None) -> str:
+def take_back(turn: Turn, former_password: Masked | None, password: Masked | None = None) -> str:
     """Withdraw a new password, set or not; gives a sentence on what was done.
+
+    `password` is the new one: where the URL is of the role itself, it may be the only one that gets in.
 
     One role gets `former_password` again. A partner, whose former password nobody has to use, is left without one.
     Raises CouldNotLook where the database refuses, or where one role's former password is not known.
@@ -217,7 +219,7 @@ def take_back(turn: Turn, former_password: Masked | None) -> str:
     again = None if turn.alternates else former_password
     if again:
         _refuse_unfit(again)
-    tried = (again,) if again else ()
+    tried = tuple(one for one in (again, password) if one and not one.matches(UNFIT))
 
     def act(connection: Connection) -> bool:
         found = login_roles.exists(connection, turn.role)

@@ -87,7 +87,7 @@ def renew(
         )
     if key is None or database_url is None:
         return Renewal(values, unfinished=left, notes=notes, finish=finish)
-    return replace(_with_database(snapshot, key, values, database_url, left, notes), finish=finish)
+    return replace(_with_database(clients, snapshot, key, values, database_url, left, notes), finish=finish)
 
 
 def find_unfinished(clients: Clients, snapshot: Snapshot) -> Unfinished | None:
@@ -150,6 +150,7 @@ def _database_key(snapshot: Snapshot, values: Mapping[str, Given], left: Unfinis
 
 
 def _with_database(
+    clients: Clients,
     snapshot: Snapshot,
     key: str,
     values: Mapping[str, Given],
@@ -163,12 +164,15 @@ def _with_database(
     name, former = before.get(login), before.get(key)
     again = left.document.get(key) if left else None
     new = again.injected if again and is_written else values[key].value if key in values else None
+    withdrawn = _document(clients, snapshot, snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    # A change that was taken back while the database did not answer may have left it with the withdrawn password.
+    candidates = [former, again, withdrawn.get(key) if withdrawn else None]
     turn = database.plan_turn(
         url,
         reveal(name.injected) if name else "",
         _server(snapshot, before),
         _plain(snapshot, login),
-        [password for password in (former.injected if former else None, again.injected if again else None) if password],
+        [candidate.injected for candidate in candidates if candidate],
     )
     # Names of login roles are no secrets, and the plan cannot do without them.
     registry.exempt({turn.role, turn.former, turn.owner} - {""})
