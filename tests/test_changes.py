@@ -16,11 +16,15 @@ import pytest
 from snapshots import healthy
 
 from omc_runbook.catalogue import default_keys
-from omc_runbook.changes import given, source
+from omc_runbook.changes import failing, given, source
+from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.plan import Plan, plan_update
+from omc_runbook.changes.rolling import expected
 from omc_runbook.changes.source import Given
+from omc_runbook.changes.writing import Written
 from omc_runbook.document import parse
 from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.finding import Finding
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.parameters import listed
@@ -273,7 +277,31 @@ def test_a_plan_says_when_each_key_takes_effect() -> None:
     text = changes.plan(plan).to_text()
     assert "signs everybody out" in text and "in the database too" in text and "backend, worker" in text
     assert value[:8] not in text + repr(plan) and "SENTRY_DSN" in text
-    assert plan.base in plan.undo and plan.token in plan.undo
+
+
+def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
+    """With the file of names and production's word; by hand as well; and none where there was nothing before."""
+    snapshot = healthy()
+    plan = planned(snapshot, SECRET_KEY=secrets.token_hex(32))
+    production = replace(snapshot.environment, name="production", source="/srv/runbook.toml")
+    text = changes.undo(production, plan, None).to_text()
+    given = f"-p environment production -p runbook_toml /srv/runbook.toml -p version {plan.base}"
+    assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
+    assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
+    first = replace(plan, base="")
+    done = Carried(first, Written("", first.token, first.changed), ())
+    assert "omc-runbook" not in changes.undo(production, first, done).to_text()
+
+
+def test_a_change_that_failed_names_its_causes_alone() -> None:
+    """Neither the failure itself nor that somebody wrote since is a cause of it."""
+    plan = planned(healthy(), SECRET_KEY=secrets.token_hex(32))
+    cause = Finding("bare-name", "reference", "A reference has no ARN", "found")
+    failed = failing.failure(healthy().environment, "SECRET_KEY", [expected(plan.consumers[0])], [cause], (), "Left.")
+    later = failing.moved_on(plan.secret_name, "Somebody else wrote.")
+    done = Carried(plan, None, (replace(expected(plan.consumers[0]), state="failed"),), undone="Left.")
+    text = changes.carried(plan, replace(done, findings=(cause, failed, later))).to_text()
+    assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
 
 def test_the_same_plan_has_the_same_token_and_no_other_has() -> None:

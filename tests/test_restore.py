@@ -58,7 +58,8 @@ def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_ther
     assert (plan.exists, plan.token, plan.base) == (True, PREVIOUS, CURRENT)
     kept = snapshot.contents[PREVIOUS].document
     assert kept and plan.text.same_as(kept.value)
-    assert [s.name for s in plan.consumers] == ["backend", "worker"] and f"--move-to-version-id {CURRENT}" in plan.undo
+    assert [s.name for s in plan.consumers] == ["backend", "worker"]
+    assert f"--move-to-version-id {CURRENT}" in changes.undo(snapshot.environment, plan, None).to_text()
     shown = " ".join(changes.plan(plan).to_text().split())
     assert f"version {PREVIOUS[:8]} of 2025-12-31" in shown and "signs everybody out" in shown
     assert "new tasks of backend will not start" in shown and registry.mask(shown) == shown

@@ -19,6 +19,7 @@ from writer import fingerprint
 from omc_runbook import errors, headless, runbook
 from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.renewal import Renewal
+from omc_runbook.checks import remedies
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.headless import notebooks
 from omc_runbook.runbook import Run
@@ -327,7 +328,7 @@ def test_every_written_version_can_be_put_back(own: Kept) -> None:
     run, text = runbook.begin("update", "staging"), own.text
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))
     run.apply(plan, True)
-    words = plan.undo.split()
+    words = remedies.restore(run.environment, plan.base, plan.token).command.split()
     given = dict(zip(words[3::2], words[4::2], strict=True))
     own.client.update_secret_version_stage(
         SecretId=given["--secret-id"],

@@ -12,6 +12,8 @@ from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 FAMILY = "deployment"
+FAILED = "change-failed"
+"""The check of the finding that a change failed."""
 
 
 def causes(seen: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
@@ -35,7 +37,7 @@ def failure(
 ) -> Finding:
     """That a change failed: which services, why, what their logs said and what was put back."""
     return Finding(
-        "change-failed",
+        FAILED,
         FAMILY,
         f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
         "found",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Form, Key
+from omc_runbook.checks import remedies
 from omc_runbook.document import Member
 from omc_runbook.environment import Environment
 from omc_runbook.snapshot.state import Snapshot
@@ -34,12 +34,9 @@ def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
 
 def update_command(environment: Environment, keys: tuple[str, ...]) -> str:
     """The command that gives these keys their values from a file, with this environment's names filled in."""
-    given = {"environment": environment.name}
-    given |= {"runbook_toml": environment.source} if environment.source != "the guide" else {}
-    given |= {"values_from": "file:secrets.json", "keys": ",".join(keys), "apply": "true"}
-    given |= {"confirm": environment.name} if environment.is_production else {}
-    words = [word for name, value in given.items() for word in ("-p", name, value)]
-    return shlex.join(["omc-runbook", "run", "update", *words])
+    by_hand, listed = remedies.put_value(environment.names), ",".join(keys)
+    remedy = remedies.by("update", environment, by_hand, values_from="file:secrets.json", keys=listed)
+    return remedies.at_once(environment, remedy)
 
 
 def _is_unset(snapshot: Snapshot, member: Member) -> bool:

@@ -1,4 +1,4 @@
-"""The plan of a change: what each key becomes, when it takes effect and how to undo it, without a value in sight."""
+"""The plan of a change: what each key becomes, when it takes effect and for whom, without a value in sight."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -17,13 +16,11 @@ from omc_runbook.changes.given import named
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
 from omc_runbook.checks.wanted import services_wanting
-from omc_runbook.document import Document, Member, parse
+from omc_runbook.document import Action, Document, Member, parse
 from omc_runbook.environment import nearest
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.state import Snapshot
-
-Action = Literal["added", "changed", "removed", "unchanged"]
 
 LARGEST = 65_536
 """Bytes that Secrets Manager takes as one value."""
@@ -62,7 +59,6 @@ class Plan:
 
     secret_arn: str
     secret_name: str
-    region: str
     base: str
     text: Masked
     token: str
@@ -84,14 +80,6 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether the secret already is as the plan would make it."""
         return not self.changed
-
-    @property
-    def undo(self) -> str:
-        """The command that gives AWSCURRENT back to the version that the plan was made on."""
-        return (
-            f"aws secretsmanager update-secret-version-stage --secret-id {self.secret_name} --version-stage {CURRENT}"
-            f" --move-to-version-id {self.base} --remove-from-version-id {self.token} --region {self.region}"
-        )
 
 
 def document_of(snapshot: Snapshot) -> Document:
@@ -194,7 +182,6 @@ def draw_up(
     return Plan(
         secret_arn=secret.arn,
         secret_name=secret.name,
-        region=snapshot.environment.names.region,
         base=current_id(snapshot),
         text=text,
         token=token,

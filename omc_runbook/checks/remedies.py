@@ -10,12 +10,12 @@ from omc_runbook.finding import Remedy
 
 def create(environment: Environment) -> Remedy:
     """Create the secret with placeholders, by the runbook."""
-    return _by("create", environment, create_secret(environment.names))
+    return by("create", environment, create_secret(environment.names))
 
 
 def undelete(environment: Environment) -> Remedy:
     """Take back the deletion, by the runbook that creates the secret."""
-    return _by("create", environment, restore_secret(environment.names))
+    return by("create", environment, restore_secret(environment.names))
 
 
 def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
@@ -26,20 +26,26 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     known = environment.keys.get(key)
     made = known is not None and known.generate and known.effect != "database-too"
     parameters = {"keys": key, "values_from": "generate" if made else "file:PATH", "remove": remove}
-    return _by("update", environment, put_value(environment.names), **parameters)
+    return by("update", environment, put_value(environment.names), **parameters)
 
 
 def restore(environment: Environment, to: str, from_: str) -> Remedy:
     """Give AWSCURRENT back to an earlier version and start new tasks, by the runbook."""
-    return _by("restore", environment, move_back(environment.names, to, from_), version=to)
+    return by("restore", environment, move_back(environment.names, to, from_), version=to)
 
 
 def renew_tasks(environment: Environment, service: str) -> Remedy:
     """Start new tasks of every service that holds older values, and watch them, by the runbook."""
-    return _by("rotate", environment, redeploy(environment.names, service), values_from="keep")
+    return by("rotate", environment, redeploy(environment.names, service), values_from="keep")
 
 
-def _by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
+def at_once(environment: Environment, remedy: Remedy) -> str:
+    """The command line of a remedy's runbook that changes what it plans, in production too."""
+    sure = {"apply": "true"} | ({"confirm": environment.name} if environment.is_production else {})
+    return replace(remedy, parameters={**remedy.parameters, **sure}).invocation
+
+
+def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
     """Name the runbook that does it, with the parameters that are not empty."""
     place = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
     given = {name: value for name, value in {**place, **parameters}.items() if value}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omc_runbook.changes import failing
 from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.rolling import Rollout, expected
@@ -71,13 +72,14 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
     what = keys or "no key changed"
     told = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
     if done.undone:
-        *found, failure = done.findings
+        failure = next(finding for finding in done.findings if finding.check == failing.FAILED)
+        found = [finding for finding in done.findings if finding.check in failure.because_of]
         causes = ", ".join(f"{finding.title} ({finding.check})" for finding in found)
         cause = (f"Root cause: {causes}.",) if causes else ()
         left = ", ".join(change.key for change in planned.changed) or "the secret"
+        left += " are" if len(planned.changed) > 1 else " is"
         back = f"{left} as before: the former version is back" if done.restored else f"the new version stays: {what}"
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
-        left += " are" if len(planned.changed) > 1 else " is"
     if done.written:
         before = done.written.before or "none"
         told += (f"{planned.secret_name} is at version {done.written.version_id}; before at {before}.",)
@@ -127,16 +129,19 @@ def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listi
     is_ahead = done is None and not planned.is_empty and bool(planned.base)
     if not is_ahead and (done is None or done.restored or not done.written):
         return Listing("Going back", (), "This run left no new version in force, so there is nothing to undo.")
-    runbook = f"omc-runbook run restore -p environment {environment.name} -p version {planned.base} -p apply true"
-    runbook += f" -p confirm {environment.name}" if environment.is_production else ""
+    if not planned.base:
+        return Listing("Going back", (), "This run wrote the first version, so there is none to go back to.")
+    remedy = remedies.restore(environment, planned.base, planned.token)
     entries = [
         Entry(
             f"back to version {planned.base[:8]}",
             lead="Makes it current again, gives every service new tasks and proves that, as here.",
-            command=runbook,
+            command=remedies.at_once(environment, remedy),
         ),
         Entry(
-            "by hand", lead="Makes it current again and no more; redeploy every service after it.", command=planned.undo
+            "by hand",
+            lead="Makes it current again and no more; redeploy every service after it.",
+            command=remedy.command,
         ),
     ]
     return Listing("Going back, once the plan has been applied" if is_ahead else "Going back", entries)
