@@ -12,6 +12,7 @@ from snapshots import CURRENT, PREVIOUS, document, healthy, with_values
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.renewal import Renewal, renew
 from omc_runbook.changes.writing import LABEL
+from omc_runbook.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -42,3 +43,24 @@ def test_a_change_that_was_not_finished_is_told_with_all_its_keys() -> None:
     alone = found(left(OPENAI_API_KEY=None))
     assert alone.notes == ("A change of OPENAI_API_KEY was not finished: this run goes on from there.",)
     assert alone.finish and not alone.values
+
+
+def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
+    """Until its key is rotated again; with another login role the one in use still gets in."""
+    stopped = staged(POSTGRES_PASSWORD=secrets.token_hex(24))
+    with pytest.raises(UsageError, match=r"POSTGRES_PASSWORD was not finished.*database_url_from first"):
+        found(stopped)
+    again = renew(cast("Clients", None), stopped, ("POSTGRES_PASSWORD",), "renew")
+    assert again.unfinished and (member := again.unfinished.document.get("POSTGRES_PASSWORD"))
+    assert again.values["POSTGRES_PASSWORD"].value.same_as(member.injected)
+    assert found(staged(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app_clone")).unfinished
+    assert found(staged(SECRET_KEY=secrets.token_hex(32))).unfinished
+
+
+def staged(**changed: str) -> Snapshot:
+    """A healthy environment beside whose current version a killed run has staged another."""
+    snapshot, version = healthy(), secrets.token_hex(16)
+    snapshot = with_values(snapshot, {**document(snapshot), **changed}, version)
+    assert snapshot.secret
+    stages = {**snapshot.secret.stages, version: (f"{LABEL}12345678",)}
+    return replace(snapshot, secret=replace(snapshot.secret, stages=stages))

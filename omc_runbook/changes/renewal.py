@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, insist
+from omc_runbook.catalogue import Key
 from omc_runbook.changes import database, given
 from omc_runbook.changes.database import Turn
 from omc_runbook.changes.given import GENERATE, KEEP, RENEW
@@ -15,6 +16,7 @@ from omc_runbook.changes.plan import document_of
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import LABEL
 from omc_runbook.document import Action, Document, compare
+from omc_runbook.errors import UsageError
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -72,12 +74,14 @@ def renew(
 
     The source "renew" makes values where the catalogue says how, and asks for them where it does not. Values that a
     killed run has made for the same keys are taken up again. Keys that only are due, and that nobody is there to be
-    asked for, are left out and told. Raises as `given.gather` and `database.plan_turn` do. Nothing is written.
+    asked for, are left out and told. Raises as `given.gather` and `database.plan_turn` do, and UsageError where a
+    killed run may have left a password that the database alone has. Nothing is written.
     """
     left = find_unfinished(clients, snapshot)
     values, notes = _values(snapshot, keys, values_from, left, are_due)
     finish = bool(values or left) or values_from == KEEP
     if left:
+        _refuse_to_lose(left, keys, snapshot.environment.keys)
         notes += (f"A change of {', '.join(left.actions)} was not finished: this run goes on from there.",)
     key = _database_key(snapshot, values, left)
     if key and database_url is None:
@@ -109,6 +113,17 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> Unfinished | None:
         if after and before:
             return Unfinished(version, base, version == current, after, before)
     return None
+
+
+def _refuse_to_lose(left: Unfinished, keys: Sequence[str], known: Mapping[str, Key]) -> None:
+    """Refuse what would let go of a version that may hold the one password by which the database lets tasks in."""
+    for key in left.keys:
+        alone = key in known and known[key].effect == "database-too" and known[key].login not in left.keys
+        if alone and key not in keys and not left.is_current:
+            raise UsageError(
+                f"A change of {key} was not finished, and the database may have the new password already: run rotate"
+                f" with keys {key} and database_url_from first. Nothing was written."
+            )
 
 
 def _values(
