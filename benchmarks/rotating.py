@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from unittest import mock
 
 from omc_runbook import runbook
-from omc_runbook.changes.rolling import Rollout
+from omc_runbook.changes.rollout import Rollout
 
 
 class Shown:

@@ -31,7 +31,7 @@ from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.rolling import PROVED
+from omc_runbook.changes.rollout import PROVED
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
 from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome, as_before

@@ -19,7 +19,7 @@ from omc_runbook.catalogue import default_keys
 from omc_runbook.changes import failing, given, source
 from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.plan import Plan, plan_update
-from omc_runbook.changes.rolling import expected
+from omc_runbook.changes.rollout import expected
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.writing import Written
 from omc_runbook.document import parse

@@ -10,13 +10,13 @@ from typing import Any, get_args
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from omc_runbook.changes.rolling import Rollout, State
+from omc_runbook.changes.rollout import Rollout, State
 from omc_runbook.report.progress import NEWEST, STATES, Progress
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
 
 START = """
-from omc_runbook.changes.rolling import Rollout
+from omc_runbook.changes.rollout import Rollout
 from omc_runbook.report.progress import Progress
 progress = Progress()
 for running in range(3):

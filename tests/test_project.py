@@ -213,6 +213,15 @@ def test_the_architecture_names_every_floor() -> None:
     assert told == {part_of(name): floor_of(name) for name in RUNBOOK if part_of(name)}
 
 
+def test_the_architecture_shows_every_room_of_the_changes() -> None:
+    """docs/architecture.md says of each module of changes/ what it is for, once, and names no other."""
+    text = (
+        (ROOT / "docs" / "architecture.md").read_text().partition("## The rooms of `changes/`")[2].partition("\n## ")[0]
+    )
+    told = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|.*\| (`.+`) \|$", text, flags=re.MULTILINE)))
+    assert sorted(told) == sorted(path.stem for path in (PACKAGE / "changes").glob("[!_]*.py"))
+
+
 @pytest.mark.skipif(
     not (ROOT / ".git").exists() or not shutil.which("git"), reason="needs git and a clone, to see which files are kept"
 )

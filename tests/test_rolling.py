@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes import rolling
-from omc_runbook.changes.rolling import INTERVAL, SILENCE, Rollout
+from omc_runbook.changes.rolling import INTERVAL, SILENCE
+from omc_runbook.changes.rollout import Rollout
 from omc_runbook.errors import CouldNotLook
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)

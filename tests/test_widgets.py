@@ -32,7 +32,7 @@ CANARY = secrets.token_urlsafe(24)
 START = """
 import os
 import ipywidgets
-from omc_runbook.changes.rolling import Rollout
+from omc_runbook.changes.rollout import Rollout
 from omc_runbook.errors import UsageError
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.report.banner import Banner

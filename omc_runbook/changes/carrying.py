@@ -12,7 +12,8 @@ from omc_runbook.changes import database, failing, rolling, writing
 from omc_runbook.changes.lastwords import last_words
 from omc_runbook.changes.plan import Plan, users, why_unread
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.rolling import Clock, Rollout, Show
+from omc_runbook.changes.rolling import Clock, Show
+from omc_runbook.changes.rollout import PROVED, Rollout
 from omc_runbook.changes.writing import Written
 from omc_runbook.errors import CouldNotLook, Overtaken, RunbookError
 from omc_runbook.finding import Finding
@@ -62,7 +63,7 @@ class Carried:
     @property
     def is_proved(self) -> bool:
         """Whether every consumer is proved to have what is current."""
-        return not self.findings and all(rollout.state in rolling.PROVED for rollout in self.rollouts)
+        return not self.findings and all(rollout.state in PROVED for rollout in self.rollouts)
 
     @property
     def entries(self) -> tuple[dict[str, str], ...]:
@@ -72,12 +73,15 @@ class Carried:
             {"key": change.key, "action": "put back", "version": self.restored}
             for change in (self.plan.changed if self.restored else ())
         )
-        moved = tuple(
-            {"service": rollout.service, "action": "redeployed", "deployment": rollout.deployment_id}
-            for rollout in (*self.rollouts, *self.back)
-            if rollout.deployment_id
-        )
-        return written + back + moved
+        return written + _redeployed(self.rollouts) + back + _redeployed(self.back)
+
+
+def _redeployed(rollouts: Sequence[Rollout]) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {"service": rollout.service, "action": "redeployed", "deployment": rollout.deployment_id}
+        for rollout in rollouts
+        if rollout.deployment_id
+    )
 
 
 def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: bool = False) -> Carried:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook import diagnosis
-from omc_runbook.changes.rolling import Rollout
+from omc_runbook.changes.rollout import Rollout
 from omc_runbook.checks import remedies
 from omc_runbook.environment import Environment
 from omc_runbook.finding import Finding

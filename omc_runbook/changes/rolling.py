@@ -5,59 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
 from omc_runbook.aws import ecs
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, Unread, look
-from omc_runbook.checks.stops import Stop
+from omc_runbook.changes.rollout import GONE, Rollout, are_all_ours, expected, judge
 from omc_runbook.errors import CouldNotLook
 
 T = TypeVar("T")
 
-State = Literal["waiting", "rolling", "done", "failed", "rolled-back", "overtaken", "not-started", "gone"]
-
-PROVED: frozenset[State] = frozenset({"done", "gone"})
-FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
 INTERVAL = 0.5
 """Seconds between two looks: three calls each time, however many services there are."""
 PATIENCE = 900.0
 """Seconds after which a roll-out that neither ends nor fails is given up."""
 SILENCE = 60.0
 """Seconds for which AWS may leave something unanswered (throttling, no network) before the watch is given up."""
-GONE = "It was deleted meanwhile."
 _PARALLEL = 8
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One consumer's way to the new values; `running` counts the tasks of our deployment.
-
-    A service that no deployment of ours can reach (desiredCount 0, another controller) is "not-started", and one that
-    was deleted meanwhile is "gone".
-    """
-
-    service: str
-    deployment_id: str
-    revision: str
-    state: State
-    desired: int
-    running: int = 0
-    reason: str = ""
-    """Why it failed, was overtaken, was not started or is gone: one sentence."""
-    is_back: bool = False
-    """Whether it leads back to the version before."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is to be waited for."""
-        return self.state not in ("waiting", "rolling")
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether its tasks cannot be had with the new values."""
-        return self.state in FAILURES
 
 
 Show = Callable[[Sequence[Rollout], Sequence[str]], None]
@@ -72,24 +37,6 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float, /) -> None:
         """Let time pass."""
-
-
-def expected(service: Service) -> Rollout:
-    """How a service's roll-out stands before anything is done: waiting, or not to be started and why."""
-    label = service.task_definition_arn.rpartition("/")[2]
-    reason = ""
-    if service.controller == "CODE_DEPLOY":
-        reason = "CodeDeploy replaces its tasks: start a deployment there, ECS refuses to."
-    elif service.controller == "EXTERNAL":
-        reason = "An external controller replaces its tasks: create a task set there, ECS refuses to."
-    elif service.desired == 0:
-        reason = "Its desiredCount is 0: no task runs that could prove the values; the next one to start reads them."
-    elif not service.has_room:
-        reason = (
-            f"minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent {service.maximum_percent} let"
-            " ECS neither start a new task nor stop an old one: change one of them, then run again."
-        )
-    return Rollout(service.name, "", label, "not-started" if reason else "waiting", service.desired, 0, reason)
 
 
 def begin(clients: Clients, cluster: str, services: Sequence[Service]) -> tuple[Rollout, ...]:
@@ -204,7 +151,7 @@ class _Watch:
             return
         running = self._heed(_ask(f"tasks of {self._cluster}", "ecs:ListTasks", lambda: self._tasks("RUNNING")))
         for old, new in zip(self._rollouts, judged, strict=True):
-            if new.state == "done" and old.state != "done" and not _all_ours(new, running):
+            if new.state == "done" and old.state != "done" and not are_all_ours(new, running):
                 yield replace(new, state="rolling")
             else:
                 yield new
@@ -237,40 +184,6 @@ class _Watch:
         self._show(self._rollouts, ())
 
 
-def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task]) -> Rollout:
-    """How a roll-out stands, by what ECS says of its service and of the tasks that stopped.
-
-    One that is done can still fail, by a task that stops while others are watched.
-    """
-    if rollout.is_over and rollout.state != "done":
-        return rollout
-    if service is None:
-        return replace(rollout, state="gone", reason=GONE)
-    mine = next((d for d in service.deployments if d.id == rollout.deployment_id), None)
-    seen = replace(rollout, state="rolling", desired=service.desired, running=mine.running if mine else 0)
-    for task in stopped:
-        if task.deployment_id == rollout.deployment_id and task.has_failed:
-            return replace(seen, state="failed", reason=Stop(service, task).sentence)
-    if rollout.state == "done":
-        return rollout
-    primary = service.primary
-    if mine is None or mine.status != "PRIMARY":
-        if service.rolled_back:
-            told = mine.rollout_reason if mine else ""
-            return replace(seen, state="rolled-back", reason=told or "The circuit breaker went back to an earlier one.")
-        other = primary.id if primary else "another"
-        told = f"Somebody else's deployment {other} has overtaken ours, {rollout.deployment_id}."
-        return replace(seen, state="overtaken", reason=f"{told} Its tasks read the new values too: run verify.")
-    if mine.rollout == "FAILED":
-        return replace(seen, state="failed", reason=mine.rollout_reason)
-    if service.desired == 0:
-        return replace(seen, state="not-started", reason="Its desiredCount was set to 0 meanwhile.")
-    if mine.task_definition_arn.rpartition("/")[2] != rollout.revision:
-        return replace(seen, state="failed", reason=f"It runs {mine.task_definition_arn.rpartition('/')[2]} instead.")
-    whole = mine.rollout == "COMPLETED" and mine.running == service.running == service.desired
-    return replace(seen, state="done" if whole else "rolling")
-
-
 def _begin(clients: Clients, cluster: str, service: Service) -> Rollout:
     planned = expected(service)
     if planned.is_over:
@@ -295,9 +208,3 @@ def _ask(what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple
         return look(what, permission, call)
     except CouldNotLook as error:
         return error
-
-
-def _all_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
-    """Whether as many tasks run as are wanted, all of them of our deployment."""
-    mine = [task.deployment_id for task in running or () if task.service == rollout.service and task.is_running]
-    return running is not None and len(mine) == rollout.desired and set(mine) == {rollout.deployment_id}

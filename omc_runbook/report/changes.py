@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from omc_runbook.changes import failing
 from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.plan import Plan
-from omc_runbook.changes.rolling import Rollout, expected
+from omc_runbook.changes.rollout import Rollout, expected
 from omc_runbook.checks import remedies
 from omc_runbook.environment import Environment
 from omc_runbook.report.banner import Banner

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.changes.rolling import Rollout, State
+from omc_runbook.changes.rollout import Rollout, State
 from omc_runbook.masking import registry
 from omc_runbook.report.mood import COLOURS, Mood, mark, pill
 from omc_runbook.report.table import WIDTH
