@@ -160,7 +160,8 @@ def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: p
     first = min(t["stoppingAt"].timestamp() for t in tasks if t.get("startedBy") == failed.deployment_id)
     told = next(moment for moment, line in place.told if "Root cause" in line)
     assert 0 < told - first < 2.5
-    assert [entry["action"] for entry in done.entries[:2]] == ["changed", "put back"]
+    there, back = ["changed", "redeployed", "redeployed"], ["put back", "redeployed", "redeployed"]
+    assert [entry["action"] for entry in done.entries] == there + back
 
 
 def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +263,26 @@ def test_somebody_elses_edit_while_older_values_are_replaced_is_told(place: Plac
 
     done = place.rotate("", "keep", step=step)
     assert done and done.rollouts and not done.is_proved and problem(done).check == "version-overtaken"
+
+
+def test_a_version_that_somebody_puts_back_meanwhile_is_told(place: Place) -> None:
+    """It stays, and the run is not proved."""
+    version = place.current
+
+    def step(name: str) -> None:
+        if name == "release":
+            place.secretsmanager.update_secret_version_stage(
+                SecretId=SECRET,
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=version,
+                RemoveFromVersionId=place.current,
+            )
+
+    done = place.rotate("SECRET_KEY", step=step)
+    assert done and not done.is_proved and place.current == version and not place.labels()
+    assert problem(done).check == "version-overtaken" and f"made version {version} current" in problem(done).evidence[0]
+    healed = place.rotate("", "keep")
+    assert healed and healed.is_proved
 
 
 def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:

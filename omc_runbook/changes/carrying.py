@@ -246,9 +246,12 @@ def _look_again(means: Means, carried: Carried) -> Carried:
     """Ask once more which version is current: somebody may have written while tasks were replaced."""
     plan, told = carried.plan, ""
     try:
-        if carried.written:
+        is_as_before = writing.is_current(means.clients, plan, plan.base)
+        if carried.written and is_as_before:
+            told = f"Somebody has made version {plan.base} current again, as it was before this run. Run verify."
+        elif carried.written:
             writing.prove(means.clients, plan, moved=True)
-        elif not writing.is_current(means.clients, plan, plan.base):
+        elif not is_as_before:
             told = f"Version {plan.base} was current when this run began, and no longer is. Run again."
     except Overtaken as error:
         told = str(error)
