@@ -1,8 +1,8 @@
 """A process that changes the secret, for the tests that race it with another or kill it.
 
 `writer.py race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
-says how that went. `writer.py once FILE CALL` writes a file's values, and kills itself after that many of the
-writer's calls (0: never).
+says how that went. `writer.py once FILE CALL` writes a file's values, and kills itself after that many calls that
+change the secret (0: never).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from omc_runbook.errors import Overtaken
 from omc_runbook.masking.value import reveal
 from omc_runbook.runbook import Run
 from omc_runbook.snapshot.state import Content, Snapshot
+
+WRITING = ("PutSecretValue", "UpdateSecretVersionStage")
 
 
 def reread(run: Run, snapshot: Snapshot) -> Snapshot:
@@ -75,12 +77,12 @@ def say(text: str) -> None:
 
 def _die_after(last: int) -> None:
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
-    made = []
+    made: list[str] = []
 
     def count(client: Any, operation: str, parameters: Any) -> Any:
         answer = call(client, operation, parameters)
-        made.append(operation)
-        if len(made) == last:
+        made.extend([operation] if operation in WRITING else ())
+        if operation in WRITING and len(made) == last:
             Path(os.environ["LAST_CALL"]).write_text(operation)
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
