@@ -328,7 +328,7 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
             mended.put(SENTRY_DSN="https://0@sentry.example.com/5")
 
     done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
-    assert done and not done.restored and "somebody else" in done.undone
+    assert done and not done.restored and "somebody else" in done.undone and not done.is_in_force
     assert mended.members["SENTRY_DSN"].endswith("/5")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Service
@@ -54,11 +54,8 @@ class Carried:
     """What was put back and how that went."""
     findings: tuple[Finding, ...] = ()
     """What was wrong when it failed, and the failure itself."""
-
-    @property
-    def is_in_force(self) -> bool:
-        """Whether the secret is as the plan has it."""
-        return not self.restored
+    is_in_force: bool = True
+    """Whether the secret is as the plan has it, and nobody has changed it since."""
 
     @property
     def is_proved(self) -> bool:
@@ -135,7 +132,9 @@ def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
             with _adding("Run again, which goes on from there.", before=str(error)):
                 _give_back(renewal)
         if (not is_current or isinstance(error, Overtaken)) and not plan.exists:
-            writing.release(means.clients, plan, _label(plan))
+            # A label that stays goes with the next run; why this one failed matters more.
+            with suppress(CouldNotLook):
+                writing.release(means.clients, plan, _label(plan))
         raise
 
 
@@ -188,7 +187,7 @@ def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, 
         withdrawn = writing.withdraw(means.clients, former)
     if not withdrawn:
         told = "The former version was not put back: somebody else has changed the secret meanwhile. Run verify."
-        return replace(carried, undone=told)
+        return replace(carried, undone=told, is_in_force=False)
     alternates = renewal.turn is not None and renewal.turn.alternates
     # With one role the way back needs the former password; with two, tasks may use the withdrawn one until replaced.
     before = "" if alternates else _try_to_give_back(renewal)
@@ -204,7 +203,8 @@ def _put_back(means: Means, seen: Snapshot, carried: Carried, renewal: Renewal, 
         *(f"{rollout.service} has none of them yet: {rollout.reason}" for rollout in back if rollout.state != "done"),
         before or after,
     )
-    return replace(carried, back=back, restored=former.base, undone=" ".join(filter(None, sentences)))
+    told = " ".join(filter(None, sentences))
+    return replace(carried, back=back, restored=former.base, undone=told, is_in_force=False)
 
 
 def _former(carried: Carried, renewal: Renewal) -> Plan | None:
@@ -258,7 +258,7 @@ def _look_again(means: Means, carried: Carried) -> Carried:
     if not told:
         return carried
     later = failing.moved_on(plan.secret_name, told)
-    return replace(carried, findings=(*carried.findings, later))
+    return replace(carried, findings=(*carried.findings, later), is_in_force=False)
 
 
 def _label(plan: Plan) -> str:
