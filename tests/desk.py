@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import boto3
+import pytest
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -69,6 +73,32 @@ def client(sandbox: Sandbox, service: str) -> Any:
         aws_access_key_id="sandbox",
         aws_secret_access_key="sandbox",
     )
+
+
+def deny(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str) -> None:
+    """Go on as somebody who may do everything but one thing."""
+    iam, user = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
+    iam.create_user(UserName=user)
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": action, "Resource": "*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+
+def health(url: str) -> int:
+    """What a task answers to GET /health; 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
 
 
 def values(sandbox: Sandbox) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client
+from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
 
 from omc_runbook import runbook
 from omc_runbook.aws import secretsmanager
@@ -242,17 +242,7 @@ def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.Monkey
     if action == "RestoreSecret":
         here.client.create_secret(Name=here.name, SecretString="{}")
         here.client.delete_secret(SecretId=here.name)
-    iam, user = client(here.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
-    iam.create_user(UserName=user)
-    statements = [
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": f"secretsmanager:{action}", "Resource": "*"},
-    ]
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    deny(here.sandbox, monkeypatch, f"secretsmanager:{action}")
     run = runbook.begin("create", "staging")
     with pytest.raises(CouldNotLook, match=f"secretsmanager:{action} is missing"):
         run.create(run.plan_creation(run.look()), True)

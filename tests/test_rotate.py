@@ -7,8 +7,6 @@ import secrets
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, values
+from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, health, values
 from test_rotation import BAD, Place
 
 from omc_runbook.headless import notebooks
@@ -130,14 +128,6 @@ def with_database() -> Iterator[Sandbox]:
     started = lifecycle.up("healthy", database=True)
     yield started
     lifecycle.down(started)
-
-
-def health(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 class Load:

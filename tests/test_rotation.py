@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import SECRET, client
+from desk import SECRET, client, deny
 
 from omc_runbook import runbook
 from omc_runbook.changes.carrying import STEPS, Carried
@@ -335,7 +335,7 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
 def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The permission is named, and the former version is current again."""
     version = place.current
-    deny(place, monkeypatch, "ecs:UpdateService")
+    deny(place.sandbox, monkeypatch, "ecs:UpdateService")
     done = place.rotate("SECRET_KEY")
     assert "ecs:UpdateService" in " ".join(problem(done).evidence)
     assert place.current == version and not place.labels()
@@ -347,25 +347,10 @@ def test_a_missing_permission_to_watch_is_told_before_anything_is_written(
 ) -> None:
     """Without it nobody could tell whether the tasks start."""
     versions = place.versions
-    deny(place, monkeypatch, permission)
+    deny(place.sandbox, monkeypatch, permission)
     with pytest.raises(CouldNotLook, match=f"{permission} is missing.*Nothing was written"):
         place.rotate("SECRET_KEY")
     assert place.versions == versions
-
-
-def deny(place: Place, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
-    """Go on as somebody who may do everything but one thing."""
-    iam, user = client(place.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
-    iam.create_user(UserName=user)
-    statements = [
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": action, "Resource": "*"},
-    ]
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
 
 
 FORWARD = [step for step in STEPS if "back" not in step and step not in ("database", "withdraw")]

@@ -11,8 +11,6 @@ import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from desk import health
 from sandbox_support import Stage, until
 
 from omc_runbook.errors import UsageError
@@ -85,17 +84,6 @@ class World(Stage):
         document = self.document
         known = {"user": document["POSTGRES_USER"], "password": document["POSTGRES_PASSWORD"]} | changed
         psycopg.connect(host=self.database.host, port=self.database.port, dbname=self.database.dbname, **known).close()
-
-
-def health(url: str) -> int:
-    """What a task answers to GET /health; 0 where nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
 
 
 def processes_of(database: Database) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
+from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, values
 from jupyter_client.manager import start_new_kernel
 from writer import fingerprint
 
@@ -50,7 +50,7 @@ class Kept:
 
     def __init__(self, sandbox: Sandbox, name: str = SECRET) -> None:
         self.sandbox = sandbox
-        self.client, self.iam, self.name = client(sandbox, "secretsmanager"), client(sandbox, "iam"), name
+        self.client, self.name = client(sandbox, "secretsmanager"), name
 
     @property
     def text(self) -> str:
@@ -301,19 +301,9 @@ def test_a_missing_permission_is_named_and_nothing_becomes_current(
     own: Kept, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     """A label that could not be taken away goes with the next write by somebody who may."""
-    iam, user = own.iam, f"user-{secrets.token_hex(4)}"
-    iam.create_user(UserName=user)
-    statements = [
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": f"secretsmanager:{action}", "Resource": "*"},
-    ]
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
-    key = iam.create_access_key(UserName=user)["AccessKey"]
     before, new = own.text, secrets.token_hex(32)
     with monkeypatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        deny(own.sandbox, patch, f"secretsmanager:{action}")
         run = runbook.begin("update", "staging")
         with pytest.raises(CouldNotLook, match=f"Could not change .*secretsmanager:{action} is missing"):
             run.apply(planned(run, SECRET_KEY=new), True)

@@ -32,10 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Written:
-    """A change that is proved to be in force: the version that was current, the one that is now, and what changed.
-
-    Where nothing had to change, both are the same version.
-    """
+    """A change that is proved to be in force: the version that was current, the one that is now, and what changed."""
 
     before: str
     version_id: str

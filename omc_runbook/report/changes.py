@@ -10,6 +10,7 @@ from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.rollout import Rollout, expected
 from omc_runbook.checks import remedies
 from omc_runbook.environment import Environment
+from omc_runbook.report import console
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
@@ -150,18 +151,23 @@ def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listi
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's own commands for the same, with one redeployment for every service that uses the secret."""
     names = snapshot.environment.names
-    console, region = f"https://{names.region}.console.aws.amazon.com", f"region={names.region}"
     entries = [
         Entry("write the whole secret from a file", command=remedies.put_value(names).command),
         Entry("remove the file", command="rm secrets.json"),
-        *(
-            Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
-            for service in snapshot.consumers
-        ),
-        Entry("the secret in the console", command=f"{console}/secretsmanager/secret?name={names.secret}&{region}"),
-        Entry("the services in the console", command=f"{console}/ecs/v2/clusters/{names.cluster}?{region}"),
+        *new_tasks(snapshot),
+        Entry("the secret in the console", command=console.secret(names)),
+        Entry("the services in the console", command=console.services(names)),
     ]
     return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
+
+
+def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
+    """For every service that uses the secret, the command that gives it new tasks."""
+    names = snapshot.environment.names
+    return tuple(
+        Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
+        for service in snapshot.consumers
+    )
 
 
 def _count(tasks: int) -> str:

@@ -8,6 +8,7 @@ from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.placeholders import unset_keys, update_command
 from omc_runbook.checks import remedies
 from omc_runbook.environment import Environment
+from omc_runbook.report import console
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
@@ -113,13 +114,12 @@ def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
     """The guide's own commands for a new environment, with this environment's names, and the console's page."""
     names = environment.names
     folder = terraform_dir or f"infrastructure/terraform/environments/{environment.name}"
-    page = f"https://{names.region}.console.aws.amazon.com/secretsmanager/secret"
     rows = [
         ["create with Terraform", f"cd {folder} && terraform init && terraform plan -out=new && terraform apply new"],
         ["create without it", remedies.create_secret(names).command],
         ["restore a deleted one", remedies.restore_secret(names).command],
         ["give it values", remedies.put_value(names).command],
-        ["the secret in the console", f"{page}?name={names.secret}&region={names.region}"],
+        ["the secret in the console", console.secret(names)],
     ]
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 

@@ -8,6 +8,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes import age
 from omc_runbook.checks import remedies
 from omc_runbook.document import compare
+from omc_runbook.report import changes, console
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
 from omc_runbook.report.table import Table
@@ -63,24 +64,19 @@ def by_hand(snapshot: Snapshot, history: History) -> Listing:
     """AWS's own commands for the same: see the versions, move AWSCURRENT, give every service new tasks."""
     names, secret = snapshot.environment.names, snapshot.secret
     current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
-    command, place = "aws secretsmanager", f"--secret-id {names.secret}"
-    page = f"https://{names.region}.console.aws.amazon.com/secretsmanager/secret?name={names.secret}"
+    move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
     entries = [
         Entry(
             "see the versions",
-            command=f"{command} list-secret-version-ids {place} --include-deprecated --region {names.region}",
+            command=f"aws secretsmanager list-secret-version-ids --secret-id {names.secret} --include-deprecated"
+            f" --region {names.region}",
         ),
         Entry(
             f"make {history.short(former)} current again" if former else "make a version current again",
-            command=f"{command} update-secret-version-stage {place} --version-stage {CURRENT}"
-            f" --move-to-version-id {former or 'VERSION_ID'} --remove-from-version-id {current or 'CURRENT_ID'}"
-            f" --region {names.region}",
+            command=move.command,
         ),
-        *(
-            Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
-            for service in snapshot.consumers
-        ),
-        Entry("the secret in the console", command=f"{page}&region={names.region}"),
+        *changes.new_tasks(snapshot),
+        Entry("the secret in the console", command=console.secret(names)),
     ]
     return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
 

@@ -11,6 +11,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.judgement import judge
 from omc_runbook.environment import Environment
 from omc_runbook.finding import Finding, Outcome, subject_of
+from omc_runbook.report import console
 from omc_runbook.report.banner import ENDINGS, Banner
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.mood import Mood
@@ -139,7 +140,6 @@ def by_hand(environment: Environment) -> Listing:
     """The guide's own commands for a look, with this environment's names, and the console's pages."""
     names = environment.names
     region = f"--region {names.region}"
-    console = f"https://{names.region}.console.aws.amazon.com"
     rows = [
         ["the secret", f"aws secretsmanager describe-secret --secret-id {names.secret} {region}"],
         [
@@ -152,11 +152,8 @@ def by_hand(environment: Environment) -> Listing:
             "the role",
             f"aws iam get-role-policy --role-name {names.execution_role} --policy-name {names.execution_policy}",
         ],
-        ["the secret in the console", f"{console}/secretsmanager/secret?name={names.secret}&region={names.region}"],
-        [
-            "the service in the console",
-            f"{console}/ecs/v2/clusters/{names.cluster}/services/{names.service}/deployments?region={names.region}",
-        ],
+        ["the secret in the console", console.secret(names)],
+        ["the service in the console", console.deployments(names)],
     ]
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
