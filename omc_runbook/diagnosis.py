@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from omc_runbook.checks import access, content, deployment, reference, running, secret
+from omc_runbook.checks import access, content, deployment, execute, network, reference, running, secret
 from omc_runbook.checks.check import Check, conduct
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -15,10 +15,12 @@ CHECKS: tuple[Check, ...] = (
     *reference.CHECKS,
     *content.CHECKS,
     *access.CHECKS,
+    *network.CHECKS,
     *deployment.CHECKS,
+    *execute.CHECKS,
 )
 
-_FAMILIES = ("secret", "reference", "content", "access")
+_FAMILIES = ("secret", "reference", "content", "access", "network")
 _PULL_STOPS = frozenset({"pull-failed"})
 _RUNNING_STOPS = frozenset({"health-check", "task-exits"})
 _ROLLOUTS = frozenset({"rollout-stuck", "breaker-rollback"})

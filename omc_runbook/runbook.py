@@ -97,13 +97,15 @@ class Run:
         """Whether AWS's answers come from this machine."""
         return urlsplit(self.clients.endpoint).hostname in _LOOPBACK
 
-    def look(self, repository: str = "") -> Snapshot:
+    def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
         """Read the environment at once; with a repository, also what the application's Settings read.
+
+        `look_inside` looks into running tasks too; `deeply` at the network, the logs and CloudTrail, whatever it finds.
 
         Raises UsageError where the repository has no Settings, CouldNotLook where AWS cannot be reached.
         """
         settings = read_fields(expand(repository)) if repository else None
-        return take(self.clients, self.environment, self.caller, _now, settings)
+        return take(self.clients, self.environment, self.caller, _now, settings, look_inside, deeply)
 
     def diagnose(
         self, snapshot: Snapshot, look_inside: bool = False, families: Sequence[str] = ()

@@ -37,6 +37,10 @@ class Container:
     log_group: str = ""
     """The log group that its output goes to; "" where that is not CloudWatch Logs."""
     log_prefix: str = ""
+    readonly: bool = False
+    """Whether its root file system is read-only."""
+    essential: bool = True
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class TaskDefinition:
     execution_role_arn: str
     task_role_arn: str
     containers: tuple[Container, ...]
+    network_mode: str = ""
+    """awsvpc on Fargate; bridge, host or none on instances."""
+    os_family: str = ""
 
     @property
     def label(self) -> str:
@@ -83,8 +90,10 @@ def _task_definition(raw: Any) -> TaskDefinition:
         revision=raw["revision"],
         registered=raw.get("registeredAt"),
         execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
-        task_role_arn=raw.get("taskRoleArn") or "",
+        task_role_arn=_role_arn(raw.get("taskRoleArn") or "", raw["taskDefinitionArn"]),
         containers=tuple(_container(container) for container in raw["containerDefinitions"]),
+        network_mode=raw.get("networkMode") or "",
+        os_family=(raw.get("runtimePlatform") or {}).get("operatingSystemFamily", ""),
     )
 
 
@@ -110,4 +119,7 @@ def _container(raw: Any) -> Container:
         ),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
+        readonly=bool(raw.get("readonlyRootFilesystem")),
+        essential=raw.get("essential", True),
+        image=raw.get("image", ""),
     )

@@ -49,6 +49,18 @@ class ServiceEvent:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a service's tasks stand in a VPC (awsvpc): ids of subnets and security groups, and public addresses.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
+    """
+
+    subnets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    public_ip: bool = False
+
+
+@dataclass(frozen=True)
 class Service:
     """A service; `controller` is ECS, CODE_DEPLOY or EXTERNAL.
 
@@ -66,6 +78,10 @@ class Service:
     events: tuple[ServiceEvent, ...]
     minimum_healthy_percent: int = 100
     maximum_percent: int = 200
+    placement: Placement = Placement()
+    execute: bool = False
+    """Whether tasks that it starts from now on have ECS Exec."""
+    launch_type: str = ""
 
     @property
     def has_room(self) -> bool:
@@ -94,11 +110,13 @@ class Service:
 
 @dataclass(frozen=True)
 class TaskContainer:
-    """A container of a task: how it ended, where it did."""
+    """A container of a task: how it ended, where it did, and how its ECS Exec agent is."""
 
     name: str
     exit_code: int | None
     reason: str
+    agent: str = ""
+    """The last status of its ExecuteCommandAgent, such as RUNNING or STOPPED; "" where it has none."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,9 @@ class Task:
     stop_code: str
     stopped_reason: str
     containers: tuple[TaskContainer, ...]
+    execute: bool = False
+    """Whether ECS Exec was enabled when it was run."""
+    subnet: str = ""
 
     @property
     def id(self) -> str:
@@ -207,6 +228,20 @@ def _service(raw: Any) -> Service:
         events=tuple(ServiceEvent(event["createdAt"], event["message"]) for event in raw.get("events", ())),
         minimum_healthy_percent=raw.get("deploymentConfiguration", {}).get("minimumHealthyPercent", 100),
         maximum_percent=raw.get("deploymentConfiguration", {}).get("maximumPercent", 200),
+        placement=_placement(
+            raw.get("networkConfiguration") or (sets[0].get("networkConfiguration") if sets else None)
+        ),
+        execute=bool(raw.get("enableExecuteCommand")),
+        launch_type=raw.get("launchType", ""),
+    )
+
+
+def _placement(raw: Any) -> Placement:
+    awsvpc = (raw or {}).get("awsvpcConfiguration", {})
+    return Placement(
+        tuple(awsvpc.get("subnets", ())),
+        tuple(awsvpc.get("securityGroups", ())),
+        awsvpc.get("assignPublicIp") == "ENABLED",
     )
 
 
@@ -239,7 +274,20 @@ def _task(raw: Any) -> Task:
         stop_code=raw.get("stopCode", ""),
         stopped_reason=raw.get("stoppedReason", ""),
         containers=tuple(
-            TaskContainer(entry["name"], entry.get("exitCode"), entry.get("reason", ""))
+            TaskContainer(entry["name"], entry.get("exitCode"), entry.get("reason", ""), _agent(entry))
             for entry in raw.get("containers", ())
         ),
+        execute=bool(raw.get("enableExecuteCommand")),
+        subnet=_detail(raw, "subnetId"),
     )
+
+
+def _agent(raw: Any) -> str:
+    agents = {agent.get("name"): agent.get("lastStatus", "") for agent in raw.get("managedAgents", ())}
+    return str(agents.get("ExecuteCommandAgent", ""))
+
+
+def _detail(raw: Any, name: str) -> str:
+    """A detail of the task's network interface."""
+    details = (detail for attached in raw.get("attachments", ()) for detail in attached.get("details", ()))
+    return next((str(detail.get("value", "")) for detail in details if detail.get("name") == name), "")

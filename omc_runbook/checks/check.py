@@ -14,6 +14,13 @@ ALL_OR_NOTHING = frozenset(
 )
 """Fields of which nothing can be said while a part of them is missing."""
 
+DEEPER = {
+    "network": "Not asked to look at the network: troubleshoot does.",
+    "inside": "Not asked to look inside running tasks: which value they hold is told by times.",
+    "words": "Not asked to read the logs: troubleshoot does.",
+}
+"""Fields that are None where nobody asked for them, and what is said then."""
+
 ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 
 DOCUMENT = "document"
@@ -91,6 +98,9 @@ def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
 def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     """Why a check has no subject, so that "clear" would say too much; "" where it has one."""
     names = snapshot.environment.names
+    for field, reason in DEEPER.items():
+        if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
+            return reason
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
         return f"Cluster {names.cluster} was not found, so there was nothing to look at."
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":

@@ -13,7 +13,7 @@ from omc_runbook.aws.session import Clients, Unread, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.environment import Environment, nearest
 from omc_runbook.errors import UsageError
-from omc_runbook.snapshot import roles, settling
+from omc_runbook.snapshot import deeper, roles, settling
 from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -42,16 +42,22 @@ def take(
     caller: Caller,
     now: Callable[[], datetime],
     settings: tuple[str, ...] | None = None,
+    look_inside: bool = False,
+    deeply: bool = False,
 ) -> Snapshot:
-    """Read an environment at once.
+    """Read an environment at once; if asked, also what running tasks hold, and all that troubleshooting looks at.
 
     Calls that AWS refuses are kept in the snapshot's gaps. Raises UsageError for a cluster that runbook.toml
     names and that does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
-        snapshot = reading.first(now)
-        return replace(reading.second(snapshot), settings=settings, gaps=dict(reading.gaps))
+        snapshot = reading.second(reading.first(now))
+        if look_inside:
+            snapshot = deeper.look_inside(reading, snapshot)
+        if deeply:
+            snapshot = deeper.look_deeper(reading, snapshot)
+        return replace(snapshot, settings=settings, gaps=dict(reading.gaps))
 
 
 class _Reading(Asking):

@@ -13,6 +13,8 @@ from omc_runbook.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
 DECRYPT = "kms:Decrypt"
+CHANNELS = tuple(f"ssmmessages:{verb}{kind}Channel" for kind in ("Control", "Data") for verb in ("Create", "Open"))
+"""What ECS Exec needs of a task's own role, on any resource."""
 POLICIES_AT_ONCE = 8
 
 
@@ -67,6 +69,13 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
         boundary=or_none(boundary),
         unread=tuple(unread),
     )
+
+
+def read_exec(clients: Clients, arn: str) -> Permissions:
+    """Read whether a task role may open the channels of ECS Exec, by AWS's simulation or else by its policies."""
+    client, name = clients("iam"), iam.role_name(arn)
+    role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+    return Permissions(or_none(role), exists=role is not None)
 
 
 def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | Unread:

@@ -25,11 +25,7 @@ def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
     doubtful = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
     if doubtful:
-        writes = [_events(asking, name, snapshot) for name in WRITES]
-        reads = _events(asking, "GetSecretValue", snapshot)
-        answers = [asking.keep("writes", answer, None) for answer in writes]
-        known = None if None in answers else tuple(event for answer in answers for event in answer or ())
-        snapshot = replace(snapshot, writes=known, reads=asking.keep("reads", reads, None))
+        snapshot = read_trail(asking, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
         answer = asking.keep("writes", _events(asking, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
@@ -37,6 +33,17 @@ def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
     if snapshot.secret and _has_placeholder(snapshot):
         wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(snapshot, contents={**snapshot.contents, **_older(asking, wanted - set(snapshot.contents) - {""})})
+
+
+def read_trail(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Ask CloudTrail who gave the secret its versions and which tasks read them, unless it has been asked."""
+    if snapshot.writes is not None and snapshot.reads is not None:
+        return snapshot
+    writes = [_events(asking, name, snapshot) for name in WRITES]
+    reads = _events(asking, "GetSecretValue", snapshot)
+    answers = [asking.keep("writes", answer, None) for answer in writes]
+    known = None if None in answers else tuple(event for answer in answers for event in answer or ())
+    return replace(snapshot, writes=known, reads=asking.keep("reads", reads, None))
 
 
 def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:

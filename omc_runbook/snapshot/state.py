@@ -11,6 +11,7 @@ from typing import Literal
 from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
@@ -20,6 +21,7 @@ from omc_runbook.document import Document, DocumentError
 from omc_runbook.environment import Environment
 from omc_runbook.policy import PolicyDocument
 from omc_runbook.reference import Reference
+from omc_runbook.snapshot.held import Inside
 from omc_runbook.snapshot.roles import Permissions
 
 Freshness = Literal["fresh", "stale", "undecidable"]
@@ -75,6 +77,16 @@ class Snapshot:
     """Secrets of other regions and accounts that references name, by ARN; None where there is no such secret."""
     settings: tuple[str, ...] | None = None
     """Names of the variables that the application's Settings read, where a repository was given."""
+    network: Network | None = None
+    """The network that the consumers' tasks stand in; None where it was not asked for."""
+    inside: tuple[Inside, ...] | None = None
+    """What running tasks hold; None where nobody asked to look inside."""
+    task_roles: Mapping[str, Permissions] = field(default_factory=dict)
+    """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
+    plugin: str = ""
+    """The path of session-manager-plugin on this machine; "" where it has none."""
+    words: Mapping[str, tuple[str, ...]] | None = None
+    """The last words of failed tasks, by their ids; None where logs were not asked for."""
 
     @property
     def secret_name(self) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import difflib
 
 from omc_runbook.errors import UsageError
-from omc_runbook.sandbox.faults import access, content, deployment, reference, secret, wire
+from omc_runbook.sandbox.faults import (
+    access,
+    content,
+    deployment,
+    execute,
+    network,
+    reference,
+    running,
+    secret,
+    wire,
+)
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.traces import remove_traces
 from omc_runbook.sandbox.world import World
@@ -14,7 +24,7 @@ from omc_runbook.sandbox.worlds import keep_good_document, kept_document, restor
 
 def catalogue() -> tuple[Fault, ...]:
     """All faults, family by family."""
-    families = (secret, reference, content, access, deployment)
+    families = (secret, reference, content, access, network, deployment, running, execute)
     return tuple(fault for family in families for fault in family.faults())
 
 

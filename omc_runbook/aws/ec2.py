@@ -1,0 +1,139 @@
+"""EC2: the network that tasks stand in, as far as it decides whether they reach an AWS service.
+
+Each class names the shape of botocore's EC2 model it is read from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omc_runbook.policy import PolicyDocument
+
+
+@dataclass(frozen=True)
+class Vpc:
+    """A VPC; tasks resolve names only with `dns_support`, and private DNS names only with both."""
+
+    id: str
+    cidrs: tuple[str, ...]
+    dns_support: bool | None = None
+    """None where the attribute could not be read."""
+    dns_hostnames: bool | None = None
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet."""
+
+    id: str
+    vpc: str
+    zone: str
+    cidr: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route: a destination (a CIDR or a prefix list's id), the target's id and its state, active or blackhole."""
+
+    destination: str
+    target: str
+    state: str
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    """A route table; `main` holds for subnets of its VPC that no other table names."""
+
+    id: str
+    vpc: str
+    subnets: tuple[str, ...]
+    main: bool
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True)
+class NatGateway:
+    """A NAT gateway; `public` says whether it leads to the internet at all."""
+
+    id: str
+    subnet: str
+    state: str
+    public: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a security group: protocol ("-1" for all), ports (both None for all) and the peers it allows.
+
+    `peers` are CIDRs, ids of security groups and ids of prefix lists.
+    """
+
+    protocol: str
+    first: int | None
+    last: int | None
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    """A security group."""
+
+    id: str
+    name: str
+    ingress: tuple[Rule, ...]
+    egress: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class AclEntry:
+    """An entry of a network ACL; entries are tried by number, and the first that matches decides."""
+
+    number: int
+    egress: bool
+    allow: bool
+    protocol: str
+    cidr: str
+    first: int | None
+    last: int | None
+
+
+@dataclass(frozen=True)
+class NetworkAcl:
+    """A network ACL of some subnets."""
+
+    id: str
+    vpc: str
+    subnets: tuple[str, ...]
+    default: bool
+    entries: tuple[AclEntry, ...]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A VPC endpoint of an AWS service; `kind` is Interface or Gateway."""
+
+    id: str
+    vpc: str
+    service: str
+    """Such as com.amazonaws.ap-southeast-2.secretsmanager."""
+    kind: str
+    state: str
+    private_dns: bool
+    subnets: tuple[str, ...]
+    groups: tuple[str, ...]
+    policy: PolicyDocument | None
+
+
+@dataclass(frozen=True)
+class Network:
+    """The VPCs that some subnets are in, with all that decides where their traffic goes; by id each."""
+
+    vpcs: dict[str, Vpc] = field(default_factory=dict)
+    subnets: dict[str, Subnet] = field(default_factory=dict)
+    route_tables: tuple[RouteTable, ...] = ()
+    nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
+    internet_gateways: frozenset[str] = frozenset()
+    """Ids of those that are attached to one of the VPCs."""
+    groups: dict[str, SecurityGroup] = field(default_factory=dict)
+    acls: tuple[NetworkAcl, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()

@@ -1,0 +1,36 @@
+"""The deeper look that troubleshooting takes: the network, ECS Exec, running processes, logs and CloudTrail."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+from omc_runbook.snapshot import inside, networking, roles, settling, words
+from omc_runbook.snapshot.asking import Asking
+from omc_runbook.snapshot.state import Snapshot
+
+PLUGIN = "session-manager-plugin"
+
+
+def look_inside(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Add what the processes of running tasks hold, and what ECS Exec needs for that."""
+    snapshot = replace(snapshot, plugin=shutil.which(PLUGIN) or "")
+    task_roles = {
+        arn: asking.pool.submit(roles.read_exec, asking.clients, arn) for arn in sorted(_task_roles(snapshot))
+    }
+    snapshot = replace(snapshot, inside=inside.look(asking, snapshot))
+    return replace(snapshot, task_roles={arn: answer.result() for arn, answer in task_roles.items()})
+
+
+def look_deeper(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Add the network, the last words of failed tasks and CloudTrail's events."""
+    snapshot = settling.read_trail(asking, snapshot)
+    snapshot = replace(snapshot, network=networking.read(asking, snapshot))
+    return replace(snapshot, words=words.read(asking, snapshot))
+
+
+def _task_roles(snapshot: Snapshot) -> set[str]:
+    """ARNs of the roles that the consumers' running tasks have."""
+    running = [task for service in snapshot.consumers for task in snapshot.running(service)]
+    definitions = (snapshot.definition(task.task_definition_arn) for task in running)
+    return {definition.task_role_arn for definition in definitions if definition} - {""}
