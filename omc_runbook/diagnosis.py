@@ -52,6 +52,11 @@ _SPOILING = frozenset(
 )
 """Faults with which a task starts, and has a value that its application may not bear."""
 
+NOT_SECRETS = frozenset(
+    {"health-check", "image-pull", "out-of-memory", "log-group", "volume", "no-capacity", "start-failed"}
+)
+"""Faults that keep tasks from running for another reason than their secrets."""
+
 
 def diagnose(snapshot: Snapshot, look_inside: bool = False) -> tuple[Finding, ...]:
     """Put every check to a snapshot and tell causes from consequences; problems first, root causes foremost."""

@@ -17,6 +17,7 @@ _KNOWN_SECRET = re.compile(r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)
 _PUBLIC = re.compile(
     r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
 )
+_TASK = re.compile(r"^[0-9a-f]{32}$")
 _HEX = re.compile(r"^[0-9A-Fa-f]+$")
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
 _LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
@@ -35,7 +36,7 @@ def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     for name, text in given:
         if name not in declared:
             raise UsageError(f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}')
-        if looks_secret(text):
+        if looks_secret(text) and not (name == "task" and _TASK.match(text)):
             raise UsageError(
                 f'The value of "{name}" looks like a secret, and parameters are saved: '
                 "name where it comes from instead (prompt, file:PATH or env:NAME)."

@@ -34,6 +34,7 @@ FLOORS = {
     "widgets": 6,
     "diagnosis": 5,
     "matrix": 5,
+    "complaint": 5,
     "changes": 5,
     "checks": 4,
     "snapshot": 3,

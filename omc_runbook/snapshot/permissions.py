@@ -1,0 +1,105 @@
+"""The permissions that a look lacked, as one policy to ask for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from omc_runbook.aws.session import Unread
+from omc_runbook.snapshot.state import Snapshot
+
+FOLLOWING: dict[str, tuple[str, ...]] = {
+    "secretsmanager:DescribeSecret": ("secretsmanager:ListSecretVersionIds", "secretsmanager:GetSecretValue"),
+    "ecs:ListServices": ("ecs:DescribeServices",),
+    "ecs:DescribeServices": ("ecs:DescribeTaskDefinition",),
+    "ecs:DescribeTaskDefinition": (
+        "iam:GetRole",
+        "iam:SimulatePrincipalPolicy",
+        "ec2:DescribeSubnets",
+        "logs:GetLogEvents",
+    ),
+    "ecs:ListTasks": ("ecs:DescribeTasks",),
+    "ecs:DescribeTasks": ("ecs:ExecuteCommand",),
+    "ec2:DescribeSubnets": (
+        "ec2:DescribeVpcs",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeNatGateways",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeNetworkAcls",
+        "ec2:DescribeVpcEndpoints",
+    ),
+}
+"""What a look goes on to ask once it has the first: nobody wants to be refused, and to ask, a second time."""
+
+_ANYWHERE = ("ec2:", "cloudtrail:", "ecs:List", "ecs:DescribeTaskDefinition", "sts:", "iam:Simulate")
+"""Actions that take no resource, or none that is known beforehand."""
+
+
+def refused(snapshot: Snapshot) -> tuple[str, ...]:
+    """The permissions that calls were refused for, each once."""
+    return tuple(dict.fromkeys(gap.permission for gap in _gaps(snapshot) if gap.kind == "denied"))
+
+
+def wanted(snapshot: Snapshot) -> tuple[str, ...]:
+    """The permissions that would help: those refused, and those that are asked for next where these are given."""
+    found = list(refused(snapshot))
+    for permission in found:
+        found += [later for later in FOLLOWING.get(permission, ()) if later not in found]
+    return tuple(sorted(found))
+
+
+def policy(snapshot: Snapshot) -> str:
+    """An IAM policy document with the permissions that would help, for this environment alone; "" where none is.
+
+    See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    by_resource: dict[tuple[str, ...], list[str]] = {}
+    for permission in wanted(snapshot):
+        by_resource.setdefault(_resources(snapshot, permission), []).append(permission)
+    statements = [
+        {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+        for resources, actions in sorted(by_resource.items())
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) if statements else ""
+
+
+def _gaps(snapshot: Snapshot) -> Iterator[Unread]:
+    for gaps in snapshot.gaps.values():
+        yield from gaps
+    for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
+        yield from known.unread
+    for seen in snapshot.inside or ():
+        if seen.refused and seen.refused.why == "denied":
+            yield Unread(seen.container, seen.refused.permission, "AccessDeniedException", "denied")
+
+
+def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
+    """The ARNs that a permission is needed on, as narrow as they are known."""
+    names, caller = snapshot.environment.names, snapshot.caller
+    if permission.startswith(_ANYWHERE):
+        return ("*",)
+    service = permission.partition(":")[0]
+    base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
+    if service == "secretsmanager":
+        return (snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????",)
+    if service == "ecs":
+        return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
+    if service == "iam":
+        roles = {*snapshot.permissions, *snapshot.task_roles}
+        guessed = f"arn:{caller.partition}:iam::{caller.account}:role/{names.execution_role}"
+        return tuple(sorted(roles)) or (guessed,)
+    if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
+        return (snapshot.secret.kms_key_id,)
+    if service == "logs":
+        groups = {c.log_group for d in snapshot.task_definitions.values() for c in d.containers if c.log_group}
+        return tuple(f"{base}:log-group:{group}:*" for group in sorted(groups)) or (f"{base}:log-group:*",)
+    return ("*",)
+
+
+_KINDS = {
+    "ecs:DescribeServices": ("service",),
+    "ecs:DescribeTasks": ("task",),
+    "ecs:ExecuteCommand": ("cluster", "task"),
+}
