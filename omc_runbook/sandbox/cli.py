@@ -2,9 +2,16 @@
 
 import json
 import shlex
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from omc_runbook.errors import UsageError
+
+if TYPE_CHECKING:
+    from omc_runbook.sandbox.drill import Drill
+    from omc_runbook.sandbox.lifecycle import Sandbox
 
 
 @click.group()
@@ -73,10 +80,12 @@ def faults(as_json: bool) -> None:
 @click.argument("fault")
 def break_(fault: str) -> None:
     """Break one thing."""
+    from omc_runbook.sandbox import drill, lifecycle
     from omc_runbook.sandbox import faults as catalogue
-    from omc_runbook.sandbox import lifecycle
 
     found = lifecycle.find()
+    if drill.current(found):
+        raise UsageError(f"A drill runs, and breaks what is to be broken: {drill.ANSWERING}.")
     catalogue.break_(found.endpoint, fault)
     broken = lifecycle.status(found)["broken"]
     lifecycle.ask(found, "POST", "note", {"broken": [*broken, fault]})
@@ -85,14 +94,84 @@ def break_(fault: str) -> None:
 @sandbox.command()
 @click.argument("fault", required=False)
 def mend(fault: str | None) -> None:
-    """Mend one thing, or everything: the healthy world again."""
+    """Mend one thing, or everything: the healthy world again. It ends a drill."""
+    from omc_runbook.sandbox import drill, lifecycle
     from omc_runbook.sandbox import faults as catalogue
-    from omc_runbook.sandbox import lifecycle
 
     found = lifecycle.find()
+    if drill.current(found):
+        _end_drill(found, as_json=False)
+        return
     catalogue.mend(found.endpoint, fault)
     broken = [known for known in lifecycle.status(found)["broken"] if fault is not None and known != fault]
     lifecycle.ask(found, "POST", "note", {"world": "healthy", "broken": broken})
+
+
+@sandbox.command(name="drill")
+@click.option("--family", default="", help="Break faults of one family only.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, one after another.")
+@click.option("--seed", type=int, help="The same faults again for the same number.")
+@click.option("--stop", is_flag=True, help="Mend, and end the drill that runs.")
+@click.option("--json", "as_json", is_flag=True)
+def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool) -> None:
+    """Break something unnamed, for you to find."""
+    from omc_runbook.sandbox import drill, lifecycle
+
+    found = lifecycle.find()
+    if stop:
+        _end_drill(found, as_json)
+        return
+    _tell_symptom(drill.start(found, family, count, seed), as_json)
+
+
+@sandbox.command()
+@click.argument("fault", metavar="ID")
+@click.option("--json", "as_json", is_flag=True)
+def answer(fault: str, as_json: bool) -> None:
+    """Say what the drill broke; it grades, mends and goes on."""
+    from omc_runbook.sandbox import drill, lifecycle
+
+    grade, after = drill.answer(lifecycle.find(), fault)
+    if as_json:
+        graded = {**asdict(grade), "right": grade.is_right, "told": drill.verdict(grade)}
+        _print({**graded, "next": None if after.is_over else _symptom(after), "card": _card(after)})
+        return
+    click.echo(drill.verdict(grade))
+    click.echo()
+    if after.is_over:
+        click.echo(drill.card(after.grades))
+    else:
+        _tell_symptom(after)
+
+
+def _end_drill(found: "Sandbox", as_json: bool) -> None:
+    from omc_runbook.sandbox import drill
+
+    ended = drill.stop(found)
+    if as_json:
+        _print({"fault": ended.fault, "card": _card(ended)})
+        return
+    click.echo(f"The drill is over, and all is mended. It was {ended.fault}.")
+    if ended.grades:
+        click.echo(f"\n{drill.card(ended.grades)}")
+
+
+def _tell_symptom(running: "Drill", as_json: bool = False) -> None:
+    if as_json:
+        _print(_symptom(running))
+        return
+    number, count = len(running.grades) + 1, len(running.faults)
+    click.echo(f"{number} of {count}: {running.symptom}")
+    click.echo("Find out why: omc-runbook run troubleshoot -p environment staging --summary")
+    click.echo("Then say what it was: omc-runbook sandbox answer ID (omc-runbook sandbox faults lists the ids)")
+
+
+def _symptom(running: "Drill") -> dict[str, Any]:
+    return {"number": len(running.grades) + 1, "count": len(running.faults), "symptom": running.symptom}
+
+
+def _card(running: "Drill") -> list[dict[str, Any]]:
+    return [{**asdict(grade), "right": grade.is_right} for grade in running.grades]
 
 
 def _print(members: Any) -> None:

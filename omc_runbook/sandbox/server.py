@@ -54,6 +54,7 @@ class Sandbox:
         self.database: postgres.Server | None = None
         self._world = ""
         self._broken: list[str] = []
+        self._drill: dict[str, Any] | None = None
         gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control)
         # Bound here, because werkzeug ends the process when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
@@ -70,9 +71,12 @@ class Sandbox:
             return self._status()
         if (method, path) == ("GET", "calls"):
             return {"calls": TRAIL.count()}
+        if (method, path) == ("GET", "note"):
+            return {"world": self._world, "broken": self._broken, "drill": self._drill}
         if (method, path) == ("POST", "note"):
             self._world = members.get("world", self._world)
             self._broken = list(members.get("broken", self._broken))
+            self._drill = members.get("drill", self._drill)
             return self._status()
         if path == "wire":
             if method == "POST":
@@ -105,7 +109,7 @@ class Sandbox:
             hold_tasks()
             WIRE.clear()
             TRAIL.clear()
-            self._world, self._broken = "", []
+            self._world, self._broken, self._drill = "", [], None
 
 
 def main() -> int:
