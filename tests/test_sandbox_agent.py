@@ -349,6 +349,23 @@ def test_stopped_task_is_replaced_and_scaling_follows(stage: Stage) -> None:
         assert len(stage.steady("scaled")["deployments"]) == 1
 
 
+def test_a_service_may_leave_its_security_groups_to_the_vpc(stage: Stage) -> None:
+    """CreateService and UpdateService take a network without security groups, and the tasks run."""
+    stage.build("grouped", desired=1)
+    subnet = stage.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    network = {"awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}}
+    stage.ecs.create_service(
+        cluster=CLUSTER,
+        serviceName="ungrouped",
+        taskDefinition=stage.service("grouped")["taskDefinition"],
+        desiredCount=1,
+        networkConfiguration=network,
+    )
+    stage.steady("ungrouped")
+    redeploy(stage, "ungrouped", networkConfiguration=network)
+    assert stage.service("ungrouped")["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == []
+
+
 def test_external_controller_starts_tasks_only_by_task_set(stage: Stage) -> None:
     """A service with an external controller waits for a task set and refuses a forced deployment."""
     stage.build("external", desired=1, deploymentController={"type": "EXTERNAL"})

@@ -105,7 +105,7 @@ def accept(
         group=group or f"family:{definition.family}",
         launch_type="FARGATE",
         started_by=started_by,
-        networking_configuration=_with_groups(network),
+        networking_configuration=with_groups(network),
         platform_version=platform_version or "1.4.0",
         execute=execute,
     )
@@ -174,8 +174,8 @@ def forget_old(backend: EC2ContainerServiceBackend, now: datetime) -> None:
             del backend.tasks[task.cluster_name][task.task_arn]
 
 
-def _with_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
-    # moto wants the security groups that AWS takes from the VPC when none are named.
-    if network is None:
-        return None
+def with_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A network configuration with a list of security groups, which moto wants also where none are named."""
+    if not network:
+        return network
     return {"awsvpcConfiguration": {"securityGroups": [], **network["awsvpcConfiguration"]}}

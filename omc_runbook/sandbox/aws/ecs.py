@@ -72,7 +72,7 @@ class MendedEcs(EC2ContainerServiceResponse):
             launch_type=self._get_param("launchType", "FARGATE"),
             service_registries=self._get_param("serviceRegistries"),
             platform_version=self._get_param("platformVersion"),
-            network_configuration=self._get_param("networkConfiguration"),
+            network_configuration=tasks.with_groups(self._get_param("networkConfiguration")),
             propagate_tags=self._get_param("propagateTags", "NONE"),
             role_arn=self._get_param("role"),
             created_by=caller(self.access_key).arn,
@@ -109,6 +109,8 @@ class MendedEcs(EC2ContainerServiceResponse):
             service.task_definition = definition.arn
         for parameter, attribute in _REDEPLOYING.items():
             value = self._get_param(parameter)
+            if parameter == "networkConfiguration":
+                value = tasks.with_groups(value)
             if value is not None:
                 changed = changed or value != getattr(service, attribute)
                 setattr(service, attribute, value)
