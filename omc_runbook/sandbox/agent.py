@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from omc_runbook.sandbox import scheduler, tasks
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.container import NO_SHELL, Container
 from omc_runbook.sandbox.injection import PullFailed, environments
 from omc_runbook.sandbox.logs import open_stream
 from omc_runbook.sandbox.process import Application
@@ -135,15 +136,19 @@ class Agent(threading.Thread):
         with STATE:
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
         application, reason = None, ""
+        inside: dict[str, Container] = {}
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
             found = environments(definition, task.id, backend.region_name, backend.account_id)
             logs = [open_stream(c, task.id, backend.account_id, backend.region_name) for c in containers]
             for container, log in zip(containers, logs, strict=True):
+                arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
+                environment, pid = found[container["name"]], None
                 if application is None and container.get("essential", True):
-                    arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
-                    application = Application(found[container["name"]], arguments, log)
+                    application = Application(environment, arguments, log)
+                    pid = application.pid
+                inside[container["name"]] = Container(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:
             reason = str(failure)
         except (ValueError, OSError) as error:
@@ -155,6 +160,8 @@ class Agent(threading.Thread):
                 self._fail(backend, task, "TaskFailedToStart", reason or "No essential container", None)
                 return
             self._running[task.task_arn] = application
+            for described in task.containers:
+                described.inside = inside[described.name]
             tasks.started(task, secrets.token_hex(16))
 
     def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:

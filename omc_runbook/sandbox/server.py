@@ -27,6 +27,7 @@ from omc_runbook.errors import RunbookError
 from omc_runbook.sandbox import places, postgres
 from omc_runbook.sandbox.agent import Agent
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.channel import CHANNELS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.mending import hold_tasks, mend
 from omc_runbook.sandbox.trail import TRAIL
@@ -140,10 +141,12 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    CHANNELS.start(directory)
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()
     _tell(options.ready, f"ready {sandbox.port}")
     ended.wait()
+    CHANNELS.end()
     sandbox.agent.end()
     if sandbox.database is not None:
         sandbox.database.stop()

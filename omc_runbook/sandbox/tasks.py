@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
+from omc_runbook.sandbox.container import Container as Inside
 from omc_runbook.sandbox.services import Deployment, EcsService
 
 KEPT = timedelta(hours=1)
@@ -32,6 +33,7 @@ class Container:
         self.runtime_id: str | None = None
         self.network_interfaces: list[dict[str, str]] = []
         self.managed_agents: list[dict[str, Any]] = []
+        self.inside: Inside | None = None
 
 
 class EcsTask(Task):

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
 
-import secrets
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -12,6 +11,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from omc_runbook.sandbox import tasks
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.channel import CHANNELS
 from omc_runbook.sandbox.principals import caller
 from omc_runbook.sandbox.services import EcsService, begin, services_of
 from omc_runbook.sandbox.tasks import EcsTask
@@ -211,10 +211,9 @@ class MendedEcs(EC2ContainerServiceResponse):
                 "or the execute command agent isn't running. Wait and try again or run a new task with "
                 "execute command enabled and try again."
             )
-        if agents.get("ExecuteCommandAgent") != "RUNNING":
+        if agents.get("ExecuteCommandAgent") != "RUNNING" or container.inside is None:
             raise TargetNotConnected("The execute command failed because the target container's agent isn't connected.")
-        session = f"ecs-execute-command-{secrets.token_hex(8)}"
-        stream = f"wss://ssmmessages.{self.region}.amazonaws.com/v1/data-channel/{session}"
+        session = CHANNELS.open(container.inside, self._get_param("command"))
         return ActionResult(
             {
                 "clusterArn": task.cluster_arn,
@@ -222,7 +221,7 @@ class MendedEcs(EC2ContainerServiceResponse):
                 "containerArn": container.container_arn,
                 "containerName": container.name,
                 "interactive": bool(self._get_param("interactive", False)),
-                "session": {"sessionId": session, "streamUrl": stream, "tokenValue": secrets.token_hex(16)},
+                "session": {"sessionId": session.id, "streamUrl": session.url, "tokenValue": session.token},
             }
         )
 

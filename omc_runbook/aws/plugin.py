@@ -1,0 +1,100 @@
+"""AWS's own session-manager-plugin, run as the AWS CLI runs it.
+
+See https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from omc_runbook.aws.channel import ChannelFailed, TookTooLong, Unopened
+
+_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
+_LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
+_VERSION_SECONDS = 5
+_VERSION = re.compile(r"\d+(?:\.\d+){0,3}")
+_GREETING = re.compile(
+    r"(?:\s*(?:The Session Manager plugin was installed successfully|Starting session with SessionId:"
+    r"|This session is encrypted using AWS KMS)[^\n]*\n)*"
+)
+_GOODBYE = re.compile(
+    r"(?:\n\n(?:Exiting session with sessionId: [^\n]*|SessionId: [\w-]+ : (?P<words>.*?))\n\n"
+    r"|Session: [^\n]* timed out\.\n|Cannot perform start session: (?P<failure>.*?)\n)\Z",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the plugin is told of a session; `target` names the container as Session Manager does."""
+
+    id: str
+    url: str
+    token: str = field(repr=False)
+    target: str
+    region: str
+    endpoint: str
+    credentials: Mapping[str, str] = field(repr=False)
+    """The variables of the environment that the plugin signs its requests with."""
+
+
+@cache
+def keeps_tokens(path: str) -> bool:
+    """Whether this plugin takes a session's token from its environment; older ones want it as an argument."""
+    try:
+        answer = subprocess.run(
+            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_VERSION_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    found = _VERSION.fullmatch(answer.stdout.strip())
+    return bool(found) and tuple(map(int, found[0].split("."))) > _LAST_WITHOUT_VARIABLE  # type: ignore[index]
+
+
+def hear(path: str, start: Start, seconds: float) -> tuple[str, str]:
+    """Wait for a session's end; gives what the command wrote, and the agent's own last words, mostly "".
+
+    Raises ChannelFailed.
+    """
+    session = {"SessionId": start.id, "StreamUrl": start.url, "TokenValue": start.token}
+    target = json.dumps({"Target": start.target})
+    # A plugin whose input ends gives up the session: it is held open, and nothing is ever written to it.
+    reading, writing = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [path, _VARIABLE, start.region, "StartSession", "", target, start.endpoint],
+            env={**os.environ, **start.credentials, _VARIABLE: json.dumps(session)},
+            stdin=reading,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # It looks for a terminal of ours to change.
+            start_new_session=True,
+        )
+        try:
+            raw, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise TookTooLong("session-manager-plugin had not ended in time.") from None
+    except OSError as error:
+        raise ChannelFailed(f"session-manager-plugin cannot be run: {error.strerror}.") from None
+    finally:
+        os.close(reading)
+        os.close(writing)
+    return _parse(raw.decode("utf-8", "replace"))
+
+
+def _parse(text: str) -> tuple[str, str]:
+    goodbye = _GOODBYE.search(text)
+    if goodbye is None:
+        raise ChannelFailed("session-manager-plugin ended early.")
+    if goodbye["failure"] is not None:
+        raise Unopened(f"session-manager-plugin: {goodbye['failure']}")
+    greeting = _GREETING.match(text)
+    return text[greeting.end() if greeting else 0 : goodbye.start()], (goodbye["words"] or "").strip()
