@@ -130,8 +130,9 @@ def as_before(finding: Finding) -> Finding:
 
 def subject_of(change: dict[str, str]) -> str:
     """What a change of an outcome was made to, and where it is to be found, as the end of a sentence."""
-    what = change.get("key") or change.get("service") or "the secret"
-    places = {"version": "in version", "deployment": "by deployment"}
+    kinds = ("key", "service", "role", "task_definition")
+    what = next((change[kind] for kind in kinds if change.get(kind)), "the secret")
+    places = {"version": "in version", "deployment": "by deployment", "policy": "by policy"}
     return ", ".join((what, *(f"{words} {change[place]}" for place, words in places.items() if change.get(place))))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,51 @@ class TaskDefinition:
         return frozenset(plain | {injection.variable for _, injection in self.injections})
 
 
+@dataclass(frozen=True)
+class Edit:
+    """Another valueFrom for one variable of a container."""
+
+    container: str
+    variable: str
+    before: str
+    after: str
+
+
 def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
-    """Read a revision of a task definition, by ARN or family:revision."""
+    """Read a revision of a task definition, by ARN or family:revision; by a family alone its newest active one."""
     return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+
+
+def register_edited(client: ECSClient, arn: str, edits: Sequence[Edit]) -> TaskDefinition:
+    """Register a revision that is another one with these edits and nothing else changed, its tags included.
+
+    Where the family's newest revision is just that, it is given and none is registered. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+    """
+    wanted = _request(client, arn)
+    for container in wanted["containerDefinitions"]:
+        for entry in container.get("secrets", ()):
+            for edit in edits:
+                if (container["name"], entry["name"], entry["valueFrom"]) == (
+                    edit.container,
+                    edit.variable,
+                    edit.before,
+                ):
+                    entry["valueFrom"] = edit.after
+    if _request(client, wanted["family"]) == wanted:
+        return describe_task_definition(client, wanted["family"])
+    return _task_definition(client.register_task_definition(**wanted)["taskDefinition"])
+
+
+def _request(client: ECSClient, arn: str) -> Any:
+    """What registers a revision as it is: all that was read of it and that a request takes."""
+    answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    takes = client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
+    assert takes is not None, "AWS takes something to register"
+    request = {name: value for name, value in answer["taskDefinition"].items() if name in takes.members}
+    # AWS's own tags, such as those of CloudFormation, are not ours to give.
+    tags = [tag for tag in answer.get("tags", ()) if not tag["key"].startswith("aws:")]
+    return {**request, "tags": tags} if tags else request
 
 
 def _task_definition(raw: Any) -> TaskDefinition:

@@ -13,6 +13,7 @@ from omc_runbook.aws.session import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
+    from mypy_boto3_ecs.type_defs import UpdateServiceRequestTypeDef
 
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
@@ -182,12 +183,16 @@ def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> 
     return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in ("INACTIVE", "DRAINING"))
 
 
-def force_new_deployment(client: ECSClient, cluster: str, name: str) -> Deployment:
-    """Start a deployment of a service as it is configured, whose tasks read the secret anew; gives that deployment.
+def force_new_deployment(client: ECSClient, cluster: str, name: str, revision: str = "") -> Deployment:
+    """Start a deployment of a service, whose tasks read the secret anew; gives that deployment.
 
-    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    The service stays as it is configured but for its task definition, where the ARN of a `revision` is given. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
-    answer = client.update_service(cluster=cluster, service=name, forceNewDeployment=True)
+    request: UpdateServiceRequestTypeDef = {"cluster": cluster, "service": name, "forceNewDeployment": True}
+    if revision:
+        request["taskDefinition"] = revision
+    answer = client.update_service(**request)
     return next(_deployment(raw) for raw in answer["service"]["deployments"] if raw["status"] == "PRIMARY")
 
 

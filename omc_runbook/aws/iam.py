@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
@@ -15,6 +15,7 @@ from omc_runbook.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_iam.type_defs import ContextEntryTypeDef
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,23 @@ def get_role(client: IAMClient, name: str) -> Role | None:
 
 
 def simulate(
-    client: IAMClient, role_arn: str, actions: Sequence[str], resources: Sequence[str]
+    client: IAMClient,
+    role_arn: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    context: Mapping[str, str] | None = None,
 ) -> tuple[Simulated, ...]:
-    """Ask AWS what a role may do: every action on every resource; () where there is no such role."""
+    """Ask AWS what a role may do: every action on every resource; () where there is no such role.
+
+    `context` has the condition keys, of texts, that the request would carry.
+    """
+    entries: list[ContextEntryTypeDef] = [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in (context or {}).items()
+    ]
     try:
         answer = client.simulate_principal_policy(
-            PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources)
+            PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources), ContextEntries=entries
         )
     except ClientError as error:
         if code_of(error) == "NoSuchEntity":
@@ -107,6 +119,33 @@ def get_inline(client: IAMClient, role: str, name: str) -> PolicyDocument:
     """Read one inline policy of a role."""
     answer = client.get_role_policy(RoleName=role, PolicyName=name)
     return PolicyDocument(name, "inline", _document(answer["PolicyDocument"]))
+
+
+def find_inline(client: IAMClient, role: str, name: str) -> PolicyDocument | None:
+    """Read one inline policy of a role; None where there is none of that name."""
+    try:
+        return get_inline(client, role, name)
+    except ClientError as error:
+        if code_of(error) == "NoSuchEntity":
+            return None
+        raise
+
+
+def put_inline(client: IAMClient, role: str, name: str, document: str) -> None:
+    """Give a role an inline policy; one of that name is written over.
+
+    See https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
+    """
+    client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
+
+def delete_inline(client: IAMClient, role: str, name: str) -> None:
+    """Take an inline policy away from a role; one that is not there is no error."""
+    try:
+        client.delete_role_policy(RoleName=role, PolicyName=name)
+    except ClientError as error:
+        if code_of(error) != "NoSuchEntity":
+            raise
 
 
 def get_managed(client: IAMClient, arn: str, kind: Literal["managed", "boundary"] = "managed") -> PolicyDocument:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
 from omc_runbook.aws import ecs
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, Unread, look
-from omc_runbook.changes.rollout import GONE, Rollout, are_all_ours, expected, judge
+from omc_runbook.changes.rollout import GONE, Rollout, State, are_all_ours, expected, judge
 from omc_runbook.errors import CouldNotLook
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ PATIENCE = 900.0
 SILENCE = 60.0
 """Seconds for which AWS may leave something unanswered (throttling, no network) before the watch is given up."""
 _PARALLEL = 8
+NO_REVISIONS: Mapping[str, str] = MappingProxyType({})
 
 
 Show = Callable[[Sequence[Rollout], Sequence[str]], None]
@@ -39,14 +41,19 @@ class Clock(Protocol):
         """Let time pass."""
 
 
-def begin(clients: Clients, cluster: str, services: Sequence[Service]) -> tuple[Rollout, ...]:
+def begin(
+    clients: Clients, cluster: str, services: Sequence[Service], revisions: Mapping[str, str] = NO_REVISIONS
+) -> tuple[Rollout, ...]:
     """Force a new deployment of every service that ECS deploys, all at once; a refusal is a failure with its reason.
 
-    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    `revisions` has, by name, the ARN of another revision for those services that get one; they get it also where no
+    task is wanted. See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
     clients("ecs")
     with ThreadPoolExecutor(_PARALLEL, "redeploy") as pool:
-        return tuple(pool.map(lambda service: _begin(clients, cluster, service), services))
+        return tuple(
+            pool.map(lambda service: _begin(clients, cluster, service, revisions.get(service.name, "")), services)
+        )
 
 
 def watch(
@@ -184,14 +191,14 @@ class _Watch:
         self._show(self._rollouts, ())
 
 
-def _begin(clients: Clients, cluster: str, service: Service) -> Rollout:
+def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) -> Rollout:
     planned = expected(service)
-    if planned.is_over:
+    if planned.is_over and not revision_arn:
         return planned
     answer = look(
         f"service {service.name}",
         "ecs:UpdateService",
-        lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name),
+        lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, revision_arn),
     )
     if isinstance(answer, Unread):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
@@ -199,7 +206,8 @@ def _begin(clients: Clients, cluster: str, service: Service) -> Rollout:
         return replace(planned, state="failed", reason=answer.when_to("redeploy"))
     # The revision is the deployment's own: somebody may have given the service another since the plan was made.
     revision = answer.task_definition_arn.rpartition("/")[2]
-    return replace(planned, state="rolling", deployment_id=answer.id, revision=revision)
+    state: State = planned.state if planned.is_over else "rolling"
+    return replace(planned, state=state, deployment_id=answer.id, revision=revision)
 
 
 def _ask(what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | Unread | CouldNotLook:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 
 from omc_runbook.environment import GUIDE, Environment, Names
 from omc_runbook.finding import Remedy
+from omc_runbook.snapshot.roles import DECRYPT
+
+_NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 
 def create(environment: Environment) -> Remedy:
@@ -104,6 +109,14 @@ def redeploy(names: Names, service: str) -> Remedy:
     )
 
 
+def deploy(names: Names, service: str, revision: str) -> Remedy:
+    """Give a service a revision of its task definition."""
+    return Remedy(
+        f"aws ecs update-service --cluster {names.cluster} --service {service} --task-definition {revision}"
+        f" --force-new-deployment --region {names.region}"
+    )
+
+
 def scale(names: Names, service: str) -> Remedy:
     """Ask for running tasks."""
     return Remedy(
@@ -114,11 +127,30 @@ def scale(names: Names, service: str) -> Remedy:
 
 def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
     """Let a role do one thing on one resource, in a policy of its own so that no other is written over."""
-    statement = f'{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}'
     return Remedy(
-        f"aws iam put-role-policy --role-name {role} --policy-name read-{names.secret.rpartition(':')[2]}"
-        f' --policy-document \'{{"Version":"2012-10-17","Statement":[{statement}]}}\''
+        f"aws iam put-role-policy --role-name {role} --policy-name {grant_name(names, action)}"
+        f" --policy-document '{grant_document(names, action, resource)}'"
     )
+
+
+def grant_name(names: Names, action: str) -> str:
+    """What a policy is called that lets a role do one thing with the secret: a name that IAM takes."""
+    verb = "decrypt" if action == DECRYPT else "read"
+    return _NOT_IN_A_NAME.sub("-", f"{verb}-{names.secret.rpartition(':')[2]}")[:128]
+
+
+def grant_document(names: Names, action: str, resource: str) -> str:
+    """A policy that allows one thing on one resource, and the use of a key through Secrets Manager alone."""
+    statement: dict[str, object] = {"Effect": "Allow", "Action": action, "Resource": resource}
+    if action == DECRYPT:
+        via = f"secretsmanager.{names.region}.amazonaws.com"
+        statement["Condition"] = {"StringEquals": {"kms:ViaService": via}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+
+
+def revoke(role: str, policy: str) -> Remedy:
+    """Take an inline policy away from a role."""
+    return Remedy(f"aws iam delete-role-policy --role-name {role} --policy-name {policy}")
 
 
 def logs(names: Names, service: str) -> Remedy:
