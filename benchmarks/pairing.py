@@ -1,0 +1,101 @@
+"""Which faults can be there at the same time, so that neither hides nor undoes the other.
+
+A fault *touches* what it changes, and what nobody can see beside it any more. It *stops* the services whose new tasks
+it keeps from starting. And it may be *seen in* services: only tasks that start show it. Two faults are independent
+where they touch nothing in common, and neither stops a service in which the other has to be seen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from omc_runbook.sandbox.faults import Fault
+
+WORKER, BACKEND, ROLE, CONTENT, SECRET = "worker", "backend", "role", "content", "secret"
+NETWORK, EXEC = "network", "exec"
+BOTH = frozenset({WORKER, BACKEND})
+ALL = BOTH | {ROLE, CONTENT, SECRET, NETWORK, EXEC}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a fault reaches."""
+
+    touches: frozenset[str]
+    stops: frozenset[str] = frozenset()
+    seen_in: frozenset[str] = frozenset()
+
+
+def reach(touches: str, stops: frozenset[str] = frozenset(), seen_in: str = "") -> Reach:
+    """A reach, its parts as words."""
+    return Reach(frozenset(touches.split()), stops, frozenset(seen_in.split()))
+
+
+_ONE = frozenset({WORKER})
+
+FAMILIES: dict[str, Reach] = {
+    # Without a secret there is nothing that a role could read, nor keys to compare.
+    "secret": Reach(ALL - {NETWORK, EXEC}, BOTH),
+    "reference": reach(WORKER, _ONE),
+    "content": reach(CONTENT, BOTH),
+    "access": reach(ROLE, BOTH),
+    "network": reach(NETWORK, BOTH),
+    "running": Reach(BOTH, seen_in=BOTH),
+    "exec": reach(EXEC, seen_in="worker backend"),
+    "deployment": Reach(BOTH, seen_in=BOTH),
+}
+
+EXCEPTIONS: dict[str, Reach] = {
+    # A grant that goes with them replaces the role's policy.
+    "wrong-region": reach("worker role"),
+    "wrong-account": reach("worker role", _ONE),
+    "kms-cross-account": reach("worker role", _ONE),
+    "suffix-stale": reach("secret role worker backend", BOTH),
+    "partial-arn": reach(WORKER),
+    # These put a version as well, or say something of it.
+    "whole-json": reach("worker content"),
+    "key-unreferenced": reach(CONTENT),
+    "previous-pinned": reach("worker content"),
+    "version-pinned": reach("worker content"),
+    "duplicate-name": reach(WORKER),
+    "name-mismatch": reach("backend"),
+    "role-absent": reach(WORKER, _ONE),
+    # With the key out of use nobody reads what is in the secret.
+    "kms-disabled": reach("role content", BOTH),
+    "kms-pending": reach("role content", BOTH),
+    # Only a task that gets as far as to ask is throttled.
+    "throttled": reach("role network", BOTH, "worker backend"),
+    # Whatever deploys the services anew undoes the one, and finds no cluster after the other.
+    "not-forced": Reach(ALL),
+    "wrong-names": Reach(ALL),
+    "rollout-stuck": reach(WORKER, seen_in=WORKER),
+    "health-check": reach(WORKER, seen_in=WORKER),
+    "breaker-rollback": reach(BACKEND, seen_in=BACKEND),
+    "desired-zero": reach(BACKEND, frozenset({BACKEND})),
+    "external-controller": reach(BACKEND),
+}
+
+LAST = ("external-controller", "desired-zero")
+"""Made after the other of a pair: no deployment can be forced there any more, or none would start a task."""
+
+
+def reach_of(fault: Fault) -> Reach:
+    """How far a fault reaches: what is said of it alone, or of its family."""
+    return EXCEPTIONS.get(fault.id) or FAMILIES[fault.family]
+
+
+def are_independent(one: Fault, other: Fault) -> bool:
+    """Whether two faults can be there at once, each for itself."""
+    a, b = reach_of(one), reach_of(other)
+    return not (a.touches & b.touches or a.stops & b.seen_in or b.stops & a.seen_in)
+
+
+def draw(faults: Sequence[Fault], count: int, seed: int) -> list[tuple[str, str]]:
+    """So many different pairs of independent faults, by chance, in the order in which to make them."""
+    pairs = [pair for pair in combinations(faults, 2) if are_independent(*pair)]
+    chosen = random.Random(seed).sample(pairs, min(count, len(pairs)))
+    ordered = [sorted((one.id, other.id), key=lambda fault: fault in LAST) for one, other in chosen]
+    return [(first, second) for first, second in ordered]
