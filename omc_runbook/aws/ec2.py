@@ -5,7 +5,7 @@ Each class names the shape of botocore's EC2 model it is read from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from omc_runbook.policy import PolicyDocument
 
@@ -19,6 +19,7 @@ class Vpc:
     dns_support: bool | None = None
     """None where the attribute could not be read."""
     dns_hostnames: bool | None = None
+    dhcp_options: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class SecurityGroup:
 
     id: str
     name: str
+    vpc: str
     ingress: tuple[Rule, ...]
     egress: tuple[Rule, ...]
 
@@ -126,14 +128,21 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Network:
-    """The VPCs that some subnets are in, with all that decides where their traffic goes; by id each."""
+    """The VPCs that some subnets are in, with all that decides where their traffic goes.
 
-    vpcs: dict[str, Vpc] = field(default_factory=dict)
-    subnets: dict[str, Subnet] = field(default_factory=dict)
-    route_tables: tuple[RouteTable, ...] = ()
-    nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
-    internet_gateways: frozenset[str] = frozenset()
-    """Ids of those that are attached to one of the VPCs."""
-    groups: dict[str, SecurityGroup] = field(default_factory=dict)
-    acls: tuple[NetworkAcl, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()
+    A part is None where it could not be read.
+    """
+
+    vpcs: dict[str, Vpc] | None
+    subnets: dict[str, Subnet] | None
+    route_tables: tuple[RouteTable, ...] | None
+    nat_gateways: dict[str, NatGateway] | None
+    internet_gateways: dict[str, str] | None
+    """The VPC that each is attached to, by id."""
+    groups: dict[str, SecurityGroup] | None
+    acls: tuple[NetworkAcl, ...] | None
+    endpoints: tuple[Endpoint, ...] | None
+    prefix_lists: dict[str, tuple[str, ...]]
+    """The CIDRs of prefix lists that rules and routes name, by id; AWS's own hold no address of Secrets Manager."""
+    own_dns: frozenset[str] = frozenset()
+    """Ids of DHCP options that name other DNS servers than Amazon's; read where a VPC does not resolve names."""

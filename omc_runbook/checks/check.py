@@ -101,6 +101,9 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
             return reason
+    consumers = snapshot.consumers if "network" in check.needs else ()
+    if consumers and not any(service.placement.subnets for service in consumers):
+        return "No task that reads the secret has a network interface of its own: its way is its instance's."
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
         return f"Cluster {names.cluster} was not found, so there was nothing to look at."
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":

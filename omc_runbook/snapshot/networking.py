@@ -2,11 +2,147 @@
 
 from __future__ import annotations
 
-from omc_runbook.aws.ec2 import Network
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from omc_runbook.aws import vpc as reading
+from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
+from omc_runbook.aws.session import Unread
 from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.state import Snapshot
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+
+T = TypeVar("T")
+
+NO_CONNECTION = re.compile(
+    r"connection issue between the task and|check your task network configuration|context deadline exceeded"
+    r"|i/o timeout|dial tcp|no such host|request send failed|connection timed out",
+    re.IGNORECASE,
+)
+"""What ECS writes where a task did not reach Secrets Manager, whatever it was that stood in the way."""
+ENDPOINT_POLICY = re.compile(r"VPC endpoint policy", re.IGNORECASE)
+"""What it writes where the policy of an endpoint refused."""
+
+NOTHING = Network({}, {}, (), {}, {}, {}, (), (), {})
+
+
+def is_told(snapshot: Snapshot) -> bool:
+    """Whether tasks of a deployment in force, or just rolled back, failed in the network's words."""
+    for service in snapshot.consumers:
+        ended = snapshot.last_failed(service) if service.rolled_back else None
+        wanted = {deployment.id for deployment in service.deployments} | ({ended.deployment_id} if ended else set())
+        reasons = [task.stopped_reason for task in snapshot.stopped(service) if task.deployment_id in wanted]
+        if any(NO_CONNECTION.search(reason) or ENDPOINT_POLICY.search(reason) for reason in reasons):
+            return True
+    return False
+
+
+def read_if_told(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Add the network where tasks failed in its words."""
+    return replace(snapshot, network=read(asking, snapshot)) if is_told(snapshot) else snapshot
+
 
 def read(asking: Asking, snapshot: Snapshot) -> Network | None:
-    """Read it at once: what could not be read becomes a gap of "network"."""
-    return None
+    """Read it at once, unless it has been read: what could not be read becomes a gap of "network".
+
+    Empty where no consumer's tasks have network interfaces of their own; None where the subnets were refused.
+    """
+    if snapshot.network is not None or asking.gaps.get("network"):
+        return snapshot.network
+    subnets = sorted(
+        {subnet for service in snapshot.consumers for subnet in service.placement.subnets}
+        | {task.subnet for service in snapshot.consumers for task in snapshot.stopped(service) if task.subnet}
+    )
+    if not subnets:
+        return NOTHING
+    look = _Look(asking)
+    named = look.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
+    return look.network(sorted({subnet.vpc for subnet in named.values()})) if named is not None else None
+
+
+class _Look:
+    """The calls to EC2 of one snapshot."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._client = asking.clients("ec2")
+
+    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | Unread]:
+        return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
+
+    def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
+        return self.keep(self.ask(call, get))
+
+    def keep(self, answer: Future[T | Unread]) -> T | None:
+        return self._asking.keep("network", answer, None)
+
+    def network(self, vpcs: Sequence[str]) -> Network:
+        """All that decides where the traffic of some VPCs goes."""
+        if not vpcs:
+            return NOTHING
+        found = self.ask("DescribeVpcs", lambda client: reading.describe_vpcs(client, vpcs))
+        support = {vpc: self.ask("DescribeVpcAttribute", _of(reading.describe_dns_support, vpc)) for vpc in vpcs}
+        hostnames = {vpc: self.ask("DescribeVpcAttribute", _of(reading.describe_dns_hostnames, vpc)) for vpc in vpcs}
+        subnets = self.ask("DescribeSubnets", lambda client: reading.describe_subnets_of(client, vpcs))
+        tables = self.ask("DescribeRouteTables", lambda client: reading.describe_route_tables(client, vpcs))
+        nats = self.ask("DescribeNatGateways", lambda client: reading.describe_nat_gateways(client, vpcs))
+        gateways = self.ask("DescribeInternetGateways", lambda c: reading.describe_internet_gateways(c, vpcs))
+        groups = self.ask("DescribeSecurityGroups", lambda client: reading.describe_security_groups(client, vpcs))
+        acls = self.ask("DescribeNetworkAcls", lambda client: reading.describe_network_acls(client, vpcs))
+        endpoints = self.ask("DescribeVpcEndpoints", lambda client: reading.describe_vpc_endpoints(client, vpcs))
+        read, route_tables, known = self.keep(found), self.keep(tables), self.keep(groups)
+        with_dns = None
+        if read is not None:
+            on, named = _kept(self, support), _kept(self, hostnames)
+            with_dns = {id: replace(vpc, dns_support=on[id], dns_hostnames=named[id]) for id, vpc in read.items()}
+        destinations = [route.destination for table in route_tables or () for route in table.routes]
+        return Network(
+            vpcs=with_dns,
+            subnets=self.keep(subnets),
+            route_tables=route_tables,
+            nat_gateways=self.keep(nats),
+            internet_gateways=self.keep(gateways),
+            groups=known,
+            acls=self.keep(acls),
+            endpoints=self.keep(endpoints),
+            prefix_lists=self._prefix_lists([*destinations, *_peers((known or {}).values())]),
+            own_dns=self._own_dns((with_dns or {}).values()),
+        )
+
+    def _prefix_lists(self, named: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The CIDRs of those that are named; AWS's own have none that matter."""
+        ids = sorted({name for name in named if name.startswith("pl-")})
+        if not ids:
+            return {}
+        owned = self.get("DescribeManagedPrefixLists", lambda client: reading.describe_prefix_lists(client, ids))
+        asked = {
+            id: self.ask("GetManagedPrefixListEntries", _of(reading.get_prefix_list_entries, id))
+            for id, by_aws in (owned or {}).items()
+            if not by_aws
+        }
+        entries = {id: self.keep(answer) for id, answer in asked.items()}
+        return {id: () for id, by_aws in (owned or {}).items() if by_aws} | {
+            id: cidrs for id, cidrs in entries.items() if cidrs is not None
+        }
+
+    def _own_dns(self, vpcs: Iterable[Vpc]) -> frozenset[str]:
+        ids = {vpc.dhcp_options for vpc in vpcs if vpc.dns_support is False} - {"", "default"}
+        asked = {id: self.ask("DescribeDhcpOptions", _of(reading.names_other_dns, id)) for id in sorted(ids)}
+        return frozenset(id for id, answer in asked.items() if self.keep(answer))
+
+
+def _of(get: Callable[[EC2Client, str], T], id: str) -> Callable[[EC2Client], T]:
+    return lambda client: get(client, id)
+
+
+def _kept(look: _Look, answers: Mapping[str, Future[bool | Unread]]) -> dict[str, bool | None]:
+    return {id: look.keep(answer) for id, answer in answers.items()}
+
+
+def _peers(groups: Iterable[SecurityGroup]) -> Iterable[str]:
+    return (peer for group in groups for rule in (*group.ingress, *group.egress) for peer in rule.peers)

@@ -13,7 +13,7 @@ from omc_runbook.aws.session import Clients, Unread, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.environment import Environment, nearest
 from omc_runbook.errors import UsageError
-from omc_runbook.snapshot import deeper, roles, settling
+from omc_runbook.snapshot import deeper, networking, roles, settling
 from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -139,7 +139,7 @@ class _Reading(Asking):
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
-        snapshot = settling.settle(self, snapshot)
+        snapshot = networking.read_if_told(self, settling.settle(self, snapshot))
         return replace(
             snapshot,
             elsewhere=settling.look_elsewhere(self, snapshot),
