@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 CLIENT_VERSION = "1.2.0.0"
-_INTERRUPT = b"\x03"
+INTERRUPT = b"\x03"
+"""What Ctrl-C sends."""
 _SUCCESS, _UNSUPPORTED = 1, 3
 # The frames hold the token and what the command writes: the library would log them to whoever asks for everything.
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
@@ -74,8 +75,10 @@ def hear(url: str, token: str, headers: Mapping[str, str], seconds: float) -> tu
         status = error.response.status_code
         failure = Forbidden if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else Unopened
         raise failure(f"{urlsplit(url).hostname} answered with HTTP {status}.") from None
-    except (OSError, WebSocketException) as error:
-        raise Unopened(f"{urlsplit(url).hostname}: {error or type(error).__name__}") from None
+    except (OSError, WebSocketException, ImportError) as error:
+        # The library's own words may hold an address with its signature, or a proxy's with its password.
+        words = type(error).__name__ if isinstance(error, WebSocketException) else str(error)
+        raise Unopened(f"{urlsplit(url).hostname} was not reached: {words}") from None
     with connection:
         try:
             return _Hearing(connection).to_the_end(token, end)
@@ -89,7 +92,7 @@ class _Hearing:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
-        self._stream = Stream(INPUT, connection.send)
+        self._stream = Stream(INPUT, self._send)
         self._heard = bytearray()
 
     def to_the_end(self, token: str, end: float) -> tuple[str, str]:
@@ -100,7 +103,7 @@ class _Hearing:
             "ClientId": str(uuid.uuid4()),
             "ClientVersion": CLIENT_VERSION,
         }
-        self._connection.send(json.dumps(opening))
+        self._send(json.dumps(opening))
         while time.monotonic() < end:
             message = self._next(min(RESEND_SECONDS, end - time.monotonic()))
             self._stream.resend()
@@ -114,8 +117,15 @@ class _Hearing:
             elif message.type == ACKNOWLEDGE:
                 self._stream.settle(message)
         # A session that nobody listens to goes on, and so would the command.
-        self._stream.send(Kind.OUTPUT, _INTERRUPT)
+        self._stream.send(Kind.OUTPUT, INTERRUPT)
         raise TookTooLong("The command had not ended in time.")
+
+    def _send(self, frame: str | bytes) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        # What came before the end is still to be read, and only then is the end an error.
+        with contextlib.suppress(ConnectionClosed):
+            self._connection.send(frame)
 
     def _next(self, seconds: float) -> Message | None:
         """The next message, or None where none came in time or what came is none: it will be sent again."""

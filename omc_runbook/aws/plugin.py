@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from omc_runbook.aws.channel import ChannelFailed, TookTooLong, Unopened
+from omc_runbook.aws.channel import INTERRUPT, ChannelFailed, TookTooLong, Unopened
 
 _VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
 _VERSION_SECONDS = 5
+_GOODBYE_SECONDS = 1
 _VERSION = re.compile(r"\d+(?:\.\d+){0,3}")
 _GREETING = re.compile(
     r"(?:\s*(?:The Session Manager plugin was installed successfully|Starting session with SessionId:"
@@ -79,8 +80,7 @@ def hear(path: str, start: Start, seconds: float) -> tuple[str, str]:
         try:
             raw, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            _interrupt(process, writing)
             raise TookTooLong("session-manager-plugin had not ended in time.") from None
     except OSError as error:
         raise ChannelFailed(f"session-manager-plugin cannot be run: {error.strerror}.") from None
@@ -88,6 +88,16 @@ def hear(path: str, start: Start, seconds: float) -> tuple[str, str]:
         os.close(reading)
         os.close(writing)
     return _parse(raw.decode("utf-8", "replace"))
+
+
+def _interrupt(process: subprocess.Popen[bytes], writing: int) -> None:
+    """Press Ctrl-C in the session, and end the plugin: the command would go on without a listener."""
+    os.write(writing, INTERRUPT)
+    try:
+        process.communicate(timeout=_GOODBYE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _parse(text: str) -> tuple[str, str]:

@@ -42,8 +42,8 @@ class Container:
 
         A sandbox's task has no namespace for its processes: they are processes of this machine. So that a command
         finds 1 to be the application all the same, "/proc/" in its words is replaced by a directory of links: 1 to
-        the application, a number for each of its children, and self. The directory is made in `directory`, lives as
-        long as the command and holds no file. Where there is no /proc (macOS) its links lead nowhere.
+        the application, a number for each of its children, self and stat. The directory is made in `directory`, lives
+        as long as the command and holds no file. Where there is no /proc (macOS) its links lead nowhere.
 
         Raises NotStarted.
         """
@@ -61,7 +61,8 @@ class Container:
         return {**self.environment, "PATH": os.environ.get("PATH", os.defpath), **terminal}
 
     def _fill(self, table: Path) -> None:
-        (table / "self").symlink_to("/proc/self")
+        for name in ("self", "stat"):
+            (table / name).symlink_to(f"/proc/{name}")
         if self.pid is not None:
             (table / "1").symlink_to(f"/proc/{self.pid}")
             for child in _children(self.pid):
