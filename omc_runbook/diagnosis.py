@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from omc_runbook.checks import access, content, deployment, execute, network, reference, running, secret
+from omc_runbook.checks import (
+    access,
+    backing,
+    content,
+    deployment,
+    execute,
+    network,
+    reference,
+    running,
+    secret,
+    startup,
+)
 from omc_runbook.checks.check import Check, conduct
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -14,8 +25,10 @@ CHECKS: tuple[Check, ...] = (
     *secret.CHECKS,
     *reference.CHECKS,
     *content.CHECKS,
+    *backing.CHECKS,
     *access.CHECKS,
     *network.CHECKS,
+    *startup.CHECKS,
     *deployment.CHECKS,
     *execute.CHECKS,
 )
@@ -24,6 +37,22 @@ _FAMILIES = ("secret", "reference", "content", "access", "network")
 _PULL_STOPS = frozenset({"pull-failed"})
 _RUNNING_STOPS = frozenset({"health-check", "task-exits"})
 _ROLLOUTS = frozenset({"rollout-stuck", "breaker-rollback"})
+_SAME_WAY = frozenset({"image-pull", "log-group"})
+"""What ECS does over the same network and by the same role as it reads secrets."""
+
+NOT_SECRETS = frozenset(
+    {"health-check", "image-pull", "out-of-memory", "log-group", "volume", "no-capacity", "start-failed"}
+)
+"""Faults that keep tasks from running for another reason than their secrets."""
+
+_SPOILING = frozenset(
+    {
+        *("whole-json", "duplicate-name", "name-mismatch", "key-unreferenced", "null", "nested", "number-format"),
+        *("empty", "changethis", "placeholder", "url-chars", "white-space", "terraform-overwrote"),
+        "store-only",
+    }
+)
+"""Faults with which a task starts, and has a value that its application may not bear."""
 
 _BECAUSE: dict[str, frozenset[str]] = {
     "placeholder": frozenset({"terraform-overwrote"}),
@@ -31,31 +60,20 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
     "name-mismatch": frozenset({"duplicate-name"}),
-    "rollout-stuck": frozenset({"pull-failed", "health-check"}),
-    "breaker-rollback": frozenset({"pull-failed", "health-check"}),
+    "store-only": _SPOILING - {"store-only"},
+    "rollout-stuck": _PULL_STOPS | NOT_SECRETS,
+    "breaker-rollback": _PULL_STOPS | NOT_SECRETS,
     "task-exits": _ROLLOUTS,
     "not-forced": _PULL_STOPS
     | _RUNNING_STOPS
+    | NOT_SECRETS
     | _ROLLOUTS
     | {"suffix-stale", "desired-zero", "external-controller", "code-deploy"},
 }
 """Checks that are a consequence of others named here, when both touch the same service."""
 
-_EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name"})
-"""Causes that explain what is wrong with the same value or variable, and nothing else."""
-
-_SPOILING = frozenset(
-    {
-        *("whole-json", "duplicate-name", "name-mismatch", "key-unreferenced", "null", "nested", "number-format"),
-        *("empty", "changethis", "placeholder", "url-chars", "white-space", "terraform-overwrote"),
-    }
-)
-"""Faults with which a task starts, and has a value that its application may not bear."""
-
-NOT_SECRETS = frozenset(
-    {"health-check", "image-pull", "out-of-memory", "log-group", "volume", "no-capacity", "start-failed"}
-)
-"""Faults that keep tasks from running for another reason than their secrets."""
+_EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name", "store-only"})
+"""What is explained by, or explains, what is wrong with the same value or variable, and nothing else."""
 
 
 def diagnose(snapshot: Snapshot, look_inside: bool = False) -> tuple[Finding, ...]:
@@ -90,10 +108,13 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
     if cause.check in _BECAUSE.get(effect.check, ()):
-        return cause.check not in _EACH_ITS_OWN or cause.subject == effect.subject
+        each_its_own = cause.check in _EACH_ITS_OWN or effect.check in _EACH_ITS_OWN
+        return not each_its_own or cause.subject == effect.subject
     if cause.family not in _FAMILIES or cause.severity != "error":
         return False
     stops = _RUNNING_STOPS if cause.check in _SPOILING else _PULL_STOPS
+    if cause.family == "network" or cause.check in ("role-absent", "role-untrusted"):
+        stops |= _SAME_WAY
     return effect.check in stops | _ROLLOUTS
 
 

@@ -86,7 +86,7 @@ FAULTS = {
     ),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
-    "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "with Terraform"),
+    "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }
 
 

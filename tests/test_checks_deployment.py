@@ -30,15 +30,17 @@ from snapshots import (
     with_tasks,
 )
 
-from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.checks import deployment as checks
+from omc_runbook.checks import startup
 from omc_runbook.checks.check import conduct
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(checks.CHECKS)
+FAMILY = (*startup.CHECKS, *checks.CHECKS)
+CHECKS = by_id(FAMILY)
 BACKEND, WORKER, NOBODY = frozenset({"backend"}), frozenset({"worker"}), frozenset[str]()
 PULL = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
@@ -47,6 +49,14 @@ PULL = (
 )
 HEALTH = "Task failed container health checks"
 EXIT = "Essential container in task exited"
+IMAGE = "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref a/b: not found"
+LOG = (
+    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to "
+    "create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.: exit status 1"
+)
+VOLUME = "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4"
+START = 'CannotStartContainerError: OCI runtime create failed: exec: "/app/run": executable file not found in $PATH'
+MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 BREAKER = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
 RUNNING = {"started": NOW - timedelta(minutes=6)}
 EXITED = {"stop_code": "EssentialContainerExited", "containers": (TaskContainer("worker", 1, ""),), **RUNNING}
@@ -73,6 +83,19 @@ def rolled_back(snapshot: Snapshot) -> Snapshot:
     return with_service(snapshot, "backend", deployments=(back,))
 
 
+def unplaced(snapshot: Snapshot) -> Snapshot:
+    """Let the worker's new task find no instance with enough memory."""
+    began = NOW - timedelta(minutes=9)
+    new = deployment("worker", began, id="ecs-svc/new", rollout="IN_PROGRESS", rollout_reason="", running=0)
+    message = (
+        "(service worker) was unable to place a task because no container instance met all of its requirements. "
+        "The closest matching (container-instance 1) encountered error RESOURCE:MEMORY."
+    )
+    events = (ServiceEvent(NOW - timedelta(minutes=1), message),)
+    deployments = (new, deployment("worker", status="ACTIVE"))
+    return with_service(snapshot, "worker", deployments=deployments, events=events)
+
+
 FAULTS = {
     "wrong-names": Fault(
         lambda s: replace(s, service_names=None, services=(), clusters=("ohmycoins-staging-cluster",)),
@@ -84,6 +107,12 @@ FAULTS = {
     "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", WORKER),
     "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", WORKER),
     "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", WORKER),
+    "image-pull": Fault(failing(IMAGE), "worker", "for want of an image", WORKER),
+    "log-group": Fault(failing(LOG), "worker", "for want of a log", WORKER),
+    "volume": Fault(failing(VOLUME), "worker", "for want of a volume", WORKER),
+    "start-failed": Fault(failing(START), "worker", "could not be started", WORKER),
+    "out-of-memory": Fault(failing(MEMORY, **EXITED), "worker", "out of memory", WORKER),
+    "no-capacity": Fault(unplaced, "worker", "RESOURCE:MEMORY", WORKER),
     "rollout-stuck": Fault(failing(EXIT, **EXITED), "worker", "IN_PROGRESS with 3 failed tasks", WORKER),
     "breaker-rollback": Fault(rolled_back, "backend", "rolling back to deploymentId", BACKEND),
     "desired-zero": Fault(service("backend", desired=0, running=0), "backend", "desiredCount 0", BACKEND),
@@ -94,12 +123,12 @@ FAULTS = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in checks.CHECKS for answer in conduct(check, snapshot) if answer.is_problem}
+    return {answer.check for check in FAMILY for answer in conduct(check, snapshot) if answer.is_problem}
 
 
 def unknown_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that could not tell."""
-    return {a.check for check in checks.CHECKS for a in conduct(check, snapshot) if a.status == "unknown"}
+    return {a.check for check in FAMILY for a in conduct(check, snapshot) if a.status == "unknown"}
 
 
 def test_every_check_has_a_pair() -> None:
@@ -122,7 +151,7 @@ def test_a_fault_is_found(id: str) -> None:
 def test_a_missing_cluster_is_found_and_the_rest_skipped() -> None:
     """Where the cluster does not exist, its name is the fault, and what would be in it is not looked at."""
     snapshot = FAULTS["wrong-names"].make(healthy())
-    answers = {answer.check: answer for check in checks.CHECKS for answer in conduct(check, snapshot)}
+    answers = {answer.check: answer for check in FAMILY for answer in conduct(check, snapshot)}
     assert answers.pop("wrong-names").status == "found"
     assert {answer.status for answer in answers.values()} == {"skipped"}
 
@@ -144,6 +173,12 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
         ("pull-failed", {"rollout-stuck"}),
         ("health-check", {"rollout-stuck"}),
         ("task-exits", {"rollout-stuck"}),
+        ("image-pull", {"rollout-stuck"}),
+        ("log-group", {"rollout-stuck"}),
+        ("volume", {"rollout-stuck"}),
+        ("start-failed", {"rollout-stuck"}),
+        ("out-of-memory", {"rollout-stuck"}),
+        ("no-capacity", set()),
         ("breaker-rollback", set()),
         ("desired-zero", set()),
         ("external-controller", set()),

@@ -393,26 +393,6 @@ def test_an_execution_role_by_its_bare_name() -> None:
         assert describe_task_definition(client, "worker").execution_role_arn == ROLE
 
 
-@pytest.mark.parametrize(
-    ("reason", "code"),
-    [
-        ("CannotPullContainerError: toomanyrequests: You have reached your pull rate limit", "TaskFailedToStart"),
-        (
-            f"{PULL}execution resource retrieval failed: unable to retrieve ecr registry auth: AccessDenied",
-            "TaskFailedToStart",
-        ),
-        (f"{PULL}unable to retrieve ecr registry auth: ThrottlingException: Rate exceeded", "TaskFailedToStart"),
-        ("ResourceInitializationError: failed to validate logger args: log stream: not found", "TaskFailedToStart"),
-        ("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes", "TaskFailedToStart"),
-        ("OutOfMemoryError: Container killed due to memory usage", EXITED),
-    ],
-)
-def test_tasks_that_fail_for_want_of_something_else(reason: str, code: str) -> None:
-    """An image, a log or memory that is wanting is no fault of the secret's: the deployment is stuck, and says why."""
-    started = NOW if code == EXITED else None
-    assert root_causes(stuck(healthy(), "worker", reason, stop_code=code, started=started)) == ["rollout-stuck"]
-
-
 def test_a_value_mended_while_a_deployment_retries() -> None:
     """Tasks that failed on a value which has been replaced say nothing of the next ones."""
     failing = stuck(healthy(), "worker", f"{PULL}did not contain json key OPENAI_API_KEY")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes import database, failing, rolling, writing
-from omc_runbook.changes.lastwords import last_words
 from omc_runbook.changes.plan import Plan, users, why_unread
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rolling import Clock, Show
@@ -18,6 +17,7 @@ from omc_runbook.changes.writing import Written
 from omc_runbook.errors import CouldNotLook, Overtaken, RunbookError
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.words import last_words
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
+from omc_runbook.checks.authors import author_of
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.judgement import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
 from omc_runbook.checks.stops import stops_saying
@@ -119,6 +120,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
                 *(stop.sentence for stop in refused[:1]),
+                *author_of(snapshot, "PutResourcePolicy"),
             )
             yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.checks import remedies
+from omc_runbook.checks.authors import tell, write_of
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
 from omc_runbook.document import Kind, Member, Problem
@@ -200,7 +200,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform wrote its placeholder over a value."""
     current, secret = snapshot.current, snapshot.secret
     previous = snapshot.contents.get(secret.version_at(PREVIOUS)) if secret else None
-    write = _write_of(snapshot, current.version_id) if current else None
+    write = write_of(snapshot, current.version_id) if current else None
     if not (
         current and secret and previous and previous.document and write and "terraform" in write.user_agent.lower()
     ):
@@ -209,7 +209,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         before = previous.document.get(member.key)
         if before and _is_placeholder(member) and not _is_placeholder(before):
             facts = (
-                f"CloudTrail: PutSecretValue by {write.principal} at {write.time:%Y-%m-%d %H:%M} UTC with Terraform.",
+                tell(write),
                 f"{member.key} is a placeholder now and was none in the version before.",
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
@@ -225,10 +225,6 @@ def _is_refused(snapshot: Snapshot, member: Member) -> bool:
 
 def _is_placeholder(member: Member) -> bool:
     return member.kind == "string" and member.injected.matches(PLACEHOLDER)
-
-
-def _write_of(snapshot: Snapshot, version_id: str) -> Event | None:
-    return next((event for event in snapshot.writes or () if event.version_id == version_id), None)
 
 
 def _members(snapshot: Snapshot) -> tuple[Member, ...]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
+from omc_runbook.checks.authors import author_of_version
 from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.checks.stops import Stop, fresh_stops
+from omc_runbook.checks.stops import Stop, fresh_stops, tell_stale
 from omc_runbook.environment import nearest
 from omc_runbook.finding import Remedy, Severity
+from omc_runbook.snapshot.held import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("deployment")
-
-HEALTH = "health check"
 
 
 @check("wrong-names", "services", "clusters")
@@ -36,7 +36,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The secret changed and running tasks still hold the former value."""
     for service in snapshot.consumers:
         stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
-        doubtful = [task for task in snapshot.running(service) if snapshot.freshness(task) == "undecidable"]
+        doubtful = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "undecidable"]
         since = snapshot.current_since
         if stale and since:
             keys = sorted({key for task in stale for key in snapshot.changed_keys(service, task) or ()})
@@ -46,6 +46,9 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 f"Keys whose value differs: {', '.join(keys)}."
                 if keys
                 else "The version they hold is gone, so that its keys cannot be compared.",
+                *_seen(snapshot, stale),
+                *author_of_version(snapshot),
+                *tell_stale(snapshot, service),
             )
             remedy = remedies.renew_tasks(snapshot.environment, service.name)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
@@ -56,30 +59,6 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             )
             gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
             yield Doubt(service.name, (doubt, *dict.fromkeys(gaps)))
-
-
-@check("pull-failed", "services", "tasks")
-def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks stop before they start, because ECS cannot give them their secrets."""
-    yield from _stopping(snapshot, [stop for stop in fresh_stops(snapshot) if stop.lacks_secrets], "never started")
-
-
-@check("health-check", "services", "tasks")
-def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks read their secrets and then fail the health check."""
-    failed = [stop for stop in fresh_stops(snapshot) if not stop.never_started and HEALTH in stop.reason]
-    yield from _stopping(snapshot, failed, "started, with their secrets, and failed the health check")
-
-
-@check("task-exits", "services", "tasks")
-def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks read their secrets, start, and exit by themselves."""
-    exited = [
-        stop
-        for stop in fresh_stops(snapshot)
-        if stop.task.stop_code == "EssentialContainerExited" and HEALTH not in stop.reason
-    ]
-    yield from _stopping(snapshot, exited, "started, with their secrets, and exited")
 
 
 @check("rollout-stuck", "services", "tasks")
@@ -141,26 +120,24 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
 
 
+def _seen(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
+    """What a look inside showed of the versions that stale tasks hold; () where none was taken."""
+    held = {entry.injected for task in stale for entry in snapshot.held_by(task) if entry.is_stale}
+    named = [f"version {version}" for version in sorted(held - {OTHER})]
+    named += ["a value that no version which is kept has"] if OTHER in held else []
+    return (f"ExecuteCommand: looked into, they hold {' and '.join(named)}.",) if named else ()
+
+
 def _injects(snapshot: Snapshot, service: Service) -> bool:
     return bool(snapshot.own_injections(snapshot.definition(service.task_definition_arn)))
-
-
-def _stopping(snapshot: Snapshot, stops: list[Stop], how: str) -> Iterator[Evidence]:
-    """Group stops by service."""
-    for service in snapshot.consumers:
-        mine = [stop for stop in stops if stop.service is service]
-        if mine:
-            count = f"{len(mine)} task{'s' if len(mine) > 1 else ''} of {service.name} {how}"
-            facts = (f"{count} since the present state began.", mine[0].sentence)
-            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}))
 
 
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
     if stop:
-        return (stop.sentence,)
+        return (stop.sentence, *stop.words)
     failed = snapshot.stopped(service)
-    return (Stop(service, failed[0]).sentence,) if failed else ()
+    return tell_stale(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 
 
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
@@ -186,9 +163,6 @@ def _logs(snapshot: Snapshot, service: Service) -> Remedy:
 
 CHECKS = (
     wrong_names,
-    pull_failed,
-    health_check,
-    task_exits,
     rollout_stuck,
     breaker_rollback,
     not_forced,

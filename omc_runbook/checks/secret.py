@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
+from omc_runbook.checks.authors import author_of
 from omc_runbook.checks.check import Evidence, family
 from omc_runbook.snapshot.state import Snapshot
 
@@ -35,6 +36,7 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
             (
                 f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
                 "GetSecretValue is refused for as long as that lasts.",
+                *author_of(snapshot, "DeleteSecret"),
             ),
             remedies.undelete(snapshot.environment),
             _everyone(snapshot),

@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.snapshot.state import Snapshot
 
-OTHER_RESOURCES = re.compile(
-    r"ecr registry auth|registry auth from ecr|logger|log stream|efs utils|volume", re.IGNORECASE
+Kind = Literal[
+    "secrets", "replaced", "memory", "image", "log", "volume", "capacity", "start", "health-check", "exit", "other"
+]
+
+_WORDS: tuple[tuple[Kind, str], ...] = (
+    # First, because the name of a secret's key may be a word of any other kind.
+    ("secrets", r"secrets? from (asm|ssm)|secrets? ?manager"),
+    ("replaced", r"performing maintenance|host ec2|spot (task|interruption)"),
+    ("memory", r"OutOfMemory|out of memory|killed due to memory|OOM-?killed"),
+    ("image", r"CannotPull|ecr registry auth|registry auth from (amazon )?ecr|pull access denied"),
+    ("log", r"logger args|log(ging)? driver|cloudwatch log|log ?stream|log group"),
+    ("volume", r"\b(efs|ebs)\b|elastic file system|mount\.nfs|CannotCreateVolume|volume|mount point"),
+    (
+        "capacity",
+        r"capacity is unavailable|RESOURCE:|no container instance|reached the limit on the number|"
+        r"insufficient (memory|cpu|free addresses)|InsufficientFreeAddresses|network interface provisioning",
+    ),
+    ("secrets", r"^ResourceInitializationError"),
+    (
+        "start",
+        r"Cannot(Start|Create)Container|ContainerRuntime|DockerTimeout|OCI runtime|exec format error|"
+        r"executable file not found|unable to find user",
+    ),
+    ("health-check", r"health ?checks?\b"),
 )
-"""What else ECS may fail to get ready for a task, in the same words as secrets."""
+KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(text, re.IGNORECASE)) for kind, text in _WORDS
+)
+"""What ECS could not do for a task, or what ended it: the first whose words stand in its reason."""
+
+NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
+"""Kinds of tasks whose containers never ran: in the reason of one that did, the same words mean something else."""
 MANY = 3
 """From how many failures on a whole service is not taken for well: it may be between two of them."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A task that stopped by a failure and is not older than what it could have failed on."""
+    """A task that stopped by a failure, with the last words of its log where these were read."""
 
     service: Service
     task: Task
+    words: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -38,9 +68,19 @@ class Stop:
         return f"Task {self.task.id[:8]} of {self.service.name} stopped at {when}: {_shorten(self.reason)}"
 
     @property
+    def kind(self) -> Kind:
+        """What failed: what ECS could not get ready for the task, or how it ended once it ran."""
+        for kind, words in KINDS:
+            if (self.never_started or kind not in NEVER_STARTED) and words.search(self.reason):
+                return kind
+        if any("exec format error" in line for line in self.words):
+            return "start"
+        return "exit" if self.task.stop_code == "EssentialContainerExited" else "other"
+
+    @property
     def lacks_secrets(self) -> bool:
         """Whether ECS could not give the task its secrets, and not its image, its log or its volumes."""
-        return self.reason.startswith("ResourceInitializationError") and not OTHER_RESOURCES.search(self.reason)
+        return self.kind == "secrets"
 
     @property
     def never_started(self) -> bool:
@@ -55,26 +95,72 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     well, or when it belonged to a deployment that has ended; one that the breaker has just ended still counts.
     A task or two that a whole service has since replaced are no evidence either: tasks do die.
     """
-    since = snapshot.current_since
     for service in snapshot.consumers:
-        begun = [moment for moment in (since[0] if since else None, service.created, _well_since(service)) if moment]
+        begun = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
         stops = [
-            Stop(service, task)
-            for task in snapshot.stopped(service)
-            if not (task.stopped and any(task.stopped < moment for moment in begun))
-            and (not in_force or task.deployment_id in in_force)
+            stop
+            for stop in _stops(snapshot, service)
+            if not any(_is_before(stop, moment) for moment in begun)
+            and (not in_force or stop.task.deployment_id in in_force)
         ]
         if len(stops) >= MANY or not _is_whole(service):
             yield from stops
+
+
+def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
+    """Failed tasks of the consumers that stopped before the current version came: what they failed on may be mended."""
+    since = _current_since(snapshot)
+    return tuple(
+        stop
+        for service in snapshot.consumers
+        for stop in _stops(snapshot, service)
+        if since and _is_before(stop, since)
+    )
+
+
+def tell_stale(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+    """A sentence on a service's stale stops; () where there are none."""
+    since = _current_since(snapshot)
+    stops = [stop for stop in stale_stops(snapshot) if stop.service is service]
+    if not stops or since is None:
+        return ()
+    count = "1 task that stopped" if len(stops) == 1 else f"{len(stops)} tasks that stopped"
+    return (
+        f"Stale evidence: {count} before the current version came at {since:%Y-%m-%d %H:%M:%S} UTC; "
+        f"what they failed on may be mended. {stops[0].sentence}",
+    )
 
 
 def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
     """Fresh stops whose reason has a text in it."""
     wanted = re.compile(pattern, re.IGNORECASE)
     return tuple(stop for stop in fresh_stops(snapshot) if wanted.search(stop.reason))
+
+
+def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service, tuple[Stop, ...]]]:
+    """The consumers that have fresh stops of some kinds, each with these, newest first."""
+    stops = tuple(stop for stop in fresh_stops(snapshot) if stop.kind in kinds)
+    for service in snapshot.consumers:
+        mine = tuple(stop for stop in stops if stop.service is service)
+        if mine:
+            yield service, mine
+
+
+def _stops(snapshot: Snapshot, service: Service) -> list[Stop]:
+    words = snapshot.words or {}
+    stops = [Stop(service, task, words.get(task.id, ())) for task in snapshot.stopped(service)]
+    return [stop for stop in stops if stop.kind != "replaced"]
+
+
+def _is_before(stop: Stop, moment: datetime) -> bool:
+    return stop.task.stopped is not None and stop.task.stopped < moment
+
+
+def _current_since(snapshot: Snapshot) -> datetime | None:
+    return snapshot.current_since[0] if snapshot.current_since else None
 
 
 def _ending(container: TaskContainer) -> str:

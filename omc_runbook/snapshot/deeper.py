@@ -24,9 +24,10 @@ def look_inside(asking: Asking, snapshot: Snapshot) -> Snapshot:
 
 def look_deeper(asking: Asking, snapshot: Snapshot) -> Snapshot:
     """Add the network, the last words of failed tasks and CloudTrail's events."""
-    snapshot = settling.read_trail(asking, snapshot)
+    snapshot = settling.read_authors(asking, snapshot)
     snapshot = replace(snapshot, network=networking.read(asking, snapshot))
-    return replace(snapshot, words=words.read(asking, snapshot))
+    snapshot = replace(snapshot, words=words.read(asking, snapshot))
+    return settling.read_previous(asking, snapshot) if words.tell_of_refusal(snapshot) else snapshot
 
 
 def _task_roles(snapshot: Snapshot) -> set[str]:

@@ -18,6 +18,7 @@ from omc_runbook.snapshot.state import Content, Snapshot
 TRAIL_LIMIT = 100
 WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")
 """The calls that can give the secret another current version."""
+DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 
 
 def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
@@ -32,18 +33,39 @@ def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
     wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
-    return replace(snapshot, contents={**snapshot.contents, **_older(asking, wanted - set(snapshot.contents) - {""})})
+    return replace(
+        snapshot, contents={**snapshot.contents, **read_versions(asking, wanted - set(snapshot.contents) - {""})}
+    )
 
 
-def read_trail(asking: Asking, snapshot: Snapshot) -> Snapshot:
-    """Ask CloudTrail who gave the secret its versions and which tasks read them, unless it has been asked."""
-    if snapshot.writes is not None and snapshot.reads is not None:
-        return snapshot
-    writes = [_events(asking, name, snapshot) for name in WRITES]
-    reads = _events(asking, "GetSecretValue", snapshot)
+def read_trail(asking: Asking, snapshot: Snapshot, others: tuple[str, ...] = ()) -> Snapshot:
+    """Ask CloudTrail who gave the secret its versions and which tasks read them, unless it has been asked.
+
+    `others` are more calls on the secret to ask for.
+    """
+    is_known = snapshot.writes is not None and snapshot.reads is not None
+    writes = [_events(asking, name, snapshot) for name in (() if is_known else WRITES) + others]
+    reads = None if is_known else _events(asking, "GetSecretValue", snapshot)
     answers = [asking.keep("writes", answer, None) for answer in writes]
-    known = None if None in answers else tuple(event for answer in answers for event in answer or ())
-    return replace(snapshot, writes=known, reads=asking.keep("reads", reads, None))
+    known = tuple(event for answer in answers for event in answer or ())
+    return replace(
+        snapshot,
+        writes=None if None in answers else known + (snapshot.writes or () if is_known else ()),
+        reads=asking.keep("reads", reads, None) if reads else snapshot.reads,
+    )
+
+
+def read_authors(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Ask CloudTrail what `read_trail` does, and who deleted the secret or gave it its policy, where one did."""
+    deleted = (DELETED,) if snapshot.secret and snapshot.secret.deleted else ()
+    return read_trail(asking, snapshot, deleted + ((POLICY,) if snapshot.resource_policy else ()))
+
+
+def read_previous(asking: Asking, snapshot: Snapshot) -> Snapshot:
+    """Read what AWSPREVIOUS holds, unless it has been read."""
+    previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
+    wanted = {previous} - {*snapshot.contents, ""}
+    return replace(snapshot, contents={**snapshot.contents, **read_versions(asking, wanted)})
 
 
 def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
@@ -86,7 +108,8 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
 
 def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
     client, secret = asking.clients("cloudtrail"), snapshot.secret_name
-    since = min((version.created for version in snapshot.versions[-2:]), default=snapshot.taken)
+    made = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
+    since = min((version.created for version in snapshot.versions[-2:]), default=made)
     return asking.ask(
         f"who called {name}",
         "cloudtrail:LookupEvents",
@@ -94,7 +117,8 @@ def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloud
     )
 
 
-def _older(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
+def read_versions(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
+    """Read versions of the secret by their ids at once; those that cannot be read are gaps of "older_contents"."""
     client, name = asking.clients("secretsmanager"), asking.names.secret
     answers = [
         asking.ask(

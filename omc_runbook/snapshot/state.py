@@ -70,7 +70,8 @@ class Snapshot:
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
     writes: tuple[Event, ...] | None = None
-    """Calls that gave the secret a version or moved a stage, newest first; None where CloudTrail was not asked."""
+    """Calls that gave the secret a version or moved a stage, newest first of each name; None where CloudTrail was not
+    asked. A deeper look has those that deleted it or gave it a policy as well."""
     reads: tuple[Event, ...] | None = None
     """Calls by which tasks read the secret; None where CloudTrail was not asked."""
     elsewhere: Mapping[str, Secret | None] = field(default_factory=dict)

@@ -1,0 +1,35 @@
+"""Who did it, where CloudTrail was asked: one sentence on the call that brought the present state about."""
+
+from __future__ import annotations
+
+from omc_runbook.aws.cloudtrail import Event
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.snapshot.state import Snapshot
+
+LONGEST = 80
+
+
+def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
+    """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail does not tell."""
+    calls = (event for event in snapshot.writes or () if event.version_id == version_id and not event.error)
+    return next((event for event in calls if not event.stages or CURRENT in event.stages), None)
+
+
+def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
+    """Who made the current version current; () where CloudTrail does not tell."""
+    current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
+    event = write_of(snapshot, current) if current else None
+    return (tell(event),) if event else ()
+
+
+def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
+    """Who made the newest call of a name, such as DeleteSecret, on the secret; () where CloudTrail does not tell."""
+    calls = [event for event in snapshot.writes or () if event.name == call and not event.error]
+    return (tell(max(calls, key=lambda event: event.time)),) if calls else ()
+
+
+def tell(event: Event) -> str:
+    """What was called by whom, when and with which program."""
+    agent = event.user_agent if len(event.user_agent) <= LONGEST else f"{event.user_agent[:LONGEST]}…"
+    program = f" with {agent}" if agent else ""
+    return f"CloudTrail: {event.name} by {event.principal} at {event.time:%Y-%m-%d %H:%M:%S} UTC{program}."
