@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     *network.CHECKS,
     *startup.CHECKS,
     *deployment.CHECKS,
+    *running.CHECKS,
     *execute.CHECKS,
 )
 
@@ -64,6 +65,8 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "rollout-stuck": _PULL_STOPS | NOT_SECRETS,
     "breaker-rollback": _PULL_STOPS | NOT_SECRETS,
     "task-exits": _ROLLOUTS,
+    "exec-agent": frozenset({"exec-iam", "exec-endpoint", "exec-readonly"}),
+    "exec-endpoint": frozenset({"no-egress", "sg-egress", "network-acl", "vpc-dns-off"}),
     "not-forced": _PULL_STOPS
     | _RUNNING_STOPS
     | NOT_SECRETS
@@ -76,10 +79,9 @@ _EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name", "store-only"
 """What is explained by, or explains, what is wrong with the same value or variable, and nothing else."""
 
 
-def diagnose(snapshot: Snapshot, look_inside: bool = False) -> tuple[Finding, ...]:
+def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Put every check to a snapshot and tell causes from consequences; problems first, root causes foremost."""
-    findings = [finding for check in CHECKS for finding in conduct(check, snapshot)]
-    return relate([*findings, *running.not_looked_inside(look_inside)])
+    return relate([finding for check in CHECKS for finding in conduct(check, snapshot)])
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -70,7 +70,7 @@ def _held(snapshot: Snapshot, want: Want, task: Task) -> Freshness:
     """A task that read an older version is stale for a key only where that version held another value."""
     if want.injection.reference.names_version:
         return "fresh"
-    freshness = snapshot.freshness(task)
+    freshness = snapshot.standing(want.service, task)
     if freshness != "stale":
         return freshness
     changed = snapshot.changed_keys(want.service, task)

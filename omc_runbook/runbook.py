@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from omc_runbook import diagnosis
@@ -18,8 +17,11 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.changes import (
     age,
     carrying,
+    changed,
     creating,
     creation,
+    cure,
+    curing,
     database,
     elsewhere,
     renewal,
@@ -52,18 +54,6 @@ DUE = "due"
 RESTORE, LEAVE = "restore", "leave"
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class Changed(Protocol):
-    """What a runbook did."""
-
-    @property
-    def entries(self) -> tuple[dict[str, str], ...]:
-        """What it did, as an outcome has it: each entry has an "action"."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What was wrong when it failed, where it did."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +97,9 @@ class Run:
         settings = read_fields(expand(repository)) if repository else None
         return take(self.clients, self.environment, self.caller, _now, settings, look_inside, deeply)
 
-    def diagnose(
-        self, snapshot: Snapshot, look_inside: bool = False, families: Sequence[str] = ()
-    ) -> tuple[Finding, ...]:
+    def diagnose(self, snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:
         """Put every check to the snapshot and tell causes from consequences; those of some families, or all."""
-        findings = diagnosis.diagnose(snapshot, look_inside)
+        findings = diagnosis.diagnose(snapshot)
         return tuple(finding for finding in findings if not families or finding.family in families)
 
     def gather(
@@ -211,13 +199,30 @@ class Run:
             plan.drop()
         return None
 
+    def plan_cure(self, snapshot: Snapshot, findings: Sequence[Finding]) -> cure.Cure:
+        """Plan the steps that can be taken against the root causes found; nothing is written."""
+        kept = self.history(snapshot) if cure.may_go_back(findings) else History(())
+        return cure.plan_cure(snapshot, findings, kept)
+
+    def cure(
+        self, plan: cure.Cure, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
+    ) -> curing.Cured | None:
+        """Carry a cure out, where `apply` says so, and prove it; None where nothing was to be done.
+
+        Raises UsageError in production without its name in `confirm`, and what `curing.carry_out` raises.
+        """
+        if not self._may(apply, confirm):
+            return None
+        means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
+        return curing.carry_out(means, plan)
+
     def _may(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; UsageError where production has not been confirmed."""
         if apply and self.environment.is_production and confirm != PRODUCTION:
             raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
         return apply
 
-    def conclude(self, findings: Sequence[Finding], done: Changed | None = None) -> Banner:
+    def conclude(self, findings: Sequence[Finding], done: changed.Changed | None = None) -> Banner:
         """Say how the run ended and what it changed, and tell the caller.
 
         Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain
@@ -231,7 +236,7 @@ class Run:
             endpoint=self.clients.endpoint,
             started=self.started,
             finished=_now(),
-            findings=tuple(map(_masked, _with_failure(findings, done))),
+            findings=tuple(map(_masked, changed.with_failure(findings, done))),
             changes=done.entries if done else (),
         )
         path = os.environ.get(OUTCOME_VARIABLE)
@@ -281,13 +286,6 @@ def _public_words(place: Environment) -> set[str]:
     checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
     texts = {value for names in places for _, value in names if isinstance(value, str) and value}
     return texts | checks | {place.name, *place.others, place.project, *place.keys}
-
-
-def _with_failure(findings: Sequence[Finding], done: Changed | None) -> tuple[Finding, ...]:
-    """The findings, and before them what was wrong when a change failed, though it has been put right since."""
-    failed = done.findings if done else ()
-    then = {finding.check for finding in failed}
-    return (*failed, *(finding for finding in findings if finding.check not in then or finding.is_problem))
 
 
 def _masked(finding: Finding) -> Finding:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from omc_runbook.environment import GUIDE, Environment, Names
 from omc_runbook.finding import Remedy
-from omc_runbook.snapshot.roles import DECRYPT
+from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
@@ -151,6 +151,24 @@ def grant_document(names: Names, action: str, resource: str) -> str:
 def revoke(role: str, policy: str) -> Remedy:
     """Take an inline policy away from a role."""
     return Remedy(f"aws iam delete-role-policy --role-name {role} --policy-name {policy}")
+
+
+def enable_execute(names: Names, service: str) -> Remedy:
+    """Start new tasks that ECS Exec can look into."""
+    return Remedy(
+        f"aws ecs update-service --cluster {names.cluster} --service {service} --enable-execute-command"
+        f" --force-new-deployment --region {names.region}"
+    )
+
+
+def let_execute(role: str) -> Remedy:
+    """Let a task role open the channels of ECS Exec, in a policy of its own: they take no resource but all."""
+    actions = ",".join(f'"{action}"' for action in CHANNELS)
+    statement = f'{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}'
+    return Remedy(
+        f"aws iam put-role-policy --role-name {role} --policy-name ecs-exec"
+        f' --policy-document \'{{"Version":"2012-10-17","Statement":[{statement}]}}\''
+    )
 
 
 def logs(names: Names, service: str) -> Remedy:

@@ -1,4 +1,4 @@
-"""Keyed fingerprints, by which values are compared where their texts must not go."""
+"""Fingerprints, keyed or salted, by which values are compared where their texts must not go."""
 
 import hashlib
 import hmac
@@ -18,3 +18,17 @@ def fingerprint(value: Masked, key: bytes) -> str:
     """Return 16 hexadecimal digits, the same for equal texts under one ``key``, which say nothing without it."""
     text = reveal(value).encode("utf-8", "surrogatepass")
     return hmac.new(key, text, hashlib.sha256).hexdigest()[:_DIGITS]
+
+
+def new_salt() -> str:
+    """Make the 32 hexadecimal digits that one look at a container shares with it."""
+    return secrets.token_hex(16)
+
+
+def salted(value: Masked, salt: str, variable: str) -> str:
+    """Return the SHA-256 of ``salt``, "NAME=" and the text, in hexadecimal digits, as a shell can make it too.
+
+    Line ends count as \\001, because a shell keeps a variable in a line.
+    """
+    text = f"{salt}{variable}={reveal(value)}".replace("\n", "\x01")
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

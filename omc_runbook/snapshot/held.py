@@ -13,6 +13,8 @@ ABSENT = ""
 """What a variable holds that is not there."""
 OTHER = "other"
 """What a variable holds that no version of the secret, which is kept and was read, has."""
+UNSEEN = "unseen"
+"""What a variable holds that cannot be told: its process may not be looked at, or its version may not be read."""
 Place = Literal["injected", "process"]
 
 
@@ -20,7 +22,8 @@ Place = Literal["injected", "process"]
 class Held:
     """What one variable holds, in the container's environment as ECS made it and in a process of the application.
 
-    Each is the id of the newest version of the secret that has this value, OTHER, or ABSENT.
+    Each is the id of a version of the secret that has this value (the one that the reference means, else the newest
+    that has it), OTHER, ABSENT or UNSEEN.
     """
 
     variable: str
@@ -31,6 +34,20 @@ class Held:
     """Whether the task definition injects it; one without comes from the image, or from a file in it."""
     file: str = ""
     """The path of a .env file in the container that names it; "" where there is none."""
+    meant: str = ""
+    """The id of the version that the reference means now; "" where it means another secret, or none."""
+    differs: bool = False
+    """Whether the process has another value than ECS injected, or none; digests tell that without any version."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether ECS injected another value than the version has that the reference means."""
+        return bool(self.meant) and self.injected not in (self.meant, ABSENT, UNSEEN)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether ECS injected the value of the version that the reference means."""
+        return bool(self.meant) and self.injected == self.meant
 
 
 @dataclass(frozen=True)

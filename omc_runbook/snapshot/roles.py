@@ -74,8 +74,31 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
 def read_exec(clients: Clients, arn: str) -> Permissions:
     """Read whether a task role may open the channels of ECS Exec, by AWS's simulation or else by its policies."""
     client, name = clients("iam"), iam.role_name(arn)
-    role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
-    return Permissions(or_none(role), exists=role is not None)
+    with ThreadPoolExecutor(1, "simulate") as beside:
+        asked = beside.submit(
+            look,
+            f"what role {name} may do",
+            "iam:SimulatePrincipalPolicy",
+            lambda: iam.simulate(client, arn, CHANNELS, ["*"]),
+        )
+        role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+    if role is None:
+        return Permissions(None, exists=False)
+    said = asked.result()
+    unread = tuple(answer for answer in (role, said) if isinstance(answer, Unread))
+    if said and not isinstance(said, Unread):
+        return Permissions(or_none(role), simulated=said, unread=unread)
+    policies = _policies(clients, name)
+    boundary = _boundary(clients, name, role.boundary_arn) if isinstance(role, Role) and role.boundary_arn else None
+    lacking = tuple(answer for answer in (*policies, boundary) if isinstance(answer, Unread))
+    known = tuple(answer for answer in policies if isinstance(answer, PolicyDocument))
+    is_complete = isinstance(role, Role) and not lacking
+    return Permissions(
+        or_none(role),
+        policies=known if is_complete else None,
+        boundary=or_none(boundary),
+        unread=(*unread, *lacking),
+    )
 
 
 def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | Unread:

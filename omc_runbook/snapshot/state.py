@@ -21,7 +21,7 @@ from omc_runbook.document import Document, DocumentError
 from omc_runbook.environment import Environment
 from omc_runbook.policy import PolicyDocument
 from omc_runbook.reference import Reference
-from omc_runbook.snapshot.held import Inside
+from omc_runbook.snapshot.held import Held, Inside
 from omc_runbook.snapshot.roles import Permissions
 
 Freshness = Literal["fresh", "stale", "undecidable"]
@@ -209,13 +209,29 @@ class Snapshot:
         older = [version for version in self.versions if version.created <= moment]
         return older[-1].id if older else ""
 
+    def held_by(self, task: Task) -> tuple[Held, ...]:
+        """What a look showed of the variables that a task is given of the secret; () where none was taken."""
+        looked = [seen for seen in self.inside or () if seen.task_id == task.id]
+        return tuple(held for seen in looked for held in seen.held.values() if held.has_reference and held.meant)
+
     def standing(self, service: Service, task: Task) -> Freshness:
-        """Whether a running task has what the secret holds now: to have read before matters for changed keys only."""
+        """Whether a running task has what the secret holds now: to have read before matters for changed keys only.
+
+        A look inside the task knows; without one, times have to tell.
+        """
+        held = self.held_by(task)
+        if any(entry.is_stale for entry in held):
+            return "stale"
+        if held and all(entry.is_fresh for entry in held):
+            return "fresh"
         freshness = self.freshness(task)
         return "fresh" if freshness == "stale" and self.changed_keys(service, task) == frozenset() else freshness
 
     def changed_keys(self, service: Service, task: Task) -> frozenset[str] | None:
         """Keys whose value is another now than a stale task holds; None where its version is gone or unreadable."""
+        seen = self.held_by(task)
+        if seen:
+            return frozenset(entry.key for entry in seen if entry.is_stale)
         held, current = self.contents.get(self.held_version(task)), self.current
         injections = self.own_injections(self.definition(service.task_definition_arn))
         if not injections:
