@@ -15,10 +15,11 @@ from werkzeug.exceptions import HTTPException
 
 from omc_runbook.sandbox import scheduler, tasks
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.connection import connects
 from omc_runbook.sandbox.container import NO_SHELL, Container
 from omc_runbook.sandbox.injection import PullFailed, environments
 from omc_runbook.sandbox.logs import open_stream
-from omc_runbook.sandbox.process import Application
+from omc_runbook.sandbox.process import CACHED, Application
 from omc_runbook.sandbox.services import Deployment, EcsService, note_failure, note_health, services_of
 from omc_runbook.sandbox.tasks import EcsTask
 
@@ -50,6 +51,7 @@ class Agent(threading.Thread):
         super().__init__(name="ecs-agent", daemon=True)
         self._ending = threading.Event()
         self._running: dict[str, Application] = {}
+        self._kept: dict[str, dict[str, str]] = {}
         self._step_done = threading.Lock()
 
     def run(self) -> None:
@@ -103,6 +105,7 @@ class Agent(threading.Thread):
             for application in self._running.values():
                 application.kill()
             self._running.clear()
+            self._kept.clear()
             yield
 
     def statuses(self) -> list[TaskStatus]:
@@ -146,7 +149,8 @@ class Agent(threading.Thread):
                 arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
                 environment, pid = found[container["name"]], None
                 if application is None and container.get("essential", True):
-                    application = Application(environment, arguments, log)
+                    kept = self._kept.setdefault(definition.arn, environment) if CACHED in arguments else environment
+                    application = Application(kept, arguments, log)
                     pid = application.pid
                 inside[container["name"]] = Container(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:
@@ -154,6 +158,10 @@ class Agent(threading.Thread):
         except (ValueError, OSError) as error:
             # A value that no process can have in its environment: its text is not for a log.
             reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
+        connected = {
+            container["name"]: connects(definition, container, task.id, backend.region_name, backend.account_id)
+            for container in containers
+        }
         with STATE:
             task.pull_stopped_at = datetime.now(UTC)
             if application is None:
@@ -162,7 +170,7 @@ class Agent(threading.Thread):
             self._running[task.task_arn] = application
             for described in task.containers:
                 described.inside = inside[described.name]
-            tasks.started(task, secrets.token_hex(16))
+            tasks.started(task, secrets.token_hex(16), connected)
 
     def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
         application = self._running.get(task.task_arn)

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -115,15 +116,15 @@ def accept(
     return task
 
 
-def started(task: EcsTask, runtime_id: str) -> None:
-    """The task's process runs."""
+def started(task: EcsTask, runtime_id: str, connected: Mapping[str, bool]) -> None:
+    """The task's process runs, and the agent of ECS Exec in those of its containers where it is connected."""
     now = datetime.now(UTC)
     task.last_status, task.started_at = "RUNNING", now
     task.version += 1
     for container in task.containers:
         container.last_status, container.runtime_id = "RUNNING", runtime_id
         for agent in container.managed_agents:
-            agent.update(lastStatus="RUNNING", lastStartedAt=now)
+            agent.update(lastStatus="RUNNING" if connected[container.name] else "STOPPED", lastStartedAt=now)
 
 
 def healthy(task: EcsTask, is_healthy: bool) -> None:

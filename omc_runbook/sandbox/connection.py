@@ -1,0 +1,27 @@
+"""Whether the agent of ECS Exec, which ECS puts beside a container's application, connects to Session Manager.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+"""
+
+from typing import Any
+
+from moto.ecs.models import TaskDefinition
+
+from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.principals import PARTITION, role_session
+from omc_runbook.sandbox.process import AGENT_STOPS
+
+_CHANNELS = tuple(f"ssmmessages:{verb}{kind}Channel" for kind in ("Control", "Data") for verb in ("Create", "Open"))
+
+
+def connects(definition: TaskDefinition, container: dict[str, Any], task_id: str, region: str, account: str) -> bool:
+    """Whether it does: it needs a root file system to write to, and a task role that may open its channels."""
+    if container.get("readonlyRootFilesystem") or AGENT_STOPS in (container.get("command") or []):
+        return False
+    arn = getattr(definition, "task_role_arn", None)
+    if not arn:
+        return False
+    arn = arn if arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{arn}"
+    role = role_session(arn, task_id)
+    context = context_of(role, region)
+    return all(refusal(role, action, "*", context) is None for action in _CHANNELS)
