@@ -384,6 +384,26 @@ def test_session_is_good_once_and_for_its_token_alone(stage: Stage) -> None:
         channel.hear(url, token, {}, 5)
 
 
+def test_trail_keeps_no_command(stage: Stage) -> None:
+    """CloudTrail tells that a command was run, and where, not which."""
+    mark = secrets.token_hex(8)
+    assert run(stage, f"echo {mark}") == f"{mark}\n"
+    wanted = [{"AttributeKey": "EventName", "AttributeValue": "ExecuteCommand"}]
+    events = stage.client("cloudtrail").lookup_events(LookupAttributes=wanted)["Events"]
+    (task,) = stage.processes()
+    assert task["task"] in events[0]["CloudTrailEvent"]
+    assert mark not in str(events)
+
+
+def test_proxy_never_stands_between_the_client_and_this_machine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that the environment names is left out on the way to a session on this machine."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert run(stage, "echo here") == "here\n"
+
+
 def test_many_commands_run_at_once(stage: Stage) -> None:
     """Runs do not get into each other's way."""
     with ThreadPoolExecutor(8) as pool:
@@ -422,6 +442,8 @@ def test_traffic_holds_no_value_where_only_digests_are_written(stage: Stage) -> 
     assert digest.encode() in traffic
     values = [held["POSTGRES_PASSWORD"], held["OPENAI_API_KEY"]]
     assert not [value for value in values if value.encode() in traffic]
+    log = (Path(lifecycle.status(stage.sandbox)["directory"]) / "server.log").read_text()
+    assert not [value for value in (*values, session["tokenValue"]) if value in log]
 
 
 def test_client_like_the_plugin_hears_everything(stage: Stage) -> None:

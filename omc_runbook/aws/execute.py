@@ -104,12 +104,11 @@ def _signature(client: ECSClient, url: str) -> Mapping[str, str]:
 
 def _credentials(client: ECSClient) -> Mapping[str, str]:
     held = _signer(client).credentials
-    names = {
+    return {
         "AWS_ACCESS_KEY_ID": held.access_key,
         "AWS_SECRET_ACCESS_KEY": held.secret_key,
         "AWS_SESSION_TOKEN": held.token or "",
     }
-    return names
 
 
 def _signer(client: ECSClient) -> Any:

@@ -80,6 +80,7 @@ class Running:
             missing = f'exec: "{program}": executable file not found in $PATH'
             raise NotStarted(_pty(f"fork/exec {program}: no such file or directory" if "/" in program else missing))
         self._terminal, inner = os.openpty()
+        self._is_over = False
         try:
             self._process = subprocess.Popen(
                 words,
@@ -100,10 +101,12 @@ class Running:
     def read(self, size: int) -> bytes:
         """The next bytes that it writes, at most `size`; b"" where it will write no more."""
         try:
-            return os.read(self._terminal, size)
+            data = os.read(self._terminal, size)
         except OSError:
             # Linux says so when the last process that had the terminal is gone.
             return b""
+        # Meanwhile the terminal's number may have become another's.
+        return b"" if self._is_over else data
 
     def write(self, data: bytes) -> None:
         """Type something; Ctrl-C interrupts it."""
@@ -124,6 +127,7 @@ class Running:
         """Kill what is left of it, and collect it."""
         self.kill()
         self._process.wait()
+        self._is_over = True
         os.close(self._terminal)
 
     def _signal(self, number: signal.Signals) -> None:
