@@ -97,22 +97,24 @@ def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
 def register_edited(client: ECSClient, arn: str, edits: Sequence[Edit]) -> TaskDefinition:
     """Register a revision that is another one with these edits and nothing else changed, its tags included.
 
-    Where the family's newest revision is just that, it is given and none is registered. See
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
     """
-    wanted = _request(client, arn)
-    for container in wanted["containerDefinitions"]:
+    return _task_definition(client.register_task_definition(**_edited(client, arn, edits))["taskDefinition"])
+
+
+def is_edited(client: ECSClient, other: str, arn: str, edits: Sequence[Edit]) -> bool:
+    """Whether another revision is just what `register_edited` would register."""
+    return bool(_request(client, other) == _edited(client, arn, edits))
+
+
+def _edited(client: ECSClient, arn: str, edits: Sequence[Edit]) -> Any:
+    request = _request(client, arn)
+    after = {(edit.container, edit.variable, edit.before): edit.after for edit in edits}
+    for container in request["containerDefinitions"]:
         for entry in container.get("secrets", ()):
-            for edit in edits:
-                if (container["name"], entry["name"], entry["valueFrom"]) == (
-                    edit.container,
-                    edit.variable,
-                    edit.before,
-                ):
-                    entry["valueFrom"] = edit.after
-    if _request(client, wanted["family"]) == wanted:
-        return describe_task_definition(client, wanted["family"])
-    return _task_definition(client.register_task_definition(**wanted)["taskDefinition"])
+            place = (container["name"], entry["name"], entry["valueFrom"])
+            entry["valueFrom"] = after.get(place, entry["valueFrom"])
+    return request
 
 
 def _request(client: ECSClient, arn: str) -> Any:
