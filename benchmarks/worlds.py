@@ -28,7 +28,7 @@ Container = dict[str, Any]
 Change = Callable[["World", "Plan"], object]
 READ = "secretsmanager:GetSecretValue"
 SETTINGS: dict[str, Any] = {
-    "POSTGRES_SERVER": "db.ohmycoins.internal",
+    "UPLOADS_BUCKET": "ohmycoins-staging-uploads",
     "POSTGRES_PORT": 5432,
     "POSTGRES_DB": "app",
     "POSTGRES_USER": "postgres",
@@ -262,8 +262,6 @@ def _behind_endpoints(world: World) -> Any:
     """Private subnets with no way out, and an endpoint for each AWS service that tasks call."""
     ec2 = world.client("ec2")
     vpc, private, _ = _private_network(ec2, "10.2")
-    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
-        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
     tasks, endpoints = (
         ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
         for name in ("tasks", "endpoints")
@@ -293,6 +291,8 @@ def _behind_endpoints(world: World) -> Any:
 def _private_network(ec2: Any, cidr: str) -> tuple[str, list[str], str]:
     """A VPC with two subnets for tasks and one more; their ids."""
     vpc = ec2.create_vpc(CidrBlock=f"{cidr}.0.0/16")["Vpc"]["VpcId"]
+    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
+        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
     zones = ec2.describe_availability_zones()["AvailabilityZones"]
     made = [
         ec2.create_subnet(
