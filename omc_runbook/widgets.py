@@ -14,12 +14,14 @@ from omc_runbook.changes import creation, source
 from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
+from omc_runbook.changes.cure import Cure
+from omc_runbook.changes.curing import Cured
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.environment import PRODUCTION
 from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.masking import kernel
-from omc_runbook.report import changes
+from omc_runbook.report import changes, cure
 from omc_runbook.report import creation as report
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Listing
@@ -77,6 +79,22 @@ def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | L
         return "✓ Done and proved"
 
     return offer(run, "Do what the plan says", act, done is not None, plan.intent == "nothing")
+
+
+def offer_cure(run: Run, plan: Cure, done: Cured | None) -> Button | Listing:
+    """Offer to carry a cure out, as `Run.cure` does it, and to show what the cells below would show."""
+
+    def act(word: str) -> Generator[object, None, str]:
+        cured = run.cure(plan, True, word)
+        assert cured is not None, "it was told to"
+        yield cure.done(plan, cured)
+        yield run.conclude(run.diagnose(run.look(deeply=True)), cured)
+        yield cure.undo(plan, cured)
+        if cured.is_proved:
+            return "✓ Cured and proved"
+        return "✗ It failed" if cured.relapse.told else "? Done, and not proved"
+
+    return offer(run, "Do what the plan says", act, done is not None, plan.is_empty)
 
 
 def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:

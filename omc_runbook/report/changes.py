@@ -92,7 +92,11 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
 
 def proof(done: Carried | None) -> Table:
     """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
-    rollouts = (*done.rollouts, *done.back) if done else ()
+    return deployments((*done.rollouts, *done.back) if done else ())
+
+
+def deployments(rollouts: Sequence[Rollout]) -> Table:
+    """The deployments of a run, each on its way there or back."""
     rows = [_row(rollout) for rollout in rollouts]
     moods: dict[str, Mood] = {str(state): mood for state, mood in STATES.items()}
     columns = ["service", "version", "deployment", "revision", "tasks", "state", "reason"]
