@@ -39,8 +39,8 @@ from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
 from omc_runbook.masking import kernel, registry
 from omc_runbook.parameters import listed
-from omc_runbook.report import views
-from omc_runbook.report.banner import Banner, Look
+from omc_runbook.report import banner, views
+from omc_runbook.report.banner import Banner
 from omc_runbook.report.progress import Progress
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.reading import identify, take
@@ -68,19 +68,8 @@ class Run:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Give Jupyter the banner: red for production, striped for the sandbox."""
-        return self.banner()._repr_mimebundle_()
-
-    def banner(self) -> Banner:
-        """Say account, region, principal, endpoint and environment."""
-        names, sandbox = self.environment.names, self.is_sandbox
-        look: Look = "production" if self.environment.is_production else "sandbox" if sandbox else "plain"
-        lines = (
-            f"Account {self.caller.account}, region {names.region}, as {self.caller.arn}",
-            f"Endpoint {self.clients.endpoint}",
-            f"Secret {names.secret}, cluster {names.cluster}, names from {self.environment.source}",
-        )
-        where = f"{self.environment.name}{', in the sandbox' if sandbox else ''}"
-        return Banner(look, f"{self.name}: {where}", lines)
+        where = banner.where(self.name, self.environment, self.caller, self.clients.endpoint, self.is_sandbox)
+        return where._repr_mimebundle_()
 
     @property
     def is_sandbox(self) -> bool:
@@ -96,6 +85,10 @@ class Run:
         """
         settings = read_fields(expand(repository)) if repository else None
         return take(self.clients, self.environment, self.caller, _now, settings, look_inside, deeply)
+
+    def look_again(self, snapshot: Snapshot, done: object | None, repository: str = "") -> Snapshot:
+        """As deep a look as before, once something was done; the same snapshot where nothing was."""
+        return snapshot if done is None else self.look(repository, look_inside=True, deeply=True)
 
     def diagnose(self, snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:
         """Put every check to the snapshot and tell causes from consequences; those of some families, or all."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Literal
 
+from omc_runbook.aws.sts import Caller
+from omc_runbook.environment import Environment
 from omc_runbook.finding import OutcomeStatus
 
 Look = Literal["plain", "production", "sandbox", "good", "bad", "unsure"]
@@ -50,3 +52,15 @@ class Banner:
         """The banner as plain text."""
         rule = {"production": "!", "sandbox": "/"}.get(self.look, "─") * 72
         return "\n".join((rule, self.headline, *self.lines, rule))
+
+
+def where(runbook: str, environment: Environment, caller: Caller, endpoint: str, is_sandbox: bool) -> Banner:
+    """Say account, region, principal, endpoint and environment: red for production, striped for the sandbox."""
+    names = environment.names
+    look: Look = "production" if environment.is_production else "sandbox" if is_sandbox else "plain"
+    lines = (
+        f"Account {caller.account}, region {names.region}, as {caller.arn}",
+        f"Endpoint {endpoint}",
+        f"Secret {names.secret}, cluster {names.cluster}, names from {environment.source}",
+    )
+    return Banner(look, f"{runbook}: {environment.name}{', in the sandbox' if is_sandbox else ''}", lines)
