@@ -233,18 +233,19 @@ def _desks(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes with a sandbox each; all of it is gone afterwards, however it ends."""
     context = multiprocessing.get_context("spawn")
     places = context.SimpleQueue()
+    desks = ProcessPoolExecutor(jobs, context, _sit_down, (places,))
     with ExitStack() as undo:
+        # The sandboxes go first: what is still at work in one ends with it.
+        undo.callback(desks.shutdown, wait=True, cancel_futures=True)
         for _ in range(jobs):
             sandbox = lifecycle.up(None)
             undo.callback(lifecycle.down, sandbox)
             places.put(sandbox.variables)
-        desks = ProcessPoolExecutor(jobs, context, _sit_down, (places,))
-        undo.callback(desks.shutdown, wait=True, cancel_futures=True)
         yield desks
 
 
 def _sit_down(places: Any) -> None:
-    # Ctrl-C is for the parent, which ends this process's sandbox and so its case.
+    # Ctrl-C is for the parent, which ends the sandbox and with it what is at work here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
         del os.environ[name]

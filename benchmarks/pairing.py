@@ -36,6 +36,12 @@ def reach(touches: str, stops: frozenset[str] = frozenset(), seen_in: str = "") 
 
 _ONE = frozenset({WORKER})
 
+STARTING = (
+    *("null", "nested", "duplicate-key", "number-format", "white-space", "empty", "placeholder"),
+    *("terraform-overwrote", "key-unreferenced"),
+)
+"""Faults of the content that tasks start with all the same."""
+
 FAMILIES: dict[str, Reach] = {
     # Without a secret there is nothing that a role could read, nor keys to compare.
     "secret": Reach(ALL - {NETWORK, EXEC}, BOTH),
@@ -43,9 +49,10 @@ FAMILIES: dict[str, Reach] = {
     "content": reach(CONTENT, BOTH),
     "access": reach(ROLE, BOTH),
     "network": reach(NETWORK, BOTH),
-    "running": Reach(BOTH, seen_in=BOTH),
-    "exec": reach(EXEC, seen_in="worker backend"),
-    "deployment": Reach(BOTH, seen_in=BOTH),
+    # Seen by a look inside, which takes ECS Exec.
+    "running": reach("worker exec", seen_in=WORKER),
+    "exec": reach("worker exec", seen_in=WORKER),
+    "deployment": reach(WORKER, seen_in=WORKER),
 }
 
 EXCEPTIONS: dict[str, Reach] = {
@@ -55,9 +62,13 @@ EXCEPTIONS: dict[str, Reach] = {
     "kms-cross-account": reach("worker role", _ONE),
     "suffix-stale": reach("secret role worker backend", BOTH),
     "partial-arn": reach(WORKER),
+    **dict.fromkeys(STARTING, reach(CONTENT)),
+    "app-cache": reach("worker exec content", seen_in=WORKER),
+    "store-only": reach("worker content", BOTH, WORKER),
+    "exec-iam": reach(EXEC, seen_in="worker backend"),
+    "exec-endpoint": reach("exec network", seen_in="worker backend"),
     # These put a version as well, or say something of it.
     "whole-json": reach("worker content"),
-    "key-unreferenced": reach(CONTENT),
     "previous-pinned": reach("worker content"),
     "version-pinned": reach("worker content"),
     "duplicate-name": reach(WORKER),
@@ -71,14 +82,15 @@ EXCEPTIONS: dict[str, Reach] = {
     # Whatever deploys the services anew undoes the one, and finds no cluster after the other.
     "not-forced": Reach(ALL),
     "wrong-names": Reach(ALL),
-    "rollout-stuck": reach(WORKER, seen_in=WORKER),
-    "health-check": reach(WORKER, seen_in=WORKER),
+    "image-pull": reach(WORKER, _ONE, WORKER),
+    "log-group": reach(WORKER, _ONE, WORKER),
     "breaker-rollback": reach(BACKEND, seen_in=BACKEND),
     "desired-zero": reach(BACKEND, frozenset({BACKEND})),
     "external-controller": reach(BACKEND),
+    "code-deploy": reach(BACKEND),
 }
 
-LAST = ("external-controller", "desired-zero")
+LAST = ("external-controller", "code-deploy", "desired-zero")
 """Made after the other of a pair: no deployment can be forced there any more, or none would start a task."""
 
 
