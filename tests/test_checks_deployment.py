@@ -107,7 +107,7 @@ FAULTS = {
     "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", WORKER),
     "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", WORKER),
     "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", WORKER),
-    "image-pull": Fault(failing(IMAGE), "worker", "for want of an image", WORKER),
+    "image-pull": Fault(failing(IMAGE), "worker", "never started for want of an image", WORKER),
     "log-group": Fault(failing(LOG), "worker", "for want of a log", WORKER),
     "volume": Fault(failing(VOLUME), "worker", "for want of a volume", WORKER),
     "start-failed": Fault(failing(START), "worker", "could not be started", WORKER),

@@ -104,6 +104,15 @@ class Scene:
         """Why they stopped."""
         return " ".join(task.get("stoppedReason", "") for task in self.stopped(name))
 
+    def log(self, name: str) -> str:
+        """What the first containers of a service's stopped tasks wrote into their log."""
+        streams = [f"ecs/{name}/{task['taskArn'].rpartition('/')[2]}" for task in self.stopped(name)]
+        read = [
+            self.world.logs.get_log_events(logGroupName=f"/ecs/{STAGING}/{name}", logStreamName=stream)["events"]
+            for stream in streams
+        ]
+        return " ".join(event["message"] for events in read for event in events)
+
     def refused(self, text: str) -> bool:
         """Whether tasks of every consumer never started, all for a reason with this text in it."""
         failed = {c.name: [t for t in self.stopped(c.name) if "startedAt" not in t] for c in CONSUMERS}
@@ -235,6 +244,21 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         s.service("backend")["deploymentController"]["type"] == "EXTERNAL"
         and s.service("backend")["taskSets"][0]["runningCount"] == 2
     ),
+    "code-deploy": lambda s: (
+        s.service("backend")["deploymentController"]["type"] == "CODE_DEPLOY"
+        and s.service("backend")["taskSets"][0]["runningCount"] == 2
+        and "CODE_DEPLOY" in refused_deployment(s)
+    ),
+    "image-pull": lambda s: "CannotPullContainerError" in s.reasons() and ": not found" in s.reasons(),
+    "out-of-memory": lambda s: any(
+        (container["exitCode"], container["reason"]) == (137, "OutOfMemoryError: Container killed due to memory usage")
+        for task in s.stopped("worker")
+        for container in task["containers"]
+    ),
+    "log-group": lambda s: (
+        "failed to validate logger args" in s.reasons() and "log group does not exist" in s.reasons()
+    ),
+    "store-only": lambda s: "password authentication failed for user" in s.log("worker"),
     "health-check": lambda s: (
         s.rollout("worker")[0] == "IN_PROGRESS"
         and "health checks" in s.reasons()
@@ -249,6 +273,13 @@ def user_agent_of_last_put(scene: Scene) -> str:
         LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "PutSecretValue"}]
     )["Events"]
     return str(json.loads(events[0]["CloudTrailEvent"])["userAgent"])
+
+
+def refused_deployment(scene: Scene) -> str:
+    """With which words a forced deployment of the backend is refused."""
+    with pytest.raises(ClientError) as caught:
+        scene.world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+    return str(caught.value)
 
 
 def assert_healthy(scene: Scene) -> None:
@@ -281,12 +312,12 @@ def scene(world: World) -> Scene:
 
 
 def root_causes(endpoint: str) -> list[str]:
-    """What the verify runbook's verbs call the cause of what they see."""
+    """What a deep look's diagnosis calls the cause of what it sees."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in Sandbox(endpoint, 0, 0).variables.items():
             patch.setenv(name, value)
         run = runbook.begin("verify", "staging")
-        findings = run.diagnose(run.look())
+        findings = run.diagnose(run.look(deeply=True))
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import secrets
 import signal
 import time
 import urllib.error
@@ -16,6 +16,7 @@ import pytest
 from sandbox_support import CLUSTER, READ, TRUST, Stage, document, environment_of, policy, running, until
 
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.application import salted
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
@@ -309,7 +310,7 @@ def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> No
     """A password that the store has and the database has not ends the application with the database's words."""
     arn = stage.build(desired=0)
     old = json.loads(stage.secrets.get_secret_value(SecretId=arn)["SecretString"])["POSTGRES_PASSWORD"]
-    accepts = {"name": "OMC_APP_DATABASE_ACCEPTS", "value": hashlib.sha256(old.encode()).hexdigest()}
+    accepts = {"name": "OMC_APP_DATABASE_ACCEPTS", "value": salted(old, secrets.token_hex(8))}
     made = stage.define("app", arn, environment=[{"name": "OMC_APP_ROLE", "value": "worker"}, accepts])
     stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=made, desiredCount=1)
     stage.steady()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.snapshot.state import Snapshot
 
 LONGEST = 80
+DETAIL = re.compile(r"(md|ua|os|lang|cfg|m|api|app|exec-env|prompt)/\S*|\S*#\S*")
+"""What a user agent tells of its machine rather than of the program."""
 
 
 def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
@@ -30,6 +34,6 @@ def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
 
 def tell(event: Event) -> str:
     """What was called by whom, when and with which program."""
-    agent = event.user_agent if len(event.user_agent) <= LONGEST else f"{event.user_agent[:LONGEST]}…"
+    agent = " ".join(word for word in event.user_agent.split() if not DETAIL.fullmatch(word))[:LONGEST]
     program = f" with {agent}" if agent else ""
     return f"CloudTrail: {event.name} by {event.principal} at {event.time:%Y-%m-%d %H:%M:%S} UTC{program}."

@@ -8,9 +8,10 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.authors import author_of_version
 from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stops import Stop, fresh_stops, tell_stale
 from omc_runbook.environment import nearest
-from omc_runbook.finding import Remedy, Severity
+from omc_runbook.finding import Severity
 from omc_runbook.snapshot.held import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
@@ -74,7 +75,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 *_why(snapshot, service),
             )
             severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-            yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}), severity)
+            yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
 
 
 @check("breaker-rollback", "services", "tasks")
@@ -90,7 +91,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-                yield Evidence(service.name, facts, _logs(snapshot, service), frozenset({service.name}), severity)
+                yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
                 break
 
 
@@ -155,10 +156,6 @@ def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
     names = snapshot.environment.names
     remedy = remedies.advise(f"To give its tasks a new value, {command} (cluster {names.cluster}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))
-
-
-def _logs(snapshot: Snapshot, service: Service) -> Remedy:
-    return remedies.logs(snapshot.environment.names, service.name)
 
 
 CHECKS = (

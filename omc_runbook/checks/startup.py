@@ -41,19 +41,19 @@ def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("image-pull", "services", "tasks")
 def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot pull an image: not a secrets problem."""
-    return _stopping(snapshot, "image", "never started, for want of an image", _image)
+    return _stopping(snapshot, "image", "never started for want of an image", _image)
 
 
 @check("log-group", "services", "tasks")
 def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot open a container's log: not a secrets problem."""
-    return _stopping(snapshot, "log", "never started, for want of a log to write to", _log)
+    return _stopping(snapshot, "log", "never started for want of a log to write to", _log)
 
 
 @check("volume", "services", "tasks")
 def volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot mount a volume: not a secrets problem."""
-    return _stopping(snapshot, "volume", "never started, for want of a volume", _volume)
+    return _stopping(snapshot, "volume", "never started for want of a volume", _volume)
 
 
 @check("start-failed", "services", "tasks")
@@ -124,8 +124,18 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, where: Where) -> Iterato
         yield Evidence(service.name, facts, where(snapshot, newest), frozenset({service.name}))
 
 
+def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Remedy:
+    """Read what a service's containers said of late, in the log group that its task definition names."""
+    names = snapshot.environment.names
+    definition = snapshot.definition(definition_arn or service.task_definition_arn)
+    groups = [container.log_group for container in definition.containers if container.log_group] if definition else []
+    if not groups:
+        return remedies.logs(names, service.name)
+    return remedies.advise(f"aws logs tail {groups[0]} --since 30m --region {names.region}")
+
+
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
-    return remedies.logs(snapshot.environment.names, stop.service.name)
+    return log_of(snapshot, stop.service, stop.task.task_definition_arn)
 
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:

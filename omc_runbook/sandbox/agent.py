@@ -17,9 +17,10 @@ from omc_runbook.sandbox import scheduler, tasks
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.connection import connects
 from omc_runbook.sandbox.container import NO_SHELL, Container
+from omc_runbook.sandbox.image import refusal
 from omc_runbook.sandbox.injection import PullFailed, environments
 from omc_runbook.sandbox.logs import open_stream
-from omc_runbook.sandbox.process import CACHED, Application
+from omc_runbook.sandbox.process import CACHED, OUT_OF_MEMORY, Application
 from omc_runbook.sandbox.services import Deployment, EcsService, note_failure, note_health, services_of
 from omc_runbook.sandbox.tasks import EcsTask
 
@@ -144,6 +145,9 @@ class Agent(threading.Thread):
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
             found = environments(definition, task.id, backend.region_name, backend.account_id)
+            for container in containers:
+                if refused := refusal(container):
+                    raise PullFailed(refused)
             logs = [open_stream(c, task.id, backend.account_id, backend.region_name) for c in containers]
             for container, log in zip(containers, logs, strict=True):
                 arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
@@ -184,6 +188,11 @@ class Agent(threading.Thread):
             if task.desired_status == "STOPPED":
                 tasks.stopped(task, code)
             else:
+                definition = backend.describe_task_definition(task.task_definition_arn)
+                containers: list[dict[str, Any]] = definition.container_definitions
+                for container, described in zip(containers, task.containers, strict=True):
+                    if OUT_OF_MEMORY in (container.get("command") or []):
+                        described.reason = "OutOfMemoryError: Container killed due to memory usage"
                 self._fail(backend, task, "EssentialContainerExited", "Essential container in task exited", code)
         elif task.desired_status == "STOPPED":
             task.last_status = "STOPPING"

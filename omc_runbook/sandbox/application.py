@@ -42,6 +42,11 @@ def _check_email(text: str) -> str:
     return text
 
 
+def salted(password: str, salt: str) -> str:
+    """A password as OMC_APP_DATABASE_ACCEPTS names it: the salt and a digest of both."""
+    return f"{salt}:{hashlib.sha256(f'{salt}{password}'.encode()).hexdigest()}"
+
+
 class Settings(BaseSettings):
     """What the application is configured by; an empty variable counts as absent."""
 
@@ -85,7 +90,7 @@ class Settings(BaseSettings):
         if self.POSTGRES_SERVER:
             return self.log_in()
         accepted = self.OMC_APP_DATABASE_ACCEPTS
-        if accepted and hashlib.sha256(password.encode()).hexdigest() != accepted:
+        if accepted and salted(password, accepted.partition(":")[0]) != accepted:
             return f'FATAL: password authentication failed for user "{self.POSTGRES_USER}"'
         return ""
 
@@ -136,8 +141,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """Run until SIGTERM or the end of stdin; the exit code.
 
     Of a container's command only these words mean something here: `--sandbox-exit=CODE` ends at once,
-    `--sandbox-unhealthy` answers 503, `--sandbox-hang` never answers, and `--sandbox-replace=NAME` is an
-    image's entry point that starts the application with another value of a variable.
+    `--sandbox-out-of-memory` is killed, `--sandbox-unhealthy` answers 503, `--sandbox-hang` never answers, and
+    `--sandbox-replace=NAME` is an image's entry point that starts the application with another value of a variable.
     """
     options = dict(word.removeprefix("--").partition("=")[::2] for word in arguments if word.startswith("--"))
     if name := options.get("sandbox-replace"):
@@ -148,6 +153,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     if "sandbox-exit" in options:
         _log("The command ended", "ERROR")
         return int(options["sandbox-exit"] or 1)
+    if "sandbox-out-of-memory" in options:
+        os.kill(os.getpid(), signal.SIGKILL)
     _log("Waiting for application startup.")
     try:
         settings = Settings()

@@ -15,6 +15,8 @@ CACHED = "--sandbox-cached"
 """A word of a container's command that says: the application keeps the environment of its revision's first task."""
 AGENT_STOPS = "--sandbox-agent-stops"
 """A word of a container's command that says: the agent of ECS Exec has ended."""
+OUT_OF_MEMORY = "--sandbox-out-of-memory"
+"""A word of a container's command that says: the application takes more memory than its container has."""
 _PROGRAM = Path(__file__).with_name("application.py")
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 20.0

@@ -186,7 +186,7 @@ def at_rest(service: ServiceTypeDef) -> bool:
 
 def is_external(service: ServiceTypeDef) -> bool:
     """Tell a service that ECS does not deploy itself."""
-    return service.get("deploymentController", {}).get("type") == "EXTERNAL"
+    return service.get("deploymentController", {}).get("type", "ECS") != "ECS"
 
 
 def has_breaker(service: ServiceTypeDef) -> bool:

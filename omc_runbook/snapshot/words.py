@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from omc_runbook.aws import logs
@@ -47,7 +47,8 @@ def read(asking: Asking, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
     ]
     found: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in asked:
-        found[task_id] = (*found.get(task_id, ()), *_told(container, asking.keep("words", answer, ())))
+        lines = [line for line in asking.keep("words", answer, ()) if TROUBLE.search(line)]
+        found[task_id] = (*found.get(task_id, ()), *_told(container, lines))
     return {task_id: words for task_id, words in found.items() if words}
 
 
@@ -86,7 +87,7 @@ def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[st
             yield container.name, partial(logs.last_lines, clients("logs"), container.log_group, stream)
 
 
-def _told(container: str, lines: tuple[str, ...]) -> Iterator[str]:
+def _told(container: str, lines: Sequence[str]) -> Iterator[str]:
     said = [line for line in lines if line.strip()]
     for line in [line for line in said if TROUBLE.search(line)][-MOST:] or said[-1:]:
         text = registry.mask(" ".join(line.split()))

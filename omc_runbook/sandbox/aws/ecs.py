@@ -84,6 +84,16 @@ class MendedEcs(EC2ContainerServiceResponse):
         if service.is_rolling:
             begin(service)
         self.ecs_backend.services[f"{cluster.name}:{name}"] = service
+        if definition and service.deployment_controller["type"] == "CODE_DEPLOY":
+            # CodeDeploy's first task set is made by ECS itself.
+            first = self.ecs_backend.create_task_set(
+                name,
+                cluster.name,
+                definition,
+                network_configuration=self._get_param("networkConfiguration"),
+                launch_type="FARGATE",
+            )
+            first.status = "PRIMARY"
         return ActionResult({"service": service})
 
     def update_service(self) -> ActionResult:

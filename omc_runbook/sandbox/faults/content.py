@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import codecs
 import json
+import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from omc_runbook.sandbox.application import salted
 from omc_runbook.sandbox.database import with_login
-from omc_runbook.sandbox.faults.change import document, put, redeploy
+from omc_runbook.sandbox.faults.change import document, put, redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.world import SECRET, World
 from omc_runbook.sandbox.worlds import FRESH_DOCUMENT
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 Document = dict[str, Any]
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 terraform-provider-aws/5.80.0"
@@ -43,6 +48,12 @@ def faults() -> tuple[Fault, ...]:
             "content",
             "A terraform apply put the placeholders back over the real values.",
             _apply_terraform,
+        ),
+        Fault(
+            "store-only",
+            "content",
+            "POSTGRES_PASSWORD was changed in the secret alone: the database still has the former one.",
+            _change_secret_alone,
         ),
     )
 
@@ -98,4 +109,18 @@ def _apply_terraform(world: World) -> None:
     text = json.dumps(with_login(FRESH_DOCUMENT, world.database))
     terraform = World(world.endpoint, user_agent=TERRAFORM)
     terraform.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)
+    redeploy(world)
+
+
+def _change_secret_alone(world: World) -> None:
+    found = document(world)
+    if world.database is None:
+        accepted = salted(found["POSTGRES_PASSWORD"], secrets.token_hex(16))
+
+        def edit(container: ContainerDefinitionOutputTypeDef) -> None:
+            container["environment"].append({"name": "OMC_APP_DATABASE_ACCEPTS", "value": accepted})
+
+        revise(world, "worker", edit)
+        world.settle()
+    put(world, {**found, "POSTGRES_PASSWORD": secrets.token_hex(24)})
     redeploy(world)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from omc_runbook.sandbox.faults.change import revise, rotate, service
+from omc_runbook.sandbox.faults.change import redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
+from omc_runbook.sandbox.image import MISSING
+from omc_runbook.sandbox.process import OUT_OF_MEMORY
+from omc_runbook.sandbox.vpcs import restore_network
 from omc_runbook.sandbox.world import CLUSTER, SERVICES, STAGING, World
-from omc_runbook.sandbox.worlds import create_service, restore_network
+from omc_runbook.sandbox.worlds import create_service
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
@@ -42,10 +46,26 @@ def faults() -> tuple[Fault, ...]:
             _hand_over,
         ),
         _fault(
+            "code-deploy",
+            "The backend is deployed by CodeDeploy, which refuses a forced deployment.",
+            _give_to_code_deploy,
+        ),
+        _fault(
             "health-check",
             "The worker's new tasks start and never pass their health check.",
             lambda world: revise(world, "worker", _never_healthy),
         ),
+        _fault(
+            "image-pull",
+            "The worker's image is not in its repository.",
+            lambda world: revise(world, "worker", _lose_image),
+        ),
+        _fault(
+            "out-of-memory",
+            "The worker's new tasks are killed for want of memory.",
+            lambda world: revise(world, "worker", _take_memory),
+        ),
+        _fault("log-group", "The worker's log group is gone.", _delete_log_group),
     )
 
 
@@ -59,6 +79,19 @@ def _exit(container: ContainerDefinitionOutputTypeDef) -> None:
 
 def _never_healthy(container: ContainerDefinitionOutputTypeDef) -> None:
     container["command"] = ["--sandbox-unhealthy"]
+
+
+def _take_memory(container: ContainerDefinitionOutputTypeDef) -> None:
+    container["command"] = [OUT_OF_MEMORY]
+
+
+def _lose_image(container: ContainerDefinitionOutputTypeDef) -> None:
+    container["image"] = f"{container['image'].rpartition(':')[0]}:{MISSING}-{secrets.token_hex(4)}"
+
+
+def _delete_log_group(world: World) -> None:
+    world.logs.delete_log_group(logGroupName=f"/ecs/{STAGING}/worker")
+    redeploy(world)
 
 
 def _scale_to_zero(world: World) -> None:
@@ -94,4 +127,19 @@ def _hand_over(world: World) -> None:
         taskDefinition=found["taskDefinition"],
         launchType="FARGATE",
         networkConfiguration={"awsvpcConfiguration": network},
+    )
+
+
+def _give_to_code_deploy(world: World) -> None:
+    found = service(world, "backend")
+    world.delete_service("backend")
+    world.ecs.create_service(
+        cluster=CLUSTER,
+        serviceName="backend",
+        taskDefinition=found["taskDefinition"],
+        desiredCount=found["desiredCount"],
+        launchType="FARGATE",
+        deploymentController={"type": "CODE_DEPLOY"},
+        networkConfiguration={"awsvpcConfiguration": restore_network(world)},
+        enableExecuteCommand=True,
     )
