@@ -13,6 +13,7 @@ from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
+from omc_runbook.aws.execute import Refused, Why
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
 from omc_runbook.aws.session import Unread
@@ -22,7 +23,8 @@ from omc_runbook.document import DocumentError, parse
 from omc_runbook.environment import Environment, Names
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.policy import PolicyDocument
-from omc_runbook.snapshot.roles import GET_SECRET_VALUE, Permissions
+from omc_runbook.snapshot.held import ABSENT, Held, Inside
+from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
 
 ACCOUNT = "123456789012"
@@ -326,6 +328,63 @@ def stuck(snapshot: Snapshot, name: str, reason: str, **changes: Any) -> Snapsho
         for count in (1, 2, 3)
     ]
     return with_tasks(with_service(snapshot, name, deployments=(new, deployment(name, status="ACTIVE"))), *failed)
+
+
+def looked(snapshot: Snapshot) -> Snapshot:
+    """Look into every running task of the consumers: each holds what the secret has, and ECS Exec works in it."""
+    tasks = tuple(
+        replace(old, execute=True, containers=(TaskContainer(old.service, None, "", "RUNNING"),))
+        if old.is_running
+        else old
+        for old in snapshot.tasks
+    )
+    role = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
+    seen = replace(snapshot, tasks=tasks, plugin="session-manager-plugin", task_roles={role: with_channels()})
+    inside = tuple(_inside(seen, service, task) for service in seen.consumers for task in seen.running(service))
+    return replace(seen, inside=inside)
+
+
+def with_channels(decision: str = "allowed") -> Permissions:
+    """A task role of which AWS's simulation said one thing of all that ECS Exec needs."""
+    said = tuple(Simulated(action, "*", decision, (), None, None, ()) for action in CHANNELS)
+    trust = PolicyDocument("trust policy", "trust", TRUST)
+    return Permissions(Role(ROLE, NAMES.task_role, trust, ""), simulated=said)
+
+
+def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> Snapshot:
+    """Let what a service's tasks hold of one variable be another thing."""
+    inside = tuple(
+        replace(seen, held={**seen.held, variable: replace(seen.held[variable], **changes)})
+        if seen.service == name
+        else seen
+        for seen in snapshot.inside or ()
+    )
+    return replace(snapshot, inside=inside)
+
+
+def with_refusal(snapshot: Snapshot, name: str, why: Why, words: str = "No.", permission: str = "") -> Snapshot:
+    """Let the tasks of a service not be looked into."""
+    refused = Refused(why, words, permission)
+    inside = tuple(
+        Inside(seen.service, seen.task_id, seen.container, refused) if seen.service == name else seen
+        for seen in snapshot.inside or ()
+    )
+    return replace(snapshot, inside=inside)
+
+
+def _inside(snapshot: Snapshot, service: Service, task: Task) -> Inside:
+    own = {
+        i.variable: i.reference.key
+        for _, i in snapshot.own_injections(snapshot.definition(service.task_definition_arn))
+    }
+    current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
+    held = {
+        name: Held(name, own[name], current, current, meant=current)
+        if name in own
+        else Held(name, name, ABSENT, ABSENT, has_reference=False, meant=current)
+        for name in default_keys()
+    }
+    return Inside(service.name, task.id, service.name, None, "1 (python)", task.started, held)
 
 
 def event(name: str, time: datetime, version: str = "", principal: str = "", agent: str = "aws-cli") -> Event:

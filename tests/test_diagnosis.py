@@ -10,7 +10,9 @@ import test_checks_access
 import test_checks_backing
 import test_checks_content
 import test_checks_deployment
+import test_checks_execute
 import test_checks_reference
+import test_checks_running
 import test_checks_secret
 from pairs import Fault, assert_no_value
 from snapshots import (
@@ -94,9 +96,14 @@ def test_a_healthy_environment_has_no_problem() -> None:
 
 def test_every_check_has_a_fault_somewhere() -> None:
     """A check without a pair in its family's tests fails here, whatever module it is in."""
-    assert {check.id for check in CHECKS} == set(FAULTS) | set(test_checks_deployment.FAULTS) | set(
-        test_checks_backing.FAULTS
-    )
+    others = (test_checks_deployment, test_checks_backing, test_checks_running, test_checks_execute)
+    assert {check.id for check in CHECKS} == set(FAULTS).union(*(module.FAULTS for module in others))
+
+
+@pytest.mark.parametrize("id", test_checks_running.FAULTS)
+def test_what_a_process_holds_is_the_only_root_cause(id: str) -> None:
+    """A process that holds another value than ECS gave it is one cause, and sets off no check of the secret's."""
+    assert roots(test_checks_running.FAULTS[id].make(healthy())) == {id}
 
 
 def test_ids_are_unique() -> None:
