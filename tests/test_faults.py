@@ -100,6 +100,27 @@ class Scene:
         ]
         return [task for task in tasks if task["createdAt"] >= self.since]
 
+    def running(self, name: str) -> Any:
+        """A task of a service that runs."""
+        arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
+        return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
+
+    def command(self, name: str) -> Any:
+        """The command of a service's container."""
+        return self.definition(name)["containerDefinitions"][0].get("command")
+
+    def exec_refusal(self, name: str) -> str:
+        """ECS's words for why a command is not run in a service's task."""
+        task = self.running(name)["taskArn"]
+        with pytest.raises(ClientError) as caught:
+            self.world.ecs.execute_command(cluster=CLUSTER, task=task, command="true", interactive=True)
+        return str(caught.value)
+
+    def has_no_agent(self, name: str) -> bool:
+        """Whether the agent of ECS Exec stopped in a service's task, so that no command is run there."""
+        [agent] = self.running(name)["containers"][0]["managedAgents"]
+        return bool(agent["lastStatus"] == "STOPPED") and "TargetNotConnected" in self.exec_refusal(name)
+
     def reasons(self, name: str = "worker") -> str:
         """Why they stopped."""
         return " ".join(task.get("stoppedReason", "") for task in self.stopped(name))
@@ -264,6 +285,26 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and "health checks" in s.reasons()
         and all("startedAt" in task for task in s.stopped("worker"))
     ),
+    "entrypoint-override": lambda s: s.command("worker") == ["--sandbox-replace=OPENAI_API_KEY"] and s.whole(),
+    "baked-env": lambda s: "OPENAI_API_KEY" not in s.references("worker") and s.whole(),
+    "app-cache": lambda s: (
+        s.command("worker") == ["--sandbox-cached"]
+        and s.running("worker")["createdAt"] > s.value()["CreatedDate"]
+        and s.whole()
+    ),
+    "exec-off": lambda s: (
+        s.running("worker")["enableExecuteCommand"] is False and "not enabled" in s.exec_refusal("worker") and s.whole()
+    ),
+    "exec-agent": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
+    "exec-iam": lambda s: s.has_no_agent("worker") and s.has_no_agent("backend") and s.whole(),
+    "exec-readonly": lambda s: (
+        s.definition("worker")["containerDefinitions"][0]["readonlyRootFilesystem"] is True
+        and s.has_no_agent("worker")
+        and s.whole()
+    ),
+    "exec-no-shell": lambda s: (
+        s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
+    ),
 }
 
 
@@ -317,7 +358,7 @@ def root_causes(endpoint: str) -> list[str]:
         for name, value in Sandbox(endpoint, 0, 0).variables.items():
             patch.setenv(name, value)
         run = runbook.begin("verify", "staging")
-        findings = run.diagnose(run.look(deeply=True))
+        findings = run.diagnose(run.look(look_inside=True, deeply=True))
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 
 
