@@ -16,7 +16,8 @@ DETAIL = re.compile(r"(md|ua|os|lang|cfg|m|api|app|exec-env|prompt)/\S*|\S*#\S*"
 def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
     """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail does not tell."""
     calls = (event for event in snapshot.writes or () if event.version_id == version_id and not event.error)
-    return next((event for event in calls if not event.stages or CURRENT in event.stages), None)
+    made = [event for event in calls if not event.stages or CURRENT in event.stages]
+    return max(made, key=lambda event: event.time, default=None)
 
 
 def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
