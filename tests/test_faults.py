@@ -143,6 +143,43 @@ class Scene:
             for task in tasks
         )
 
+    @property
+    def ec2(self) -> Any:
+        """EC2's client."""
+        return self.world.client("ec2")
+
+    def placement(self) -> Any:
+        """Where the worker's tasks stand."""
+        return self.service("worker")["networkConfiguration"]["awsvpcConfiguration"]
+
+    def vpc(self) -> str:
+        """The VPC that they stand in."""
+        found = self.ec2.describe_subnets(SubnetIds=self.placement()["subnets"])["Subnets"]
+        return str(found[0]["VpcId"])
+
+    def endpoints(self) -> list[Any]:
+        """The endpoints of that VPC."""
+        found = self.ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [self.vpc()]}])
+        return [endpoint for endpoint in found["VpcEndpoints"] if endpoint["State"] == "available"]
+
+    def group(self, id: str) -> Any:
+        """A security group."""
+        return self.ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"][0]
+
+    def acl(self) -> Any:
+        """The network ACL of the worker's subnet."""
+        subnets = [{"Name": "association.subnet-id", "Values": self.placement()["subnets"]}]
+        return next(
+            acl
+            for acl in self.ec2.describe_network_acls(Filters=subnets)["NetworkAcls"]
+            if self.placement()["subnets"][0] in [entry["SubnetId"] for entry in acl["Associations"]]
+        )
+
+    def resolves_names(self) -> bool:
+        """Whether that VPC has DNS."""
+        found = self.ec2.describe_vpc_attribute(VpcId=self.vpc(), Attribute="enableDnsSupport")
+        return bool(found["EnableDnsSupport"]["Value"])
+
     def whole(self, *names: str) -> bool:
         """Whether the services run all their tasks in one completed deployment that followed the secret."""
         return all(
@@ -247,6 +284,22 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "kms-no-permission": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
     "kms-useless-grant": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
     "throttled": lambda s: s.refused("ThrottlingException"),
+    "no-egress": lambda s: not s.endpoints() and "connection issue" in s.reasons(),
+    "endpoint-sg": lambda s: (
+        not s.group(s.endpoints()[0]["Groups"][0]["GroupId"])["IpPermissions"] and "connection issue" in s.reasons()
+    ),
+    "private-dns-off": lambda s: not s.endpoints()[0]["PrivateDnsEnabled"] and "connection issue" in s.reasons(),
+    "sg-egress": lambda s: (
+        not s.group(s.placement()["securityGroups"][0])["IpPermissionsEgress"] and "connection issue" in s.reasons()
+    ),
+    "network-acl": lambda s: (
+        [entry["RuleNumber"] for entry in s.acl()["Entries"] if entry["RuleAction"] == "deny"] == [90]
+        and "connection issue" in s.reasons()
+    ),
+    "endpoint-policy": lambda s: (
+        SECRET not in s.endpoints()[0]["PolicyDocument"] and "no VPC endpoint policy allows" in s.reasons()
+    ),
+    "vpc-dns-off": lambda s: not s.resolves_names() and "connection issue" in s.reasons(),
     "not-forced": lambda s: (
         s.value()["CreatedDate"] > s.service("backend")["deployments"][0]["createdAt"] and s.whole()
     ),
@@ -335,6 +388,8 @@ def assert_healthy(scene: Scene) -> None:
         assert scene.definition(consumer.name)["executionRoleArn"].endswith(EXECUTION_ROLE)
         assert scene.rollout(consumer.name)[1].endswith("completed.")
         assert scene.service(consumer.name)["deployments"][0]["createdAt"] >= scene.value()["CreatedDate"]
+    assert len(scene.ec2.describe_vpcs()["Vpcs"]) == 1 and not scene.endpoints()
+    assert scene.placement()["assignPublicIp"] == "ENABLED" and scene.resolves_names()
     assert scene.policy()["Resource"] == f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-??????"
 
 

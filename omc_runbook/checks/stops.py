@@ -25,7 +25,7 @@ _WORDS: tuple[tuple[Kind, str], ...] = (
     ("volume", r"\b(efs|ebs)\b|elastic file system|mount\.nfs|CannotCreateVolume|volume|mount point"),
     (
         "capacity",
-        r"capacity is unavailable|RESOURCE:|no container instance|reached the limit on the number|"
+        r"capacity is unavailable|RESOURCE:\w|no container instance|reached the limit on the number|"
         r"insufficient (memory|cpu|free addresses)|InsufficientFreeAddresses|network interface provisioning",
     ),
     ("secrets", r"^ResourceInitializationError"),

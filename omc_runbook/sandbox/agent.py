@@ -20,6 +20,7 @@ from omc_runbook.sandbox.container import NO_SHELL, Container
 from omc_runbook.sandbox.image import refusal
 from omc_runbook.sandbox.injection import PullFailed, environments
 from omc_runbook.sandbox.logs import open_stream
+from omc_runbook.sandbox.network import place_of
 from omc_runbook.sandbox.process import CACHED, OUT_OF_MEMORY, Application
 from omc_runbook.sandbox.services import Deployment, EcsService, note_failure, note_health, services_of
 from omc_runbook.sandbox.tasks import EcsTask
@@ -144,7 +145,8 @@ class Agent(threading.Thread):
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
-            found = environments(definition, task.id, backend.region_name, backend.account_id)
+            place = place_of(getattr(task, "network_configuration", None))
+            found = environments(definition, task.id, backend.region_name, backend.account_id, place)
             for container in containers:
                 if refused := refusal(container):
                     raise PullFailed(refused)

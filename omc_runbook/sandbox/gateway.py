@@ -10,6 +10,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.secretsmanager.models import FakeSecret
 
 from omc_runbook.errors import UsageError
+from omc_runbook.sandbox import network
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, error_of, parse, refuse
@@ -74,6 +75,7 @@ class Gateway:
             TRAIL.record(call, principal, request_id, resources, ("NotImplemented", message))
             _, kind, answer = refuse(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
+        network.note(call)
         failed = seen and not seen[-1].startswith(("2", "3"))
         TRAIL.record(call, principal, request_id, resources, error_of(answer) if failed else None)
         return [answer]

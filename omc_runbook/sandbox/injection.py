@@ -12,13 +12,15 @@ from moto.ecs.models import TaskDefinition
 from moto.iam.models import iam_backends
 
 from omc_runbook.policy import PolicyDocument, trusts
-from omc_runbook.sandbox import gotext
+from omc_runbook.sandbox import gotext, network
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.principals import PARTITION, Principal, parse_policy, role_session
 from omc_runbook.sandbox.trail import TRAIL
 from omc_runbook.sandbox.wire import WIRE
+from omc_runbook.snapshot.paths import Place, Request
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 _START = "ResourceInitializationError: unable to pull secrets or registry auth: "
 _RETRIED = "service call has been retried 1 time(s): "
@@ -32,8 +34,13 @@ class PullFailed(Exception):
     """A task cannot start; its text is the stoppedReason that ECS writes."""
 
 
-def environments(definition: TaskDefinition, task_id: str, region: str, account: str) -> dict[str, dict[str, str]]:
-    """The environment of each container by name: its own variables, then its secrets, which win."""
+def environments(
+    definition: TaskDefinition, task_id: str, region: str, account: str, place: Place | None = None
+) -> dict[str, dict[str, str]]:
+    """The environment of each container by name: its own variables, then its secrets, which win.
+
+    `place` is where the task stands in the network, None where it has no network interface of its own.
+    """
     containers: list[dict[str, Any]] = definition.container_definitions
     wanted = any(container.get("secrets") for container in containers)
     role = _execution_role(definition, task_id, region, account, wanted)
@@ -42,7 +49,7 @@ def environments(definition: TaskDefinition, task_id: str, region: str, account:
         own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
         if role is not None:
             for entry in container.get("secrets") or []:
-                own[entry["name"]] = _resolve(role, entry["valueFrom"], region)
+                own[entry["name"]] = _resolve(role, entry["valueFrom"], region, place)
         found[container["name"]] = own
     return found
 
@@ -70,13 +77,15 @@ def _execution_role(
     )
 
 
-def _resolve(role: Principal, value_from: str, region: str) -> str:
+def _resolve(role: Principal, value_from: str, region: str, place: Place | None) -> str:
     fields = value_from.split(":")
     if fields[0] != "arn" or len(fields) < 6 or fields[2] != "secretsmanager":
         return _parameter(role, value_from, region)
     if len(fields) not in (7, 10):
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
     key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
+    if place is not None:
+        _cross(role, place, ":".join(fields[:7]), region)
     answer = _read(role, ":".join(fields[:7]), fields[3], version, stage)
     text = answer.get("SecretString", "")
     if not key:
@@ -89,6 +98,25 @@ def _resolve(role: Principal, value_from: str, region: str) -> str:
         missing = f"retrieved secret from Secrets Manager did not contain json key {key}"
         raise PullFailed(f"{_ASM}{_RETRIED}{missing}")
     return gotext.show(members[key])
+
+
+def _cross(role: Principal, place: Place, arn: str, region: str) -> None:
+    """Fail where the network does not let the call through; ECS gives up after minutes, this at once."""
+    path = network.way(place, role.account, region, Request(role.identity_arn, GET_SECRET_VALUE, arn))
+    blocked = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
+    failed = f"failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: GetSecretValue"
+    if any(obstacle.check != "endpoint-policy" for obstacle in blocked):
+        raise PullFailed(
+            f"{_START}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets "
+            f"Manager. Check your task network configuration. {failed}, https response error StatusCode: 0, "
+            "RequestID: , canceled, context deadline exceeded"
+        )
+    if blocked:
+        raise PullFailed(
+            f"{_ASM}{_RETRIED}{failed}, https response error StatusCode: 400, RequestID: {uuid.uuid4()}, api error "
+            f"AccessDeniedException: User: {role.arn} is not authorized to perform: {GET_SECRET_VALUE} on resource: "
+            f"{arn} because no VPC endpoint policy allows the {GET_SECRET_VALUE} action"
+        )
 
 
 def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:

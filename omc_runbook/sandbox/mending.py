@@ -8,6 +8,7 @@ from moto.moto_api import state_manager
 def mend() -> None:
     """Swap in every mended service, and keep moto from moving a task's state by itself."""
     from omc_runbook.sandbox.aws.cloudtrail import MendedCloudTrail
+    from omc_runbook.sandbox.aws.ec2 import MendedEc2
     from omc_runbook.sandbox.aws.ecs import MendedEcs
     from omc_runbook.sandbox.aws.iam import MendedIam
     from omc_runbook.sandbox.aws.secretsmanager import MendedSecretsManager
@@ -15,6 +16,7 @@ def mend() -> None:
 
     mended = {
         "cloudtrail": MendedCloudTrail,
+        "ec2": MendedEc2,
         "ecs": MendedEcs,
         "iam": MendedIam,
         "secretsmanager": MendedSecretsManager,

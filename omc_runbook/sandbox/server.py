@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from omc_runbook.errors import RunbookError
-from omc_runbook.sandbox import places, postgres
+from omc_runbook.sandbox import network, places, postgres
 from omc_runbook.sandbox.agent import Agent
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.channel import CHANNELS
@@ -110,6 +110,7 @@ class Sandbox:
             hold_tasks()
             WIRE.clear()
             TRAIL.clear()
+            network.forget()
             self._world, self._broken, self._drill = "", [], None
 
 

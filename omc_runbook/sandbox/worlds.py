@@ -13,6 +13,7 @@ from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.sandbox.database import login_keys, restore_login, variables, with_login
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.roles import restore_roles
+from omc_runbook.sandbox.vpcs import restore_network
 from omc_runbook.sandbox.world import (
     ACCOUNT,
     CLUSTER,
@@ -161,24 +162,6 @@ def current_text(world: World) -> str | None:
             raise
         return None
     return found.get("SecretString")
-
-
-def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
-    """Two subnets of the account's default network, and a security group for the tasks."""
-    ec2 = world.client("ec2")
-    subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
-    name = f"{STAGING}-ecs-tasks"
-    groups = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])["SecurityGroups"]
-    if groups:
-        group = groups[0]["GroupId"]
-    else:
-        vpc = subnets[0]["VpcId"]
-        group = ec2.create_security_group(GroupName=name, Description="Tasks", VpcId=vpc)["GroupId"]
-    return {
-        "subnets": [subnet["SubnetId"] for subnet in subnets[:2]],
-        "securityGroups": [group],
-        "assignPublicIp": "ENABLED",
-    }
 
 
 def restore_log_group(world: World, name: str) -> None:

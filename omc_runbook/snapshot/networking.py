@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 NO_CONNECTION = re.compile(
     r"connection issue between the task and|check your task network configuration|context deadline exceeded"
@@ -60,17 +61,32 @@ def read(asking: Asking, snapshot: Snapshot) -> Network | None:
     )
     if not subnets:
         return NOTHING
-    look = _Look(asking)
+    look = _Look(asking, asking.clients("ec2"))
     named = look.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
     return look.network(sorted({subnet.vpc for subnet in named.values()})) if named is not None else None
+
+
+def read_vpcs(asking: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
+    """Read all that decides where the traffic of some VPCs goes."""
+    return _Look(asking, client).network(vpcs)
+
+
+class Asks(Protocol):
+    """What makes calls and keeps what could not be read, as Asking does."""
+
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+        """Make a call."""
+
+    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+        """Wait for its answer, or give the default."""
 
 
 class _Look:
     """The calls to EC2 of one snapshot."""
 
-    def __init__(self, asking: Asking) -> None:
+    def __init__(self, asking: Asks, client: EC2Client) -> None:
         self._asking = asking
-        self._client = asking.clients("ec2")
+        self._client = client
 
     def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | Unread]:
         return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
@@ -82,7 +98,6 @@ class _Look:
         return self._asking.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
-        """All that decides where the traffic of some VPCs goes."""
         if not vpcs:
             return NOTHING
         found = self.ask("DescribeVpcs", lambda client: reading.describe_vpcs(client, vpcs))
@@ -100,7 +115,9 @@ class _Look:
         if read is not None:
             on, named = _kept(self, support), _kept(self, hostnames)
             with_dns = {id: replace(vpc, dns_support=on[id], dns_hostnames=named[id]) for id, vpc in read.items()}
-        destinations = [route.destination for table in route_tables or () for route in table.routes]
+        # A route to a gateway endpoint leads to what its prefix list holds, and that is never Secrets Manager.
+        routes = (route for table in route_tables or () for route in table.routes)
+        destinations = [route.destination for route in routes if not route.target.startswith("vpce-")]
         return Network(
             vpcs=with_dns,
             subnets=self.keep(subnets),

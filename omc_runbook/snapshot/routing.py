@@ -79,7 +79,9 @@ def _outward(network: Network, table: RouteTable) -> list[tuple[IPv4Network, Rou
 
 def _no_route(network: Network, subnet: Subnet, table: RouteTable) -> Way:
     sentence = f"DescribeRouteTables: {table.id} of {subnet.id} has no route to the internet (0.0.0.0/0)"
-    others = [route for route in table.routes if route.target != "local" and route.state == "active"]
+    active = [route for route in table.routes if route.target != "local" and route.state == "active"]
+    # A prefix list behind an endpoint is that of a gateway endpoint: S3's or DynamoDB's.
+    others = [r for r in active if not (r.destination.startswith("pl-") and r.target.startswith("vpce-"))]
     if any(route.destination == "::/0" for route in others):
         return _unsure("", table.id, f"{sentence}, but one over IPv6 (::/0), which cannot be followed from here.")
     if any(r.destination.startswith("pl-") and r.destination not in network.prefix_lists for r in others):

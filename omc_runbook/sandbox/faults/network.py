@@ -1,8 +1,97 @@
 """Faults of the network: routes, endpoints, security groups and ACLs between tasks and Secrets Manager."""
 
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from omc_runbook.sandbox.faults.fault import Fault
+from omc_runbook.sandbox.roles import policy
+from omc_runbook.sandbox.vpcs import EVERYWHERE, Private, make_private
+from omc_runbook.sandbox.world import CLUSTER, SECRET, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+
+Change = Callable[["EC2Client", Private], object]
 
 
 def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return ()
+    """The faults of this family: each moves the worker into a private network that has one thing wrong."""
+    return (
+        _fault("no-egress", "The worker's subnet has no way to Secrets Manager.", _remove_endpoint),
+        _fault("endpoint-sg", "The endpoint's security group lets nobody in.", _shut_endpoint),
+        _fault("private-dns-off", "The endpoint has no private DNS name.", _unname_endpoint),
+        _fault("sg-egress", "The worker's security group lets nothing out.", _shut_tasks),
+        _fault("network-acl", "A network ACL of the worker's subnet denies HTTPS.", _deny_https),
+        _fault("endpoint-policy", "The endpoint's policy allows another secret alone.", _allow_another_secret),
+        _fault("vpc-dns-off", "The worker's VPC resolves no names.", _resolve_nothing),
+    )
+
+
+def _fault(fault: str, breaks: str, change: Change) -> Fault:
+    def apply(world: World) -> None:
+        ec2: EC2Client = world.client("ec2")
+        private = make_private(ec2)
+        change(ec2, private)
+        world.ecs.update_service(
+            cluster=CLUSTER,
+            service="worker",
+            networkConfiguration={"awsvpcConfiguration": private.configuration},
+            forceNewDeployment=True,
+        )
+
+    return Fault(fault, "network", breaks, apply)
+
+
+def _remove_endpoint(ec2: EC2Client, private: Private) -> None:
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[private.endpoint])
+
+
+def _shut_endpoint(ec2: EC2Client, private: Private) -> None:
+    group = ec2.describe_security_groups(GroupIds=[private.endpoint_group])["SecurityGroups"][0]
+    ec2.revoke_security_group_ingress(GroupId=private.endpoint_group, IpPermissions=group["IpPermissions"])
+
+
+def _unname_endpoint(ec2: EC2Client, private: Private) -> None:
+    ec2.modify_vpc_endpoint(VpcEndpointId=private.endpoint, PrivateDnsEnabled=False)
+
+
+def _shut_tasks(ec2: EC2Client, private: Private) -> None:
+    group = ec2.describe_security_groups(GroupIds=[private.tasks_group])["SecurityGroups"][0]
+    ec2.revoke_security_group_egress(GroupId=private.tasks_group, IpPermissions=group["IpPermissionsEgress"])
+
+
+def _deny_https(ec2: EC2Client, private: Private) -> None:
+    acl = ec2.create_network_acl(VpcId=private.vpc)["NetworkAcl"]["NetworkAclId"]
+    for egress in (True, False):
+        ec2.create_network_acl_entry(
+            NetworkAclId=acl, RuleNumber=100, Protocol="-1", RuleAction="allow", Egress=egress, CidrBlock=EVERYWHERE
+        )
+    ec2.create_network_acl_entry(
+        NetworkAclId=acl,
+        RuleNumber=90,
+        Protocol="6",
+        RuleAction="deny",
+        Egress=True,
+        CidrBlock=EVERYWHERE,
+        PortRange={"From": 443, "To": 443},
+    )
+    present = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [private.tasks_subnet]}])
+    association = next(
+        association["NetworkAclAssociationId"]
+        for association in present["NetworkAcls"][0]["Associations"]
+        if association["SubnetId"] == private.tasks_subnet
+    )
+    ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
+
+
+def _allow_another_secret(ec2: EC2Client, private: Private) -> None:
+    other = f"arn:aws:secretsmanager:*:*:secret:{SECRET.replace('-app-', '-other-')}-*"
+    allowed = policy("secretsmanager:GetSecretValue", Principal="*", Resource=other)
+    ec2.modify_vpc_endpoint(VpcEndpointId=private.endpoint, PolicyDocument=json.dumps(allowed))
+
+
+def _resolve_nothing(ec2: EC2Client, private: Private) -> None:
+    ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsSupport={"Value": False})

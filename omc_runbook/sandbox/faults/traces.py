@@ -11,6 +11,7 @@ from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
+from omc_runbook.sandbox.vpcs import remove_private
 from omc_runbook.sandbox.world import ACCOUNT, EXECUTION_ROLE, SECRET, World
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def remove_traces(world: World) -> None:
     """Remove them all; what a fault did not leave is not missed."""
     wire.clear(world)
+    remove_private(world)
     allow_in_organization(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
