@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -50,6 +51,14 @@ class MendedEcs(EC2ContainerServiceResponse):
         """Answer while the agent holds still."""
         with STATE:
             return super().call_action()
+
+    def register_task_definition(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html"""
+        answer = super().register_task_definition()
+        # moto does not say when.
+        made: Any = answer.result
+        made["taskDefinition"].registered_at = datetime.now(UTC)
+        return answer
 
     def create_service(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
