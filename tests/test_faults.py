@@ -350,6 +350,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     ),
     "exec-agent": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
     "exec-iam": lambda s: s.has_no_agent("worker") and s.has_no_agent("backend") and s.whole(),
+    "exec-endpoint": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
     "exec-readonly": lambda s: (
         s.definition("worker")["containerDefinitions"][0]["readonlyRootFilesystem"] is True
         and s.has_no_agent("worker")

@@ -140,12 +140,12 @@ class Agent(threading.Thread):
         definition = backend.describe_task_definition(task.task_definition_arn)
         with STATE:
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
+        place = place_of(getattr(task, "network_configuration", None))
         application, reason = None, ""
         inside: dict[str, Container] = {}
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
-            place = place_of(getattr(task, "network_configuration", None))
             found = environments(definition, task.id, backend.region_name, backend.account_id, place)
             for container in containers:
                 if refused := refusal(container):
@@ -165,7 +165,7 @@ class Agent(threading.Thread):
             # A value that no process can have in its environment: its text is not for a log.
             reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
         connected = {
-            container["name"]: connects(definition, container, task.id, backend.region_name, backend.account_id)
+            container["name"]: connects(definition, container, task.id, backend.region_name, backend.account_id, place)
             for container in containers
         }
         with STATE:

@@ -7,15 +7,19 @@ from typing import Any
 
 from moto.ecs.models import TaskDefinition
 
+from omc_runbook.sandbox import network
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.principals import PARTITION, role_session
 from omc_runbook.sandbox.process import AGENT_STOPS
+from omc_runbook.snapshot.paths import Place, Request
 
 _CHANNELS = tuple(f"ssmmessages:{verb}{kind}Channel" for kind in ("Control", "Data") for verb in ("Create", "Open"))
 
 
-def connects(definition: TaskDefinition, container: dict[str, Any], task_id: str, region: str, account: str) -> bool:
-    """Whether it does: it needs a root file system to write to, and a task role that may open its channels."""
+def connects(
+    definition: TaskDefinition, container: dict[str, Any], task_id: str, region: str, account: str, place: Place | None
+) -> bool:
+    """Whether it does: it needs a root file system to write to, a role that may open its channels, and a way there."""
     if container.get("readonlyRootFilesystem") or AGENT_STOPS in (container.get("command") or []):
         return False
     arn = getattr(definition, "task_role_arn", None)
@@ -24,4 +28,8 @@ def connects(definition: TaskDefinition, container: dict[str, Any], task_id: str
     arn = arn if arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{arn}"
     role = role_session(arn, task_id)
     context = context_of(role, region)
+    if place is not None:
+        path = network.way(place, account, region, Request(role.identity_arn, _CHANNELS[0], "*"))
+        if path is not None and path.is_open is False:
+            return False
     return all(refusal(role, action, "*", context) is None for action in _CHANNELS)

@@ -1,4 +1,4 @@
-"""Whether a task's call reaches Secrets Manager over the network that EC2 tells of in the sandbox."""
+"""Whether a task's call reaches a service of AWS over the network that EC2 tells of in the sandbox."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
@@ -54,16 +55,16 @@ def place_of(configuration: Any) -> Place | None:
 
 
 def way(place: Place, account: str, region: str, request: Request) -> Path | None:
-    """The way of a task's call to Secrets Manager; None where the sandbox has no network to judge it by."""
+    """The way of a task's call to a service; None where the sandbox has no network to judge it by."""
     if account != DEFAULT_ACCOUNT:
         return None
     try:
         network = _network(region)
-    except ClientError:
+    except (ClientError, ResponseParserError):
         # The network was changed while it was being read: the next task sees it whole.
         return None
-    target = request.resource.split(":")[3]
-    return trace(network, place, "secretsmanager", target, [request])
+    service, arn = request.action.partition(":")[0], request.resource
+    return trace(network, place, service, arn.split(":")[3] if arn.startswith("arn:") else region, [request])
 
 
 def _network(region: str) -> Network:

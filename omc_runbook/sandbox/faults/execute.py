@@ -10,6 +10,7 @@ from omc_runbook.sandbox.faults.change import redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.process import AGENT_STOPS
 from omc_runbook.sandbox.roles import TASK_POLICY, secrets_policy
+from omc_runbook.sandbox.vpcs import make_private
 from omc_runbook.sandbox.world import CLUSTER, TASK_ROLE, World
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ def faults() -> tuple[Fault, ...]:
             lambda world: revise(world, "worker", _stop_agent),
         ),
         Fault("exec-iam", "exec", "The task role may not open the channels of ECS Exec.", _forbid_channels),
+        Fault(
+            "exec-endpoint",
+            "exec",
+            "From the worker's subnet an endpoint leads to Secrets Manager, and nothing to ssmmessages.",
+            _isolate,
+        ),
         Fault(
             "exec-readonly",
             "exec",
@@ -50,6 +57,16 @@ def _forbid_channels(world: World) -> None:
     without = json.dumps(secrets_policy())
     world.iam.put_role_policy(RoleName=TASK_ROLE, PolicyName=TASK_POLICY, PolicyDocument=without)
     redeploy(world)
+
+
+def _isolate(world: World) -> None:
+    private = make_private(world.client("ec2"))
+    world.ecs.update_service(
+        cluster=CLUSTER,
+        service="worker",
+        networkConfiguration={"awsvpcConfiguration": private.configuration},
+        forceNewDeployment=True,
+    )
 
 
 def _stop_agent(container: ContainerDefinitionOutputTypeDef) -> None:
