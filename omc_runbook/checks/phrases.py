@@ -1,0 +1,45 @@
+"""A kind of message: its wordings, the checks that it points at, and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Speaker = Literal["aws", "program"]
+Group = Literal["pull", "exit", ""]
+
+_STALE = "A task that stopped before the secret's current version came tells of the past."
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Wordings of one kind of message: the checks that it points at, what it means and where to look.
+
+    Of `group` "pull" are the reasons for which a task cannot start. A `weak` phrase only wraps such a reason, and
+    says nothing beside a better one of its group that follows. One that is `owner` explains what follows in the
+    same message. Only names that the `speaker` writes are taken from around it.
+    """
+
+    checks: tuple[str, ...]
+    meaning: str
+    next: str
+    wordings: tuple[str, ...]
+    group: Group = ""
+    weak: bool = False
+    owner: bool = False
+    speaker: Speaker = "aws"
+
+
+def pull(checks: str, meaning: str, next: str, *wordings: str, weak: bool = False, owner: bool = False) -> Phrase:
+    """A reason for which ECS cannot start a task; `checks` are ids with spaces between them."""
+    return Phrase(tuple(checks.split()), meaning, f"{next} {_STALE}", wordings, "pull", weak, owner)
+
+
+def say(checks: str, meaning: str, next: str, *wordings: str, group: Group = "", weak: bool = False) -> Phrase:
+    """What ECS, Secrets Manager or the AWS CLI says otherwise."""
+    return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak)
+
+
+def log(checks: str, meaning: str, next: str, *wordings: str) -> Phrase:
+    """What another program says: the application, compose or Terraform."""
+    return Phrase(tuple(checks.split()), meaning, next, wordings, speaker="program")
