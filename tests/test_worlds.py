@@ -13,6 +13,7 @@ import pytest
 from snapshots import (
     ACCOUNT,
     ARN,
+    DEPLOYED,
     NAME,
     NOW,
     ROLE,
@@ -27,7 +28,9 @@ from snapshots import (
     simulated,
     stopped,
     stuck,
+    task,
     with_container,
+    with_definition,
     with_keys,
     with_permissions,
     with_reference,
@@ -37,7 +40,8 @@ from snapshots import (
     without_key,
 )
 
-from omc_runbook.aws.definitions import Injection, describe_task_definition
+from omc_runbook.aws.definitions import Container, Injection, describe_task_definition
+from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
 from omc_runbook.catalogue import default_keys
@@ -399,3 +403,163 @@ def test_a_value_mended_while_a_deployment_retries() -> None:
     assert root_causes(failing) == ["pull-failed"]
     mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
     assert root_causes(mended) == ["not-forced"]
+
+
+EXIT = "Essential container in task exited"
+LATELY = NOW - timedelta(minutes=3)
+
+
+def ended(code: int, reason: str = "", name: str = "worker") -> dict[str, Any]:
+    """A task whose one container ran and ended with a code, for a reason."""
+    return {**RAN, "started": LATELY, "containers": (TaskContainer(name, code, reason),)}
+
+
+def rolling(name: str, minutes: int = 5, **changes: Any) -> Snapshot:
+    """A deployment that began some minutes ago, and the one before it still serving."""
+    new = deployment(
+        name, NOW - timedelta(minutes=minutes), id="ecs-svc/new", rollout="IN_PROGRESS", rollout_reason="", running=0
+    )
+    deployments = (replace(new, **changes), deployment(name, status="ACTIVE"))
+    return with_service(healthy(), name, deployments=deployments)
+
+
+def problems(snapshot: Snapshot) -> list[str]:
+    """What the diagnosis calls a problem, cause or not."""
+    return [finding.check for finding in diagnose(snapshot) if finding.is_problem]
+
+
+STAYS_UP = task("backend", NOW - timedelta(minutes=4), deployment_id="ecs-svc/new")
+DIED = stopped("backend", EXIT, LATELY, deployment_id="ecs-svc/new", **ended(1, name="backend"))
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        with_tasks(rolling("backend", failed=1, running=1, desired=3), STAYS_UP, DIED),
+        with_tasks(rolling("backend", failed=2, running=1, desired=3), STAYS_UP, DIED, DIED),
+        rolling("backend", minutes=1),
+        with_tasks(
+            with_service(healthy(), "backend", controller="EXTERNAL", deployments=()),
+            *(stopped("backend", EXIT, LATELY, **ended(1)) for _ in range(2)),
+        ),
+        with_service(
+            rotated(healthy(), NOW - timedelta(days=1)),
+            "backend",
+            deployments=(deployment("backend", rollout_reason="rolling back to deploymentId ecs-svc/backend"),),
+        ),
+        with_service(healthy(), "worker", running=2, desired=1),
+        with_service(
+            healthy(),
+            "worker",
+            events=(
+                ServiceEvent(DEPLOYED, "(service worker) was unable to place a task. Reason: Capacity is unavailable."),
+                ServiceEvent(NOW, "(service worker) has reached a steady state."),
+            ),
+        ),
+        with_tasks(
+            healthy(), *(stopped("worker", EXIT, LATELY, deployment_id="ecs-svc/gone", **ended(1)) for _ in "abcd")
+        ),
+        with_tasks(
+            healthy(),
+            *(stopped("worker", EXIT, NOW - timedelta(days=9, minutes=m), **ended(137)) for m in (6, 7, 8)),
+        ),
+        with_tasks(
+            healthy(),
+            *(
+                stopped("worker", "Scaling activity initiated by (deployment ecs-svc/1)", LATELY, **ended(code))
+                for code in (0, 137, 143)
+            ),
+        ),
+        with_tasks(
+            healthy(), *(stopped("worker", "Your Spot Task was interrupted.", LATELY, started=NOW) for _ in "abc")
+        ),
+        with_tasks(healthy(), task("backend", NOW, status="ACTIVATING", started=None)),
+        with_tasks(healthy(), task("backend", NOW, status="DEPROVISIONING", stopped=NOW, stop_code="UserInitiated")),
+    ],
+)
+def test_deployments_that_get_on(snapshot: Snapshot) -> None:
+    """A task that dies while a deployment gets on, a rollback long mended and a replacement are no fault."""
+    assert [check for check in problems(snapshot) if check != "external-controller"] == []
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        with_tasks(rolling("backend", failed=3, running=1, desired=3), STAYS_UP, DIED, DIED, DIED),
+        with_tasks(rolling("backend", failed=1), DIED),
+        with_tasks(
+            rolling("backend", failed=1, running=1), replace(STAYS_UP, started=NOW - timedelta(seconds=9)), DIED
+        ),
+    ],
+)
+def test_deployments_that_do_not_get_on(snapshot: Snapshot) -> None:
+    """Many failures, none that stays up, or one that has only just begun again: the deployment is stuck."""
+    assert root_causes(snapshot) == ["rollout-stuck"]
+
+
+def replacing(minutes: int, **changes: Any) -> Snapshot:
+    """A worker that is being deployed since some minutes, three quarters of an hour after the secret changed."""
+    at = NOW - timedelta(minutes=45)
+    changed = rotated(rolling("worker", minutes, **changes), at, SECRET_KEY=secrets.token_hex(32))
+    fresh = tuple(
+        replace(old, created=NOW - timedelta(minutes=9), started=NOW) if old.service == "backend" else old
+        for old in changed.tasks
+    )
+    return replace(changed, tasks=fresh)
+
+
+def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
+    """Tasks with the old value that are being replaced right now are a remark; where it takes too long, a fault."""
+    assert root_causes(replacing(5)) == []
+    [told] = [finding for finding in diagnose(replacing(5)) if finding.check == "not-forced"]
+    assert "is on its way to replace them" in " ".join(told.evidence)
+    assert root_causes(replacing(40)) == ["not-forced"]
+    assert root_causes(replacing(60)) == ["not-forced"]
+    assert root_causes(replacing(5, failed=3)) == ["rollout-stuck"]
+
+
+def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
+    """What ended the task is told by the containers that it cannot do without."""
+    sidecar = Container("agent", (), (), essential=False)
+    with_agent = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, sidecar)))
+    killed = TaskContainer("agent", 137, "OutOfMemoryError: Container killed due to memory usage")
+    ends = {**RAN, "containers": (killed, TaskContainer("worker", 1, ""))}
+    assert root_causes(stuck(with_agent, "worker", EXIT, **ends)) == ["rollout-stuck"]
+    main = {**RAN, "containers": (TaskContainer("agent", 1, ""), replace(killed, name="worker"))}
+    assert root_causes(stuck(with_agent, "worker", EXIT, **main)) == ["out-of-memory"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (
+            "start-failed",
+            "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: "
+            'failed to create shim task: OCI runtime create failed: exec: "./run": permission denied: unknown',
+        ),
+        ("image-pull", "Task failed to start: CannotPullContainerError: failed to copy: httpReadSeeker: failed open"),
+        ("no-capacity", "Timeout waiting for EphemeralStorage provisioning to complete."),
+        ("no-capacity", "Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddresses"),
+        ("pull-failed", f"Task failed to start: {PULL}unable to retrieve secrets from asm: context canceled"),
+        ("volume", "CannotStartContainerError: error mounting /var/lib/ecs/volumes/x to rootfs: not a directory"),
+    ],
+)
+def test_other_wordings(cause: str, reason: str) -> None:
+    """ECS nests one reason in another, and the Fargate agent has words of its own."""
+    assert root_causes(stuck(healthy(), "worker", reason)) == [cause]
+
+
+def test_a_reason_that_stands_at_the_container() -> None:
+    """The task may say only that it failed to start, and its container why."""
+    container = TaskContainer("worker", None, "CannotPullContainerError: inspect image has been retried 5 time(s)")
+    assert root_causes(stuck(healthy(), "worker", "Task failed to start", containers=(container,))) == ["image-pull"]
+
+
+def test_a_fault_of_the_secret_beside_a_missing_image() -> None:
+    """Neither hides the other, whichever service each is in."""
+    for image, secret in (("worker", "backend"), ("backend", "worker")):
+        both = stuck(healthy(), image, "CannotPullContainerError: not found")
+        both = stuck(
+            without_key(both, "POSTGRES_PASSWORD"), secret, f"{PULL}did not contain json key POSTGRES_PASSWORD"
+        )
+        assert set(root_causes(both)) == {"image-pull", "key-missing"}

@@ -34,6 +34,9 @@ POINTS = tuple(
 )
 """Whose words point at which keys."""
 
+API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
+"""How a key that has no other name is called, by a provider and in the secret."""
+
 COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "token", "user", "value"})
 """Words of a key's name that say nothing of whose key it is."""
 
@@ -67,6 +70,9 @@ def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     patterns = [pattern for words, pattern in POINTS if words.search(line)]
     meant = named or [key for key in keys if any(pattern.search(key) for pattern in patterns)]
     meant = meant or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
+    if not meant and API_KEY.search(line):
+        meant = [key for key in keys if API_KEY.search(key)]
+        return tuple(key for key in meant if _has_changed(snapshot, key) or len(meant) == 1)
     return tuple(key for key in meant if _has_changed(snapshot, key)) or tuple(meant)
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.authors import author_of_version
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.startup import log_of
-from omc_runbook.checks.stops import Stop, fresh_stops, tell_stale
+from omc_runbook.checks.stops import Stop, fresh_stops, gets_on, tell_stale
 from omc_runbook.environment import nearest
 from omc_runbook.finding import Severity
 from omc_runbook.snapshot.held import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("deployment")
+
+PATIENCE = timedelta(minutes=30)
+"""How long a deployment may take before it is no excuse any more."""
 
 
 @check("wrong-names", "services", "clusters")
@@ -52,7 +56,10 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 *tell_stale(snapshot, service),
             )
             remedy = remedies.renew_tasks(snapshot.environment, service.name)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+            coming = _is_coming(snapshot, service, stale)
+            if coming and service.primary:
+                facts += (f"Deployment {service.primary.id} has begun since and is on its way to replace them.",)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if coming else None)
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
@@ -67,7 +74,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     """A deployment does not come to its end: its tasks fail while the old ones serve."""
     for service in snapshot.consumers:
         primary = service.primary
-        if primary and primary.rollout == "IN_PROGRESS" and primary.failed:
+        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
             old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
             facts = (
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
@@ -141,9 +148,20 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     return tell_stale(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 
 
+def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
+    """Whether a deployment that has lost no task, and began lately and after the secret changed, replaces tasks."""
+    primary, since = service.primary, snapshot.current_since
+    if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:
+        return False
+    lately = max(since[1], snapshot.taken - PATIENCE)
+    return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)
+
+
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
-    since, failed = snapshot.current_since, snapshot.stopped(service)[:1]
+    since, failed, primary = snapshot.current_since, snapshot.stopped(service)[:1], service.primary
+    if since and primary and primary.rollout == "COMPLETED" and primary.updated < since[0]:
+        return service.running >= service.desired > 0
     return since is not None and any(
         task.stopped is not None and task.stopped < since[0] and Stop(service, task).lacks_secrets for task in failed
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
@@ -26,14 +26,14 @@ _WORDS: tuple[tuple[Kind, str], ...] = (
     (
         "capacity",
         r"capacity is unavailable|RESOURCE:\w|no container instance|reached the limit on the number|"
-        r"insufficient (memory|cpu|free addresses)|InsufficientFreeAddresses|network interface provisioning",
+        r"insufficient (memory|cpu|free addresses)|InsufficientFreeAddresses|provisioning to complete",
     ),
-    ("secrets", r"^ResourceInitializationError"),
     (
         "start",
         r"Cannot(Start|Create)Container|ContainerRuntime|DockerTimeout|OCI runtime|exec format error|"
         r"executable file not found|unable to find user",
     ),
+    ("secrets", r"ResourceInitializationError"),
     ("health-check", r"health ?checks?\b"),
 )
 KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
@@ -43,6 +43,8 @@ KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
 
 NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
 """Kinds of tasks whose containers never ran: in the reason of one that did, the same words mean something else."""
+RIPE = timedelta(minutes=2)
+"""How long a task has to run to be taken for one that stays up."""
 MANY = 3
 """From how many failures on a whole service is not taken for well: it may be between two of them."""
 
@@ -93,7 +95,8 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
 
     Evidence is stale when the task stopped before the current version came, before the service was made or got
     well, or when it belonged to a deployment that has ended; one that the breaker has just ended still counts.
-    A task or two that a whole service has since replaced are no evidence either: tasks do die.
+    A task or two that a whole service has since replaced are no evidence either, nor are they while a deployment
+    gets on: tasks do die.
     """
     for service in snapshot.consumers:
         begun = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
@@ -106,7 +109,7 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
             if not any(_is_before(stop, moment) for moment in begun)
             and (not in_force or stop.task.deployment_id in in_force)
         ]
-        if len(stops) >= MANY or not _is_whole(service):
+        if len(stops) >= MANY or not (_is_whole(service) or gets_on(snapshot, service)):
             yield from stops
 
 
@@ -149,10 +152,28 @@ def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service
             yield service, mine
 
 
+def gets_on(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a deployment in progress has a task that has stayed up, and has lost few."""
+    primary, ripe = service.primary, snapshot.taken - RIPE
+    if primary is None or primary.rollout != "IN_PROGRESS" or primary.failed >= MANY:
+        return False
+    mine = (task for task in snapshot.running(service) if task.deployment_id == primary.id)
+    return any(task.started is not None and task.started <= ripe for task in mine)
+
+
 def _stops(snapshot: Snapshot, service: Service) -> list[Stop]:
     words = snapshot.words or {}
-    stops = [Stop(service, task, words.get(task.id, ())) for task in snapshot.stopped(service)]
+    stops = [
+        Stop(service, _without_sidecars(snapshot, task), words.get(task.id, ())) for task in snapshot.stopped(service)
+    ]
     return [stop for stop in stops if stop.kind != "replaced"]
+
+
+def _without_sidecars(snapshot: Snapshot, task: Task) -> Task:
+    """A task without the containers that may end while it goes on."""
+    definition = snapshot.definition(task.task_definition_arn)
+    spare = {container.name for container in definition.containers if not container.essential} if definition else set()
+    return replace(task, containers=tuple(entry for entry in task.containers if entry.name not in spare))
 
 
 def _is_before(stop: Stop, moment: datetime) -> bool:
@@ -169,10 +190,13 @@ def _ending(container: TaskContainer) -> str:
 
 
 def _is_whole(service: Service) -> bool:
-    """Whether a service's deployment came to its end, was not rolled back, and all tasks wanted run."""
+    """Whether a service's deployment came to its end, was not rolled back, and all tasks wanted run.
+
+    Where another controller deploys, there is no deployment to ask, and the tasks alone tell.
+    """
     primary = service.primary
-    done = primary is not None and primary.rollout == "COMPLETED" and service.running >= service.desired > 0
-    return done and not service.rolled_back
+    done = primary is None or primary.rollout == "COMPLETED"
+    return done and service.running >= service.desired > 0 and not service.rolled_back
 
 
 def _well_since(service: Service) -> datetime | None:
