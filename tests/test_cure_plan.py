@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from snapshots import (
@@ -38,7 +39,10 @@ from omc_runbook import diagnosis
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
+from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.cure import Cure, plan_cure
+from omc_runbook.changes.relapse import NOTHING, take_back
+from omc_runbook.changes.rollout import Rollout
 from omc_runbook.changes.steps import Correction, Grant, PutBack, Undelete
 from omc_runbook.masking import registry
 from omc_runbook.report import cure as report
@@ -287,6 +291,18 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
     assert (redeployed(plan), plan.steps) == (["worker"], ())
     gap = Unread("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
     assert planned(replace(known, gaps={"resource_policy": (gap,)})).is_empty
+
+
+def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> None:
+    """What another service's tasks fail on is told, and is no reason to break this one again."""
+    snapshot = healthy()
+    (step,) = planned(with_text(with_values(snapshot, document(snapshot), PREVIOUS), BROKEN)).steps
+    done = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "done", 1, 1)
+    failed = Rollout("worker", "ecs-svc/2", "ohmycoins-staging-worker:7", "failed", 1, 0, "It exited.")
+    means = Means(cast(Any, None), "ohmycoins-staging", lambda: snapshot, lambda *_: None, lambda _: None, time)
+    relapse = take_back(means, snapshot, (), [done, failed], [step])
+    assert (relapse.kept, relapse.entries, relapse.told) == ((step,), (), NOTHING)
+    assert [(finding.check, finding.services) for finding in relapse.findings] == [("change-failed", {"worker"})]
 
 
 def test_no_secret_and_no_cluster_leave_nothing_to_plan() -> None:
