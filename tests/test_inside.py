@@ -159,6 +159,25 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
     assert seen.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
 
 
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, who becomes others")
+@pytest.mark.parametrize(("user", "readable"), [("1", True), ("12345", True), ("nobody-lacks-chroot", False)])
+def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: Any) -> None:
+    """Root without SYS_PTRACE, as in a container, reads what another user's process holds as that user, or says so."""
+    number = user if user.isdigit() else "12345"
+    become = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups", "sleep", "60"]
+    pid = process(become, {"PLAIN": "x", "PATH": os.environ["PATH"]}).pid
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    [*_, script] = probe.command(("PLAIN",), SALT, MARK).split("'")[:2]
+    held = {"setuid", "setgid"} | ({"sys_chroot"} if readable else set())
+    bound = ",".join(["-all", *(f"+{name}" for name in sorted(held))])
+    command = ["setpriv", f"--bounding-set={bound}", "sh", "-c", script.replace("p=1;", f"p={pid};")]
+    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    seen = probe.read(written, MARK)
+    assert isinstance(seen, probe.Seen)
+    assert seen.is_readable is readable
+    assert seen.process.get("PLAIN") == (digest("PLAIN", "x") if readable else None)
+
+
 def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
     """A .env file beside the process gives the names that were asked for, and nothing of its values."""
     (tmp_path / ".env").write_text("# PLAIN=x\nexport PLAIN=topsecret\nSPACES = topsecret\nUNASKED=topsecret\nEMPTY")

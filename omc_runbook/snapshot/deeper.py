@@ -31,7 +31,7 @@ def look_deeper(asking: Asking, snapshot: Snapshot) -> Snapshot:
 
 
 def _task_roles(snapshot: Snapshot) -> set[str]:
-    """ARNs of the roles that the consumers' running tasks have."""
-    running = [task for service in snapshot.consumers for task in snapshot.running(service)]
+    """ARNs of the roles that the consumers' running tasks with ECS Exec have."""
+    running = [task for service in snapshot.consumers for task in snapshot.running(service) if task.execute]
     definitions = (snapshot.definition(task.task_definition_arn) for task in running)
     return {definition.task_role_arn for definition in definitions if definition} - {""}

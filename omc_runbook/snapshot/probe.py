@@ -43,9 +43,9 @@ case "$c" in *ssm-*) continue;; esac
 c=; read -r c </proc/$p/comm; echo "p $p $c"
 read -r x </proc/$p/stat; set -- ${x##*) }; echo "t ${20} $(getconf CLK_TCK || echo 100)"
 while read -r a b x; do [ "$a" = btime ] && echo "b $b"; done </proc/stat
-u=; while read -r a b x; do [ "$a" = Uid: ] && u=$b; done </proc/$p/status
+u=; g=; while read -r a b x; do case $a in Uid:) u=$b;; Gid:) g=$b;; esac; done </proc/$p/status
 r() { cat /proc/$p/environ && return; [ "$(id -u)" = 0 ] || return
-chroot --userspec="$u" / cat /proc/$p/environ && return
+chroot --userspec="$u:$g" / cat /proc/$p/environ && return
 while IFS=: read -r a b x y; do [ "$x" = "$u" ] && su -s /bin/sh "$a" -c "cat /proc/$p/environ" && return
 done </etc/passwd; }
 r | d q
