@@ -89,7 +89,7 @@ def test_a_healthy_network_is_clear(network: Network, placement: Placement) -> N
     assert statuses(placed(network, placement)) == {"clear"}
 
 
-BROKEN = {
+FAULTS = {
     "no-egress": (with_routes(by_nat()), "rtb-private", "create-route"),
     "private-dns-off": (by_endpoint(private_dns=False), ENDPOINT, "--private-dns-enabled"),
     "vpc-dns-off": (with_vpc(by_nat(), dns_support=False), VPC, "--enable-dns-support"),
@@ -100,11 +100,11 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("id", BROKEN)
+@pytest.mark.parametrize("id", FAULTS)
 @pytest.mark.parametrize("failing", [False, True], ids=["before tasks fail", "with failing tasks"])
 def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
     """It is found alone, with what it touches and the command with ids filled in; failing tasks are its consequence."""
-    network, subject, command = BROKEN[id]
+    network, subject, command = FAULTS[id]
     snapshot = placed(network)
     if failing:
         snapshot = stuck(snapshot, "worker", POLICY if id == "endpoint-policy" else NO_WAY)

@@ -11,6 +11,7 @@ import test_checks_backing
 import test_checks_content
 import test_checks_deployment
 import test_checks_execute
+import test_checks_network
 import test_checks_reference
 import test_checks_running
 import test_checks_secret
@@ -96,7 +97,10 @@ def test_a_healthy_environment_has_no_problem() -> None:
 
 def test_every_check_has_a_fault_somewhere() -> None:
     """A check without a pair in its family's tests fails here, whatever module it is in."""
-    others = (test_checks_deployment, test_checks_backing, test_checks_running, test_checks_execute)
+    others = (
+        *(test_checks_deployment, test_checks_backing, test_checks_running),
+        *(test_checks_execute, test_checks_network),
+    )
     assert {check.id for check in CHECKS} == set(FAULTS).union(*(module.FAULTS for module in others))
 
 
