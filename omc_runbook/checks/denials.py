@@ -14,9 +14,9 @@ from omc_runbook.checks.phrases import Phrase, pull, say
 
 _SENTENCE = "is not authorized to perform:"
 _BEFORE, _AFTER = 400, 700
-_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(?:sts|iam)::(\d{12}):([a-z-]+)/([\w+=,.@/-]+)")
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(?:sts|iam)::(\d{12}):([a-z-]+)/([\w+=,.@/-]+)", re.IGNORECASE)
 _ACTION = re.compile(r"([a-z0-9-]+:[A-Za-z]+?)(?=onresource|because|with|[^A-Za-z]|$)")
-_OWNER = re.compile(r"onresource:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:(\d{12}):")
+_OWNER = re.compile(r"onresource:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:(\d{12}):", re.IGNORECASE)
 _TASK_ID = re.compile(r"[0-9a-f]{32}")
 _ENDS = ("user:arn:", "(service", "resourceinitializationerror", "anerroroccurred")
 
@@ -223,7 +223,7 @@ def denials(paste: Paste) -> Iterator[Denial]:
     for begin, end in paste.places(_SENTENCE):
         before = paste.lower.rfind("arn:", max(begin - _BEFORE, 0), begin)
         principal = _PRINCIPAL.fullmatch(paste.run, before, begin) if before >= 0 else None
-        action = _ACTION.match(paste.run, end)
+        action = _ACTION.match(paste.run, end) or _ACTION.match(paste.lower, end)
         stop = min([at for mark in _ENDS if (at := paste.lower.find(mark, end, end + _AFTER)) >= 0] or [end + _AFTER])
         reason, last = _reason(paste.lower[:stop], end)
         owner = _OWNER.search(paste.run, end, stop)
@@ -256,7 +256,7 @@ def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: 
 
 def _is_task(principal: re.Match[str]) -> bool:
     """Whether a role was taken on by ECS for a task: the session is called by the task's id."""
-    return principal[2] == "assumed-role" and bool(_TASK_ID.fullmatch(principal[3].rpartition("/")[2]))
+    return principal[2].lower() == "assumed-role" and bool(_TASK_ID.fullmatch(principal[3].rpartition("/")[2].lower()))
 
 
 def _names(principal: re.Match[str] | None, action: re.Match[str] | None) -> Iterator[tuple[str, str]]:

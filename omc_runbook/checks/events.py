@@ -19,13 +19,13 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "",
         "A deployment came to its end. Whether it is yours tells its id, and whether it came after the change.",
         "DescribeServices: the PRIMARY deployment's id and createdAt, against the time of the secret's version.",
-        *("deployment completed", "ECS deployment ecs-svc/ * completed"),
+        *("deployment completed", "ECS deployment * completed"),
     ),
     say(
         "",
         "A deployment is under way. Nothing need be wrong.",
         "Wait for rolloutState COMPLETED, and watch failedTasks meanwhile.",
-        *("ECS deployment ecs-svc/ * in progress",),
+        *("ECS deployment * in progress",),
     ),
     say(
         "",
@@ -112,8 +112,8 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "The container started and then ended by itself. ECS had given it its secrets; whether their values are at "
         "fault, the application's log says. Code 139 is a crash and 143 a stop that was asked for.",
         "The application's log, at the time when the task stopped.",
-        *("Essential container in task exited", "EssentialContainerExited", "exit code", "exitcode':1"),
-        *("exitcode':2", "exitcode':3"),
+        *("Essential container in task exited", "EssentialContainerExited", "unexpected exit code"),
+        *(f"exit code{mark} {digit}" for mark in ("", ":", "':") for digit in range(1, 10)),
         group="exit",
         weak=True,
     ),
@@ -175,6 +175,7 @@ SESSIONS: tuple[Phrase, ...] = (
         "way just as the agent in the task does.",
         "EC2: the endpoint for ssmmessages, its security group, and the route of the task's subnet.",
         *("wss://ssmmessages", "lookup ssmmessages", "https://ssmmessages", "Setting up data channel with id"),
+        owner=True,
     ),
 )
 

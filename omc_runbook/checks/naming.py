@@ -54,7 +54,7 @@ def names_around(
     window = paste.flat[low : line if line >= 0 else high]
     middle -= low
     if (key := _nearest(_KEY, window, middle)) and not _TOKEN.match(key[1]):
-        yield "key", key[1]
+        yield "key", key[1].rstrip(".")
     if secret := _nearest(_SECRET, window, middle):
         yield from (("secret", secret[0].rstrip(".")), ("region", secret[1]), ("account", secret[2]))
     if role := _nearest(_ROLE, window, middle):

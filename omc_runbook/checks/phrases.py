@@ -16,7 +16,8 @@ class Phrase:
     """Wordings of one kind of message: the checks that it points at, what it means and where to look.
 
     Of `group` "pull" are the reasons for which a task cannot start. A `weak` phrase only wraps such a reason, and
-    says nothing beside a better one of its group that follows. One that is `owner` explains what follows in the
+    says nothing beside a better one of its group that follows; of group "exit", the ends of containers, nor beside one
+    that stands before. One that is `owner` explains what follows in the
     same message. Only names that the `speaker` writes are taken from around it.
     """
 
@@ -35,9 +36,17 @@ def pull(checks: str, meaning: str, next: str, *wordings: str, weak: bool = Fals
     return Phrase(tuple(checks.split()), meaning, f"{next} {_STALE}", wordings, "pull", weak, owner)
 
 
-def say(checks: str, meaning: str, next: str, *wordings: str, group: Group = "", weak: bool = False) -> Phrase:
+def say(
+    checks: str,
+    meaning: str,
+    next: str,
+    *wordings: str,
+    group: Group = "",
+    weak: bool = False,
+    owner: bool = False,
+) -> Phrase:
     """What ECS, Secrets Manager or the AWS CLI says otherwise."""
-    return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak)
+    return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak, owner)
 
 
 def log(checks: str, meaning: str, next: str, *wordings: str) -> Phrase:

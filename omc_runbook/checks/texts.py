@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from omc_runbook.checks.starts import STARTS
 
 _PHRASES = (*STARTS, REFUSED, *DEPLOYMENTS, *SESSIONS, *CALLS, *APPLICATION, *LOCAL, *TERRAFORM)
 _OPENERS = ("resourceinitializationerror", "(service", "anerroroccurred(", "stoppedreason")
-_REACH, _ADJACENT = 900, 40
+_REASON = re.compile(r"(?:reason:|error:|\(error)'?resourceinitializationerror")
+_REACH = 900
 _MOST_PLACES = _MOST_NAMES = 8
 
 
@@ -89,23 +91,32 @@ def _without_wrappings(pasted: Paste, found: Sequence[_Found]) -> list[_Found]:
                 if found[other].phrase.group == "pull" and _is_one_message(pasted, each, found[other])
             }
     left = [each for index, each in enumerate(found) if index not in explained]
-    begins = [each.begin for each in left]
-    return [
-        each
-        for index, each in enumerate(left)
-        if not each.phrase.weak
-        or not any(
-            other.phrase is not each.phrase
-            and other.phrase.group == each.phrase.group
-            and _is_one_message(pasted, each, other)
-            for other in left[index + 1 : bisect_right(begins, each.end + _REACH)]
-        )
-    ]
+    return [each for index, each in enumerate(left) if not (each.phrase.weak and _is_wrapping(pasted, left, index))]
+
+
+def _is_wrapping(pasted: Paste, found: Sequence[_Found], index: int) -> bool:
+    each = found[index]
+    for other in found[index + 1 :]:
+        if other.begin > each.end + _REACH:
+            break
+        if _is_better(other, each) and _is_one_message(pasted, each, other):
+            return True
+    earlier = found[index - 1] if index and each.phrase.group == "exit" else None
+    return (
+        earlier is not None
+        and not earlier.phrase.weak
+        and _is_better(earlier, each)
+        and _is_one_message(pasted, earlier, each)
+    )
+
+
+def _is_better(one: _Found, other: _Found) -> bool:
+    return one.phrase is not other.phrase and one.phrase.group == other.phrase.group
 
 
 def _is_one_message(pasted: Paste, one: _Found, later: _Found) -> bool:
     """Whether no other message begins between two finds."""
-    between = pasted.lower[one.end + _ADJACENT : later.end]
+    between = _REASON.sub("", pasted.lower[one.end : later.end])
     return not any(opener in between for opener in _OPENERS)
 
 
