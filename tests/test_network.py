@@ -58,6 +58,7 @@ def causes(path: Path) -> list[str]:
 
 HEALTHY = {
     "NAT alone": (by_nat(), IN_PRIVATE, NAT),
+    "regional NAT": (with_nat(by_nat(), subnet=""), IN_PRIVATE, NAT),
     "public address alone": (by_nat(), IN_PUBLIC, GATEWAY),
     "endpoint alone": (by_endpoint(), IN_PRIVATE, ENDPOINT),
     "endpoint and NAT": (with_endpoint(by_nat()), IN_PRIVATE, ENDPOINT),

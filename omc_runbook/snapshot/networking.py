@@ -111,15 +111,13 @@ class _Look:
         acls = self.ask("DescribeNetworkAcls", lambda client: reading.describe_network_acls(client, vpcs))
         endpoints = self.ask("DescribeVpcEndpoints", lambda client: reading.describe_vpc_endpoints(client, vpcs))
         read, route_tables, known = self.keep(found), self.keep(tables), self.keep(groups)
-        with_dns = None
-        if read is not None:
-            on, named = _kept(self, support), _kept(self, hostnames)
-            with_dns = {id: replace(vpc, dns_support=on[id], dns_hostnames=named[id]) for id, vpc in read.items()}
+        on, named = _kept(self, support), _kept(self, hostnames)
+        with_dns = {id: replace(vpc, dns_support=on[id], dns_hostnames=named[id]) for id, vpc in (read or {}).items()}
         # A route to a gateway endpoint leads to what its prefix list holds, and that is never Secrets Manager.
         routes = (route for table in route_tables or () for route in table.routes)
         destinations = [route.destination for route in routes if not route.target.startswith("vpce-")]
         return Network(
-            vpcs=with_dns,
+            vpcs=None if read is None else with_dns,
             subnets=self.keep(subnets),
             route_tables=route_tables,
             nat_gateways=self.keep(nats),
@@ -128,7 +126,7 @@ class _Look:
             acls=self.keep(acls),
             endpoints=self.keep(endpoints),
             prefix_lists=self._prefix_lists([*destinations, *_peers((known or {}).values())]),
-            own_dns=self._own_dns((with_dns or {}).values()),
+            own_dns=self._own_dns(with_dns.values()),
         )
 
     def _prefix_lists(self, named: Iterable[str]) -> dict[str, tuple[str, ...]]:

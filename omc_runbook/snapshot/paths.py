@@ -16,6 +16,7 @@ from omc_runbook.snapshot import filters, routing
 from omc_runbook.snapshot.filters import HTTPS, INTERNET, LINUX_PORTS, NAT_PORTS
 from omc_runbook.snapshot.routing import Obstacle
 
+USABLE = frozenset({"available", "partial"})
 ABSENT = frozenset({"deleting", "deleted", "expired"})
 
 
@@ -78,7 +79,7 @@ class _Call:
         unnamed = tuple(self._unnamed())
         if self.network.endpoints is None or self.vpc is None:
             return Path("", unnamed)
-        there = [endpoint for endpoint in self.endpoints if endpoint.state.lower() == "available"]
+        there = [endpoint for endpoint in self.endpoints if endpoint.state.lower() in USABLE]
         named = next((endpoint for endpoint in there if endpoint.private_dns), None)
         if named and self.vpc.dns_hostnames is None:
             return Path("", unnamed)

@@ -131,6 +131,9 @@ def _by_nat(network: Network, table: RouteTable, id: str, leads: str) -> Way:
         state = f"is {nat.state} (DescribeNatGateways: State)" if nat else "is not there (DescribeNatGateways)"
         fact = f"{leads}, which {state}."
         return Way("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
+    if not nat.subnet and nat.public:
+        # A regional one stands in no subnet, and AWS keeps its own routes.
+        return Way(f"NAT gateway {id}")
     stands = (network.subnets or {}).get(nat.subnet)
     if stands is None:
         return _unsure(f"NAT gateway {id}", table.id, f"{leads}, whose subnet {nat.subnet} is not told.")
