@@ -28,9 +28,9 @@ from typing import Any, TypeVar
 import click
 import pairing
 import worlds
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from omc_runbook import runbook
+from omc_runbook import complaint, runbook
 from omc_runbook.errors import RunbookError
 from omc_runbook.finding import Finding
 from omc_runbook.masking import registry
@@ -43,7 +43,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "diagnosis.md"
 SCRIPT = Path(sys.executable).with_name("omc-runbook")
 PAIRS, SEED, TIMES = 50, 4, 5
 TIMED = ("", "no-permission", "key-missing", "not-forced")
-EXEC_FAILS = "exec-fails"
 HEADS = {
     "faults": ("fault", "family", "root causes named", "verdict", "false alarms", "seconds"),
     "pairs": ("pair", "root causes named", "verdict", "other alarms", "seconds"),
@@ -95,14 +94,14 @@ def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> 
         snapshot = run.look(look_inside=True, deeply=True)
         if plan and plan.moved_to:
             snapshot = worlds.move(snapshot, plan.moved_to, plan.partition)
-        findings = run.diagnose(snapshot)
+        findings = complaint.hear(symptom).focus(run.diagnose(snapshot))
         return Diagnosis(findings, time.perf_counter() - start)
 
 
 def try_fault(fault: str) -> Row:
     """Break one thing in a new healthy world."""
     family = _family(fault)
-    found = _broken([fault], EXEC_FAILS if family == "exec" else "")
+    found = _broken([fault], complaint.EXEC_FAILS if family == "exec" else "")
     named = found.root_causes
     verdict = "missed" if not named else "right" if named[0] == fault else "wrong"
     beside = [cause for cause in named if cause != fault] if fault in named else []
@@ -112,8 +111,7 @@ def try_fault(fault: str) -> Row:
 
 def try_pair(first: str, second: str) -> Row:
     """Break two things in a new healthy world: each has to be a root cause or an error."""
-    families = {_family(first), _family(second)}
-    found = _broken([first, second], EXEC_FAILS if "exec" in families else "")
+    found = _broken([first, second])
     missed = [fault for fault in (first, second) if fault not in {*found.root_causes, *found.errors}]
     verdict = f"missed {' and '.join(missed)}" if missed else "right"
     beside = ", ".join(cause for cause in found.root_causes if cause not in (first, second))
@@ -193,7 +191,7 @@ def write(page: Path, found: dict[str, list[Row]], command: str, date: str) -> N
 def _result(done: Future[Row], case: tuple[Any, ...], width: int) -> Row:
     try:
         return done.result()
-    except (RunbookError, ClientError) as error:
+    except (RunbookError, ClientError, BotoCoreError) as error:
         said = f"could not be made: {error}".replace("|", "/")
         return Row((" + ".join(map(str, case)), said, *[""] * (width - 2)), False)
 
@@ -207,7 +205,7 @@ def _family(fault: str) -> str:
     return next(known.family for known in catalogue.catalogue() if known.id == fault)
 
 
-def _broken(faults: Sequence[str], symptom: str) -> Diagnosis:
+def _broken(faults: Sequence[str], symptom: str = "") -> Diagnosis:
     _renew()
     for fault in faults:
         catalogue.break_(_sandbox().endpoint, fault)
