@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from subprocess import DEVNULL
 from typing import Any
 
 from nbformat import from_dict
@@ -114,7 +115,8 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
                 **kwargs,
             )
             private = {channel.VARIABLE: str(path), "IPYTHONDIR": str(path.with_name("ipython"))}
-            return client.execute(env={**os.environ, **private})
+            # What libraries write past the kernel's own streams, as at its end under load, is for no screen of ours.
+            return client.execute(env={**os.environ, **private}, stdout=DEVNULL, stderr=DEVNULL)
 
 
 def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str], str]) -> None:
