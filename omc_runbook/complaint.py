@@ -36,7 +36,7 @@ class Complaint:
 
         Where ECS Exec is what fails, its faults are errors. Causes stay above consequences.
         """
-        raised = self._raise(findings) if self.symptom == EXEC_FAILS else findings
+        raised = self._raise(findings) if self.symptom == EXEC_FAILS else tuple(map(_without_plugin, findings))
         return tuple(sorted((*raised, *self._pasted(raised)), key=self._rank))
 
     def task(self, snapshot: Snapshot) -> Task | None:
@@ -104,6 +104,11 @@ def hear(symptom: str = "", service: str = "", task: str = "", error_text: str =
     if task_id and not _TASK.match(task_id):
         raise UsageError("task is the id or the ARN of a task, or the beginning of its id. Nothing was read.")
     return Complaint(wanted, service, task_id, bool(error_text.strip()), recognise(error_text))
+
+
+def _without_plugin(finding: Finding) -> Finding:
+    """Only who uses the AWS CLI for ECS Exec has to hear that its plugin is missing: we do without."""
+    return replace(finding, status="skipped") if finding.check == _PLUGIN and finding.status == "found" else finding
 
 
 def shown(text: Recognised, findings: Iterable[Finding]) -> str:

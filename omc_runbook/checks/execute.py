@@ -139,7 +139,7 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
                 break
 
 
-@check("exec-plugin", "inside", severity="info")
+@check("exec-plugin", "services", "tasks", "inside", severity="info")
 def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """The session-manager-plugin is not installed here."""
     if snapshot.inside and not snapshot.plugin:

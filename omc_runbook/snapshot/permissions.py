@@ -88,8 +88,8 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
     if service == "iam":
         roles = {*snapshot.permissions, *snapshot.task_roles}
-        guessed = f"arn:{caller.partition}:iam::{caller.account}:role/{names.execution_role}"
-        return tuple(sorted(roles)) or (guessed,)
+        named = (names.execution_role, names.task_role)
+        return tuple(sorted(roles or {f"arn:{caller.partition}:iam::{caller.account}:role/{name}" for name in named}))
     if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
         return (snapshot.secret.kms_key_id,)
     if service == "logs":
