@@ -15,8 +15,11 @@ import pytest
 
 from omc_runbook.checks.alike import symptom
 from omc_runbook.checks.texts import recognise
-from omc_runbook.sandbox import injection, scheduler, services
+from omc_runbook.policy import PolicyDocument
+from omc_runbook.sandbox import application, injection, scheduler, services
+from omc_runbook.sandbox.authorization import refusal
 from omc_runbook.sandbox.aws import kms, secretsmanager
+from omc_runbook.sandbox.principals import Principal
 
 TASK = "5d41402abc4b2a76b9719d911017c592"
 ROLE = "ohmycoins-staging-ecs-task-execution-role"
@@ -119,6 +122,17 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "kms-disabled",
         api("DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."),
     ),
+    (
+        "kms-pending",
+        "KMSInvalidStateException: arn:aws:kms:eu-west-1:1:key/12-34 is pending deletion (Service: AWSKMS)",
+    ),
+    ("kms-disabled", "An error occurred (DisabledException): arn:aws:kms:eu-west-1:1:key/12-34 is disabled."),
+    ("version-short", f"{PULL}InvalidParameter: minimum field size of 32, GetSecretValueInput.VersionId."),
+    ("breaker-rollback", "(service api) (deployment ecs-svc/0417310325) deployment failed: alarm detected."),
+    ("no-permission", "because no identity-based policy allows the secretsmanager:GetSecretValue action"),
+    ("resource-deny", "with an explicit deny in a resource-based policy"),
+    ("scp", "with an explicit deny in a service control policy"),
+    ("endpoint-policy", "because no VPC endpoint policy allows the secretsmanager:GetSecretValue action"),
     ("throttled", api("ThrottlingException", "Rate exceeded")),
     ("pull-failed", api("OfTomorrowException", "a message that nobody has seen yet")),
     ("key-missing", MISSING),
@@ -208,6 +222,11 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("image-pull", "CannotPullContainerError: failed to resolve ref: unexpected status: 403 Forbidden"),
     ("image-pull", "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit."),
     (
+        "image-pull",
+        f"{START}The task cannot pull registry auth from Amazon ECR: There is a connection issue between the task and "
+        "Amazon ECR. Check your task network configuration.",
+    ),
+    (
         "log-group",
         "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed "
         "to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.",
@@ -224,6 +243,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("exec-plugin", "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here"),
     ("", "/usr/bin/env: ‘|’: No such file or directory"),
     ("exec-no-shell", 'OCI runtime exec failed: exec failed: exec: "sh": executable file not found in $PATH: unknown'),
+    ("exec-no-shell", "Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory"),
     ("exec-readonly", "mkdir /var/lib/amazon: read-only file system"),
     ("exec-iam", f"AccessDeniedException: {USER}ssmmessages:CreateControlChannel on resource: * because"),
     ("exec-endpoint", "failed to dial: wss://ssmmessages.eu-west-1.amazonaws.com/v1/control-channel: i/o timeout"),
@@ -267,6 +287,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "store-only",
         "openai.AuthenticationError: Error code: 401 - {'error': {'message': 'Incorrect API key provided: x'}}",
     ),
+    ("store-only", "requests.HTTPError: 401 Client Error: Unauthorized for url: https://api.openai.com/v1/models"),
     ("not-forced", "jwt.exceptions.InvalidSignatureError: Signature verification failed"),
     ("store-only", "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Username and Password not accepted')"),
     ("white-space", "httpx.LocalProtocolError: Illegal header value b'Bearer x\\n'"),
@@ -363,6 +384,10 @@ def test_names_are_taken_from_the_text() -> None:
         ("account", "123456789012"),
         ("error", "AccessDeniedException"),
     }
+    (invalid,) = recognise(
+        "1 validation error(s) for Settings: FIRST_SUPERUSER: Value error, value is not a valid email"
+    )
+    assert invalid.named == (("variable", "FIRST_SUPERUSER"),)
     (back,) = recognise("(service api) rolling back to deployment ecs-svc/0417310325193426518.")
     assert back.named == (("service", "api"), ("deployment", "ecs-svc/0417310325193426518"))
 
@@ -392,6 +417,13 @@ def test_nothing_else_of_the_text_is_repeated(text: str) -> None:
     values = [secrets.token_urlsafe(24) for _ in range(3)] + ["Tr0ub4dor&3", secrets.token_hex(16)]
     page = f"PASSWORD={values[0]}\n{values[1]} {text} {values[2]}\n{values[3]}\ninput_value={{'K': '{values[4]}'}}"
     assert [value for value in values if value in repr(recognise(page))] == []
+
+
+def test_the_callers_own_refusal_is_not_the_tasks() -> None:
+    """Who is refused is told by the principal: a session that ECS began for a task is called by the task's id."""
+    (tasks,), (callers,) = recognise(REFUSED), recognise(REFUSED.replace(TASK, "jane@example.com"))
+    assert tasks.checks[0] == "no-permission" and callers.checks == ()
+    assert "yours" in callers.meaning and "yours" not in tasks.meaning
 
 
 @pytest.mark.parametrize(
@@ -465,3 +497,60 @@ def _text(module: ModuleType, node: ast.expr) -> str:
 def test_the_sandboxs_own_words_are_recognised(text: str) -> None:
     """Whatever the sandbox's ECS writes into events, stopped reasons and refusals means something."""
     assert recognise(text)
+
+
+def statement(effect: str, **more: str) -> PolicyDocument:
+    """A policy with one statement on everything, for or against."""
+    held = {"Effect": effect, "Action": "*", "Resource": "*", **more}
+    return PolicyDocument("one", "managed", {"Version": "2012-10-17", "Statement": [held]})
+
+
+@pytest.mark.parametrize(
+    ("check", "own", "boundary", "above", "on_secret"),
+    [
+        ("no-permission", (), None, (), ""),
+        ("identity-deny", ("Deny",), None, (), ""),
+        ("resource-deny", ("Allow",), None, (), "Deny"),
+        ("boundary", ("Allow",), "Deny", (), ""),
+        ("scp", ("Allow",), None, ("Deny",), ""),
+    ],
+)
+def test_the_sandboxs_refusals_are_told_apart(
+    check: str, own: tuple[str, ...], boundary: str | None, above: tuple[str, ...], on_secret: str
+) -> None:
+    """A refusal in the words that the sandbox takes from AWS points at the kind of policy that refused."""
+    principal = Principal(
+        arn=f"arn:aws:sts::123456789012:assumed-role/{ROLE}/{TASK}",
+        identity_arn=f"arn:aws:iam::123456789012:role/{ROLE}",
+        account="123456789012",
+        kind="role",
+        name=ROLE,
+        session=TASK,
+        policies=tuple(map(statement, own)),
+        boundary=statement(boundary) if boundary else None,
+        scps=tuple(map(statement, above)),
+    )
+    guard = json.dumps(statement(on_secret, Principal="*").document) if on_secret else None
+    words = refusal(principal, "secretsmanager:GetSecretValue", SECRET, {}, guard)
+    assert words and firsts(api("AccessDeniedException", words)) == [check]
+
+
+@pytest.mark.parametrize(
+    ("check", "settings"),
+    [
+        ("url-chars", {"POSTGRES_PASSWORD": "a/b@c"}),
+        ("store-only", {"POSTGRES_PASSWORD": "abc", "OMC_APP_DATABASE_ACCEPTS": "0" * 64}),
+        ("changethis", {"POSTGRES_PASSWORD": "changethis", "ENVIRONMENT": "staging"}),
+        ("name-mismatch", {}),
+    ],
+)
+def test_the_applications_own_words_are_recognised(
+    check: str, settings: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the example application logs before it gives up points at the fault, and none of its values is kept."""
+    given = {"OPENAI_API_KEY": "abc", **settings, "OMC_APP_ROLE": "worker"} if settings else {"OMC_APP_ROLE": "worker"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        assert application.main([], given) == 3
+    assert check in firsts(capsys.readouterr().out)

@@ -20,106 +20,82 @@ _OWNER = re.compile(r"onresource:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:(\d{12
 _TASK_ID = re.compile(r"[0-9a-f]{32}")
 _ENDS = ("user:arn:", "(service", "resourceinitializationerror", "anerroroccurred")
 
-_ROLE = "The task's execution role was refused the secret:"
+_ROLE = "The role that reads the secret was refused:"
+_BOUNDARY = "GetRole: PermissionsBoundary."
+_ENDPOINT = "DescribeVpcEndpoints: PolicyDocument of the endpoint for Secrets Manager."
+_ADMINISTRATOR = "Ask the organization's administrator, with this text."
 
-_REASONS: tuple[tuple[str, Phrase], ...] = (
-    (
+_FOREIGN = pull(
+    "wrong-account kms-cross-account resource-deny",
+    f"{_ROLE} the secret's own policy does not let it in, which it must where the secret is another account's.",
+    "Compare the account in valueFrom with the role's; then GetResourcePolicy where the secret is.",
+    "no resource-based policy allows",
+)
+
+REASONS: tuple[Phrase, ...] = (
+    pull(
+        "identity-deny",
+        f"{_ROLE} a policy of its own denies it, and no grant outweighs that.",
+        "The role's policies: a statement with Effect Deny that covers secretsmanager:GetSecretValue.",
         "explicit deny in an identity-based policy",
-        pull(
-            "identity-deny",
-            f"{_ROLE} a policy of its own denies it, and no grant outweighs that.",
-            "The role's policies: a statement with Effect Deny that covers secretsmanager:GetSecretValue.",
-        ),
     ),
-    (
+    pull(
+        "resource-deny",
+        f"{_ROLE} the secret's own policy denies it, and no grant to the role outweighs that.",
+        "GetResourcePolicy of the secret.",
         "explicit deny in a resource-based policy",
-        pull(
-            "resource-deny",
-            f"{_ROLE} the secret's own policy denies it, and no grant to the role outweighs that.",
-            "GetResourcePolicy of the secret.",
-        ),
     ),
-    (
+    pull(
+        "endpoint-policy",
+        f"{_ROLE} the policy of the VPC endpoint on the way denies it. The role itself may be in order.",
+        _ENDPOINT,
         "explicit deny in a VPC endpoint policy",
-        pull(
-            "endpoint-policy",
-            f"{_ROLE} the policy of the VPC endpoint on the way denies it. The role itself may be in order.",
-            "DescribeVpcEndpoints: PolicyDocument of the endpoint for Secrets Manager.",
-        ),
     ),
-    (
-        "explicit deny in a permissions boundary",
-        pull(
-            "boundary",
-            f"{_ROLE} its permissions boundary denies it, whatever its policies grant.",
-            "GetRole: PermissionsBoundary.",
-        ),
-    ),
-    (
-        "no permissions boundary allows",
-        pull(
-            "boundary",
-            f"{_ROLE} its permissions boundary leaves it out, whatever its policies grant.",
-            "GetRole: PermissionsBoundary.",
-        ),
-    ),
-    (
+    pull(
+        "endpoint-policy",
+        f"{_ROLE} the policy of the VPC endpoint on the way does not allow it. The role itself may be in order.",
+        _ENDPOINT,
         "no VPC endpoint policy allows",
-        pull(
-            "endpoint-policy",
-            f"{_ROLE} the policy of the VPC endpoint on the way does not allow it. The role itself may be in order.",
-            "DescribeVpcEndpoints: PolicyDocument of the endpoint for Secrets Manager.",
-        ),
     ),
-    (
-        "service control policy",
-        pull(
-            "scp",
-            f"{_ROLE} a service control policy of the organization forbids it. Nothing in this account can grant it.",
-            "Ask the organization's administrator, with this text.",
-        ),
+    pull(
+        "boundary",
+        f"{_ROLE} its permissions boundary denies it, whatever its policies grant.",
+        _BOUNDARY,
+        "explicit deny in a permissions boundary",
     ),
-    (
-        "resource control policy",
-        pull(
-            "scp",
-            f"{_ROLE} a resource control policy of the organization forbids it. Nothing in this account can grant it.",
-            "Ask the organization's administrator, with this text.",
-        ),
+    pull(
+        "boundary",
+        f"{_ROLE} its permissions boundary leaves it out, whatever its policies grant.",
+        _BOUNDARY,
+        "no permissions boundary allows",
     ),
-    (
-        "no resource-based policy allows",
-        pull(
-            "wrong-account kms-cross-account resource-deny",
-            f"{_ROLE} the secret's own policy does not let it in, which it must where the secret is another account's.",
-            "Compare the account in valueFrom with the role's; then GetResourcePolicy where the secret is.",
-        ),
+    pull(
+        "scp",
+        f"{_ROLE} a policy of the organization forbids it. Nothing in this account can grant it.",
+        _ADMINISTRATOR,
+        *("explicit deny in a service control policy", "no service control policy allows"),
+        *("explicit deny in a resource control policy", "no resource control policy allows"),
     ),
-    (
+    _FOREIGN,
+    pull(
+        "no-permission pattern-suffix",
+        f"{_ROLE} no policy of its own allows it. A policy for the secret may be there and not match its ARN, "
+        "with the six characters at its end.",
+        "The role's policies: Resource of the statement for secretsmanager:GetSecretValue, against the ARN.",
         "no identity-based policy allows",
-        pull(
-            "no-permission pattern-suffix",
-            f"{_ROLE} no policy of its own allows it. A policy for the secret may be there and not match its ARN, "
-            "with the six characters at its end.",
-            "The role's policies: Resource of the statement for secretsmanager:GetSecretValue, against the ARN.",
-        ),
     ),
-    (
+    pull(
+        "identity-deny resource-deny scp boundary endpoint-policy",
+        f"{_ROLE} some policy denies it. The text does not say of which kind it is.",
+        "The role's policies and its boundary, then GetResourcePolicy of the secret.",
         "explicit deny",
-        pull(
-            "identity-deny resource-deny scp boundary endpoint-policy",
-            f"{_ROLE} some policy denies it. The text does not say of which kind it is.",
-            "The role's policies and its boundary, then GetResourcePolicy of the secret.",
-        ),
     ),
-    (
-        "session policy allows",
-        say(
-            "",
-            "The session that called was cut down to less than its role may.",
-            "How the session was begun.",
-            group="pull",
-        ),
+    say(
+        "",
+        "The session that called was cut down to less than its role may.",
+        "How the session was begun: the policy that it was given.",
+        "no session policy allows",
+        group="pull",
     ),
 )
 
@@ -232,11 +208,12 @@ def denials(paste: Paste) -> Iterator[Denial]:
 
 
 def _reason(lower: str, start: int) -> tuple[Phrase, int]:
-    for words, phrase in _REASONS:
-        mark = words.lower().replace(" ", "")
-        at = lower.find(mark, start)
-        if at >= 0:
-            return phrase, at + len(mark)
+    for phrase in REASONS:
+        for words in phrase.wordings:
+            mark = words.lower().replace(" ", "")
+            at = lower.find(mark, start)
+            if at >= 0:
+                return phrase, at + len(mark)
     return _UNSAID, start
 
 
@@ -250,7 +227,7 @@ def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: 
     if action and not action.startswith("secretsmanager:"):
         return _APPLICATION if principal else _CALLER
     if principal and owner and owner != principal[1] and reason.checks == ("no-permission", "pattern-suffix"):
-        return dict(_REASONS)["no resource-based policy allows"]
+        return _FOREIGN
     return reason
 
 

@@ -35,6 +35,13 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         *(") registered * target", "Scaling activity initiated by"),
     ),
     say(
+        "breaker-rollback",
+        "A CloudWatch alarm ended the deployment; where rolling back is on, the former task definition runs again. "
+        "Nothing need be wrong with the secret.",
+        "DescribeServices: deploymentConfiguration.alarms, and what the alarm watches.",
+        "deployment failed: alarm detected",
+    ),
+    say(
         "breaker-rollback rollout-stuck pull-failed health-check task-exits",
         "The deployment's tasks did not start or stay healthy, so that ECS gave it up; where rolling back is on, the "
         "former task definition runs again. That does not undo a bad secret: the former one reads it too.",
@@ -160,7 +167,12 @@ SESSIONS: tuple[Phrase, ...] = (
         "There is no such program in the container: an image without a shell cannot run sh. Where it came when the "
         "task started, the task definition's command is at fault.",
         "Look at the image: a distroless one has no shell, and what its process holds can be told by times alone.",
-        *("executable file not found in $PATH", "'/bin/sh': stat /bin/sh", "'/bin/bash': stat /bin/bash"),
+        *(
+            "executable file not found in $PATH",
+            "'/bin/sh': stat /bin/sh",
+            "fork/exec /bin/sh",
+            "'/bin/bash': stat /bin/bash",
+        ),
     ),
     say(
         "exec-readonly",

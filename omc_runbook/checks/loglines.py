@@ -83,7 +83,7 @@ APPLICATION: tuple[Phrase, ...] = (
         "Try the secret's key with the provider, out of sight; then compare the task's start with the secret's change.",
         *("incorrect API key provided", "invalid API key", "invalid_api_key", "invalid x-api-key", "API key not valid"),
         *("error code: 401", "client error '401 unauthorized'", "didn't provide an API key", "AuthenticationError"),
-        "api key is invalid",
+        *("api key is invalid", "401 client error: unauthorized for url"),
     ),
     log(
         "white-space empty",

@@ -28,7 +28,8 @@ _NAMES: tuple[tuple[str, re.Pattern[str]], ...] = (
 _ERRORS = ("Exception", "Error", "Failure", "Fault", "NotFound", "AccessDenied", "ExpiredToken")
 _VARIABLES = (
     re.compile(
-        r"\b([A-Z][A-Z0-9_]{1,63}+)(?=[\s:]{1,20}(?:field required|value is not|input should be))", re.IGNORECASE
+        r"\b([A-Z][A-Z0-9_]{1,63}+)(?=[\s:]{1,20}(?:value error, )?(?:field required|value is not|input should be))",
+        re.IGNORECASE,
     ),
     re.compile(r"\b([A-Z][A-Z0-9_]{1,63}+)(?= (?:still has the default|is 'changethis'|is not set: using a random))"),
 )

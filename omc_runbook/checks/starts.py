@@ -15,6 +15,7 @@ STARTS: tuple[Phrase, ...] = (
         "the network let the task have it.",
         *("CannotPullContainerError", "CannotPullECRContainerError", "CannotPullImageManifestError"),
         *("CannotPullContainer", "unable to retrieve ecr registry auth", "registry auth from ecr"),
+        *("registry auth from amazon ecr", "connection issue between the task and amazon ecr"),
         *("no basic auth credentials", "reached your pull rate limit", "manifest unknown"),
         owner=True,
     ),
@@ -102,14 +103,14 @@ STARTS: tuple[Phrase, ...] = (
         "The key that encrypts the secret is disabled, so that nobody can read the secret.",
         "DescribeKey: KeyState.",
         *("can't decrypt the protected secret text … disabled", "DecryptionFailure … is disabled"),
-        *("KMSInvalidState … is disabled", "DisabledException … is disabled"),
+        *("KMSInvalidState … is disabled", ":key/ … is disabled"),
     ),
     pull(
         "kms-pending",
         "The key that encrypts the secret is pending deletion: it decrypts nothing until its deletion is cancelled.",
         "DescribeKey: KeyState and DeletionDate.",
         *("can't decrypt the protected secret text … pending", "DecryptionFailure … pending deletion"),
-        "KMSInvalidState … pending deletion",
+        *("KMSInvalidState … pending deletion", ":key/ … is pending deletion"),
     ),
     pull(
         "kms-disabled kms-pending kms-missing",
@@ -190,7 +191,7 @@ STARTS: tuple[Phrase, ...] = (
         "The reference names a version by an id that is too short to be one.",
         "Look at the last field of valueFrom: a version id has 32 to 64 characters.",
         "at 'versionId' failed to satisfy constraint",
-        "must have length greater than or equal to 32",
+        *("must have length greater than or equal to 32", "minimum field size of 32"),
     ),
     pull(
         "arn-malformed partial-arn",
@@ -233,7 +234,7 @@ STARTS: tuple[Phrase, ...] = (
         "stood in the way, or it was cut off.",
         "DescribeTasks: stoppedReason in full; the cause stands at its end.",
         *("ResourceInitializationError", "TaskFailedToStart", "unable to retrieve secret from asm"),
-        *("failed to fetch secret", "failed to launch a task with"),
+        *("failed to fetch secret", "failed to launch a task with", "cannot pull secrets"),
         weak=True,
     ),
 )

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from omc_runbook.checks.denials import REFUSED, denials
+from omc_runbook.checks.denials import REASONS, REFUSED, denials
 from omc_runbook.checks.events import CALLS, DEPLOYMENTS, SESSIONS
 from omc_runbook.checks.loglines import APPLICATION, LOCAL, TERRAFORM
 from omc_runbook.checks.naming import names_around
@@ -15,7 +15,7 @@ from omc_runbook.checks.paste import Paste, paste
 from omc_runbook.checks.phrases import Phrase
 from omc_runbook.checks.starts import STARTS
 
-_PHRASES = (*STARTS, REFUSED, *DEPLOYMENTS, *SESSIONS, *CALLS, *APPLICATION, *LOCAL, *TERRAFORM)
+_PHRASES = (*STARTS, *REASONS, REFUSED, *DEPLOYMENTS, *SESSIONS, *CALLS, *APPLICATION, *LOCAL, *TERRAFORM)
 _OPENERS = ("resourceinitializationerror", "(service", "anerroroccurred(", "stoppedreason")
 _REASON = re.compile(r"(?:reason:|error:|\(error)'?resourceinitializationerror")
 _REACH = 900
