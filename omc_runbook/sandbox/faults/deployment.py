@@ -120,6 +120,7 @@ def _hand_over(world: World) -> None:
         serviceName="backend",
         desiredCount=found["desiredCount"],
         deploymentController={"type": "EXTERNAL"},
+        enableExecuteCommand=True,
     )
     world.ecs.create_task_set(
         cluster=CLUSTER,
