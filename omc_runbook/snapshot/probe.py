@@ -16,8 +16,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NO_SHELL = re.compile(r"executable file not found|no such file or directory|not found|unable to start", re.IGNORECASE)
 
 # No quote ' may stand in it: ECS splits the command's words, and these are one of them. A line's end within a value
-# becomes \001, so that a line is a variable. A process's number is taken from its stat, which knows it best. What a process of another user began with, root reads as that user only,
-# unless its container has SYS_PTRACE. Names alone are taken from a .env file.
+# becomes \001, so that a line is a variable. A process's number is taken from its stat, which knows it best. What a
+# process of another user began with, root reads as that user only, unless its container has SYS_PTRACE. Names alone
+# are taken from a .env file.
 _SCRIPT = r"""
 m=@MARK; s=@SALT; w=" PATH @NAMES "
 exec 2>/dev/null; echo "[$m"
@@ -35,7 +36,8 @@ d i </proc/self/environ
 p=1; k=4
 while [ $k -gt 0 ]; do k=$((k-1)); c=; read -r c </proc/$p/comm
 case "$c" in *init|tini|catatonit|s6-svscan|pause|sh|ash|bash|dash) ;; *) break;; esac
-read -r x </proc/$p/stat; o=${x%% *}; q=; for f in /proc/[0-9]*; do n=${f##*/}; { read -r x <$f/stat && read -r c <$f/comm; } || continue
+read -r x </proc/$p/stat; o=${x%% *}; q=
+for f in /proc/[0-9]*; do n=${f##*/}; { read -r x <$f/stat && read -r c <$f/comm; } || continue
 set -- ${x##*) }; [ "$2" = $o ] && [ $n != $$ ] || continue
 case "$c" in *ssm-*) continue;; esac
 [ "${q:-$n}" -lt $n ] || q=$n; done
