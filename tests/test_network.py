@@ -411,6 +411,10 @@ def test_the_command_fits_what_is_there() -> None:
     """Where a NAT gateway stands ready the route is led to it; where none does, an endpoint is made."""
     ready, bare = with_routes(by_nat()), replace(with_routes(by_nat()), nat_gateways={})
     assert go(ready).obstacles[0].command.startswith("aws ec2 create-route --route-table-id rtb-private")
-    assert go(bare).obstacles[0].command.startswith(f"aws ec2 create-vpc-endpoint --vpc-id {VPC}")
+    let_in, create = go(bare).obstacles[0].command.split(" && ")
+    assert let_in.startswith("aws ec2 authorize-security-group-ingress") and f"--source-group {TASKS}" in let_in
+    assert create.startswith(f"aws ec2 create-vpc-endpoint --vpc-id {VPC}")
+    open_to_itself = with_ingress(bare, rule(TASKS), group=TASKS)
+    assert go(open_to_itself).obstacles[0].command.startswith("aws ec2 create-vpc-endpoint")
     gone = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
     assert "nat-2" in go(gone).obstacles[0].facts[0] and "blackhole" in go(gone).obstacles[0].facts[0]

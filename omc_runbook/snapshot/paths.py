@@ -170,8 +170,16 @@ class _Call:
         told = [f"{endpoint.id} is in state {endpoint.state}" for endpoint in self.endpoints]
         vpc = self.subnet.vpc
         fact = f"DescribeVpcEndpoints: {', '.join(told) or f'no endpoint for {name} in {vpc}'}."
+        known = self.network.groups or {}
+        ingress = [rule for id in self.own if id in known for rule in known[id].ingress]
+        let_in = (
+            ""
+            if filters.allows(ingress, self.here, frozenset(self.own), self.network.prefix_lists) or not self.own
+            else f"aws ec2 authorize-security-group-ingress --group-id {self.own[0]} --protocol tcp --port 443"
+            f" --source-group {self.own[0]} --region {self.region} && "
+        )
         create = (
-            f"aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Interface --service-name {name}"
+            f"{let_in}aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Interface --service-name {name}"
             f" --subnet-ids {self.subnet.id} --security-group-ids {' '.join(self.own)} --private-dns-enabled"
         )
         return Obstacle(obstacle.check, obstacle.subject, (*obstacle.facts, fact), obstacle.command or create)
