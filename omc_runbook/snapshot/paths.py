@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Subnet, Vpc
 from omc_runbook.policy import evaluate_resource
-from omc_runbook.snapshot import filters, routing
+from omc_runbook.snapshot import acls, filters, routing
 from omc_runbook.snapshot.filters import HTTPS, INTERNET, LINUX_PORTS, NAT_PORTS
 from omc_runbook.snapshot.routing import Obstacle
 
@@ -252,38 +252,13 @@ class _Call:
 
     def _acl(self, subnet: str, others: tuple[IPv4Network, ...], ports: tuple[int, int]) -> Iterator[Obstacle]:
         """Out to port 443, and the answer back."""
-        yield from self._acl_side(subnet, True, others, (HTTPS, HTTPS))
-        yield from self._acl_side(subnet, False, others, ports)
+        yield from acls.stop(self.network, subnet, True, others, (HTTPS, HTTPS))
+        yield from acls.stop(self.network, subnet, False, others, ports)
 
     def _acl_answer(self, subnet: str, others: tuple[IPv4Network, ...]) -> Iterator[Obstacle]:
         """In to port 443, and the answer out."""
-        yield from self._acl_side(subnet, False, others, (HTTPS, HTTPS))
-        yield from self._acl_side(subnet, True, others, LINUX_PORTS)
-
-    def _acl_side(
-        self, subnet: str, egress: bool, others: tuple[IPv4Network, ...], ports: tuple[int, int]
-    ) -> Iterator[Obstacle]:
-        acl = next((acl for acl in self.network.acls or () if subnet in acl.subnets), None)
-        if acl is None or not others:
-            return
-        passing = filters.passes(acl.entries, egress, others, *ports)
-        if passing is True:
-            return
-        entry = filters.decider(acl.entries, egress, others, ports[0])
-        by = f"rule {entry.number if entry.number < 32767 else '*'}" if entry else "no rule"
-        where = f"{'to' if egress else 'from'} {others[0]}"
-        span = str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
-        facts = (
-            f"DescribeNetworkAcls: {acl.id} of {subnet} does not let {'all of ' if passing is None else ''}TCP {span}"
-            f" {'out' if egress else 'in'} {where} ({by} {'decides' if entry else 'allows it'}).",
-        )
-        number = max(min((e.number for e in acl.entries if e.egress == egress), default=100) - 1, 1)
-        command = (
-            f"aws ec2 create-network-acl-entry --network-acl-id {acl.id} --rule-number {number} --protocol tcp"
-            f" --port-range From={ports[0]},To={ports[1]} --cidr-block {others[0]} --rule-action allow"
-            f" --{'egress' if egress else 'ingress'}"
-        )
-        yield Obstacle("network-acl", acl.id, facts, command, passing is False)
+        yield from acls.stop(self.network, subnet, False, others, (HTTPS, HTTPS))
+        yield from acls.stop(self.network, subnet, True, others, LINUX_PORTS)
 
     def _refused(self, endpoint: Endpoint, requests: Sequence[Request]) -> Iterator[Obstacle]:
         for request in requests if endpoint.policy else ():
