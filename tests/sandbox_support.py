@@ -96,7 +96,9 @@ class Stage:
                 "options": {"awslogs-group": "/small", "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"},
             },
         } | container
-        made = self.ecs.register_task_definition(family=name, executionRoleArn=ROLE, containerDefinitions=[definition])
+        made = self.ecs.register_task_definition(
+            family=name, executionRoleArn=ROLE, taskRoleArn=ROLE, containerDefinitions=[definition]
+        )
         return str(made["taskDefinition"]["taskDefinitionArn"])
 
     def service(self, name: str = "app") -> Any:

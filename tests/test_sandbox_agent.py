@@ -387,6 +387,8 @@ def test_external_controller_starts_tasks_only_by_task_set(stage: Stage) -> None
 def test_exec_needs_a_task_that_was_started_with_it(stage: Stage) -> None:
     """ExecuteCommand goes by the task's own flag, not by the service's."""
     stage.build("exec")
+    channels = policy({"Effect": "Allow", "Action": "ssmmessages:*", "Resource": "*"})
+    stage.iam.put_role_policy(RoleName="execution", PolicyName="exec", PolicyDocument=channels)
     stage.steady("exec")
     stage.ecs.update_service(cluster=CLUSTER, service="exec", enableExecuteCommand=True)
     ask: dict[str, Any] = {"cluster": CLUSTER, "command": "sh -c env", "interactive": True}

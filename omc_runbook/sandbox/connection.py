@@ -12,8 +12,7 @@ from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.principals import PARTITION, role_session
 from omc_runbook.sandbox.process import AGENT_STOPS
 from omc_runbook.snapshot.paths import Place, Request
-
-_CHANNELS = tuple(f"ssmmessages:{verb}{kind}Channel" for kind in ("Control", "Data") for verb in ("Create", "Open"))
+from omc_runbook.snapshot.roles import CHANNELS
 
 
 def connects(
@@ -29,7 +28,7 @@ def connects(
     role = role_session(arn, task_id)
     context = context_of(role, region)
     if place is not None:
-        path = network.way(place, account, region, Request(role.identity_arn, _CHANNELS[0], "*"))
+        path = network.way(place, account, region, Request(role.identity_arn, CHANNELS[0], "*"))
         if path is not None and path.is_open is False:
             return False
-    return all(refusal(role, action, "*", context) is None for action in _CHANNELS)
+    return all(refusal(role, action, "*", context) is None for action in CHANNELS)
