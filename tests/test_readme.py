@@ -14,6 +14,7 @@ from pathlib import Path
 from desk import COMMAND, Desk, values
 
 from omc_runbook.environment import load
+from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +54,17 @@ def test_the_commands_that_change_something_work_one_after_the_other(sandbox: Sa
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     after = values(sandbox)
     assert len(set(before) - set(after)) == 1 and not path.exists()
+
+
+def test_a_drill_goes_as_the_text_says(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Something is broken, troubleshoot finds it (exit 1), an answer is graded, and what was broken is mended."""
+    desk = Desk(tmp_path, sandbox)
+    block = next(block for block in blocks("sh") if "sandbox drill" in block)
+    script = f"{block.replace('--summary', '--summary || echo exit code $?')}omc-runbook sandbox drill --stop\n"
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", script], PATH=f"{COMMAND.parent}:{desk.variables['PATH']}")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "exit code 1" in ended.stdout and "troubleshoot on staging: findings" in ended.stdout
+    assert lifecycle.status(sandbox)["broken"] == []
 
 
 def test_the_make_targets_exist() -> None:
