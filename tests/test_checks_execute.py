@@ -24,6 +24,7 @@ from snapshots import (
     with_service,
 )
 
+from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement, TaskContainer
 from omc_runbook.checks import execute
@@ -132,6 +133,23 @@ def test_a_read_only_file_system_matters_with_exec_alone() -> None:
         assert_clear(
             CHECKS["exec-readonly"], with_container(snapshot, "worker", lambda old: replace(old, readonly=True))
         )
+
+
+def test_a_read_only_sidecar_is_why_its_agent_ended() -> None:
+    """The container with the secret can be looked into, and the agent of the other one is told with its cause."""
+    pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("side", None, "", "STOPPED"))
+    snapshot = with_worker(looked(healthy()), containers=pair)
+    side = Container("side", (), (), readonly=True, essential=False)
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, side)))
+    found = {finding.check: finding for finding in diagnose(snapshot) if finding.is_problem}
+    assert found["exec-readonly"].subject.endswith(" side")
+    assert found["exec-agent"].because_of == ("exec-readonly",)
+
+
+def test_a_container_that_has_ended_needs_no_agent() -> None:
+    """A container that prepares the task and ends takes its agent along: that is no fault."""
+    pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("prepare", 0, "", "STOPPED"))
+    assert_clear(CHECKS["exec-agent"], with_worker(looked(healthy()), containers=pair))
 
 
 def test_a_new_task_has_time_for_its_agent() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.aws import iam
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
 from omc_runbook.policy import evaluate
@@ -46,7 +46,7 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
 def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
     """The agent of ECS Exec does not run in the task."""
     for service, tasks in _tasks(snapshot, lambda task: task.execute and _has_no_agent(snapshot, task)):
-        agents = sorted({container.agent or "absent" for task in tasks for container in task.containers} - {"RUNNING"})
+        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(task)})
         facts = (
             f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
             f" of {service.name}.",
@@ -111,13 +111,13 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
 def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container's root file system is read-only, so that the agent of ECS Exec cannot work in it."""
     refused = _refused_by(snapshot, ("agent", "session"))
-    for service, tasks in _tasks(snapshot, lambda task: task.execute and task.id in refused):
+    for service, tasks in _tasks(snapshot, lambda task: task.execute):
         found = {
             f"{definition.label} {container.name}"
-            for definition in (snapshot.definition(task.task_definition_arn) for task in tasks)
-            if definition
+            for task in tasks
+            if (definition := snapshot.definition(task.task_definition_arn))
             for container in definition.containers
-            if container.readonly
+            if container.readonly and (task.id in refused or _agent_ended(task, container.name))
         }
         for subject in sorted(found):
             facts = (f"DescribeTaskDefinition: readonlyRootFilesystem is true for {subject}.",)
@@ -179,9 +179,18 @@ def _tasks(snapshot: Snapshot, is_so: Callable[[Task], bool]) -> Iterator[tuple[
 
 def _has_no_agent(snapshot: Snapshot, task: Task) -> bool:
     """Whether an agent stopped, or has not come though there was time."""
-    agents = {container.agent for container in task.containers}
+    agents = {container.agent for container in _without_agent(task)}
     is_new = task.started is None or snapshot.taken - task.started < STARTING
-    return "STOPPED" in agents or (bool(agents - {"RUNNING"}) and not is_new)
+    return "STOPPED" in agents or (bool(agents) and not is_new)
+
+
+def _without_agent(task: Task) -> list[TaskContainer]:
+    """The containers in which the agent does not run, but for those that have ended and took theirs along."""
+    return [container for container in task.containers if container.exit_code is None and container.agent != "RUNNING"]
+
+
+def _agent_ended(task: Task, name: str) -> bool:
+    return any(container.name == name and container.agent == "STOPPED" for container in _without_agent(task))
 
 
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
