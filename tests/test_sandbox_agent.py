@@ -168,6 +168,7 @@ def test_values_become_text_as_go_prints_them(stage: Stage, member: str, text: s
         ("{arn}:POSTGRES_PASSWORD", "unexpected ARN format"),
         ("{arn}:POSTGRES_PASSWORD:AWSPREVIOUS:", "staging label: AWSPREVIOUS"),
         ("{other}:POSTGRES_PASSWORD::", "can't find the specified secret"),
+        ("{nowhere}:POSTGRES_PASSWORD::", "secretsmanager.ap-southeast-9.amazonaws.com: no such host"),
         ("plain-name", "ParameterNotFound: invalid ssm parameters: plain-name"),
     ],
 )
@@ -177,7 +178,8 @@ def test_bad_reference_stops_the_task(stage: Stage, reference: str, reason: str)
     arn = stage.build(name, desired=0)
     allowed = policy(READ, READ | {"Action": "ssm:GetParameters"})
     stage.iam.put_role_policy(RoleName="execution", PolicyName="read", PolicyDocument=allowed)
-    value_from = reference.format(arn=arn, other=arn.replace("ap-southeast-2", "us-east-1"))
+    nowhere = arn.replace("ap-southeast-2", "ap-southeast-9")
+    value_from = reference.format(arn=arn, other=arn.replace("ap-southeast-2", "us-east-1"), nowhere=nowhere)
     made = stage.define(name, arn, secrets=[{"name": "POSTGRES_PASSWORD", "valueFrom": value_from}])
     stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
     assert reason in until(lambda: stage.stopped(name))[0]["stoppedReason"]
@@ -365,6 +367,21 @@ def test_a_service_may_leave_its_security_groups_to_the_vpc(stage: Stage) -> Non
     stage.steady("ungrouped")
     redeploy(stage, "ungrouped", networkConfiguration=network)
     assert stage.service("ungrouped")["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == []
+
+
+def test_tasks_run_in_a_vpc_without_dns_hostnames(stage: Stage) -> None:
+    """A VPC as CreateVpc makes it, with a way out, is good enough for a task."""
+    stage.build("bare", desired=0)
+    ec2 = stage.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    network = {"awsvpcConfiguration": {"subnets": [subnet], "assignPublicIp": "ENABLED"}}
+    stage.ecs.update_service(cluster=CLUSTER, service="bare", networkConfiguration=network, desiredCount=1)
+    until(lambda: stage.processes("bare"))
 
 
 def test_external_controller_starts_tasks_only_by_task_set(stage: Stage) -> None:

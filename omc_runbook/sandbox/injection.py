@@ -10,6 +10,7 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.ecs.models import TaskDefinition
 from moto.iam.models import iam_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.policy import PolicyDocument, trusts
 from omc_runbook.sandbox import gotext, network
@@ -119,7 +120,19 @@ def _cross(role: Principal, place: Place, arn: str, region: str) -> None:
         )
 
 
+def _find_region(account: str, arn: str, region: str) -> None:
+    """Fail where there is no such region, so that its endpoint has no address."""
+    if region not in secretsmanager_backends[account].regions:
+        raise PullFailed(
+            f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
+            f"GetSecretValue, https response error StatusCode: 0, RequestID: , request send failed, Post "
+            f'"https://secretsmanager.{region}.amazonaws.com/": dial tcp: lookup '
+            f"secretsmanager.{region}.amazonaws.com: no such host"
+        )
+
+
 def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:
+    _find_region(role.account, arn, region)
     members = {"secretId": arn, "versionId": version, "versionStage": stage}
     call = _call("secretsmanager", "GetSecretValue", region, {k: v for k, v in members.items() if v})
     request_id = str(uuid.uuid4())
