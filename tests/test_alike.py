@@ -81,3 +81,17 @@ def test_symptoms_are_a_persons() -> None:
 def test_an_unknown_id_is_no_error() -> None:
     """A check that is not known here has no symptom, no sign and no like."""
     assert (symptom("of-tomorrow"), told_by("of-tomorrow"), alike("of-tomorrow")) == ("", "", ())
+
+
+@pytest.mark.parametrize(
+    ("check", "claim"),
+    [
+        ("pattern-suffix", "the role's policy matches"),
+        ("private-dns-off", "is true"),
+        ("arn-malformed", "each valueFrom has"),
+        ("not-json", "SecretString is JSON"),
+    ],
+)
+def test_a_sign_claims_nothing_that_another_fault_of_its_like_belies(check: str, claim: str) -> None:
+    """Where a like of it is found, "not this one" must still be a true sentence."""
+    assert claim not in told_by(check)
