@@ -44,6 +44,7 @@ FLOORS = {
     "masking": 1,
     "document": 1,
     "policy": 1,
+    "texts": 1,
     "conditions": 1,
     "environment": 0,
     "catalogue": 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.checks.phrases import Phrase, pull, say
+from omc_runbook.texts.phrases import Phrase, pull, say
 
 _NOT_SECRETS = "This is not a secrets problem."
 _TRY = "DescribeSecret, with the ARN as the text has it, tells which it is"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.checks.phrases import Phrase, log
+from omc_runbook.texts.phrases import Phrase, log
 
 _SETTINGS = "Compare the variable's name in secrets[] of the task definition with Settings, then the key's value."
 _NOT_SECRETS = "This is not a secrets problem."

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from omc_runbook.checks.paste import SEAM, Paste
-from omc_runbook.checks.phrases import Phrase
+from omc_runbook.texts.paste import SEAM, Paste
+from omc_runbook.texts.phrases import Phrase
 
 _BACK, _ON = 1200, 300
 _WHOLE = rf"(?![\w{SEAM}])"

@@ -7,13 +7,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from omc_runbook.checks.denials import REASONS, REFUSED, denials
-from omc_runbook.checks.events import CALLS, DEPLOYMENTS, SESSIONS
-from omc_runbook.checks.loglines import APPLICATION, LOCAL, TERRAFORM
-from omc_runbook.checks.naming import names_around
-from omc_runbook.checks.paste import Paste, paste
-from omc_runbook.checks.phrases import Phrase
-from omc_runbook.checks.starts import STARTS
+from omc_runbook.texts.denials import REASONS, REFUSED, denials
+from omc_runbook.texts.events import CALLS, DEPLOYMENTS, SESSIONS
+from omc_runbook.texts.loglines import APPLICATION, LOCAL, TERRAFORM
+from omc_runbook.texts.naming import names_around
+from omc_runbook.texts.paste import Paste, paste
+from omc_runbook.texts.phrases import Phrase
+from omc_runbook.texts.starts import STARTS
 
 _PHRASES = (*STARTS, *REASONS, REFUSED, *DEPLOYMENTS, *SESSIONS, *CALLS, *APPLICATION, *LOCAL, *TERRAFORM)
 _OPENERS = ("resourceinitializationerror", "(service", "anerroroccurred(", "stoppedreason")

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omc_runbook.checks.paste import Paste
-from omc_runbook.checks.phrases import Phrase, pull, say
+from omc_runbook.texts.paste import Paste
+from omc_runbook.texts.phrases import Phrase, pull, say
 
 _SENTENCE = "is not authorized to perform:"
 _BEFORE, _AFTER = 400, 700

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.checks.phrases import Phrase, say
+from omc_runbook.texts.phrases import Phrase, say
 
 _NOT_SECRETS = "This is not a secrets problem."
 _OWN_CALL = "This is about the call made from here, not about the tasks: they read their secrets as another role."
