@@ -138,6 +138,18 @@ def test_a_public_subnet_without_a_public_address(stand: Stand) -> None:
 
 
 @pytest.mark.usefixtures("mended")
+def test_a_vpc_without_host_names(stand: Stand) -> None:
+    """The endpoint's private name is not resolved there: tasks fail to start, and the attribute is named."""
+    private = stand.private()
+    stand.ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsHostnames={"Value": False})
+    stand.move(private.tasks_subnet, private.tasks_group)
+    found = next(finding for finding in stand.findings() if finding.is_root_cause)
+    assert (found.check, found.subject) == ("private-dns-off", private.endpoint)
+    assert "--enable-dns-hostnames" in found.remedy.command
+    assert causes(stand.findings()) == ["private-dns-off"]
+
+
+@pytest.mark.usefixtures("mended")
 def test_no_permission_to_look_why_tasks_fail(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where tasks have no connection and EC2 may not be asked, the checks are unknown and name what is missing."""
     faults.break_(stand.sandbox.endpoint, "no-egress")

@@ -8,10 +8,14 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.responses import EC2Response
 
 from omc_runbook.sandbox.aws.lock import STATE
+
+# moto leaves it unset in a VPC without host names, and then can start no task there.
+NetworkInterface.private_dns_name = ""
 
 
 class MendedEc2(EC2Response):
