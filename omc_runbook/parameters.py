@@ -20,14 +20,15 @@ _PUBLIC = re.compile(
 _TASK = re.compile(r"^[0-9a-f]{32}$")
 _HEX = re.compile(r"^[0-9A-Fa-f]+$")
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
+_UNDECODED = re.compile(r"[\ud800-\udfff]")
 _LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
 
 
 def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Turn name and text pairs into a notebook's parameters, typed as it declares them.
 
-    Raises UsageError for a name that the notebook does not have, a text of the wrong type, and a text that looks
-    like a secret's value: parameters are saved in the record. The text itself is in no message.
+    Raises UsageError for a name that the notebook does not have, what is no text or of the wrong type, and a text
+    that looks like a secret's value: parameters are saved in the record. The text itself is in no message.
     """
     from papermill import inspect_notebook
 
@@ -36,6 +37,8 @@ def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     for name, text in given:
         if name not in declared:
             raise UsageError(f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}')
+        if _UNDECODED.search(text):
+            raise UsageError(f'The value of "{name}" is no text in UTF-8: give it as text, without binary characters.')
         if looks_secret(text) and not (name == "task" and _TASK.match(text)):
             raise UsageError(
                 f'The value of "{name}" looks like a secret, and parameters are saved: '

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
+from pathlib import Path
 
 import pytest
 
-from omc_runbook.parameters import looks_secret
+from omc_runbook.errors import UsageError
+from omc_runbook.parameters import check, looks_secret
 
 PUBLIC = [
     "staging",
@@ -46,3 +48,11 @@ def test_what_people_name_is_taken(text: str) -> None:
 def test_what_generators_make_is_refused(maker: str) -> None:
     """Values as the guide has them made, or as providers give them out, are told from names every time."""
     assert all(looks_secret(MAKERS[maker]()) for _ in range(200))
+
+
+def test_binary_characters_are_refused_and_not_repeated() -> None:
+    """A terminal hands bytes over that are no UTF-8, and no notebook could be saved with them."""
+    notebook = Path(__file__).parents[1] / "notebooks" / "troubleshoot.ipynb"
+    with pytest.raises(UsageError, match=r"error_text.* UTF-8") as refused:
+        check(notebook, [("error_text", "pasted\udcff")])
+    assert "pasted" not in str(refused.value)
