@@ -54,7 +54,8 @@ def left(planned: Cure) -> Listing:
                 "".join(others),
             )
         )
-    return Listing("What is left to you", entries, "Nothing: the plan is against every root cause that was found.")
+    empty = "Nothing: the plan is against every root cause that was found." if planned.because else "Nothing was found."
+    return Listing("What is left to you", entries, empty)
 
 
 def done(planned: Cure, cured: Cured | None) -> Banner:
