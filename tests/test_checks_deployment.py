@@ -365,6 +365,16 @@ def test_the_cause_at_the_end_of_a_long_reason_is_kept() -> None:
     assert "did not contain json key OPENAI_API_KEY" in found.evidence[1]
 
 
+def test_what_never_started_is_deployed_again() -> None:
+    """A task without its secrets wrote no log to look at: the remedy is another try, of the revision that failed."""
+    [found] = conduct(CHECKS["pull-failed"], failing(PULL)(healthy()))
+    assert "update-service" in found.remedy.command and "--service worker" in found.remedy.command
+    arn = healthy().services[0].task_definition_arn.replace(":7", ":8")
+    ended = stopped("backend", PULL, NOW - timedelta(minutes=6), deployment_id="ecs-svc/8", task_definition_arn=arn)
+    [found] = conduct(CHECKS["pull-failed"], with_tasks(rolled_back(healthy()), ended))
+    assert "--task-definition ohmycoins-staging-backend:8" in found.remedy.command
+
+
 def test_a_rollout_without_failures_is_on_its_way() -> None:
     """A deployment that is in progress and loses no task is not stuck."""
     going = deployment("worker", NOW - timedelta(minutes=1), rollout="IN_PROGRESS", rollout_reason="", running=0)

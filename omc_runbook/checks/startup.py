@@ -35,7 +35,7 @@ UNPLACED = re.compile(r"unable to place|unable to start|reached the limit|encoun
 @check("pull-failed", "services", "tasks")
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start, because ECS cannot give them their secrets."""
-    return _stopping(snapshot, "secrets", "never started", _logs)
+    return _stopping(snapshot, "secrets", "never started", _again)
 
 
 @check("image-pull", "services", "tasks")
@@ -132,6 +132,14 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
     if not groups:
         return remedies.logs(names, service.name)
     return remedies.advise(f"aws logs tail {groups[0]} --since 30m --region {names.region}")
+
+
+def _again(snapshot: Snapshot, stop: Stop) -> Remedy:
+    """Deploy what failed once more: such a task wrote no log, and a cause that is seen has a remedy of its own."""
+    names, revision = snapshot.environment.names, stop.task.task_definition_arn.rpartition("/")[2]
+    if stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
+        return remedies.redeploy(names, stop.service.name)
+    return remedies.deploy(names, stop.service.name, revision)
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
