@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, values
+from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.headless import notebooks
 from omc_runbook.sandbox import faults
@@ -105,6 +105,19 @@ def test_a_pasted_text_is_explained_and_held_against_the_environment(desk: Desk)
     assert (remark["check"], remark["severity"], remark["status"]) == ("key-missing", "info", "found")
     assert "OPENAI_API_KEY" in " ".join(remark["evidence"]) and value not in json.dumps(remark)
     assert "The environment does not show it now" in page(desk)
+
+
+def test_a_value_that_is_no_longer_current_is_masked_in_a_pasted_text(desk: Desk) -> None:
+    """A line of a log quotes the password of then: the record has it neither plain nor spelt another way."""
+    manager, value = client(desk.sandbox, "secretsmanager"), secrets.token_urlsafe(24)
+    document = json.dumps({"POSTGRES_PASSWORD": value})
+    kept = manager.put_secret_value(SecretId=SECRET, SecretString=document, VersionStages=["former"])["VersionId"]
+    try:
+        ended = troubleshoot(desk, "-p", "error_text", f"could not connect to the server: {value} was refused")
+    finally:
+        manager.update_secret_version_stage(SecretId=SECRET, VersionStage="former", RemoveFromVersionId=kept)
+    assert ended.returncode == 0
+    assert_nothing_leaked(desk, [value], ended.stdout, ended.stderr)
 
 
 def test_a_task_can_be_asked_about(desk: Desk) -> None:

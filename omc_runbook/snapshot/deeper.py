@@ -24,6 +24,7 @@ def look_inside(asking: Asking, snapshot: Snapshot) -> Snapshot:
 
 def look_deeper(asking: Asking, snapshot: Snapshot) -> Snapshot:
     """Add the network, the last words of failed tasks and CloudTrail's events."""
+    settling.know_former(asking, snapshot)
     snapshot = settling.read_authors(asking, snapshot)
     snapshot = replace(snapshot, network=networking.read(asking, snapshot))
     snapshot = replace(snapshot, words=words.read(asking, snapshot))

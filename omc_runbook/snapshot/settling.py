@@ -117,10 +117,28 @@ def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloud
     )
 
 
+def know_former(asking: Asking, snapshot: Snapshot) -> None:
+    """Read what the versions held that are still listed: logs and pasted texts quote values of theirs, to be masked.
+
+    Nothing of it goes into the snapshot, and one that cannot be read is no gap.
+    """
+    for answer in _asked(asking, {version.id for version in snapshot.versions} - set(snapshot.contents)):
+        value = answer.result()
+        if not isinstance(value, Unread):
+            contents_of(value)
+
+
 def read_versions(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
     """Read versions of the secret by their ids at once; those that cannot be read are gaps of "older_contents"."""
+    found: dict[str, Content] = {}
+    for answer in _asked(asking, version_ids):
+        found.update(contents_of(asking.keep("older_contents", answer, None)))
+    return found
+
+
+def _asked(asking: Asking, version_ids: set[str]) -> list[Future[secretsmanager.Value | Unread | None]]:
     client, name = asking.clients("secretsmanager"), asking.names.secret
-    answers = [
+    return [
         asking.ask(
             f"version {version_id} of {name}",
             GET_SECRET_VALUE,
@@ -128,10 +146,6 @@ def read_versions(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
         )
         for version_id in sorted(version_ids)
     ]
-    found: dict[str, Content] = {}
-    for answer in answers:
-        found.update(contents_of(asking.keep("older_contents", answer, None)))
-    return found
 
 
 def _pinned(snapshot: Snapshot) -> set[str]:
