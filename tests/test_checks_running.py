@@ -122,6 +122,14 @@ def test_a_process_that_cannot_be_seen_is_unknown() -> None:
     assert all("cannot be read" in answer.evidence[0] for answer in answers)
 
 
+def test_no_version_to_compare_with_is_told_as_that() -> None:
+    """Where the version that a reference means could not be read, it is not the process that hid its value."""
+    snapshot = with_held(looked(healthy()), "worker", KEY, injected=UNSEEN, process=UNSEEN)
+    answers = [answer for check in running.CHECKS for answer in conduct(check, snapshot)]
+    assert {answer.status for answer in answers} == {"unknown"}
+    assert all("cannot be compared" in answer.evidence[0] for answer in answers)
+
+
 def test_exec_off_everywhere_is_one_sentence() -> None:
     """Where ECS Exec is off for all tasks, each check doubts once and says how to switch it on."""
     snapshot = with_refusal(with_refusal(looked(healthy()), "worker", "off"), "backend", "off")

@@ -17,6 +17,9 @@ NEEDS = ("inside", "services", "task_definitions", "tasks")
 SLACK = timedelta(seconds=10)
 """How far a container's clock, which tells its boot in whole seconds, may be from that of ECS."""
 
+UNREADABLE = "unreadable"
+"""Why nothing is told of a look that worked: there is no version to compare with what it saw."""
+
 SWITCH_ON: dict[str, str] = {
     "off": "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
     "agent": "See the findings of family exec for what keeps its agent from running.",
@@ -145,12 +148,15 @@ def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
     for seen in looks:
         if seen.refused:
             by_reason.setdefault(seen.refused.why, []).append(seen)
-        elif any(held.process == UNSEEN and held.injected != ABSENT for held in seen.held.values()):
-            by_reason.setdefault("", []).append(seen)
+        elif unseen := [held for held in seen.held.values() if held.process == UNSEEN and held.injected != ABSENT]:
+            why = UNREADABLE if all(held.injected == UNSEEN for held in unseen) else ""
+            by_reason.setdefault(why, []).append(seen)
     for why, dark in by_reason.items():
         services, refused = ", ".join(dict.fromkeys(one.service for one in dark)), dark[0].refused
         of = f"{_tasks(dark)} of {services}"
-        if refused is None:
+        if why == UNREADABLE:
+            fact = f"What {of} hold was seen, and not the version that their references mean: they cannot be compared."
+        elif refused is None:
             fact = f"The environment of process {dark[0].process} in {of} cannot be read: what it holds is not known."
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
