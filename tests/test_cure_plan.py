@@ -220,7 +220,7 @@ def test_what_is_not_known_for_certain_is_left_alone() -> None:
     ):
         plan = planned(snapshot)
         assert plan.is_empty and plan.steps == () == plan.redeploys
-    assert "There was nothing to cure" in report.plan(planned(healthy())).to_text()
+    assert "Nothing was found to cure" in report.plan(planned(healthy())).to_text()
 
 
 def test_a_deletion_is_taken_back_before_anything_else() -> None:

@@ -45,19 +45,20 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     clear = [finding for finding in findings if finding.status == "clear"]
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
     checked = f"{len(clear)} checks are clear, of {families}." if clear else "No check is clear."
+    count = "1 check" if unknown == 1 else f"{unknown} checks"
     if not roots and unknown:
-        count = "1 check" if unknown == 1 else f"{unknown} checks"
         said = "What could be seen is well" if clear else "Nothing could be judged"
         return Banner("unsure", f"{said} in {name}: {count} could not be made.", (checked,))
     if not roots:
         return Banner("good", f"Nothing is wrong with the secrets of {name}.", (checked,))
-    lines = [f"Also wrong, and not because of it: {_named(other)}." for other in roots[1:]]
+    first, *others = _alike(roots)
+    lines = [f"Also wrong, and not because of it: {_named(other)}." for other in others]
     if all(finding.check in NOT_SECRETS for finding in roots):
         lines.append("This is not a secrets problem. What is to be looked at instead is said below.")
     elif unknown:
-        lines.append(f"{unknown} checks could not be made, so that there may be more.")
+        lines.append(f"{count} could not be made, so that there may be more.")
     why = roots[0].evidence[0] if roots[0].evidence else ""
-    return Banner("bad", f"{_named(roots[0])}.", tuple(filter(None, (why, *lines))))
+    return Banner("bad", f"{_named(first)}.", tuple(filter(None, (why, *lines))))
 
 
 def again(done: object | None, snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
@@ -81,7 +82,7 @@ def evidence(findings: Sequence[Finding]) -> Listing:
         for finding in findings
         if finding.is_root_cause
     ]
-    return Listing("How that is known", entries, "There is no root cause.")
+    return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was seen."))
 
 
 def ruled_out(findings: Sequence[Finding]) -> Listing:
@@ -107,7 +108,9 @@ def remedies(findings: Sequence[Finding]) -> Listing:
             lead = "" if command else "The evidence says where to look: no command mends it."
             by_hand = "".join(others)
             entries.append(Entry(finding.check, finding.subject, _mood(finding), "", lead, (), command, by_hand))
-    return Listing("What to do", entries, "Nothing has to be done.")
+    return Listing(
+        "What to do", entries, _none(findings, "Nothing has to be done.", "First what could not be looked at, below.")
+    )
 
 
 def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
@@ -179,8 +182,23 @@ def authors(snapshot: Snapshot) -> Table:
     return Table("Who changed the secret", ["when (UTC)", "call", "who", "version", "refused"], rows, None, empty)
 
 
-def _named(finding: Finding) -> str:
-    return f"{finding.title}: {finding.subject}" if finding.subject else finding.title
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """The findings with those of one title together, each where the first of them stands."""
+    by_title: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_title.setdefault(finding.title, []).append(finding)
+    return list(by_title.values())
+
+
+def _named(findings: Sequence[Finding]) -> str:
+    """One title with all its subjects."""
+    subjects = ", ".join(dict.fromkeys(finding.subject for finding in findings if finding.subject))
+    return f"{findings[0].title}: {subjects}" if subjects else findings[0].title
+
+
+def _none(findings: Sequence[Finding], known: str, unknown: str) -> str:
+    """What is said where there is nothing to tell: something else where not all could be seen."""
+    return unknown if any(finding.status == "unknown" for finding in findings) else known
 
 
 def _mood(finding: Finding) -> Mood:

@@ -16,7 +16,7 @@ from omc_runbook.report.mood import Mood
 from omc_runbook.report.table import Table
 
 NOTHING = "Nothing that this runbook can cure: what was found, with what to do about it, stands above."
-WHOLE = "There was nothing to cure."
+WHOLE = "Nothing was found to cure."
 
 
 def plan(planned: Cure) -> Listing:
