@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,13 @@ def test_a_value_that_cannot_be_announced_is_refused(tmp_path: Path, canary: str
     assert ended.returncode != 0
     assert RunbookError.__name__ in ended.stderr and not shows(ended.stderr, canary)
     assert announce(code, "").returncode == 0
+
+
+def test_many_values_can_be_announced_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret with many versions is read on many threads, and each announcement is taken."""
+    heard: list[str] = []
+    with channel.listen(lambda text, name: heard.append(text), lambda words: None) as path:
+        monkeypatch.setenv(channel.VARIABLE, str(path))
+        with ThreadPoolExecutor(60) as pool:
+            list(pool.map(lambda number: channel.announce_value(f"value-{number}", "KEY"), range(300)))
+    assert len(heard) == 300

@@ -50,9 +50,13 @@ def listen(on_value: Callable[[str, str], None], on_words: Callable[[Iterable[st
                 on_value(message["text"], message["name"])
             self.wfile.write(b"masked\n")
 
+    class Server(socketserver.ThreadingUnixStreamServer):
+        # Many versions are read at once, and a connection beyond the queue is refused at once instead of waiting.
+        request_queue_size = 128
+
     with tempfile.TemporaryDirectory(prefix="omc-", dir=_short_folder()) as folder:
         path = Path(folder, "socket")
-        with socketserver.ThreadingUnixStreamServer(str(path), Announcement) as server:
+        with Server(str(path), Announcement) as server:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             try:
                 yield path
