@@ -8,7 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from snapshots import PREVIOUS, healthy, with_keys, with_text, without_key
+from snapshots import (
+    ARN,
+    PREVIOUS,
+    healthy,
+    simulated,
+    with_keys,
+    with_permissions,
+    with_reference,
+    with_text,
+    without_key,
+)
 
 from omc_runbook import diagnosis, parameters
 from omc_runbook.finding import Finding, Remedy
@@ -91,6 +101,18 @@ OFFERED: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, dict[str, str
     "no secret": ("secret-missing", without_secret, "create", {}),
     "a deleted secret": ("scheduled-deletion", deleted, "create", {}),
     "old tasks": ("not-forced", stale, "rotate", {"values_from": "keep"}),
+    "a pinned version": (
+        "previous-pinned",
+        lambda found: with_reference(found, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:AWSPREVIOUS:"),
+        "troubleshoot",
+        {},
+    ),
+    "a role that may not read": (
+        "no-permission",
+        lambda found: with_permissions(found, simulated("implicitDeny")),
+        "troubleshoot",
+        {},
+    ),
 }
 
 

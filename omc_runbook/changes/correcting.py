@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from omc_runbook.aws.definitions import Edit
 from omc_runbook.catalogue import variable_of
 from omc_runbook.changes.steps import Correction, Left
+from omc_runbook.checks import reference
 from omc_runbook.checks.wanted import Want, absent, every_want
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-REFERENCES = frozenset(
-    {
-        *("wrong-region", "wrong-partition", "suffix-stale", "partial-arn", "bare-name", "arn-malformed"),
-        *("whole-json", "previous-pinned", "version-pinned", "version-short"),
-    }
-)
+REFERENCES = frozenset(check.id for check in reference.CHECKS if check.cured)
 """Checks of which a finding is about one reference, and says where it stands."""
 KEYS = frozenset({"key-case", "key-misspelt"})
 """Checks of which a finding is about a key that references name."""

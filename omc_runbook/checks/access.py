@@ -61,13 +61,13 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 yield Evidence(name, facts, remedy, services)
 
 
-@check("no-permission", *NEEDS, "resource_policy")
+@check("no-permission", *NEEDS, "resource_policy", cured=True)
 def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The execution role may not read the secret."""
     return _because(snapshot, "nothing-allows")
 
 
-@check("pattern-suffix", *NEEDS, "resource_policy")
+@check("pattern-suffix", *NEEDS, "resource_policy", cured=True)
 def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The role's policy allows the secret's name without the six characters that AWS adds."""
     return _because(snapshot, "suffix")
@@ -146,13 +146,13 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(snapshot.secret.kms_key_id, facts, remedy, _all(snapshot))
 
 
-@check("kms-useless-grant", *NEEDS, "kms_key", "key_policy")
+@check("kms-useless-grant", *NEEDS, "kms_key", "key_policy", cured=True)
 def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The role may decrypt by name of the secret, which grants nothing on the key in use."""
     yield from _key_use(snapshot, useless=True)
 
 
-@check("kms-no-permission", *NEEDS, "kms_key", "key_policy")
+@check("kms-no-permission", *NEEDS, "kms_key", "key_policy", cured=True)
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The role may not decrypt with the key that encrypts the secret."""
     yield from _key_use(snapshot, useless=False)

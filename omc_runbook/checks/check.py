@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from omc_runbook.aws.session import Unread
+from omc_runbook.checks import remedies
+from omc_runbook.environment import Environment
 from omc_runbook.finding import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
@@ -57,6 +59,8 @@ class Check:
     severity: Severity
     needs: tuple[str, ...]
     run: Callable[[Snapshot], Iterable[Evidence | Doubt]]
+    cured: bool = False
+    """Whether troubleshoot plans a cure against it."""
 
 
 def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]]:
@@ -66,11 +70,11 @@ def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[E
     """
 
     def check(
-        id: str, *needs: str, severity: Severity = "error"
+        id: str, *needs: str, severity: Severity = "error", cured: bool = False
     ) -> Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]:
         def declare(run: Callable[[Snapshot], Iterable[Evidence | Doubt]]) -> Check:
             title = (run.__doc__ or "").strip().rstrip(".")
-            return Check(id, name, title, severity, needs, run)
+            return Check(id, name, title, severity, needs, run, cured)
 
         return declare
 
@@ -86,7 +90,8 @@ def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if reason:
         return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
-    found = tuple(_found(check, answer) for answer in answers if isinstance(answer, Evidence))
+    place = snapshot.environment
+    found = tuple(_found(check, answer, place) for answer in answers if isinstance(answer, Evidence))
     doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Doubt))
     if found or doubts:
         return found + doubts
@@ -115,7 +120,10 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     return ""
 
 
-def _found(check: Check, evidence: Evidence) -> Finding:
+def _found(check: Check, evidence: Evidence, environment: Environment) -> Finding:
+    remedy = evidence.remedy
+    if check.cured and not remedy.runbook:
+        remedy = remedies.by("troubleshoot", environment, remedy)
     return Finding(
         check.id,
         check.family,
@@ -124,7 +132,7 @@ def _found(check: Check, evidence: Evidence) -> Finding:
         evidence.subject,
         evidence.severity or check.severity,
         evidence.facts,
-        evidence.remedy,
+        remedy,
         evidence.services,
     )
 

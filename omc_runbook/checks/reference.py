@@ -21,7 +21,7 @@ check = family("reference")
 NEEDS = ("services", "task_definitions")
 
 
-@check("arn-malformed", *NEEDS)
+@check("arn-malformed", *NEEDS, cured=True)
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference does not follow the grammar of valueFrom."""
     for want in wants(snapshot):
@@ -29,7 +29,7 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The valueFrom is malformed: {want.injection.reference.problem}.")
 
 
-@check("bare-name", *NEEDS)
+@check("bare-name", *NEEDS, cured=True)
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference is a plain name, which ECS reads as an SSM parameter."""
     for want in wants(snapshot):
@@ -66,7 +66,7 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
             )
 
 
-@check("wrong-partition", *NEEDS)
+@check("wrong-partition", *NEEDS, cured=True)
 def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names another partition of AWS."""
     home = snapshot.caller.partition
@@ -86,7 +86,7 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"That is the secret of {other}; this is {here}.")
 
 
-@check("wrong-region", *NEEDS)
+@check("wrong-region", *NEEDS, cured=True)
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names another region."""
     region = snapshot.environment.names.region
@@ -97,7 +97,7 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
 
 
-@check("suffix-stale", *NEEDS, "secret")
+@check("suffix-stale", *NEEDS, "secret", cured=True)
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names a secret that was deleted and created again under another ARN."""
     for want, ref in _here(snapshot):
@@ -108,7 +108,7 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
 
 
-@check("partial-arn", *NEEDS, "secret")
+@check("partial-arn", *NEEDS, "secret", cured=True)
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference lacks the six characters at the end of the secret's ARN."""
     for want, ref in _here(snapshot):
@@ -116,7 +116,7 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
 
 
-@check("whole-json", *NEEDS, "contents")
+@check("whole-json", *NEEDS, "contents", cured=True)
 def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names no key, so that the variable holds the whole JSON."""
     plain = snapshot.current is not None and snapshot.current.document is None
@@ -125,7 +125,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The key field is empty: {want.injection.variable} gets every key's value.")
 
 
-@check("previous-pinned", *NEEDS)
+@check("previous-pinned", *NEEDS, cured=True)
 def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a stage other than the current one."""
     for want, ref in _arns(snapshot):
@@ -134,7 +134,7 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _pinned(snapshot, want, f"The stage field is {ref.stage}", held)
 
 
-@check("version-pinned", *NEEDS)
+@check("version-pinned", *NEEDS, cured=True)
 def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version."""
     for want, ref in _arns(snapshot):
@@ -143,7 +143,7 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _pinned(snapshot, want, f"The version field is {ref.version_id}", held)
 
 
-@check("version-short", *NEEDS)
+@check("version-short", *NEEDS, cured=True)
 def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version by an id that is too short to be one."""
     for want, ref in _arns(snapshot):

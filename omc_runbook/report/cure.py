@@ -40,7 +40,9 @@ def left(planned: Cure) -> Listing:
     entries = []
     for entry in planned.left:
         found = entry.finding
-        command, *others = found.remedy.ways or ("",)
+        # This very runbook is no way, for what it leaves.
+        ways = found.remedy.ways if found.remedy.runbook != "troubleshoot" else (found.remedy.command,)
+        command, *others = ways or ("",)
         mood: Mood = "error" if found.severity == "error" else "warning"
         entries.append(
             Entry(
