@@ -119,5 +119,11 @@ def spellings(value: str) -> list[bytes]:
 def assert_nothing_leaked(desk: Desk, secret_values: list[str], *said: str) -> None:
     assert secret_values
     places = [*desk.written(), *((f"output {number}", text.encode()) for number, text in enumerate(said))]
-    leaked = [place for place, content in places for value in secret_values for s in spellings(value) if s in content]
-    assert not leaked
+    leaked = [
+        f"{place}: value {which} in spelling {how}"
+        for place, content in places
+        for which, value in enumerate(secret_values)
+        for how, spelling in enumerate(spellings(value))
+        if spelling in content
+    ]
+    assert not leaked, leaked
