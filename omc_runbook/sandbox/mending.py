@@ -2,7 +2,6 @@
 
 import importlib
 
-from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.moto_api import state_manager
 
 
@@ -27,8 +26,6 @@ def mend() -> None:
         paths = importlib.import_module(f"moto.{service}.urls").url_paths
         for path in paths:
             paths[path] = response.dispatch
-    # moto gives an interface such a name only in a VPC with DNS hostnames, and reads it of every task's.
-    NetworkInterface.private_dns_name = ""
     hold_tasks()
 
 
