@@ -136,10 +136,7 @@ def unseen(snapshot: Snapshot, findings: Sequence[Finding]) -> Listing:
         count = "1 permission is" if len(wanted) == 1 else f"{len(wanted)} permissions are"
         lead = f"{count} to be asked for, for {snapshot.caller.arn}; this policy has them, for this environment alone:"
         entries.append(Entry("permissions", ", ".join(wanted), "unknown", "", lead, (), document))
-    for reason, checks in views.unknown_reasons(findings).items():
-        name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
-        rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
-        entries.append(Entry(name, "", "unknown", "unknown", "", (*reason.splitlines(), *rest)))
+    entries += views.unknown_entries(findings)
     return Listing("What could not be looked at", entries, "Everything could be looked at.")
 
 

@@ -126,10 +126,7 @@ def findings(found: Sequence[Finding]) -> Listing:
     entries = [
         _entry(finding, [other for other in problems if other.check in finding.because_of]) for finding in problems
     ]
-    for reason, checks in unknown_reasons(found).items():
-        name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
-        rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
-        entries.append(Entry(name, mood="unknown", weight="unknown", lines=(*reason.splitlines(), *rest)))
+    entries += unknown_entries(found)
     counts = {status: sum(1 for finding in found if finding.status == status) for status in ("clear", "skipped")}
     return Listing(
         f"Findings ({counts['clear']} checks clear, {counts['skipped']} skipped)", entries, "Nothing is wrong."
@@ -190,6 +187,16 @@ def _lines(result: Outcome) -> Iterator[str]:
         if finding.is_root_cause:
             yield f"{finding.check}: {finding.title} ({finding.subject})."
     yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
+
+
+def unknown_entries(found: Sequence[Finding]) -> list[Entry]:
+    """What could not be seen, an entry for each reason with the checks that it keeps from an answer."""
+    entries = []
+    for reason, checks in unknown_reasons(found).items():
+        name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
+        rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
+        entries.append(Entry(name, mood="unknown", weight="unknown", lines=(*reason.splitlines(), *rest)))
+    return entries
 
 
 def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
