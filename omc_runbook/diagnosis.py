@@ -10,12 +10,16 @@ from omc_runbook.checks import (
     backing,
     content,
     deployment,
+    dotenv,
+    drift,
     execute,
+    local,
     network,
     reference,
     running,
     secret,
     startup,
+    surroundings,
 )
 from omc_runbook.checks.check import Check, conduct
 from omc_runbook.finding import Finding
@@ -33,6 +37,9 @@ CHECKS: tuple[Check, ...] = (
     *running.CHECKS,
     *execute.CHECKS,
 )
+
+LOCAL_CHECKS: tuple[Check, ...] = (*dotenv.CHECKS, *local.CHECKS, *surroundings.CHECKS)
+"""Those of a developer's machine, put only where that was looked at."""
 
 _FAMILIES = ("secret", "reference", "content", "access", "network")
 _PULL_STOPS = frozenset({"pull-failed"})
@@ -61,6 +68,7 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
     "name-mismatch": frozenset({"duplicate-name"}),
+    "required-empty": frozenset({"misspelt"}),
     "store-only": _SPOILING - {"store-only"},
     "rollout-stuck": _PULL_STOPS | NOT_SECRETS,
     "breaker-rollback": _PULL_STOPS | NOT_SECRETS,
@@ -75,13 +83,19 @@ _BECAUSE: dict[str, frozenset[str]] = {
 }
 """Checks that are a consequence of others named here, when both touch the same service."""
 
-_EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name", "store-only"})
+_EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name", "store-only", "misspelt"})
 """What is explained by, or explains, what is wrong with the same value or variable, and nothing else."""
 
 
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Put every check to a snapshot and tell causes from consequences; problems first, root causes foremost."""
-    return relate([finding for check in CHECKS for finding in conduct(check, snapshot)])
+    """Put every check to a snapshot and tell causes from consequences; problems first, root causes foremost.
+
+    Checks of the application's files, and of a developer's machine, only where these were looked at.
+    """
+    checks = CHECKS if snapshot.caller.account else ()
+    checks += drift.CHECKS if snapshot.checkout and snapshot.caller.account else ()
+    checks += LOCAL_CHECKS if snapshot.workplace else ()
+    return relate([finding for check in checks for finding in conduct(check, snapshot)])
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -68,6 +68,7 @@ class _Settings(BaseSettings):
     )
 
     project: str = "ohmycoins"
+    repository: str = ""
     environments: dict[str, _Some] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
 
@@ -111,6 +112,8 @@ class Environment:
     """Names of the fields that runbook.toml or a variable sets."""
     others: Mapping[str, Names] = field(default_factory=dict)
     """The names of the other environments that AWS has, by environment."""
+    repository: str = ""
+    """The platform's checkout, for runbooks that work on one and were not told of another."""
 
     @property
     def is_production(self) -> bool:
@@ -151,6 +154,7 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         str(path) if path else GUIDE,
         frozenset(chosen[environment]),
         {name: names for name, names in filled.items() if name not in (LOCAL, environment)},
+        settings.repository,
     )
 
 

@@ -80,6 +80,8 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     changes: tuple[dict[str, str], ...] = ()
     failure: str = ""
+    where: str = ""
+    """What it looked at, in words, where that is not the environment."""
 
     @property
     def status(self) -> OutcomeStatus:
@@ -130,7 +132,7 @@ def as_before(finding: Finding) -> Finding:
 
 def subject_of(change: dict[str, str]) -> str:
     """What a change of an outcome was made to, and where it is to be found, as the end of a sentence."""
-    kinds = ("key", "service", "role", "task_definition")
+    kinds = ("key", "service", "role", "task_definition", "file", "origin")
     what = next((change[kind] for kind in kinds if change.get(kind)), "the secret")
     places = {"version": "in version", "deployment": "by deployment", "policy": "by policy"}
     return ", ".join((what, *(f"{words} {change[place]}" for place, words in places.items() if change.get(place))))

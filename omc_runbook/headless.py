@@ -16,12 +16,12 @@ from typing import Any
 from omc_runbook import errors
 from omc_runbook import parameters as given
 from omc_runbook import record as records
+from omc_runbook.ending import OUTCOME_VARIABLE
 from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import EXIT_CODES
 from omc_runbook.record import Record
 from omc_runbook.report.progress import LINES_VARIABLE
-from omc_runbook.runbook import OUTCOME_VARIABLE
 
 ENGINE = "omc-runbook"
 PRIVATE = 0o077

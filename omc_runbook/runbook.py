@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from omc_runbook import diagnosis
+from omc_runbook import diagnosis, ending
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes import (
@@ -35,20 +33,17 @@ from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rollout import PROVED
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
-from omc_runbook.errors import CouldNotLook, FindingsRemain, UsageError
+from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
 from omc_runbook.masking import kernel, registry
 from omc_runbook.parameters import listed
-from omc_runbook.report import banner, views
+from omc_runbook.report import banner
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.progress import Progress
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.source.settings import read_fields
-
-OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
-"""Names the file into which a run under `omc-runbook run` writes its outcome instead of raising it."""
+from omc_runbook.source.checkout import find_root, read_checkout
 
 DUE = "due"
 RESTORE, LEAVE = "restore", "leave"
@@ -74,17 +69,17 @@ class Run:
     @property
     def is_sandbox(self) -> bool:
         """Whether AWS's answers come from this machine."""
-        return urlsplit(self.clients.endpoint).hostname in _LOOPBACK
+        return is_loopback(self.clients.endpoint)
 
     def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
-        """Read the environment at once; with a repository, also what the application's Settings read.
+        """Read the environment at once; with a repository, also what its files say of each variable.
 
         `look_inside` looks into running tasks too; `deeply` at the network, the logs and CloudTrail, whatever it finds.
 
-        Raises UsageError where the repository has no Settings, CouldNotLook where AWS cannot be reached.
+        Raises UsageError as `read_checkout` does, CouldNotLook where AWS cannot be reached.
         """
-        settings = read_fields(expand(repository)) if repository else None
-        return take(self.clients, self.environment, self.caller, _now, settings, look_inside, deeply)
+        checkout = read_checkout(find_root(repository)) if repository else None
+        return take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
 
     def look_again(self, snapshot: Snapshot, done: object | None, repository: str = "") -> Snapshot:
         """As deep a look as before, once something was done; the same snapshot where nothing was."""
@@ -216,11 +211,7 @@ class Run:
         return apply
 
     def conclude(self, findings: Sequence[Finding], done: changed.Changed | None = None) -> Banner:
-        """Say how the run ended and what it changed, and tell the caller.
-
-        Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain
-        papermill, a scheduler), raises FindingsRemain or CouldNotLook unless nothing is wrong.
-        """
+        """Say how the run ended and what it changed, and tell the caller; raises as `ending.end` does."""
         outcome = Outcome(
             runbook=self.name,
             environment=self.environment.name,
@@ -228,17 +219,16 @@ class Run:
             region=self.environment.names.region,
             endpoint=self.clients.endpoint,
             started=self.started,
-            finished=_now(),
-            findings=tuple(map(_masked, changed.with_failure(findings, done))),
+            finished=now(),
+            findings=changed.with_failure(findings, done),
             changes=done.entries if done else (),
         )
-        path = os.environ.get(OUTCOME_VARIABLE)
-        if path:
-            write_private(Path(path), outcome.to_json())
-        elif outcome.status != "ok" and not kernel.allows_input():
-            error = FindingsRemain if outcome.status == "findings" else CouldNotLook
-            raise error(views.headline(outcome))
-        return views.outcome(outcome)
+        return ending.end(outcome)
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether an endpoint is on this machine."""
+    return urlsplit(endpoint).hostname in _LOOPBACK
 
 
 def begin(name: str, environment: str, runbook_toml: str = "", service: str = "") -> Run:
@@ -253,38 +243,21 @@ def begin(name: str, environment: str, runbook_toml: str = "", service: str = ""
     if service:
         names = place.names.model_copy(update={"service": service})
         place = replace(place, names=names, chosen=place.chosen | {"service"})
-    registry.exempt(_public_words(place))
-    started, clients = _now(), Clients(place.names.region, place.names.profile)
+    registry.exempt(public_words(place))
+    started, clients = now(), Clients(place.names.region, place.names.profile)
     caller = identify(clients, place)
     registry.exempt({caller.account, *re.split(r"[:/]", caller.arn)})
     return Run(name, place, clients, caller, started)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all of it or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def _now() -> datetime:
+def now() -> datetime:
+    """The time in UTC."""
     return datetime.now(UTC)
 
 
-def _public_words(place: Environment) -> set[str]:
+def public_words(place: Environment) -> set[str]:
     """Words that reports cannot do without, so that a secret which holds one does not blot it out."""
     places = (place.names, *place.others.values())
     checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
     texts = {value for names in places for _, value in names if isinstance(value, str) and value}
     return texts | checks | {place.name, *place.others, place.project, *place.keys}
-
-
-def _masked(finding: Finding) -> Finding:
-    return replace(
-        finding,
-        subject=registry.mask(finding.subject),
-        evidence=tuple(registry.mask(line) for line in finding.evidence),
-        remedy=replace(finding.remedy, command=registry.mask(finding.remedy.command)),
-    )

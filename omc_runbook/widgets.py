@@ -8,20 +8,26 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from omc_runbook.changes import creation, source
+from omc_runbook.changes.adding import Added
+from omc_runbook.changes.addition import Addition
 from omc_runbook.changes.carrying import Carried
 from omc_runbook.changes.creating import Created
 from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.cure import Cure
 from omc_runbook.changes.curing import Cured
+from omc_runbook.changes.dotfile import Setup
 from omc_runbook.changes.plan import Plan
 from omc_runbook.changes.renewal import Renewal
-from omc_runbook.environment import PRODUCTION
+from omc_runbook.changes.setting_up import SetUp
+from omc_runbook.environment import PRODUCTION, Environment
 from omc_runbook.errors import RunbookError, UsageError
+from omc_runbook.key_run import KeyRun
+from omc_runbook.local_run import LocalRun
 from omc_runbook.masking import kernel
-from omc_runbook.report import changes, cure
+from omc_runbook.report import addition, changes, cure, local
 from omc_runbook.report import creation as report
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.listing import Listing
@@ -97,7 +103,52 @@ def offer_cure(run: Run, plan: Cure, done: Cured | None) -> Button | Listing:
     return offer(run, "Do what the plan says", act, done is not None, plan.is_empty)
 
 
-def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:
+def offer_setup(
+    run: LocalRun, snapshot: Snapshot, plan: Setup, done: SetUp | None, backup: bool = False
+) -> Button | Listing:
+    """Offer to write the .env, as `LocalRun.apply` does it, and to show what the cells below would show of it."""
+
+    def act(word: str) -> Generator[object, None, str]:
+        made = run.apply(plan, True, word, backup)
+        assert made is not None, "it was told to"
+        yield local.done(plan, made)
+        after = run.look_again(snapshot, made)
+        yield local.start(made, after)
+        yield run.conclude(run.diagnose(after), made)
+        yield local.undo(plan, made)
+        return "✓ Written"
+
+    return offer(run, "Write the .env", act, done is not None, plan.is_empty)
+
+
+def offer_addition(
+    run: KeyRun, seen: dict[str, Snapshot], plan: Addition | None, done: Added | None
+) -> Button | Listing:
+    """Offer to add a key, as `KeyRun.apply` does it, and to show what the cells below would show of it."""
+
+    def act(word: str) -> Generator[object, None, str]:
+        made = run.apply(plan, True, word)
+        assert made is not None, "it was told to"
+        yield addition.done(plan, made)
+        after = run.look_again(seen, made)
+        yield addition.standing(after, plan)
+        yield addition.commit(plan)
+        yield run.conclude(run.judge(plan, seen, after, made), made)
+        yield addition.undo(plan, made, run.environment)
+        return "✓ Added and proved" if made.is_proved else "? Added, and not proved"
+
+    return offer(run, "Add the key", act, done is not None, plan is None or plan.is_empty)
+
+
+class Begun(Protocol):
+    """A run of any runbook, as far as a button has to know it."""
+
+    @property
+    def environment(self) -> Environment:
+        """The environment that may have to be confirmed."""
+
+
+def offer(run: Begun, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:
     """A button that acts, which asks for a word in production; or the sentence why there is none."""
     if is_done:
         told = "The plan has been carried out, above."

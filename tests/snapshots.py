@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from omc_runbook import reference
@@ -26,6 +27,9 @@ from omc_runbook.policy import PolicyDocument
 from omc_runbook.snapshot.held import ABSENT, Held, Inside
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.source.checkout import Checkout
+from omc_runbook.source.file import SourceFile
+from omc_runbook.source.settings import settings_of
 
 ACCOUNT = "123456789012"
 REGION = "ap-southeast-2"
@@ -67,6 +71,14 @@ def values() -> dict[str, Any]:
         "SMTP_PASSWORD": secrets.token_urlsafe(24),
         "SENTRY_DSN": f"https://{secrets.token_hex(16)}@sentry.ohmycoins.test/4",
     }
+
+
+def checkout_reading(*names: str) -> Checkout:
+    """A checkout whose Settings reads these variables, and that has nothing else."""
+    lines = "".join(f"    {name}: str | None = None\n" for name in names)
+    text = f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{lines}"
+    file = SourceFile(Path("config.py"), "backend/app/core/config.py", text.encode())
+    return Checkout(Path(), settings_of(file), None, None, None)
 
 
 def healthy() -> Snapshot:

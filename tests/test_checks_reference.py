@@ -12,6 +12,7 @@ from snapshots import (
     NAME,
     NOW,
     REGION,
+    checkout_reading,
     healthy,
     with_container,
     with_reference,
@@ -183,9 +184,9 @@ def test_a_variable_twice_in_secrets_is_found() -> None:
 def test_settings_decide_which_name_the_application_reads() -> None:
     """Where Settings is known, a variable that it reads is right whatever the catalogue says."""
     renamed = named("MAIL_HOST")(healthy())
-    reads = replace(renamed, settings=("MAIL_HOST",))
+    reads = replace(renamed, checkout=checkout_reading("MAIL_HOST"))
     assert found_in(reads) == set()
-    assert found_in(replace(renamed, settings=("SMTP_HOST",))) == {"name-mismatch"}
+    assert found_in(replace(renamed, checkout=checkout_reading("SMTP_HOST"))) == {"name-mismatch"}
 
 
 def test_another_service_may_use_other_names() -> None:

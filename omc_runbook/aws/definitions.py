@@ -81,12 +81,17 @@ class TaskDefinition:
 
 @dataclass(frozen=True)
 class Edit:
-    """Another valueFrom for one variable of a container."""
+    """Another valueFrom for one variable of a container, or one for a variable that it lacks: then `before` is ""."""
 
     container: str
     variable: str
     before: str
     after: str
+
+    @property
+    def adds(self) -> bool:
+        """Whether the variable comes to be."""
+        return not self.before
 
 
 def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
@@ -114,6 +119,10 @@ def _edited(client: ECSClient, arn: str, edits: Sequence[Edit]) -> Any:
         for entry in container.get("secrets", ()):
             place = (container["name"], entry["name"], entry["valueFrom"])
             entry["valueFrom"] = after.get(place, entry["valueFrom"])
+        new = [edit for edit in edits if edit.adds and edit.container == container["name"]]
+        if new:
+            added = [{"name": edit.variable, "valueFrom": edit.after} for edit in new]
+            container["secrets"] = [*container.get("secrets", ()), *added]
     return request
 
 

@@ -112,6 +112,11 @@ class Clients:
             return self._made[place]
 
     @property
+    def has_credentials(self) -> bool:
+        """Whether boto3 finds credentials, valid or not."""
+        return self._session.get_credentials() is not None
+
+    @property
     def endpoint(self) -> str:
         """The endpoint that answers for Secrets Manager, as boto3 resolved it."""
         return str(self("secretsmanager").meta.endpoint_url)

@@ -92,7 +92,7 @@ def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: b
     if plan.unread:
         raise CouldNotLook(f"{plan.unread} Without it no roll-out can be seen through. Nothing was written.")
     renewal = renewal or Renewal({})
-    written = None if plan.is_empty else _write(means, plan, renewal)
+    written = None if plan.is_empty else write(means, plan, renewal)
     with _adding("The new values are in force and being rolled out: run again to see them proved."):
         services = _consumers(means, plan) if written else plan.consumers
         rollouts = _roll_out(means, services, is_back=False, to_the_end=leave)
@@ -109,8 +109,11 @@ def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: b
     return carried if carried.restored or not (written or rollouts) else _look_again(means, carried)
 
 
-def _write(means: Means, plan: Plan, renewal: Renewal) -> Written:
-    """Stage, let the database take the password and prove that by a login, then make the version current."""
+def write(means: Means, plan: Plan, renewal: Renewal) -> Written:
+    """Stage, let the database take the password and prove that by a login, then make the version current.
+
+    The label of ours stays on the version, for whoever sees the change through to release. Raises as `carry_out` does.
+    """
     moved = False
     try:
         means.step("stage")

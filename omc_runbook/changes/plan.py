@@ -250,7 +250,7 @@ def _refuse(snapshot: Snapshot, present: Sequence[str], given: Mapping[str, Give
 def _object(changing: Mapping[str, Given], known: Mapping[str, Key]) -> None:
     for key, entry in changing.items():
         told = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
-        reason = told or objection(entry.value, known.get(key))
+        reason = told or ("" if entry.is_placeholder else objection(entry.value, known.get(key)))
         if reason:
             raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
 

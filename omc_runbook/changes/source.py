@@ -33,6 +33,8 @@ class Given:
     value: Masked
     origin: str
     kind: Kind = "string"
+    is_placeholder: bool = False
+    """Whether it is ours, and stands for a value that is still to come."""
 
 
 def path_of(values_from: str) -> Path | None:

@@ -115,13 +115,18 @@ class Correction:
         """What the step does, as a command."""
         names = ", ".join(service.name for service in self.services)
         count = "one reference" if len(self.edits) == 1 else f"{len(self.edits)} references"
-        return f"register {self.definition.label} anew with {count} corrected, for {names}"
+        how = "added" if all(edit.adds for edit in self.edits) else "corrected"
+        return f"register {self.definition.label} anew with {count} {how}, for {names}"
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The exact change: each valueFrom, before and after."""
-        edits = (f"{edit.container}, {edit.variable}: {edit.before} → {edit.after}" for edit in self.edits)
-        return (*edits, "Correct it in Terraform too: its next apply would bring the former reference back.")
+        added = tuple(f"{edit.container}, {edit.variable}: {edit.after}" for edit in self.edits if edit.adds)
+        edits = tuple(
+            f"{edit.container}, {edit.variable}: {edit.before} → {edit.after}" for edit in self.edits if not edit.adds
+        )
+        warning = "Correct it in Terraform too: its next apply would bring the former reference back."
+        return (*added, *edits, *((warning,) if edits else ()))
 
     def by_hand(self, names: Names) -> str:
         """What to do for the same."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.session import Unread
 from omc_runbook.checks import remedies
-from omc_runbook.environment import Environment
+from omc_runbook.environment import LOCAL, Environment
 from omc_runbook.finding import NO_REMEDY, Finding, Remedy, Severity
+from omc_runbook.local.workplace import Workplace
 from omc_runbook.snapshot.state import Snapshot
 
 ALL_OR_NOTHING = frozenset(
@@ -27,6 +28,10 @@ ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 
 DOCUMENT = "document"
 """A need of the checks that look at keys: that the current version could be taken apart."""
+
+WORKPLACE, FILE, DOTENV, SHARED, SAID = "workplace", "dotenv file", "dotenv", "shared", "said"
+"""Needs of the checks of a developer's machine: that it was looked at, has a .env, one that can be read, that values
+were compared with other environments', and that the application was started."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
             return reason
+    if snapshot.workplace and check.family == LOCAL:
+        return _nothing_local(check, snapshot.workplace)
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
         return "No task that reads the secret has a network interface of its own: its way is its instance's."
@@ -117,6 +124,20 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
         return f"{names.secret} has no current version that can be read."
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
         return f"The current version of {names.secret} is no JSON object, so it has no keys to look at."
+    return ""
+
+
+def _nothing_local(check: Check, place: Workplace) -> str:
+    """Why a check of a developer's machine has no subject; "" where it has one."""
+    file = place.dotenv
+    if {FILE, DOTENV}.intersection(check.needs) and file is None:
+        return f"There is no {place.path.name} to look into."
+    if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
+        return f"{place.path.name} cannot be read as text."
+    if SHARED in check.needs and place.shared is None:
+        return f"Local values were not compared with other environments': {place.unshared}"
+    if SAID in check.needs and place.said is None:
+        return "The application was not started here, so that there is no log to read."
     return ""
 
 

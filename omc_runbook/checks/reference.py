@@ -179,7 +179,7 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
         elif former and former not in want.definition.variables:
             yield _about(snapshot, want, f"{what}; {label}, which serves, has {former}.")
         elif due := _unset(snapshot, want):
-            reader = "The application" if snapshot.settings is None else "Settings"
+            reader = "The application" if snapshot.checkout is None else "Settings"
             yield _about(snapshot, want, f"{what}; {reader} reads {due}, which nobody sets.")
 
 
@@ -192,7 +192,8 @@ def _owner(snapshot: Snapshot, want: Want) -> str:
 
 def _unset(snapshot: Snapshot, want: Want) -> str:
     """The variable that the main service reads for a key and that its revision leaves unset; "" for none."""
-    key, keys, read = want.injection.reference.key, snapshot.environment.keys, snapshot.settings
+    key, keys = want.injection.reference.key, snapshot.environment.keys
+    read = snapshot.checkout.reads if snapshot.checkout else None
     due = variable_of(key, keys)
     if not key or want.service.name != snapshot.environment.names.service or due in want.definition.variables:
         return ""

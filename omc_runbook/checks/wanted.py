@@ -113,10 +113,10 @@ def named(snapshot: Snapshot) -> frozenset[str]:
 def _meant(key: str, spare: list[str]) -> str:
     same = [other for other in spare if other.casefold().replace("-", "_") == key.casefold().replace("-", "_")]
     close = difflib.get_close_matches(key, spare, n=len(spare) or 1, cutoff=0.75)
-    return next((other for other in (*same, *close) if _is_misspelling(key, other)), "")
+    return next((other for other in (*same, *close) if is_misspelling(key, other)), "")
 
 
-def _is_misspelling(key: str, other: str) -> bool:
+def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
     mine, theirs = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
     rest, their_rest = ("".join(word for word in a if word not in b) for a, b in ((mine, theirs), (theirs, mine)))

@@ -64,3 +64,9 @@ def where(runbook: str, environment: Environment, caller: Caller, endpoint: str,
         f"Secret {names.secret}, cluster {names.cluster}, names from {environment.source}",
     )
     return Banner(look, f"{runbook}: {environment.name}{', in the sandbox' if is_sandbox else ''}", lines)
+
+
+def workplace(runbook: str, root: str, caller: Caller, compared: str) -> Banner:
+    """Say which checkout it is about, and with whom its values are compared."""
+    lines = (f"Checkout {root}", f"Values are compared {compared}" if compared else "Values are compared with nobody's")
+    return Banner("plain", f"{runbook}: this machine", (*lines, *((f"as {caller.arn}",) if caller.arn else ())))

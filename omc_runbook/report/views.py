@@ -162,22 +162,23 @@ def outcome(result: Outcome) -> Banner:
 
 def headline(result: Outcome) -> str:
     """The run's end in one sentence."""
+    where = result.where or result.environment
     unknown = sum(1 for finding in result.findings if finding.status == "unknown")
     if result.status == "ok":
         clear = sum(1 for finding in result.findings if finding.status == "clear")
         remarks = ", ".join(dict.fromkeys(finding.check for finding in result.findings if finding.status == "found"))
         if remarks:
-            return f"Nothing worse than remarks in {result.environment}: {remarks}; {clear} checks are clear."
-        return f"Nothing is wrong in {result.environment}: {clear} checks are clear."
+            return f"Nothing worse than remarks in {where}: {remarks}; {clear} checks are clear."
+        return f"Nothing is wrong in {where}: {clear} checks are clear."
     if result.status == "findings":
         tail = f", and {unknown} checks could not be made" if unknown else ""
-        return f"Something is wrong in {result.environment}: {', '.join(result.root_causes)}{tail}."
+        return f"Something is wrong in {where}: {', '.join(result.root_causes)}{tail}."
     if result.status == "unknown":
         if result.changes:
-            return f"The change in {result.environment} was made, but not everything after it could be proved."
+            return f"The change in {where} was made, but not everything after it could be proved."
         are = "1 check is" if unknown == 1 else f"{unknown} checks are"
-        return f"Not everything in {result.environment} could be looked at: {are} unknown."
-    return f"The run on {result.environment} failed: {result.failure}"
+        return f"Not everything in {where} could be looked at: {are} unknown."
+    return f"The run on {where} failed: {result.failure}"
 
 
 def _lines(result: Outcome) -> Iterator[str]:

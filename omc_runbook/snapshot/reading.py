@@ -13,10 +13,11 @@ from omc_runbook.aws.session import Clients, Unread, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.environment import Environment, nearest
 from omc_runbook.errors import UsageError
-from omc_runbook.snapshot import deeper, networking, roles, settling
+from omc_runbook.snapshot import deeper, networking, prints, roles, settling
 from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.source.checkout import Checkout
 
 PARALLEL = 24
 
@@ -41,11 +42,13 @@ def take(
     environment: Environment,
     caller: Caller,
     now: Callable[[], datetime],
-    settings: tuple[str, ...] | None = None,
+    checkout: Checkout | None = None,
     look_inside: bool = False,
     deeply: bool = False,
 ) -> Snapshot:
     """Read an environment at once; if asked, also what running tasks hold, and all that troubleshooting looks at.
+
+    With a checkout, which is kept with it, the keys of the other environments' secrets as well.
 
     Calls that AWS refuses are kept in the snapshot's gaps. Raises UsageError for a cluster that runbook.toml
     names and that does not exist, CouldNotLook where AWS cannot be reached.
@@ -57,7 +60,10 @@ def take(
             snapshot = deeper.look_inside(reading, snapshot)
         if deeply:
             snapshot = deeper.look_deeper(reading, snapshot)
-        return replace(snapshot, settings=settings, gaps=dict(reading.gaps))
+        if checkout is not None:
+            others = prints.read_keys(clients, caller, environment.names.profile, environment.others)
+            snapshot = replace(snapshot, checkout=checkout, other_keys=others)
+        return replace(snapshot, gaps=dict(reading.gaps))
 
 
 class _Reading(Asking):

@@ -19,10 +19,13 @@ from omc_runbook.aws.session import Unread
 from omc_runbook.aws.sts import Caller
 from omc_runbook.document import Document, DocumentError
 from omc_runbook.environment import Environment
+from omc_runbook.local.workplace import Workplace
 from omc_runbook.policy import PolicyDocument
 from omc_runbook.reference import Reference
 from omc_runbook.snapshot.held import Held, Inside
+from omc_runbook.snapshot.prints import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
+from omc_runbook.source.checkout import Checkout
 
 Freshness = Literal["fresh", "stale", "undecidable"]
 
@@ -76,8 +79,12 @@ class Snapshot:
     """Calls by which tasks read the secret; None where CloudTrail was not asked."""
     elsewhere: Mapping[str, Secret | None] = field(default_factory=dict)
     """Secrets of other regions and accounts that references name, by ARN; None where there is no such secret."""
-    settings: tuple[str, ...] | None = None
-    """Names of the variables that the application's Settings read, where a repository was given."""
+    checkout: Checkout | None = None
+    """The application's own files, where a repository was given."""
+    other_keys: Mapping[str, OtherKeys] = field(default_factory=dict)
+    """The keys of other environments' secrets, by environment; read only with a repository."""
+    workplace: Workplace | None = None
+    """The developer's machine; None where it was not asked for."""
     network: Network | None = None
     """The network that the consumers' tasks stand in; None where it was not asked for."""
     inside: tuple[Inside, ...] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.errors import UsageError
@@ -27,7 +27,7 @@ class SourceFile:
     path: Path
     name: str
     """Its path within the checkout, with slashes."""
-    raw: bytes
+    raw: bytes = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -50,7 +50,7 @@ class Edit:
     """What would become of a file: all its new bytes, and in words what is added."""
 
     file: SourceFile
-    after: bytes
+    after: bytes = field(repr=False)
     what: str
 
     @property

@@ -151,7 +151,7 @@ LOCAL: tuple[Phrase, ...] = (
         "dollar",
         "Compose cannot expand a value: it has a $ in it.",
         "Put the value into single quotes in .env.",
-        "invalid interpolation format",
+        *("invalid interpolation format", ".env: Invalid template"),
     ),
     log(
         "dotenv-missing",
@@ -170,13 +170,19 @@ LOCAL: tuple[Phrase, ...] = (
         "A line of .env could not be read, and its variable is missing: a quote is not closed, or there is no = after "
         "the name.",
         "Look at the line whose number the text names.",
-        *("could not parse statement", "unexpected character * in variable name"),
+        *("could not parse statement", "unexpected character * in variable name", "key cannot contain a space"),
     ),
     log(
         "crlf",
         "The file has Windows line ends.",
         "Convert .env and the scripts to plain line ends.",
         *("$'': command not found", "bad interpreter: no such file or directory"),
+    ),
+    log(
+        "required-empty",
+        "The database was given no password to begin with, and does not start.",
+        "Set POSTGRES_PASSWORD in .env.",
+        "database is uninitialized and superuser password is not specified",
     ),
     log(
         "pg-volume",

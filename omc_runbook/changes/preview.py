@@ -1,0 +1,46 @@
+"""What Terraform would do with files that are not edited yet: planned in a private copy, and nothing kept of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from omc_runbook.changes import terraform
+from omc_runbook.changes.planfile import ResourceChange
+from omc_runbook.errors import UsageError
+from omc_runbook.source.file import Edit
+from omc_runbook.source.terraform import check_folder
+
+LEFT_OUT = shutil.ignore_patterns(".terraform", ".git", "node_modules", ".venv")
+
+
+def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") -> tuple[ResourceChange, ...]:
+    """Plan in a copy of the folder and of the modules beside it, with the edits made there.
+
+    `root` is the checkout, within which the folder has to be. Raises as `terraform.plan` does.
+    """
+    check_folder(folder)
+    folder = folder.resolve()
+    if not folder.is_relative_to(root):
+        raise UsageError(f"terraform_dir {folder} is not within {root}: name the folder in this checkout.")
+    edited = [edit for edit in edits if edit.file.path.suffix in (".tf", ".tofu", ".json")]
+    top = Path(os.path.commonpath([folder, *(edit.file.path.resolve().parent for edit in edited)]))
+    # Modules that are taken by path lie beside the environments, whether or not they are edited.
+    top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder
+    with TemporaryDirectory(prefix="omc-preview-") as home:
+        copy = Path(home) / "tree"
+        shutil.copytree(top, copy, symlinks=True, ignore=LEFT_OUT)
+        for edit in edited:
+            target = copy / edit.file.path.resolve().relative_to(top)
+            target.unlink()
+            target.write_bytes(edit.after)
+        place = copy / folder.relative_to(top)
+        data = folder / os.environ.get("TF_DATA_DIR", ".terraform")
+        if data.is_dir() and not (place / data.name).exists():
+            (place / data.name).symlink_to(data)
+        draft = terraform.plan(place, profile)
+        draft.drop()
+        return draft.changes

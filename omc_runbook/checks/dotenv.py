@@ -1,0 +1,232 @@
+"""Faults of the .env as a file: where it is, how it is written, and where its readers disagree on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
+from omc_runbook.finding import Remedy
+from omc_runbook.local.dotenv import Binding
+from omc_runbook.local.workplace import Workplace
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("local")
+
+OTHERS = 0o077
+SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
+QUOTE = "Put the value into single quotes, which every reader takes as they are."
+
+
+def place_of(snapshot: Snapshot) -> Workplace:
+    """The developer's machine, which every check of this family has."""
+    assert snapshot.workplace is not None, "conducted only where it was read"
+    return snapshot.workplace
+
+
+def by_setup(snapshot: Snapshot, command: str) -> Remedy:
+    """By the runbook that makes and mends the .env, or by hand."""
+    root = str(place_of(snapshot).checkout.root)
+    return remedies.by("local_setup", snapshot.environment, Remedy(command), repository=root)
+
+
+@check("dotenv-missing", WORKPLACE)
+def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+    """There is no .env where the application and compose look for it"""
+    place = place_of(snapshot)
+    template = place.checkout.template
+    if place.dotenv is None:
+        facts = [f"{place.path} does not exist."]
+        facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
+        copy = f"cp {place.path.with_name(template.file.name)} {place.path}" if template else ""
+        yield Evidence(place.path.name, tuple(facts), by_setup(snapshot, copy))
+        return
+    looked = place.looked_at
+    if looked and place.path not in looked:
+        facts = [f"{place.path} is there, and Settings looks for {', '.join(map(str, looked))}."]
+        where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
+        yield Evidence(place.path.name, tuple(facts), Remedy(where))
+
+
+@check("dotenv-encoding", FILE)
+def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The .env is not UTF-8 text"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.encoding_error or file.has_nul:
+        told = file.encoding_error or "it has a NUL byte"
+        yield Evidence(file.path.name, (f"Its bytes: {told}.",), Remedy("Save it as UTF-8 without a byte order mark."))
+
+
+@check("crlf", FILE, severity="warning")
+def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The .env has other line ends than plain line feeds"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.newline != "lf":
+        facts = (
+            f"Its lines end in {SEVERAL[file.newline]}.",
+            "A shell that sources it, and grep, take the carriage return for a part of each value.",
+        )
+        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//' {file.path}"))
+
+
+@check("dotenv-bom", FILE)
+def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The .env begins with a byte order mark, so that its first name is not what it seems"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.has_bom:
+        facts = ("Its first three bytes are EF BB BF.", "python-dotenv takes them for a part of the first name.")
+        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {file.path}"
+        yield Evidence(file.path.name, facts, by_setup(snapshot, command))
+
+
+@check("permissions", FILE, severity="warning")
+def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Others on this machine can read the .env"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.mode & OTHERS:
+        facts = (f"Its mode is {file.mode:o}, and should be 600.",)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {file.path}"))
+
+
+@check("dollar", DOTENV)
+def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value has a $, which compose takes for a variable"""
+    for binding in _cut_by_dollar(place_of(snapshot)):
+        facts = (
+            f"Line {binding.line}: compose puts a variable's value, or nothing, in the place of what follows $;"
+            " python-dotenv does so for ${…} alone.",
+            "So containers and a start by hand get different values, or neither the one that was meant.",
+        )
+        yield Evidence(binding.name, facts, by_setup(snapshot, QUOTE))
+
+
+@check("hash", DOTENV)
+def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value has a # after a blank, which cuts it off there"""
+    for binding in _cut_by_hash(place_of(snapshot)):
+        fact = f"Line {binding.line}: what stands behind the blank and # is a comment to every reader."
+        yield Evidence(binding.name, (fact,), Remedy(QUOTE))
+
+
+@check("colon", DOTENV)
+def colon(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A line has a colon where = belongs"""
+    for binding in _bindings(snapshot):
+        if binding.separator == ":":
+            fact = f"Line {binding.line}: compose takes it, python-dotenv drops it."
+            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
+
+
+@check("lowercase", DOTENV)
+def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A name is written in another case than the application and compose have it"""
+    place = place_of(snapshot)
+    for binding, right in miscased(place):
+        taken = "Settings takes it all the same" if not place.checkout.settings.case_sensitive else "Settings does not"
+        fact = f"Line {binding.line} has {binding.name}: {taken}, compose and a shell do not take it for {right}."
+        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
+
+
+@check("unterminated", DOTENV)
+def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A quote is not closed"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.compose_kind == "unterminated":
+        lost = ", ".join(name for name in file.swallowed)
+        facts = [f"Line {file.compose_line}: compose refuses the whole file, python-dotenv skips the line."]
+        facts += [f"What it makes disappear: {lost}."] if lost else []
+        command = f"Close the quote in line {file.compose_line} of {file.path}."
+        yield Evidence(f"line {file.compose_line}", tuple(facts), Remedy(command))
+
+
+@check("unreadable-line", DOTENV)
+def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A line is no NAME=value"""
+    file = place_of(snapshot).dotenv
+    assert file
+    told = {binding.line for binding in file.bindings if binding.separator == ":"}
+    if file.compose_kind in ("unterminated", "bad-interpolation"):
+        return
+    lines = sorted({*file.unreadable, *([file.compose_line] if file.compose_error else [])} - told - {0})
+    for line in lines:
+        refuses = file.compose_error and line == file.compose_line
+        who = "compose refuses the whole file for it" if refuses else "python-dotenv skips it with a warning"
+        yield Evidence(f"line {line}", (f"Line {line}: {who}.",), Remedy(f"Correct line {line} of {file.path}."))
+
+
+@check("duplicate-variable", DOTENV, severity="warning")
+def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A variable stands in the .env twice"""
+    file = place_of(snapshot).dotenv
+    assert file
+    for name, lines in file.duplicates:
+        fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
+        yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
+
+
+def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
+    """The lines whose name is right but for its case, each with the name that is right."""
+    template = place.checkout.template
+    known = {*place.checkout.reads, *(entry.name for entry in (template.entries if template else ()))}
+    folded = {name.casefold(): name for name in known}
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        right = folded.get(binding.name.casefold(), binding.name)
+        if binding.name not in known and right != binding.name:
+            yield binding, right
+
+
+def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
+    file = place_of(snapshot).dotenv
+    return file.bindings if file else ()
+
+
+def spoilt(place: Workplace) -> frozenset[str]:
+    """The names whose value is not what somebody meant, because of how its line is written."""
+    colons = (binding.name for binding in (place.dotenv.bindings if place.dotenv else ()) if binding.separator == ":")
+    return frozenset({*colons, *(each.name for each in (*_cut_by_dollar(place), *_cut_by_hash(place)))})
+
+
+def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
+    """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
+    file = place.dotenv
+    for binding in file.bindings if file else ():
+        python, compose = binding.for_python, binding.for_compose
+        if not file or not binding.has_dollar:
+            continue
+        if file.compose_error:
+            cut = file.compose_kind == "bad-interpolation" and binding.line == file.compose_line
+        else:
+            cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
+        if cut:
+            yield binding
+
+
+def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
+    """The lines where what stands behind # belongs to the value: the template has no comment there."""
+    template = place.checkout.template
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        entry = template.find(binding.name) if template else None
+        has_comment = entry is not None and entry.has_inline_comment
+        if binding.has_hash and not has_comment and (binding.is_hash_close or place.is_secret(binding.name)):
+            yield binding
+
+
+CHECKS = (
+    dotenv_missing,
+    dotenv_encoding,
+    dotenv_bom,
+    crlf,
+    unterminated,
+    unreadable_line,
+    colon,
+    lowercase,
+    duplicate_variable,
+    dollar,
+    hash_,
+    permissions,
+)

@@ -1,0 +1,196 @@
+"""Faults of what a .env says: values that lack, that everybody knows, or that the application does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
+from omc_runbook.checks.dotenv import by_setup, miscased, place_of, spoilt
+from omc_runbook.checks.wanted import is_misspelling
+from omc_runbook.environment import LOCAL
+from omc_runbook.finding import Remedy
+from omc_runbook.local.workplace import Workplace, is_value
+from omc_runbook.masking.strength import digits_of_guesses
+from omc_runbook.masking.value import Masked
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.texts.startlog import Told
+
+check = family("local")
+
+ENVIRONMENT = "ENVIRONMENT"
+GUESSED = 8.0
+"""Decimal logarithm of the guesses under which a password is weak: some hundred million, a matter of seconds."""
+COMMANDS = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}
+REFUSED, STARTED = "settings-refused", frozenset({"settings-refused", "required-empty", "changethis"})
+
+
+@check("required-empty", DOTENV)
+def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A required variable has no value"""
+    place = place_of(snapshot)
+    for name, why in _lacking(place):
+        key, entry = place.key_of(name), place.checkout.template.find(name) if place.checkout.template else None
+        source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
+        state = "is empty" if place.binding(name) else "is not in the file"
+        get = f"Get it from {source}, and write {name}= into {place.path}." if source else f"Write {name}= a value."
+        yield Evidence(name, (f"{name} {state}; {why}.",), by_setup(snapshot, get))
+
+
+@check("misspelt", DOTENV)
+def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A name is nearly that of a variable which has no value"""
+    place = place_of(snapshot)
+    for name, line, meant in _misspelt(place):
+        fact = f"Line {line} has {name}, which nobody reads; {meant} is required and has no value."
+        yield Evidence(meant, (fact,), Remedy(f"Write {meant}= in line {line} of {place.path}."))
+
+
+@check("placeholder", DOTENV)
+def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A variable still has the template's placeholder"""
+    place = place_of(snapshot)
+    required = place.required
+    for name, value in _values(place):
+        if value.matches(PLACEHOLDER):
+            fact = f"{name} has a placeholder, which the application takes for a value."
+            remedy = by_setup(snapshot, f"Give {name} a value in {place.path}, or none.")
+            yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
+
+
+@check("changethis", DOTENV, severity="warning")
+def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A variable still has the template's default, which everybody knows"""
+    place = place_of(snapshot)
+    for name, value in _values(place):
+        if value.matches(TEMPLATE_DEFAULT):
+            fact = f"{name} has the default: the application warns of it here, and refuses to start anywhere else."
+            yield Evidence(name, (fact,), by_setup(snapshot, f"Give {name} a value in {place.path}."))
+
+
+@check("weak", DOTENV, severity="warning")
+def weak(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret is short, or easy to guess"""
+    place = place_of(snapshot)
+    for name, value in _values(place):
+        key = place.key_of(name)
+        if not place.is_secret(name) or not is_value(value):
+            continue
+        if key and value.length < key.weak_below:
+            yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(place, name))
+        elif (not key or key.generate) and digits_of_guesses(value) < GUESSED:
+            fact = f"{name} is found in fewer than a hundred million guesses, by words, names and patterns."
+            yield Evidence(name, (fact,), _renew(place, name))
+
+
+@check("environment-literal", DOTENV)
+def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
+    """ENVIRONMENT is not local"""
+    place = place_of(snapshot)
+    if _is_elsewhere(place):
+        fact = f'{ENVIRONMENT} has another value than "{LOCAL}": the application takes this machine for a server.'
+        yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {place.path}."))
+
+
+@check("settings-refused", DOTENV)
+def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """Settings does not take a variable's value"""
+    place = place_of(snapshot)
+    if place.loaded and place.loaded.obstacle:
+        yield Doubt("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
+    for told in _unexplained(place):
+        subject = told.variable or "Settings"
+        where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
+        yield Evidence(subject, (f"Settings, loaded with this .env: {subject}: {told.reason}.",), Remedy(where))
+
+
+@check("reused", DOTENV, SHARED)
+def reused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """A local secret is the same as another environment's"""
+    place = place_of(snapshot)
+    assert place.shared is not None
+    for name, theirs in place.shared.same.items():
+        fact = f"{name} is {theirs}, by keyed fingerprint: what leaks from this machine opens that environment."
+        yield Evidence(name, (fact,), _renew(place, name))
+    for reason in place.shared.unread:
+        yield Doubt("other environments", (reason,))
+
+
+def _values(place: Workplace) -> Iterator[tuple[str, Masked]]:
+    """Each variable's value as the application gets it, by the name that the variable should have."""
+    right, out = {binding.name: name for binding, name in miscased(place)}, spoilt(place)
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        value = binding.for_python or binding.for_compose
+        if value is not None and binding.name not in out:
+            yield right.get(binding.name, binding.name), value
+
+
+def _lacking(place: Workplace) -> Iterator[tuple[str, str]]:
+    """Required variables without a value that no faulty line mentions, with who requires them."""
+    file = place.dotenv
+    assert file
+    out = {*file.swallowed, *spoilt(place)}
+    for name, why in place.required.items():
+        binding = place.binding(name)
+        written = (binding.for_python or binding.for_compose) if binding else None
+        if name in out or (binding is None and name in file.mentions):
+            continue
+        if written is None or written.is_empty:
+            yield name, why
+
+
+def _misspelt(place: Workplace) -> Iterator[tuple[str, int, str]]:
+    template, compose = place.checkout.template, place.checkout.compose
+    known = {*place.checkout.reads, *(compose.interpolated if compose else ())}
+    known |= {entry.name for entry in template.entries} if template else set()
+    folded = {name.casefold() for name in known}
+    lacking = [name for name, _ in _lacking(place) if place.binding(name) is None]
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        if binding.name.casefold() not in folded:
+            meant = next((name for name in lacking if is_misspelling(name, binding.name)), "")
+            if meant:
+                yield binding.name, binding.line, meant
+
+
+def _unexplained(place: Workplace) -> Iterator[Told]:
+    """What Settings says of variables of which nothing else tells."""
+    elsewhere = bool(place.looked_at) and place.path not in place.looked_at
+    if place.loaded is None or place.dotenv is None or elsewhere:
+        return
+    lacking = (name for name, _ in _lacking(place))
+    explained = {name.casefold() for name in (*place.dotenv.swallowed, *spoilt(place), *lacking)}
+    explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
+    explained |= {name.casefold() for name, value in _values(place) if not is_value(value)}
+    if place.dotenv.compose_kind == "unterminated" or place.dotenv.has_bom:
+        explained |= {name.casefold() for name in place.dotenv.mentions}
+    for told in dict.fromkeys(place.loaded.told):
+        if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
+            yield told
+
+
+def _is_elsewhere(place: Workplace) -> bool:
+    """Whether ENVIRONMENT says that this is no developer's machine."""
+    value = place.value(ENVIRONMENT)
+    return value is not None and not value.is_empty and not value.same_as(LOCAL)
+
+
+def _renew(place: Workplace, name: str) -> Remedy:
+    key = place.key_of(name)
+    how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(
+        key.generate if key else "", ""
+    )
+    source = f"Get another one from {key.obtain_from}" if key and key.obtain_from else "Make another one"
+    database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
+    return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {place.path}.{database}")
+
+
+CHECKS = (
+    required_empty,
+    misspelt,
+    placeholder,
+    changethis,
+    weak,
+    environment_literal,
+    settings_refused,
+    reused,
+)

@@ -1,0 +1,50 @@
+"""The end of a run: its outcome handed to whoever runs it, or raised where nobody can be asked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from omc_runbook.errors import CouldNotLook, FindingsRemain
+from omc_runbook.finding import Finding, Outcome
+from omc_runbook.masking import kernel, registry
+from omc_runbook.report import views
+from omc_runbook.report.banner import Banner
+
+OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
+"""Names the file into which a run under `omc-runbook run` writes its outcome instead of raising it."""
+
+
+def end(outcome: Outcome) -> Banner:
+    """Say how a run ended, and tell the caller.
+
+    Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain papermill, a
+    scheduler), raises FindingsRemain or CouldNotLook unless nothing is wrong.
+    """
+    outcome = replace(outcome, findings=tuple(map(_masked, outcome.findings)))
+    path = os.environ.get(OUTCOME_VARIABLE)
+    if path:
+        write_private(Path(path), outcome.to_json())
+    elif outcome.status != "ok" and not kernel.allows_input():
+        error = FindingsRemain if outcome.status == "findings" else CouldNotLook
+        raise error(views.headline(outcome))
+    return views.outcome(outcome)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all of it or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _masked(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        subject=registry.mask(finding.subject),
+        evidence=tuple(registry.mask(line) for line in finding.evidence),
+        remedy=replace(finding.remedy, command=registry.mask(finding.remedy.command)),
+    )

@@ -1,0 +1,239 @@
+"""One run of add_key: a checkout and its environments, from what is there to the proof that all have the key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from omc_runbook import ending
+from omc_runbook import runbook as runbooks
+from omc_runbook.changes import adding, addition, changed, elsewhere, planfile
+from omc_runbook.changes.added import containers_for, plan_place, values_of
+from omc_runbook.changes.adding import Added
+from omc_runbook.changes.addition import Addition, NewKey, Place
+from omc_runbook.changes.carrying import Means
+from omc_runbook.changes.given import GENERATE
+from omc_runbook.changes.preview import preview
+from omc_runbook.environment import PRODUCTION, Environment, expand
+from omc_runbook.errors import UsageError
+from omc_runbook.finding import Finding, Outcome, as_before
+from omc_runbook.local import git
+from omc_runbook.parameters import listed
+from omc_runbook.report.banner import Banner
+from omc_runbook.report.progress import Progress
+from omc_runbook.runbook import Run
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.source.checkout import Checkout, find_root, read_checkout
+from omc_runbook.source.file import Edit
+
+FAMILIES = ("secret", "reference", "content", "deployment", "drift")
+WAITING = frozenset({"placeholder", "empty"})
+"""What is found of a key that still waits for its value, as it was planned."""
+ENVIRONMENT = "{environment}"
+
+
+@dataclass(frozen=True)
+class KeyRun:
+    """A runbook begun on a checkout and on each environment, the main one first."""
+
+    root: Path
+    runs: tuple[Run, ...]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Give Jupyter a banner for each environment."""
+        bundles = [run._repr_mimebundle_() for run in self.runs]
+        return {kind: "\n".join(bundle[kind] for bundle in bundles) for kind in bundles[0]}
+
+    @property
+    def environment(self) -> Environment:
+        """The environment whose confirmation counts: production, where it is among them."""
+        first = self.runs[0].environment
+        return next((run.environment for run in self.runs if run.environment.is_production), first)
+
+    @property
+    def checkout(self) -> Checkout:
+        """The checkout as it lies there now."""
+        return read_checkout(self.root)
+
+    def look(self) -> dict[str, Snapshot]:
+        """Read every environment, each with the checkout; raises as `Run.look` does."""
+        return {run.environment.name: run.look(str(self.root)) for run in self.runs}
+
+    def look_again(self, seen: dict[str, Snapshot], done: Added | None) -> dict[str, Snapshot]:
+        """What is there after a change; the same snapshots where there was none."""
+        return seen if done is None else self.look()
+
+    def plan(
+        self,
+        seen: Mapping[str, Snapshot],
+        key: str,
+        description: str = "",
+        obtain_from: str = "",
+        required: bool = False,
+        type: str = "str",
+        containers: str = "",
+        values_from: str = "",
+        terraform_dir: str = "",
+    ) -> Addition | None:
+        """Plan all that a new key lacks; None where no key was named.
+
+        Raises UsageError and CannotEdit, in one sentence, for what cannot be added as asked, and what
+        `elsewhere.compare` and `terraform.plan` raise. Nothing is written.
+        """
+        if not key.strip():
+            return None
+        new = addition.describe(key.strip(), description, obtain_from, required, type, listed("containers", containers))
+        main, checkout = seen[self.runs[0].environment.name], self._snapshot_checkout(seen)
+        addition.refuse_taken(new, main.environment.keys)
+        folders = self._folders(terraform_dir)
+        chosen = {name: containers_for(snapshot, new) for name, snapshot in seen.items()}
+        everywhere = tuple(dict.fromkeys(name for names in chosen.values() for name in names))
+        edits = addition.plan_edits(checkout, new, everywhere)
+        places = [
+            self._place(run, seen[run.environment.name], new, chosen[run.environment.name], values_from, folders)
+            for run in self.runs
+        ]
+        return Addition(
+            new,
+            self.root,
+            edits,
+            tuple(self._with_terraform(place, edits, seen[place.environment]) for place in places),
+            addition.dirty_files(self.root, edits),
+            self._notes(checkout, new),
+        )
+
+    def apply(
+        self, plan: Addition | None, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
+    ) -> Added | None:
+        """Add the key as planned, where `apply` says so; None where nothing was to be done.
+
+        Raises UsageError in production without its name in `confirm`, and what `adding.carry_out` raises.
+        """
+        if not apply or plan is None:
+            return None
+        if self.environment.is_production and confirm != PRODUCTION:
+            raise UsageError(f'{PRODUCTION} is among them: set confirm = "{PRODUCTION}" as well. Nothing was written.')
+        means = {
+            run.environment.name: Means(run.clients, run.environment.names.cluster, run.look, Progress(), step, time)
+            for run in self.runs
+        }
+        return adding.carry_out(plan, means)
+
+    def judge(
+        self, plan: Addition | None, before: Mapping[str, Snapshot], after: Mapping[str, Snapshot], done: Added | None
+    ) -> tuple[Finding, ...]:
+        """The findings that decide how it ended: what was wrong before and still is, is only remarked.
+
+        That the key waits for its value is a remark too, and that a plan was not carried out none at all.
+        """
+        found: list[Finding] = []
+        for run in self.runs:
+            name = run.environment.name
+            was = {(f.check, f.subject) for f in run.diagnose(before[name], families=FAMILIES) if f.is_problem}
+            for finding in run.diagnose(after[name], families=FAMILIES):
+                waits = plan is not None and finding.check in WAITING and finding.subject == plan.key.name
+                same = (finding.check, finding.subject) in was
+                told = as_before(finding) if finding.is_problem and same else finding
+                told = _as_planned(told) if waits and told.is_problem else told
+                # Each check's answer once, but what is found in any environment.
+                if finding.status in ("found", "unknown") or run is self.runs[0]:
+                    found.append(told if run is self.runs[0] else replace(told, subject=f"{name}: {told.subject}"))
+        return tuple(found)
+
+    def conclude(self, findings: Sequence[Finding], done: Added | None = None) -> Banner:
+        """Say how the run ended and what it changed, and tell the caller; raises as `ending.end` does."""
+        main = self.runs[0]
+        outcome = Outcome(
+            runbook=main.name,
+            environment=main.environment.name,
+            account=main.caller.account,
+            region=main.environment.names.region,
+            endpoint=main.clients.endpoint,
+            started=main.started,
+            finished=runbooks.now(),
+            findings=changed.with_failure(findings, done),
+            changes=done.entries if done else (),
+        )
+        return ending.end(outcome)
+
+    def _snapshot_checkout(self, seen: Mapping[str, Snapshot]) -> Checkout:
+        checkout = seen[self.runs[0].environment.name].checkout
+        assert checkout is not None, "every look of this run reads it"
+        return checkout
+
+    def _place(
+        self,
+        run: Run,
+        snapshot: Snapshot,
+        new: NewKey,
+        containers: tuple[str, ...],
+        values_from: str,
+        folders: Mapping[str, Path],
+    ) -> Place:
+        name = run.environment.name
+        kind = values_from.partition(":")[0]
+        if len(self.runs) > 1 and kind in ("file", "env"):
+            raise UsageError(
+                f"{values_from} has one value, and no two environments should share one: add the key to one environment"
+                " at a time, or use prompt or generate. Nothing was written."
+            )
+        entry = new.entry(snapshot.environment.keys)
+        if kind == GENERATE and not entry.generate:
+            entry = entry.model_copy(update={"generate": "hex-32"})
+        known = {**snapshot.environment.keys, new.name: entry}
+        known_here = replace(snapshot, environment=replace(snapshot.environment, keys=known))
+        values = values_of(known_here, new, values_from)
+        place = plan_place(known_here, new, containers, values, folders.get(name))
+        notes = elsewhere.compare(run.clients, known_here.environment, run.caller, values) if place.write else ()
+        return replace(place, notes=(*place.notes, *notes))
+
+    def _folders(self, terraform_dir: str) -> dict[str, Path]:
+        """Each environment's folder of Terraform's; none where Terraform has no part in it."""
+        text = terraform_dir.strip()
+        if not text:
+            return {}
+        names = [run.environment.name for run in self.runs]
+        if len(names) > 1 and ENVIRONMENT not in text:
+            raise UsageError(
+                f"terraform_dir is one environment's folder, and there are {', '.join(names)}: write {ENVIRONMENT} in"
+                " it. Nothing was written."
+            )
+        paths = {name: expand(text.replace(ENVIRONMENT, name)) for name in names}
+        return {name: path if path.is_absolute() or path.is_dir() else self.root / path for name, path in paths.items()}
+
+    def _with_terraform(self, place: Place, edits: Sequence[Edit], snapshot: Snapshot) -> Place:
+        if place.terraform_dir is None:
+            return place
+        changes = preview(self.root, place.terraform_dir, edits, snapshot.environment.names.profile)
+        harm = planfile.judge(changes, snapshot.secret_name, snapshot.secret)
+        return replace(place, terraform=adding.changes_of(changes), harm=harm)
+
+    def _notes(self, checkout: Checkout, new: NewKey) -> tuple[str, ...]:
+        notes = []
+        if checkout.declared is None:
+            notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
+        if git.git_dir(self.root) is None:
+            notes.append("This checkout is in no git work tree: there will be no patch to go back with.")
+        if not new.description:
+            notes.append("Without a description nobody will know what the key is for: set one.")
+        return tuple(notes)
+
+
+def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> KeyRun:
+    """Begin add_key on a checkout and on each environment of a list with commas, or on the one named first.
+
+    Raises as `runbook.begin` and `find_root` do.
+    """
+    names = listed("environments", environments) or (environment,)
+    names = (environment, *(name for name in names if name != environment)) if environment in names else names
+    runs = tuple(runbooks.begin("add_key", name, runbook_toml) for name in names)
+    root = find_root(repository or runs[0].environment.repository)
+    read_checkout(root)
+    return KeyRun(root, runs)
+
+
+def _as_planned(finding: Finding) -> Finding:
+    told = "It waits for its value, as planned: update gives it one."
+    return replace(finding, severity="info", evidence=(*finding.evidence, told))

@@ -1,0 +1,198 @@
+"""How the text of a .env or of its template is laid out: its statements, variables, comments and section titles."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Literal, NamedTuple
+
+from dotenv.parser import parse_stream
+
+Kind = Literal["assignment", "comment", "blank", "unreadable"]
+
+BOM = "\ufeff"
+DECORATION = "#-=*~_+─━═"
+
+_LEADING = re.compile(r"[^\S\r\n]*(?:\r\n|\n|\r)")
+_NAME = re.compile(r"\ufeff*\s*(?:export[^\S\r\n]+)?(?:'[^']+'|[^=#\s]+)")
+_EQUALS = re.compile(r"([^\S\r\n]*)=([^\S\r\n]*)")
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+_UNQUOTED = re.compile(r"[^\r\n]*")
+_CUT = re.compile(r"\s+#")
+_IN_COMMENT = re.compile(r"\ufeff*\s*#\s*(?P<whole>(?:export\s+)?(?P<name>[A-Z_][A-Z0-9_]*)\s*=.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A piece of the text that is read as one: a line, or all lines of a value in quotes."""
+
+    start: int
+    end: int
+    name: str
+    """The variable of an assignment; "" for everything else."""
+    kind: Kind
+    raw: str = field(repr=False)
+
+
+class Spelling(NamedTuple):
+    """An assignment as it is written: up to its value, the value with its quotes, and what follows it."""
+
+    before: str
+    value: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The title of a section, and the statements that it takes, by index."""
+
+    title: str = ""
+    begins: int = 0
+    ends: int = 0
+    is_framed: bool = False
+    """Whether rules set it off, not only a blank line."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable and what stands above it; places are indexes of statements."""
+
+    name: str
+    at: int
+    begins: int
+    """The first of the comment lines directly above; `at` where there are none."""
+    heading: Heading
+    commented_out: bool
+
+
+def statements(text: str) -> tuple[Statement, ...]:
+    """Split a text as python-dotenv does; the raw texts, joined, are the text again."""
+    body = text.lstrip(BOM)
+    mark = text[: len(text) - len(body)]
+    found: list[Statement] = []
+    for name, kind, raw in _pieces(body):
+        start = found[-1].end if found else 0
+        whole = raw if found else mark + raw
+        found.append(Statement(start, start + len(whole), name, kind, whole))
+    return tuple(found) if body or not mark else (Statement(0, len(mark), "", "blank", mark),)
+
+
+def newline_of(text: str) -> str:
+    """The line end that most lines of a text have."""
+    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+
+
+def spelling_of(assignment: Statement) -> Spelling:
+    """Take an assignment apart; a new value can be put between the first and the last part."""
+    raw = assignment.raw
+    named = _NAME.match(raw)
+    at = named.end() if named else 0
+    equals = _EQUALS.match(raw, at)
+    if not equals:
+        return Spelling(f"{raw[:at]}=", "", raw[at:])
+    start = equals.end()
+    quoted = _QUOTED.match(raw, start)
+    if quoted:
+        return Spelling(raw[:start], quoted[0], raw[quoted.end() :])
+    line = _UNQUOTED.match(raw, start)
+    text = line[0] if line else ""
+    if not text or (text.startswith("#") and equals[2]):
+        # A blank after "=" is style where one stands before it, and belongs to the comment where none does.
+        kept = equals[2][:1] if equals[1] else ""
+        begin = equals.start(2)
+        return Spelling(raw[:begin] + kept, "", raw[begin if text else begin + len(kept) :])
+    cut = _CUT.search(text)
+    value = text[: cut.start() if cut else None].rstrip()
+    return Spelling(raw[:start], value, raw[start + len(value) :])
+
+
+def assignment_of(comment: Statement) -> Statement | None:
+    """The assignment that a comment would be without its "#"; None for prose and for everything else."""
+    found = _IN_COMMENT.fullmatch(comment.raw) if comment.kind == "comment" else None
+    inner = statements(found["whole"]) if found else ()
+    return inner[0] if len(inner) == 1 and inner[0].kind == "assignment" else None
+
+
+def joined_words(comments: Iterable[Statement]) -> str:
+    """The words of several comment lines as one text; a variable in a comment is none of them."""
+    return " ".join(words for each in comments if not assignment_of(each) and (words := words_of(each.raw)))
+
+
+def words_of(comment: str) -> str:
+    """The words of a comment's text, without "#" and rules; "" for one that has none."""
+    line = " ".join(comment.strip(f"{BOM} \t\r\n").lstrip("#").split())
+    if set(line) <= {*DECORATION, " "}:
+        return ""
+    # Two marks may be a part of the words, as in --flag, unless a blank sets them off.
+    kept = line.rstrip(DECORATION)
+    line = kept.rstrip() if len(line) - len(kept) + kept.endswith(" ") > 2 else line
+    kept = line.lstrip(DECORATION)
+    return kept.lstrip() if len(line) - len(kept) + kept.startswith(" ") > 2 else line
+
+
+def title_in(comment: str) -> str:
+    """The title in a comment of one line that has rules on both sides of it; "" for another comment."""
+    first, *words = comment.strip(BOM).split()
+    if first == "#" and words:
+        first, words = f"#{words[0]}", words[1:]
+    if len(words) < 2 or min(len(first), len(words[-1])) < 2 or not {*first, *words[-1]} <= {*DECORATION}:
+        return ""
+    return " ".join(words[:-1])
+
+
+def variables(parts: Sequence[Statement]) -> Iterator[Variable]:
+    """Every variable in order, those in comments as well, each with its comment lines and its section."""
+    heading = Heading()
+    begins, opening, is_apart = 0, -1, True
+    earlier = ("", 0)
+    for at, part in enumerate(parts):
+        inner = assignment_of(part)
+        framed = title_in(part.raw) if part.kind == "comment" and opening < 0 else ""
+        if part.kind == "assignment" or inner:
+            name = inner.name if inner else part.name
+            first = earlier[1] if earlier[0] == name else begins
+            yield Variable(name, at, first, heading, inner is not None)
+            earlier, begins, opening, is_apart = (name if inner else "", first), at + 1, -1, False
+        elif framed:
+            heading = Heading(framed, at, at + 1, True)
+            earlier, begins, is_apart = ("", 0), at + 1, True
+        elif part.kind == "comment" and _is_rule(part.raw):
+            words = joined_words(parts[begins:at])
+            if words:
+                heading = Heading(words, begins if opening < 0 else opening, at + 1, True)
+            earlier, begins, opening, is_apart = ("", 0), at + 1, -1 if words else at, True
+        elif part.kind in ("blank", "unreadable"):
+            words = joined_words(parts[begins:at]) if part.kind == "blank" and is_apart and at - begins == 1 else ""
+            if words and not words.endswith("."):
+                heading = Heading(words, begins if opening < 0 else opening, at, opening >= 0)
+            earlier, begins, opening, is_apart = ("", 0), at + 1, -1, part.kind == "blank"
+
+
+def _pieces(body: str) -> Iterator[tuple[str, Kind, str]]:
+    carried = ""
+    bindings = list(parse_stream(io.StringIO(body)))
+    for binding, following in zip_longest(bindings, bindings[1:]):
+        raw = binding.original.string[len(carried) :]
+        carried = ""
+        if binding.error and raw.endswith("\r") and following and following.original.string.startswith("\n"):
+            # python-dotenv ends a line that it cannot read between the two characters of its line end.
+            carried = "\n"
+        while blank := _LEADING.match(raw):
+            yield "", "blank", blank[0]
+            raw = raw[blank.end() :]
+        if not raw.strip():
+            kind: Kind = "blank"
+        elif binding.key is not None:
+            kind = "assignment"
+        else:
+            kind = "comment" if raw.lstrip().startswith("#") else "unreadable"
+        if raw:
+            yield (binding.key or "") if kind == "assignment" else "", kind, raw + carried
+
+
+def _is_rule(comment: str) -> bool:
+    line = "".join(comment.strip(BOM).split())
+    return set(line) <= {*DECORATION} and (len(line) > 3 or line == "###")

@@ -1,0 +1,176 @@
+"""A developer's workplace: the checkout, its .env as each program reads it, git, and what a start says of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.local import docker, git, probe
+from omc_runbook.local.docker import Config
+from omc_runbook.local.dotenv import Binding, Dotenv, read_dotenv
+from omc_runbook.local.git import Tracked
+from omc_runbook.local.probe import Loaded
+from omc_runbook.masking.value import Masked
+from omc_runbook.source.checkout import Checkout
+from omc_runbook.texts.startlog import Told
+
+DOTENV = ".env"
+BACKEND = "backend"
+SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
+"""How a variable's name ends that says its value is nobody else's business: no TOKEN_EXPIRE_MINUTES."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Which local values other environments have too: by variable, whose key; and why some could not be compared."""
+
+    same: Mapping[str, str]
+    unread: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    """The environments whose secret was read, or is known not to be there."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Everything that was read of a developer's machine; values are masked."""
+
+    checkout: Checkout
+    keys: Mapping[str, Key]
+    dotenv: Dotenv | None
+    strays: tuple[Path, ...]
+    """Files called .env where the guide does not have them."""
+    tracked: Tracked
+    loaded: Loaded | None
+    """What Settings say to the .env; None where there is none to load."""
+    composed: Config | None
+    """What docker compose makes of it; None where there is no docker compose."""
+    shell: Mapping[str, Masked]
+    """Variables of the .env that this process's environment has as well."""
+    said: tuple[Told, ...] | None = None
+    """What the application and its database said when they were started; None where nobody started them."""
+    shared: Shared | None = None
+    """None where values were not compared with other environments'."""
+    unshared: str = ""
+    """Why they were not."""
+
+    @property
+    def path(self) -> Path:
+        """Where the .env belongs: at the top of the checkout."""
+        return self.checkout.root / DOTENV
+
+    @property
+    def looked_at(self) -> tuple[Path, ...]:
+        """Where Settings looks for a .env; empty where it reads none, or that cannot be told."""
+        if self.loaded and self.loaded.env_files:
+            return tuple(path for path, _ in self.loaded.env_files)
+        named = self.checkout.settings.env_files or ()
+        return tuple((self.checkout.root / BACKEND / name).resolve() for name in named)
+
+    @property
+    def required(self) -> Mapping[str, str]:
+        """The variables that have to have a value, each with who says so."""
+        found: dict[str, str] = {}
+        for field in self.checkout.settings.fields:
+            if field.required:
+                found[field.variables[0]] = "Settings has no default for it"
+        for name, key in self.keys.items():
+            if key.required and self.is_known(variable_of(name, self.keys)):
+                found.setdefault(variable_of(name, self.keys), "the catalogue has it as required")
+        for name in self.checkout.compose.required if self.checkout.compose else ():
+            found.setdefault(name, "compose refuses to start without it")
+        return found
+
+    def is_known(self, variable: str) -> bool:
+        """Whether Settings or the template has the variable."""
+        template = self.checkout.template
+        return variable in self.checkout.reads or (template is not None and template.find(variable) is not None)
+
+    def key_of(self, variable: str) -> Key | None:
+        """What the catalogue says of a variable."""
+        return next((key for name, key in self.keys.items() if variable_of(name, self.keys) == variable), None)
+
+    def is_secret(self, variable: str) -> bool:
+        """Whether a variable's value is nobody else's business: by the catalogue, else by its name."""
+        return is_secret(variable, self.key_of(variable))
+
+    def value(self, variable: str) -> Masked | None:
+        """The value that the application gets from the .env, in whatever case its name is written."""
+        found = self.binding(variable)
+        return found.for_python if found else None
+
+    def binding(self, variable: str) -> Binding | None:
+        """The line of the .env that Settings takes for a variable."""
+        if self.dotenv is None:
+            return None
+        exact = self.dotenv.find(variable)
+        others = (each for each in reversed(self.dotenv.bindings) if each.name.casefold() == variable.casefold())
+        return exact or (None if self.checkout.settings.case_sensitive else next(others, None))
+
+
+def is_secret(variable: str, key: Key | None) -> bool:
+    """Whether a variable's value is nobody else's business: by the catalogue, else by its name."""
+    if key is not None and (key.generate or key.obtain_from):
+        return True
+    return SECRETIVE.search(variable) is not None
+
+
+def is_value(value: Masked | None) -> bool:
+    """Whether there is a value: neither nothing, nor a placeholder, nor the template's default."""
+    if value is None or value.is_empty:
+        return False
+    return not value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT)
+
+
+def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Workplace:
+    """Read a developer's machine as it is: nothing is written, started or sent anywhere.
+
+    `deeply` also loads Settings in a process of its own and asks docker compose. Raises UsageError for a .env that
+    is no readable file.
+    """
+    path = checkout.root / DOTENV
+    dotenv = read_dotenv(path, os.environ, [*public_texts(checkout, keys)])
+    with ThreadPoolExecutor(3, "workplace") as pool:
+        tracked = pool.submit(git.look, checkout.root, DOTENV)
+        loaded = pool.submit(probe.load_settings, checkout.root) if dotenv and deeply else None
+        composed = pool.submit(_compose, checkout) if dotenv and deeply else None
+    return Workplace(
+        checkout=checkout,
+        keys=keys,
+        dotenv=dotenv,
+        strays=tuple(_strays(checkout, path)),
+        tracked=tracked.result(),
+        loaded=loaded.result() if loaded else None,
+        composed=composed.result() if composed else None,
+        shell=_shell(dotenv),
+    )
+
+
+def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
+    """The template's values that are no secret: who reads the repository has them."""
+    for entry in checkout.template.entries if checkout.template else ():
+        key = next((key for name, key in keys.items() if variable_of(name, keys) == entry.name), None)
+        if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value) or TEMPLATE_DEFAULT.match(entry.value):
+            yield entry.value
+
+
+def _compose(checkout: Checkout) -> Config | None:
+    program = docker.find_compose() if checkout.compose else None
+    return docker.config(program, checkout.root) if program else None
+
+
+def _strays(checkout: Checkout, path: Path) -> Iterator[Path]:
+    for folder in (checkout.root / BACKEND, checkout.root / BACKEND / "app", checkout.root.parent):
+        other = folder / DOTENV
+        # One further up is somebody else's, unless there is none here.
+        if other.is_file() and (folder != checkout.root.parent or not path.exists()):
+            yield other
+
+
+def _shell(dotenv: Dotenv | None) -> dict[str, Masked]:
+    names = {binding.name for binding in dotenv.bindings} if dotenv else set()
+    return {name: Masked(os.environ[name], name) for name in sorted(names & os.environ.keys())}

@@ -1,0 +1,147 @@
+"""The compose files of a checkout, read as text and put together as Docker Compose does, without an engine."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.local.dialect import EXPANDED
+from omc_runbook.masking.harmless import COMMON, SECRETIVE
+from omc_runbook.masking.value import Masked
+from omc_runbook.source.compose_tree import merge, read_services, read_tree, texts
+from omc_runbook.source.file import SourceFile, read_source
+
+NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = (
+    *("compose.override.yml", "compose.override.yaml"),
+    *("docker-compose.override.yml", "docker-compose.override.yaml"),
+)
+"""Of these and of those above Compose takes the first that is there, whichever goes with which."""
+
+_URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
+_REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
+_DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
+_APPLICATIONS = ("backend", "app", "api", "web")
+_CONTEXT = "backend"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An entry of a service's `environment:`."""
+
+    variable: str
+    value: Masked | str | None
+    """As written, masked where it looks secret; None where it is passed through from the shell or the .env."""
+    interpolates: tuple[str, ...] = ()
+    """The names of its ${…}."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service, with what an override makes of it."""
+
+    name: str
+    env_files: tuple[str, ...] = ()
+    """Paths as written."""
+    environment: tuple[Setting, ...] = ()
+    image: str = ""
+    context: str = ""
+    """The folder that its image is built from."""
+
+
+@dataclass(frozen=True)
+class Compose:
+    """The compose file, with its override where there is one."""
+
+    files: tuple[SourceFile, ...]
+    services: tuple[Service, ...]
+    interpolated: tuple[str, ...]
+    """Every name after a $ in a value of any file, each once."""
+    required: tuple[str, ...]
+    """The names without which Compose refuses to do anything: ${NAME?…}."""
+    defaulted: tuple[str, ...]
+    """The names that have a default: ${NAME-…}."""
+
+    def find(self, name: str) -> Service | None:
+        """The service of this name."""
+        return next((service for service in self.services if service.name == name), None)
+
+    def application(self) -> Service | None:
+        """The service that runs the backend: by its name, else by the folder that it is built from."""
+        named = next(filter(None, map(self.find, _APPLICATIONS)), None)
+        built = (each for each in self.services if each.context and posixpath.normpath(each.context) == _CONTEXT)
+        return named or next(built, None)
+
+
+def read_compose(repository: Path) -> Compose | None:
+    """Read the compose files at the top of a checkout; None where there are none.
+
+    Raises UsageError, in one sentence without any of its text, for a file that is not valid YAML or has no mapping.
+    """
+    names = (NAMES, OVERRIDES)
+    found = [next(filter(None, (read_source(repository, name) for name in each)), None) for each in names]
+    if found[0] is None:
+        return None
+    files = tuple(file for file in found if file)
+    trees = [read_tree(file) for file in files]
+    services: dict[str, Any] = {}
+    for file, tree in zip(files, trees, strict=True):
+        services = merge(services, read_services(file, tree))
+    used = [found for tree in trees for text in texts(tree) for found in find_references(text)]
+    return Compose(
+        files=files,
+        services=tuple(_service(name, body) for name, body in services.items()),
+        interpolated=tuple(dict.fromkeys(name for name, _ in used)),
+        required=tuple(dict.fromkeys(name for name, operator in used if operator.endswith("?"))),
+        defaulted=tuple(dict.fromkeys(name for name, operator in used if operator.endswith("-"))),
+    )
+
+
+def find_references(text: str) -> Iterator[tuple[str, str]]:
+    """The names after $ in a text, each with the operator of its ${…}: "", ":-", "-", ":?", "?", ":+" or "+"."""
+    at = 0
+    while found := EXPANDED.search(text, at):
+        name, operator = found["plain"] or found["name"], found["operator"] or ""
+        if name:
+            yield name, operator
+        # A word may hold others, and reaches too far at times: what stands in it is looked at in its turn.
+        at = found.start("word") if operator else found.end()
+
+
+def _service(name: str, body: Mapping[str, Any]) -> Service:
+    context = body.get("build", {}).get("context")
+    return Service(
+        name=name,
+        env_files=tuple(body.get("env_file", ())),
+        environment=tuple(_setting(variable, value) for variable, value in body.get("environment", {}).items()),
+        image=body.get("image", ""),
+        context=context if isinstance(context, str) else "",
+    )
+
+
+def _setting(variable: str, value: Any) -> Setting:
+    if value is None:
+        return Setting(variable, None)
+    text = str(value)
+    names = tuple(dict.fromkeys(name for name, _ in find_references(text)))
+    if not names:
+        text = text.replace("$$", "$")
+    literal = _secret_in(variable, text)
+    if not literal:
+        return Setting(variable, text, names)
+    return Setting(variable, Masked(text, Masked(literal, variable).name), names)
+
+
+def _secret_in(variable: str, text: str) -> str:
+    """What of a value is written out and nobody else's business: no reference, no placeholder, no common word."""
+    literal = _DEFAULT.sub(r"\1", _REFERENCE.sub("", text))
+    password = _URL_PASSWORD.search(literal)
+    if password is None and not SECRETIVE.search(variable):
+        return ""
+    literal = password[1] if password else literal
+    return "" if any(each.fullmatch(literal) for each in (COMMON, PLACEHOLDER, TEMPLATE_DEFAULT)) else literal

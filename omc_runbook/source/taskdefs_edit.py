@@ -1,0 +1,162 @@
+"""A new reference in Terraform's task definitions: a container's variable that comes from a key of the secret."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+from omc_runbook.source.containers import Found, locate
+from omc_runbook.source.file import CannotEdit, Edit, SourceFile
+from omc_runbook.source.hcl import Node
+from omc_runbook.source.hcl_insert import Insertion, Shape, add_element, add_member, ends_in_comma
+from omc_runbook.source.hcl_template import hide
+from omc_runbook.source.reference_shape import shape_reference, unit_of
+from omc_runbook.source.references import names_of
+from omc_runbook.source.taskdefs import Declared
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
+
+_HIDDEN = "\x00"
+
+
+def add_reference(declared: Declared, container: str, variable: str, key: str) -> Edit | None:
+    """Add a reference to a container's `secrets`; None if it has exactly this one.
+
+    Nothing is written. Raises CannotEdit for what cannot be done for certain, and UsageError for a file that is not
+    valid HCL, each in one sentence that says where.
+    """
+    if not VARIABLE.fullmatch(variable):
+        raise CannotEdit("The variable's name has characters that no variable has: use letters, digits and _.")
+    if not KEY.fullmatch(key):
+        raise CannotEdit(f"The key for {variable} has characters that no reference can have: use letters, digits, _.")
+    all_found, unreadable = locate(declared.files)
+    found = _choose(all_found, unreadable, container)
+    for error in found.folder.broken.values():
+        raise error
+    if _is_there(found, variable, key):
+        return None
+    if found.obstacle:
+        raise _refusal(found, variable, found.obstacle)
+    nearby = [each for each in all_found if each.folder is found.folder]
+    node, insertion = _insertion(found, nearby, variable, key)
+    text = node.file.text
+    new = insertion.text.replace("\n", node.file.newline)
+    edit = node.file.becomes(text[: insertion.position] + new + text[insertion.position :], "")
+    others = _check(declared, all_found, found, edit, (variable, f"{found.base}:{key}::"))
+    also = f" and, by the same list, {' and '.join(others)}" if others else ""
+    what = f"{variable} from key {key} of the secret, for container {found.name}{also} of {found.definition}"
+    return replace(edit, what=what)
+
+
+def _choose(all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str) -> Found:
+    """The one container of a name; where several definitions have it, the one that has references already."""
+    named = [each for each in all_found if each.name == name] or [each for each in all_found if _fits(each.name, name)]
+    if not named:
+        there = ", ".join(sorted({each.name for each in all_found if each.name})) or "none"
+        more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
+        raise CannotEdit(f"Terraform's task definitions have no container {name}; those there: {there}.{more}")
+    chosen = named if len(named) == 1 else [each for each in named if any(written.key for written in each.references)]
+    if len(chosen) != 1:
+        places = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)
+        raise CannotEdit(f"Several task definitions have a container {name}: {places}. Add the reference yourself.")
+    return chosen[0]
+
+
+def _fits(written: str, name: str) -> bool:
+    """Whether a name with interpolations, such as ${var.project}-backend, can become this one."""
+    words = re.split(f"{_HIDDEN}+", hide(written, _HIDDEN))
+    return any(words) and len(words) > 1 and re.fullmatch(".+".join(map(re.escape, words)), name) is not None
+
+
+def _is_there(found: Found, variable: str, key: str) -> bool:
+    """Whether the container has the reference; raises CannotEdit where its name is taken by another one."""
+    for written in found.references:
+        if written.variable != variable:
+            continue
+        if written.key == key and not written.certain:
+            why = "under a condition only"
+        elif written.key == key and written.value_from in (
+            f"{written.base}:{key}::",
+            f"{written.base}:{key}:AWSCURRENT:",
+        ):
+            if written.base == found.base or not found.base:
+                return True
+            why = "from another secret"
+        else:
+            why = f"from key {written.key}" if written.key not in ("", key) else "from elsewhere"
+        raise CannotEdit(_taken(found, variable, written.element, why))
+    for written in found.environment:
+        if written.variable == variable:
+            raise CannotEdit(_taken(found, variable, written.element, "in its environment, as plain text"))
+    return False
+
+
+def _taken(found: Found, variable: str, node: Node, why: str) -> str:
+    line = f"line {node.line}" if node.file == found.node.file else f"{node.file.name}, line {node.line}"
+    return (
+        f"{variable} is a name taken: {_where(found)} has it {why} ({line}). Take another name, or remove that first."
+    )
+
+
+def _refusal(found: Found, variable: str, why: str) -> CannotEdit:
+    return CannotEdit(f"{variable} was not added to {_where(found)}: {why}. Add the reference yourself.")
+
+
+def _where(found: Found) -> str:
+    return f"container {found.name} of {found.definition} ({found.node.file.name}, line {found.node.line})"
+
+
+def _insertion(found: Found, nearby: list[Found], variable: str, key: str) -> tuple[Node, Insertion]:
+    """What to insert, and a node of the file into which."""
+    unit = unit_of(found)
+    lists = [each.list for each in found.environment if each.list.kind == "tuple" and "\n" in each.list.source]
+    comma = not found.json and all(map(ends_in_comma, lists[:1]))
+    target = found.lists[0] if found.lists else None
+    if target and target.kind == "for":
+        if variable != key:
+            told = "its names are made from its keys by a for expression, so that both must be the same"
+            raise _refusal(found, variable, told)
+        names = names_of(target, found.folder)
+        return names, add_element(names, Shape(f'"{variable}"'), unit, comma)
+    shape = shape_reference(found, nearby, variable, f"{found.base}:{key}::")
+    if target:
+        return target, add_element(target, shape, unit, comma)
+    environment = [each for each in found.node.parts if each.name == "environment"]
+    if not found.node.parts:
+        raise _refusal(found, variable, "the object that it is merged from last is empty")
+    after = (environment or list(found.node.parts))[-1]
+    return found.node, add_member(found.node, after, "secrets", shape, unit, comma, found.json)
+
+
+def _check(
+    declared: Declared, before: tuple[Found, ...], found: Found, edit: Edit, new: tuple[str, str]
+) -> tuple[str, ...]:
+    """See that the new text says what the old one says, and the reference; raises CannotEdit where it does not.
+
+    Gives the names of other containers of the definition that get the reference too.
+    """
+    changed = SourceFile(edit.file.path, edit.file.name, edit.after)
+    after, _ = locate(tuple(changed if each.name == changed.name else each for each in declared.files))
+    expected = Counter([("secrets", *new)])
+    gained = [_said(now) - _said(then) for then, now in zip(before, after, strict=False)]
+    fine = len(before) == len(after) and not any(each.folder.broken for each in after)
+    for then, now, more in zip(before, after, gained, strict=False):
+        possible = [expected] if then is found else [Counter()]
+        possible += [expected] if then.address == found.address else []
+        fine = fine and more in possible and not _said(then) - _said(now)
+    if not fine:
+        raise _refusal(found, new[0], "the files would not read as meant with it")
+    return tuple(each.name for each, more in zip(before, gained, strict=True) if more and each is not found)
+
+
+def _said(found: Found) -> Counter[tuple[str, ...]]:
+    """All that a container says, without places."""
+    return Counter(
+        [
+            ("container", found.definition, found.name, str(len(found.unseen))),
+            *(("secrets", each.variable, each.value_from) for each in found.references),
+            *(("environment", each.variable) for each in found.environment),
+        ]
+    )

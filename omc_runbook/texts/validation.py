@@ -1,0 +1,258 @@
+"""An error of pydantic's as a text tells it: which variable was refused and why, without a word of its value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+REQUIRED = "required-empty"
+REFUSED = "settings-refused"
+
+_HEADER = re.compile(r"\b(\d{1,4}) validation errors?(?:\(s\))? for (\w{1,80})(?::(?= (.+))|[ \t]*$)")
+_NEXT = re.compile(r"; (?=[A-Za-z_]\w{0,63}(?:\.[\w.]{1,80})?: )")
+_VISIT = re.compile(r" {4}For further information visit https://errors\.pydantic\.dev/[\d.]{1,20}/[a-z]/(\w{1,60})$")
+_CLOSED = re.compile(r"(?:\[type=[\w.]{1,80}|, input_type=[\w.]{1,200})\]$")
+_KIND = re.compile(r"[\[(]type=(\w[\w.]{0,80})")
+_NAME = re.compile(r"[A-Za-z_]\w{0,63}(?=\.| -> |$)", re.ASCII)
+_REQUIRED_NAME = re.compile(r"Value error, ([A-Z][A-Z0-9_]{0,63}): field required", re.IGNORECASE)
+_LONGEST_ERROR = 60
+_FURTHEST = 12
+
+_INTEGER = "it is no valid integer"
+_NUMBER = "it is no valid number"
+_BOOLEAN = "it is neither true nor false"
+_URL = "it is no valid URL"
+_CHOICE = "it is none of the values that Settings takes"
+_TEXT = "it is no text"
+_LIST = "it is no list"
+_JSON = "it is no valid JSON"
+_SHORT = "it is too short"
+_LONG = "it is too long"
+_RANGE = "it is out of the range that Settings takes"
+_TIME = "it is no valid date or time"
+_OWN_CHECK = "a check of its own in Settings refuses it"
+_EMAIL = "it is no valid e-mail address"
+_UNKNOWN = "Settings refuses it"
+
+REASONS: dict[str, str] = {
+    "missing": "it is required and was not given",
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float", "type_error.integer"), _INTEGER),
+    **dict.fromkeys(("float_parsing", "float_type", "decimal_parsing", "decimal_type", "type_error.float"), _NUMBER),
+    **dict.fromkeys(("type_error.decimal", "value_error.decimal.not_finite", "finite_number"), _NUMBER),
+    **dict.fromkeys(("bool_parsing", "bool_type", "type_error.bool", "value_error.strictbool"), _BOOLEAN),
+    **dict.fromkeys(("url_parsing", "url_type", "url_syntax_violation", "value_error.url", "url_too_long"), _URL),
+    **dict.fromkeys(("url_scheme", "value_error.url.scheme"), "it is a URL of a scheme that Settings does not take"),
+    **dict.fromkeys(("literal_error", "enum", "type_error.enum", "value_error.const", "none_required"), _CHOICE),
+    **dict.fromkeys(("string_type", "string_sub_type", "string_unicode", "type_error.str"), _TEXT),
+    **dict.fromkeys(("list_type", "set_type", "tuple_type", "frozen_set_type", "type_error.list"), _LIST),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "type_error.dict"), "it is no mapping"),
+    **dict.fromkeys(("json_invalid", "json_type", "value_error.json", "type_error.json"), _JSON),
+    **dict.fromkeys(("string_too_short", "too_short", "value_error.any_str.min_length"), _SHORT),
+    **dict.fromkeys(("string_too_long", "too_long", "value_error.any_str.max_length"), _LONG),
+    **dict.fromkeys(("string_pattern_mismatch", "value_error.str.regex"), "it has not the form that Settings wants"),
+    **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"), _RANGE),
+    **dict.fromkeys(("date_parsing", "datetime_parsing", "time_parsing", "time_delta_parsing"), _TIME),
+    **dict.fromkeys(("datetime_from_date_parsing", "date_from_datetime_parsing"), _TIME),
+    **dict.fromkeys(("uuid_parsing", "uuid_type"), "it is no valid UUID"),
+    **dict.fromkeys(("value_error", "assertion_error", "type_error"), _OWN_CHECK),
+    "value_error.email": _EMAIL,
+    **dict.fromkeys(("extra_forbidden", "value_error.extra"), "Settings takes no variable that it does not have"),
+}
+"""Why pydantic refuses a value, in our words, by the type of its error; a type with a full stop is version 1's."""
+
+# What an error says where its text does not tell its type.
+_WORDINGS = (
+    ("field required", "missing"),
+    ("value error,", "value_error"),
+    ("assertion failed,", "assertion_error"),
+    ("input should be a valid integer", "int_parsing"),
+    ("unable to parse input string as an integer", "int_parsing_size"),
+    ("input should be a valid number", "float_parsing"),
+    ("input should be a valid boolean", "bool_parsing"),
+    ("input should be a valid url", "url_parsing"),
+    ("url scheme should be", "url_scheme"),
+    ("input should be a valid string", "string_type"),
+    ("input should be a valid list", "list_type"),
+    ("input should be a valid dictionary", "dict_type"),
+    ("input should be '", "literal_error"),
+    ("string should have at least", "string_too_short"),
+    ("string should have at most", "string_too_long"),
+    ("string should match pattern", "string_pattern_mismatch"),
+    ("invalid json", "json_invalid"),
+    ("extra inputs are not permitted", "extra_forbidden"),
+)
+_OWN = ("value error,", "assertion failed,")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One error of pydantic's: where it is, of what type, and what was said, which may hold a value."""
+
+    location: str
+    kind: str
+    said: str = field(default="", repr=False)
+
+    @property
+    def variable(self) -> str:
+        """The field or alias that the error is about, "" for one of the whole model."""
+        found = _NAME.match(self.location)
+        name = found[0] if found and found[0] not in ("__root__", "Settings") else ""
+        lacking = _REQUIRED_NAME.match(self.said)
+        return name or (lacking[1] if lacking else "")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the name is one that Settings does not have, so that a file gave it and it may be a value's piece."""
+        return self.kind in ("extra_forbidden", "value_error.extra")
+
+    @property
+    def check(self) -> str:
+        """The id of the fault."""
+        return REQUIRED if self._is_missing else REFUSED
+
+    @property
+    def reason(self) -> str:
+        """Why, in our own words."""
+        if self._is_missing:
+            return REASONS["missing"]
+        if self.kind == "value_error" and "value is not a valid email address" in self.said.lower():
+            return _EMAIL
+        if self.kind.startswith("value_error.url") and self.kind not in REASONS:
+            return _URL
+        return REASONS.get(self.kind) or (f"pydantic says {self.kind}" if self.kind else _UNKNOWN)
+
+    @property
+    def _is_missing(self) -> bool:
+        return self.kind in ("missing", "value_error.missing") or bool(_REQUIRED_NAME.match(self.said))
+
+
+@dataclass(frozen=True)
+class Header:
+    """The line before the errors: how many there are, of which class, and what follows on the same line, if anything.
+
+    What follows is the form of the sandbox's application: all errors on one line.
+    """
+
+    count: int
+    model: str
+    rest: str = field(repr=False)
+
+    @property
+    def is_of_settings(self) -> bool:
+        """Whether the class is one of settings, and not of a request to the application."""
+        return any(word in self.model.lower() for word in ("settings", "config"))
+
+
+def find_header(line: str) -> Header | None:
+    """The header of errors that a line is or ends with."""
+    found = _HEADER.search(line) if "validation error" in line else None
+    return Header(int(found[1]), found[2], found[3] or "") if found else None
+
+
+def read_line(header: Header) -> tuple[Refusal, ...]:
+    """The errors that stand on the header's own line, each as `NAME: what was said`."""
+    parts = [part.partition(": ")[::2] for part in _NEXT.split(header.rest.strip())]
+    refusals = (Refusal(location, _guess(said), said) for location, said in parts)
+    return _counted(tuple(refusals), header.count)
+
+
+def read_block(header: Header, lines: Iterable[tuple[int, str]]) -> tuple[tuple[Refusal, ...], int]:
+    """The errors in the lines after a header, each with its number, and the number of the last line that was theirs.
+
+    A message or a value may have lines of its own that look like another error. One begins only where another has
+    ended; and where there are more than the header counts, none but the first is certain.
+    """
+    ahead = _Ahead(lines)
+    errors: list[list[str]] = []
+    at = 0
+    while len(errors) <= header.count:
+        begin = ahead.find_begin(at, _FURTHEST if 0 < len(errors) < header.count else 0)
+        if begin is None:
+            break
+        if errors:
+            errors[-1] += [ahead.line(place) for place in range(at, begin)]
+        at = ahead.find_end(begin)
+        has_location = not _is_message(ahead.line(begin))
+        errors.append([*([] if has_location else [""]), *(ahead.line(place) for place in range(begin, at))])
+    return _counted(tuple(_refusals(errors)), header.count), ahead.number(at - 1)
+
+
+class _Ahead:
+    """The lines after a header, taken in no sooner than somebody looks at them."""
+
+    def __init__(self, lines: Iterable[tuple[int, str]]) -> None:
+        self._rest = iter(lines)
+        self._taken: list[tuple[int, str]] = []
+        self._is_over = False
+
+    def line(self, place: int) -> str:
+        """A line by its place, "" behind the last."""
+        taken = self._taken
+        while place >= len(taken):
+            following = next(self._rest, None)
+            if following is None:
+                self._is_over = True
+                return ""
+            taken.append(following)
+        return taken[place][1]
+
+    def number(self, place: int) -> int:
+        """The number under which a line came, or the last if there are fewer; -1 where there is none."""
+        return self._taken[min(place, len(self._taken) - 1)][0] if self._taken and place >= 0 else -1
+
+    def find_begin(self, at: int, further: int) -> int | None:
+        """Where the next error begins: here, or a few lines further where this one only seemed to have ended."""
+        if at == 0 and _is_message(self.line(0)):
+            return 0
+        for place in range(at, at + further + 1):
+            line = self.line(place)
+            if place > at and find_header(line):
+                return None
+            is_after_end = place == at or _is_end(self.line(place - 1))
+            if is_after_end and _NAME.match(line) and _is_message(self.line(place + 1)):
+                return place
+        return None
+
+    def find_end(self, begin: int) -> int:
+        """The place behind an error that begins here."""
+        at = begin + (not _is_message(self.line(begin)))
+        furthest = begin + _LONGEST_ERROR
+        while at < furthest and not _is_closed(self.line(at)) and not self._is_over:
+            at += 1
+        return at + 1 + bool(_VISIT.fullmatch(self.line(at + 1)))
+
+
+def _refusals(errors: Iterable[list[str]]) -> Iterator[Refusal]:
+    for location, *lines in errors:
+        text = "\n".join(lines)
+        said = re.split(r" [\[(]type=", text, maxsplit=1)[0].strip()
+        visit, kinds = _VISIT.fullmatch(lines[-1]), set(_KIND.findall(text))
+        if said.lower().startswith(_OWN):
+            yield Refusal(location, _guess(said), said)
+        else:
+            yield Refusal(location, visit[1] if visit else kinds.pop() if len(kinds) == 1 else "", said)
+
+
+def _counted(refusals: tuple[Refusal, ...], count: int) -> tuple[Refusal, ...]:
+    if len(refusals) <= count:
+        return refusals
+    first = Refusal(refusals[0].location, "")
+    return (first,) if count == 1 else (first, Refusal("", ""))
+
+
+def _is_message(line: str) -> bool:
+    return line.startswith("  ") and not line.startswith("   ")
+
+
+def _is_end(line: str) -> bool:
+    return _is_closed(line) or bool(_VISIT.fullmatch(line))
+
+
+def _is_closed(line: str) -> bool:
+    return bool(_CLOSED.search(line)) or ("(type=" in line and line.endswith(")"))
+
+
+def _guess(said: str) -> str:
+    lower = said.strip().lower()
+    return next((kind for words, kind in _WORDINGS if lower.startswith(words)), "")

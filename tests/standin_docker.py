@@ -1,0 +1,76 @@
+"""Stands in for docker with its compose plugin: the same command line, exit codes and words, and no engine.
+
+It is told by variables what to do: STANDIN_DOCKER_ENGINE is "no" where no engine is to answer, STANDIN_DOCKER_LOGS is
+the file with what `compose logs` prints, STANDIN_DOCKER_FAILS is "VERB:WORDS" for a command that fails with these
+words, or "VERB:hang" for one that does not end, STANDIN_DOCKER_LOG is the file for what it was called with. `compose
+config` is left to the real docker-compose where there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+NO_ENGINE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+ASKING = {"ls", "ps", "up", "down", "logs"}
+"""The verbs of compose that need an engine."""
+
+
+def fail(words: str, code: int = 1) -> NoReturn:
+    """End as docker does: the words on standard error, and an exit code."""
+    sys.stderr.write(f"{words}\n")
+    sys.exit(code)
+
+
+def config(flags: list[str]) -> None:
+    real = shutil.which("docker-compose")
+    if real is None:
+        fail("there is no docker-compose to ask")
+    sys.exit(subprocess.run([real, "config", *flags], check=False).returncode)
+
+
+def compose(verb: str, flags: list[str]) -> None:
+    if verb in ASKING and os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
+        fail(NO_ENGINE)
+    if verb == "config":
+        config(flags)
+    elif verb == "version":
+        sys.stdout.write("Docker Compose version v2.26.1\n")
+    elif verb == "logs":
+        logs = os.environ.get("STANDIN_DOCKER_LOGS")
+        sys.stdout.write(Path(logs).read_text() if logs else "")
+    elif verb in ("up", "down"):
+        sys.stderr.write(f" Container stand-in-1  {'Started' if verb == 'up' else 'Removed'}\n")
+    elif verb not in ASKING:
+        fail(f'unknown docker command: "compose {verb}"', 16)
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    if log := os.environ.get("STANDIN_DOCKER_LOG"):
+        with Path(log).open("a") as file:
+            file.write(json.dumps(["docker", *words]) + "\n")
+    group, verb, *flags = [*words, "", ""]
+    failing, _, failure = os.environ.get("STANDIN_DOCKER_FAILS", "").partition(":")
+    if failing and failing == verb:
+        if failure == "hang":
+            time.sleep(60)
+        fail(failure)
+    if group == "compose":
+        compose(verb, [flag for flag in flags if flag])
+    elif group == "version":
+        if os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
+            fail(NO_ENGINE)
+        sys.stdout.write("Client: stand-in\nServer: stand-in\n")
+    else:
+        fail(f"docker: '{group}' is not a docker command.")
+
+
+if __name__ == "__main__":
+    main()

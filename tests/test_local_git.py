@@ -1,0 +1,254 @@
+"""What git knows of a developer's .env: real repositories, made by the git program."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.local.git import dirty, git_dir, look, remotes
+
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep this machine's git configuration and variables out of the tests."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
+def git(folder: Path, *words: str) -> str:
+    author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "protocol.file.allow=always")
+    command = ["git", "-C", str(folder), *author, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder: Path, message: str, *names: str) -> str:
+    git(folder, "add", "--all", "--force", "--", *names)
+    git(folder, "commit", "--quiet", "--message", message)
+    return git(folder, "rev-parse", "--short", "HEAD")
+
+
+def make(folder: Path) -> Path:
+    """A repository with one commit, in which .env is ignored."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    (folder / ".gitignore").write_text(".env\n")
+    (folder / "config.py").write_text("a = 1\n")
+    commit(folder, "first", ".")
+    return folder
+
+
+def contents(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_ignored_file_that_was_never_committed(tmp_path: Path) -> None:
+    """The healthy state: ignored, not tracked, in no commit."""
+    repository = make(tmp_path / "app")
+    (repository / ".env").write_text("A=1\n")
+    seen = look(repository)
+    assert (seen.is_work_tree, seen.root, seen.ignored, seen.tracked) == (True, repository, True, False)
+    assert (seen.commits, seen.is_dirty, seen.obstacle) == ((), (), "")
+
+
+def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
+    """Without a rule the file is not ignored, and counts as a change that is not committed."""
+    repository = make(tmp_path / "app")
+    (repository / ".gitignore").write_text("")
+    (repository / ".env").write_text("A=1\n")
+    seen = look(repository)
+    assert (seen.ignored, seen.tracked, seen.is_dirty) == (False, False, (".env",))
+
+
+def test_a_tracked_file(tmp_path: Path) -> None:
+    """A rule does not keep out what is tracked already; both are told."""
+    repository = make(tmp_path / "app")
+    (repository / ".env").write_text("A=1\n")
+    id = commit(repository, "oops", ".env")
+    seen = look(repository)
+    assert (seen.ignored, seen.tracked, seen.commits, seen.is_dirty) == (True, True, (id,), ())
+    (repository / ".env").write_text("A=2\n")
+    assert look(repository).is_dirty == (".env",)
+
+
+def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
+    """A file that was added and removed again is found, newest first, in a branch that is not checked out too."""
+    repository = make(tmp_path / "app")
+    git(repository, "checkout", "--quiet", "-b", "side")
+    (repository / ".env").write_text("A=1\n")
+    added = commit(repository, "oops", ".env")
+    git(repository, "rm", "--quiet", ".env")
+    git(repository, "commit", "--quiet", "--message", "removed")
+    removed = git(repository, "rev-parse", "--short", "HEAD")
+    git(repository, "checkout", "--quiet", "main")
+    seen = look(repository)
+    assert (seen.tracked, set(seen.commits)) == (False, {added, removed})
+    assert seen.commits[0] == removed
+    git(repository, "merge", "--quiet", "--no-ff", "--message", "merged", "side")
+    git(repository, "branch", "-D", "side")
+    assert {added, removed} <= set(look(repository).commits)
+
+
+def test_a_long_history_is_cut(tmp_path: Path) -> None:
+    """At most twenty commits are named."""
+    repository = make(tmp_path / "app")
+    for number in range(22):
+        (repository / ".env").write_text(f"A={number}\n")
+        newest = commit(repository, str(number), ".env")
+    seen = look(repository)
+    assert (len(seen.commits), seen.commits[0]) == (20, newest)
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    """A plain folder is no work tree, and nothing is in the way of knowing that."""
+    assert look(tmp_path) == look(tmp_path, "other")
+    seen = look(tmp_path)
+    assert (seen.is_work_tree, seen.root, seen.ignored, seen.obstacle) == (False, None, None, "")
+    assert (git_dir(tmp_path), remotes(tmp_path), dirty(tmp_path, ("a",))) == (None, False, ())
+
+
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    """A repository that was just made has no history, and says so without trouble."""
+    git(tmp_path, "init", "--quiet", "new")
+    (tmp_path / "new" / ".env").write_text("A=1\n")
+    seen = look(tmp_path / "new")
+    assert (seen.is_work_tree, seen.ignored, seen.commits, seen.obstacle) == (True, False, (), "")
+
+
+def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
+    """Paths are those of the checkout, and the root that of the work tree; what lies outside of it is not known."""
+    root = make(tmp_path / "all")
+    (root / "app").mkdir()
+    (root / "app" / ".env").write_text("A=1\n")
+    (root / "app" / "config.py").write_text("a = 1\n")
+    id = commit(root, "app", "app")
+    (root / "app" / "config.py").write_text("a = 2\n")
+    seen = look(root / "app")
+    assert (seen.root, seen.ignored, seen.tracked, seen.commits, seen.is_dirty) == (root, True, True, (id,), ())
+    assert dirty(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
+    assert dirty(root / "app", (".",)) == (".",)
+    outside = look(root, "../.env")
+    assert (outside.is_work_tree, outside.ignored, outside.tracked) == (True, None, False)
+    assert outside.obstacle.startswith("../.env lies outside of the git work tree")
+
+
+@pytest.mark.parametrize("name", ["--all", ":(top)a", "*", "ä b\tc", 'quo"te', "-c", "a -> b"])
+def test_names_are_only_names(tmp_path: Path, name: str) -> None:
+    """Neither an option, a pattern nor an odd character in a name means anything."""
+    repository = make(tmp_path / "app")
+    (repository / "other").write_text("x")
+    commit(repository, "other", "other")
+    before = look(repository, name)
+    assert (before.tracked, before.commits, before.ignored, before.obstacle) == (False, (), False, "")
+    (repository / name).write_text("x")
+    assert dirty(repository, (name, "other")) == (name,)
+    id = commit(repository, "named", ".")
+    after = look(repository, name)
+    assert (after.tracked, after.commits, after.is_dirty) == (True, (id,), ())
+
+
+def test_what_is_not_committed(tmp_path: Path) -> None:
+    """Changed, staged, new, renamed and removed files are told, and those of a folder; the order is the caller's."""
+    repository = make(tmp_path / "app")
+    (repository / "infra").mkdir()
+    for name in ("staged", "gone", "old", "same", "infra/main.tf"):
+        (repository / name).write_text(name)
+    commit(repository, "more", ".")
+    (repository / "config.py").write_text("a = 2\n")
+    (repository / "staged").write_text("new text")
+    git(repository, "add", "staged")
+    (repository / "gone").unlink()
+    git(repository, "mv", "old", "new")
+    (repository / "infra" / "variables.tf").write_text("")
+    names = ("same", "new", "old", "infra", "gone", "staged", "config.py", "./config.py", "absent")
+    assert dirty(repository, names) == ("new", "old", "infra", "gone", "staged", "config.py", "./config.py")
+    assert dirty(repository, ()) == ()
+
+
+def test_a_linked_work_tree_and_a_submodule(tmp_path: Path) -> None:
+    """Where .git is a file, the folder behind it is found."""
+    repository = make(tmp_path / "app")
+    git(repository, "worktree", "add", "--quiet", str(tmp_path / "linked"))
+    git(repository, "submodule", "--quiet", "add", str(make(tmp_path / "part")), "part")
+    assert git_dir(repository) == repository / ".git"
+    assert git_dir(tmp_path / "linked") == repository / ".git" / "worktrees" / "linked"
+    assert git_dir(repository / "part") == repository / ".git" / "modules" / "part"
+    assert look(repository / "part").root == repository / "part"
+    assert (look(tmp_path / "linked").root, look(tmp_path / "linked").ignored) == (tmp_path / "linked", True)
+
+
+def test_remotes_and_a_shallow_clone(tmp_path: Path) -> None:
+    """A clone has a remote; one that is cut short says that older commits were not seen."""
+    repository = make(tmp_path / "app")
+    (repository / ".env").write_text("A=1\n")
+    commit(repository, "oops", ".env")
+    git(repository, "rm", "--quiet", ".env")
+    git(repository, "commit", "--quiet", "--message", "removed")
+    (repository / "later").write_text("x")
+    commit(repository, "later", "later")
+    assert not remotes(repository)
+    git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "short")
+    assert remotes(tmp_path / "short")
+    seen = look(tmp_path / "short")
+    assert seen.commits == () and "is a shallow clone" in seen.obstacle
+
+
+def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither variables of a hook, a pager, nor a program that the checkout names decide what is seen."""
+    repository = make(tmp_path / "app")
+    (repository / ".env").write_text("A=1\n")
+    id = commit(repository, "oops", ".env")
+    ran = tmp_path / "ran"
+    git(repository, "config", "core.fsmonitor", f"touch {ran}; false")
+    git(repository, "config", "core.pager", f"touch {ran}")
+    git(repository, "config", "log.follow", "true")
+    git(repository, "config", "color.ui", "always")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    seen = look(repository)
+    assert (seen.root, seen.commits, seen.is_dirty) == (repository, (id,), ())
+    assert not ran.exists()
+
+
+def test_nothing_is_written(tmp_path: Path) -> None:
+    """Not even the index is brought up to date."""
+    repository = make(tmp_path / "app")
+    os.utime(repository / "config.py", (1, 1))
+    before = contents(repository)
+    look(repository)
+    dirty(repository, ("config.py",))
+    assert contents(repository) == before
+
+
+def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where git is not installed, that is what is in the way."""
+    repository = make(tmp_path / "app")
+    monkeypatch.setenv("PATH", str(tmp_path / "home"))
+    seen = look(repository)
+    assert not seen.is_work_tree and seen.obstacle.startswith("git is not installed")
+    assert (git_dir(repository), remotes(repository), dirty(repository, ("a",))) == (None, False, ())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_checkout_of_somebody_else(tmp_path: Path) -> None:
+    """Where git distrusts the owner, the command that says otherwise is named."""
+    repository = make(tmp_path / "app")
+    for path in (repository, repository / ".git"):
+        os.chown(path, 65_534, 65_534)
+    seen = look(repository)
+    assert not seen.is_work_tree
+    assert seen.obstacle.endswith(f"git config --global --add safe.directory {repository}.")
+    git(tmp_path, "config", "--global", "--add", "safe.directory", str(repository))
+    assert look(repository).obstacle == ""
+
+
+def test_a_repository_that_is_broken(tmp_path: Path) -> None:
+    """What git cannot read is unknown, and never passes for a clean history."""
+    repository = make(tmp_path / "app")
+    (repository / ".git" / "index").write_bytes(b"no index")
+    seen = look(repository)
+    assert seen.is_work_tree and "ended with exit code" in seen.obstacle

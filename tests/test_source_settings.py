@@ -1,0 +1,964 @@
+"""The application's Settings: what their source says, and a new field in them that leaves every other byte alone."""
+
+import ast
+import os
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from omc_runbook.errors import UsageError
+from omc_runbook.source.file import CannotEdit, Edit, SourceFile
+from omc_runbook.source.settings import CONFIG, Field, Settings, read_fields, read_settings, settings_of
+from omc_runbook.source.settings_edit import NewField, add_field
+
+IMPORTS = """\
+from typing import Annotated, Any, ClassVar, Literal, Optional, Union
+
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr, computed_field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+"""
+HEAD = f"{IMPORTS}\nclass Settings(BaseSettings):\n"
+
+
+def source(text: str) -> SourceFile:
+    return SourceFile(Path("checkout") / CONFIG, CONFIG, text.encode())
+
+
+def read(body: str, head: str = HEAD) -> Settings:
+    """The Settings of a file whose class has this body."""
+    return settings_of(source(head + body))
+
+
+def field(body: str, name: str = "KEY", head: str = HEAD) -> Field:
+    return next(each for each in read(body, head).fields if each.name == name)
+
+
+def new(key: str = "NEW_API_KEY", type: str = "str", required: bool = True, description: str = "") -> NewField:
+    return NewField(key, type, required, description)
+
+
+def edited(body: str, wanted: NewField, head: str = HEAD) -> str:
+    """What becomes of the body of a class."""
+    edit = add_field(source(head + body), wanted)
+    assert edit is not None
+    assert edit.after.decode().startswith(head)
+    return edit.after.decode().removeprefix(head)
+
+
+def refusal(body: str, wanted: NewField, head: str = HEAD) -> str:
+    with pytest.raises(CannotEdit) as raised:
+        add_field(source(head + body), wanted)
+    return str(raised.value)
+
+
+# Reading
+
+
+def test_a_checkout_is_read(tmp_path: Path) -> None:
+    """The file is found at its path within the checkout."""
+    path = tmp_path / CONFIG
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{HEAD}    PROJECT_NAME: str\n    PORT: int = 1\n    _own: int = 1\n")
+    assert read_settings(tmp_path).variables == ("PROJECT_NAME", "PORT")
+    assert read_settings(tmp_path).required == ("PROJECT_NAME",)
+    assert read_settings(tmp_path).file.name == CONFIG
+    assert read_fields(tmp_path) == ("PROJECT_NAME", "PORT")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "has no backend/app/core/config.py"),
+        ("class Other: pass\n", "has no class Settings"),
+        ("class Settings:\n    KEY: str = 's3cret'(\n", "line 2 is not valid Python: mend it first."),
+        ("class Settings:\n    KEY = '\0'\n", "is not valid Python: mend it first."),
+    ],
+)
+def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None, words: str) -> None:
+    """Without a file, a class or valid Python one sentence says so, and shows nothing of the source."""
+    path = tmp_path / CONFIG
+    path.parent.mkdir(parents=True)
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError) as raised:
+        read_settings(tmp_path)
+    assert words in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_no_source_is_in_a_warning_or_a_repr(recwarn: pytest.WarningsRecorder) -> None:
+    """An escape that Python would warn of, with its line, is read in silence; and a repr does not show the file."""
+    told = read('    KEY: str = "s3cret\\d"\n')
+    assert add_field(told.file, new()) is not None
+    assert list(recwarn) == []
+    assert "s3cret" not in repr(told)
+
+
+@pytest.mark.parametrize(
+    ("declaration", "variables", "required"),
+    [
+        ("KEY: str", ("KEY",), True),
+        ("KEY: str = 'x'", ("KEY",), False),
+        ("KEY: str | None = None", ("KEY",), False),
+        ("KEY: str = ...", ("KEY",), True),
+        ("KEY: str = Field()", ("KEY",), True),
+        ("KEY: str = Field(...)", ("KEY",), True),
+        ("KEY: str = Field(default=...)", ("KEY",), True),
+        ("KEY: str = Field('x')", ("KEY",), False),
+        ("KEY: str = Field(default='x')", ("KEY",), False),
+        ("KEY: list[str] = Field(default_factory=list)", ("KEY",), False),
+        ("KEY: str = Field(**COMMON)", ("KEY",), False),
+        ("KEY: str = pydantic.Field(min_length=3)", ("KEY",), True),
+        ("KEY: str = Named(alias='OTHER')", ("OTHER",), True),
+        ("KEY: str = make()", ("KEY",), False),
+        ("KEY: str = Field(alias='other')", ("OTHER",), True),
+        ("KEY: str = Field(alias='other', validation_alias='b')", ("B",), True),
+        ("KEY: str = Field(validation_alias=AliasChoices('A', 'b'))", ("A", "B"), True),
+        ("KEY: str = Field(validation_alias=AliasPath('A', 0))", ("A",), True),
+        ("KEY: str = Field(validation_alias=AliasChoices('A', AliasPath('B', 'x')))", ("A", "B"), True),
+        ("KEY: Annotated[str, Field(alias='A')] = 'x'", ("A",), False),
+        ("KEY: Annotated[str, Field(default='x')]", ("KEY",), False),
+        ("KEY: Annotated[str, Field(min_length=1)]", ("KEY",), True),
+        ("KEY: Annotated[str, Field(alias='A')] = Field(alias='B')", ("B",), True),
+        ("key: str", ("KEY",), True),
+    ],
+)
+def test_a_declaration_tells_variables_and_whether_there_is_a_default(
+    declaration: str, variables: tuple[str, ...], required: bool
+) -> None:
+    """Aliases stand for the name, and any kind of default makes a field optional."""
+    head = HEAD.replace("class Settings", "from pydantic import Field as Named\n\n\nclass Settings")
+    told = read(f"    {declaration}\n", head).fields[0]
+    assert (told.variables, told.required) == (variables, required)
+    assert told.owner == "Settings"
+    assert told.line == head.count("\n") + 1
+
+
+def test_an_annotation_keeps_its_source() -> None:
+    """An annotation is told as written, on one line."""
+    assert field('    KEY: Literal["é", "b"]|None = None\n').annotation == 'Literal["é", "b"]|None'
+    assert field("    KEY: Annotated[str, Field(alias='A')]\n").annotation == "Annotated[str, Field(alias='A')]"
+    assert field("    KEY: Union[\n        str,\n        int,  # both\n    ]\n").annotation == "Union[str, int]"
+
+
+def test_only_annotated_public_names_are_fields() -> None:
+    """Class variables, private names, plain assignments, methods and the configuration are none."""
+    body = """\
+    model_config = SettingsConfigDict(extra="ignore")
+    _private: int = 1
+    CONSTANT: ClassVar[int] = 1
+    QUOTED: "ClassVar[int]" = 1
+    PLAIN = 1
+    KEY: str
+    (ODD): str
+
+    @computed_field
+    @property
+    def URL(self) -> str:
+        inner: str = "x"
+        return inner
+"""
+    assert read(body).variables == ("KEY",)
+
+
+@pytest.mark.parametrize(
+    ("config", "files"),
+    [
+        ("SettingsConfigDict(env_file='../.env')", ("../.env",)),
+        ("SettingsConfigDict(env_file=('.env', '.env.local'))", (".env", ".env.local")),
+        ("SettingsConfigDict(env_file=['.env'])", (".env",)),
+        ("SettingsConfigDict(env_file=None)", ()),
+        ("SettingsConfigDict()", ()),
+        ("SettingsConfigDict(env_file=ROOT / '.env')", None),
+        ("SettingsConfigDict(env_file=('.env', ROOT))", None),
+        ("SettingsConfigDict(env_file=1)", None),
+        ("SettingsConfigDict(**COMMON)", None),
+        ("SettingsConfigDict(**COMMON, env_file='.env')", (".env",)),
+        ("COMMON", None),
+        ("{'env_file': '.env'}", (".env",)),
+        ("{**COMMON}", None),
+    ],
+)
+def test_env_files_are_told_where_they_are_literal(config: str, files: tuple[str, ...] | None) -> None:
+    """A literal is told, none is empty, and an expression is None."""
+    assert read(f"    model_config = {config}\n    KEY: str\n").env_files == files
+    assert ("env_file" in read(f"    model_config = {config}\n").untold) == (files is None and "=1" not in config)
+
+
+def test_options_have_the_defaults_of_pydantic_settings() -> None:
+    """What is not set is as pydantic-settings has it."""
+    told = read("    KEY: str\n")
+    assert (told.env_files, told.env_prefix, told.case_sensitive, told.ignore_empty) == ((), "", False, False)
+    assert (told.extra, told.untold) == ("forbid", ())
+
+
+def test_options_are_read_wherever_they_can_be_set() -> None:
+    """A model_config, an annotated one, the inner class Config and the class's own arguments all count."""
+    told = read("    model_config = SettingsConfigDict(env_ignore_empty=True, extra='ignore', env_prefix='A_')\n")
+    assert (told.ignore_empty, told.extra, told.env_prefix) == (True, "ignore", "A_")
+    told = read("    model_config: ClassVar = SettingsConfigDict(case_sensitive=True)\n    key: str\n")
+    assert (told.case_sensitive, told.variables) == (True, ("key",))
+    told = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
+    assert (told.env_files, told.variables) == ((".env",), ("B_KEY",))
+    told = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
+    assert told.variables == ("C_KEY",)
+
+
+def test_an_alias_has_no_prefix_unless_told() -> None:
+    """The prefix is for names; by name as well, the alias counts first."""
+    body = "    model_config = SettingsConfigDict(env_prefix='A_', {})\n    KEY: str = Field(alias='B')\n"
+    assert read(body.format("")).variables == ("B",)
+    assert read(body.format("populate_by_name=True")).fields[0].variables == ("B", "A_KEY")
+    assert read(body.format("env_prefix_target='all'")).fields[0].variables == ("A_B",)
+
+
+def test_nested_models_are_filled_by_their_own_variables() -> None:
+    """With a delimiter each field of a model has a variable, at any depth; without one it has not."""
+    models = """\
+class Pool(BaseModel):
+    size: int = 5
+    parent: "Pool | None" = None
+
+
+class Database(BaseModel):
+    host: str = Field(alias="server")
+    pool: Optional[Pool] = None
+
+
+class Settings(BaseSettings):
+"""
+    body = "    model_config = SettingsConfigDict({})\n    db: Annotated[Database, 1] | None = None\n"
+    told = read(body.format("env_prefix='A_', env_nested_delimiter='__'"), IMPORTS + models)
+    assert told.fields[0].variables == (
+        *("A_DB", "A_DB__SERVER", "A_DB__POOL", "A_DB__POOL__SIZE", "A_DB__POOL__PARENT"),
+    )
+    assert told.find("a_db__pool__size") == told.fields[0]
+    assert read(body.format(""), IMPORTS + models).fields[0].variables == ("DB",)
+
+
+def test_classes_above_count_as_settings_own() -> None:
+    """Fields and options come down from the classes that Settings derives from, and can be set anew."""
+    classes = """\
+from pydantic_settings import BaseSettings as Root
+
+
+class Base(Root):
+    model_config = SettingsConfigDict(env_prefix="A_", env_file=".env")
+    ONE: str
+    TWO: str
+
+
+class Settings(Base):
+"""
+    told = read("    TWO: str = ''\n    THREE: str\n", IMPORTS + classes)
+    assert [(each.variables[0], each.required, each.owner) for each in told.fields] == [
+        ("A_ONE", True, "Settings"),
+        ("A_TWO", False, "Settings"),
+        ("A_THREE", True, "Settings"),
+    ]
+    assert told.env_files == (".env",)
+
+
+def test_other_classes_of_settings_contribute_with_their_prefix() -> None:
+    """A class that derives from BaseSettings by way of others counts; a model and a plain class do not."""
+    after = """\
+    KEY: str
+
+
+class Mail(BaseSettings, env_prefix="MAIL_"):
+    HOST: str
+    KEY: str = Field(alias="KEY")
+
+
+class Test(Settings):
+    EXTRA: int = 1
+
+
+class Prefixed(Settings):
+    model_config = SettingsConfigDict(env_prefix="P_")
+
+
+class Model(BaseModel):
+    SIZE: int
+
+
+class Plain:
+    OTHER: int
+"""
+    told = read(after)
+    assert told.variables == ("KEY", "MAIL_HOST", "EXTRA", "P_KEY")
+    assert [each.owner for each in told.fields] == ["Settings", "Mail", "Mail", "Test", "Prefixed"]
+
+
+def test_a_class_that_derives_from_itself_is_read() -> None:
+    """A name that an import gave to another class before does no harm."""
+    assert read("    KEY: str\n", "from app import Settings\n\n\nclass Settings(Settings):\n").variables == ("KEY",)
+
+
+def test_a_variable_is_found_in_any_case_unless_case_counts() -> None:
+    """The field whose first variable it is comes before those that have it as another."""
+    body = "    one: str = Field(validation_alias=AliasChoices('A', 'TWO'))\n    two: str\n"
+    assert [each and each.name for each in map(read(body).find, ("a", "Two", "THREE"))] == ["one", "two", None]
+    exact = read(f"    model_config = SettingsConfigDict(case_sensitive=True)\n{body}")
+    assert [each and each.name for each in map(exact.find, ("a", "two", "TWO"))] == [None, "two", "one"]
+
+
+# Editing: the line
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        (new(), "NEW_API_KEY: str"),
+        (new(required=False), "NEW_API_KEY: str | None = None"),
+        (new(type="str | None", required=False), "NEW_API_KEY: str | None = None"),
+        (new(type="Optional[int]", required=False), "NEW_API_KEY: Optional[int] = None"),
+        (new(type="Union[int, None]", required=False), "NEW_API_KEY: Union[int, None] = None"),
+        (new(type="Any", required=False), "NEW_API_KEY: Any = None"),
+        (new(type='Literal["a", None]', required=False), 'NEW_API_KEY: Literal["a", None] = None'),
+        (new(type='Literal["a", 2]', required=False), 'NEW_API_KEY: Literal["a", 2] | None = None'),
+        (new(type="tuple[int, ...]"), "NEW_API_KEY: tuple[int, ...]"),
+        (new(type='Annotated[str, "x"]'), 'NEW_API_KEY: Annotated[str, "x"]'),
+        (new(type=" dict[str, list[int]]\n"), "NEW_API_KEY: dict[str, list[int]]"),
+        (new(type="SecretStr"), "NEW_API_KEY: SecretStr"),
+        (new(type="Near.Inner"), "NEW_API_KEY: Near.Inner"),
+        (new(type="int # a comment", required=False), "NEW_API_KEY: int | None = None"),
+        (new(type="Annotated[tuple[()], (1, 2)]"), "NEW_API_KEY: Annotated[tuple[()], (1, 2)]"),
+        (new(description="Where to\n  call\0\ud800"), "# Where to call\n    NEW_API_KEY: str"),
+    ],
+)
+def test_the_line_is_as_asked(wanted: NewField, line: str) -> None:
+    """A field that is not required allows None and is None, once; a description is one comment."""
+    head = HEAD.replace("class Settings", "class Near: ...\n\n\nclass Settings")
+    assert edited("    A: int\n", wanted, head) == f"    A: int\n    {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "line"),
+    [
+        ("    model_config = SettingsConfigDict(env_prefix='APP_')\n    A: str\n", "APP_NEW", "NEW: str"),
+        ("    model_config = SettingsConfigDict(env_prefix='app_')\n    a: str\n", "APP_NEW", "new: str"),
+        ("    a: str\n    b: int\n", "NEW_KEY", "new_key: str"),
+        ("    a: str\n    B: int\n", "NEW_KEY", "NEW_KEY: str"),
+        ("    model_config = SettingsConfigDict(case_sensitive=True)\n    a: str\n", "NEW_KEY", "NEW_KEY: str"),
+        ("    pass\n", "NEW_KEY", "NEW_KEY: str"),
+    ],
+)
+def test_the_name_follows_prefix_and_habit(body: str, key: str, line: str) -> None:
+    """The prefix is left out, and the name is lower case where all are and case does not count."""
+    assert line in [each.strip() for each in edited(body, new(key)).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "words"),
+    [
+        ("env_prefix='APP_'", "NEW_KEY", "does not begin with APP_"),
+        ("env_prefix='APP_', case_sensitive=True", "app_NEW", "does not begin with APP_"),
+        ("env_prefix='APP_'", "APP_", "leaves no name"),
+        ("env_prefix='APP_'", "APP_1", "leaves no name"),
+        ("env_prefix='APP'", "APP_NEW", "leaves no name"),
+        ("env_prefix=NAME", "NEW", "computes env_prefix"),
+        ("alias_generator=str.upper", "NEW", "computes alias_generator"),
+        ("**COMMON", "NEW", "computes"),
+        ("", "s3cret-value", "The key is no name"),
+        ("", "1KEY", "The key is no name"),
+        ("", "", "The key is no name"),
+        ("", "ﬁeld", "The key is no name"),
+        ("", "_KEY", "leaves no name"),
+        ("", "lambda", "the field lambda, which is a word of Python"),
+        ("", "CLASS", "the field class, which is a word of Python"),
+    ],
+)
+def test_a_key_that_gives_no_name_is_refused(prefix: str, key: str, words: str) -> None:
+    """The sentence says why; what is no name at all may be a value, and is not repeated."""
+    told = refusal(f"    model_config = SettingsConfigDict({prefix})\n    a: str\n", new(key))
+    assert words in told
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(
+    "type",
+    [
+        *("str()", "lambda: int", "list[int()]", "[int]", "'int'", "1", "int if x else str", "int |", "", "str, int"),
+        *("list['os.system()']", "int + str", "(x := int)", "f'{int}'", "list[*x]", "x[0][1]()", "a.b()", "int\nx"),
+        *("Annotated['f()', 1]", "...", "{int}", "-1", "not int", "Literal[b'x']", "str" + " | str" * 60),
+    ],
+)
+def test_a_type_is_made_of_names_alone(type: str) -> None:
+    """Nothing that would be executed is written, nor what is no expression."""
+    assert "may have names, dots, brackets and | in it" in refusal("    A: int\n", new(type=type))
+
+
+@pytest.mark.parametrize(
+    ("type", "words"),
+    [
+        ("SecretSt", "knows no type SecretSt above class Settings: import it there first, or did you mean SecretStr?"),
+        ("list[Strin]", "knows no type Strin above class Settings: import it there first"),
+        ("Later", "knows no type Later above"),
+        ("Typed", "knows no type Typed above"),
+        ("helper", "knows no type helper above"),
+        ("declared", "knows no type declared above"),
+        ("hidden", "knows no type hidden above"),
+        ("complex", "knows no type complex above"),
+        ("datetim.date", "import it there first."),
+    ],
+)
+def test_a_type_has_to_be_known_above_the_class(type: str, words: str) -> None:
+    """Only what runs above the class counts: no function, no import for type checkers, nothing from below."""
+    above = """\
+import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.types import Typed
+
+
+def helper() -> None: ...
+
+
+declared: int
+
+
+class Settings(BaseSettings):
+"""
+    body = "    A: int = 1\n    hidden: int = 1\n\n\nclass Later: ...\n"
+    assert words in refusal(body, new(type=type), IMPORTS + above)
+
+
+@pytest.mark.parametrize("type", ["datetime.date", "Alias", "Own", "Some", "Other", "First", "int"])
+def test_types_from_above_are_known(type: str) -> None:
+    """Imports, assignments and classes count, under any condition but TYPE_CHECKING."""
+    above = """\
+import datetime
+from typing import TYPE_CHECKING
+
+Alias = str
+First, Second = str, int
+try:
+    from app.types import Some
+except ImportError:
+    Some = str
+if TYPE_CHECKING:
+    Other = str
+else:
+    Other = str
+
+
+class Own: ...
+
+
+class Settings(BaseSettings):
+"""
+    assert edited("    A: int\n", new(type=type), IMPORTS + above) == f"    A: int\n    NEW_API_KEY: {type}\n"
+
+
+# Editing: what is there already
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        ("NEW_API_KEY: str", new()),
+        ("new_api_key: str", new()),
+        ("NEW_API_KEY: 'str'", new()),
+        ("NEW_API_KEY: str = Field(min_length=3)", new()),
+        ("NEW_API_KEY: str | None = None", new(required=False)),
+        ("NEW_API_KEY: Optional[str] = None", new(required=False)),
+        ("NEW_API_KEY: None | str = 'x'", new(required=False)),
+        ("NEW_API_KEY: Union[int, str]", new(type="str | int")),
+        ("NEW_API_KEY: 'list[ str ]'", new(type="list[str]")),
+        ("NEW_API_KEY: Annotated[str, 'x']", new(type="Annotated[str,'x']")),
+        ("NEW_API_KEY: str = Field(alias='NEW_API_KEY')", new()),
+    ],
+)
+def test_a_field_that_is_there_needs_no_edit(there: str, wanted: NewField) -> None:
+    """The same variable, type and requiredness, however it is written, is left as it is."""
+    assert add_field(source(f"{HEAD}    A: int\n    {there}\n"), wanted) is None
+
+
+def test_a_field_from_a_class_above_needs_no_edit() -> None:
+    """What Settings inherits is there."""
+    head = f"{IMPORTS}\nclass Base(BaseSettings):\n    NEW_API_KEY: str\n\n\nclass Settings(Base):\n"
+    assert add_field(source(f"{head}    A: int\n"), new()) is None
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ("NEW_API_KEY: int", "line 8: NEW_API_KEY is taken by the field NEW_API_KEY (int, required) of class Settings"),
+        ("NEW_API_KEY: str = ''", "the field NEW_API_KEY (str) of class Settings"),
+        ("new_api_key: int = 1", "the field new_api_key (int) of class Settings"),
+        ("NEW_API_KEY: Annotated[str, Field(default='s3cret')]", "the field NEW_API_KEY of class Settings"),
+        ("OTHER: str = Field(alias='NEW_API_KEY')", "the field OTHER (str, required) of class Settings by an alias"),
+        ("O: str = Field(validation_alias=AliasChoices('A', 'NEW_API_KEY'))", "the field O (str, required) of class"),
+        ("NEW_API_KEY: str = Field(alias='OTHER')", "the field NEW_API_KEY (str, required) of class Settings:"),
+        ("NEW_API_KEY = 1", "line 8: NEW_API_KEY is a name of class Settings"),
+        ("NEW_API_KEY: ClassVar[str] = 's3cret'", "NEW_API_KEY is a name of class Settings"),
+        ("def NEW_API_KEY(self): ...", "NEW_API_KEY is a method of class Settings"),
+        ("async def NEW_API_KEY(self): ...", "NEW_API_KEY is a method of class Settings"),
+        ("@property\n    def NEW_API_KEY(self): ...", "NEW_API_KEY is a property of class Settings"),
+        ("@computed_field\n    @property\n    def NEW_API_KEY(self): ...", "is a computed field of class Settings"),
+        ("@field_validator('A')\n    def NEW_API_KEY(cls, value): ...", "is a validator of class Settings"),
+        ("class NEW_API_KEY: ...", "NEW_API_KEY is an inner class of class Settings"),
+        ("import NEW_API_KEY", "NEW_API_KEY is a name of class Settings"),
+        ("if True:\n        NEW_API_KEY: str = 's3cret'", "NEW_API_KEY is a name of class Settings"),
+        ("B: int = NEW_API_KEY", "line 8: class Settings means something else by NEW_API_KEY"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(there: str, words: str) -> None:
+    """The sentence says what has it and where, and no default."""
+    told = refusal(f"    A: int\n    {there}\n", new())
+    assert words in told.replace(f"line {HEAD.count(chr(10)) + 2}", "line 8")
+    assert told.endswith(": take another key, or change it by hand.")
+    assert "s3cret" not in told
+
+
+def test_names_of_other_classes_count_too() -> None:
+    """A variable that another class reads is taken; so is a name in a class above."""
+    body = "    A: int\n\n\nclass Mail(BaseSettings, env_prefix='NEW_'):\n    API_KEY: str\n"
+    assert "NEW_API_KEY is taken by the field API_KEY (str, required) of class Mail" in refusal(body, new())
+    head = f"{IMPORTS}\nclass Base(BaseSettings):\n    def NEW_API_KEY(self): ...\n\n\nclass Settings(Base):\n"
+    assert "NEW_API_KEY is a method of class Base" in refusal("    A: int\n", new(), head)
+
+
+@pytest.mark.parametrize("key", ["MODEL_DUMP", "JSON", "COPY", "MODEL_CONFIG"])
+def test_names_of_pydantic_are_refused(key: str) -> None:
+    """What BaseSettings has already is no name for a field."""
+    assert f"{key.lower()} is part of pydantic's BaseSettings" in refusal("    a: int\n", new(key))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class Settings(BaseSettings): A: int = 1\n", "on one line: give its body lines of its own"),
+        ("class Settings(BaseSettings): ...\n", "on one line"),
+        ("class Settings: \\\n  pass\n", "on one line"),
+        ("class Settings:\n    A: int\n\n\nclass Settings:\n    B: int\n", "has class Settings twice"),
+        ("class Settings: # so\n\\\n  A: int\n", "on one line"),
+        ("class Settings: A: int; B: int\n", "on one line"),
+        ("class Settings(\n  Base\n): A: int\n", "on one line"),
+    ],
+)
+def test_a_class_without_a_certain_place_is_refused(text: str, words: str) -> None:
+    """A body on the header's line, and a second class of the name, are left to a person."""
+    assert words in refusal("", new(), text)
+
+
+def test_an_edit_that_came_out_wrong_is_refused() -> None:
+    """What Python would not take after the edit, here a letter that the file's encoding has not, is not offered."""
+    told = refusal("# coding: ascii\n# class\nclass Settings:\n    A: int\n", new(description="é"), "")
+    assert told.endswith("would not be right with NEW_API_KEY in it: add it to class Settings by hand.")
+
+
+def test_invalid_python_is_no_editing_matter() -> None:
+    """What parses and yet does not compile is told like any other error of syntax."""
+    with pytest.raises(UsageError, match=r"config\.py, line 3 is not valid Python: mend it first\."):
+        add_field(source("class Settings:\n    A: int\nreturn 1\n"), new())
+
+
+# Editing: the place. "+" marks the lines that come.
+
+
+def place(text: str, key: str, head: str = HEAD, description: str = "") -> None:
+    """See that a new field goes where the text has its lines with a plus."""
+    before = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("+"))
+    after = "".join(line.replace("+", " ", 1) if line.startswith("+ ") else line for line in text.splitlines(True))
+    assert edited(before, new(key, description=description), head) == after.replace("+\n", "\n")
+
+
+def test_the_longest_common_beginning_decides() -> None:
+    """A field stands below the last one that shares most leading words, not the last of its family."""
+    place(
+        "    DB_HOST: str\n    DB_POOL_SIZE: int\n+   DB_POOL_AGE: str\n    DB_NAME: str\n    A: int\n", "DB_POOL_AGE"
+    )
+    place("    DB_HOST: str\n    DB_NAME: str\n+   DB_AGE: str\n    A_AGE: int\n", "DB_AGE")
+    place("    DB_HOST: str; DB_NAME: str\n+   DB_AGE: str\n    A: int\n", "DB_AGE")
+
+
+def test_a_common_ending_of_two_words_decides_next() -> None:
+    """Keys of other services are relatives; a single word is none, and a pair is not torn apart."""
+    place("    A_API_KEY: str\n    B_API_KEY: str\n+   NEW_API_KEY: str\n\n    C: str\n", "NEW_API_KEY")
+    place("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n    C: str\n", "NEW_API_KEY")
+    place("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n", "NEW_API_KEY")
+    place("    A_API_KEY: str\n+   NEW_API_KEY: str\n\n    A_API_URL: str\n    C: str\n", "NEW_API_KEY")
+    place("    A_KEY: str\n    C: str\n+   NEW_KEY: str\n", "NEW_KEY")
+
+
+def test_without_relatives_it_joins_the_first_fields() -> None:
+    """It stands below the fields that lead the class, apart from them where they are in groups."""
+    place("    A: int\n    B: int\n+   NEW: str\n\n    def f(self): ...\n\n    C: int\n", "NEW")
+    place("    A: int\n\n    # Two\n    B: int\n+\n+   NEW: str\n\n    def f(self): ...\n", "NEW")
+    place("    A: int\n\n    B: int\n+\n+   NEW: str\n+\n    PLAIN = 1\n", "NEW")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '    A_B: int\n    """What it is."""\n+   A_NEW: str\n    C: int\n',
+        "    A_B: int = Field(\n        default=1,\n    )  # so\n+   A_NEW: str\n    C: int\n",
+        "    A_B: int = \\\n        1\n+   A_NEW: str\n    C: int\n",
+        "    A_B: int  # this goes\n              # on here\n+   A_NEW: str\n    C: int\n",
+        "    A_B: int\n+   A_NEW: str\n    # about C\n    C: int\n",
+        "    A_B: int\n    # about A_B\n+   A_NEW: str\n\n    # about C\n    C: int\n",
+        "    A_B: int\n    # about A_B\n+   A_NEW: str\n",
+        "    A_B: int\n+   A_NEW: str\n\n    # about C\n    C: int\n",
+        "    A_B: int\n+   A_NEW: str\n  # an odd one\n    C: int\n",
+        '    A_B: str = """\n# no comment\n"""\n+   A_NEW: str\n    C: int\n',
+    ],
+)
+def test_what_belongs_to_a_field_stays_with_it(text: str) -> None:
+    """Lines that continue a field or speak of it are passed over; those of the next field stay with that."""
+    place(text, "A_NEW")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    A_B: int\n\n    @field_validator('A_B')\n    def f(cls, v):\n        return v\n+\n+   A_NEW: str\n",
+        "    A_B: int\n    @property\n    def f(self): ...\n+\n+   A_NEW: str\n\n    C: int\n",
+        "    A_B: int\n    @property\n    def f(self): ...\n+\n+   A_NEW: str\n+\n    C: int\n",
+        "    A_B: int\n    # how it is\n    @property\n    def f(self): ...\n+\n+   A_NEW: str\n\n    C: int\n",
+        "    A_B: int\n+   A_NEW: str\n\n    @computed_field\n    @property\n    def f(self): ...\n",
+        "    A_B: int\n+   A_NEW: str\n\n    C: int\n\n    @field_validator('A_B')\n    def f(cls, v): ...\n",
+        "    A_B: int\n\n    @property\n    def f(self): ...\n\n    @field_validator('A_B')\n    def g(cls, v): ...\n"
+        "+\n+   A_NEW: str\n",
+        "    A_B: int\n    def f():\n        pass\n\n        # in\n\n        # too\n+\n+   A_NEW: str\n\n    C: int\n",
+        "    A_B: int\n    def f(self): ...\n        # inside\n+\n+   A_NEW: str\n+\n    # about C\n    C: int\n",
+        "    A_B: int\n    f = field_validator('A_B')(str)\n+   A_NEW: str\n    C: int\n",
+    ],
+)
+def test_a_validator_stays_with_its_field(text: str) -> None:
+    """No field comes between another and the methods right below it or about it."""
+    place(text, "A_NEW")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    pass\n+   NEW: str\n",
+        "    ...\n+   NEW: str\n",
+        '    """What it is."""\n+\n+   NEW: str\n',
+        '    """What it is."""\n+\n+   NEW: str\n+\n    def f(self): ...\n',
+        '    """What it is."""\n\n    model_config = {\n    }\n+\n+   NEW: str\n\n    def f(self): ...\n',
+        "    class Config:\n        env_file = '.env'\n+\n+   NEW: str\n",
+        "+   NEW: str\n+\n    def f(self): ...\n",
+        "+   NEW: str\n+\n    # about f\n    def f(self): ...\n\n    PLAIN = 1\n",
+    ],
+)
+def test_a_class_without_fields_gets_its_first(text: str) -> None:
+    """It comes below the docstring, the configuration or a pass that may stay, and above the methods."""
+    place(text, "NEW")
+
+
+def test_a_place_is_never_above_the_configuration() -> None:
+    """A configuration that leads the class goes on leading it."""
+    place("    model_config = SettingsConfigDict(extra='ignore')\n    A: int\n+   NEW: str\n", "NEW")
+    place("    A: int\n    model_config = SettingsConfigDict(extra='ignore')\n    B: int\n+   NEW: str\n", "NEW")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"class Settings:\r\n\tA: int\r\n", b"class Settings:\r\n\tA: int\r\n\t# X\r\n\tNEW: str\r\n"),
+        (b"class Settings:\n  A: int", b"class Settings:\n  A: int\n  # X\n  NEW: str"),
+        (b"class Settings:\r\n  A: int", b"class Settings:\r\n  A: int\r\n  # X\r\n  NEW: str"),
+        (b"\xef\xbb\xbfclass Settings:\n  A: int\n", b"\xef\xbb\xbfclass Settings:\n  A: int\n  # X\n  NEW: str\n"),
+        (b"\x0c\nclass Settings:\n\x0c  A: int\n", b"\x0c\nclass Settings:\n\x0c  A: int\n  # X\n  NEW: str\n"),
+        (b"\x0cx = 1\nclass Settings:\n  A: int \n", b"\x0cx = 1\nclass Settings:\n  A: int \n  # X\n  NEW: str\n"),
+        (b"class Settings:\n  A: int\n  ", b"class Settings:\n  A: int\n  # X\n  NEW: str\n  "),
+        (b"class Settings:\n  A: int\n#\nx = 1", b"class Settings:\n  A: int\n  # X\n  NEW: str\n#\nx = 1"),
+        (
+            b"class S: ...\n#\n\n  \n#\nclass Settings:\n A: int",
+            b"class S: ...\n#\n\n  \n#\nclass Settings:\n A: int\n # X\n NEW: str",
+        ),
+        (b"class Settings:\n  A: int\n\\\n  B: int\n", b"class Settings:\n  A: int\n\\\n  B: int\n  # X\n  NEW: str\n"),
+        (b"class Settings:\n  A: int # \\\n  _b = 1", b"class Settings:\n  A: int # \\\n  # X\n  NEW: str\n  _b = 1"),
+        (b"class Settings: # \\\n  A: int\n", b"class Settings: # \\\n  A: int\n  # X\n  NEW: str\n"),
+        (b"class Settings:\n  A: int; \\\n  B: int", b"class Settings:\n  A: int; \\\n  B: int\n  # X\n  NEW: str"),
+        (b"class Settings:\n  A: int; \\\n\n  _b = 1", b"class Settings:\n  A: int; \\\n\n  # X\n  NEW: str\n  _b = 1"),
+        (b"class Settings:\r  A: int\r", b"class Settings:\r  A: int\r  # X\r  NEW: str\r"),
+        (
+            b"class Settings:\n  A: int \\\n\n  B: int\n",
+            b"class Settings:\n  A: int \\\n\n  B: int\n  # X\n  NEW: str\n",
+        ),
+        (
+            b"# \xe2\x80\xa8\nclass Settings:\n  A: int\n",
+            b"# \xe2\x80\xa8\nclass Settings:\n  A: int\n  # X\n  NEW: str\n",
+        ),
+    ],
+)
+def test_every_other_byte_stays(before: bytes, after: bytes) -> None:
+    """Line ends, indentation, marks, odd white space and a last line without an end are kept and followed."""
+    edit = add_field(SourceFile(Path("config.py"), CONFIG, before), new("NEW", description="X"))
+    assert edit is not None
+    assert edit.after == after
+
+
+def test_an_edit_says_what_it_adds() -> None:
+    """A person reads the name of the field and its class."""
+    edit = add_field(source(f"{HEAD}    A: int\n"), new(description="For prices"))
+    assert edit is not None
+    assert edit.what == "field NEW_API_KEY of class Settings"
+    assert edit.added == ("    # For prices", "    NEW_API_KEY: str")
+
+
+def test_a_class_below_has_the_new_field_too() -> None:
+    """A class that derives from Settings reads it under its own prefix, and nothing else changes."""
+    body = "    A: int\n\n\nclass Test(Settings):\n    model_config = SettingsConfigDict(env_prefix='T_')\n"
+    edit = add_field(source(HEAD + body), new())
+    assert edit is not None
+    assert settings_of(source(edit.after.decode())).variables == ("A", "NEW_API_KEY", "T_A", "T_NEW_API_KEY")
+
+
+def test_a_class_that_holds_settings_changes_with_them() -> None:
+    """Where Settings are a part of another class, that reads the new field too."""
+    options = "SettingsConfigDict(env_nested_delimiter='__')"
+    body = f"    A: int\n\n\nclass Outer(BaseSettings):\n    model_config = {options}\n    ALL: Settings\n"
+    edit = add_field(source(HEAD + body), new())
+    assert edit is not None
+    assert settings_of(source(edit.after.decode())).fields[-1].variables == ("ALL", "ALL__A", "ALL__NEW_API_KEY")
+
+
+# Any file
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of Settings, and a field for it."""
+
+    file: SourceFile
+    new: NewField
+    samples: dict[str, str]
+    """What to set for each field, the new one included."""
+
+
+TYPES = {
+    "str": ("'x'", "a word"),
+    "int": ("1", "7"),
+    "float": ("1.5", "2.5"),
+    "bool": ("True", "false"),
+    "str | None": ("None", "a word"),
+    "Optional[int]": ("None", "7"),
+    "list[str]": ("['é', '#']", '["a"]'),
+    "dict[str, list[int]]": ("{}", '{"a": [1]}'),
+    'Literal["a", "b # c"]': ("'a'", "a"),
+    "'int'": ("2", "7"),
+    "SecretStr": ("SecretStr('x')", "a word"),
+    "Annotated[str, Field(min_length=1)]": ("'x'", "a word"),
+    "Union[int, str]": ("1", "7"),
+}
+"""Annotations, each with a default as source and the text of a variable."""
+
+WORDS = ("DB", "POOL", "MAIL", "API", "KEY", "HOST", "OPEN", "É", "X9")
+LINES = (
+    "CONSTANT{n}: ClassVar[int] = 1",
+    "_private{n}: int = 1",
+    "@property\ndef prop{n}(self) -> int:\n    return 1",
+    "@computed_field\n@property\ndef made{n}(self) -> str:\n    x: str = '''\n# text\n'''\n    # inside\n    return x",
+    "def method{n}(self) -> None:\n\n    pass\n    # its last words",
+    "if True:\n    PLAIN{n}: ClassVar = 1",
+)
+"""What else a class may have, for the n-th field."""
+
+ABOVE = (
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import secrets\n",
+    "class Mail(BaseSettings):\n    model_config = {'env_prefix': 'Z_'}\n    A: int\n",
+    "def helper(x: int) -> int:\n    return x\n\n\n",
+)
+MODEL = "class Model(BaseModel):\n    size: int = 1\n\n"
+GAPS = ("", "", "", "\n", "\n\n", "   \n", "\f\n")
+
+
+@st.composite
+def bodies(draw: st.DrawFn, names: dict[str, str]) -> list[str]:
+    """A class's body a part at a time, with a field of each name and type."""
+    parts: list[str] = []
+    for n, (name, kind) in enumerate(names.items()):
+        default = TYPES[kind][0]
+        shapes = [
+            f"{name}: {kind}",
+            f"{name}: {kind} = {default}",
+            f"{name}: {kind}=Field(default={default})  # so",
+            f"{name}: {kind} = Field(\n    default={default},\n    # why\n    description='''\nno: field\n''',\n)",
+            f"{name}: {kind} = Field(...,\n  alias='alias_{n}')",
+            f"{name}: {kind} = Field(validation_alias=AliasChoices('CHOICE_{n}', 'OTHER_{n}'))",
+            f"{name}: Annotated[{kind}, Field(alias='ALIAS_{n}')] = {default}",
+            f"{name}: {kind} = {default}; semi_{n}: int = 1",
+            f"{name}: {kind} = \\\n    {default}",
+            f"{name}: Annotated[\n    {kind},  # first\n    'x',\n]",
+        ]
+        about = draw(st.sampled_from(["", "", f"# about {name}\n", f"# é\n# about {name}\n"]))
+        tail = draw(st.sampled_from(["", "", "", "\n'''A text\nabout it'''", "\n    # goes on", "\n# words\n", "  "]))
+        parts.append(about + draw(st.sampled_from(shapes)) + tail)
+        if draw(st.integers(0, 4)) == 0:
+            check = f"@field_validator('{name}')\n@classmethod\ndef check{n}(cls, v: Any) -> Any:\n    return v"
+            parts.append(draw(st.sampled_from(GAPS)) + check)
+        if draw(st.integers(0, 4)) == 0:
+            parts.append(draw(st.sampled_from(GAPS)) + draw(st.sampled_from(LINES)).format(n=n))
+        parts.append(draw(st.sampled_from(GAPS)))
+    return [part if part in GAPS else f"{part}\n" for part in parts]
+
+
+@st.composite
+def files(draw: st.DrawFn) -> Written:
+    """A file of Settings that can be imported, written in one of many ways, and a field that it has not."""
+    lower, prefix = draw(st.booleans()), draw(st.sampled_from(["", "", "APP_", "app_"]))
+    exact = draw(st.integers(0, 3)) == 0
+    some = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map("_".join)
+    taken = draw(st.dictionaries(some, st.sampled_from([*TYPES]), max_size=6))
+    key = draw(some.map(lambda name: name.replace("É", "E")).filter(lambda name: name not in taken))
+    names = {name.lower() if lower else name: kind for name, kind in taken.items()}
+    options = {
+        "env_prefix": repr(prefix) if prefix else "",
+        "case_sensitive": "True" if exact else "",
+        "env_nested_delimiter": draw(st.sampled_from(["", "'__'"])),
+        "extra": draw(st.sampled_from(["", "'ignore'"])),
+    }
+    words = ", ".join(f"{name}={value}" for name, value in options.items() if value)
+    body = draw(bodies(names))
+    if words or draw(st.booleans()):
+        body.insert(draw(st.sampled_from([0, 0, len(body)])), f"model_config = SettingsConfigDict({words})\n")
+    body.insert(0, draw(st.sampled_from(["", '"""A text."""\n', '"""A text.\n\nA: str\n"""\n\n'])))
+    body.append(draw(st.sampled_from(["", "", "", "nested: Model = Model()\n", "_end = 1\n"])))
+    if not "".join(body).strip() or draw(st.integers(0, 9)) == 0:
+        body.append(draw(st.sampled_from(["pass\n", "...  # nothing\n"])))
+    first = draw(st.sampled_from(["", "# -*- coding: utf-8 -*-\n", '"""Ünicode."""\n', "\f\n"]))
+    future = draw(st.sampled_from(["", "from __future__ import annotations\n"]))
+    above = draw(st.lists(st.sampled_from(ABOVE), unique=True))
+    header = draw(st.sampled_from(["class Settings(BaseSettings):\n", "class Settings(\n    BaseSettings\n):  # so\n"]))
+    after = draw(
+        st.sampled_from(["", "", "\n\ndef f():\n    A: int = 1\n", "x = 1", "# end", "\n  \n", "\n\f\nx = 2\n"])
+    )
+    text = "".join([first, future, IMPORTS, MODEL, *above, header, indented("".join(body)), after])
+    text = respaced(text, draw(st.sampled_from(["    ", "  ", "\t"])))
+    text = text.rstrip("\n") if draw(st.integers(0, 3)) == 0 else text
+    text = text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
+    raw = (b"\xef\xbb\xbf" if draw(st.booleans()) else b"") + text.encode()
+    kind = draw(st.sampled_from(["str", "int", "bool", "SecretStr", "str | None", "list[str]", "Optional[int]"]))
+    wanted = NewField(prefix + key, kind, draw(st.booleans()), draw(st.sampled_from(["", "What it is for: é # so"])))
+    kinds = {**names, **{f"semi_{n}": "int" for n in range(len(names))}, "": kind}
+    samples = {name: TYPES[each][1] for name, each in kinds.items()}
+    return Written(SourceFile(Path("config.py"), CONFIG, raw), wanted, samples)
+
+
+def indented(text: str) -> str:
+    """The lines with a margin of four spaces, but for empty ones and what is inside of a text."""
+    lines, inside = [], False
+    for line in text.split("\n"):
+        lines.append(line if inside or not line.strip() else f"    {line}")
+        inside ^= (line.count("'''") + line.count('"""')) % 2 == 1
+    return "\n".join(lines)
+
+
+def respaced(text: str, margin: str) -> str:
+    """The text with another indentation for each level."""
+    lines = []
+    for line in text.split("\n"):
+        depth = (len(line) - len(line.lstrip(" "))) // 4 if line.strip() else 0
+        lines.append(margin * depth + line[4 * depth :])
+    return "\n".join(lines)
+
+
+def add(written: Written) -> Edit:
+    edit = add_field(written.file, written.new)
+    assert edit is not None
+    return edit
+
+
+def statements(file: SourceFile) -> list[ast.stmt]:
+    classes = [node for node in ast.parse(file.text).body if isinstance(node, ast.ClassDef)]
+    return next(node for node in classes if node.name == "Settings").body
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(files())
+def test_any_file_gets_the_field_and_nothing_else(written: Written) -> None:
+    """Without the new lines the bytes are as before; the file compiles, and the field is found and not added twice."""
+    before, edit = written.file.raw, add(written)
+    grown = len(edit.after) - len(before)
+    at = next((n for n, (one, other) in enumerate(zip(before, edit.after, strict=False)) if one != other), len(before))
+    assert edit.after[at + grown :] == before[at:]
+    compile(edit.after, "config.py", "exec", dont_inherit=True)
+
+    after = SourceFile(written.file.path, written.file.name, edit.after)
+    told, found = settings_of(after), settings_of(after).find(written.new.key)
+    assert found is not None
+    assert (found.required, found.owner) == (written.new.required, "Settings")
+    assert found.variables[0] == (written.new.key if told.case_sensitive else written.new.key.upper())
+    assert found.annotation.removesuffix(" | None") == written.new.type.removesuffix(" | None")
+    assert add_field(after, written.new) is None
+
+    line = f"{found.name}: {found.annotation}{'' if written.new.required else ' = None'}"
+    comment = f"# {written.new.description}"
+    more = list(after.text.splitlines())
+    for each in written.file.text.splitlines():
+        more.remove(each)
+    assert [each.strip() for each in more if each.strip()] == ([comment] if written.new.description else []) + [line]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(files())
+def test_in_any_file_comments_and_validators_stay_where_they_belong(written: Written) -> None:
+    """A comment goes on standing above its field, and a validator below its own."""
+    after = SourceFile(written.file.path, written.file.name, add(written).after)
+    lines = [line.strip() for line in after.text.split("\n")]
+    for index, line in enumerate(lines):
+        if line.startswith("# about "):
+            assert lines[index + 1].startswith(f"{line.removeprefix('# about ')}:")
+    found = settings_of(after).find(written.new.key)
+    body = statements(after)
+    at = next(
+        n for n, each in enumerate(body) if isinstance(each, ast.AnnAssign) and each.lineno == (found and found.line)
+    )
+    assert written.new.description == "" or lines[body[at].lineno - 2] == f"# {written.new.description}"
+    above = [each for each in body[:at] if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
+    below = body[at + 1] if at + 1 < len(body) else None
+    if above and isinstance(below, ast.FunctionDef):
+        assert isinstance(above[-1].target, ast.Name)
+        assert not any(f"'{above[-1].target.id}'" in ast.unparse(each) for each in below.decorator_list)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """A module for the application's code, and an environment without a variable of this process."""
+    module = types.ModuleType("settings_of_a_test")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    yield module
+
+
+def execute(text: bytes, module: types.ModuleType) -> Any:
+    """The class Settings that a file makes."""
+    vars(module).update({"__name__": module.__name__})
+    exec(compile(text, "config.py", "exec", dont_inherit=True), vars(module))
+    return vars(module)["Settings"]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(written=files())
+def test_the_application_loads_the_field_from_its_variable(written: Written, bare: types.ModuleType) -> None:
+    """pydantic-settings itself fills each field from the variable that was told, and misses those called required."""
+    edit = add(written)
+    told = settings_of(SourceFile(written.file.path, written.file.name, edit.after))
+    own = [each for each in told.fields if each.owner == "Settings" and each.name != "nested"]
+    made = execute(edit.after, bare)
+    assert {name for name, each in made.model_fields.items() if each.is_required()} == {
+        each.name for each in own if each.required
+    }
+    found = told.find(written.new.key)
+    assert found is not None
+    with pytest.MonkeyPatch.context() as patch:
+        for each in own:
+            sample = written.samples[each.name if each != found else ""]
+            patch.setenv(each.variables[0], sample)
+        loaded = made()
+    assert {each.name for each in own} <= loaded.model_fields_set
