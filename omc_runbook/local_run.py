@@ -114,7 +114,7 @@ class LocalRun:
             finished=now(),
             findings=tuple(findings),
             changes=done.entries if done else (),
-            where="this machine",
+            where="your .env",
         )
         return ending.end(outcome)
 

@@ -18,7 +18,9 @@ from typing import Any
 
 import nbformat
 import pytest
+from checkout import make_platform
 from desk import SECRET, Desk, assert_nothing_leaked, client, values
+from dotenv import dotenv_values
 
 from omc_runbook.headless import notebooks
 from omc_runbook.sandbox import lifecycle
@@ -208,6 +210,38 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
         assert "Done and proved: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
+
+
+def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowhere_else(
+    browser: Any, desk: Desk, tmp_path: Path
+) -> None:
+    """Typed hidden into the prompt under Run All, and written by the button; no page, log or other file has it."""
+    platform, key, log = make_platform(tmp_path / "checkout"), f"sk-{secrets.token_hex(16)}", tmp_path / "lab.log"
+    given = {"repository": str(platform.root), "values_from": "prompt"}
+    with lab(desk, log, "local_setup", **given) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(address)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function(READY)
+        page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+        prompt = page.locator("input.jp-Stdin-input[type=password]")
+        prompt.fill(key)
+        prompt.press("Enter")
+        button = page.get_by_role("button", name="Write the .env", exact=True)
+        button.wait_for()
+        page.wait_for_function(READY)
+        assert not platform.dotenv.exists()
+        button.click()
+        page.get_by_role("button", name="✓ Written", exact=True).wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
+        page.close()
+    written = dotenv_values(platform.dotenv)
+    assert written["OPENAI_API_KEY"] == key and platform.dotenv.stat().st_mode & 0o777 == 0o600
+    assert "✓ Nothing is wrong in your .env" in text
+    made = [str(written[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
+    assert_nothing_leaked(desk, made, text, content, log.read_text(errors="replace"))
+    assert platform.git("status", "--short") == ""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

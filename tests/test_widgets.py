@@ -7,11 +7,14 @@ import os
 import re
 import secrets
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from checkout import make_platform
 from desk import SECRET, client
+from dotenv import dotenv_values
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from snapshots import NOW
@@ -298,11 +301,7 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     kept = client(sandbox, "secretsmanager")
     before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
-    for cell in nbformat.read(notebooks() / "update.ipynb", as_version=4).cells:
-        if cell.cell_type == "code":
-            source = cell.source.replace('values_from: str = ""', 'values_from: str = "generate"')
-            reply = lab.run(source.replace('keys: str = ""', 'keys: str = "SECRET_KEY"'))
-            assert reply["status"] == "ok", (cell.id, reply)
+    run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(*lab.buttons)
     assert lab.look(lab.buttons[-1]) == ("✓ Done and proved", False), lab.area["text/plain"]
@@ -313,3 +312,45 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     assert stages.pop(old) == ["AWSPREVIOUS"] and list(stages.values()) == [["AWSCURRENT"]]
     value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
     assert value not in json.dumps([message["content"] for message in lab.heard])
+
+
+def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
+    """local_setup, run dry: no file; the button makes it, and the sentences under it are those of the cells."""
+    platform = make_platform(tmp_path / "checkout")
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "local_setup", repository=str(platform.root))
+    assert not platform.dotenv.exists()
+    lab.press(*lab.buttons)
+    assert lab.look(lab.buttons[-1]) == ("✓ Written", False), lab.area["text/plain"]
+    for words in (".env was written", "OPENAI_API_KEY", "required-empty", f"rm {platform.dotenv}"):
+        assert words in lab.area["text/plain"]
+    value = str(dotenv_values(platform.dotenv)["SECRET_KEY"])
+    assert len(value) == 64 and value not in json.dumps([message["content"] for message in lab.heard])
+
+
+def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
+    """add_key, run dry: no file and no version; the button adds it everywhere and tells how to commit it and undo it."""
+    platform, kept = make_platform(tmp_path / "checkout"), client(sandbox, "secretsmanager")
+    before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "add_key", repository=str(platform.root), key="NEWS_API_KEY", values_from="generate")
+    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    assert platform.git("status", "--short") == ""
+    lab.press(*lab.buttons)
+    assert lab.look(lab.buttons[-1]) == ("✓ Added and proved", False), lab.area["text/plain"]
+    for words in ("NEWS_API_KEY was added and proved", "git switch -c add-news-api-key", "apply --reverse"):
+        assert words in lab.area["text/plain"]
+    value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]
+    assert value not in json.dumps([message["content"] for message in lab.heard])
+    assert len(platform.git("diff", "--name-only").split()) == 3
+
+
+def run_cells(lab: Lab, name: str, **parameters: str) -> None:
+    """Run the code cells of a notebook, one after the other, with some parameters set."""
+    for cell in nbformat.read(notebooks() / f"{name}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            source = cell.source
+            for parameter, text in parameters.items():
+                source = source.replace(f'\n{parameter}: str = ""', f"\n{parameter}: str = {text!r}")
+            reply = lab.run(source)
+            assert reply["status"] == "ok", (cell.id, reply)
