@@ -98,6 +98,12 @@ def git_dir(repository: Path) -> Path | None:
     return Path(_line(asked.out)) if asked.code == 0 and asked.out else None
 
 
+def takes_back(repository: Path, patch: Path) -> bool:
+    """Whether a patch without surroundings is in force in a checkout, so that git can take it back. Only reads."""
+    words = ("apply", "--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn", "--", str(patch))
+    return _ask(repository, *words).code == 0
+
+
 def remotes(repository: Path) -> bool:
     """Whether the repository has a remote, so that its history may be elsewhere too."""
     return bool(_ask(repository, "remote").out.strip())

@@ -43,6 +43,9 @@ class _Answer:
             self.begun.append(kind)
             if self.dotenv and kind.model_config.get("env_file") is not None:
                 given.setdefault("_env_file", self.dotenv)
+            elif self.dotenv:
+                # Without a file of its own it has its variables from whoever starts it, as compose does by env_file.
+                _inherit(self.dotenv)
             begin(settings, *arguments, **given)
             self.made[kind] = settings
 
@@ -91,6 +94,13 @@ class _Answer:
             "extra": str(config.get("extra")),
             "filled": _filled(settings, variables, files, config) if settings is not None else [],
         }
+
+
+def _inherit(dotenv: str) -> None:
+    from dotenv import dotenv_values
+
+    for name, value in dotenv_values(dotenv).items():
+        os.environ.setdefault(name, value or "")
 
 
 def _told(error: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,8 @@ class Workplace:
     @property
     def looked_at(self) -> tuple[Path, ...]:
         """Where Settings looks for a .env; empty where it reads none, or that cannot be told."""
+        if _is_looked_for(self.checkout, self.path):
+            return (self.path,) if self.checkout.settings.env_files else ()
         if self.loaded and self.loaded.env_files:
             return tuple(path for path, _ in self.loaded.env_files)
         named = self.checkout.settings.env_files or ()
@@ -136,7 +138,8 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
     dotenv = read_dotenv(path, os.environ, [*public_texts(checkout, keys)])
     with ThreadPoolExecutor(3, "workplace") as pool:
         tracked = pool.submit(git.look, checkout.root, DOTENV)
-        loaded = pool.submit(probe.load_settings, checkout.root) if dotenv and deeply else None
+        given = path if _is_looked_for(checkout, path) else None
+        loaded = pool.submit(probe.load_settings, checkout.root, given) if dotenv and deeply else None
         composed = pool.submit(_compose, checkout) if dotenv and deeply else None
     return Workplace(
         checkout=checkout,
@@ -156,6 +159,15 @@ def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
         key = next((key for name, key in keys.items() if variable_of(name, keys) == entry.name), None)
         if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value) or TEMPLATE_DEFAULT.match(entry.value):
             yield entry.value
+
+
+def _is_looked_for(checkout: Checkout, path: Path) -> bool:
+    """Whether Settings reads the .env at the top, started there or in backend/, or is given it by whoever starts it."""
+    names = checkout.settings.env_files
+    if names is None:
+        return False
+    places = {(folder / name).resolve() for folder in (checkout.root / BACKEND, checkout.root) for name in names}
+    return not names or path.resolve() in places or path in places
 
 
 def _compose(checkout: Checkout) -> Config | None:
