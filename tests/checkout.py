@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from platform_terraform import GUIDE, WILD, terraform_files
-from platform_texts import FILES
+
+from omc_runbook.sandbox import example
 
 References = Literal["guide", "wild"]
 REQUIRED = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD", "OPENAI_API_KEY")
@@ -146,10 +147,11 @@ def make_platform(root: Path, git: bool = True, references: References = "guide"
     The backend's task definition has the guide's nine references, or eleven of which some have a key of another name.
     """
     terraform = terraform_files(GUIDE if references == "guide" else WILD)
-    for name, text in (FILES | {str(TERRAFORM / name): text for name, text in terraform.items()}).items():
+    ours = {str(TERRAFORM / name): text.encode() for name, text in terraform.items()}
+    for name, content in (example.files() | ours).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
+        path.write_bytes(content)
     made = Platform(root)
     if git:
         made.git("init", "--quiet", "--initial-branch", "main")

@@ -13,9 +13,13 @@ import papermill
 
 from omc_runbook.headless import ENGINE, notebooks
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 PORT = 5000
 """Stands in the outputs for the port of the sandbox, which is another each time."""
+
+CHECKOUT = "~/ohmycoins"
+"""Stands in the outputs for the path of the sandbox's example checkout."""
 
 
 def executed(source: Path, folder: Path) -> Any:
@@ -27,21 +31,25 @@ def executed(source: Path, folder: Path) -> Any:
     return nbformat.read(target, as_version=4)
 
 
-def refresh(source: Path, ran: Any, port: int) -> None:
+def refresh(source: Path, ran: Any, sandbox: Sandbox) -> None:
     """Give a notebook the outputs and counts of its run, and nothing else of it."""
     notebook = nbformat.read(source, as_version=4)
     cells = {cell.id: cell for cell in ran.cells}
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_settled(output, port) for output in cells[cell.id].outputs]
+            cell.outputs = [_settled(output, sandbox) for output in cells[cell.id].outputs]
             cell.execution_count = cells[cell.id].execution_count
     nbformat.write(notebook, source)
 
 
-def _settled(output: Any, port: int) -> Any:
+def _settled(output: Any, sandbox: Sandbox) -> Any:
+    assert sandbox.repository is not None
+    shown = {f"127.0.0.1:{sandbox.port}": f"127.0.0.1:{PORT}", str(sandbox.repository.resolve()): CHECKOUT}
     for kind, text in output.get("data", {}).items():
         if kind.startswith("text/"):
-            output.data[kind] = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{PORT}")
+            for found, settled in shown.items():
+                text = text.replace(found, settled)
+            output.data[kind] = text
     return output
 
 
@@ -53,7 +61,7 @@ def main() -> None:
         for source in sorted(notebooks().glob("*.ipynb")):
             if sys.argv[1:] in ([], [source.stem]):
                 with tempfile.TemporaryDirectory() as folder:
-                    refresh(source, executed(source, Path(folder)), sandbox.port)
+                    refresh(source, executed(source, Path(folder)), sandbox)
     finally:
         lifecycle.down(sandbox)
 

@@ -271,11 +271,13 @@ def test_entry_points_resolve() -> None:
 
 
 def test_the_wheel_holds_package_and_notebooks(tmp_path: Path) -> None:
-    """Every module, every notebook and the mark of a typed package travel in the wheel, and no checkpoint does."""
+    """Modules, notebooks, the example checkout and the mark of a typed package travel in the wheel, no checkpoint."""
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {str(path.relative_to(ROOT)) for path in SOURCES.values()} <= held
     assert {f"omc_runbook/notebooks/{path.name}" for path in NOTEBOOKS} <= held
+    example = {path for path in (PACKAGE / "sandbox" / "checkout").rglob("*") if path.is_file()}
+    assert example and {str(path.relative_to(ROOT)) for path in example} <= held
     assert "omc_runbook/py.typed" in held
     assert {name for name in held if ".ipynb_checkpoints" in name or "__pycache__" in name} == set()
 

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+from checkout import Platform
 from desk import COMMAND, Desk, values
 
 from omc_runbook.environment import load
@@ -54,6 +56,21 @@ def test_the_commands_that_change_something_work_one_after_the_other(sandbox: Sa
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     after = values(sandbox)
     assert len(set(before) - set(after)) == 1 and not path.exists()
+
+
+def test_the_commands_of_ones_own_machine_work_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
+    """On a copy of the sandbox's checkout at home: what the .env lacks, and a plan of a new key; nothing is written."""
+    desk = Desk(tmp_path, sandbox)
+    platform = Platform(tmp_path / "home" / "ohmycoins")
+    shutil.copytree(str(sandbox.repository), platform.root)
+    before = {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()}
+    block = next(block for block in blocks("sh") if "run local_setup" in block)
+    # Nobody is led there but by the parameter.
+    path = f"{COMMAND.parent}:{desk.variables['PATH']}"
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=path, OMC_REPOSITORY="/nowhere")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.findall(r"^(local_setup|add_key) on \w+: ok", ended.stdout, re.MULTILINE) == ["local_setup", "add_key"]
+    assert {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()} == before
 
 
 def test_a_drill_goes_as_the_text_says(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_a_table_fits_a_terminal_and_loses_nothing() -> None:
     assert all(text.count(f"{word} ") + text.count(f"{word}\n") + text.endswith(word) >= 2 for word in words)
 
 
+def test_a_name_stays_whole_where_something_else_can_be_folded() -> None:
+    """Headings and sentences give way before a name is broken."""
+    columns = ["variable", *(f"rather wide heading {number}" for number in range(8))]
+    text = Table("Title", columns, [["A_VARIABLE_WITH_A_LONG_NAME", *["two words"] * 8]]).to_text()
+    assert "A_VARIABLE_WITH_A_LONG_NAME" in text and max(map(len, text.splitlines())) <= WIDTH
+
+
 @pytest.mark.parametrize(
     "html",
     [

@@ -153,7 +153,8 @@ def test_commands_print_what_a_shell_and_a_program_need() -> None:
     shown = run.invoke(sandbox, ["up"], catch_exceptions=False)
     try:
         lines = dict(line.removeprefix("export ").split("=", 1) for line in shown.output.splitlines())
-        assert list(lines) == ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"]
+        names = ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"]
+        assert list(lines) == [*names, "OMC_REPOSITORY"]
         status = json.loads(run.invoke(sandbox, ["status", "--json"]).output)
         assert (status["endpoint"], status["world"], status["broken"]) == (lines["AWS_ENDPOINT_URL"], "healthy", [])
         services = sorted(task["service"] for task in status["tasks"])

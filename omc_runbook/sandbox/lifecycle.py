@@ -16,7 +16,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.sandbox import places, postgres
+from omc_runbook.sandbox import example, places, postgres
 from omc_runbook.sandbox.places import Place
 from omc_runbook.sandbox.postgres import Database
 
@@ -36,22 +36,26 @@ class Sandbox:
     port: int
     pid: int
     database: Database | None = field(default=None, compare=False)
+    repository: Path | None = field(default=None, compare=False)
+    """Its example checkout of the platform."""
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that point AWS's clients at it, and its database's administrator where it has one."""
+        """The variables that point AWS's clients at it, and runbooks at its example checkout and its database."""
+        checkout = {"OMC_REPOSITORY": str(self.repository)} if self.repository else {}
         url = {"OMC_SANDBOX_DATABASE_URL": self.database.administrator_url} if self.database else {}
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_DEFAULT_REGION": REGION,
+            **checkout,
             **url,
         }
 
 
 def up(world: WorldName | None = "healthy", port: int = 0, database: bool = False) -> Sandbox:
-    """Start a sandbox in the background and build its world; it is settled when this returns.
+    """Start a sandbox in the background, with an example checkout, and build its world; returns when it is settled.
 
     `world` None leaves the account empty. `port` 0 takes any free one. `database` starts a PostgreSQL beside it, that
     the world's application logs in to. RunbookError where it cannot start.
@@ -61,7 +65,9 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
     sandbox = _start(port, database)
     with contextlib.ExitStack() as undo:
         undo.callback(down, sandbox)
-        sandbox = replace(sandbox, database=postgres.read(status(sandbox)["database"]))
+        told = status(sandbox)
+        repository = example.make(Path(told["directory"]))
+        sandbox = replace(sandbox, database=postgres.read(told["database"]), repository=repository)
         if world is not None:
             _build(sandbox, world)
         undo.pop_all()
@@ -200,7 +206,7 @@ def _place(endpoint: str) -> Place:
 
 
 def _sandbox(place: Place) -> Sandbox:
-    return Sandbox(place.endpoint, place.port, place.pid)
+    return Sandbox(place.endpoint, place.port, place.pid, repository=example.find(place.directory))
 
 
 def _reap(pid: int) -> None:
