@@ -22,6 +22,7 @@ from omc_runbook.checks import (
     surroundings,
 )
 from omc_runbook.checks.check import Check, conduct
+from omc_runbook.environment import LOCAL
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
 
@@ -40,6 +41,8 @@ CHECKS: tuple[Check, ...] = (
 
 LOCAL_CHECKS: tuple[Check, ...] = (*dotenv.CHECKS, *local.CHECKS, *surroundings.CHECKS)
 """Those of a developer's machine, put only where that was looked at."""
+
+EVERY_CHECK = (*CHECKS, *drift.CHECKS, *LOCAL_CHECKS)
 
 _FAMILIES = ("secret", "reference", "content", "access", "network")
 _PULL_STOPS = frozenset({"pull-failed"})
@@ -68,7 +71,8 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
     "name-mismatch": frozenset({"duplicate-name"}),
-    "required-empty": frozenset({"misspelt"}),
+    "required-empty": frozenset({"misspelt", "duplicate-variable"}),
+    "key-unreferenced": frozenset({"terraform-ahead"}),
     "store-only": _SPOILING - {"store-only"},
     "rollout-stuck": _PULL_STOPS | NOT_SECRETS,
     "breaker-rollback": _PULL_STOPS | NOT_SECRETS,
@@ -83,7 +87,9 @@ _BECAUSE: dict[str, frozenset[str]] = {
 }
 """Checks that are a consequence of others named here, when both touch the same service."""
 
-_EACH_ITS_OWN = frozenset({"terraform-overwrote", "duplicate-name", "store-only", "misspelt"})
+_EACH_ITS_OWN = frozenset(
+    {"terraform-overwrote", "terraform-ahead", "duplicate-name", "store-only", "misspelt", "duplicate-variable"}
+)
 """What is explained by, or explains, what is wrong with the same value or variable, and nothing else."""
 
 
@@ -119,7 +125,8 @@ def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:
-    if cause.check == effect.check:
+    # A .env and a secret have faults of the same name, and neither brings about the other's.
+    if cause.check == effect.check or (cause.family == LOCAL) != (effect.family == LOCAL):
         return False
     if effect.services and cause.services and not (effect.services & cause.services):
         return False

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from omc_runbook import ending
 from omc_runbook import runbook as runbooks
-from omc_runbook.changes import adding, addition, changed, elsewhere, planfile
-from omc_runbook.changes.added import containers_for, plan_place, values_of
+from omc_runbook.changes import adding, addition, changed, elsewhere, planfile, renewal
+from omc_runbook.changes.added import containers_for, plan_place, refuse_same, refuse_without_secret, values_of
 from omc_runbook.changes.adding import Added
 from omc_runbook.changes.addition import Addition, NewKey, Place
 from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.given import GENERATE
 from omc_runbook.changes.preview import preview
+from omc_runbook.changes.renewal import Unfinished
+from omc_runbook.changes.rollout import PROVED
+from omc_runbook.changes.source import Given
 from omc_runbook.environment import PRODUCTION, Environment, expand
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
@@ -85,23 +88,28 @@ class KeyRun:
         if not key.strip():
             return None
         new = addition.describe(key.strip(), description, obtain_from, required, type, listed("containers", containers))
+        for snapshot in seen.values():
+            refuse_without_secret(snapshot)
         main, checkout = seen[self.runs[0].environment.name], self._snapshot_checkout(seen)
         addition.refuse_taken(new, main.environment.keys)
         folders = self._folders(terraform_dir)
         chosen = {name: containers_for(snapshot, new) for name, snapshot in seen.items()}
         everywhere = tuple(dict.fromkeys(name for names in chosen.values() for name in names))
         edits = addition.plan_edits(checkout, new, everywhere)
+        addings = [self._adding(run, seen[run.environment.name], new, values_from) for run in self.runs]
+        refuse_same({each.run.environment.name: each.values for each in addings})
         places = [
-            self._place(run, seen[run.environment.name], new, chosen[run.environment.name], values_from, folders)
-            for run in self.runs
+            each.place(chosen[each.run.environment.name], folders.get(each.run.environment.name)) for each in addings
         ]
+        # Production comes last: what fails elsewhere does not reach it.
+        places.sort(key=lambda place: place.environment == PRODUCTION)
         return Addition(
             new,
             self.root,
             edits,
             tuple(self._with_terraform(place, edits, seen[place.environment]) for place in places),
             addition.dirty_files(self.root, edits),
-            self._notes(checkout, new),
+            self._notes(checkout, new, edits),
         )
 
     def apply(
@@ -109,10 +117,13 @@ class KeyRun:
     ) -> Added | None:
         """Add the key as planned, where `apply` says so; None where nothing was to be done.
 
-        Raises UsageError in production without its name in `confirm`, and what `adding.carry_out` raises.
+        Raises UsageError without a key, and in production without its name in `confirm`, and what `adding.carry_out`
+        raises.
         """
-        if not apply or plan is None:
+        if not apply:
             return None
+        if plan is None:
+            raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
         if self.environment.is_production and confirm != PRODUCTION:
             raise UsageError(f'{PRODUCTION} is among them: set confirm = "{PRODUCTION}" as well. Nothing was written.')
         means = {
@@ -128,13 +139,15 @@ class KeyRun:
 
         That the key waits for its value is a remark too, and that a plan was not carried out none at all.
         """
-        found: list[Finding] = []
+        unproved = {rollout.service for rollout in (done.rollouts if done else ()) if rollout.state not in PROVED}
+        harm = [finding for place in (plan.places if plan else ()) for finding in place.harm]
+        found: list[Finding] = [] if done else harm
         for run in self.runs:
             name = run.environment.name
             was = {(f.check, f.subject) for f in run.diagnose(before[name], families=FAMILIES) if f.is_problem}
             for finding in run.diagnose(after[name], families=FAMILIES):
                 waits = plan is not None and finding.check in WAITING and finding.subject == plan.key.name
-                same = (finding.check, finding.subject) in was
+                same = (finding.check, finding.subject) in was and not finding.services & unproved
                 told = as_before(finding) if finding.is_problem and same else finding
                 told = _as_planned(told) if waits and told.is_problem else told
                 # Each check's answer once, but what is found in any environment.
@@ -163,16 +176,8 @@ class KeyRun:
         assert checkout is not None, "every look of this run reads it"
         return checkout
 
-    def _place(
-        self,
-        run: Run,
-        snapshot: Snapshot,
-        new: NewKey,
-        containers: tuple[str, ...],
-        values_from: str,
-        folders: Mapping[str, Path],
-    ) -> Place:
-        name = run.environment.name
+    def _adding(self, run: Run, snapshot: Snapshot, new: NewKey, values_from: str) -> _Adding:
+        """One environment's part, with the value that it gets; raises as `values_of` does."""
         kind = values_from.partition(":")[0]
         if len(self.runs) > 1 and kind in ("file", "env"):
             raise UsageError(
@@ -183,11 +188,9 @@ class KeyRun:
         if kind == GENERATE and not entry.generate:
             entry = entry.model_copy(update={"generate": "hex-32"})
         known = {**snapshot.environment.keys, new.name: entry}
-        known_here = replace(snapshot, environment=replace(snapshot.environment, keys=known))
-        values = values_of(known_here, new, values_from)
-        place = plan_place(known_here, new, containers, values, folders.get(name))
-        notes = elsewhere.compare(run.clients, known_here.environment, run.caller, values) if place.write else ()
-        return replace(place, notes=(*place.notes, *notes))
+        here = replace(snapshot, environment=replace(snapshot.environment, keys=known))
+        left = renewal.find_unfinished(run.clients, here)
+        return _Adding(run, here, new, values_of(here, new, values_from, left), left)
 
     def _folders(self, terraform_dir: str) -> dict[str, Path]:
         """Each environment's folder of Terraform's; none where Terraform has no part in it."""
@@ -207,18 +210,48 @@ class KeyRun:
         if place.terraform_dir is None:
             return place
         changes = preview(self.root, place.terraform_dir, edits, snapshot.environment.names.profile)
+        if place.lacking and not changes:
+            raise UsageError(
+                f"Terraform would change nothing in {place.terraform_dir}, though {', '.join(place.lacking)} in"
+                f" {place.environment} would lack the variable: name the folder that its task definition comes from, or"
+                " leave terraform_dir empty. Nothing was written."
+            )
         harm = planfile.judge(changes, snapshot.secret_name, snapshot.secret)
         return replace(place, terraform=adding.changes_of(changes), harm=harm)
 
-    def _notes(self, checkout: Checkout, new: NewKey) -> tuple[str, ...]:
+    def _notes(self, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:
         notes = []
         if checkout.declared is None:
             notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
-        if git.git_dir(self.root) is None:
+        if edits and git.git_dir(self.root) is None:
             notes.append("This checkout is in no git work tree: there will be no patch to go back with.")
-        if not new.description:
+        for edit in edits:
+            if not edit.file.path.resolve().is_relative_to(self.root):
+                notes.append(
+                    f"{edit.file.name} is a link that leads out of the checkout: there will be no patch of it."
+                )
+        if edits and not new.description:
             notes.append("Without a description nobody will know what the key is for: set one.")
         return tuple(notes)
+
+
+@dataclass(frozen=True)
+class _Adding:
+    """One environment's part before it is planned: what is there, the value it gets, and what a killed run has left."""
+
+    run: Run
+    snapshot: Snapshot
+    new: NewKey
+    values: Mapping[str, Given]
+    left: Unfinished | None
+
+    def place(self, containers: tuple[str, ...], folder: Path | None) -> Place:
+        """Plan it; raises as `plan_place` does, and UsageError for a value that another environment has too."""
+        place = plan_place(self.snapshot, self.new, containers, self.values, folder, self.left)
+        if not place.write:
+            return place
+        notes = elsewhere.compare(self.run.clients, self.snapshot.environment, self.run.caller, self.values)
+        return replace(place, notes=(*place.notes, *notes))
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> KeyRun:

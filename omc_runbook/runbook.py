@@ -32,9 +32,11 @@ from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rollout import PROVED
+from omc_runbook.complaint import Complaint
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
+from omc_runbook.local import sharing, workplace
 from omc_runbook.masking import kernel, registry
 from omc_runbook.parameters import listed
 from omc_runbook.report import banner
@@ -71,19 +73,36 @@ class Run:
         """Whether AWS's answers come from this machine."""
         return is_loopback(self.clients.endpoint)
 
-    def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
+    def look(
+        self, repository: str = "", look_inside: bool = False, deeply: bool = False, told: Complaint | None = None
+    ) -> Snapshot:
         """Read the environment at once; with a repository, also what its files say of each variable.
 
         `look_inside` looks into running tasks too; `deeply` at the network, the logs and CloudTrail, whatever it finds.
+        Where a complaint is `told` that is about a developer's machine, this is looked at as well.
 
-        Raises UsageError as `read_checkout` does, CouldNotLook where AWS cannot be reached.
+        Raises UsageError as `read_checkout` does and where such a complaint comes without a repository, CouldNotLook
+        where AWS cannot be reached.
         """
-        checkout = read_checkout(find_root(repository)) if repository else None
-        return take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
+        is_local = told is not None and told.is_local
+        named = repository or (self.environment.repository if is_local else "")
+        if is_local and not named.strip():
+            raise UsageError(
+                'symptom = "local" is about a .env: set repository to the checkout that it lies in. Nothing was read.'
+            )
+        checkout = read_checkout(find_root(named)) if named else None
+        snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
+        if not (told and told.is_local and checkout):
+            return snapshot
+        place = workplace.look(checkout, self.environment.keys)
+        shared = sharing.compare(self.clients, self.caller, self.environment, place)
+        return replace(snapshot, workplace=replace(place, shared=shared, said=told.said))
 
-    def look_again(self, snapshot: Snapshot, done: object | None, repository: str = "") -> Snapshot:
+    def look_again(
+        self, snapshot: Snapshot, done: object | None, repository: str = "", told: Complaint | None = None
+    ) -> Snapshot:
         """As deep a look as before, once something was done; the same snapshot where nothing was."""
-        return snapshot if done is None else self.look(repository, look_inside=True, deeply=True)
+        return snapshot if done is None else self.look(repository, look_inside=True, deeply=True, told=told)
 
     def diagnose(self, snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:
         """Put every check to the snapshot and tell causes from consequences; those of some families, or all."""
@@ -239,7 +258,10 @@ def begin(name: str, environment: str, runbook_toml: str = "", service: str = ""
     """
     place = load(environment, runbook_toml)
     if place.name == LOCAL:
-        raise UsageError(f"{name} looks at AWS, and {LOCAL} has nothing there: choose staging or production.")
+        raise UsageError(
+            f"{name} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "
+            "which looks at the .env on this machine."
+        )
     if service:
         names = place.names.model_copy(update={"service": service})
         place = replace(place, names=names, chosen=place.chosen | {"service"})
@@ -258,6 +280,6 @@ def now() -> datetime:
 def public_words(place: Environment) -> set[str]:
     """Words that reports cannot do without, so that a secret which holds one does not blot it out."""
     places = (place.names, *place.others.values())
-    checks = {check.id for check in diagnosis.CHECKS} | {check.family for check in diagnosis.CHECKS}
+    checks = {word for check in diagnosis.EVERY_CHECK for word in (check.id, check.family)}
     texts = {value for names in places for _, value in names if isinstance(value, str) and value}
     return texts | checks | {place.name, *place.others, place.project, *place.keys}

@@ -157,7 +157,8 @@ def test_plain_papermill_tells_the_root_cause_as_an_error(desk: Desk, broken: An
 
 BAD_INPUT = {
     "symptom mistyped": (("symptom", "cannot-raed"), "did you mean cannot-read?"),
-    "symptom of this machine": (("symptom", "local"), "looks at AWS"),
+    "symptom of this machine": (("symptom", "local"), "set repository to the checkout"),
+    "environment of this machine": (("environment", "local"), "run local_setup"),
     "no task's id": (("task", "the one that died"), "the id or the ARN of a task"),
     "task of another day": (("task", "0123456789abcdef0123456789abcdef"), "No task of cluster ohmycoins-staging"),
 }
@@ -167,7 +168,7 @@ BAD_INPUT = {
 def test_bad_input_gets_one_sentence_and_leaves_no_record(desk: Desk, case: str) -> None:
     """Exit 3, one line on standard error, nothing written."""
     (name, text), sentence = BAD_INPUT[case]
-    ended = troubleshoot(desk, "-p", name, text)
+    ended = troubleshoot(desk, "-p", name, text, OMC_REPOSITORY="")
     assert ended.returncode == 3
     assert sentence in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
     assert not list(desk.work.iterdir())

@@ -329,7 +329,7 @@ def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path:
 
 
 def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
-    """add_key, run dry: no file and no version; the button adds it everywhere and tells how to commit it and undo it."""
+    """add_key, run dry: no file, no version; the button adds it everywhere and tells how to commit and to undo it."""
     platform, kept = make_platform(tmp_path / "checkout"), client(sandbox, "secretsmanager")
     before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from omc_runbook.aws.definitions import Edit as Reference
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.catalogue import PLACEHOLDER
 from omc_runbook.changes import given
 from omc_runbook.changes.addition import NewKey, Place
 from omc_runbook.changes.placeholders import placeholder
 from omc_runbook.changes.plan import document_of, plan_update
+from omc_runbook.changes.renewal import ORIGIN, Unfinished
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.steps import Correction
+from omc_runbook.changes.writing import LABEL
 from omc_runbook.document import Member
 from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
@@ -51,58 +55,104 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
 
 
 def plan_place(
-    snapshot: Snapshot, key: NewKey, containers: Sequence[str], values: Mapping[str, Given], terraform_dir: Path | None
+    snapshot: Snapshot,
+    key: NewKey,
+    containers: Sequence[str],
+    values: Mapping[str, Given],
+    terraform_dir: Path | None,
+    left: Unfinished | None = None,
 ) -> Place:
     """Plan one environment's part; `snapshot.environment` has the key in its catalogue.
 
-    Raises UsageError where there is no secret, for a value that the catalogue objects to, and for a variable that a
-    container has from elsewhere; CouldNotLook where it cannot be told what is there.
+    `left` is what a killed run has left: labels that it put on a version of this key alone are to be taken off.
+
+    Raises UsageError for a value that the catalogue objects to, and for a variable that a container has from
+    elsewhere; CouldNotLook where it cannot be told what is there.
     """
     name = snapshot.environment.name
-    if snapshot.secret is None and not snapshot.gaps.get("secret"):
-        raise UsageError(
-            f"There is no secret {snapshot.secret_name} in {name}: run create first, or leave {name} out of"
-            " environments. Nothing was written."
-        )
     member, entry = document_of(snapshot).get(key.name), values.get(key.name)
     new, holds, notes = _content(snapshot, key, member, entry)
-    write = plan_update(snapshot, {key.name: new}) if new else None
+    ours = _labels(snapshot, key.name, left)
+    write = replace(plan_update(snapshot, {key.name: new}), labels=ours) if new else None
+    if left and not ours:
+        notes.append(f"A change of {', '.join(left.actions)} was not finished: run update or rotate, which goes on.")
     services = [*_services(snapshot, containers)]
-    corrections, late = [], False
+    corrections, lacking, late = [], list[str](), False
     for definition in dict.fromkeys(definition for _, definition in services):
         edits = _missing(snapshot, definition, key.name, containers)
         using = tuple(service for service, used in services if used is definition)
-        ours = tuple(service for service in using if service.controller == "ECS")
+        own = tuple(service for service in using if service.controller == "ECS")
         for service in using:
             if service.controller != "ECS":
                 notes.append(f"{service.name} is deployed by {service.controller}: give it the new revision there.")
         if edits and terraform_dir is None:
-            corrections.append(Correction(definition, edits, ours, ()))
+            corrections.append(Correction(definition, edits, own, ()))
+        lacking += [service.name for service in own if edits]
         # A placeholder of before or tasks of before: what is there now reaches tasks only when they start.
-        late = late or (not edits and any(_is_late(snapshot, service, write is not None) for service in ours))
+        late = late or (not edits and any(_is_late(snapshot, service, key.name, write is not None) for service in own))
     if not services:
         notes.append(f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet.")
     return Place(
         name,
         holds,
         write,
+        snapshot.taken,
+        replace(plan_update(snapshot, {}), labels=ours) if ours and not write else None,
         tuple(corrections),
         tuple(service.name for service, _ in services if service.controller == "ECS"),
         terraform_dir,
+        lacking=tuple(lacking),
         late=late,
         notes=tuple(notes),
     )
 
 
-def values_of(snapshot: Snapshot, key: NewKey, values_from: str) -> dict[str, Given]:
-    """The key's value from its source; raises as `given.gather` does.
+def refuse_without_secret(snapshot: Snapshot) -> None:
+    """Raise UsageError, in one sentence, for an environment that has no secret."""
+    name = snapshot.environment.name
+    if snapshot.secret is None and not snapshot.gaps.get("secret"):
+        raise UsageError(
+            f"There is no secret {snapshot.secret_name} in {name}: run create first, or leave {name} out of"
+            " environments. Nothing was written."
+        )
 
-    None where no source was named, and where the secret has a value for which somebody would be asked in vain.
+
+def values_of(snapshot: Snapshot, key: NewKey, values_from: str, left: Unfinished | None = None) -> dict[str, Given]:
+    """The key's value from its source; raises as `given.gather` does, and UsageError for one that its type refuses.
+
+    None where no source was named, and where the secret has a value for which somebody would be asked in vain. What a
+    killed run has generated is taken up again.
     """
     member = document_of(snapshot).get(key.name)
     if values_from in ("", given.KEEP) or (values_from in (given.GENERATE, "prompt") and _is_filled(member)):
         return {}
-    return given.gather(values_from, [key.name], snapshot.environment.keys, document_of(snapshot).keys)
+    again = left.document.get(key.name) if left and values_from == given.GENERATE else None
+    if again and left and key.name in left.keys:
+        return {key.name: Given(again.injected, ORIGIN)}
+    name, known = snapshot.environment.name, snapshot.environment.keys
+    values = given.gather(values_from, [key.name], known, document_of(snapshot).keys, name)
+    for entry in values.values():
+        if not key.takes(entry.value):
+            raise UsageError(f"{key.name} from {entry.origin} is no value of type {key.type}. Nothing was written.")
+    return values
+
+
+def refuse_same(values: Mapping[str, Mapping[str, Given]]) -> None:
+    """Raise UsageError where two environments would get one value; `values` has those of each environment."""
+    entries = [(name, key, entry) for name, given in values.items() for key, entry in given.items()]
+    for (one, key, entry), (other, _, theirs) in combinations(entries, 2):
+        if entry.value.size and entry.value.same_as(theirs.value):
+            raise UsageError(
+                f"{key} would be the same in {one} and {other}: give each a value of its own. Nothing was written."
+            )
+
+
+def _labels(snapshot: Snapshot, key: str, left: Unfinished | None) -> tuple[tuple[str, str], ...]:
+    """The labels of ours on a version that changed this key and no other."""
+    if left is None or snapshot.secret is None or {*left.actions} - {key}:
+        return ()
+    labels = snapshot.secret.stages.get(left.version_id, ())
+    return tuple((label, left.version_id) for label in labels if label.startswith(LABEL))
 
 
 def _is_filled(member: Member | None) -> bool:
@@ -161,7 +211,18 @@ def _missing(
     return tuple(lacking)
 
 
-def _is_late(snapshot: Snapshot, service: Service, writes: bool) -> bool:
-    """Whether tasks of a service run with another revision, or with an older value of the key."""
+def _is_late(snapshot: Snapshot, service: Service, key: str, writes: bool) -> bool:
+    """Whether tasks of a service run with another revision, or with another value of the key, or will."""
+    if service.desired == 0:
+        return False
     tasks = snapshot.running(service)
-    return any(task.task_definition_arn != service.task_definition_arn for task in tasks) or (writes and bool(tasks))
+    is_other = any(task.task_definition_arn != service.task_definition_arn for task in tasks)
+    return writes or is_other or any(_is_older(snapshot, service, task, key) for task in tasks)
+
+
+def _is_older(snapshot: Snapshot, service: Service, task: Task, key: str) -> bool:
+    """Whether a task began before the key got the value that it has, as far as can be told."""
+    if snapshot.freshness(task) != "stale":
+        return False
+    changed = snapshot.changed_keys(service, task)
+    return changed is None or key in changed

@@ -11,16 +11,17 @@ from omc_runbook.changes.addition import Addition, Place
 from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.cure import Cure
 from omc_runbook.changes.curing import Cured
-from omc_runbook.changes.plan import Plan, why_unread
+from omc_runbook.changes.plan import why_unread
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rollout import Rollout
 from omc_runbook.changes.steps import Redeploy
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.finding import Finding
+from omc_runbook.finding import Finding, subject_of
 from omc_runbook.local import git
 from omc_runbook.snapshot.state import Snapshot
 
 Entry = dict[str, str]
+PATCH = ".patch"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Deployed:
     place: Place
     entries: tuple[Entry, ...]
     cured: Cured | None
+
+    @property
+    def all_entries(self) -> tuple[Entry, ...]:
+        """What was done, as an outcome has it."""
+        return self.entries + (self.cured.entries if self.cured else ())
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,7 @@ class Added:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What was done, as an outcome has it."""
-        after = tuple(entry for each in self.deployed for entry in each.entries)
-        return self.done + after + tuple(e for each in self.deployed if each.cured for e in each.cured.entries)
+        return self.done + tuple(entry for each in self.deployed for entry in each.all_entries)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -61,7 +66,12 @@ class Added:
     @property
     def is_proved(self) -> bool:
         """Whether every environment's services have proved that they run with the variable."""
-        return all(each.cured is None or each.cured.is_proved for each in self.deployed)
+        return not self.waiting and all(each.cured is None or each.cured.is_proved for each in self.deployed)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The environments to which it did not come, since another one failed before."""
+        return tuple(place.environment for place in self.addition.places[len(self.deployed) :])
 
 
 def carry_out(addition: Addition, means: Mapping[str, Means]) -> Added:
@@ -69,77 +79,116 @@ def carry_out(addition: Addition, means: Mapping[str, Means]) -> Added:
 
     A key is in a secret before anything asks for it. Killed at any point, another plan and another run do the rest.
     The first environment whose tasks fail ends it, with that one's tasks back at their former revision. Raises
+    UsageError for a file that may not be written and for a plan that would do harm, before anything is done;
     Overtaken where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
-    refuses; both tell what had been done before.
+    refuses: both tell what had been done before.
     """
-    _refuse_harm(addition)
-    done: list[Entry] = []
-    patches: list[Path] = []
-    deployed: list[Deployed] = []
+    _refuse(addition)
+    doing = _Doing(addition, means)
     try:
-        for place in addition.places:
-            if place.write:
-                done += _write(means[place.environment], place, place.write)
-        git_dir = git.git_dir(addition.root)
-        for edit in addition.edits:
-            filing.refuse_unwritable(edit.file.path)
-        for edit in addition.edits:
-            if git_dir is not None:
-                name = f"add-{addition.key.name}-{edit.file.name.replace('/', '-')}.patch"
-                patches.append(filing.keep(git_dir, name, edit.diff.encode()))
-            filing.write(edit.file.path, edit.file.raw, edit.after, git_dir)
-            done.append({"action": "edited", "file": edit.file.name, "origin": edit.what})
-        for place in addition.places:
-            deployed.append(_deploy(means[place.environment], addition, place))
-            if deployed[-1].cured and deployed[-1].cured.findings:
-                break
+        doing.write()
+        doing.edit()
+        doing.deploy()
     except (CouldNotLook, Overtaken) as error:
-        told = ", ".join(f"{entry['action']} {entry.get('key') or entry.get('file', '')}".strip() for entry in done)
-        more = f" Done before that: {told}. Run again: it does the rest." if told else " Nothing was done before that."
-        raise type(error)(f"{error}{more}") from None
-    return Added(addition, tuple(done), tuple(deployed), tuple(patches))
+        told = ", ".join(f"{entry['action']} {subject_of(entry)}" for entry in doing.entries)
+        more = f"Done before: {told}. Run again, which does the rest." if told else "Nothing was done before."
+        raise type(error)(f"{error} {more}") from None
+    return Added(addition, tuple(doing.done), tuple(doing.deployed), doing.patches())
 
 
-def _refuse_harm(addition: Addition) -> None:
+def _refuse(addition: Addition) -> None:
+    """Refuse what cannot be carried through, while nothing has been done."""
     for place in addition.places:
-        if place.harm:
-            first = place.harm[0]
-            raise UsageError(f"Nothing was done. {first.title}: {first.subject}. {first.remedy.command}")
+        for finding in place.harm[:1]:
+            raise UsageError(f"Nothing was done. {finding.title}: {finding.subject}. {finding.remedy.command}")
+    for edit in addition.edits:
+        filing.refuse_unwritable(edit.file.path)
+        if filing.read(edit.file.path) != edit.file.raw:
+            raise Overtaken(
+                f"{edit.file.path} was changed since the plan was made: it stays as it is, and nothing was done. Run"
+                " again to plan on that."
+            )
 
 
-def _write(means: Means, place: Place, plan: Plan) -> tuple[Entry, ...]:
-    written = carrying.write(means, plan, Renewal({}))
-    means.step("release")
-    writing.release(means.clients, plan, writing.LABEL + plan.token[:8])
-    writing.tidy(means.clients, plan)
-    return tuple({**entry, "environment": place.environment} for entry in written.entries)
+class _Doing:
+    """An addition under way: what has been done so far, in each of its three parts."""
 
+    def __init__(self, addition: Addition, means: Mapping[str, Means]) -> None:
+        self._addition, self._means, self._git_dir = addition, means, git.git_dir(addition.root)
+        self.done: list[Entry] = []
+        self.deployed: list[Deployed] = []
+        self._applied: tuple[Entry, ...] = ()
+        """What Terraform has applied in the environment whose tasks are under way."""
 
-def _deploy(means: Means, addition: Addition, place: Place) -> Deployed:
-    entries: list[Entry] = []
-    if place.terraform_dir is not None and place.terraform:
-        means.step("terraform")
-        entries += _apply(place.terraform_dir, means, place)
-    seen = means.look()
-    names = {name for correction in place.corrections for name in (s.name for s in correction.services)}
-    names |= {*place.services} if (entries or place.late) else set()
-    if place.terraform_dir is not None:
-        _insist_on_reference(seen, addition, place)
-    if not names:
-        return Deployed(place, tuple(entries), None)
-    redeploys = tuple(Redeploy(service, ()) for service in seen.services if service.name in names)
-    cure = Cure(
-        names=seen.environment.names,
-        secret_arn=seen.secret.arn if seen.secret else "",
-        secret_name=seen.secret_name,
-        current=seen.secret.version_at("AWSCURRENT") if seen.secret else "",
-        made=seen.taken,
-        steps=place.corrections,
-        redeploys=redeploys,
-        left=(),
-        unread=why_unread(seen),
-    )
-    return Deployed(place, tuple(entries), curing.carry_out(means, cure))
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All that was done, as an outcome has it."""
+        return (*self.done, *(entry for each in self.deployed for entry in each.all_entries), *self._applied)
+
+    def write(self) -> None:
+        """Give each environment's secret the key, and take off the labels of a run that was killed."""
+        for place in self._addition.places:
+            means = self._means[place.environment]
+            if place.write:
+                written = carrying.write(means, place.write, Renewal({}))
+                self.done += ({**entry, "environment": place.environment} for entry in written.entries)
+                means.step("release")
+                writing.release(means.clients, place.write, writing.LABEL + place.write.token[:8])
+            for plan in filter(None, (place.write, place.left)):
+                writing.tidy(means.clients, plan)
+
+    def edit(self) -> None:
+        """Edit the files, each with its patch kept before it."""
+        for edit in self._addition.edits:
+            if self._git_dir is not None and edit.file.path.resolve().is_relative_to(self._addition.root):
+                name = f"{self._patch_prefix}{edit.file.name.replace('/', '-')}{PATCH}"
+                filing.keep(self._git_dir, name, edit.patch(self._addition.root).encode())
+            filing.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)
+            self.done.append({"action": "edited", "file": edit.file.name, "origin": edit.what})
+
+    def deploy(self) -> None:
+        """Give tasks the variable, environment by environment, up to the first in which that fails."""
+        for place in self._addition.places:
+            self.deployed.append(self._deploy(place))
+            self._applied = ()
+            if self.deployed[-1].cured and self.deployed[-1].cured.findings:
+                return
+
+    def _deploy(self, place: Place) -> Deployed:
+        means = self._means[place.environment]
+        if place.terraform_dir is not None and place.terraform:
+            means.step("terraform")
+            self._applied = _apply(place.terraform_dir, means, place)
+        seen = means.look()
+        names = {service.name for correction in place.corrections for service in correction.services}
+        names |= {*place.services} if (self._applied or place.late) else set()
+        if place.terraform_dir is not None:
+            _insist_on_reference(seen, self._addition, place)
+        if not names and not place.corrections:
+            return Deployed(place, self._applied, None)
+        cure = Cure(
+            names=seen.environment.names,
+            secret_arn=seen.secret.arn if seen.secret else "",
+            secret_name=seen.secret_name,
+            current=seen.secret.version_at("AWSCURRENT") if seen.secret else "",
+            made=place.made,
+            steps=place.corrections,
+            redeploys=tuple(Redeploy(service, ()) for service in seen.services if service.name in names),
+            left=(),
+            unread=why_unread(seen),
+        )
+        return Deployed(place, self._applied, curing.carry_out(means, cure))
+
+    def patches(self) -> tuple[Path, ...]:
+        """The patches in force: of this run, and of one that was killed before it; none where nothing was edited."""
+        if self._git_dir is None or not self.entries:
+            return ()
+        kept = sorted((self._git_dir / filing.FOLDER).glob(f"{self._patch_prefix}*{PATCH}"))
+        return tuple(path for path in kept if git.takes_back(self._addition.root, path))
+
+    @property
+    def _patch_prefix(self) -> str:
+        return f"add-{self._addition.key.name}-"
 
 
 def _apply(folder: Path, means: Means, place: Place) -> tuple[Entry, ...]:
@@ -170,6 +219,7 @@ def _insist_on_reference(seen: Snapshot, addition: Addition, place: Place) -> No
         definition = seen.definition(service.task_definition_arn)
         if service.name in place.services and definition and key not in definition.variables:
             raise CouldNotLook(
-                f"{service.name} in {place.environment} has no {key} after Terraform's apply: see whether terraform_dir"
-                " is the folder that its task definition comes from."
+                f"{service.name} in {place.environment} runs {definition.label}, which has no {key}, after Terraform's"
+                " apply: does Terraform leave its task definition alone (ignore_changes)? Then deploy the new revision"
+                " as you always do."
             )

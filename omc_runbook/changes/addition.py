@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.catalogue import Form, Key, variable_of
@@ -13,6 +14,7 @@ from omc_runbook.changes.steps import Correction
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding
 from omc_runbook.local import git
+from omc_runbook.masking.value import Masked
 from omc_runbook.source.checkout import Checkout
 from omc_runbook.source.file import Edit
 from omc_runbook.source.settings_edit import NewField, add_field
@@ -25,6 +27,12 @@ TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
 """Types that any text fits, so that a key can hold a placeholder until it has its value."""
 FORMS: dict[str, Form] = {"EmailStr": "email", "HttpUrl": "url", "AnyUrl": "url", "AnyHttpUrl": "url"}
 FORMS |= dict.fromkeys(("int", "float"), "number")
+PLAIN = {
+    "int": re.compile(r"\A\s*[+-]?\d+(\.0*)?\s*\Z"),
+    "float": re.compile(r"\A\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*\Z"),
+    "bool": re.compile(r"(?i)\A(true|false|yes|no|on|off|t|f|y|n|1|0)\Z"),
+}
+"""What pydantic reads as such a type."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,16 @@ class NewKey:
     @property
     def is_text(self) -> bool:
         """Whether any text will do as its value."""
-        return bool({part.strip() for part in self.type.split("|")} & TEXTS)
+        return bool(self._alternatives & TEXTS)
+
+    def takes(self, value: Masked) -> bool:
+        """Whether the application can read a value as the key's type; of types unknown here it says so itself."""
+        known = self._alternatives - {"None"}
+        return not known <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in known)
+
+    @property
+    def _alternatives(self) -> frozenset[str]:
+        return frozenset(part.strip() for part in self.type.split("|"))
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,10 @@ class Place:
     environment: str
     holds: str
     write: Plan | None
+    made: datetime
+    """When the environment was read."""
+    left: Plan | None = None
+    """A plan that changes nothing, with the labels that a killed run of add_key has left."""
     corrections: tuple[Correction, ...] = ()
     services: tuple[str, ...] = ()
     """Services with such a container, which get new tasks."""
@@ -69,6 +90,8 @@ class Place:
     terraform: tuple[tuple[str, str], ...] | None = None
     """Each resource with what would become of it."""
     harm: tuple[Finding, ...] = ()
+    lacking: tuple[str, ...] = ()
+    """Those of them whose revision lacks the variable."""
     late: bool = False
     """Whether new tasks are still wanting, though every reference is in force."""
     notes: tuple[str, ...] = ()
@@ -77,7 +100,7 @@ class Place:
     def is_done(self) -> bool:
         """Whether the environment has the key, and its tasks the variable."""
         waits = bool(self.terraform) and self.terraform_dir is not None
-        return self.write is None and not self.corrections and not self.late and not waits
+        return not (self.write or self.left or self.corrections or self.late or waits)
 
 
 @dataclass(frozen=True)
@@ -117,20 +140,23 @@ def describe(
     """
     if not name:
         raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
-    if not IDENTIFIER.fullmatch(name):
+    if not IDENTIFIER.fullmatch(name) or _is_random(name):
         right = re.sub(r"\W+", "_", name).upper()
-        near = f", as in {right}" if len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) else ""
+        is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
+        near = f", as in {right}" if is_near else ""
         raise UsageError(f"key is no name of a variable: use capitals, digits and _{near}. Nothing was written.")
     for what, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):
         if re.search(r"[\r\n\x00-\x08\x0b-\x1f]", text):
-            raise UsageError(f"{what} has a line break or a control character: give it on one line.")
+            raise UsageError(
+                f"{what} has a line break or a control character: give it on one line. Nothing was written."
+            )
     return NewKey(name, description.strip(), obtain_from.strip(), required, type.strip() or "str", tuple(containers))
 
 
 def plan_edits(checkout: Checkout, key: NewKey, containers: Sequence[str]) -> tuple[Edit, ...]:
     """The edits that the key still lacks, each file once; raises CannotEdit where one is not certain."""
     if checkout.template is None:
-        raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform.")
+        raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform. Nothing was written.")
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(key.name, key.description or key.name, key.obtain_from, key.required)
     edits = [add_field(checkout.settings.file, field), add_entry(checkout.template.file, entry)]
@@ -171,3 +197,8 @@ def _references(checkout: Checkout, key: NewKey, containers: Sequence[str]) -> l
 def _is_odd(name: str) -> bool:
     """Whether a name looks more like a value: digits and letters of both cases in a row."""
     return bool(re.search(r"\d", name) and re.search(r"[a-z]", name) and re.search(r"[A-Z]", name))
+
+
+def _is_random(name: str) -> bool:
+    """Whether a part of a name is long and has digits, as ids of access keys are."""
+    return any(len(part) >= 16 and re.search(r"\d", part) for part in name.split("_"))

@@ -71,7 +71,7 @@ class Cure:
 
 def may_go_back(findings: Sequence[Finding]) -> bool:
     """Whether a former version may be a cure, so that the plan needs to know what is kept."""
-    return any(finding.is_root_cause and finding.check in WHOLE | KEYS for finding in findings)
+    return any(finding.is_root_cause and _is_of_content(finding) for finding in findings)
 
 
 def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> Cure:
@@ -115,7 +115,7 @@ def _plan_back(
     snapshot: Snapshot, causes: Sequence[Finding], history: History
 ) -> tuple[tuple[PutBack, ...], tuple[Left, ...]]:
     """Plan to go back to AWSPREVIOUS, where that is whole and nothing is lost by it."""
-    faulty = [cause for cause in causes if cause.check in WHOLE | KEYS and cause.severity == "error"]
+    faulty = [cause for cause in causes if _is_of_content(cause) and cause.severity == "error"]
     if not faulty:
         return (), ()
 
@@ -143,6 +143,11 @@ def _plan_back(
         if shared:
             return stay(f"Which {', '.join(shared)} the database has is not known: a former one may not be it.")
     return (PutBack(plan, mended),), tuple(Left(cause) for cause in faulty if cause not in mended)
+
+
+def _is_of_content(finding: Finding) -> bool:
+    """Whether it is of what the secret holds: faults of a .env have the same names."""
+    return finding.family == "content" and finding.check in WHOLE | KEYS
 
 
 def _gone_back(snapshot: Snapshot, history: History, version: str) -> Snapshot:

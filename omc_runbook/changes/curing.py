@@ -73,6 +73,7 @@ def carry_out(means: Means, cure: Cure) -> Cured:
         for step in cure.steps:
             doing.take(step)
         rollouts = doing.roll_out()
+        _insist_on_one(rollouts)
         means.step("look")
         seen = means.look()
         found = diagnosis.diagnose(seen)
@@ -91,6 +92,7 @@ class _Doing:
         self._means, self._cure, self._clients = means, cure, means.clients
         self._current, self._is_deleted = cure.current, any(isinstance(step, Undelete) for step in cure.steps)
         self._revisions: dict[str, str] = {}
+        self._registered: set[str] = set()
         self.done: list[Entry] = []
 
     def take(self, step: Step) -> None:
@@ -212,7 +214,8 @@ class _Doing:
         newest = insist(what, read, lambda: definitions.describe_task_definition(client, planned.family))
         if insist(what, read, lambda: definitions.is_edited(client, newest.arn, planned.arn, step.edits)):
             return newest
-        if newest.registered and newest.registered > self._cure.made:
+        is_later = newest.registered is not None and newest.registered > self._cure.made
+        if is_later and newest.arn not in self._registered:
             raise Overtaken(
                 f"Somebody has registered {newest.label} since the plan was made: it stays as it is, and none was"
                 " registered after it. Run again to plan on what is there."
@@ -220,12 +223,20 @@ class _Doing:
         edited = _change(
             what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, planned.arn, step.edits)
         )
+        self._registered.add(edited.arn)
         self.done.append({"action": "registered", "task_definition": edited.label})
         return edited
 
 
 def _change(what: str, permission: str, call: Callable[[], T]) -> T:
     return insist(what, permission, call, "change")
+
+
+def _insist_on_one(rollouts: Sequence[Rollout]) -> None:
+    """Raise CouldNotLook where AWS let no service have new tasks: none can fail, and nothing is to be taken back."""
+    refused = [rollout for rollout in rollouts if rollout.has_failed and not rollout.deployment_id]
+    if refused and not any(rollout.deployment_id for rollout in rollouts):
+        raise CouldNotLook(refused[0].reason)
 
 
 def _unwatched(rollout: Rollout, held: str) -> Rollout:

@@ -14,10 +14,10 @@ from omc_runbook.changes import filing
 from omc_runbook.changes.locals import Needed, values_for
 from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
-from omc_runbook.checks.dotenv import miscased, spoilt
+from omc_runbook.checks.dotenv import commented, miscased, spoilt
 from omc_runbook.errors import UsageError
-from omc_runbook.local import lines
-from omc_runbook.local.workplace import Workplace
+from omc_runbook.local import dialect, lines
+from omc_runbook.local.workplace import COMMENT, Workplace
 from omc_runbook.masking.value import reveal
 from omc_runbook.source.file import BOM
 
@@ -80,6 +80,7 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         emptied = _emptied(place, text, found, needed, added, before is None)
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
         text = lines.set_values(text, values)
+        text = lines.set_values(text, dict.fromkeys(_bare(text), ""))
         text = lines.comment_out(text, [name for name in emptied if _cannot_be_empty(place, name)])
     except ValueError as error:
         return Setup(place, before, before or b"", obstacle=str(error))
@@ -136,6 +137,8 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
         rows[binding.line - 1] = row.replace(binding.name, right, 1)
         mends.append(f"Line {binding.line}: {right} instead of {binding.name}.")
     text = "\n".join(rows)
+    for binding in commented(place):
+        mends.append(f"Line {binding.line}: {binding.name} is empty, and not the comment behind it.")
     literal = _literals(text)
     for binding in file.bindings:
         if binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":":
@@ -178,6 +181,12 @@ def _emptied(
         for name, value in there.items()
         if value and not is_text_of_value(value) and name not in found and (is_new or name in added or name in wanted)
     )
+
+
+def _bare(text: str) -> tuple[str, ...]:
+    """The variables with nothing before a comment, which compose would take for the value."""
+    found = dialect.read(text, {}).assignments
+    return tuple(each.name for each in found if not each.quote and COMMENT.match(each.value))
 
 
 def _cannot_be_empty(place: Workplace, name: str) -> bool:

@@ -29,23 +29,24 @@ GENERATORS: dict[str, Callable[[], str]] = {
 
 
 def gather(
-    values_from: str, keys: Sequence[str], known: Mapping[str, Key], present: Collection[str]
+    values_from: str, keys: Sequence[str], known: Mapping[str, Key], present: Collection[str], where: str = ""
 ) -> dict[str, Given]:
     """Take new values from the source that a parameter names, masked from the start; none from "" and "keep".
 
     `keys` says which; empty means all that the source has, which a prompt and a generator do not know. A key has
-    to be in the catalogue (`known`) or in the secret (`present`). Raises UsageError, in one sentence without a
-    value, for a source that is not one or does not have what is asked for.
+    to be in the catalogue (`known`) or in the secret (`present`). `where` is the environment's name, for a prompt.
+    Raises UsageError, in one sentence without a value, for a source that is not one or does not have what is asked
+    for.
     """
     refuse_unknown(keys, {*known, *present})
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} should change, but to what? Set values_from to {SOURCES}.")
-    found = _take(values_from, keys, known) if values_from not in ("", KEEP) else {}
+    found = _take(values_from, keys, known, where) if values_from not in ("", KEEP) else {}
     refuse_unknown([*found], {*known, *present})
     return found
 
 
-def _take(values_from: str, keys: Sequence[str], known: Mapping[str, Key]) -> dict[str, Given]:
+def _take(values_from: str, keys: Sequence[str], known: Mapping[str, Key], where: str) -> dict[str, Given]:
     kind, _, place = values_from.partition(":")
     path = source.path_of(values_from)
     if path:
@@ -53,7 +54,7 @@ def _take(values_from: str, keys: Sequence[str], known: Mapping[str, Key]) -> di
     if kind == "env" and place:
         return _only(_from_variable(place, keys), keys, values_from)
     if values_from == "prompt":
-        return _ask(_named(keys, values_from))
+        return _ask(_named(keys, values_from), where)
     if values_from == GENERATE:
         return {key: _generate(key, known.get(key)) for key in _named(keys, values_from)}
     # Not repeated here: somebody may have put a value in its place.
@@ -73,10 +74,11 @@ def _from_variable(name: str, keys: Sequence[str]) -> dict[str, Given]:
     return source.read(raw, f"variable {name}", f"The variable {name}")
 
 
-def _ask(keys: Sequence[str]) -> dict[str, Given]:
+def _ask(keys: Sequence[str], where: str) -> dict[str, Given]:
     if not kernel.allows_input():
         raise UsageError("Nobody can be asked here: take the values from file:PATH, env:NAME or generate.")
-    return {key: Given(Masked(getpass.getpass(f"New value of {key}: "), key), "prompt") for key in keys}
+    place = f" in {where}" if where else ""
+    return {key: Given(Masked(getpass.getpass(f"New value of {key}{place}: "), key), "prompt") for key in keys}
 
 
 def _generate(key: str, known: Key | None) -> Given:

@@ -15,7 +15,7 @@ from omc_runbook.changes.given import GENERATE, GENERATORS, KEEP
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
 from omc_runbook.errors import UsageError
-from omc_runbook.local.workplace import Workplace
+from omc_runbook.local.workplace import NOTHING, Workplace
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.source.template import Entry
@@ -37,7 +37,7 @@ class Needed:
 
 def is_text_of_value(text: str) -> bool:
     """Whether a text of the template or of a .env is a value, and neither a placeholder nor the default."""
-    return bool(text) and not PLACEHOLDER.match(text) and not TEMPLATE_DEFAULT.match(text)
+    return not NOTHING.match(text) and not PLACEHOLDER.match(text) and not TEMPLATE_DEFAULT.match(text)
 
 
 def values_for(

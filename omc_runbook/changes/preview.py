@@ -25,8 +25,16 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
     check_folder(folder)
     folder = folder.resolve()
     if not folder.is_relative_to(root):
-        raise UsageError(f"terraform_dir {folder} is not within {root}: name the folder in this checkout.")
+        raise UsageError(
+            f"terraform_dir {folder} is not within {root}: name the folder in this checkout. Nothing was written."
+        )
     edited = [edit for edit in edits if edit.file.path.suffix in (".tf", ".tofu", ".json")]
+    for edit in edited:
+        if not edit.file.path.resolve().is_relative_to(root):
+            raise UsageError(
+                f"{edit.file.name} is a link that leads out of {root}, so that Terraform's plan cannot be shown before"
+                " it is edited: leave terraform_dir empty. Nothing was written."
+            )
     top = Path(os.path.commonpath([folder, *(edit.file.path.resolve().parent for edit in edited)]))
     # Modules that are taken by path lie beside the environments, whether or not they are edited.
     top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder

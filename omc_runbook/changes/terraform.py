@@ -36,7 +36,7 @@ SECRET_ARN = re.compile(r"\Aarn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:\S+\Z
 
 LOCKED = "acquiring the state lock"
 ADVICE: tuple[tuple[str, str], ...] = (
-    (r"Saved plan is stale", "Somebody applied since the plan was made: run create again to plan on top."),
+    (r"Saved plan is stale", "Somebody applied since the plan was made: run again to plan on top."),
     (
         r"Provider dependency changes detected|Inconsistent dependency lock file",
         f"{LOCK_FILE} does not fit the configuration: run `{{program}} init` there and commit the file.",
@@ -107,7 +107,7 @@ def find_program() -> str:
     if found is None:
         raise CouldNotLook(
             "Neither terraform nor tofu is on PATH: install one (https://developer.hashicorp.com/terraform/install or"
-            " https://opentofu.org/docs/intro/install/), or leave terraform_dir empty to create through the API."
+            " https://opentofu.org/docs/intro/install/), or leave terraform_dir empty to do it through AWS's API."
         )
     return found
 

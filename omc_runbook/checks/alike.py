@@ -100,7 +100,25 @@ _LOOKS: dict[str, _Look] = {
     "exec-readonly": _Look(_EXEC, "DescribeTaskDefinition: readonlyRootFilesystem is not true"),
     "exec-plugin": _Look(_EXEC, "session-manager-plugin is on this machine"),
     "exec-no-shell": _Look(_EXEC, "ExecuteCommand: no container that was asked is without sh"),
+    "template-lacks": _Look(_READ, "the template has every variable that the application needs or is given"),
+    "settings-lacks": _Look(_READ, "config.py reads every variable that is made for the application"),
+    "compose-lacks": _Look(_READ, "the compose file hands the .env, or each variable by name, to the application"),
+    "terraform-lacks": _Look(_READ, "Terraform's files have each reference of the task definitions in force"),
+    "terraform-ahead": _Look(_READ, "DescribeTaskDefinition: each reference in Terraform's files is in force"),
+    "environment-lacks": _Look(_READ, "GetSecretValue: no other environment's secret has another set of keys"),
     "dotenv-missing": _Look(_LOCAL, ".env is where the application and compose look for it"),
+    "dotenv-encoding": _Look(_LOCAL, ".env is UTF-8 text"),
+    "unreadable-line": _Look(_LOCAL, "no other line of .env is one that its readers cannot take apart"),
+    "duplicate-variable": _Look(_LOCAL, "no variable stands in .env twice"),
+    "misspelt": _Look(_LOCAL, "no name in .env is nearly that of a variable without a value"),
+    "settings-refused": _Look(_LOCAL, "Settings, loaded with this .env, takes every other value that is there"),
+    f"{_LOCAL}/placeholder": _Look(_LOCAL, "no variable of .env has the template's placeholder"),
+    f"{_LOCAL}/changethis": _Look(_LOCAL, "no variable of .env has the template's default"),
+    "start-refused": _Look(
+        _LOCAL, "the log of the start tells of nothing that the application or its database refuses"
+    ),
+    "shell-wins": _Look(_LOCAL, "the shell sets no variable of .env to another value"),
+    "template-value": _Look(_LOCAL, "the template has nothing that looks like a real value"),
     "crlf": _Look(_LOCAL, "no line of .env ends in a carriage return"),
     "dotenv-bom": _Look(_LOCAL, ".env begins with no byte order mark"),
     "dollar": _Look(_LOCAL, "compose and python-dotenv read the same from every value with a $"),
@@ -152,24 +170,43 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("pull-failed", "image-pull", "start-failed", "log-group", "volume", "no-capacity", "throttled"),
     (*_RUNNING, "rollout-stuck", "breaker-rollback"),
     (*_RUNNING, "changethis", "empty", "url-chars", "name-mismatch", "store-only"),
-    ("dotenv-missing", "required-empty", "lowercase", "colon", "unterminated", "dotenv-bom", "environment-literal"),
-    ("dollar", "hash", "crlf", "unterminated", "environment-wins", "pg-volume"),
-    ("permissions", "committed", "reused", "weak"),
+    ("terraform-lacks", "terraform-ahead", "key-unreferenced", "environment-lacks", "key-missing"),
+    ("settings-lacks", "template-lacks", "compose-lacks", "name-mismatch", "terraform-lacks"),
+    (
+        *("dotenv-missing", "required-empty", "misspelt", "lowercase", "colon", "unterminated", "unreadable-line"),
+        *("dotenv-bom", "dotenv-encoding", "environment-literal", "settings-refused", "start-refused"),
+    ),
+    (
+        *("dollar", "hash", "crlf", "unterminated", "environment-wins", "shell-wins", "duplicate-variable"),
+        *(f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis", "settings-refused", "start-refused", "pg-volume"),
+    ),
+    ("permissions", "committed", "reused", "weak", "template-value", f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis"),
 )
 """Faults that show the same to whoever meets them: the same stoppedReason, or the same behaviour."""
 
 
-def symptom(check: str) -> str:
+def place(check: str, family: str) -> str:
+    """Where a check is looked up here: its id, but for a fault of a .env of which a secret has one of the same name."""
+    local = f"{_LOCAL}/{check}"
+    return local if family == _LOCAL and local in _LOOKS else check
+
+
+def symptom(place: str) -> str:
     """How a person would report the fault: cannot-read, not-updating, exec-fails or local; "" of an unknown id."""
-    return _LOOKS[check].symptom if check in _LOOKS else ""
+    return _LOOKS[place].symptom if place in _LOOKS else ""
 
 
-def told_by(check: str) -> str:
+def told_by(place: str) -> str:
     """What is seen where it is not this fault, API and field, without a full stop; "" of an unknown id."""
-    return _LOOKS[check].told_by if check in _LOOKS else ""
+    return _LOOKS[place].told_by if place in _LOOKS else ""
 
 
-def alike(check: str) -> tuple[str, ...]:
+def alike(place: str) -> tuple[str, ...]:
     """The faults that a person could take it for, so that it is worth saying that it is none of them."""
-    others = (other for group in _GROUPS if check in group for other in group)
-    return tuple(dict.fromkeys(other for other in others if other != check))
+    others = (other for group in _GROUPS if place in group for other in group)
+    return tuple(dict.fromkeys(other for other in others if other != place))
+
+
+def is_local(check: str) -> bool:
+    """Whether a developer's machine can have the fault."""
+    return symptom(place(check, _LOCAL)) == _LOCAL

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
 from omc_runbook.finding import Remedy
 from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import Workplace
+from omc_runbook.local.workplace import COMMENT, Workplace, is_blank
+from omc_runbook.masking.harmless import COMMON
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("local")
 
 OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
+DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
+WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
@@ -109,7 +113,12 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has a # after a blank, which cuts it off there"""
     for binding in _cut_by_hash(place_of(snapshot)):
         fact = f"Line {binding.line}: what stands behind the blank and # is a comment to every reader."
-        yield Evidence(binding.name, (fact,), Remedy(QUOTE))
+        way = f"{QUOTE} If it is meant as a comment, put it on a line of its own above."
+        yield Evidence(binding.name, (fact,), Remedy(way))
+    for binding in commented(place_of(snapshot)):
+        fact = f"Line {binding.line}: nothing stands before the comment, and compose takes it for the value."
+        remedy = by_setup(snapshot, f"Write {binding.name}='' before the comment in line {binding.line}.")
+        yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
 @check("colon", DOTENV)
@@ -136,12 +145,14 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
     file = place_of(snapshot).dotenv
     assert file
-    if file.compose_kind == "unterminated":
+    for line in open_quotes(place_of(snapshot)):
+        if file.compose_kind == "unterminated":
+            fact = f"Line {line}: compose refuses the whole file, python-dotenv skips the line."
+        else:
+            fact = f"Line {line}: a later quote closes it, so that compose and python-dotenv lose what is between."
         lost = ", ".join(name for name in file.swallowed)
-        facts = [f"Line {file.compose_line}: compose refuses the whole file, python-dotenv skips the line."]
-        facts += [f"What it makes disappear: {lost}."] if lost else []
-        command = f"Close the quote in line {file.compose_line} of {file.path}."
-        yield Evidence(f"line {file.compose_line}", tuple(facts), Remedy(command))
+        facts = (fact, f"What disappears: {lost}.") if lost else (fact,)
+        yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
 
 @check("unreadable-line", DOTENV)
@@ -149,14 +160,20 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line is no NAME=value"""
     file = place_of(snapshot).dotenv
     assert file
-    told = {binding.line for binding in file.bindings if binding.separator == ":"}
-    if file.compose_kind in ("unterminated", "bad-interpolation"):
-        return
-    lines = sorted({*file.unreadable, *([file.compose_line] if file.compose_error else [])} - told - {0})
+    opened = open_quotes(place_of(snapshot))
+    told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
+    # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
+    stumbles = file.compose_error and file.compose_kind != "bad-interpolation" and not opened
+    lines = sorted({*file.unreadable, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
-        refuses = file.compose_error and line == file.compose_line
+        refuses = stumbles and line == file.compose_line
         who = "compose refuses the whole file for it" if refuses else "python-dotenv skips it with a warning"
         yield Evidence(f"line {line}", (f"Line {line}: {who}.",), Remedy(f"Correct line {line} of {file.path}."))
+    for binding in file.bindings:
+        if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
+            fact = f"Line {binding.line} has {binding.name} and no =: python-dotenv finds no value there."
+            remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
+            yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
 @check("duplicate-variable", DOTENV, severity="warning")
@@ -180,6 +197,21 @@ def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
             yield binding, right
 
 
+def open_quotes(place: Workplace) -> tuple[int, ...]:
+    """The lines whose quote is not closed."""
+    file = place.dotenv
+    at_end = (file.compose_line,) if file and file.compose_kind == "unterminated" else ()
+    return tuple(sorted({*(file.open_quotes if file else ()), *(at_end if file and not file.open_quotes else ())}))
+
+
+def commented(place: Workplace) -> Iterator[Binding]:
+    """The lines of optional variables with a comment where the value would stand."""
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        taken = any(value and value.matches(COMMENT) for value in (binding.for_python, binding.for_compose))
+        if taken and not binding.quote and binding.name not in place.required:
+            yield binding
+
+
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
     file = place_of(snapshot).dotenv
     return file.bindings if file else ()
@@ -199,7 +231,8 @@ def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
         if not file or not binding.has_dollar:
             continue
         if file.compose_error:
-            cut = file.compose_kind == "bad-interpolation" and binding.line == file.compose_line
+            is_stop = file.compose_kind == "bad-interpolation" and binding.line == file.compose_line
+            cut = is_stop or (binding.quote != "'" and python is not None and python.matches(DOLLAR))
         else:
             cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
         if cut:
@@ -211,8 +244,14 @@ def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
     template = place.checkout.template
     for binding in place.dotenv.bindings if place.dotenv else ():
         entry = template.find(binding.name) if template else None
-        has_comment = entry is not None and entry.has_inline_comment
-        if binding.has_hash and not has_comment and (binding.is_hash_close or place.is_secret(binding.name)):
+        value = binding.for_python or binding.for_compose
+        # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
+        is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
+        if not binding.has_hash or (entry is not None and entry.has_inline_comment):
+            continue
+        if is_blank(value) and not binding.is_hash_close:
+            continue
+        if place.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
             yield binding
 
 

@@ -2,118 +2,223 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from omc_runbook.catalogue import variable_of
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
-from omc_runbook.checks.standing import Standing, shared_containers, standings
+from omc_runbook.checks.places import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM
+from omc_runbook.checks.standing import Standing, standings
+from omc_runbook.errors import UsageError
 from omc_runbook.finding import Remedy
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.source.checkout import Checkout
+from omc_runbook.source.settings import CONFIG
+from omc_runbook.source.settings_edit import NewField, add_field
 
 check = family("drift")
 CHECKOUT = "checkout"
+_IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 @check("template-lacks", CHECKOUT, severity="warning")
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The template lacks a variable that the application needs, or gets from the secret"""
-    for row in standings(snapshot):
-        why = "Settings has no default for it" if row.settings == "required" else "containers get it from the secret"
-        if row.template == "" and (row.settings == "required" or (row.is_injected and row.settings)):
-            yield _evidence(snapshot, row, f"{_template(snapshot)} has no {row.variable}; {why}.")
+    """The template lacks a variable that the application or compose needs, or that comes from the secret"""
+    for row in _lacking(snapshot, TEMPLATE):
+        if row.is_injected:
+            why = f"{_who(row)} it from the secret, and Settings reads it"
+        elif row.settings == "required":
+            why = "Settings has no default for it"
+        else:
+            why = "compose refuses to start without it"
+        name = _template(snapshot)
+        hand = f"Add {row.variable}= with its comment to {name}."
+        yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
 
 
 @check("settings-lacks", CHECKOUT, severity="warning")
-def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
+def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """Settings does not read a variable that is made for it"""
-    for row in standings(snapshot):
-        # A key that arrives under a name which nobody reads is told of as name-mismatch, where Settings has its own.
-        other = any(snapshot.checkout and snapshot.checkout.settings.find(key) for key in row.keys)
-        if row.settings == "" and not row.is_known and not other:
-            where = "containers get it from the secret" if row.is_injected else f"{_template(snapshot)} has it"
-            yield _evidence(snapshot, row, f"No class in backend/app/core/config.py reads {row.variable}; {where}.")
+    for row in _lacking(snapshot, SETTINGS):
+        # A key that reaches nobody is told of as key-unreferenced, one under a wrong name as name-mismatch.
+        if row.is_misnamed or (row.is_injected and not row.reaches):
+            continue
+        where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
+        hand = f"Add a field {row.variable} to Settings in {CONFIG}, or take the variable out where it is."
+        fact = f"No class in {CONFIG} reads {row.variable}; {where}."
+        yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
+    doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
+    if doubtful:
+        options = ", ".join(_checkout(snapshot).settings.untold)
+        fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {options} of model_config is an expression."
+        yield Doubt("Settings", (fact,))
 
 
 @check("compose-lacks", CHECKOUT, severity="warning")
 def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Compose does not give the application a variable that it needs"""
-    for row in standings(snapshot):
-        if row.compose == "" and row.settings == "required":
-            fact = f"The application's service has neither an env_file nor {row.variable} in environment."
-            yield Evidence(row.variable, (fact,), Remedy("Give the service env_file: .env in the compose file."))
+    """Compose does not give the application a variable that it reads"""
+    compose = _checkout(snapshot).compose
+    service = compose.application() if compose else None
+    if compose is None or service is None:
+        return
+    for row in _lacking(snapshot, COMPOSE):
+        fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
+        hand = f"Give service {service.name} env_file: .env in {compose.files[0].name}."
+        yield Evidence(row.variable, (fact,), Remedy(hand))
 
 
 @check("terraform-lacks", CHECKOUT, "services", "task_definitions", severity="warning")
 def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Terraform lacks a reference that the task definition in force has: its next apply takes it away"""
-    both = shared_containers(snapshot)
+    """Terraform does not give containers a variable that they have from the secret, or that the application needs"""
+    here = snapshot.environment.name
     for row in standings(snapshot):
-        for container in row.defined or ():
-            lacks = row.declared is not None and container in both and container not in row.declared
-            if lacks and container not in row.undeclared:
-                fact = f"{container} gets {row.variable} from {_key(row)}, and Terraform's files do not say so."
-                yield _evidence(snapshot, row, fact, container)
-    yield from _unreadable(snapshot)
+        hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
+        if row.lacking:
+            how = "give it plainly" if TERRAFORM in row.plain else "do not give it"
+            fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
+            fact += f"; Terraform's files {how}, so that its next apply takes it away."
+            yield _evidence(snapshot, row, fact, hand, row.lacking)
+        elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
+            fact = f"Settings has no default for {row.variable}; no container gets it, and no secret here has it."
+            yield _evidence(snapshot, row, fact, hand)
+    yield from _unseen(snapshot)
 
 
 @check("terraform-ahead", CHECKOUT, "services", "task_definitions", severity="warning")
 def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform has a reference that the task definition in force lacks: it was not applied"""
-    both = shared_containers(snapshot)
+    document = snapshot.current.document if snapshot.current else None
+    folder = _checkout(snapshot).root / "infrastructure/terraform/environments" / snapshot.environment.name
+    hand = f"terraform -chdir={shlex.quote(str(folder))} apply"
     for row in standings(snapshot):
-        for container in row.declared or ():
-            if row.defined is not None and container in both and container not in row.defined:
-                fact = f"Terraform's files give {container} {row.variable} from {_key(row)}, and its revision does not."
-                yield _evidence(snapshot, row, fact, container)
+        changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
+        facts = [
+            f"Terraform's files give {c} {row.variable} from key {row.declared[c]}; its revision in force"
+            f" {'does not' if c in row.ahead else f'takes it from {row.defined[c]}'}."
+            for c in (*row.ahead, *changed)
+        ]
+        asked = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
+        absent = sorted(asked - {*document.keys}) if document else []
+        if absent:
+            facts.append(f"The secret has no {', '.join(absent)}: with that applied as it is, no task would start.")
+        if facts:
+            by_hand = f"Give {snapshot.secret_name} {', '.join(absent)}; then {hand}" if absent else hand
+            yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
 
 
 @check("environment-lacks", CHECKOUT, "secret", "contents", severity="warning")
 def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Another environment's secret lacks a key that this one has"""
+    """One environment's secret lacks a key that another's has"""
+    here = snapshot.environment.name
     for row in standings(snapshot):
-        if row.is_injected and row.secrets.get(snapshot.environment.name):
-            for name, has in row.secrets.items():
-                if has is False:
-                    yield replace(
-                        _evidence(snapshot, row, f"{name}'s secret has no {_key(row)}."), subject=f"{name}: {_key(row)}"
-                    )
+        has = [name for name, there in row.secrets.items() if there]
+        lacks = [name for name in row.missing.intersection(row.secrets) if here in (name, *has)]
+        # What tasks here ask for in vain is told of as key-missing, what Terraform would, with its reference.
+        for name in sorted(lacks if has else ()):
+            if name != here or not row.reaches:
+                fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} has not."
+                names = snapshot.environment.names if name == here else snapshot.environment.others[name]
+                hand = remedies.put_value(names).command
+                found = _evidence(snapshot, row, fact, hand)
+                place = {"environment": name} if found.remedy.runbook else {}
+                remedy = replace(found.remedy, parameters={**found.remedy.parameters, **place})
+                yield replace(found, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:
             yield Doubt(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
-def _unreadable(snapshot: Snapshot) -> Iterator[Doubt]:
-    declared = snapshot.checkout.declared if snapshot.checkout else None
-    for reason in declared.unreadable if declared else ():
-        yield Doubt("Terraform", (reason,))
-    for container in declared.containers if declared else ():
-        if container.unseen:
-            what = ", ".join(container.unseen)
-            yield Doubt(container.name, (f"What else brings {container.name} references could not be read: {what}.",))
+def _lacking(snapshot: Snapshot, place: str) -> Iterator[Standing]:
+    return (row for row in standings(snapshot) if place in row.missing)
+
+
+def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
+    """What of Terraform could not be read, where something hangs on it."""
+    declared = _checkout(snapshot).declared
+    doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
+    if declared is None or not doubtful:
+        return
+    reasons = [
+        f"{each.name}'s secrets come from {', '.join(each.unseen)} too." for each in declared.containers if each.unseen
+    ]
+    asked = f"Whether Terraform gives {', '.join(doubtful)} could not be told."
+    yield Doubt("Terraform", (asked, *reasons, *declared.unreadable))
+
+
+def _checkout(snapshot: Snapshot) -> Checkout:
+    assert snapshot.checkout is not None, "drift is looked for only where a checkout was read"
+    return snapshot.checkout
 
 
 def _template(snapshot: Snapshot) -> str:
-    template = snapshot.checkout.template if snapshot.checkout else None
+    template = _checkout(snapshot).template
     return template.file.name if template else "The template"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _get(names: Sequence[str]) -> str:
+    return "gets" if len({*names}) == 1 else "get"
+
+
+def _who(row: Standing) -> str:
+    """The containers that get a variable, with their verb."""
+    names = tuple(dict.fromkeys((*row.defined, *row.declared)))
+    return f"{_listed(names)} {_get(names)}" if names else "containers are to get"
 
 
 def _key(row: Standing) -> str:
     return " or ".join(row.keys) or row.variable
 
 
-def _evidence(snapshot: Snapshot, row: Standing, fact: str, container: str = "") -> Evidence:
-    """A gap, with the runbook that closes it: add_key adds what of a key is missing, and leaves the rest."""
-    assert snapshot.checkout
-    key = row.keys[0] if row.keys else row.variable
-    given = {"repository": str(snapshot.checkout.root), "key": key, "containers": container}
-    facts = [fact]
-    if row.is_injected and row.keys and row.keys != (row.variable,):
-        facts.append(f"The variable {row.variable} comes from the key {_key(row)}.")
-    remedy = remedies.by("add_key", snapshot.environment, Remedy(), **given)
-    # add_key names a variable as its key is named; another name has to be written by hand.
-    by_hand = Remedy(f"Add {row.variable} there by hand, or take it out of the others.")
-    return Evidence(row.variable, tuple(facts), remedy if row.keys in ((), (row.variable,)) else by_hand)
+def _value_from(row: Standing) -> str:
+    return f'valueFrom = "${{var.secrets_arn}}:{(row.keys or (row.variable,))[0]}::"'
+
+
+def _evidence(
+    snapshot: Snapshot,
+    row: Standing,
+    facts: str | Sequence[str],
+    by_hand: str,
+    containers: Sequence[str] = (),
+    by_runbook: bool = True,
+) -> Evidence:
+    """A gap, with add_key where that closes it: it adds what of a key is missing, and leaves the rest."""
+    told = [facts] if isinstance(facts, str) else [*facts]
+    if row.is_injected and row.keys != (row.variable,) and not any(key in text for key in row.keys for text in told):
+        told.append(f"The variable {row.variable} comes from the key {_key(row)}.")
+    hand, known = Remedy(by_hand), snapshot.environment.keys
+    is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
+    given = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
+    remedy = remedies.by("add_key", snapshot.environment, hand, **given) if given else hand
+    return Evidence(row.variable, tuple(told), remedy)
+
+
+def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict[str, str]:
+    """What add_key is to be given for a variable, as Settings has it; nothing where it would refuse."""
+    obstacles = [
+        each.obstacle for each in (checkout.declared.containers if checkout.declared else ()) if each.name in containers
+    ]
+    # It names a variable as its key is named, and a template is where it begins.
+    if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
+        return {}
+    if row.settings == ELSEWHERE or any(obstacles):
+        return {}
+    given = {"repository": str(checkout.root), "key": row.variable, "containers": ",".join(dict.fromkeys(containers))}
+    field = checkout.settings.find(row.variable)
+    if field is None:
+        return given
+    try:
+        edit = add_field(checkout.settings.file, NewField(row.variable, field.annotation, field.required, ""))
+    except UsageError:
+        return {}
+    kind = "" if field.annotation in ("str", "str | None") else field.annotation
+    return {} if edit else given | {"type": kind, "required": "true" if field.required else ""}
 
 
 CHECKS: tuple[Check, ...] = (

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import by_setup, miscased, place_of, spoilt
+from omc_runbook.checks.dotenv import by_setup, miscased, open_quotes, place_of, spoilt
 from omc_runbook.checks.wanted import is_misspelling
 from omc_runbook.environment import LOCAL
 from omc_runbook.finding import Remedy
-from omc_runbook.local.workplace import Workplace, is_value
+from omc_runbook.local.dotenv import Binding
+from omc_runbook.local.workplace import Workplace, is_blank, is_value
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
@@ -19,10 +22,14 @@ from omc_runbook.texts.startlog import Told
 check = family("local")
 
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED = 8.0
-"""Decimal logarithm of the guesses under which a password is weak: some hundred million, a matter of seconds."""
-COMMANDS = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}
-REFUSED, STARTED = "settings-refused", frozenset({"settings-refused", "required-empty", "changethis"})
+GUESSED, MADE, ISSUED = 8.0, 16.0, 6.0
+"""Decimal logarithms of the guesses under which a value is weak: a password, where a hundred million are a matter of
+seconds; a key that signs, which nobody has to type; and what a provider issues, which is never that poor."""
+SIGNING = 32
+"""Characters that a key which signs has to have, by the catalogue."""
+NEAR = 0.87
+"""How alike two names are, of 1, that differ by a slip."""
+STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 
 
 @check("required-empty", DOTENV)
@@ -41,9 +48,12 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name is nearly that of a variable which has no value"""
     place = place_of(snapshot)
-    for name, line, meant in _misspelt(place):
-        fact = f"Line {line} has {name}, which nobody reads; {meant} is required and has no value."
-        yield Evidence(meant, (fact,), Remedy(f"Write {meant}= in line {line} of {place.path}."))
+    for binding, meant in _misspelt(place):
+        is_required, line = meant in place.required, binding.line
+        what = "is required and" if is_required else "is known and"
+        fact = f"Line {line} has {binding.name}, which nobody reads; {meant} {what} has no value."
+        remedy = Remedy(f"Write {meant}= in line {line} of {place.path}.")
+        yield Evidence(meant, (fact,), remedy, severity="error" if is_required else "warning")
 
 
 @check("placeholder", DOTENV)
@@ -52,7 +62,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     place = place_of(snapshot)
     required = place.required
     for name, value in _values(place):
-        if value.matches(PLACEHOLDER):
+        if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has a placeholder, which the application takes for a value."
             remedy = by_setup(snapshot, f"Give {name} a value in {place.path}, or none.")
             yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
@@ -72,14 +82,16 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short, or easy to guess"""
     place = place_of(snapshot)
+    words: list[Masked | str] = [snapshot.environment.names.secret, place.checkout.root.name, place.owner]
+    words += [value for name, value in _values(place) if not place.is_secret(name)]
     for name, value in _values(place):
         key = place.key_of(name)
         if not place.is_secret(name) or not is_value(value):
             continue
         if key and value.length < key.weak_below:
             yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(place, name))
-        elif (not key or key.generate) and digits_of_guesses(value) < GUESSED:
-            fact = f"{name} is found in fewer than a hundred million guesses, by words, names and patterns."
+        elif (key is None or key.form == "text") and digits_of_guesses(value, words) < _least(key):
+            fact = f"{name} is found in far too few guesses, by words, names, dates and patterns."
             yield Evidence(name, (fact,), _renew(place, name))
 
 
@@ -100,7 +112,10 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         yield Doubt("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
     for told in _unexplained(place):
         subject = told.variable or "Settings"
+        is_known = told.variable.partition(".")[0].casefold() in {name.casefold() for name in place.checkout.reads}
         where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
+        if told.variable and not is_known:
+            where = f'Take {told.variable} out of {place.path}, or give Settings extra="ignore" in model_config.'
         yield Evidence(subject, (f"Settings, loaded with this .env: {subject}: {told.reason}.",), Remedy(where))
 
 
@@ -114,6 +129,12 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         yield Evidence(name, (fact,), _renew(place, name))
     for reason in place.shared.unread:
         yield Doubt("other environments", (reason,))
+
+
+def _least(key: Key | None) -> float:
+    if key and key.generate and key.weak_below >= SIGNING:
+        return MADE
+    return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
 def _values(place: Workplace) -> Iterator[tuple[str, Masked]]:
@@ -133,23 +154,26 @@ def _lacking(place: Workplace) -> Iterator[tuple[str, str]]:
     for name, why in place.required.items():
         binding = place.binding(name)
         written = (binding.for_python or binding.for_compose) if binding else None
-        if name in out or (binding is None and name in file.mentions):
+        if name in out or (binding is None and name in (*file.mentions, *file.begun)):
             continue
-        if written is None or written.is_empty:
+        if is_blank(written):
             yield name, why
 
 
-def _misspelt(place: Workplace) -> Iterator[tuple[str, int, str]]:
+def _misspelt(place: Workplace) -> Iterator[tuple[Binding, str]]:
+    """The lines whose name nobody reads, each with the name of a variable without a value that it nearly is."""
     template, compose = place.checkout.template, place.checkout.compose
     known = {*place.checkout.reads, *(compose.interpolated if compose else ())}
     known |= {entry.name for entry in template.entries} if template else set()
     folded = {name.casefold() for name in known}
-    lacking = [name for name, _ in _lacking(place) if place.binding(name) is None]
+    lacking = [name for name, _ in _lacking(place)]
+    open_ = [name for name in sorted(known) if name not in place.required and is_blank(place.value(name))]
     for binding in place.dotenv.bindings if place.dotenv else ():
-        if binding.name.casefold() not in folded:
-            meant = next((name for name in lacking if is_misspelling(name, binding.name)), "")
-            if meant:
-                yield binding.name, binding.line, meant
+        if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
+            near = [name for name in lacking if is_misspelling(name, binding.name)]
+            near += [name for name in open_ if is_slip(name, binding.name)]
+            if near:
+                yield binding, near[0]
 
 
 def _unexplained(place: Workplace) -> Iterator[Told]:
@@ -161,17 +185,26 @@ def _unexplained(place: Workplace) -> Iterator[Told]:
     explained = {name.casefold() for name in (*place.dotenv.swallowed, *spoilt(place), *lacking)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
     explained |= {name.casefold() for name, value in _values(place) if not is_value(value)}
-    if place.dotenv.compose_kind == "unterminated" or place.dotenv.has_bom:
+    explained |= {name.casefold() for name in place.dotenv.begun}
+    if open_quotes(place) or place.dotenv.has_bom:
         explained |= {name.casefold() for name in place.dotenv.mentions}
     for told in dict.fromkeys(place.loaded.told):
         if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
             yield told
 
 
+def is_slip(name: str, other: str) -> bool:
+    """Whether two names are the same but for a letter or two, or how their words are set apart; numbers count."""
+    mine, theirs = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
+    if mine == theirs:
+        return re.sub(r"\D", "", name) == re.sub(r"\D", "", other)
+    return min(len(mine), len(theirs)) > 5 and difflib.SequenceMatcher(None, mine, theirs).ratio() >= NEAR
+
+
 def _is_elsewhere(place: Workplace) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
     value = place.value(ENVIRONMENT)
-    return value is not None and not value.is_empty and not value.same_as(LOCAL)
+    return value is not None and not is_blank(value) and not value.same_as(LOCAL)
 
 
 def _renew(place: Workplace, name: str) -> Remedy:

@@ -1,148 +1,177 @@
-"""Where each variable stands: template, Settings, compose, Terraform, task definitions, secrets and running tasks."""
+"""Where each variable stands: what every place has of it, which lacks it, and which could not be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from omc_runbook.catalogue import variable_of
-from omc_runbook.checks.wanted import wants
-from omc_runbook.local.workplace import is_secret
+from omc_runbook.checks.places import COMPOSE, DEFINITION, ELSEWHERE, SETTINGS, TASKS, TEMPLATE, TERRAFORM, Places
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.source.checkout import Checkout
+
+FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP)_")
+"""How variables begin that a frontend is built with: nothing else reads them."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One variable; a place that was not looked at is None, one that lacks it is empty or False."""
+    """One variable, and what each place has of it.
+
+    `missing` are the places that lack it and should have it, `unsure` those that could not be read well enough to tell;
+    a secret is called by its environment.
+    """
 
     variable: str
     keys: tuple[str, ...]
-    """The keys of the secret that it comes from."""
-    template: str | None
-    """How the template has it: "", "set", "empty", "optional"."""
-    settings: str | None
-    """How Settings reads it: "", "required", "optional"."""
-    compose: str | None
-    """How the application's service of compose gets it: "", "env_file", "environment"."""
-    declared: tuple[str, ...] | None
-    """The containers to which Terraform gives it from the secret."""
-    undeclared: tuple[str, ...]
-    """The containers to which it may give it by something that could not be read."""
-    defined: tuple[str, ...] | None
-    """The containers of task definitions in force that get it from the secret."""
-    secrets: dict[str, bool | None] = field(default_factory=dict)
-    """By environment, whether its secret has the key."""
-    tasks: str | None = None
-    """How many running tasks have been given it, of those that should be: "2 of 2"."""
-    is_injected: bool = False
-    """Whether it reaches, or is to reach, containers from the secret."""
-    is_known: bool = True
-    """Whether the application or compose reads it."""
+    """The keys that it comes from, or would: those of task definitions in force before Terraform's."""
+    template: str
+    settings: str
+    compose: str
+    """As `Places` tells them, "" where it is not there."""
+    declared: Mapping[str, str]
+    """By container the key from which Terraform's files give it."""
+    defined: Mapping[str, str]
+    """By container the key from which the task definitions in force give it."""
+    plain: frozenset[str]
+    """Which of these two give it to the application without the secret."""
+    secrets: Mapping[str, bool | None]
+    """By environment whether its secret has the key; None where it could not be read, left out where there is none."""
+    tasks: str
+    """How many running tasks were given it, of those that should be: "2 of 2"; "" where none should be."""
+    is_misnamed: bool
+    """Whether it carries a key that Settings reads under another name, which nobody sets."""
+    missing: frozenset[str] = frozenset()
+    unsure: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()
+    """Containers that have it, and that Terraform's next apply takes it from."""
+    ahead: tuple[str, ...] = ()
+    """Containers that Terraform's next apply gives it to."""
+
+    @property
+    def is_injected(self) -> bool:
+        """Whether it reaches, or is to reach, containers from the secret."""
+        return bool(self.keys)
+
+    @property
+    def reaches(self) -> bool:
+        """Whether a container gets it, or is to get it as soon as Terraform is applied."""
+        return bool(self.declared or self.defined)
 
 
-def standings(snapshot: Snapshot) -> Iterator[Standing]:
-    """Every variable that has to do with the secret, or that the application cannot start without."""
-    checkout = snapshot.checkout
-    if checkout is None:
-        return
-    defined, declared = _defined(snapshot), _declared(checkout)
-    wanted = {variable for _, variable in defined} | {variable for _, variable in declared}
-    document = snapshot.current.document if snapshot.current else None
-    keys, known = snapshot.environment.keys, set(document.keys if document else ())
-    by_key = {key: variable for (_, variable), key in (*declared.items(), *defined.items())}
-    of_secret = {by_key.get(key, variable_of(key, keys)) for key in known}
-    required = {name.variables[0] for name in checkout.settings.fields if name.required}
-    entries = checkout.template.entries if checkout.template else ()
-    kept = {e.name for e in entries if is_secret(e.name, keys.get(e.name)) and not e.commented_out}
-    containers = checkout.declared.containers if checkout.declared else ()
-    known_to_compose = {*checkout.compose.interpolated} if checkout.compose else set()
-    for variable in sorted({*wanted, *of_secret, *required, *kept}):
-        own = {key for (_, name), key in (*defined.items(), *declared.items()) if name == variable}
-        own = own or {key for key in (*known, *keys) if by_key.get(key, variable_of(key, keys)) == variable}
-        is_injected = variable in wanted or variable in of_secret
-        is_known = variable in checkout.reads or variable in known_to_compose
-        yield Standing(
-            variable=variable,
-            keys=tuple(sorted(own)) if is_injected else (),
-            template=_in_template(checkout, variable),
-            settings=_in_settings(checkout, variable),
-            compose=_in_compose(checkout, variable),
-            declared=tuple(c for c, name in declared if name == variable) if checkout.declared else None,
-            undeclared=tuple(each.name for each in containers if each.unseen),
-            defined=tuple(c for c, name in defined if name == variable) if snapshot.task_definitions else None,
-            secrets=_in_secrets(snapshot, own) if is_injected else {},
-            tasks=_in_tasks(snapshot, variable) if variable in {name for _, name in defined} else None,
-            is_injected=is_injected,
-            is_known=is_known,
-        )
+def standings(snapshot: Snapshot) -> tuple[Standing, ...]:
+    """Every variable that has to do with the secret, or without which the application or compose cannot start."""
+    if snapshot.checkout is None:
+        return ()
+    places = Places(snapshot, snapshot.checkout)
+    return tuple(_judged(places, _stand(places, variable)) for variable in sorted({*_variables(places)}))
 
 
-def shared_containers(snapshot: Snapshot) -> frozenset[str]:
-    """The containers that both Terraform and the task definitions in force have, by name."""
-    declared = snapshot.checkout.declared if snapshot.checkout else None
-    there = {container.name for container in declared.containers} if declared else set()
-    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
-    return frozenset(
-        container.name for found in definitions if found for container in found.containers if container.name in there
+def _variables(places: Places) -> Iterator[str]:
+    yield from (variable for _, variable in (*places.defined, *places.declared))
+    yield from places.required
+    yield from map(places.variable, places.keys or ())
+    theirs = {places.variable(key) for names in places.others.values() for key in names or ()}
+    yield from (variable for variable in theirs if places.checkout.settings.find(variable))
+    template, compose = places.checkout.template, places.checkout.compose
+    for entry in template.entries if template else ():
+        if places.is_secret(entry.name) and not entry.commented_out and not FRONTEND.match(entry.name):
+            yield entry.name
+    yield from (name for name in (compose.required if compose and template else ()) if places.entry(name) is None)
+
+
+def _stand(places: Places, variable: str) -> Standing:
+    defined = {name: key for (name, each), key in places.defined.items() if each == variable}
+    declared = {name: key for (name, each), key in places.declared.items() if each == variable}
+    held = {key for names in (places.keys, *places.others.values()) for key in names or ()}
+    keys = [key for key in (*defined.values(), *declared.values()) if key]
+    keys = keys or sorted(key for key in {*held, *places.catalogue} if places.variable(key) == variable)
+    plain = places.plainly(variable)
+    is_due = variable in places.required and places.is_secret(variable) and bool(places.containers) and not plain
+    is_injected = bool(defined or declared or is_due or held.intersection(keys))
+    named = tuple(dict.fromkeys(keys)) or (variable,)
+    in_force = {key for key in defined.values() if key}
+    return Standing(
+        variable=variable,
+        keys=named if is_injected else (),
+        template=places.in_template(variable),
+        settings=places.in_settings(variable),
+        compose=places.in_compose(variable),
+        declared=declared,
+        defined=defined,
+        plain=plain,
+        secrets=dict(places.in_secrets(in_force or {*named})) if is_injected else {},
+        tasks=places.in_tasks(variable) if defined else "",
+        is_misnamed=any(places.is_misnamed(variable, key) for key in defined.values()),
     )
 
 
-def _defined(snapshot: Snapshot) -> dict[tuple[str, str], str]:
-    """By container and variable the key, as task definitions in force have it."""
-    found = (want for want in wants(snapshot) if want.in_force)
-    return {(want.container.name, want.injection.variable): want.injection.reference.key for want in found}
+def _judged(places: Places, row: Standing) -> Standing:
+    """The same with what is missing, and what cannot be told."""
+    missing, unsure = {*_missing(places, row)}, {*_unsure(places, row)}
+    return replace(
+        row,
+        missing=frozenset(missing - unsure),
+        unsure=frozenset(unsure),
+        lacking=tuple(c for c in _lacking(places, row) if c not in places.unseen),
+        ahead=tuple(_ahead(places, row)),
+    )
 
 
-def _declared(checkout: Checkout) -> dict[tuple[str, str], str]:
-    """The same, as Terraform's files have it."""
-    containers = checkout.declared.containers if checkout.declared else ()
-    return {(each.name, ref.variable): ref.key for each in containers for ref in each.references}
+def _missing(places: Places, row: Standing) -> Iterator[str]:
+    compose, is_required = places.checkout.compose, row.variable in places.required
+    is_read = row.settings not in ("", ELSEWHERE)
+    is_demanded = compose is not None and row.variable in compose.required
+    if places.checkout.template and not row.template and (is_required or is_demanded or (row.is_injected and is_read)):
+        yield TEMPLATE
+    if not row.settings and _is_for_settings(places, row):
+        yield SETTINGS
+    entry = places.entry(row.variable)
+    is_given = row.is_injected and entry is not None and not entry.commented_out
+    if compose and compose.application() and not row.compose and is_read and (is_required or is_given):
+        yield COMPOSE
+    if _lacking(places, row) or _is_stranded(places, row, TERRAFORM):
+        yield TERRAFORM
+    if _ahead(places, row) or _is_stranded(places, row, DEFINITION):
+        yield DEFINITION
+    if row.reaches or row.settings:
+        yield from (name for name, has in row.secrets.items() if has is False)
 
 
-def _in_template(checkout: Checkout, variable: str) -> str | None:
-    if checkout.template is None:
-        return None
-    entry = checkout.template.find(variable)
-    if entry is None:
-        return ""
-    return "optional" if entry.commented_out or entry.optional else "set" if entry.value else "empty"
+def _unsure(places: Places, row: Standing) -> Iterator[str]:
+    yield from (name for name, has in row.secrets.items() if has is None)
+    if not row.settings and not places.names_are_known:
+        yield SETTINGS
+    declared = places.checkout.declared
+    is_vague = bool(places.unseen & places.home) or bool(declared and declared.unreadable)
+    if places.unseen.intersection(_lacking(places, row)) or (is_vague and _is_stranded(places, row, TERRAFORM)):
+        yield TERRAFORM
+    if places.is_blind and not row.defined and row.is_injected:
+        yield DEFINITION
+    if row.defined and "tasks" in places.snapshot.gaps:
+        yield TASKS
 
 
-def _in_settings(checkout: Checkout, variable: str) -> str:
-    found = checkout.settings.find(variable)
-    return "" if found is None else "required" if found.required else "optional"
+def _is_for_settings(places: Places, row: Standing) -> bool:
+    """Whether Settings should read a variable: the application gets it, or nothing else is known to use it."""
+    if row.reaches:
+        return bool(places.application.intersection((*row.declared, *row.defined)))
+    if row.is_injected:
+        return True
+    compose = places.checkout.compose
+    return bool(row.template) and not (compose and row.variable in compose.interpolated)
 
 
-def _in_compose(checkout: Checkout, variable: str) -> str | None:
-    service = checkout.compose.application() if checkout.compose else None
-    if service is None:
-        return None
-    if any(setting.variable == variable for setting in service.environment):
-        return "environment"
-    if service.env_files:
-        return "env_file"
-    return ""
+def _is_stranded(places: Places, row: Standing, place: str) -> bool:
+    """Whether no container gets it, though a secret has it or the application demands it."""
+    there = places.home & places.shared if place == TERRAFORM else places.home
+    return row.is_injected and not row.reaches and place not in row.plain and bool(there)
 
 
-def _in_secrets(snapshot: Snapshot, keys: set[str]) -> dict[str, bool | None]:
-    document = snapshot.current.document if snapshot.current else None
-    found: dict[str, bool | None] = {
-        snapshot.environment.name: bool(keys & {*document.keys}) if document else None,
-    }
-    for name, other in snapshot.other_keys.items():
-        found[name] = bool(keys & other.names) if other.names is not None else None
-    return found
+def _lacking(places: Places, row: Standing) -> list[str]:
+    return [name for name in row.defined if name in places.shared and name not in row.declared]
 
 
-def _in_tasks(snapshot: Snapshot, variable: str) -> str:
-    """Running tasks whose own revision has the variable, of all that services with it run."""
-    have = of = 0
-    for service in snapshot.consumers:
-        definition = snapshot.definition(service.task_definition_arn)
-        if definition and variable in {injection.variable for _, injection in snapshot.own_injections(definition)}:
-            for task in snapshot.running(service):
-                of += 1
-                mine = snapshot.definition(task.task_definition_arn)
-                have += mine is not None and variable in mine.variables
-    return f"{have} of {of}"
+def _ahead(places: Places, row: Standing) -> list[str]:
+    if places.is_blind:
+        return []
+    return [name for name in row.declared if name in places.shared and name not in row.defined]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import place_of
+from omc_runbook.checks.dotenv import place_of, spoilt
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.local.workplace import Workplace, is_value
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.source.compose import Compose, Setting
+from omc_runbook.source.compose import Compose, Service, Setting
 
 check = family("local")
 
@@ -24,19 +25,22 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """A compose file sets a variable itself, which beats the .env"""
     place = place_of(snapshot)
     compose = place.checkout.compose
-    service = compose.application() if compose else None
-    if compose is None or service is None:
-        return
-    for setting in service.environment:
-        mine = place.dotenv.find(setting.variable) if place.dotenv else None
-        if mine and mine.for_compose and _beats(place, service.name, setting, mine.for_compose, compose):
-            fact = (
-                f"{compose.files[0].name} sets {setting.variable} for {service.name} to another value than the .env:"
-                " environment beats env_file."
-            )
-            remedy = Remedy(f"Take {setting.variable} out of environment of {service.name}, or out of the .env.")
-            secret = place.is_secret(setting.variable) or place.key_of(setting.variable) is not None
-            yield Evidence(setting.variable, (fact,), remedy, severity="error" if secret else "warning")
+    application = compose.application() if compose else None
+    told: set[str] = set()
+    for service in compose.services if compose else ():
+        for setting in service.environment:
+            name, mine = setting.variable, place.dotenv.find(setting.variable) if place.dotenv else None
+            is_secret = place.is_secret(name) or place.key_of(name) is not None
+            if name in told or mine is None or (service != application and not is_secret):
+                continue
+            if compose and mine.for_compose and _beats(place, service, setting, mine.for_compose, compose):
+                told.add(name)
+                where = _file_of(compose, name)
+                fact = f"{where} sets {name} for {service.name} to another value than the .env: it beats env_file."
+                remedy = Remedy(f"Take {name} out of environment of {service.name} in {where}, or out of the .env.")
+                # An override is a developer's own, and meant to be other than what serves everybody.
+                mild: Severity = "warning" if where == compose.files[0].name else "info"
+                yield Evidence(name, (fact,), remedy, severity="error" if is_secret else mild)
 
 
 @check("shell-wins", DOTENV, severity="warning")
@@ -44,11 +48,9 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell has a variable of its own, which beats the .env"""
     place = place_of(snapshot)
     used = {*place.checkout.reads, *(place.checkout.compose.interpolated if place.checkout.compose else ())}
-    for name, value in place.shell.items():
-        mine = place.value(name)
-        if name in used and mine is not None and not mine.same_as(value):
-            fact = f"{name} is set in the environment that this runs in, to another value than the .env has."
-            yield Evidence(name, (fact,), Remedy(f"unset {name}"))
+    for name in sorted(_in_shell(place) & used):
+        fact = f"{name} is set in the environment that this runs in, to another value than the .env has."
+        yield Evidence(name, (fact,), Remedy(f"unset {name}"))
 
 
 @check("committed", WORKPLACE)
@@ -67,8 +69,11 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
         facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
         commands.append(f"git -C {root} log --all --full-history --oneline -- {path.name}")
+    for other in place.published:
+        facts.append(f"git has {other} as well, which holds values no less.")
+        commands.append(f"git -C {root} rm --cached {other}")
     if facts:
-        severity: Severity = "error" if git.tracked or git.commits else "warning"
+        severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     if git.obstacle:
         yield Doubt(path.name, (f"git could not tell everything: {git.obstacle}",))
@@ -119,19 +124,48 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(what, (f"The log of {told.service or 'the start'}: {what}: {told.reason}.",))
 
 
-def _beats(place: Workplace, service: str, setting: Setting, mine: Masked, compose: Compose) -> bool:
-    """Whether what a compose file sets is another value, and not the name by which a service of compose is reached."""
-    if setting.value is None:
+def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
+    """Whether what a compose file sets is another value, and not where a service of compose is reached."""
+    used = {setting.variable, *setting.interpolates}
+    if setting.value is None or used & spoilt(place) or _in_shell(place) & used:
+        # What is passed through is no other value, and what the line or the shell does to it is told of that.
         return False
     if setting.interpolates:
-        real = place.composed.environment.get(service, {}).get(setting.variable) if place.composed else None
-        return real is not None and not real.same_as(mine)
-    if mine.same_as(setting.value):
+        real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
+        if real is not None:
+            return not real.same_as(mine)
+        return not place.composed and not any(place.dotenv and place.dotenv.find(name) for name in setting.interpolates)
+    if _is_same(mine, setting.value):
         return False
     hosts = {each.name for each in compose.services}
+    group = setting.variable.partition("_")[0]
+    near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
+    # Where a server is one of compose's own, its port and the like are those of that one.
+    beside = not place.is_secret(setting.variable) and any(_host(each) in hosts for each in near)
+    return _host(setting) not in hosts and not beside
+
+
+def _is_same(mine: Masked, theirs: Masked | str) -> bool:
+    """Whether two values are the same, where YAML may have written true for True."""
+    is_switch = isinstance(theirs, str) and theirs.casefold() in ("true", "false")
+    return mine.same_as(theirs, casefold=is_switch)
+
+
+def _host(setting: Setting) -> str:
     text = setting.value if isinstance(setting.value, str) else ""
-    host = text.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")[0] or text
-    return host not in hosts
+    return text.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")[0] or text
+
+
+def _file_of(compose: Compose, variable: str) -> str:
+    """The name of the file that has the last word on a variable, by its text."""
+    entry = re.compile(rf"^\s*(?:-\s*)?[\"']?{re.escape(variable)}[\"']?\s*[:=]", re.MULTILINE)
+    return next((file.name for file in reversed(compose.files) if entry.search(file.text)), compose.files[0].name)
+
+
+def _in_shell(place: Workplace) -> set[str]:
+    """The variables that the shell has with another value than the .env."""
+    values = ((name, place.value(name), theirs) for name, theirs in place.shell.items())
+    return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}
 
 
 CHECKS = (environment_wins, shell_wins, committed, template_value, pg_volume, start_refused)

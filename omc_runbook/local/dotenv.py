@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from dotenv.variables import parse_variables
 
 from omc_runbook.errors import UsageError
 from omc_runbook.local.dialect import BOM, Assignment, Kind, read_beside
+from omc_runbook.local.heads import ALONE, HEAD, NAME, begun_in, heads_of, key_lines, lines_of, open_quotes
 from omc_runbook.masking import registry
 from omc_runbook.masking.harmless import find_harmless
 from omc_runbook.masking.value import Masked
@@ -25,12 +26,6 @@ Newline = Literal["lf", "crlf", "mixed", "cr"]
 LARGEST = 262_144
 """Bytes of the largest .env that is read."""
 
-NAME = r"[A-Za-z_][A-Za-z0-9_]{0,47}"
-"""A name that may be shown; anything else before a "=" may be a piece of a value."""
-
-_HEAD = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
-_ALONE = re.compile(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]{0,47}\s*")
-_PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re.DOTALL)
 _DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 # python-dotenv looks into single quotes as well.
 _LITERAL_DOLLAR = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
@@ -83,6 +78,10 @@ class Dotenv:
     """Names with a line in the file which python-dotenv does not see as that name, or with no value."""
     mentions: tuple[str, ...]
     """Names that any line looks to assign, comments aside, each once."""
+    begun: frozenset[str] = field(repr=False)
+    """First words of lines without a =, of use only to look for a name that is known."""
+    open_quotes: tuple[int, ...]
+    """The lines with a quote that is not closed where it should be, be it that a later one closes it by chance."""
     compose_error: str
     """Why Compose refuses the file, without any of its text; "" where it does not."""
     compose_kind: Kind
@@ -120,13 +119,14 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
     plain = text.removeprefix(BOM).replace("\r\n", "\n").replace("\r", "\n")
     statements = () if encoding_error else tuple(_statements(plain, variables, text.startswith(BOM)))
     compose = read_beside(raw.decode("utf-8", errors="replace"), variables)
-    hidden = _key_lines(plain)
+    hidden = key_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
     registry.exempt(find_harmless([*values, *((each.name, each.value) for each in compose.assignments)], public))
     _mask_the_rest(statements, plain, hidden, public)
-    heads = {at: head for at, line in _lines(plain) if at not in hidden and (head := _HEAD.match(line))}
+    heads = heads_of(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
-    assignments = tuple(each for each in compose.assignments if each.line not in hidden)
+    assignments = tuple(each for each in compose.assignments if each.line not in hidden and _is_at_home(each, heads))
+    unreadable = tuple(each.line for each in statements if each.is_error)
     mentions = tuple(dict.fromkeys(head[1] for head in heads.values()))
     seen = {each.name for each in statements if each.value is not None}
     return Dotenv(
@@ -141,9 +141,11 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
         has_nul=b"\0" in raw,
         bindings=tuple(_bind(statements, assignments, heads)),
         duplicates=tuple(_duplicates(statements, assignments)),
-        unreadable=tuple(each.line for each in statements if each.is_error),
+        unreadable=unreadable,
         swallowed=() if encoding_error else tuple(name for name in mentions if name not in seen),
         mentions=mentions,
+        begun=begun_in(plain, hidden),
+        open_quotes=tuple(open_quotes(heads, unreadable, [*_swallowing(statements, heads)])),
         compose_error=compose.error,
         compose_kind=compose.kind,
         compose_line=compose.line,
@@ -210,34 +212,18 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
             yield _Statement(binding.key, value, line, raw.lstrip(BOM), binding.error)
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that are neither blank nor a comment, each with its number."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield number, line
-
-
-def _key_lines(text: str) -> frozenset[int]:
-    """The lines of private keys after their first: they may look like names, and are nothing of the kind."""
-    hidden: set[int] = set()
-    for key in _PRIVATE_KEY.finditer(text):
-        first = text.count("\n", 0, key.start()) + 1
-        hidden |= {*range(first + 1, first + key[0].count("\n") + 1)}
-    return frozenset(hidden)
-
-
 def _mask_the_rest(
     statements: Iterable[_Statement], text: str, hidden: Collection[int], public: Collection[str]
 ) -> None:
     """Mask what is no variable's value to Python: what stands in lines that are not read, and behind a #."""
     clear = {each.raw.strip() for each in statements if each.name and re.fullmatch(NAME, each.name)}
-    for number, line in _lines(text):
-        head = None if number in hidden else _HEAD.match(line)
+    for number, line in lines_of(text):
+        head = None if number in hidden else HEAD.match(line)
         if head and (line.strip() not in clear or _is_close(_CUT.search(head[3] + head[5]))):
             rest = head[5].strip().strip("'\"")
             if not find_harmless([(head[1], rest)], public):
                 Masked(rest, head[1])
-        elif head is None and (number in hidden or not _ALONE.fullmatch(line)):
+        elif head is None and (number in hidden or not ALONE.fullmatch(line)):
             Masked(line.strip(), ".env")
 
 
@@ -250,7 +236,7 @@ def _bind(
     for name, line in sorted(lines.items(), key=lambda pair: pair[1]):
         mine, theirs = python.get(name), compose.get(name)
         value, other = mine.value if mine else None, theirs.value if theirs else None
-        head = (_HEAD.match(mine.raw) if mine else None) or heads.get(line)
+        head = (HEAD.match(mine.raw) if mine else None) or heads.get(line)
         head = head if head and head[1] == name else None
         quote = head[4] if head else theirs.quote if theirs else ""
         rest = head[3] + head[5] if head else ""
@@ -269,14 +255,28 @@ def _bind(
         )
 
 
+def _is_at_home(assignment: Assignment, heads: Mapping[int, re.Match[str]]) -> bool:
+    """Whether a name that Compose finds begins its line, and is no piece of a value behind a quote that closed late."""
+    head = heads.get(assignment.line)
+    return head is None or head[1] == assignment.name
+
+
 def _is_close(cut: re.Match[str] | None) -> bool:
     return cut is not None and cut[1].strip() not in ("", "#")
+
+
+def _swallowing(statements: Iterable[_Statement], heads: Mapping[int, re.Match[str]]) -> Iterator[int]:
+    """The lines of values over several lines that have what looks like an assignment in them."""
+    for each in statements:
+        inner = range(each.line + 1, each.line + 1 + each.raw.rstrip("\n").count("\n"))
+        if any(at in heads and heads[at][2] == "=" for at in inner):
+            yield each.line
 
 
 def _may_be_shown(statement: _Statement) -> bool:
     """Whether a statement's name is one, and no piece of a value that was broken into lines."""
     if statement.value is None:
-        return _ALONE.fullmatch(statement.raw) is not None
+        return ALONE.fullmatch(statement.raw) is not None
     return re.fullmatch(NAME, statement.name or "") is not None
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -61,12 +61,13 @@ def load_settings(
     python: str = "",
     extra: Mapping[str, str] | None = None,
     seconds: float = SECONDS,
+    names: Collection[str] = (),
 ) -> Loaded:
     """Load `app.core.config` of a checkout as the application would, and say what its Settings make of it.
 
     Where `dotenv` is given it stands in the place of the file that Settings would read. The application's own Python
     is used where the checkout has one. Of this process's environment the other one sees nothing; `extra` are variables
-    that a shell would set.
+    that a shell would set, `names` those of the file, which may be told of where Settings do not have them.
     """
     if not (repository / CONFIG).is_file():
         return Loaded(False, obstacle=f"{repository} has no {CONFIG.as_posix()}: name a checkout of the platform.")
@@ -78,7 +79,7 @@ def load_settings(
             ended = _run(command, (repository / "backend").absolute(), _environment(home, extra or {}), seconds)
     except OSError as error:
         return Loaded(False, obstacle=f"{chosen} could not be started: {error.strerror}.")
-    return _read(ended, chosen, seconds)
+    return _read(ended, chosen, seconds, frozenset(names))
 
 
 def _find_python(repository: Path) -> str:
@@ -121,7 +122,7 @@ def _keep(stream: BufferedReader, kept: bytearray) -> None:
         kept += chunk[: LARGEST_ANSWER - len(kept)]
 
 
-def _read(ended: _Ended, python: str, seconds: float) -> Loaded:
+def _read(ended: _Ended, python: str, seconds: float, names: frozenset[str]) -> Loaded:
     said = ended.said.decode("utf-8", "replace")
     if ended.code is None:
         late = f"backend/app/core/config.py did not end within {seconds:g} seconds: look what it waits for."
@@ -137,9 +138,9 @@ def _read(ended: _Ended, python: str, seconds: float) -> Loaded:
         )
         return Loaded(False, read_log(said), obstacle=silent)
     variables = _spellings(answer)
-    known = frozenset(variables.values())
+    known = frozenset(variables.values()) | names
     spoken = read_log(f"{said}\n{answer.get('said', '')}", known)
-    told = tuple(dict.fromkeys((*_refusals(answer, variables), *spoken)))
+    told = tuple(dict.fromkeys((*_refusals(answer, variables, known), *spoken)))
     files = tuple((Path(path), there) for path, there in answer.get("env_files", ()))
     ok = bool(answer.get("ok"))
     refused = bool(answer.get("errors")) or bool(read_log(str(answer.get("said", "")), known))
@@ -154,11 +155,11 @@ def _spellings(answer: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[Told]:
+def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]) -> Iterator[Told]:
     for error in answer.get("errors", ()):
         location = error["loc"][0] if error["loc"] else ""
         refusal = Refusal(variables.get(location.casefold(), location), error["type"], error["said"])
-        yield tell(refusal, frozenset(variables.values()))
+        yield tell(refusal, known)
 
 
 def _obstacle(answer: Mapping[str, Any], python: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ DOTENV = ".env"
 BACKEND = "backend"
 SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
 """How a variable's name ends that says its value is nobody else's business: no TOKEN_EXPIRE_MINUTES."""
+
+COMMENT = re.compile(r"\A#(?:\s|\Z)")
+"""A comment right behind a =, which both readers take for the value."""
+NOTHING = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class Workplace:
     """None where values were not compared with other environments'."""
     unshared: str = ""
     """Why they were not."""
+    published: tuple[Path, ...] = ()
+    """Those of the strays that git tracks, or has in its history."""
+    owner: str = ""
+    """How the person is called who is signed in on this machine."""
 
     @property
     def path(self) -> Path:
@@ -123,9 +132,14 @@ def is_secret(variable: str, key: Key | None) -> bool:
 
 def is_value(value: Masked | None) -> bool:
     """Whether there is a value: neither nothing, nor a placeholder, nor the template's default."""
-    if value is None or value.is_empty:
+    if value is None or is_blank(value):
         return False
     return not value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT)
+
+
+def is_blank(value: Masked | None) -> bool:
+    """Whether there is nothing, blanks alone, or a comment that every reader takes for the value."""
+    return value is None or value.matches(NOTHING)
 
 
 def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Workplace:
@@ -139,17 +153,21 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
     with ThreadPoolExecutor(3, "workplace") as pool:
         tracked = pool.submit(git.look, checkout.root, DOTENV)
         given = path if _is_looked_for(checkout, path) else None
-        loaded = pool.submit(probe.load_settings, checkout.root, given) if dotenv and deeply else None
+        names = [binding.name for binding in dotenv.bindings] if dotenv else []
+        loaded = pool.submit(probe.load_settings, checkout.root, given, names=names) if dotenv and deeply else None
         composed = pool.submit(_compose, checkout) if dotenv and deeply else None
+    strays = tuple(_strays(checkout, path))
     return Workplace(
         checkout=checkout,
         keys=keys,
         dotenv=dotenv,
-        strays=tuple(_strays(checkout, path)),
+        strays=strays,
+        published=tuple(each for each in strays if _is_published(checkout.root, each)),
         tracked=tracked.result(),
         loaded=loaded.result() if loaded else None,
         composed=composed.result() if composed else None,
         shell=_shell(dotenv),
+        owner=pwd.getpwuid(os.getuid()).pw_name,
     )
 
 
@@ -181,6 +199,13 @@ def _strays(checkout: Checkout, path: Path) -> Iterator[Path]:
         # One further up is somebody else's, unless there is none here.
         if other.is_file() and (folder != checkout.root.parent or not path.exists()):
             yield other
+
+
+def _is_published(root: Path, stray: Path) -> bool:
+    if not stray.is_relative_to(root):
+        return False
+    found = git.look(root, stray.relative_to(root).as_posix())
+    return found.tracked or bool(found.commits)
 
 
 def _shell(dotenv: Dotenv | None) -> dict[str, Masked]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
-from omc_runbook.changes.added import NOTHING
+from omc_runbook.changes.added import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.adding import Added
 from omc_runbook.changes.addition import Addition, Place
 from omc_runbook.checks import remedies
@@ -17,19 +15,20 @@ from omc_runbook.report.banner import Banner
 from omc_runbook.report.diff import Diffs, FileDiff
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.table import Table
+from omc_runbook.report.veil import veil
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.file import Edit
 
+KILLED = "A run that was killed has left its label on the version: it is taken off."
 NONE = "No key was named: set key to the name of the one to add."
-ASSIGNED = re.compile(r"^(\s*(?:#\s*)?(?:export\s+)?[A-Za-z_]\w*\s*=\s*)(\S.*)$")
-LITERAL = re.compile(r"""(["'])([^"'\s$]{16,})\1""")
-"""A text in quotes that is long enough to be a value: in the surroundings of an edit nobody needs it."""
-NAME = re.compile(r"[A-Z][A-Z0-9_]*|[a-z][a-z0-9_.-]*|[\w.-]*[:/].*")
 
 
-def standing(seen: Mapping[str, Snapshot], plan: Addition | None = None) -> Table:
+def standing(seen: Mapping[str, Snapshot], plan: Addition | None = None) -> Table | Listing:
     """Where every variable stands, or the one that is to be added."""
-    return drift.table(next(iter(seen.values())), plan.key.name if plan else "")
+    table = drift.table(next(iter(seen.values())), plan.key.name if plan else "")
+    if plan and not table.rows:
+        return Listing(f"Where {plan.key.name} stands", (), "Nowhere yet.")
+    return table
 
 
 def diffs(plan: Addition | None) -> Diffs:
@@ -37,7 +36,7 @@ def diffs(plan: Addition | None) -> Diffs:
     if plan is None:
         return Diffs("The files", (), NONE)
     files = [FileDiff(edit.file.name, edit.what, tuple(_lines(edit))) for edit in plan.edits]
-    dirty = f"Not committed yet, and not from here: changes in {', '.join(plan.dirty)}. They stay."
+    dirty = f"Not committed, and not from this run: other changes in {', '.join(plan.dirty)}. They stay."
     count = f"{len(files)} file{'s' if len(files) != 1 else ''} would be edited"
     empty = f"Settings, the template and Terraform have {plan.key.name} already."
     return Diffs(count, files, empty, (*((dirty,) if plan.dirty else ()), *plan.notes))
@@ -53,7 +52,7 @@ def steps(plan: Addition | None) -> Listing:
             _becomes(plan, place),
             "warning" if place.write else "quiet",
             "write" if place.write else "there",
-            lines=place.notes,
+            lines=(*place.notes, *((KILLED,) if place.left else ())),
         )
         for place in plan.places
     ]
@@ -75,9 +74,10 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
         return Banner("plain", "Nothing was written or deployed: this was a dry run.")
     if not done.entries:
         return Banner("good", f"Nothing had to be done: {plan.key.name} is everywhere.")
-    waiting = [place.environment for place in plan.places if place.holds != "a value"]
+    waiting = [place.environment for place in plan.places if place.holds != A_VALUE]
     lines = [f"It waits for its value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings runs.")
+    lines += [f"{name} was left for the next run, which goes on there." for name in done.waiting]
     failed = [each.cured.relapse.told for each in done.deployed if each.cured and each.cured.relapse.told]
     if failed:
         return Banner("bad", f"Tasks failed. {' '.join(failed)}", ("The files and the secret keep the key.", *lines))
@@ -120,9 +120,17 @@ def undo(plan: Addition | None, done: Added | None, environment: Environment) ->
             entries.append(Entry("undo: Terraform", each.place.environment, lead=told))
     if done.patches:
         patches = " ".join(shlex.quote(str(path)) for path in done.patches)
-        lead = "Each file gets back exactly the lines it had; other changes of yours stay."
-        command = f"git -C {shlex.quote(str(plan.root))} apply --reverse --whitespace=nowarn {patches}"
+        lead = (
+            "Each file gets back exactly the lines that it had, and other changes of yours stay; git refuses where you"
+            " have changed the new lines themselves."
+        )
+        words = "apply --reverse --unidiff-zero --whitespace=nowarn"
+        command = f"git -C {shlex.quote(str(plan.root))} {words} {patches}"
         entries.append(Entry("undo: the files", lead=lead, command=command))
+    loose = [edit.file.name for edit in plan.edits if not (done.patches and _is_within(plan, edit))]
+    if loose:
+        lead = f"Take the new lines out again, as they stand above: {', '.join(loose)}."
+        entries.append(Entry("undo: files without a patch", lead=lead))
     for place in plan.places:
         if place.write:
             remedy = remedies.update(environment, remove=plan.key.name)
@@ -155,39 +163,41 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
 
 def _becomes(plan: Addition, place: Place) -> str:
     if place.write is None:
-        return f"it has {place.holds}"
+        return "it is there, and empty" if place.holds == NOTHING else f"it has {place.holds}"
     origin = next((change.origin for change in place.write.changes if change.key == plan.key.name), "")
-    told = "nothing yet" if place.holds == NOTHING else place.holds
-    return f"{told}, from {origin}, on top of version {place.write.base[:8]}" if place.write.base else told
+    told = {
+        NOTHING: "empty, until update gives it a value",
+        A_PLACEHOLDER: "a placeholder, until update gives it its value",
+    }
+    what = told.get(place.holds, f"a value, from {origin}")
+    return f"{what}; on top of version {place.write.base[:8]}" if place.write.base else what
 
 
 def _deployment(place: Place) -> Entry:
-    services = ", ".join(place.services) or "no service"
-    if place.is_done or not (place.corrections or place.late or place.terraform or place.write):
-        return Entry(f"new tasks in {place.environment}", "none are needed", "quiet", "there")
+    name = f"new tasks in {place.environment}"
+    if not (place.corrections or place.late or place.terraform):
+        return Entry(name, "none are needed", "quiet", "there")
     lines: list[str] = []
     if place.terraform_dir is not None:
         lines += [f"Terraform: {address} ({action})." for address, action in place.terraform or ()]
         lines += [] if place.terraform else ["Terraform would change nothing."]
-        lines += [f"It is not applied: {finding.title}: {finding.subject}." for finding in place.harm]
+        lines += [f"It will not be applied: {finding.title}: {finding.subject}." for finding in place.harm]
     lines += [line for correction in place.corrections for line in (f"{correction.title}.", *correction.lines)]
-    needs = place.corrections or place.late or place.terraform
-    subject = f"{services}: watched until proved" if needs and place.services else "none are needed"
-    return Entry(f"new tasks in {place.environment}", subject, "warning", "deploy", lines=tuple(lines))
+    watched = f"{', '.join(place.services)}: watched until proved" if place.services else "no service has such a task"
+    return Entry(name, watched, "error" if place.harm else "warning", "deploy", lines=tuple(lines))
+
+
+def _is_within(plan: Addition, edit: Edit) -> bool:
+    """Whether a file, or what a link leads to, lies in the checkout."""
+    return edit.file.path.resolve().is_relative_to(plan.root)
 
 
 def _lines(edit: Edit) -> Iterator[str]:
-    """The diff without its header; of the lines around the edit only what shows no value."""
-    for line in edit.diff.rstrip("\n").split("\n")[2:]:
-        line = line.rstrip("\r")
-        yield line if line.startswith(("+", "@", "\\")) else _veiled(edit, line)
-
-
-def _veiled(edit: Edit, line: str) -> str:
-    """A line of a file with a name in the place of what may be a value."""
-    if edit.file.path.suffix in (".py", ".tf"):
-        return LITERAL.sub(lambda found: found[0] if NAME.fullmatch(found[2]) else f"{found[1]}…{found[1]}", line)
-    found = ASSIGNED.match(line[1:])
-    if found is None or PLACEHOLDER.match(found[2]) or TEMPLATE_DEFAULT.match(found[2]):
-        return line
-    return f"{line[:1]}{found[1]}…"
+    """The diff without its header; of lines that were there only what shows no value."""
+    lines = [line.rstrip("\r") for line in edit.diff.rstrip("\n").split("\n")[2:]]
+    # Where a line is changed, the new one holds what the old one held.
+    is_ours = not any(line.startswith("-") for line in lines)
+    is_code = edit.file.path.suffix in (".py", ".tf", ".tofu", ".json")
+    for line in lines:
+        is_shown = line.startswith(("@", "\\")) or (is_ours and line.startswith("+"))
+        yield line if is_shown else line[:1] + veil(line[1:], is_code)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.checks.alike import alike, told_by
+from omc_runbook.checks.alike import alike, place, told_by
 from omc_runbook.complaint import Complaint, shown
 from omc_runbook.diagnosis import NOT_SECRETS
 from omc_runbook.finding import Finding
-from omc_runbook.report import views
+from omc_runbook.report import drift, views
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.folded import Folded
 from omc_runbook.report.listing import Entry, Listing
@@ -32,6 +32,7 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
     Raises UsageError where ECS does not tell of that task.
     """
     entries = [_secret(snapshot), *(_service(snapshot, service.name) for service in snapshot.consumers)]
+    entries = [*filter(None, [_machine(snapshot)]), *entries]
     task = complaint.task(snapshot)
     if task:
         entries.append(_task(snapshot, task))
@@ -47,10 +48,12 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     checked = f"{len(clear)} checks are clear, of {families}." if clear else "No check is clear."
     count = "1 check" if unknown == 1 else f"{unknown} checks"
     if not roots and unknown:
-        said = "What could be seen is well" if clear else "Nothing could be judged"
+        also = " and on this machine" if snapshot.workplace else ""
+        said = f"What could be seen is well{also}" if clear else "Nothing could be judged"
         return Banner("unsure", f"{said} in {name}: {count} could not be made.", (checked,))
     if not roots:
-        return Banner("good", f"Nothing is wrong with the secrets of {name}.", (checked,))
+        also = f", nor with {snapshot.workplace.path}" if snapshot.workplace else ""
+        return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))
     first, *others = _alike(roots)
     lines = [f"Also wrong, and not because of it: {_named(other)}." for other in others]
     if all(finding.check in NOT_SECRETS for finding in roots):
@@ -87,12 +90,13 @@ def evidence(findings: Sequence[Finding]) -> Listing:
 
 def ruled_out(findings: Sequence[Finding]) -> Listing:
     """Of each root cause the faults that look like it, and what tells that it is none of them."""
-    answers = {finding.check: finding for finding in reversed(findings)}
+    answers = {place(finding.check, finding.family): finding for finding in reversed(findings)}
+    roots = {place(finding.check, finding.family): finding.check for finding in findings if finding.is_root_cause}
     entries = []
-    for root in dict.fromkeys(finding.check for finding in findings if finding.is_root_cause):
-        others = [answers[other] for other in alike(root) if other in answers]
-        clear = [f"Not {other.check}: {told_by(other.check)}." for other in others if other.status == "clear"]
-        unseen = [other.check for other in others if other.status in ("unknown", "skipped")]
+    for at, root in roots.items():
+        others = {other: answers[other] for other in alike(at) if other in answers}
+        clear = [f"Not {each.check}: {told_by(other)}." for other, each in others.items() if each.status == "clear"]
+        unseen = [other.check for other in others.values() if other.status in ("unknown", "skipped")]
         lines = (*clear, *((f"Not looked at: {', '.join(unseen)}.",) if unseen else ()))
         if lines:
             entries.append(Entry(root, "looks like others, and is none of them", lines=lines))
@@ -143,7 +147,12 @@ def unseen(snapshot: Snapshot, findings: Sequence[Finding]) -> Listing:
 def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Folded:
     """All else that was read and found, folded away."""
     clear = [
-        [finding.family, finding.check, finding.status, (finding.evidence or (told_by(finding.check),))[0]]
+        [
+            finding.family,
+            finding.check,
+            finding.status,
+            (finding.evidence or (told_by(place(finding.check, finding.family)),))[0],
+        ]
         for finding in findings
         if finding.status in ("clear", "skipped")
     ]
@@ -157,6 +166,7 @@ def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Folded:
             views.permissions(snapshot),
             views.deployments(snapshot),
             authors(snapshot),
+            *([drift.table(snapshot)] if snapshot.checkout else []),
             Table("Clear and skipped checks", ["family", "check", "status", "what tells"], clear, moods),
         ),
     )
@@ -200,6 +210,22 @@ def _none(findings: Sequence[Finding], known: str, unknown: str) -> str:
 
 def _mood(finding: Finding) -> Mood:
     return views.WEIGHTS.get(finding.severity, "quiet")
+
+
+def _machine(snapshot: Snapshot) -> Entry | None:
+    """The .env on this machine, where that was looked at."""
+    place = snapshot.workplace
+    if place is None:
+        return None
+    there = (
+        f"It has {len(place.dotenv.bindings)} variables, mode {place.dotenv.mode:o}"
+        if place.dotenv
+        else "There is none"
+    )
+    tried = "" if place.loaded is None else "; Settings takes it" if place.loaded.ok else "; Settings does not take it"
+    if place.loaded and place.loaded.obstacle:
+        tried = "; Settings could not be tried"
+    return Entry("this machine", str(place.path), lines=(f"{there}{tried}.",))
 
 
 def _secret(snapshot: Snapshot) -> Entry:

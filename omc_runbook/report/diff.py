@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.report.mood import COLOURS, Mood
+from omc_runbook.report.table import WIDTH
 
 _SIDES: dict[str, Mood] = {"+": "good", "-": "error"}
 _BOX = (
@@ -50,11 +52,19 @@ class Diffs:
 
     def to_text(self) -> str:
         """The diffs as plain text."""
-        blocks = [
-            "\n".join((f"{file.name}{f': {file.what}' if file.what else ''}", *(f"  {line}" for line in file.lines)))
-            for file in self.files
-        ]
-        return "\n\n".join((self.title, *(blocks or [self.empty]), *self.notes))
+        blocks = ["\n".join(_block(file)) for file in self.files] or [self.empty]
+        return "\n\n".join((self.title, *blocks, *("\n".join(_wrapped(note, "  ")) for note in self.notes)))
+
+
+def _block(file: FileDiff) -> Iterator[str]:
+    """A file's name, what is added, and its lines, each within a terminal's width."""
+    yield from _wrapped(f"{file.name}: {file.what}" if file.what else file.name, "  ")
+    for line in file.lines:
+        yield from (f"  {line[at : at + WIDTH - 2]}" for at in range(0, len(line) or 1, WIDTH - 2))
+
+
+def _wrapped(text: str, then: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=then, break_on_hyphens=False, break_long_words=False)
 
 
 def _line(line: str) -> str:

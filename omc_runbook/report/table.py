@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 WIDTH = 118
 """Columns of a terminal that the plain text fits in."""
 
-_NARROWEST, _SHORT, _GAP = 12, 46, 2
+_NARROWEST, _LONG_WORD, _SHORT, _GAP = 12, 30, 46, 2
+_JOINTS = "_-/:,"
+_GLUE = "\N{NO-BREAK SPACE}"
 _LEFT = "text-align: left; vertical-align: top"
 
 
@@ -76,9 +78,7 @@ class Table:
         """The table as plain text, long cells folded so that it fits in WIDTH."""
         if not self.rows:
             return f"{self.title}\n{self.empty}"
-        groups = [
-            (heading, [[mark(c, self.moods.get(c)) for c in row] for row in rows]) for heading, rows in self._groups()
-        ]
+        groups = [(heading, [[*map(self._marked, row)] for row in rows]) for heading, rows in self._groups()]
         columns = self.columns[self.group :]
         widths = _widths([columns, *(row for _, rows in groups for row in rows)])
         lines = [self.title, "", *_fold(columns, widths), (" " * _GAP).join("─" * width for width in widths)]
@@ -95,6 +95,11 @@ class Table:
             named = zip(self.columns, shared, strict=False)
             yield " · ".join(f"{column} {cell}" for column, cell in named), [row[self.group :] for row in rows]
 
+    def _marked(self, text: str) -> str:
+        """A text with its mark, which stays on the line of the first word."""
+        mood = self.moods.get(text)
+        return mark("", mood).replace(" ", _GLUE) + text
+
     def _cell(self, text: str) -> str:
         """A short text stays on its line, a long one may break anywhere, because ARNs have no spaces."""
         mood = self.moods.get(text)
@@ -103,14 +108,44 @@ class Table:
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    while sum(widths) + _GAP * (len(widths) - 1) > WIDTH and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    """How wide each column is, its heading above: lines are folded between words as long as that makes the table fit.
+
+    A cell of a few characters stays on one line with them.
+    """
+    columns = [*zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    words = [max(len(word) for cell in column for word in _words(cell)) for column in columns]
+    whole = [max((len(cell) for cell in column[1:] if len(cell) <= _NARROWEST), default=0) for column in columns]
+    kept = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
+    for narrowest in (kept, [_NARROWEST] * len(columns)):
+        while sum(widths) + _GAP * (len(widths) - 1) > WIDTH:
+            wide = [place for place, width in enumerate(widths) if width > narrowest[place]]
+            if not wide:
+                break
+            widths[max(wide, key=lambda place: (widths[place], -place))] -= 1
     return widths
 
 
+def _words(cell: str) -> list[str]:
+    return cell.split(" ")
+
+
 def _fold(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    cells = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(row, widths, strict=True)]
+    cells = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     for depth in range(max(map(len, cells))):
         parts = [(cell[depth] if depth < len(cell) else "").ljust(w) for cell, w in zip(cells, widths, strict=True)]
         yield (" " * _GAP).join(parts).rstrip()
+
+
+def _wrap(cell: str, width: int) -> list[str]:
+    """The lines of a cell; a word too long for one ends a line at a joint of its own, if it has any."""
+    words = [piece for word in _words(cell) for piece in (_pieces(word, width) if len(word) > width else [word])]
+    return [line.replace(_GLUE, " ") for line in textwrap.wrap(" ".join(words), width, break_on_hyphens=False)]
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    while len(word) > width:
+        joint = max(word.rfind(sign, 0, width) for sign in _JOINTS) + 1
+        yield word[: joint or width]
+        word = word[joint or width :]
+    yield word

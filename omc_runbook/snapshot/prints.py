@@ -12,7 +12,7 @@ from omc_runbook.aws.session import Clients, Unread, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.catalogue import Key
 from omc_runbook.document import Document, DocumentError, parse
-from omc_runbook.environment import Names
+from omc_runbook.environment import Environment, Names
 from omc_runbook.errors import CouldNotLook
 from omc_runbook.masking.fingerprint import fingerprint
 from omc_runbook.masking.value import Masked
@@ -32,8 +32,9 @@ class OtherKeys:
     unread: str = ""
 
 
-def read_keys(clients: Clients, caller: Caller, profile: str, others: Mapping[str, Names]) -> dict[str, OtherKeys]:
-    """By environment the keys of its secret; one of another account or profile is not asked, and left out."""
+def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dict[str, OtherKeys]:
+    """By other environment the keys of its secret; one of another account or profile is not asked, and left out."""
+    profile, others = environment.names.profile, environment.others
     near = {name: names for name, names in others.items() if not _elsewhere(caller, profile, names)}
     with ThreadPoolExecutor(PARALLEL, "keys") as pool:
         asked = {name: pool.submit(_document, clients, names) for name, names in near.items()}

@@ -55,14 +55,14 @@ def take(
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
+        others = pool.submit(prints.read_keys, clients, caller, environment) if checkout else None
         snapshot = reading.second(reading.first(now))
         if look_inside:
             snapshot = deeper.look_inside(reading, snapshot)
         if deeply:
             snapshot = deeper.look_deeper(reading, snapshot)
-        if checkout is not None:
-            others = prints.read_keys(clients, caller, environment.names.profile, environment.others)
-            snapshot = replace(snapshot, checkout=checkout, other_keys=others)
+        if others is not None:
+            snapshot = replace(snapshot, checkout=checkout, other_keys=others.result())
         return replace(snapshot, gaps=dict(reading.gaps))
 
 

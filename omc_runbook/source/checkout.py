@@ -8,7 +8,8 @@ from pathlib import Path
 from omc_runbook.environment import exists, expand
 from omc_runbook.errors import UsageError
 from omc_runbook.source.compose import Compose, read_compose
-from omc_runbook.source.settings import Settings, read_settings
+from omc_runbook.source.readers import find_readers
+from omc_runbook.source.settings import CONFIG, Settings, read_settings
 from omc_runbook.source.taskdefs import Declared, read_task_definitions
 from omc_runbook.source.template import Template, find_template, read_template
 
@@ -22,6 +23,8 @@ class Checkout:
     template: Template | None
     compose: Compose | None
     declared: Declared | None
+    read_elsewhere: frozenset[str] = frozenset()
+    """Variables that other files of the application read, by whatever means."""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -48,4 +51,5 @@ def read_checkout(root: Path) -> Checkout:
         template=read_template(root) if find_template(root) else None,
         compose=read_compose(root),
         declared=declared if declared.containers or declared.unreadable else None,
+        read_elsewhere=find_readers(root, CONFIG),
     )

@@ -56,14 +56,25 @@ class Edit:
     @property
     def diff(self) -> str:
         """The edit as a unified diff that `git apply` takes, line ends included."""
-        before, after = _lines(self.file.raw), _lines(self.after)
-        lines = difflib.unified_diff(before, after, f"a/{self.file.name}", f"b/{self.file.name}")
-        return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines)
+        return self._unified(self.file.name, 3)
+
+    def patch(self, root: Path) -> str:
+        """The edit without the lines around it, which may hold what is nobody's business: no copy is made of them.
+
+        It names what a link leads to, since git edits no link. In `root`, `git apply --unidiff-zero` takes it, also
+        in reverse.
+        """
+        return self._unified(self.file.path.resolve().relative_to(root.resolve()).as_posix(), 0)
 
     @property
     def added(self) -> tuple[str, ...]:
         """The lines that it adds."""
         return tuple(line[1:].rstrip("\r") for line in self.diff.split("\n")[2:] if line.startswith("+"))
+
+    def _unified(self, name: str, around: int) -> str:
+        before, after = _lines(self.file.raw), _lines(self.after)
+        lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", n=around)
+        return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines)
 
 
 def read_source(repository: Path, name: str) -> SourceFile | None:

@@ -18,6 +18,8 @@ from omc_runbook.source.taskdefs import Declared
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
+ADVICE = " Add its task definition to Terraform first, or leave it out of containers."
+
 _HIDDEN = "\x00"
 
 
@@ -56,7 +58,9 @@ def _choose(all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str
     if not named:
         there = ", ".join(sorted({each.name for each in all_found if each.name})) or "none"
         more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
-        raise CannotEdit(f"Terraform's task definitions have no container {name}; those there: {there}.{more}")
+        raise CannotEdit(
+            f"Terraform's task definitions have no container {name}; those there: {there}.{more or ADVICE}"
+        )
     chosen = named if len(named) == 1 else [each for each in named if any(written.key for written in each.references)]
     if len(chosen) != 1:
         places = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)

@@ -1,0 +1,55 @@
+"""The lines of a .env that look like assignments, whatever a program makes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+NAME = r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9_]{0,47})"
+"""A name that may be shown, or one in capitals with a hyphen by mistake; anything else may be a piece of a value."""
+
+HEAD = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
+ALONE = re.compile(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]{0,47}\s*")
+
+_BEGUN = re.compile(rf"\s*(?:export\s+)?({NAME})\s")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re.DOTALL)
+_CLOSED = {"'": re.compile(r"(?:\\.|[^'\\])*'", re.DOTALL), '"': re.compile(r'(?:\\.|[^"\\])*"', re.DOTALL)}
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that are neither blank nor a comment, each with its number."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield number, line
+
+
+def key_lines(text: str) -> frozenset[int]:
+    """The lines of private keys after their first: they may look like names, and are nothing of the kind."""
+    hidden: set[int] = set()
+    for key in _PRIVATE_KEY.finditer(text):
+        first = text.count("\n", 0, key.start()) + 1
+        hidden |= {*range(first + 1, first + key[0].count("\n") + 1)}
+    return frozenset(hidden)
+
+
+def heads_of(text: str, hidden: Collection[int]) -> dict[int, re.Match[str]]:
+    """By line what looks like an assignment."""
+    return {at: head for at, line in lines_of(text) if at not in hidden and (head := HEAD.match(line))}
+
+
+def begun_in(text: str, hidden: Collection[int]) -> frozenset[str]:
+    """The first words of lines that have no = behind them; they may be pieces of values, and are not to be shown."""
+    found = (_BEGUN.match(line) for at, line in lines_of(text) if at not in hidden and not HEAD.match(line))
+    return frozenset(word[1] for word in found if word)
+
+
+def open_quotes(
+    heads: Mapping[int, re.Match[str]], unreadable: Collection[int], swallowed: Collection[int]
+) -> list[int]:
+    """The lines with a quote that is not closed on them, though what follows is another assignment or cannot be read.
+
+    `unreadable` are the lines that python-dotenv cannot read, `swallowed` those of values over several lines that have
+    an assignment in them.
+    """
+    troubled = {*unreadable, *swallowed}
+    return [at for at, head in heads.items() if at in troubled and head[4] and not _CLOSED[head[4]].match(head[5])]

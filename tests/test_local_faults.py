@@ -1,0 +1,165 @@
+"""Every fault of a developer's machine, broken alone in a checkout: it is named, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from checkout import Platform, make_platform
+from dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, A, B, Case
+
+from omc_runbook import diagnosis, local_run
+from omc_runbook.finding import Finding
+from omc_runbook.local import workplace
+from omc_runbook.local_run import NOBODY
+from omc_runbook.masking import registry
+from omc_runbook.runbook import now
+from omc_runbook.snapshot.state import Snapshot
+
+FIRST = ("dollar", "hash", "required-empty", "weak", "settings-refused", "placeholder", "changethis")
+"""Faults of a value, which are put in before the others: those of a line, of the file and of what is around it."""
+SECOND = ("crlf", "colon", "lowercase", "permissions", "committed", "unterminated", "unreadable-line", "dotenv-bom")
+SAME = ("in every line", "every name", "old Macintosh", ": ", " : ", ":", "SECRET_KEY", "mixed", "empty", "other value")
+"""Those of the second that are about a variable which one of the first may be about."""
+Look = Callable[[Case], tuple[Finding, ...]]
+
+
+@pytest.fixture(scope="module")
+def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+    """A machine on which nobody has configured anything, and whose values are nobody else's to mask."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for name, empty in (("_values", {}), ("_announced", set()), ("_public", set(registry._public))):
+            patch.setattr(registry, name, empty)
+        patch.setattr(registry, "_index", None)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Callable[[], Platform]:
+    """Make a checkout with a healthy .env, in a folder of its own."""
+    first = make_platform(tmp_path_factory.mktemp("first") / "omc")
+    first.write_dotenv()
+
+    def copy() -> Platform:
+        return Platform(Path(shutil.copytree(first.root, tmp_path_factory.mktemp("copy") / "omc")))
+
+    return copy
+
+
+def look(root: Path, deeply: bool) -> Snapshot:
+    """What local_setup sees; where not deeply, without loading Settings and asking docker compose."""
+    run = local_run.begin("local_setup", "local", "", str(root))
+    if deeply:
+        return run.look()
+    place = workplace.look(run.checkout, run.environment.keys, deeply=False)
+    return Snapshot(run.environment, now(), NOBODY, "", workplace=place)
+
+
+def without_compose(snapshot: Snapshot) -> Snapshot:
+    """The same as it would have been seen where there is no docker compose."""
+    assert snapshot.workplace
+    return replace(snapshot, workplace=replace(snapshot.workplace, composed=None))
+
+
+def causes(snapshot: Snapshot) -> list[str]:
+    found = diagnosis.diagnose(snapshot)
+    return list(dict.fromkeys(finding.check for finding in found if finding.is_root_cause))
+
+
+def break_(platform: Platform, *cases: Case) -> Path:
+    for case in cases:
+        case.change(platform)
+    return platform.root
+
+
+@pytest.fixture(scope="module")
+def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Snapshot]]]:
+    """Every case, looked at two at a time: most of a look is waiting for other processes."""
+    with ThreadPoolExecutor(2) as pool:
+        roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *HEALTHY)}
+        yield {name: pool.submit(look, root, deeply) for name, (root, deeply) in roots.items()}
+
+
+@pytest.mark.parametrize("case", [*FAULTS, *HEALTHY], ids=str)
+def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
+    case: Case, seen: dict[str, Future[Snapshot]]
+) -> None:
+    """The fault is named and nothing else, with docker compose and without; what only looks like one is not."""
+    snapshot = seen[str(case)].result()
+    expected = [case.fault] if case.fault else []
+    assert causes(snapshot) == expected
+    if case.deeply:
+        assert causes(without_compose(snapshot)) == expected
+
+
+def pairs() -> list[tuple[Case, Case]]:
+    """Thirty pairs, one of each kind, that are not about the same variable."""
+    chosen = random.Random(7)
+    first = [case for case in FAULTS if case.fault in FIRST]
+    second = [case for case in FAULTS if case.fault in SECOND and case.name not in SAME]
+    return [(chosen.choice(first), chosen.choice(second)) for _ in range(30)]
+
+
+@pytest.mark.parametrize(("one", "other"), pairs(), ids=str)
+def test_of_two_faults_both_are_named(one: Case, other: Case, healthy: Callable[[], Platform]) -> None:
+    """Each is a root cause, and nothing else is."""
+    named = causes(look(break_(healthy(), one, other), one.fault == "settings-refused"))
+    assert set(named) == {one.fault, other.fault}
+
+
+def test_a_variable_of_the_shell_that_differs_is_told_of(
+    healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
+) -> None:
+    """It beats the .env in compose and in Settings, and is the one thing that is wrong."""
+    root = healthy().root
+    for name in ("POSTGRES_PASSWORD", "ENVIRONMENT"):
+        with patch.context() as shell:
+            shell.setenv(name, HEX(16))
+            snapshot = look(root, True)
+        assert causes(snapshot) == causes(without_compose(snapshot)) == ["shell-wins"]
+
+
+def test_a_checkout_without_git_or_within_a_larger_one_is_judged_alike(tmp_path: Path, patch: object) -> None:
+    """Without git there is nothing to say; in a folder of a larger work tree git is asked about that folder."""
+    platform, above = make_platform(tmp_path / "all/omc", git=False), Platform(tmp_path / "all")
+    platform.write_dotenv()
+    assert causes(look(platform.root, False)) == []
+    for command in ("init -q", "config user.name x", "config user.email x@omc.test", "add -A", "commit -qm all"):
+        above.git(*command.split())
+    assert causes(look(platform.root, False)) == []
+    above.git("add", "--force", "omc/.env")
+    assert causes(look(platform.root, False)) == ["committed"]
+
+
+def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platform]) -> None:
+    """A branch is published as well."""
+    platform = healthy()
+    for command in ("checkout -q -b side", "add --force .env", "commit -qm x", "checkout -q main"):
+        platform.git(*command.split())
+    platform.write_dotenv()
+    assert causes(look(platform.root, False)) == ["committed"]
+
+
+def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Snapshot]]) -> None:
+    """The .env's own names may be told; and what to do is not to correct a value."""
+    found = diagnosis.diagnose(seen["settings-refused: forbidden"].result())
+    told = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
+    assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
+
+
+def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Snapshot]]) -> None:
+    """Each problem has a remedy, and no sentence has a value of the .env."""
+    for name, future in seen.items():
+        for finding in diagnosis.diagnose(future.result()):
+            said = "\n".join((finding.subject, *finding.evidence, *finding.remedy.ways))
+            assert not finding.is_problem or finding.remedy.ways, name
+            assert not any(value in said for value in (A, B, LITERAL)), name
