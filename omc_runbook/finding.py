@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,6 +37,13 @@ class Remedy:
 
 
 NO_REMEDY = Remedy()
+
+_SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
+
+
+def is_sentence(way: str) -> bool:
+    """Whether something to do is told in words, and is no command to type."""
+    return _SENTENCE.fullmatch(way) is not None
 
 
 @dataclass(frozen=True)

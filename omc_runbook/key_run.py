@@ -18,7 +18,7 @@ from omc_runbook.changes.given import GENERATE
 from omc_runbook.changes.preview import preview
 from omc_runbook.changes.renewal import Unfinished
 from omc_runbook.changes.rollout import PROVED
-from omc_runbook.changes.source import Given
+from omc_runbook.changes.source import Given, path_of, precautions
 from omc_runbook.environment import PRODUCTION, Environment, expand
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
@@ -109,7 +109,7 @@ class KeyRun:
             edits,
             tuple(self._with_terraform(place, edits, seen[place.environment]) for place in places),
             addition.dirty_files(self.root, edits),
-            self._notes(checkout, new, edits),
+            (*self._notes(checkout, new, edits), *_source_notes(values_from)),
         )
 
     def apply(
@@ -265,6 +265,13 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     root = find_root(repository or runs[0].environment.repository)
     read_checkout(root)
     return KeyRun(root, runs)
+
+
+def _source_notes(values_from: str) -> tuple[str, ...]:
+    """What to know of the file that the value comes from: add_key leaves it where it is."""
+    path = path_of(values_from)
+    left = (f"{path} holds the value in the clear, and is left there: remove it afterwards.",) if path else ()
+    return (*precautions(values_from), *left)
 
 
 def _as_planned(finding: Finding) -> Finding:

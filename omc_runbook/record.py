@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.finding import Outcome, Remedy, subject_of
+from omc_runbook.finding import Outcome, Remedy, is_sentence, subject_of
 from omc_runbook.masking import registry, scan
 from omc_runbook.report.banner import ENDINGS, Banner
 
@@ -159,7 +159,8 @@ def summarise(body: dict[str, Any], record: Record) -> str:
             )
             lines += [f"             {line}" for line in finding["evidence"]]
             ways = Remedy(**finding["remedy"]).ways
-            lines += [f"             {'or' if number else '→'} {way}" for number, way in enumerate(ways)]
+            marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
+            lines += [f"             {mark} {way}" for mark, way in zip(marks, ways, strict=False)]
         if finding["status"] == "unknown":
             unknown.setdefault(" ".join(finding["evidence"]), []).append(finding["check"])
     for reason, checks in unknown.items():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from omc_runbook import diagnosis, ending
@@ -32,7 +33,6 @@ from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rollout import PROVED
-from omc_runbook.complaint import Complaint
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
@@ -46,6 +46,9 @@ from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import find_root, read_checkout
+
+if TYPE_CHECKING:
+    from omc_runbook.complaint import Complaint
 
 DUE = "due"
 RESTORE, LEAVE = "restore", "leave"

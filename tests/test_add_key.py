@@ -22,7 +22,7 @@ from botocore.client import BaseClient
 from desk import SECRET, assert_nothing_leaked, deny, values
 from dotenv import dotenv_values
 
-from omc_runbook import parameters, runbook
+from omc_runbook import key_run, parameters, runbook
 from omc_runbook.changes import filing
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
@@ -31,7 +31,7 @@ from omc_runbook.key_run import KeyRun
 from omc_runbook.report import addition as report
 from omc_runbook.sandbox.faults.change import grant, put, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import ACCOUNT, CLUSTER, CONSUMERS, EXECUTION_ROLE, KEYS, STAGING
+from omc_runbook.sandbox.world import ACCOUNT, CLUSTER, CONSUMERS, EXECUTION_ROLE, KEYS, STAGING, World
 from omc_runbook.sandbox.worlds import container_definition, create_service, restore_network
 
 
@@ -302,14 +302,15 @@ def stages(desk: Adder) -> dict[str, list[str]]:
     return found
 
 
+MORE, LESS = (False, True, False, True, False), (True, False, False, False, True)
 PARTS = ("settings", "template", "terraform", "secret", "definition")
 
 
 def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) -> None:
-    """Each part alone left to do, each alone done, all of them; test_add_key_plan has the plans of all 32 subsets."""
+    """Each part alone left to do, and two with more of them; test_add_key_plan has the plans of all 32 subsets."""
     run = idle.begun()
     for done in sorted(product((False, True), repeat=len(PARTS)), key=sum):
-        if sum(done) not in (1, 4, 5):
+        if sum(done) != 4 and done not in (MORE, LESS):
             continue
         desk, there = idle.anew(), dict(zip(PARTS, done, strict=True))
         files, references = desk.edited(), desk.references()
@@ -376,7 +377,10 @@ def test_tasks_that_fail_get_their_former_revision_back_and_the_rest_stays(
     desk.key = "OMC_APP_DATABASE_ACCEPTS"
     former = desk.service()["taskDefinition"].rpartition("/")[2]
     files, references, known = desk.edited(), desk.references(), [*secret_values(desk), desk.value]
-    ended = desk.add(*given(desk, values_from="env:NEW_VALUE"), "-p", "apply", "true", NEW_VALUE=desk.value)
+    source = desk.work / "new.env"
+    source.write_text(f"{desk.key}={desk.value}\n")
+    ended = desk.add(*given(desk, values_from=f"file:{source}"), "-p", "apply", "true")
+    source.unlink()
     desk.world.settle()
     assert ended.returncode == 1 and desk.references() == references and desk.digests() == [""] * 2
     assert desk.members[desk.key] == desk.value and desk.edited() != files
@@ -384,6 +388,7 @@ def test_tasks_that_fail_get_their_former_revision_back_and_the_rest_stays(
     told = " ".join(failed["evidence"])
     assert "password authentication failed" in told and f"{former} again, and runs with it." in told, told
     assert "The files and the secret keep the key." in shown(desk, "apply")
+    assert f"{source} can be read by others" in " ".join(shown(desk, "plan").split())
     assert "update-service" not in shown(desk, "undo") and "apply --reverse" in shown(desk, "undo")
     assert_nothing_leaked(desk, known, ended.stdout, ended.stderr)
 
@@ -461,10 +466,10 @@ def test_a_missing_permission_is_named_with_what_was_done_before(
 # --- several environments ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def production(here: Adder) -> Iterator[Adder]:
-    """The desk with a production of its own: a secret, a cluster and a backend of one task."""
-    world = here.world
+@pytest.fixture(scope="module")
+def live(sandbox: Sandbox) -> Iterator[None]:
+    """A production of its own: a secret, a cluster and a backend of one task."""
+    world = World(sandbox.endpoint)
     members = {key: secrets.token_hex(16) for key in KEYS} | {"FIRST_SUPERUSER": "admin@example.com", "SENTRY_DSN": ""}
     arn = world.secretsmanager.create_secret(Name=PRODUCTION, SecretString=json.dumps(members))["ARN"]
     world.ecs.create_cluster(clusterName=LIVE)
@@ -476,7 +481,7 @@ def production(here: Adder) -> Iterator[Adder]:
     grant(world, permitting_all(), "production")
     create_service(world, backend, made, restore_network(world), LIVE)
     world.settle()
-    yield here
+    yield
     world.delete_service("backend", LIVE)
     world.secretsmanager.delete_secret(SecretId=PRODUCTION, ForceDeleteWithoutRecovery=True)
 
@@ -486,13 +491,13 @@ def permitting_all() -> Any:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def test_staging_and_production_get_values_of_their_own(production: Adder) -> None:
+@pytest.mark.usefixtures("live")
+def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
     """Production wants its name and comes last, whichever is named first; and going back is told for each."""
-    desk = production
-    for environments in ("production,staging", "staging,production"):
-        run = desk.begun(environments)
-        plan = desk.planned(run, values_from="generate")
-        assert [place.environment for place in plan.places] == ["staging", "production"]
+    desk = here
+    run = key_run.begin("production", "production,staging", "", str(desk.platform.root))
+    plan = desk.planned(run, values_from="generate")
+    assert [place.environment for place in plan.places] == ["staging", "production"]
     before = desk.aws()
     for word in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
@@ -506,21 +511,14 @@ def test_staging_and_production_get_values_of_their_own(production: Adder) -> No
     assert len(desk.digests()) == 3 and len(set(desk.digests())) == 2
     undo = report.undo(plan, done, run.environment).to_text()
     assert "-p environment production" in undo and "-p confirm production" in undo
-    take_back(desk, undo)
-    assert desk.key not in desk.members and set(desk.digests()) == {""}
-
     with pytest.raises(UsageError, match="has one value, and no two environments should share one"):
         desk.planned(run, values_from="env:NEW_VALUE")
-    desk.anew()
-    desk.added()
-    assert desk.members[desk.key] == ""
-    with pytest.raises(UsageError, match="set confirm"):
-        run.apply(desk.planned(run), True)
 
 
-def test_what_fails_in_staging_does_not_come_to_production(production: Adder) -> None:
+@pytest.mark.usefixtures("live")
+def test_what_fails_in_staging_does_not_come_to_production(here: Adder) -> None:
     """The secrets and files have the key; production's tasks are left for the next run, and that is told."""
-    desk = production
+    desk = here
     desk.key = "OMC_APP_DATABASE_ACCEPTS"
     put(desk.world, {**desk.members, desk.key: desk.value})
     run = desk.begun("staging,production")

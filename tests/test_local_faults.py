@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +25,12 @@ from omc_runbook.snapshot.state import Snapshot
 FIRST = ("dollar", "hash", "required-empty", "weak", "settings-refused", "placeholder", "changethis")
 """Faults of a value, which are put in before the others: those of a line, of the file and of what is around it."""
 SECOND = ("crlf", "colon", "lowercase", "permissions", "committed", "unterminated", "unreadable-line", "dotenv-bom")
-SAME = ("in every line", "every name", "old Macintosh", ": ", " : ", ":", "SECRET_KEY", "mixed", "empty", "other value")
+SAME = (
+    *("in every line", "every name", "old Macintosh", ": ", " : ", ":", "SECRET_KEY", "mixed", "empty", "other value"),
+    *('" in the middle', "' in the middle"),
+)
 """Those of the second that are about a variable which one of the first may be about."""
-Look = Callable[[Case], tuple[Finding, ...]]
+Seen = tuple[tuple[Finding, ...], ...]
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +73,14 @@ def without_compose(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, workplace=replace(snapshot.workplace, composed=None))
 
 
-def causes(snapshot: Snapshot) -> list[str]:
+def diagnosed(root: Path, deeply: bool) -> Seen:
+    """What is found, and what is found where there is no docker compose, if that was asked."""
+    snapshot = look(root, deeply)
     found = diagnosis.diagnose(snapshot)
+    return (found, diagnosis.diagnose(without_compose(snapshot))) if deeply else (found,)
+
+
+def causes(found: Sequence[Finding]) -> list[str]:
     return list(dict.fromkeys(finding.check for finding in found if finding.is_root_cause))
 
 
@@ -82,23 +91,20 @@ def break_(platform: Platform, *cases: Case) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Snapshot]]]:
+def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Seen]]]:
     """Every case, looked at two at a time: most of a look is waiting for other processes."""
     with ThreadPoolExecutor(2) as pool:
         roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *HEALTHY)}
-        yield {name: pool.submit(look, root, deeply) for name, (root, deeply) in roots.items()}
+        yield {name: pool.submit(diagnosed, root, deeply) for name, (root, deeply) in roots.items()}
 
 
 @pytest.mark.parametrize("case", [*FAULTS, *HEALTHY], ids=str)
 def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
-    case: Case, seen: dict[str, Future[Snapshot]]
+    case: Case, seen: dict[str, Future[Seen]]
 ) -> None:
     """The fault is named and nothing else, with docker compose and without; what only looks like one is not."""
-    snapshot = seen[str(case)].result()
-    expected = [case.fault] if case.fault else []
-    assert causes(snapshot) == expected
-    if case.deeply:
-        assert causes(without_compose(snapshot)) == expected
+    for found in seen[str(case)].result():
+        assert causes(found) == ([case.fault] if case.fault else [])
 
 
 def pairs() -> list[tuple[Case, Case]]:
@@ -112,8 +118,8 @@ def pairs() -> list[tuple[Case, Case]]:
 @pytest.mark.parametrize(("one", "other"), pairs(), ids=str)
 def test_of_two_faults_both_are_named(one: Case, other: Case, healthy: Callable[[], Platform]) -> None:
     """Each is a root cause, and nothing else is."""
-    named = causes(look(break_(healthy(), one, other), one.fault == "settings-refused"))
-    assert set(named) == {one.fault, other.fault}
+    for found in diagnosed(break_(healthy(), one, other), one.fault == "settings-refused"):
+        assert set(causes(found)) == {one.fault, other.fault}
 
 
 def test_a_variable_of_the_shell_that_differs_is_told_of(
@@ -124,20 +130,19 @@ def test_a_variable_of_the_shell_that_differs_is_told_of(
     for name in ("POSTGRES_PASSWORD", "ENVIRONMENT"):
         with patch.context() as shell:
             shell.setenv(name, HEX(16))
-            snapshot = look(root, True)
-        assert causes(snapshot) == causes(without_compose(snapshot)) == ["shell-wins"]
+            assert [causes(found) for found in diagnosed(root, True)] == [["shell-wins"]] * 2
 
 
 def test_a_checkout_without_git_or_within_a_larger_one_is_judged_alike(tmp_path: Path, patch: object) -> None:
     """Without git there is nothing to say; in a folder of a larger work tree git is asked about that folder."""
     platform, above = make_platform(tmp_path / "all/omc", git=False), Platform(tmp_path / "all")
     platform.write_dotenv()
-    assert causes(look(platform.root, False)) == []
+    assert causes(diagnosed(platform.root, False)[0]) == []
     for command in ("init -q", "config user.name x", "config user.email x@omc.test", "add -A", "commit -qm all"):
         above.git(*command.split())
-    assert causes(look(platform.root, False)) == []
+    assert causes(diagnosed(platform.root, False)[0]) == []
     above.git("add", "--force", "omc/.env")
-    assert causes(look(platform.root, False)) == ["committed"]
+    assert causes(diagnosed(platform.root, False)[0]) == ["committed"]
 
 
 def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platform]) -> None:
@@ -146,20 +151,20 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     for command in ("checkout -q -b side", "add --force .env", "commit -qm x", "checkout -q main"):
         platform.git(*command.split())
     platform.write_dotenv()
-    assert causes(look(platform.root, False)) == ["committed"]
+    assert causes(diagnosed(platform.root, False)[0]) == ["committed"]
 
 
-def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Snapshot]]) -> None:
+def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Seen]]) -> None:
     """The .env's own names may be told; and what to do is not to correct a value."""
-    found = diagnosis.diagnose(seen["settings-refused: forbidden"].result())
+    found, _ = seen["settings-refused: forbidden"].result()
     told = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
     assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
 
 
-def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Snapshot]]) -> None:
+def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Seen]]) -> None:
     """Each problem has a remedy, and no sentence has a value of the .env."""
     for name, future in seen.items():
-        for finding in diagnosis.diagnose(future.result()):
+        for finding in future.result()[0]:
             said = "\n".join((finding.subject, *finding.evidence, *finding.remedy.ways))
             assert not finding.is_problem or finding.remedy.ways, name
             assert not any(value in said for value in (A, B, LITERAL)), name

@@ -226,13 +226,3 @@ def outside(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "main.tf").write_text("")
     return folder
-
-
-def test_the_command_says_that_terraform_is_missing(here: Terraformer) -> None:
-    """Exit code 2, one sentence, nothing done."""
-    before = here.tree()
-    ended = here.add("-p", "key", here.key, "-p", "apply", "true", "-p", "terraform_dir", FOLDER, PATH="/usr/bin:/bin")
-    assert (
-        ended.returncode == 2 and "Neither terraform nor tofu" in ended.stderr and len(ended.stderr.splitlines()) == 1
-    )
-    assert here.tree() == before and COMMAND.exists() and EDITED[0] in before

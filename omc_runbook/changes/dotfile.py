@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from dotenv import dotenv_values
 
 from omc_runbook.catalogue import Effect, Key
-from omc_runbook.changes import filing
+from omc_runbook.changes import filing, source
 from omc_runbook.changes.locals import Needed, values_for
 from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
 from omc_runbook.checks.dotenv import commented, miscased, spoilt
 from omc_runbook.errors import UsageError
 from omc_runbook.local import dialect, lines
-from omc_runbook.local.workplace import COMMENT, Workplace
+from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
 from omc_runbook.masking.value import reveal
 from omc_runbook.source.file import BOM
 
@@ -87,6 +87,9 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
     changes = tuple(_changes(place, text, found, added, before is None))
     changing = [name for name in found if before is not None and name not in added]
     notes += tuple(DATABASE_NOTE.format(name=name) for name in changing if _effect(place, name) == "database-too")
+    if before is None:
+        notes += tuple(f"{stray} is not looked at: move it here if it is yours." for stray in place.strays)
+    notes += source.precautions(values_from)
     made = {name: entry for name, entry in found.items() if not entry.origin.startswith("generated")}
     return Setup(place, before, text.encode(), changes, mends, needed, notes, given=made)
 
@@ -172,8 +175,6 @@ def _emptied(
     is_new: bool,
 ) -> tuple[str, ...]:
     """Variables whose placeholder goes, since the application would take it for a value."""
-    from omc_runbook.changes.locals import is_text_of_value
-
     there = _literals(text)
     wanted = {need.variable for need in needed}
     return tuple(

@@ -34,8 +34,10 @@ def refuse_unwritable(path: Path) -> None:
         raise UsageError(f"{path} is no plain file: nothing was written.")
     if target.exists() and not (os.access(target, os.W_OK) and target.stat().st_mode & stat.S_IWUSR):
         raise UsageError(f"{path} is read-only: chmod u+w {path}, then run again. Nothing was written.")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise UsageError(f"{target.parent} is read-only, so that {path.name} cannot be written. Nothing was written.")
+    folder = target.parent
+    # An administrator may write everywhere, and whoever took the right away did so on purpose.
+    if not (folder.is_dir() and os.access(folder, os.W_OK) and folder.stat().st_mode & stat.S_IWUSR):
+        raise UsageError(f"{folder} is read-only, so that {path.name} cannot be written. Nothing was written.")
 
 
 def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, mode: int | None = None) -> None:

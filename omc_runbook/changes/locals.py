@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.catalogue import TEMPLATE_DEFAULT, Key, variable_of
 from omc_runbook.changes import given
 from omc_runbook.changes.given import GENERATE, GENERATORS, KEEP
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
 from omc_runbook.errors import UsageError
-from omc_runbook.local.workplace import NOTHING, Workplace
+from omc_runbook.local.workplace import Workplace, is_text_of_value
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.source.template import Entry
@@ -33,11 +33,6 @@ class Needed:
     variable: str
     description: str
     obtain_from: str
-
-
-def is_text_of_value(text: str) -> bool:
-    """Whether a text of the template or of a .env is a value, and neither a placeholder nor the default."""
-    return not NOTHING.match(text) and not PLACEHOLDER.match(text) and not TEMPLATE_DEFAULT.match(text)
 
 
 def values_for(

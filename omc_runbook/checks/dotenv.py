@@ -19,6 +19,7 @@ OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
+BRACES = "Only ${…} python-dotenv expands in any quotes: a value that has it needs to be another one."
 QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
@@ -28,10 +29,10 @@ def place_of(snapshot: Snapshot) -> Workplace:
     return snapshot.workplace
 
 
-def by_setup(snapshot: Snapshot, command: str) -> Remedy:
+def by_setup(snapshot: Snapshot, command: str, values_from: str = "") -> Remedy:
     """By the runbook that makes and mends the .env, or by hand."""
-    root = str(place_of(snapshot).checkout.root)
-    return remedies.by("local_setup", snapshot.environment, Remedy(command), repository=root)
+    given = {"repository": str(place_of(snapshot).checkout.root), "values_from": values_from}
+    return remedies.by("local_setup", snapshot.environment, Remedy(command), **given)
 
 
 @check("dotenv-missing", WORKPLACE)
@@ -42,8 +43,10 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if place.dotenv is None:
         facts = [f"{place.path} does not exist."]
         facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
-        copy = f"cp {place.path.with_name(template.file.name)} {place.path}" if template else ""
-        yield Evidence(place.path.name, tuple(facts), by_setup(snapshot, copy))
+        private = f"{place.path} && chmod 600 {place.path}"
+        copy = f"cp {place.path.with_name(template.file.name)} {private}" if template else ""
+        remedy = Remedy(f"mv {place.strays[0]} {private}") if place.strays else by_setup(snapshot, copy)
+        yield Evidence(place.path.name, tuple(facts), remedy)
         return
     looked = place.looked_at
     if looked and place.path not in looked:
@@ -105,7 +108,7 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
             " python-dotenv does so for ${…} alone.",
             "So containers and a start by hand get different values, or neither the one that was meant.",
         )
-        yield Evidence(binding.name, facts, by_setup(snapshot, QUOTE))
+        yield Evidence(binding.name, facts, by_setup(snapshot, f"{QUOTE} {BRACES}"))
 
 
 @check("hash", DOTENV)

@@ -17,7 +17,6 @@ from omc_runbook.finding import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout
 from omc_runbook.source.settings import CONFIG
-from omc_runbook.source.settings_edit import NewField, add_field
 
 check = family("drift")
 CHECKOUT = "checkout"
@@ -213,6 +212,9 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
     field = checkout.settings.find(row.variable)
     if field is None:
         return given
+    # What edits Settings takes time to load, and is seldom needed.
+    from omc_runbook.source.settings_edit import NewField, add_field
+
     try:
         edit = add_field(checkout.settings.file, NewField(row.variable, field.annotation, field.required, ""))
     except UsageError:

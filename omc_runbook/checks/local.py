@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import by_setup, miscased, open_quotes, place_of, spoilt
+from omc_runbook.checks.dotenv import by_setup, miscased, place_of, spoilt
 from omc_runbook.checks.wanted import is_misspelling
 from omc_runbook.environment import LOCAL
 from omc_runbook.finding import Remedy
 from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import Workplace, is_blank, is_value
+from omc_runbook.local.workplace import Workplace, is_blank, is_text_of_value, is_value
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
@@ -40,8 +40,9 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
         key, entry = place.key_of(name), place.checkout.template.find(name) if place.checkout.template else None
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
         state = "is empty" if place.binding(name) else "is not in the file"
-        get = f"Get it from {source}, and write {name}= into {place.path}." if source else f"Write {name}= a value."
-        yield Evidence(name, (f"{name} {state}; {why}.",), by_setup(snapshot, get))
+        get = f"Get it from {source}, and write" if source else "Write"
+        remedy = by_setup(snapshot, f"{get} {name}= and the value into {place.path}.", _source(place, name))
+        yield Evidence(name, (f"{name} {state}; {why}.",), remedy)
 
 
 @check("misspelt", DOTENV)
@@ -64,7 +65,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     for name, value in _values(place):
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has a placeholder, which the application takes for a value."
-            remedy = by_setup(snapshot, f"Give {name} a value in {place.path}, or none.")
+            remedy = by_setup(snapshot, f"Give {name} a value in {place.path}, or none.", _source(place, name))
             yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
 
 
@@ -186,8 +187,6 @@ def _unexplained(place: Workplace) -> Iterator[Told]:
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
     explained |= {name.casefold() for name, value in _values(place) if not is_value(value)}
     explained |= {name.casefold() for name in place.dotenv.begun}
-    if open_quotes(place) or place.dotenv.has_bom:
-        explained |= {name.casefold() for name in place.dotenv.mentions}
     for told in dict.fromkeys(place.loaded.told):
         if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
             yield told
@@ -205,6 +204,13 @@ def _is_elsewhere(place: Workplace) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
     value = place.value(ENVIRONMENT)
     return value is not None and not is_blank(value) and not value.same_as(LOCAL)
+
+
+def _source(place: Workplace, name: str) -> str:
+    """Where local_setup gets a value from: it makes some up by itself, and the template has others."""
+    key, entry = place.key_of(name), place.checkout.template.find(name) if place.checkout.template else None
+    is_there = place.binding(name) is None and entry is not None and is_text_of_value(entry.value)
+    return "" if is_there or (key and key.generate) else "file:PATH"
 
 
 def _renew(place: Workplace, name: str) -> Remedy:

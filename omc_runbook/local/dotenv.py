@@ -128,7 +128,8 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
     assignments = tuple(each for each in compose.assignments if each.line not in hidden and _is_at_home(each, heads))
     unreadable = tuple(each.line for each in statements if each.is_error)
     mentions = tuple(dict.fromkeys(head[1] for head in heads.values()))
-    seen = {each.name for each in statements if each.value is not None}
+    last = {each.name: each.value for each in statements}
+    seen = {name for name, value in last.items() if value is not None}
     return Dotenv(
         path=path,
         mode=stat.S_IMODE(status.st_mode),

@@ -137,6 +137,11 @@ def is_value(value: Masked | None) -> bool:
     return not value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT)
 
 
+def is_text_of_value(text: str) -> bool:
+    """Whether a text of the template or of a .env is a value, and neither a placeholder nor the default."""
+    return not NOTHING.match(text) and not PLACEHOLDER.match(text) and not TEMPLATE_DEFAULT.match(text)
+
+
 def is_blank(value: Masked | None) -> bool:
     """Whether there is nothing, blanks alone, or a comment that every reader takes for the value."""
     return value is None or value.matches(NOTHING)

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from omc_runbook.finding import is_sentence
 from omc_runbook.report.mood import COLOURS, Mood, mark, pill
 from omc_runbook.report.table import WIDTH
 
@@ -78,6 +79,8 @@ def _command(command: str) -> str:
     text = html.escape(command)
     if command.startswith("https://"):
         return f'<p style="margin: 0"><a href="{text}">{text}</a></p>'
+    if is_sentence(command):
+        return f'<p style="margin: 0.3em 0">{text}</p>'
     return f'<pre style="{_COMMAND}">{text}</pre>' if command else ""
 
 

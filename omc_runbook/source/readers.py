@@ -11,7 +11,7 @@ ROOTS = ("backend", "scripts")
 """Where such files are looked for, within a checkout."""
 
 SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"})
-LARGEST, MOST = 262_144, 3000
+LARGEST, MOST = 262_144, 1500
 """Bytes of the largest file that is read, and how many files are."""
 
 _ASKED = re.compile(r"""\b(?:environ|getenv|config|env)\b[^"'\n]{0,20}["']([A-Za-z]\w{0,63})["']""", re.ASCII)

@@ -1,0 +1,120 @@
+"""A developer's workbench for tests of local_setup: one turn of the runbook in this process, or only its file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import Platform
+
+from omc_runbook import local_run
+from omc_runbook.changes import dotfile, setting_up
+from omc_runbook.changes.dotfile import Setup
+from omc_runbook.changes.setting_up import SetUp, Start
+from omc_runbook.ending import OUTCOME_VARIABLE
+from omc_runbook.finding import EXIT_CODES
+from omc_runbook.local import workplace
+from omc_runbook.masking import registry
+from omc_runbook.report import local, views
+from omc_runbook.runbook import now
+from omc_runbook.snapshot.state import Snapshot
+
+NOT_HERE = Start("", "Not here.")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run of the notebook's cells: what was seen, planned and done, its outcome, and all that was shown."""
+
+    snapshot: Snapshot
+    plan: Setup
+    done: SetUp | None
+    outcome: dict[str, Any]
+    shown: str
+
+    @property
+    def causes(self) -> list[str]:
+        return list(self.outcome["root_causes"])
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.outcome["status"]]
+
+    def status(self, check: str) -> str:
+        """What a check said, of several answers the worst."""
+        found = [each["status"] for each in self.outcome["findings"] if each["check"] == check]
+        return next(each for each in ("found", "unknown", "skipped", "clear") if each in found)
+
+
+def turn(
+    platform: Platform, apply: bool = False, values_from: str = "", environment: str = "local", backup: bool = False
+) -> Turn:
+    """Do what the notebook's cells do, one after another, and keep what they show."""
+    run = local_run.begin("local_setup", environment, "", str(platform.root))
+    snapshot = run.look()
+    shown = [local.inventory(snapshot), local.variables(snapshot), views.findings(run.diagnose(snapshot))]
+    plan = run.plan(snapshot, values_from)
+    shown += [local.plan(plan), local.diff(plan), local.needed(plan)]
+    done = run.apply(plan, apply, "", backup)
+    after = run.look_again(snapshot, done)
+    found = run.diagnose(after)
+    path = platform.root.parent / "outcome.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OUTCOME_VARIABLE, str(path))
+        shown += [local.done(plan, done), local.start(done, after), run.conclude(found, done), local.undo(plan, done)]
+    text = "\n".join(text for each in shown for text in each._repr_mimebundle_().values())
+    outcome = json.loads(path.read_text())
+    path.unlink()
+    return Turn(snapshot, plan, done, outcome, text + json.dumps(outcome))
+
+
+def plan_file(platform: Platform, values_from: str = "") -> Setup:
+    """The plan of the .env alone: Settings are not loaded, docker compose is not asked."""
+    run = local_run.begin("local_setup", "local", "", str(platform.root))
+    place = workplace.look(run.checkout, run.environment.keys, deeply=False)
+    return dotfile.plan_setup(place, values_from)
+
+
+def write_file(plan: Setup, backup: bool = False) -> SetUp:
+    """Carry a plan out, and start nothing."""
+    return setting_up.carry_out(plan, backup, now(), lambda: NOT_HERE)
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Everything under a folder, git's own included: its mode, when it was changed, and what is in it."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else str(path.readlink()).encode() if path.is_symlink() else b""
+        found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
+def quiet_machine(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """Let nothing that somebody has configured here count, and keep this test's values from being masked elsewhere."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
+        patch.delenv(name)
+    patch.setenv("HOME", str(home))
+    for name, empty in (("_values", {}), ("_announced", set()), ("_public", set(registry._public)), ("_index", None)):
+        patch.setattr(registry, name, empty)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """An empty home, no sign-in, and values that are forgotten afterwards."""
+    (tmp_path / "home").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        quiet_machine(patch, tmp_path / "home")
+        yield patch
+
+
+def assert_absent(values: Sequence[str], *texts: str) -> None:
+    """No value, and neither end of one, is in any of the texts."""
+    pieces = [piece for value in values for piece in (value, value[:10], value[-10:])]
+    leaked = [f"text {at}" for at, text in enumerate(texts) for piece in pieces if piece in text]
+    assert not leaked, leaked
