@@ -16,12 +16,13 @@ from omc_runbook.changes.setting_up import SetUp
 from omc_runbook.environment import LOCAL, Environment, load
 from omc_runbook.errors import CouldNotLook
 from omc_runbook.finding import Finding, Outcome
-from omc_runbook.local import sharing, workplace
+from omc_runbook.local import workplace
 from omc_runbook.local.workplace import Shared
 from omc_runbook.masking import registry
 from omc_runbook.report import banner
 from omc_runbook.report.banner import Banner
 from omc_runbook.runbook import is_loopback, now, public_words
+from omc_runbook.snapshot import sharing
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout, find_root, read_checkout

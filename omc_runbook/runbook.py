@@ -36,12 +36,13 @@ from omc_runbook.changes.rollout import PROVED
 from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
-from omc_runbook.local import sharing, workplace
+from omc_runbook.local import workplace
 from omc_runbook.masking import kernel, registry
 from omc_runbook.parameters import listed
 from omc_runbook.report import banner
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.progress import Progress
+from omc_runbook.snapshot import sharing
 from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot

@@ -185,6 +185,12 @@ FAULTS = (
     Case("crlf", "one line", swap("\nSECRET_KEY", "\r\nSECRET_KEY")),
     Case("crlf", "old Macintosh", edit(lambda raw: raw.replace(b"\n", b"\r")), True),
     Case("dotenv-bom", "before a comment", edit(lambda raw: b"\xef\xbb\xbf" + raw), True),
+    Case(
+        "dotenv-bom",
+        "as an older python-dotenv sees it",
+        edit(lambda raw: b"\xef\xbb\xbf" + _bare_first("TAG")(raw)),
+        True,
+    ),
     *(
         Case("dotenv-bom", f"before {name}", edit(_bare_first(name)), True)
         for name in ("SECRET_KEY", "POSTGRES_SERVER")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,17 +19,23 @@ from workbench import assert_absent, bench, plan_file, write_file
 
 from omc_runbook.changes import dotfile
 from omc_runbook.errors import Overtaken, UsageError
-from omc_runbook.local import dialect
+from omc_runbook.source import dialect
 
 __all__ = ["bench"]
 pytestmark = pytest.mark.usefixtures("bench")
 VALUE, OTHER = HEX(16), HEX(12)
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A checkout to copy."""
+    return make_platform(tmp_path_factory.mktemp("first") / "omc")
+
+
 @pytest.fixture
-def platform(tmp_path: Path) -> Platform:
+def platform(tmp_path: Path, first: Platform) -> Platform:
     """A checkout in git with a healthy .env."""
-    made = make_platform(tmp_path / "omc")
+    made = Platform(Path(shutil.copytree(first.root, tmp_path / "omc")))
     made.write_dotenv(SECRET_KEY=VALUE * 2, FIRST_SUPERUSER_PASSWORD=VALUE)
     return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +12,12 @@ from pathlib import Path
 import pytest
 from checkout import Platform, make_platform
 from dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, A, B, Case
+from workbench import quiet_machine
 
 from omc_runbook import diagnosis, local_run
 from omc_runbook.finding import Finding
 from omc_runbook.local import workplace
 from omc_runbook.local_run import NOBODY
-from omc_runbook.masking import registry
 from omc_runbook.runbook import now
 from omc_runbook.snapshot.state import Snapshot
 
@@ -37,12 +36,7 @@ Seen = tuple[tuple[Finding, ...], ...]
 def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
     """A machine on which nobody has configured anything, and whose values are nobody else's to mask."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
-            patch.delenv(name)
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        for name, empty in (("_values", {}), ("_announced", set()), ("_public", set(registry._public))):
-            patch.setattr(registry, name, empty)
-        patch.setattr(registry, "_index", None)
+        quiet_machine(patch, tmp_path_factory.mktemp("home"))
         yield patch
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dotenv import dotenv_values
@@ -16,13 +16,15 @@ from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
 from omc_runbook.checks.dotenv import commented, miscased, spoilt
 from omc_runbook.errors import UsageError
-from omc_runbook.local import dialect, lines
+from omc_runbook.local import lines
 from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
 from omc_runbook.masking.value import reveal
+from omc_runbook.source import dialect
 from omc_runbook.source.file import BOM
 
 SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
 TEMPLATE = "the template"
+EMPTIED = "nobody yet: left empty"
 DATABASE_NOTE = (
     "{name} would change. A database volume that is there keeps the password that it was first started with: change it"
     " there too, or begin with a new volume."
@@ -84,7 +86,7 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         text = lines.comment_out(text, [name for name in emptied if _cannot_be_empty(place, name)])
     except ValueError as error:
         return Setup(place, before, before or b"", obstacle=str(error))
-    changes = tuple(_changes(place, text, found, added, before is None))
+    changes = tuple(_changes(place, text, found, emptied, added, before is None))
     changing = [name for name in found if before is not None and name not in added]
     notes += tuple(DATABASE_NOTE.format(name=name) for name in changing if _effect(place, name) == "database-too")
     if before is None:
@@ -98,6 +100,7 @@ def shown(setup: Setup) -> Iterator[str]:
     """The plan as a unified diff in which names stand for values; line ends and a byte order mark do not count."""
     import difflib
 
+    changed = {change.key for change in setup.changes if change.action == "changed"}
     old, new = (_shown_lines(raw.decode("utf-8", "replace")) for raw in (setup.before or b"", setup.after))
     matcher = difflib.SequenceMatcher(None, [raw for raw, _ in old], [raw for raw, _ in new], autojunk=False)
     for group in matcher.get_grouped_opcodes(1):
@@ -107,7 +110,13 @@ def shown(setup: Setup) -> Iterator[str]:
                 yield from (f" {told}" for _, told in new[new_from:new_to])
             else:
                 yield from (f"-{told}" for _, told in old[old_from:old_to])
-                yield from (f"+{told}" for _, told in new[new_from:new_to])
+                yield from (f"+{_marked(told, changed)}" for _, told in new[new_from:new_to])
+
+
+def _marked(told: str, changed: Collection[str]) -> str:
+    """A line that is shown, with a word where its value is another one than before."""
+    name = told.partition("=")[0]
+    return told.replace(f"‹{name}›", f"‹{name}: new›") if name in changed else told
 
 
 def _obstacle(place: Workplace) -> str:
@@ -199,7 +208,12 @@ def _cannot_be_empty(place: Workplace, name: str) -> bool:
 
 
 def _changes(
-    place: Workplace, text: str, found: Mapping[str, Given], added: frozenset[str], is_new: bool
+    place: Workplace,
+    text: str,
+    found: Mapping[str, Given],
+    emptied: Collection[str],
+    added: frozenset[str],
+    is_new: bool,
 ) -> Iterator[KeyChange]:
     for name in _literals(text):
         is_added = is_new or name in added
@@ -208,7 +222,7 @@ def _changes(
             told = EFFECTS[effect] if effect == "first-start-only" else "at the next start"
             yield KeyChange(name, "added" if is_added else "changed", found[name].origin, told)
         elif is_added:
-            yield KeyChange(name, "added", TEMPLATE, "at the next start")
+            yield KeyChange(name, "added", EMPTIED if name in emptied else TEMPLATE, "at the next start")
         else:
             yield KeyChange(name, "unchanged")
 
@@ -232,5 +246,6 @@ def _shown(part: lines.Statement) -> tuple[str, str]:
         return raw, f"# {found[1]}=‹{found[1]}›" if found else raw
     if part.kind == "assignment":
         literal = _literals(part.raw).get(part.name or "", "")
-        return raw, f"{part.name}=‹{part.name}›" if literal else f"{part.name}="
+        quote = lines.quote_of(part)
+        return raw, f"{part.name}={quote}‹{part.name}›{quote}" if literal else f"{part.name}={quote}{quote}"
     return raw, "‹a line that cannot be read›"

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.changes import filing
-from omc_runbook.changes.dotfile import TEMPLATE, Setup
+from omc_runbook.changes.dotfile import EMPTIED, TEMPLATE, Setup
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.finding import Finding
 from omc_runbook.local import docker, git
@@ -46,7 +46,7 @@ class SetUp:
             return ()
         named = self.setup.place.path.name
         changed = [change for change in self.setup.changes if change.action != "unchanged"]
-        made = [change for change in changed if change.origin != TEMPLATE]
+        made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
         lines = tuple({"key": c.key, "action": c.action, "origin": c.origin, "file": named} for c in made)
         if len(made) < len(changed):
             taken = f"{len(changed) - len(made)} variables from the template"

@@ -84,7 +84,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     file = place_of(snapshot).dotenv
     assert file
     if file.has_bom:
-        facts = ("Its first three bytes are EF BB BF.", "python-dotenv takes them for a part of the first name.")
+        facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
         command = rf"sed -i '1s/^\xEF\xBB\xBF//' {file.path}"
         yield Evidence(file.path.name, facts, by_setup(snapshot, command))
 

@@ -15,11 +15,11 @@ from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
 
 from omc_runbook.errors import UsageError
-from omc_runbook.local.dialect import BOM, Assignment, Kind, read_beside
 from omc_runbook.local.heads import ALONE, HEAD, NAME, begun_in, heads_of, key_lines, lines_of, open_quotes
 from omc_runbook.masking import registry
 from omc_runbook.masking.harmless import find_harmless
 from omc_runbook.masking.value import Masked
+from omc_runbook.source.dialect import BOM, Assignment, Kind, read_beside
 
 Newline = Literal["lf", "crlf", "mixed", "cr"]
 

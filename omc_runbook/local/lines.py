@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from omc_runbook.local.layout import BOM, Statement, newline_of, spelling_of, statements, variables
+from omc_runbook.source.layout import BOM, Statement, newline_of, spelling_of, statements, variables
 
-__all__ = ["Addition", "Statement", "comment_out", "insert", "merge", "quoted", "set_values", "statements"]
+__all__ = ["Addition", "Statement", "comment_out", "insert", "merge", "quote_of", "quoted", "set_values", "statements"]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -89,6 +89,12 @@ def insert(text: str, block: str, after: str | None) -> str:
         lines = lines[1:]
     added = "".join(f"{line}{newline}" for line in lines)
     return text[: len(text) - len(body)] + _joined([*pieces[:place], added, *pieces[place:]])
+
+
+def quote_of(assignment: Statement) -> str:
+    """The quotes around an assignment's value; "" for none."""
+    value = spelling_of(assignment).value
+    return value[:1] if value[:1] in ("'", '"') else ""
 
 
 def comment_out(text: str, names: Collection[str]) -> str:

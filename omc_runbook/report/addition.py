@@ -97,13 +97,13 @@ def commit(plan: Addition | None) -> Listing:
     """A branch and a message for the edits, which nothing commits but you."""
     if plan is None or not plan.edits:
         return Listing("For git", (), "No file was edited, so that there is nothing to commit.")
-    names = " ".join(shlex.quote(edit.file.name) for edit in plan.edits)
+    names = " ".join(shlex.quote(_path_for_git(plan, edit)) for edit in plan.edits)
     command = (
         f"cd {shlex.quote(str(plan.root))} && git switch -c {plan.branch} && git add {names}"
         f" && git commit -m {shlex.quote(plan.message)}"
     )
     lead = f"Mind {', '.join(plan.dirty)}: what else you changed there goes along." if plan.dirty else ""
-    return Listing("For git", [Entry("a branch with the edits", lead=lead, command=command)])
+    return Listing("For git", [Entry("a branch with the edits, once they are made", lead=lead, command=command)])
 
 
 def undo(plan: Addition | None, done: Added | None, environment: Environment) -> Listing:
@@ -114,7 +114,11 @@ def undo(plan: Addition | None, done: Added | None, environment: Environment) ->
     for each in done.deployed:
         for step in each.cured.steps if each.cured else ():
             names = each.cured.cure.names if each.cured else environment.names
-            entries += [Entry(f"undo: {step.title}", each.place.environment, command=c) for c in step.undo(names)]
+            lead = "The service gets back the revision that it had."
+            entries += [
+                Entry("undo: the reference", each.place.environment, lead=lead, command=command)
+                for command in step.undo(names)
+            ]
         if each.place.terraform:
             told = "Take the files back, as below, and apply Terraform again."
             entries.append(Entry("undo: Terraform", each.place.environment, lead=told))
@@ -185,6 +189,12 @@ def _deployment(place: Place) -> Entry:
     lines += [line for correction in place.corrections for line in (f"{correction.title}.", *correction.lines)]
     watched = f"{', '.join(place.services)}: watched until proved" if place.services else "no service has such a task"
     return Entry(name, watched, "error" if place.harm else "warning", "deploy", lines=tuple(lines))
+
+
+def _path_for_git(plan: Addition, edit: Edit) -> str:
+    """What has changed as git sees it: the file that a link leads to."""
+    path = edit.file.path.resolve()
+    return path.relative_to(plan.root).as_posix() if _is_within(plan, edit) else edit.file.name
 
 
 def _is_within(plan: Addition, edit: Edit) -> bool:

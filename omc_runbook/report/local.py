@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
-from omc_runbook.changes.dotfile import Setup, shown
+from urllib.parse import urlsplit
+
+from omc_runbook.changes.dotfile import TEMPLATE, Setup, shown
 from omc_runbook.changes.setting_up import SetUp
-from omc_runbook.local.workplace import Workplace
+from omc_runbook.local.workplace import Workplace, is_text_of_value, is_value
 from omc_runbook.report.banner import Banner
 from omc_runbook.report.diff import Diffs, FileDiff
 from omc_runbook.report.listing import Entry, Listing
@@ -14,9 +15,17 @@ from omc_runbook.report.table import Table
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.template import Entry as TemplateEntry
 
-STATES: dict[str, Mood] = {"set": "good", "missing": "error", "empty": "quiet", "placeholder": "warning"}
+STATES: dict[str, Mood] = {
+    "set": "good",
+    "missing": "error",
+    "empty": "quiet",
+    "not there": "quiet",
+    "placeholder": "warning",
+}
 ACTIONS: dict[str, Mood] = {"added": "good", "changed": "warning", "unchanged": "quiet"}
-SHORT = 72
+SHORT = 60
+FEW = 12
+"""Variables up to which all that come from the template are shown."""
 
 
 def inventory(snapshot: Snapshot) -> Table:
@@ -31,6 +40,7 @@ def inventory(snapshot: Snapshot) -> Table:
     history = "tracked" if tracked.tracked else "in its history" if tracked.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
     asked = "docker compose was asked" if place.composed else "no docker compose here: read as it would"
+    asked = asked if file else "not asked: no .env"
     tried = "loaded" if place.loaded and place.loaded.ok else "refuses" if place.loaded else "not tried: no .env"
     if place.loaded and place.loaded.obstacle:
         tried = "could not be tried"
@@ -46,34 +56,42 @@ def inventory(snapshot: Snapshot) -> Table:
 
 
 def variables(snapshot: Snapshot) -> Table:
-    """Each variable of the template: what it is, whether it is required, where its value comes from, how it stands."""
+    """The variables that somebody has to look at: what each is, whether it is needed, whence it comes, how it stands.
+
+    Those with the template's own value, which serves on any machine, are only named.
+    """
     place = _place(snapshot)
-    template = place.checkout.template
-    rows = [
-        [entry.section or "—", entry.name, *_told(place, entry)]
-        for entry in (template.entries if template else ())
-        if not entry.commented_out
-    ]
-    optional = [entry.name for entry in (template.entries if template else ()) if entry.commented_out]
-    notes = (f"Commented out in the template, and left so: {', '.join(optional)}.",) if optional else ()
-    columns = ["section", "variable", "what it is", "needed", "value from", "in .env"]
-    return Table("The variables of the template", columns, rows, STATES, "It has none.", group=1, notes=notes)
+    entries = place.checkout.template.entries if place.checkout.template else ()
+    active = [entry for entry in entries if not entry.commented_out]
+    rows = [[entry.name, *_told(place, entry)] for entry in active if _matters(place, entry)]
+    optional = [entry.name for entry in entries if entry.commented_out]
+    served = [entry for entry in active if not _matters(place, entry)]
+    notes = [f"{len(served)} more have a value in the template that serves anywhere."] if served else []
+    notes += [f"Commented out in the template, and left so: {', '.join(optional)}."] if optional else []
+    columns = ["variable", "what it is", "needed", "value from", "in .env"]
+    return Table("The variables of the template", columns, rows, STATES, "None needs a look.", notes=tuple(notes))
 
 
 def plan(setup: Setup) -> Table:
-    """What becomes of each variable, and where its value comes from."""
-    rows = [[c.key, c.action, c.origin or "—", c.effect] for c in setup.changes if c.action != "unchanged"]
-    kept = sum(1 for change in setup.changes if change.action == "unchanged")
-    title = f"{len(rows)} variables would be written, {kept} stay as they are"
+    """What becomes of each variable, and where its value comes from; many from the template are only named."""
+    writing = [change for change in setup.changes if change.action != "unchanged"]
+    taken = [change.key for change in writing if change.origin == TEMPLATE]
+    folded = taken if len(taken) > FEW else []
+    rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in folded]
+    kept = len(setup.changes) - len(writing)
+    title = f"{len(writing)} variables would be written, {kept} stay as they are"
     if setup.before is None:
-        title = f".env would be made with {len(rows)} variables, readable by you alone"
+        title = f".env would be made with {len(writing)} variables, readable by you alone"
     elif setup.is_empty:
         title = f"Nothing would change: {kept} variables stay as they are"
+    elif not writing:
+        title = f"No value would change: {kept} variables stay as they are"
     private = ("Its mode becomes 600.",) if setup.tightens else ()
-    notes = (*setup.mends, *private, *setup.notes, *((f"Not now: {setup.obstacle}",) if setup.obstacle else ()))
-    return Table(
-        title, ["variable", "action", "value from", "takes effect"], rows, ACTIONS, "No variable.", notes=notes
-    )
+    template = (f"{len(folded)} come from the template as they are: {', '.join(folded)}.",) if folded else ()
+    obstacle = (f"Not now: {setup.obstacle}",) if setup.obstacle else ()
+    notes = (*template, *setup.mends, *private, *setup.notes, *obstacle)
+    columns = ["variable", "action", "value from", "takes effect"]
+    return Table(title, columns, rows, ACTIONS, "No variable.", notes=notes)
 
 
 def diff(setup: Setup) -> Diffs:
@@ -188,17 +206,26 @@ def _lines(setup: Setup) -> tuple[str, ...]:
 
 
 def _told(place: Workplace, entry: TemplateEntry) -> list[str]:
-    key, value = place.key_of(entry.name), place.value(entry.name)
+    key = place.key_of(entry.name)
     what = (key.description if key else "") or entry.description
     what = what if len(what) <= SHORT else f"{what[: SHORT - 1]}…"
-    made = key.generate if key else ""
-    public = entry.value and not PLACEHOLDER.match(entry.value) and not TEMPLATE_DEFAULT.match(entry.value)
-    source = "made up" if made else (key.obtain_from if key else "") or entry.obtain_from
-    source = source or ("the template" if public else "you")
+    source = "made up" if key and key.generate else (key.obtain_from if key else "") or entry.obtain_from
+    # Of an address the server's name says enough here: the whole one stands where it is needed.
+    source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
+    return [what or "—", "required" if entry.name in place.required else "optional", source, _state(place, entry.name)]
+
+
+def _state(place: Workplace, name: str) -> str:
+    value = place.value(name)
     if value is None:
-        state = "missing"
-    elif value.is_empty:
-        state = "empty"
-    else:
-        state = "placeholder" if value.matches(PLACEHOLDER) or value.matches(TEMPLATE_DEFAULT) else "set"
-    return [what or "—", "required" if entry.name in place.required else "optional", source, state]
+        return "missing" if name in place.required or place.dotenv else "not there"
+    if value.is_empty:
+        return "empty"
+    return "set" if is_value(value) else "placeholder"
+
+
+def _matters(place: Workplace, entry: TemplateEntry) -> bool:
+    """Whether somebody has to look at a variable: it is secret, has no value to begin with, or lacks one here."""
+    is_lacking = place.dotenv is not None and _state(place, entry.name) in ("missing", "placeholder")
+    is_open = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in place.required)
+    return place.is_secret(entry.name) or is_open or is_lacking

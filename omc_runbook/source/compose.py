@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
-from omc_runbook.local.dialect import EXPANDED
 from omc_runbook.masking.harmless import COMMON, SECRETIVE
 from omc_runbook.masking.value import Masked
 from omc_runbook.source.compose_tree import merge, read_services, read_tree, texts
+from omc_runbook.source.dialect import EXPANDED
 from omc_runbook.source.file import SourceFile, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")

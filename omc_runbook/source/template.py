@@ -10,7 +10,8 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from omc_runbook.errors import UsageError
-from omc_runbook.local.layout import (
+from omc_runbook.source.file import SourceFile, read_source
+from omc_runbook.source.layout import (
     Statement,
     assignment_of,
     joined_words,
@@ -19,7 +20,6 @@ from omc_runbook.local.layout import (
     variables,
     words_of,
 )
-from omc_runbook.source.file import SourceFile, read_source
 
 NAMES = (".env.template", ".env.example", "env.template")
 """What a template is called, the guide's name first."""
