@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -24,7 +25,9 @@ class Case:
     deeply: bool = False
 
     def __str__(self) -> str:
-        return f"{self.fault or 'healthy'}: {self.name}"
+        # Each worker of a test run has texts of its own, and all have to call a case alike.
+        named = f"{self.fault or 'healthy'}: {self.name}".replace(A, "AAAA").replace(B, "BBBB")
+        return re.sub(r"[0-9a-f]{16,}", lambda found: f"({len(found[0])} digits)", named)
 
 
 def put(**values: str | None) -> Change:
@@ -183,8 +186,8 @@ FAULTS = (
     Case("crlf", "whole", edit(lambda raw: raw.replace(b"\n", b"\r\n")), True),
     Case("crlf", "mixed", edit(lambda raw: raw.replace(b"\n", b"\r\n", 20))),
     Case("crlf", "one line", swap("\nSECRET_KEY", "\r\nSECRET_KEY")),
-    Case("crlf", "old Macintosh", edit(lambda raw: raw.replace(b"\n", b"\r")), True),
-    Case("dotenv-bom", "before a comment", edit(lambda raw: b"\xef\xbb\xbf" + raw), True),
+    Case("crlf", "old Macintosh", edit(lambda raw: raw.replace(b"\n", b"\r"))),
+    Case("dotenv-bom", "before a comment", edit(lambda raw: b"\xef\xbb\xbf" + raw)),
     Case(
         "dotenv-bom",
         "as an older python-dotenv sees it",
@@ -197,12 +200,12 @@ FAULTS = (
     ),
     Case("dotenv-encoding", "UTF-16", edit(lambda raw: raw.decode().encode("utf-16")), True),
     Case("dotenv-encoding", "UTF-16 without a mark", edit(lambda raw: raw.decode().encode("utf-16-le"))),
-    Case("dotenv-encoding", "Latin-1", edit(lambda raw: raw.replace(b"Oh My", "Öh My".encode("latin-1"))), True),
+    Case("dotenv-encoding", "Latin-1", edit(lambda raw: raw.replace(b"Oh My", "Öh My".encode("latin-1")))),
     Case("dotenv-encoding", "NUL", swap("\nREDIS_DB=0", "\nREDIS_DB=0\0")),
-    *(Case("dollar", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 4) for at, text in enumerate(DOLLARS)),
+    *(Case("dollar", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 2) for at, text in enumerate(DOLLARS)),
     Case("dollar", "in a provider's key", put(OPENAI_API_KEY=f"sk-{A}$abc{B}")),
-    Case("dollar", "in an optional value", put(SMTP_PASSWORD=f"{A}$abc"), True),
-    *(Case("hash", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 2) for at, text in enumerate(HASHES)),
+    Case("dollar", "in an optional value", put(SMTP_PASSWORD=f"{A}$abc")),
+    *(Case("hash", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 1) for at, text in enumerate(HASHES)),
     Case("hash", "in a name", put(PROJECT_NAME="Oh #1 coins")),
     Case("hash", "a comment for a value", put(REDIS_PASSWORD=" # none here")),
     *(Case("colon", sign, _head("SECRET_KEY", f"SECRET_KEY{sign}"), sign == ": ") for sign in (": ", " : ", ":")),
@@ -210,7 +213,7 @@ FAULTS = (
     Case("colon", "in every line", edit(_colons), True),
     *(Case("lowercase", name, _head(name, f"{name.lower()}=")) for name in ("SECRET_KEY", "ENVIRONMENT", "TAG")),
     Case("lowercase", "mixed", _head("OPENAI_API_KEY", "OpenAI_API_Key="), True),
-    Case("lowercase", "every name", edit(_lower), True),
+    Case("lowercase", "every name", edit(_lower)),
     *(Case("unterminated", f"{sign} at the end", add(f"MY_LAST={sign}{A}")) for sign in ("'", '"')),
     *(Case("unterminated", f"{sign} in the middle", _head("SECRET_KEY", f"SECRET_KEY={sign}"), True) for sign in "'\""),
     Case("unterminated", "lost its end", swap('"Oh My Coins"', '"Oh My Coins')),

@@ -15,7 +15,7 @@ import pytest
 from checkout import REQUIRED, Platform, make_platform
 from dotenv import dotenv_values
 from dotenv_faults import HEX, Change, edit, put, swap
-from workbench import assert_absent, bench, plan_file, write_file
+from workbench import assert_absent, bench, plan_file, small_platform, write_file
 
 from omc_runbook.changes import dotfile
 from omc_runbook.errors import Overtaken, UsageError
@@ -29,7 +29,7 @@ VALUE, OTHER = HEX(16), HEX(12)
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A checkout to copy."""
-    return make_platform(tmp_path_factory.mktemp("first") / "omc")
+    return small_platform(tmp_path_factory.mktemp("first") / "omc")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_is_mended_gives_the_healthy_file_back_to_the_byte(name: str, platf
 DOLLARS = ("pa$word", f"{OTHER}$$x", f"{OTHER}$x-y", f"#{OTHER}$x", f"{OTHER}$x\\t", f"a b$c {OTHER}")
 
 
-@pytest.mark.parametrize("value", DOLLARS)
+@pytest.mark.parametrize("value", DOLLARS, ids=lambda value: value.replace(OTHER, "other"))
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
     value: str, quote: str, platform: Platform
@@ -109,6 +109,18 @@ def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(platform: Platform)
     """python-dotenv expands ${…} in any quotes: the line stays, for only a person can say what is meant."""
     put(FIRST_SUPERUSER_PASSWORD="pa${word}x")(platform)
     assert plan_file(platform).is_empty
+
+
+def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
+    """No other value is made for it; and with a quote that is not closed nothing is written at all."""
+    swap("\nSECRET_KEY=", "\nSECRET_KEY ")(platform)
+    before = platform.dotenv.read_bytes()
+    assert plan_file(platform).after == before
+    swap("\nSECRET_KEY ", "\nSECRET_KEY='")(platform)
+    before = platform.dotenv.read_bytes()
+    with pytest.raises(UsageError, match=r"A quote in line 33 is not closed: close it first\. Nothing was written\."):
+        write_file(plan_file(platform))
+    assert platform.dotenv.read_bytes() == before
 
 
 def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -> None:
@@ -150,7 +162,7 @@ WILD = {
 
 
 @pytest.mark.parametrize("name", WILD)
-@pytest.mark.parametrize("ending", ["", "\n", "\n\n# last words"])
+@pytest.mark.parametrize("ending", ["", "\n\n# last words"])
 def test_other_lines_stay_as_they_are(name: str, ending: str, platform: Platform) -> None:
     """A value is added to a file with values of every kind, with and without a final newline."""
     written, meant = WILD[name]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from checkout import Platform, make_platform
 from dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, A, B, Case
-from workbench import quiet_machine
+from workbench import quiet_machine, small_platform
 
 from omc_runbook import diagnosis, local_run
 from omc_runbook.finding import Finding
@@ -43,7 +43,7 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPat
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Callable[[], Platform]:
     """Make a checkout with a healthy .env, in a folder of its own."""
-    first = make_platform(tmp_path_factory.mktemp("first") / "omc")
+    first = small_platform(tmp_path_factory.mktemp("first") / "omc")
     first.write_dotenv()
 
     def copy() -> Platform:

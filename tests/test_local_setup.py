@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from checkout import Platform, make_platform
+from checkout import Platform
 from desk import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny
 from dotenv import dotenv_values
 from dotenv_faults import HEX, edit, put
-from workbench import assert_absent, bench, tree, turn
+from workbench import assert_absent, bench, small_platform, tree, turn
 
 from omc_runbook import local_run
 from omc_runbook.changes import setting_up
@@ -34,7 +34,7 @@ STANDIN = Path(__file__).with_name("standin_docker.py")
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A checkout to copy."""
-    return make_platform(tmp_path_factory.mktemp("first") / "omc")
+    return small_platform(tmp_path_factory.mktemp("first") / "omc")
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import Platform
+from checkout import Platform, make_platform
 
 from omc_runbook import local_run
 from omc_runbook.changes import dotfile, setting_up
@@ -71,6 +72,14 @@ def turn(
     outcome = json.loads(path.read_text())
     path.unlink()
     return Turn(snapshot, plan, done, outcome, text + json.dumps(outcome))
+
+
+def small_platform(root: Path) -> Platform:
+    """A checkout in git without the infrastructure, which local_setup reads in vain."""
+    platform = make_platform(root)
+    shutil.rmtree(platform.root / "infrastructure")
+    platform.commit("Without the infrastructure")
+    return platform
 
 
 def plan_file(platform: Platform, values_from: str = "") -> Setup:

@@ -14,7 +14,7 @@ from omc_runbook.changes import filing, source
 from omc_runbook.changes.locals import Needed, values_for
 from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
-from omc_runbook.checks.dotenv import commented, miscased, spoilt
+from omc_runbook.checks.dotenv import commented, miscased, open_quotes, spoilt
 from omc_runbook.errors import UsageError
 from omc_runbook.local import lines
 from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
@@ -77,7 +77,7 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
     base = template.file.text.replace("\r\n", "\n")
     text, mends = (base, ()) if before is None else _mended(place, before.decode("utf-8"))
     try:
-        added, text = _merged(base, text) if before is not None else (frozenset(), text)
+        added, text = _merged(place, base, text) if before is not None else (frozenset(), text)
         found, needed, notes = values_for(place, _literals(text), added, before is None, values_from)
         emptied = _emptied(place, text, found, needed, added, before is None)
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
@@ -125,9 +125,8 @@ def _obstacle(place: Workplace) -> str:
         return ""
     if file.encoding_error or file.has_nul:
         return f"{place.path} is not UTF-8 text: save it as such first."
-    if file.compose_kind == "unterminated":
-        return f"A quote in line {file.compose_line} is not closed: close it first."
-    return ""
+    opened = open_quotes(place)
+    return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 
 
 def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
@@ -168,8 +167,10 @@ def _literals(text: str) -> dict[str, str]:
     return {name: value or "" for name, value in found.items()}
 
 
-def _merged(base: str, text: str) -> tuple[frozenset[str], str]:
-    additions = lines.merge(base, text)
+def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str]:
+    # What somebody has begun to write in a line that cannot be read is theirs to finish.
+    begun = place.dotenv.begun if place.dotenv else ()
+    additions = [addition for addition in lines.merge(base, text) if addition.name not in begun]
     for addition in additions:
         text = lines.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text

@@ -166,7 +166,8 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     opened = open_quotes(place_of(snapshot))
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
-    stumbles = file.compose_error and file.compose_kind != "bad-interpolation" and not opened
+    is_told = file.compose_kind == "bad-interpolation" or (file.compose_kind == "bad-name" and file.has_bom)
+    stumbles = file.compose_error and not is_told and not opened
     lines = sorted({*file.unreadable, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
