@@ -132,6 +132,7 @@ _LOOKS: dict[str, _Look] = {
     "committed": _Look(_LOCAL, "git ignores .env and never had it"),
     "reused": _Look(_LOCAL, "no local value has the fingerprint of one in AWS"),
     "weak": _Look(_LOCAL, "the local passwords are long and random"),
+    "compose-refused": _Look(_LOCAL, "docker compose config takes the compose files, where it is there to be asked"),
     "environment-wins": _Look(_LOCAL, "compose's environment sets nothing that .env sets too"),
     "pg-volume": _Look(_LOCAL, "the local database takes the password that .env has"),
 }
@@ -178,6 +179,7 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("dollar", "hash", "crlf", "unterminated", "environment-wins", "shell-wins", "duplicate-variable"),
+        "compose-refused",
         *(f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis", "settings-refused", "start-refused", "pg-volume"),
     ),
     ("permissions", "committed", "reused", "weak", "template-value", f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis"),

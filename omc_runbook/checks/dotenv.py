@@ -192,8 +192,7 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
     """The lines whose name is right but for its case, each with the name that is right."""
-    template = place.checkout.template
-    known = {*place.checkout.reads, *(entry.name for entry in (template.entries if template else ()))}
+    known = known_in(place)
     folded = {name.casefold(): name for name in known}
     for binding in place.dotenv.bindings if place.dotenv else ():
         right = folded.get(binding.name.casefold(), binding.name)
@@ -202,10 +201,19 @@ def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
 
 
 def open_quotes(place: Workplace) -> tuple[int, ...]:
-    """The lines whose quote is not closed."""
+    """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
     file = place.dotenv
-    at_end = (file.compose_line,) if file and file.compose_kind == "unterminated" else ()
-    return tuple(sorted({*(file.open_quotes if file else ()), *(at_end if file and not file.open_quotes else ())}))
+    if file is None:
+        return ()
+    found = {line for line, names in file.engulfed if line in file.unreadable or known_in(place).intersection(names)}
+    at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
+    return tuple(sorted(found | at_end))
+
+
+def known_in(place: Workplace) -> frozenset[str]:
+    """The variables that Settings or the template has."""
+    template = place.checkout.template
+    return place.checkout.reads | {entry.name for entry in (template.entries if template else ())}
 
 
 def commented(place: Workplace) -> Iterator[Binding]:

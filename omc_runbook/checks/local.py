@@ -36,7 +36,7 @@ STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required variable has no value"""
     place = place_of(snapshot)
-    for name, why in _lacking(place):
+    for name, why in lacking(place):
         key, entry = place.key_of(name), place.checkout.template.find(name) if place.checkout.template else None
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
         state = "is empty" if place.binding(name) else "is not in the file"
@@ -147,7 +147,7 @@ def _values(place: Workplace) -> Iterator[tuple[str, Masked]]:
             yield right.get(binding.name, binding.name), value
 
 
-def _lacking(place: Workplace) -> Iterator[tuple[str, str]]:
+def lacking(place: Workplace) -> Iterator[tuple[str, str]]:
     """Required variables without a value that no faulty line mentions, with who requires them."""
     file = place.dotenv
     assert file
@@ -167,11 +167,11 @@ def _misspelt(place: Workplace) -> Iterator[tuple[Binding, str]]:
     known = {*place.checkout.reads, *(compose.interpolated if compose else ())}
     known |= {entry.name for entry in template.entries} if template else set()
     folded = {name.casefold() for name in known}
-    lacking = [name for name, _ in _lacking(place)]
+    empty = [name for name, _ in lacking(place)]
     open_ = [name for name in sorted(known) if name not in place.required and is_blank(place.value(name))]
     for binding in place.dotenv.bindings if place.dotenv else ():
         if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
-            near = [name for name in lacking if is_misspelling(name, binding.name)]
+            near = [name for name in empty if is_misspelling(name, binding.name)]
             near += [name for name in open_ if is_slip(name, binding.name)]
             if near:
                 yield binding, near[0]
@@ -182,8 +182,8 @@ def _unexplained(place: Workplace) -> Iterator[Told]:
     elsewhere = bool(place.looked_at) and place.path not in place.looked_at
     if place.loaded is None or place.dotenv is None or elsewhere:
         return
-    lacking = (name for name, _ in _lacking(place))
-    explained = {name.casefold() for name in (*place.dotenv.swallowed, *spoilt(place), *lacking)}
+    empty = (name for name, _ in lacking(place))
+    explained = {name.casefold() for name in (*place.dotenv.swallowed, *spoilt(place), *empty)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
     explained |= {name.casefold() for name, value in _values(place) if not is_value(value)}
     explained |= {name.casefold() for name in place.dotenv.begun}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import place_of, spoilt
+from omc_runbook.checks.local import lacking
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.local.workplace import Workplace, is_value
 from omc_runbook.masking.strength import digits_of_guesses
@@ -41,6 +42,21 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
                 # An override is a developer's own, and meant to be other than what serves everybody.
                 mild: Severity = "warning" if where == compose.files[0].name else "info"
                 yield Evidence(name, (fact,), remedy, severity="error" if is_secret else mild)
+
+
+@check("compose-refused", DOTENV)
+def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Docker Compose does not take the compose files with this .env"""
+    place = place_of(snapshot)
+    file, compose = place.dotenv, place.checkout.compose
+    refused = place.composed.error if place.composed else ""
+    told = bool(file and file.compose_error) or any(name in compose.required for name, _ in lacking(place) if compose)
+    if refused and compose and not told:
+        yield Evidence(
+            compose.files[0].name,
+            (refused,),
+            Remedy(f"docker compose --project-directory {place.checkout.root} config --quiet"),
+        )
 
 
 @check("shell-wins", DOTENV, severity="warning")
@@ -168,4 +184,4 @@ def _in_shell(place: Workplace) -> set[str]:
     return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}
 
 
-CHECKS = (environment_wins, shell_wins, committed, template_value, pg_volume, start_refused)
+CHECKS = (environment_wins, compose_refused, shell_wins, committed, template_value, pg_volume, start_refused)

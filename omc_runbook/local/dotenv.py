@@ -80,8 +80,8 @@ class Dotenv:
     """Names that any line looks to assign, comments aside, each once."""
     begun: frozenset[str] = field(repr=False)
     """First words of lines without a =, of use only to look for a name that is known."""
-    open_quotes: tuple[int, ...]
-    """The lines with a quote that is not closed where it should be, be it that a later one closes it by chance."""
+    engulfed: tuple[tuple[int, tuple[str, ...]], ...]
+    """Each line with a quote that a later line closes, if any, with the names that those between look to assign."""
     compose_error: str
     """Why Compose refuses the file, without any of its text; "" where it does not."""
     compose_kind: Kind
@@ -146,7 +146,7 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
         swallowed=() if encoding_error else tuple(name for name in mentions if name not in seen),
         mentions=mentions,
         begun=begun_in(plain, hidden),
-        open_quotes=tuple(open_quotes(heads, unreadable, [*_swallowing(statements, heads)])),
+        engulfed=tuple(_engulfed(statements, heads)),
         compose_error=compose.error,
         compose_kind=compose.kind,
         compose_line=compose.line,
@@ -266,12 +266,15 @@ def _is_close(cut: re.Match[str] | None) -> bool:
     return cut is not None and cut[1].strip() not in ("", "#")
 
 
-def _swallowing(statements: Iterable[_Statement], heads: Mapping[int, re.Match[str]]) -> Iterator[int]:
-    """The lines of values over several lines that have what looks like an assignment in them."""
+def _engulfed(
+    statements: Iterable[_Statement], heads: Mapping[int, re.Match[str]]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What each quote that is open at its line's end takes in, as python-dotenv reads it."""
+    opened = {*open_quotes(heads)}
     for each in statements:
-        inner = range(each.line + 1, each.line + 1 + each.raw.rstrip("\n").count("\n"))
-        if any(at in heads and heads[at][2] == "=" for at in inner):
-            yield each.line
+        if each.line in opened:
+            inner = range(each.line + 1, each.line + 1 + each.raw.rstrip("\n").count("\n"))
+            yield each.line, tuple(heads[at][1] for at in inner if at in heads and heads[at][2] == "=")
 
 
 def _may_be_shown(statement: _Statement) -> bool:

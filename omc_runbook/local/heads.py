@@ -43,13 +43,6 @@ def begun_in(text: str, hidden: Collection[int]) -> frozenset[str]:
     return frozenset(word[1] for word in found if word)
 
 
-def open_quotes(
-    heads: Mapping[int, re.Match[str]], unreadable: Collection[int], swallowed: Collection[int]
-) -> list[int]:
-    """The lines with a quote that is not closed on them, though what follows is another assignment or cannot be read.
-
-    `unreadable` are the lines that python-dotenv cannot read, `swallowed` those of values over several lines that have
-    an assignment in them.
-    """
-    troubled = {*unreadable, *swallowed}
-    return [at for at, head in heads.items() if at in troubled and head[4] and not _CLOSED[head[4]].match(head[5])]
+def open_quotes(heads: Mapping[int, re.Match[str]]) -> list[int]:
+    """The lines with a quote that is not closed on them, be it on a later one."""
+    return [at for at, head in heads.items() if head[4] and not _CLOSED[head[4]].match(head[5])]

@@ -7,7 +7,7 @@ import pwd
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
@@ -161,16 +161,16 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
         names = [binding.name for binding in dotenv.bindings] if dotenv else []
         loaded = pool.submit(probe.load_settings, checkout.root, given, names=names) if dotenv and deeply else None
         composed = pool.submit(_compose, checkout) if dotenv and deeply else None
-    strays = tuple(_strays(checkout, path))
+    strays, said = tuple(_strays(checkout, path)), composed.result() if composed else None
     return Workplace(
         checkout=checkout,
         keys=keys,
-        dotenv=dotenv,
+        dotenv=_as_composed(checkout, dotenv, said) if dotenv and said else dotenv,
         strays=strays,
         published=tuple(each for each in strays if _is_published(checkout.root, each)),
         tracked=tracked.result(),
         loaded=loaded.result() if loaded else None,
-        composed=composed.result() if composed else None,
+        composed=said,
         shell=_shell(dotenv),
         owner=pwd.getpwuid(os.getuid()).pw_name,
     )
@@ -191,6 +191,22 @@ def _is_looked_for(checkout: Checkout, path: Path) -> bool:
         return False
     places = {(folder / name).resolve() for folder in (checkout.root / BACKEND, checkout.root) for name in names}
     return not names or path.resolve() in places or path in places
+
+
+def _as_composed(checkout: Checkout, dotenv: Dotenv, composed: Config) -> Dotenv:
+    """The .env with what docker compose itself makes of each line, where it says: that counts, whatever its version."""
+    service = checkout.compose.application() if checkout.compose else None
+    if service is None:
+        return dotenv
+    own = {setting.variable for setting in service.environment}
+    real = (
+        composed.environment.get(service.name, {}) if DOTENV in (Path(name).name for name in service.env_files) else {}
+    )
+    bindings = (
+        replace(each, for_compose=real[each.name]) if each.name in real and each.name not in own else each
+        for each in dotenv.bindings
+    )
+    return replace(dotenv, bindings=tuple(bindings))
 
 
 def _compose(checkout: Checkout) -> Config | None:

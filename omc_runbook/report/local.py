@@ -79,7 +79,8 @@ def plan(setup: Setup) -> Table:
     folded = taken if len(taken) > FEW else []
     rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in folded]
     kept = len(setup.changes) - len(writing)
-    title = f"{len(writing)} variables would be written, {kept} stay as they are"
+    count = "1 variable" if len(writing) == 1 else f"{len(writing)} variables"
+    title = f"{count} would be written, {kept} stay as they are"
     if setup.before is None:
         title = f".env would be made with {len(writing)} variables, readable by you alone"
     elif setup.is_empty:

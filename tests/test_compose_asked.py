@@ -1,0 +1,57 @@
+"""What the real Docker Compose says of a checkout counts, where there is one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from checkout import Platform, make_platform
+from workbench import quiet_machine
+
+from omc_runbook import local_run
+from omc_runbook.local import docker
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("docker-compose") or docker.find_compose()), reason="needs docker compose, to ask it"
+)
+
+
+@pytest.fixture
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Platform:
+    """A checkout with a healthy .env, on a machine with nothing in its shell."""
+    quiet_machine(monkeypatch, tmp_path)
+    made = make_platform(tmp_path / "checkout")
+    made.write_dotenv()
+    return made
+
+
+def causes(platform: Platform) -> list[tuple[str, str]]:
+    """The root causes, each with what it is about."""
+    run = local_run.begin("local_setup", "local", "", str(platform.root))
+    return [(finding.check, finding.subject) for finding in run.diagnose(run.look()) if finding.is_root_cause]
+
+
+def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> None:
+    """Its own values stand in the place of what it would be taken to read; none is shown."""
+    run = local_run.begin("local_setup", "local", "", str(platform.root))
+    place = run.look().workplace
+    assert place and place.composed and place.dotenv
+    compose, real = place.checkout.compose, place.composed.environment["backend"]
+    service = compose.application() if compose else None
+    own = {setting.variable for setting in service.environment} if service else set()
+    theirs = [each for each in place.dotenv.bindings if each.name not in own]
+    assert len(theirs) > 20 and all(each.for_compose is real[each.name] for each in theirs)
+
+
+def test_compose_files_that_it_refuses_are_told(platform: Platform) -> None:
+    """A service with a key that no service has: nobody else tells, and no word of the file comes out."""
+    assert causes(platform) == []
+    platform.edit(platform.compose, "  backend:\n", "  backend:\n    no_such_key: true\n")
+    assert causes(platform) == [("compose-refused", platform.compose.name)]
+
+
+def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform) -> None:
+    """Compose refuses to start without it: that it has no value is the cause, and no second one stands beside it."""
+    platform.write_dotenv(POSTGRES_PASSWORD=None)
+    assert causes(platform) == [("required-empty", "POSTGRES_PASSWORD")]
