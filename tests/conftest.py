@@ -10,6 +10,37 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 
+SLOW = frozenset(
+    {
+        *(
+            "test_faults",
+            "test_rotate",
+            "test_rotation",
+            "test_restore",
+            "test_update",
+            "test_create",
+            "test_terraform",
+        ),
+        *(
+            "test_chain",
+            "test_readme",
+            "test_browser",
+            "test_troubleshoot",
+            "test_cure",
+            "test_add_key",
+            "test_database",
+        ),
+        *("test_add_key_plan", "test_local_setup", "test_local_faults", "test_drill", "test_notebooks", "test_inside"),
+    }
+)
+"""Files that take long, whatever the number of their tests: with two workers they have to begin first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of slow files first, and leave all else in its order."""
+    items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
 @pytest.fixture
 def own_registry() -> Iterator[None]:
     """Keep the values of one test from being masked in others."""

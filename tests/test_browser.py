@@ -213,11 +213,13 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
 
 
 def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowhere_else(
-    browser: Any, desk: Desk, tmp_path: Path
+    browser: Any, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Typed hidden into the prompt under Run All, and written by the button; no page, log or other file has it."""
     platform, key, log = make_platform(tmp_path / "checkout"), f"sk-{secrets.token_hex(16)}", tmp_path / "lab.log"
     given = {"repository": str(platform.root), "values_from": "prompt"}
+    (tmp_path / "desk").mkdir()
+    desk = Desk(tmp_path / "desk", sandbox)
     with lab(desk, log, "local_setup", **given) as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(address)
