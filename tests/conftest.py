@@ -9,7 +9,6 @@ from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
-
 SLOW = frozenset(
     {
         *(
