@@ -51,7 +51,18 @@ def test_compose_files_that_it_refuses_are_told(platform: Platform) -> None:
     assert causes(platform) == [("compose-refused", platform.compose.name)]
 
 
-def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform) -> None:
-    """Compose refuses to start without it: that it has no value is the cause, and no second one stands beside it."""
-    platform.write_dotenv(POSTGRES_PASSWORD=None)
-    assert causes(platform) == [("required-empty", "POSTGRES_PASSWORD")]
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        ("", "required-empty"),
+        ("POSTGRES_PASSWORD=\n", "required-empty"),
+        ("postgres_password=kX9vQ2mT7wZ4\n", "lowercase"),
+        ("POSTGRES_PASSWRD=kX9vQ2mT7wZ4\n", "misspelt"),
+    ],
+)
+def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform, written: str, cause: str) -> None:
+    """Compose refuses to start without it: why it has none is the cause, and no second one stands beside it."""
+    lines = platform.dotenv.read_text().splitlines(keepends=True)
+    kept = (written if line.startswith("POSTGRES_PASSWORD=") else line for line in lines)
+    platform.dotenv.write_text("".join(kept))
+    assert [check for check, _ in causes(platform)] == [cause]

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import place_of, spoilt
-from omc_runbook.checks.local import lacking
 from omc_runbook.finding import Remedy, Severity
-from omc_runbook.local.workplace import Workplace, is_value
+from omc_runbook.local.workplace import Workplace, is_blank, is_value
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
@@ -50,7 +49,9 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     place = place_of(snapshot)
     file, compose = place.dotenv, place.checkout.compose
     refused = place.composed.error if place.composed else ""
-    told = bool(file and file.compose_error) or any(name in compose.required for name, _ in lacking(place) if compose)
+    # A variable that it insists on, and does not find under this very name, is told of by other checks.
+    found = [file.find(name) for name in compose.required] if file and compose else []
+    told = bool(file and file.compose_error) or any(each is None or is_blank(each.for_compose) for each in found)
     if refused and compose and not told:
         yield Evidence(
             compose.files[0].name,
