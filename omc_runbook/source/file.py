@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,12 +98,6 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text: save it as such.") from None
     return SourceFile(path, name, raw)
-
-
-def is_writable(file: SourceFile) -> bool:
-    """Whether the file, or the one that a link leads to, may be written and replaced by this person."""
-    target = file.path.resolve()
-    return os.access(target, os.W_OK) and os.access(target.parent, os.W_OK)
 
 
 def _lines(raw: bytes) -> list[str]:
