@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from sandbox_support import CLUSTER, READ, TRUST, Stage, document, environment_o
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.application import salted
+from omc_runbook.sandbox.process import Application
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
@@ -71,6 +73,18 @@ def test_process_holds_its_secrets_and_nothing_of_ours(stage: Stage) -> None:
     assert described["startedBy"] == stage.service("plain")["deployments"][0]["id"]
     assert described["lastStatus"] == "RUNNING"
     assert described["containers"][0]["healthStatus"] == "HEALTHY"
+
+
+def test_a_port_belongs_to_its_application_before_it_serves() -> None:
+    """Nobody else can take the port while the process is still starting, nor while it never answers."""
+    starting = Application({"OMC_APP_ROLE": "frontend"}, ["--sandbox-hang"], lambda _: None)
+    try:
+        for _ in range(3):
+            with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+                other.bind(("127.0.0.1", starting.port))
+            time.sleep(0.1)
+    finally:
+        starting.kill()
 
 
 def test_put_and_force_brings_the_new_value(stage: Stage) -> None:

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from click.testing import CliRunner
 from desk import health
 from sandbox_support import Stage, until
 
-from omc_runbook.errors import UsageError
+from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.sandbox import faults, lifecycle, places, postgres
 from omc_runbook.sandbox.cli import sandbox as commands
 from omc_runbook.sandbox.lifecycle import WorldName
@@ -304,6 +305,25 @@ def test_programs_that_its_user_cannot_reach_are_copied(tmp_path: Path, monkeypa
     ):
         assert administrator.execute("SELECT 1").fetchone() == (1,)
         assert str(tmp_path).encode() not in Path(f"/proc/{processes_of(hidden.database)[0]}/cmdline").read_bytes()
+
+
+def test_a_port_that_another_took_meanwhile_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next free port is taken; where every one is taken, the server's own words are told."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, free = taken.getsockname()[1], postgres._free_port
+        found = iter([port, free()])
+        monkeypatch.setattr(postgres, "_free_port", lambda: next(found))
+        started = postgres.start(tmp_path)
+        try:
+            with psycopg.connect(started.database.administrator_url, dbname="postgres") as administrator:
+                assert administrator.execute("SHOW port").fetchone() == (str(started.database.port),)
+        finally:
+            started.stop()
+            postgres.clear(tmp_path)
+        monkeypatch.setattr(postgres, "_free_port", lambda: port)
+        with pytest.raises(RunbookError, match="Address already in use"):
+            postgres.start(tmp_path)
+        postgres.clear(tmp_path)
 
 
 def test_commands_tell_of_the_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -141,8 +142,9 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """Run until SIGTERM or the end of stdin; the exit code.
 
     Of a container's command only these words mean something here: `--sandbox-exit=CODE` ends at once,
-    `--sandbox-out-of-memory` is killed, `--sandbox-unhealthy` answers 503, `--sandbox-hang` never answers, and
-    `--sandbox-replace=NAME` is an image's entry point that starts the application with another value of a variable.
+    `--sandbox-out-of-memory` is killed, `--sandbox-unhealthy` answers 503, `--sandbox-hang` never answers,
+    `--sandbox-replace=NAME` is an image's entry point that starts the application with another value of a variable, and
+    `--sandbox-socket=FD` has the port PORT bound already.
     """
     options = dict(word.removeprefix("--").partition("=")[::2] for word in arguments if word.startswith("--"))
     if name := options.get("sandbox-replace"):
@@ -177,7 +179,12 @@ def _serve(port: int, options: Mapping[str, str], settings: Settings) -> None:
     threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()
     if "sandbox-hang" not in options:
         _Health.is_well = lambda: "sandbox-unhealthy" not in options and not settings.log_in()
-        server = ThreadingHTTPServer(("127.0.0.1", port), _Health)
+        given = options.get("sandbox-socket")
+        server = ThreadingHTTPServer(("127.0.0.1", port), _Health, bind_and_activate=given is None)
+        if given is not None:
+            server.socket.close()
+            server.socket = socket.socket(fileno=int(given))
+            server.server_activate()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         _log("Application startup complete.")
         _log(f"Uvicorn running on http://127.0.0.1:{port} (Press CTRL+C to quit)")

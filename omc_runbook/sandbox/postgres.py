@@ -23,6 +23,8 @@ _LINK = "database"
 # TMPDIR may be one that the server's user cannot enter, or too long for a socket's path.
 _PARENT = "/tmp"
 _READY_SECONDS, _STOP_SECONDS = 20.0, 10.0
+_PORTS = 5
+"""How many free ports are tried, since each may be another's by the time the server binds it."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 # The end of its stdin is the end of this process, however it comes.
 _KEEPER = '"$@" </dev/null & read -r _; kill -QUIT $!; wait'
@@ -55,6 +57,10 @@ class Database:
     administrator_url: str
     log: str
     """The file into which the server writes every statement."""
+
+
+class _PortTaken(RunbookError):
+    """A port that was free a moment ago is another's now."""
 
 
 class Server:
@@ -167,9 +173,20 @@ def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str
 
 
 def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> Server:
-    port, log = _free_port(), directory / "server.log"
+    for left in reversed(range(_PORTS)):
+        try:
+            return _launch_at(_free_port(), directory, binaries, identity)
+        except _PortTaken:
+            if not left:
+                raise
+    raise AssertionError
+
+
+def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, Any]) -> Server:
+    log = directory / "server.log"
     command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory), "-p", str(port)]
     log.touch(mode=0o600)
+    begin = log.stat().st_size
     with log.open("ab") as file:
         keeper = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "sh", *command],
@@ -182,8 +199,13 @@ def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> Server
         )
     deadline = time.monotonic() + _READY_SECONDS
     while not _is_ready(directory):
-        if time.monotonic() > deadline or "FATAL" in log.read_text(errors="replace"):
-            raise RunbookError(f"PostgreSQL did not start: {log.read_text(errors='replace').strip()}.")
+        said = log.read_bytes()[begin:].decode(errors="replace").strip()
+        if time.monotonic() > deadline or "FATAL" in said:
+            assert keeper.stdin is not None
+            keeper.stdin.close()
+            keeper.wait(_STOP_SECONDS)
+            error = _PortTaken if "Address already in use" in said else RunbookError
+            raise error(f"PostgreSQL did not start: {said}.")
         time.sleep(0.01)
     options = urlencode({"host": str(directory), "port": port, "user": ADMINISTRATOR}, safe="/")
     url = f"postgresql:///{DBNAME}?{options}"

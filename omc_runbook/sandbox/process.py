@@ -32,20 +32,24 @@ class Application:
         self, environment: Mapping[str, str], arguments: Sequence[str], log: Callable[[list[str]], None]
     ) -> None:
         """Start it: its own stdin is a pipe that ends with this process, so it can never outlive it."""
-        self.port = _free_port()
         self.health: bool | None = None
         self._failures = 0
         self._started = self._probed = time.monotonic()
         self._deadline: float | None = None
-        search = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(self.port)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(_PROGRAM), *arguments],
-            env={**environment, **search},
-            cwd="/",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        with socket.socket() as bound:
+            # It is handed over bound, since a free port that is only named may be another's by the time it is used.
+            bound.bind(("127.0.0.1", 0))
+            self.port = int(bound.getsockname()[1])
+            search = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(self.port)}
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(_PROGRAM), *arguments, f"--sandbox-socket={bound.fileno()}"],
+                env={**environment, **search},
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[bound.fileno()],
+            )
         threading.Thread(target=self._pump, args=(log,), daemon=True).start()
 
     @property
@@ -116,9 +120,3 @@ class Application:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             log([line.decode("utf-8", "replace").rstrip("\r\n")])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
