@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Run a runbook without a person: exit 0 nothing wrong, 1 findings, 2 could not look, 3 used wrongly."""
     from omc_runbook import headless
-    from omc_runbook.changes.carrying import FAILED
+    from omc_runbook.handover import FAILED
 
     is_watched = sys.stderr.isatty()
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws.ecs import Task
 from omc_runbook.checks.alike import is_local, place
 from omc_runbook.checks.alike import symptom as symptom_of
-from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.texts.recognition import Recognised, recognise
 from omc_runbook.texts.startlog import Told, read_log
+from omc_runbook.typed import nearest
 
 EXEC_FAILS, LOCAL = "exec-fails", "local"
 SYMPTOMS = ("cannot-read", "not-updating", EXEC_FAILS, LOCAL)

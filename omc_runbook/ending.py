@@ -8,12 +8,10 @@ from pathlib import Path
 
 from omc_runbook.errors import CouldNotLook, FindingsRemain
 from omc_runbook.finding import Finding, Outcome
+from omc_runbook.handover import OUTCOME_VARIABLE
 from omc_runbook.masking import kernel, registry
 from omc_runbook.report import views
 from omc_runbook.report.banner import Banner
-
-OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
-"""Names the file into which a run under `omc-runbook run` writes its outcome instead of raising it."""
 
 
 def end(outcome: Outcome) -> Banner:

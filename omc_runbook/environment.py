@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from omc_runbook.catalogue import Key, catalogue
 from omc_runbook.errors import UsageError
+from omc_runbook.typed import exists, expand, nearest
 
 LOCAL = "local"
 PRODUCTION = "production"
@@ -156,34 +156,6 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         {name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         settings.repository,
     )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Say the nearest of the names that exist, as the end of a sentence: ": did you mean …?"."""
-    names = sorted(set(known))
-    folded = {other.casefold(): other for other in names}
-    asked = name.casefold()
-    parts = [other for other in folded if asked and (asked in other or other in asked)]
-    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5) or parts
-    if close:
-        return f": did you mean {folded[close[0]]}?"
-    return f": there are {', '.join(names)}." if names else ": there is none."
-
-
-def expand(text: str) -> Path:
-    """The path that a person wrote, with the home that ~ stands for where there is one."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something at a path; nothing is at one that is too long to be one."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 def _find(runbook_toml: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +17,11 @@ from typing import Any
 from omc_runbook import errors
 from omc_runbook import parameters as given
 from omc_runbook import record as records
-from omc_runbook.ending import OUTCOME_VARIABLE
-from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import EXIT_CODES
+from omc_runbook.handover import LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.record import Record
-from omc_runbook.report.progress import LINES_VARIABLE
+from omc_runbook.typed import nearest
 
 ENGINE = "omc-runbook"
 PRIVATE = 0o077
@@ -58,6 +58,7 @@ def run(
     `tell` is called, on another thread, with each event of a roll-out while the notebook runs. Raises UsageError for a
     runbook or parameter that does not exist, and what the notebook's own verbs raise.
     """
+    _spare_a_grammar()
     known = {path.stem: path for path in notebooks().glob("*.ipynb")}
     if name not in known:
         raise UsageError(f'There is no runbook "{name}"{nearest(name, known)}')
@@ -70,6 +71,30 @@ def run(
         _hearing(Path(drafts) / "lines", tell),
     ):
         return _execute(known[name], typed, Record(Path(drafts), record.stem), record, progress)
+
+
+def _spare_a_grammar() -> None:
+    """Keep jsonschema, which reads notebooks for papermill, from making a parser that no notebook has a use for.
+
+    Where JupyterLab is installed, its import builds the grammar of IRIs: a second, and more than all else
+    that this process does before a notebook starts. Notebooks have no format "iri".
+    """
+    if "jsonschema" not in sys.modules:
+        with _missing("rfc3987_syntax"):
+            import nbformat  # noqa: F401
+
+
+@contextmanager
+def _missing(name: str) -> Iterator[None]:
+    """Let a module count as one that is not installed."""
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
 
 
 def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Record, progress: bool) -> Ended:

@@ -19,7 +19,7 @@ from omc_runbook.changes.preview import preview
 from omc_runbook.changes.renewal import Unfinished
 from omc_runbook.changes.rollout import PROVED
 from omc_runbook.changes.source import Given, path_of, precautions
-from omc_runbook.environment import PRODUCTION, Environment, expand
+from omc_runbook.environment import PRODUCTION, Environment
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
 from omc_runbook.local import git
@@ -30,6 +30,7 @@ from omc_runbook.runbook import Run
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout, find_root, read_checkout
 from omc_runbook.source.file import Edit
+from omc_runbook.typed import expand
 
 FAMILIES = ("secret", "reference", "content", "deployment", "drift")
 WAITING = frozenset({"placeholder", "empty"})

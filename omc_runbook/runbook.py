@@ -33,7 +33,7 @@ from omc_runbook.changes.creation import Creation
 from omc_runbook.changes.plan import Plan, plan_update
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rollout import PROVED
-from omc_runbook.environment import LOCAL, PRODUCTION, Environment, expand, load
+from omc_runbook.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, Outcome, as_before
 from omc_runbook.local import workplace
@@ -47,6 +47,7 @@ from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import find_root, read_checkout
+from omc_runbook.typed import expand
 
 if TYPE_CHECKING:
     from omc_runbook.complaint import Complaint

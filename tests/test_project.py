@@ -54,6 +54,8 @@ FLOORS = {
     "reference": 0,
     "finding": 0,
     "errors": 0,
+    "typed": 0,
+    "handover": 0,
 }
 """Floor of each module or package of runbook code; the sandbox stands apart."""
 
@@ -151,6 +153,20 @@ def test_the_cli_loads_the_sandbox_only_when_asked() -> None:
     question = "import sys, omc_runbook.cli; print({'moto', 'jupyterlab', 'boto3', 'papermill'} & {*sys.modules})"
     answer = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True).stdout
     assert answer.strip() == "set()"
+
+
+def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
+    """Its own process reads notebooks, and neither calls AWS, reads runbook.toml nor parses the grammar of IRIs."""
+    question = (
+        "import sys, omc_runbook.headless as headless\n"
+        "print({'boto3', 'pydantic', 'papermill'} & {*sys.modules})\n"
+        "headless._spare_a_grammar()\n"
+        "print({'lark', 'rfc3987_syntax'} & {*sys.modules})\n"
+        "import papermill, jsonschema, rfc3987_syntax\n"
+        "print(rfc3987_syntax.is_valid_syntax('iri', 'https://example.com'))"
+    )
+    asked = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True)
+    assert (asked.stdout.split(), asked.stderr) == (["set()", "set()", "True"], "")
 
 
 @in_each_module

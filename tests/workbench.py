@@ -17,8 +17,8 @@ from omc_runbook import local_run
 from omc_runbook.changes import dotfile, setting_up
 from omc_runbook.changes.dotfile import Setup
 from omc_runbook.changes.setting_up import SetUp, Start
-from omc_runbook.ending import OUTCOME_VARIABLE
 from omc_runbook.finding import EXIT_CODES
+from omc_runbook.handover import OUTCOME_VARIABLE
 from omc_runbook.local import workplace
 from omc_runbook.masking import registry
 from omc_runbook.report import local, views

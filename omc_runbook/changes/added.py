@@ -20,10 +20,10 @@ from omc_runbook.changes.source import Given
 from omc_runbook.changes.steps import Correction
 from omc_runbook.changes.writing import LABEL
 from omc_runbook.document import Member
-from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.typed import nearest
 
 NOTHING = "nothing"
 A_VALUE, A_PLACEHOLDER = "a value", "a placeholder"

@@ -16,14 +16,13 @@ from omc_runbook.changes.rollout import PROVED, Rollout
 from omc_runbook.changes.writing import Written
 from omc_runbook.errors import CouldNotLook, Overtaken, RunbookError
 from omc_runbook.finding import Finding
+from omc_runbook.handover import FAILED
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.words import last_words
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
 
-FAILED = "✗"
-"""Marks the line that tells why a change failed."""
 NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
 
 

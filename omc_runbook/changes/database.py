@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 from omc_runbook.changes import login_roles, postgres, source
 from omc_runbook.changes.login_roles import Seen
 from omc_runbook.changes.postgres import Refused
-from omc_runbook.environment import expand, nearest
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
+from omc_runbook.typed import expand, nearest
 
 if TYPE_CHECKING:
     from omc_runbook.changes.postgres import Connection

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from omc_runbook.catalogue import Key
 from omc_runbook.changes import source
 from omc_runbook.changes.source import Given
-from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
+from omc_runbook.typed import nearest
 
 SOURCES = "prompt, file:PATH, env:NAME, generate or renew"
 KEEP, GENERATE, RENEW = "keep", "generate", "renew"

@@ -17,10 +17,10 @@ from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
 from omc_runbook.checks.wanted import services_wanting
 from omc_runbook.document import Action, Document, Member, parse
-from omc_runbook.environment import nearest
 from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.typed import nearest
 
 LARGEST = 65_536
 """Bytes that Secrets Manager takes as one value."""

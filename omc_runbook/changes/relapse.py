@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws import iam
 from omc_runbook.aws.session import insist
 from omc_runbook.changes import failing, rolling, writing
-from omc_runbook.changes.carrying import FAILED, Means
+from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.rollout import Rollout
 from omc_runbook.changes.steps import Correction, Grant, PutBack, Step
 from omc_runbook.finding import Finding
+from omc_runbook.handover import FAILED
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.words import last_words
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from omc_runbook.document import DocumentError, Kind, parse
-from omc_runbook.environment import expand
 from omc_runbook.errors import UsageError
 from omc_runbook.masking.value import Masked
+from omc_runbook.typed import expand
 
 LARGEST_FILE = 262_144
 """Bytes: four times what Secrets Manager takes, for a document with generous white space."""

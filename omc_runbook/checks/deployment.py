@@ -11,10 +11,10 @@ from omc_runbook.checks.authors import author_of_version
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stops import Stop, fresh_stops, gets_on, tell_stale
-from omc_runbook.environment import nearest
 from omc_runbook.finding import Severity
 from omc_runbook.snapshot.held import OTHER
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.typed import nearest
 
 check = family("deployment")
 

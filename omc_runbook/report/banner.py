@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from omc_runbook.aws.sts import Caller
-from omc_runbook.environment import Environment
 from omc_runbook.finding import OutcomeStatus
+
+if TYPE_CHECKING:
+    from omc_runbook.aws.sts import Caller
+    from omc_runbook.environment import Environment
 
 Look = Literal["plain", "production", "sandbox", "good", "bad", "unsure"]
 

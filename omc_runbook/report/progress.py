@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.changes.rollout import Rollout, State
+from omc_runbook.handover import LINES_VARIABLE
 from omc_runbook.masking import registry
 from omc_runbook.report.mood import COLOURS, Mood, mark, pill
 from omc_runbook.report.table import WIDTH
-
-LINES_VARIABLE = "OMC_RUNBOOK_LINES"
-"""Names the file through which `omc-runbook run` hears of events while the notebook runs."""
 
 NEWEST = 12
 """Events that are shown: those that came last."""

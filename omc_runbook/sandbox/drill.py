@@ -11,13 +11,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from omc_runbook import diagnosis
-from omc_runbook.environment import nearest
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.faults import Fault
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.world import CLUSTER, World
+from omc_runbook.typed import nearest
 
 BROKEN = "a drill"
 """What the sandbox calls broken during one."""

@@ -11,13 +11,14 @@ from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, Unread, insist
 from omc_runbook.aws.sts import Caller
-from omc_runbook.environment import Environment, nearest
+from omc_runbook.environment import Environment
 from omc_runbook.errors import UsageError
 from omc_runbook.snapshot import deeper, networking, prints, roles, settling
 from omc_runbook.snapshot.asking import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout
+from omc_runbook.typed import nearest
 
 PARALLEL = 24
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from omc_runbook.environment import exists, expand
 from omc_runbook.errors import UsageError
 from omc_runbook.source.compose import Compose, read_compose
 from omc_runbook.source.readers import find_readers
 from omc_runbook.source.settings import CONFIG, Settings, read_settings
 from omc_runbook.source.taskdefs import Declared, read_task_definitions
 from omc_runbook.source.template import Template, find_template, read_template
+from omc_runbook.typed import exists, expand
 
 
 @dataclass(frozen=True)
