@@ -152,11 +152,11 @@ def test_each_long_line_of_a_value_is_masked_quickly() -> None:
     """The lines of a key file are told apart from its armour, and preparing for them takes no second."""
     body = "\n".join(secrets.token_urlsafe(48) for _ in range(26))
     pem = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
-    started = time.perf_counter()
+    started = time.process_time()
     registry.register(pem, "PEM")
     assert registry.mask(f"> {body.splitlines()[7]} <") == "> ‹PEM› <"
     assert registry.mask("\x1b[32m".join(body.splitlines()[3])).startswith("‹PEM›")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert registry.mask("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
 
 
@@ -174,9 +174,9 @@ def test_masking_a_large_text_takes_milliseconds() -> None:
         registry.register(secrets.token_urlsafe(32), f"KEY_{number}")
     text = " ".join(secrets.token_hex(16) for _ in range(3000))
     registry.mask("")
-    started = time.perf_counter()
+    started = time.process_time()
     assert registry.mask(text) == text
-    assert time.perf_counter() - started < 0.3
+    assert time.process_time() - started < 0.3
 
 
 def test_a_fork_in_the_middle_of_registering_can_mask() -> None:

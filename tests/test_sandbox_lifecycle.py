@@ -129,7 +129,7 @@ def test_survives_the_shell_that_started_it(own_directory: Path) -> None:
     assert found.port == int(started.stdout)
     assert Path(f"/proc/{found.pid}/fd/0").readlink() == Path("/dev/null")
     lifecycle.down(found)
-    assert not alive(found.pid)
+    until(lambda: not alive(found.pid))
 
 
 def test_reset_forgets_everything() -> None:
