@@ -20,7 +20,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/omc-runbook run verify -p environment staging --record records --sandbox --summary
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check
