@@ -32,7 +32,7 @@ SLOW = frozenset(
         *("test_add_key_plan", "test_local_setup", "test_local_faults", "test_drill", "test_notebooks", "test_inside"),
     }
 )
-"""Files that take long, whatever the number of their tests: they have to begin first, for all workers to end together."""
+"""Files that take long, whatever the number of their tests: they begin first, for all workers to end together."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
