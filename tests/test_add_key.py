@@ -261,6 +261,46 @@ def test_killed_among_its_deployment_a_rerun_proves_it(here: Adder, call: str) -
     assert here.digests() == [digest(here.value)] * 2
 
 
+def registered_anew(desk: Adder, arn: str, **variables: str) -> str:
+    """A new revision like another one, with more plain variables; its ARN."""
+    ecs = desk.world.ecs
+    takes = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape.members
+    there = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    request = {name: value for name, value in there.items() if name in takes}
+    request["containerDefinitions"][0]["environment"] += [{"name": k, "value": v} for k, v in variables.items()]
+    return str(ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"])
+
+
+@pytest.mark.parametrize("is_ours_alone", [True, False])
+def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_ours_alone: bool) -> None:
+    """The rerun knows the former revision, and gives it back unless somebody else's change came with the new one."""
+    here.key = "OMC_APP_DATABASE_ACCEPTS"
+    former = here.service()["taskDefinition"]
+    # So that what another test has registered is not the newest, and taken up.
+    registered_anew(here, former)
+    dying_after(here, here.begun(), [*CHANGES, *LAST])
+    if not is_ours_alone:
+        theirs = registered_anew(here, here.service()["taskDefinition"], SOMEBODY="else")
+        here.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=theirs)
+    run = here.begun()
+    plan = here.planned(run, values_from="env:NEW_VALUE")
+    assert plan.places[0].late and not plan.places[0].corrections
+    done = run.apply(plan, True)
+    assert done and not done.is_proved
+    told = " ".join(line for finding in done.findings for line in finding.evidence)
+    undo = report.undo(plan, done, run.environment).to_text()
+    assert f"run update -p environment staging -p remove {here.key}" in undo and report.HAD_IT in undo
+    if is_ours_alone:
+        here.world.settle()
+        assert here.service()["taskDefinition"] == former and here.digests() == [""] * 2
+        assert f"{former.rpartition('/')[2]} again, and runs with it." in told and "update-service" not in undo
+    else:
+        assert former.rpartition("/")[2] not in told
+    put(here.world, {**here.members, here.key: ""})
+    here.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=former, forceNewDeployment=True)
+    here.world.settle()
+
+
 def test_killed_while_a_file_is_written_it_is_the_old_one_and_git_sees_nothing(idle: Adder) -> None:
     """The draft lies in git's own folder; what was generated before is taken up again."""
     files = idle.edited()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -105,6 +105,27 @@ def plan_place(
         late=late,
         notes=tuple(notes),
     )
+
+
+def find_begun(snapshot: Snapshot, key: str, services: Collection[str]) -> tuple[Correction, ...]:
+    """What a killed run has begun: revisions with the variable, whose services still have tasks of one without it.
+
+    Whether a revision differs in nothing else is for `definitions.is_edited` to say.
+    """
+    found = []
+    for service in snapshot.services:
+        now = snapshot.definition(service.task_definition_arn)
+        for deployment in service.deployments if service.name in services else ():
+            former = snapshot.definition(deployment.task_definition_arn)
+            if now and former and key in now.variables and key not in former.variables:
+                edits = tuple(
+                    Reference(container.name, key, "", injection.reference.text)
+                    for container, injection in now.injections
+                    if injection.variable == key
+                )
+                found.append(Correction(former, edits, (service,), (), now.arn))
+                break
+    return tuple(found)
 
 
 def refuse_without_secret(snapshot: Snapshot) -> None:

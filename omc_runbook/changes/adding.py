@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from omc_runbook.aws import definitions
+from omc_runbook.aws.session import insist
 from omc_runbook.changes import carrying, curing, filing, planfile, terraform, writing
+from omc_runbook.changes.added import find_begun
 from omc_runbook.changes.addition import Addition, Place
 from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.cure import Cure
@@ -14,7 +17,7 @@ from omc_runbook.changes.curing import Cured
 from omc_runbook.changes.plan import why_unread
 from omc_runbook.changes.renewal import Renewal
 from omc_runbook.changes.rollout import Rollout
-from omc_runbook.changes.steps import Redeploy
+from omc_runbook.changes.steps import Correction, Redeploy
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.finding import Finding, subject_of
 from omc_runbook.local import git
@@ -172,12 +175,17 @@ class _Doing:
             secret_name=seen.secret_name,
             current=seen.secret.version_at("AWSCURRENT") if seen.secret else "",
             made=place.made,
-            steps=place.corrections,
+            steps=(*place.corrections, *(self._begun(means, seen, names) if place.terraform_dir is None else ())),
             redeploys=tuple(Redeploy(service, ()) for service in seen.services if service.name in names),
             left=(),
             unread=why_unread(seen),
         )
         return Deployed(place, self._applied, curing.carry_out(means, cure))
+
+    def _begun(self, means: Means, seen: Snapshot, names: Collection[str]) -> tuple[Correction, ...]:
+        """What a killed run has brought to services, for them to have a way back should their tasks fail."""
+        found = find_begun(seen, self._addition.key.name, names)
+        return tuple(step for step in found if _is_all_that_differs(means, step))
 
     def patches(self) -> tuple[Path, ...]:
         """The patches in force: of this run, and of one that was killed before it; none where nothing was edited."""
@@ -210,6 +218,16 @@ def _apply(folder: Path, means: Means, place: Place) -> tuple[Entry, ...]:
 def changes_of(changes: Sequence[planfile.ResourceChange]) -> tuple[tuple[str, str], ...]:
     """Each resource that Terraform would change, with what it would do."""
     return tuple((change.address, change.action) for change in changes)
+
+
+def _is_all_that_differs(means: Means, step: Correction) -> bool:
+    """Whether the revision that services have is their former one with the edits, and nobody's other change."""
+    client = means.clients("ecs")
+    return insist(
+        f"task definition {step.definition.family}",
+        "ecs:DescribeTaskDefinition",
+        lambda: definitions.is_edited(client, step.begun, step.definition.arn, step.edits),
+    )
 
 
 def _insist_on_reference(seen: Snapshot, addition: Addition, place: Place) -> None:

@@ -109,7 +109,8 @@ class _Doing:
                 self._means.step("grant")
                 self._grant(step)
             case Correction():
-                self._means.step("register")
+                if not step.begun:
+                    self._means.step("register")
                 self._correct(step)
 
     def roll_out(self) -> tuple[Rollout, ...]:
@@ -199,13 +200,14 @@ class _Doing:
             )
             now = {service.name: service.task_definition_arn for service in services}
             for name in batch:
-                if now.get(name) != planned.arn:
+                expected = step.begun or planned.arn
+                if now.get(name) != expected:
                     runs = now[name].rpartition("/")[2] if name in now else "nothing"
                     raise Overtaken(
-                        f"{name} runs {runs} and no longer {planned.label}, on which the plan was made: it stays as"
-                        " it is. Run again to plan on that."
+                        f"{name} runs {runs} and no longer {expected.rpartition('/')[2]}, on which the plan was made:"
+                        " it stays as it is. Run again to plan on that."
                     )
-        self._revisions |= dict.fromkeys(names, self._revision(step).arn)
+        self._revisions |= dict.fromkeys(names, step.begun or self._revision(step).arn)
 
     def _revision(self, step: Correction) -> TaskDefinition:
         """The corrected revision: one that an earlier run has registered, where it is the newest, else a new one."""

@@ -109,6 +109,8 @@ class Correction:
     edits: tuple[Edit, ...]
     services: tuple[Service, ...]
     because: tuple[Finding, ...]
+    begun: str = ""
+    """The corrected revision's ARN, where a run that was killed has given it to the services already."""
 
     @property
     def title(self) -> str:

@@ -21,6 +21,7 @@ from omc_runbook.source.file import Edit
 
 KILLED = "A run that was killed has left its label on the version: it is taken off."
 NONE = "No key was named: set key to the name of the one to add."
+HAD_IT = "The secret had it before: take it out only if an earlier run, which was broken off, had put it there."
 
 
 def standing(seen: Mapping[str, Snapshot], plan: Addition | None = None) -> Table | Listing:
@@ -136,13 +137,14 @@ def undo(plan: Addition | None, done: Added | None, environment: Environment) ->
         lead = f"Take the new lines out again, as they stand above: {', '.join(loose)}."
         entries.append(Entry("undo: files without a patch", lead=lead))
     for place in plan.places:
-        if place.write:
-            remedy = remedies.update(environment, remove=plan.key.name)
-            parameters = {"environment": place.environment, "remove": plan.key.name}
-            known = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
-            sure = {"confirm": place.environment} if place.environment == "production" else {}
-            given = " ".join(f"-p {k} {v}" for k, v in {**parameters, **known, "apply": "true", **sure}.items())
-            entries.append(Entry("undo: the key", place.environment, command=f"omc-runbook run update {given}"))
+        remedy = remedies.update(environment, remove=plan.key.name)
+        parameters = {"environment": place.environment, "remove": plan.key.name}
+        known = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
+        sure = {"confirm": place.environment} if place.environment == "production" else {}
+        given = " ".join(f"-p {k} {v}" for k, v in {**parameters, **known, "apply": "true", **sure}.items())
+        command = f"omc-runbook run update {given}"
+        lead = "" if place.write else HAD_IT
+        entries.append(Entry("undo: the key", place.environment, lead=lead, command=command))
     return Listing("Going back, in this order", entries)
 
 
