@@ -128,6 +128,8 @@ class Outcome:
             "findings": [_finding_as_json(finding) for finding in self.findings],
             "changes": list(self.changes),
         }
+        if self.where:
+            body["where"] = self.where
         if self.failure:
             body["failure"] = self.failure
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

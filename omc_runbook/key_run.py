@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from omc_runbook import ending
 from omc_runbook import runbook as runbooks
-from omc_runbook.changes import adding, addition, changed, elsewhere, planfile, renewal
+from omc_runbook.changes import adding, addition, elsewhere, planfile, renewal
 from omc_runbook.changes.added import containers_for, plan_place, refuse_same, refuse_without_secret, values_of
 from omc_runbook.changes.adding import Added
 from omc_runbook.changes.addition import Addition, NewKey, Place
@@ -21,7 +20,7 @@ from omc_runbook.changes.rollout import PROVED
 from omc_runbook.changes.source import Given, path_of, precautions
 from omc_runbook.environment import PRODUCTION, Environment
 from omc_runbook.errors import UsageError
-from omc_runbook.finding import Finding, Outcome, as_before
+from omc_runbook.finding import Finding, as_before
 from omc_runbook.local import git
 from omc_runbook.parameters import listed
 from omc_runbook.report.banner import Banner
@@ -158,19 +157,7 @@ class KeyRun:
 
     def conclude(self, findings: Sequence[Finding], done: Added | None = None) -> Banner:
         """Say how the run ended and what it changed, and tell the caller; raises as `ending.end` does."""
-        main = self.runs[0]
-        outcome = Outcome(
-            runbook=main.name,
-            environment=main.environment.name,
-            account=main.caller.account,
-            region=main.environment.names.region,
-            endpoint=main.clients.endpoint,
-            started=main.started,
-            finished=runbooks.now(),
-            findings=changed.with_failure(findings, done),
-            changes=done.entries if done else (),
-        )
-        return ending.end(outcome)
+        return self.runs[0].conclude(findings, done)
 
     def _snapshot_checkout(self, seen: Mapping[str, Snapshot]) -> Checkout:
         checkout = seen[self.runs[0].environment.name].checkout

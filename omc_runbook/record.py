@@ -113,9 +113,14 @@ def _head(body: dict[str, Any]) -> Banner:
     causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
     lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
     failure = [body["failure"]] if body.get("failure") else []
-    headline = f"{body['runbook']} on {body['environment']}: {', '.join(body['root_causes']) or body['status']}"
+    headline = f"{_which(body)}: {', '.join(body['root_causes']) or body['status']}"
     finished = body["finished"].replace("T", " ").replace("Z", " UTC")
     return Banner(ENDINGS[body["status"]], headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+
+
+def _which(body: dict[str, Any]) -> str:
+    """Which run it was: its runbook, and what that looked at."""
+    return f"{body['runbook']} on {body.get('where') or body['environment']}"
 
 
 def write_failure(draft: Record, record: Record, failure: str) -> None:
@@ -146,7 +151,7 @@ def read_outcome(record: Record) -> dict[str, Any]:
 
 def summarise(body: dict[str, Any], record: Record) -> str:
     """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is."""
-    lines = [f"{body['runbook']} on {body['environment']}: {body['status']}"]
+    lines = [f"{_which(body)}: {body['status']}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
     lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]

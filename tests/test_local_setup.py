@@ -76,8 +76,10 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     """Exit 0 with the provider's key given; the values are strong, and nowhere but in the .env."""
     key = f"sk-{HEX(20)}"
     source = values_file(desk.root.parent, OPENAI_API_KEY=key)
-    ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}", "--summary")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("local_setup on your .env: ok\n")
+    assert "local_setup on your .env: ok" in next(desk.record.glob("*.html")).read_text()
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
     found = {name: value or "" for name, value in dotenv_values(platform.dotenv).items()}
     assert found["OPENAI_API_KEY"] == key and source.exists()
@@ -92,7 +94,7 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     ran = subprocess.run(command, env=alone | {"PORT": "0"}, input="", capture_output=True, text=True, timeout=30)
     assert ran.returncode == 0 and "Application startup complete." in ran.stdout
     assert desk.outcome()["root_causes"] == [] and {"key": "SECRET_KEY"}.items() <= desk.outcome()["changes"][1].items()
-    assert_nothing_leaked(desk, [key, *(found[name] for name in MADE)])
+    assert_nothing_leaked(desk, [key, *(found[name] for name in MADE)], ended.stdout)
     assert_absent([key, *(found[name] for name in MADE)], *others(platform))
 
 
