@@ -217,6 +217,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from checkout import Platform
 from workbench import plan_file, write_file
+from omc_runbook.changes.filing import write
 from omc_runbook.errors import RunbookError
 
 platform = Platform(Path(sys.argv[2]))
@@ -248,7 +249,15 @@ def die(at):
     dying_at(name, call, lambda: write_file(plan, backup=True))
 
 told = []
-if sys.argv[3] == "race":
+def rewrite(path, word):
+    for count in range(100):
+        write(path, path.read_bytes(), f"{word} {count}\\n".encode() * 200, platform.root / ".git")
+
+if sys.argv[3] == "mixed":
+    both = ((platform.config, "config"), (platform.template, "template"))
+    children = [child(lambda path=path, word=word: rewrite(path, word)) for path, word in both]
+    told = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
+elif sys.argv[3] == "race":
     plan = plan_file(platform)
     children = [child(lambda: write_file(plan)) for _ in range(2)]
     told = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
@@ -277,6 +286,14 @@ def test_of_two_at_once_one_writes_and_the_other_is_told(platform: Platform) -> 
     platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
     assert forked(platform, "race") == [0, 2]
     assert platform.dotenv.read_text().count("TAG=latest") == 1
+
+
+def test_two_files_of_one_work_tree_are_never_mixed_up(platform: Platform) -> None:
+    """Their drafts lie in the same place: whoever writes one file waits for whoever writes the other."""
+    folder = platform.root / "backend/app/core"
+    assert forked(platform, "mixed") == [0, 0]
+    assert {line[:6] for line in (folder / "config.py").read_text().splitlines()} == {"config"}
+    assert {line[:6] for line in platform.template.read_text().splitlines()} == {"templa"}
 
 
 def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one(platform: Platform) -> None:

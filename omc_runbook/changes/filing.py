@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
@@ -48,12 +48,15 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
     the plan was made, and CouldNotLook where the system refuses.
     """
     target = path.resolve()
-    with _alone(target.parent):
+    draft = _draft(target, git_dir)
+    # Files of all folders have one draft in git's folder: whoever writes another file waits as well.
+    with ExitStack() as held:
+        for folder in dict.fromkeys((target.parent, draft.parent)):
+            held.enter_context(_alone(folder))
         if read(target) != before:
             told = "was changed" if before is not None else "has come to be"
             raise Overtaken(f"{path} {told} since the plan was made: it stays as it is. Run again to plan on that.")
         kept = stat.S_IMODE(target.stat().st_mode) if before is not None else PRIVATE
-        draft = _draft(target, git_dir)
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE)
             with os.fdopen(descriptor, "wb") as file:
