@@ -19,6 +19,10 @@ class UsageError(RunbookError):
     exit_code = 3
 
 
+class CannotEdit(UsageError):
+    """An edit that cannot be made for certain, and why; nothing was written (exit code 3)."""
+
+
 class CouldNotLook(RunbookError):
     """AWS could not be reached or would not answer at all (exit code 2)."""
 
@@ -35,5 +39,5 @@ class FindingsRemain(RunbookError):
 
 def named(name: str) -> type[RunbookError] | None:
     """The class of an error by its name, as a kernel tells it; None for an error that is not ours."""
-    kinds = (RunbookError, UsageError, CouldNotLook, Overtaken, FindingsRemain)
+    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, Overtaken, FindingsRemain)
     return next((kind for kind in kinds if kind.__name__ == name), None)

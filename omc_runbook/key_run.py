@@ -14,6 +14,7 @@ from omc_runbook.changes.adding import Added
 from omc_runbook.changes.addition import Addition, NewKey, Place
 from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.given import GENERATE
+from omc_runbook.changes.plan import document_of
 from omc_runbook.changes.preview import preview
 from omc_runbook.changes.renewal import Unfinished
 from omc_runbook.changes.rollout import PROVED
@@ -95,7 +96,7 @@ class KeyRun:
         folders = self._folders(terraform_dir)
         chosen = {name: containers_for(snapshot, new) for name, snapshot in seen.items()}
         everywhere = tuple(dict.fromkeys(name for names in chosen.values() for name in names))
-        edits = addition.plan_edits(checkout, new, everywhere)
+        edits = addition.plan_edits(checkout, new, everywhere, document_of(main).keys)
         addings = [self._adding(run, seen[run.environment.name], new, values_from) for run in self.runs]
         refuse_same({each.run.environment.name: each.values for each in addings})
         places = [
@@ -214,10 +215,8 @@ class KeyRun:
         if edits and git.git_dir(self.root) is None:
             notes.append("This checkout is in no git work tree: there will be no patch to go back with.")
         for edit in edits:
-            if not edit.file.path.resolve().is_relative_to(self.root):
-                notes.append(
-                    f"{edit.file.name} is a link that leads out of the checkout: there will be no patch of it."
-                )
+            if why := addition.why_no_patch(self.root, edit):
+                notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
         if edits and not new.description:
             notes.append("Without a description nobody will know what the key is for: set one.")
         return tuple(notes)

@@ -16,7 +16,8 @@ from dotenv import dotenv_values
 
 from omc_runbook import key_run
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.changes.addition import Addition
+from omc_runbook.changes.added import NOTHING
+from omc_runbook.changes.addition import Addition, describe
 from omc_runbook.document import parse
 from omc_runbook.errors import UsageError
 from omc_runbook.headless import notebooks
@@ -25,10 +26,10 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.parameters import check
 from omc_runbook.reference import parse as reference
 from omc_runbook.report import addition as report
-from omc_runbook.report.veil import veil
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Content, Snapshot
 from omc_runbook.source.checkout import read_checkout
+from omc_runbook.source.veil import veil
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -96,8 +97,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a container twice": ({"containers": "backend,backend"}, "containers names backend twice"),
     "an unknown type": ({"type": "Secrt"}, "knows no type Secrt"),
     "an odd type": ({"type": "__import__('os')"}, "may have names, dots, brackets and | in it"),
-    "a number without a value": ({"type": "int"}, "nothing but a value fits: set values_from"),
+    "a number without a value": ({"type": "int", "required": True}, "nothing but a value fits: set values_from"),
     "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
+    "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
     "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is no value of type bool"),
     "two lines": ({"description": "one\ntwo"}, "description has a line break"),
     "two lines of where": ({"obtain_from": "https://x.test\r"}, "obtain_from has a line break"),
@@ -121,6 +123,30 @@ def test_what_cannot_be_added_is_refused_in_one_sentence(
     said = str(error.value)
     assert told in said and "\n" not in said and tree(desk.platform.root) == before
     assert not [value for value in (*PASTED, desk.value) if value[:8] in said]
+
+
+@pytest.mark.parametrize("type", ["{} | None", "None | {}", "Optional[{}]", "Union[{}, None]", "types.{}", "{}"])
+def test_a_type_is_the_same_however_it_is_written(type: str) -> None:
+    """With None or without: what may wait for its value, which values it takes, and how its placeholder looks."""
+    text, mail, number, address = (
+        describe(KEY, "", "", True, type.format(each), ()) for each in ("str", "EmailStr", "int", "HttpUrl")
+    )
+    assert (text.is_text, mail.is_text, number.is_text, address.is_text) == (True, True, False, False)
+    assert not replace(mail, required=False).is_text and replace(text, required=False).is_text
+    assert [each.entry({}).form for each in (text, mail, number, address)] == ["text", "email", "number", "url"]
+    assert number.takes(Masked("12", KEY)) and not number.takes(Masked("twelve", KEY))
+
+
+@pytest.mark.parametrize("type", ["int", "bool", "HttpUrl"])
+def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_absent(
+    type: str, run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+) -> None:
+    """With env_ignore_empty it waits for its value with nothing in it; without, only a value fits."""
+    plan = planned(run, seen, platform.root, type=type)
+    assert plan.places[0].holds == NOTHING and plan.places[0].write
+    platform.edit(platform.config, "        env_ignore_empty=True,\n", "")
+    with pytest.raises(UsageError, match="nothing but a value fits: set values_from"):
+        planned(run, seen, platform.root, type=type)
 
 
 def test_a_name_that_is_another_keys_variable_is_refused(desk: Adder, tmp_path: Path) -> None:
@@ -162,6 +188,11 @@ def broken(platform: Platform, case: str) -> None:
             platform.config.write_text("import os\n")
         case "latin":
             platform.template.write_bytes(b"# caf\xe9\n")
+        case "latin terraform":
+            former = platform.root / "infrastructure/former/main.tf"
+            former.parent.mkdir()
+            former.write_bytes(platform.main_tf.read_bytes())
+            platform.main_tf.write_bytes(platform.main_tf.read_bytes() + b"# caf\xe9\n")
         case "method":
             platform.edit(
                 platform.config, "    # Redis\n", f"    def {KEY}(self) -> str:\n        return ''\n\n    # Redis\n"
@@ -176,6 +207,7 @@ BROKEN = {
     "template": "has no .env.template",
     "settings": "Settings",
     "latin": "is not UTF-8 text",
+    "latin terraform": "modules/ecs/main.tf is not UTF-8 text",
     "method": KEY,
     "environment": f"{KEY} is a name taken",
 }
@@ -225,6 +257,16 @@ def test_the_command_ends_with_3_and_one_sentence(desk: Adder) -> None:
     assert ended.stderr.count("\n") == 1 and tree(desk.platform.root) == before and not desk.record.exists()
     with pytest.raises(UsageError, match='The value of "key" looks like a secret'):
         check(notebooks() / "add_key.ipynb", [("key", "sk-proj-" + "a1b2c3d4" * 4)])
+
+
+def test_what_cannot_be_edited_ends_with_3_and_one_sentence(desk: Adder) -> None:
+    """As any other wrong use, from a process that has not imported what edits files: no record, no class's name."""
+    before = tree(desk.platform.root)
+    for words, told in ((("DATABASE_ECHO",), "by an alias"), (("NEWS_KEY", "-p", "type", "strr"), "did you mean str?")):
+        ended = desk.add("-p", "key", *words, "-p", "apply", "true")
+        assert (ended.returncode, ended.stdout) == (3, "") and told in ended.stderr
+        assert ended.stderr.startswith("backend/app/core/config.py") and ended.stderr.count("\n") == 1
+    assert tree(desk.platform.root) == before and not desk.record.exists()
 
 
 @pytest.mark.parametrize("name", [*EDITED])
@@ -516,6 +558,27 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
     shown += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
     assert not [canary for canary in canaries for text in shown if canary in text or canary[:10] in text]
     assert any("…" in text for text in shown) and all(key in text for text in shown[:2])
+
+
+def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(run: KeyRun, platform: Platform) -> None:
+    """Last lines without a newline: no patch of them is kept, the plan says so, and undo tells what to take out."""
+    canaries = [secrets.token_hex(16) for _ in range(2)]
+    head = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n"
+    platform.config.write_text(f'{head}    NEWS_TOKEN: str = "{canaries[0]}"')
+    platform.template.write_text(f"{platform.template.read_text()}NEWS_TOKEN={canaries[1]}")
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
+    plan = there.plan(there.look(), key, "Headlines")
+    assert plan and {line for edit in plan.edits for line in edit.replaced if any(c in line for c in canaries)}
+    done = there.apply(plan, True)
+    assert done and [path.name for path in done.patches] == [
+        f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
+    ]
+    undo = report.undo(plan, done, run.environment).to_text()
+    assert "as they stand above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
+    shown = report.diffs(plan).to_text()
+    assert shown.count("may be a value in a line that changes: there will be no patch of it") == 2
+    texts = [undo, shown, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]
+    assert not [canary for canary in canaries for text in texts if canary in text]
 
 
 VEILED = {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from omc_runbook.errors import CouldNotLook, FindingsRemain, RunbookError, UsageError, named
+from omc_runbook.errors import CannotEdit, CouldNotLook, FindingsRemain, Overtaken, RunbookError, UsageError, named
 from omc_runbook.finding import Finding, Outcome, Remedy, Severity, Status
 
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -134,7 +134,8 @@ def test_text_stays_readable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(UsageError, 3), (CouldNotLook, 2), (FindingsRemain, 1), (RunbookError, 2)]
+    ("error", "code"),
+    [(UsageError, 3), (CannotEdit, 3), (CouldNotLook, 2), (Overtaken, 2), (FindingsRemain, 1), (RunbookError, 2)],
 )
 def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> None:
     """An error has its exit code, and is found again by its class's name."""

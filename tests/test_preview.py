@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -213,6 +214,10 @@ def test_a_copy_is_private_and_takes_along_what_an_earlier_init_chose(here: Terr
         preview(root, tmp_path / "bin", []) if [*(tmp_path / "bin").glob("*.tf")] else preview(
             root, outside(tmp_path), []
         )
+    os.mkfifo(staging.parent / "pipe")
+    with pytest.raises(UsageError, match="pipe cannot be copied, so that Terraform's plan cannot be shown"):
+        preview(root, staging, [])
+    (staging.parent / "pipe").unlink()
     module = here.platform.main_tf
     elsewhere = tmp_path / "main.tf"
     module.rename(elsewhere)

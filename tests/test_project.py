@@ -20,6 +20,8 @@ from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from papermill.engines import papermill_engines
 
+from omc_runbook import errors
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "omc_runbook"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -167,6 +169,14 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
     )
     asked = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True)
     assert (asked.stdout.split(), asked.stderr) == (["set()", "set()", "True"], "")
+
+
+@in_runbook_code
+def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
+    """A kernel tells an error by its class's name; one that the command did not know would end with another code."""
+    classes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ClassDef)]
+    ours = {c.name for c in classes if any(errors.named(ast.unparse(base).split(".")[-1]) for base in c.bases)}
+    assert {each for each in ours if errors.named(each) is None} <= {"DocumentError"}
 
 
 @in_each_module

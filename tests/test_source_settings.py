@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.errors import UsageError
-from omc_runbook.source.file import CannotEdit, Edit, SourceFile
+from omc_runbook.errors import CannotEdit, UsageError
+from omc_runbook.source.file import Edit, SourceFile
 from omc_runbook.source.settings import CONFIG, Field, Settings, read_fields, read_settings, settings_of
 from omc_runbook.source.settings_edit import NewField, add_field
 

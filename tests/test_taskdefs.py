@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.errors import UsageError
-from omc_runbook.source.file import BOM, CannotEdit, Edit, SourceFile
+from omc_runbook.errors import CannotEdit, UsageError
+from omc_runbook.source.file import BOM, Edit, SourceFile
 from omc_runbook.source.taskdefs import Container, Declared, declared_of, read_task_definitions
 from omc_runbook.source.taskdefs_edit import add_reference
 
@@ -519,6 +519,22 @@ def test_the_secret_is_named_as_in_another_list() -> None:
     other = definition(f"secrets = [{reference('A', base='${aws_x.y.arn}')}]", name="worker")
     declared = declare(definition("secrets = []") + other + VARIABLE)
     assert f'"${{aws_x.y.arn}}:{KEY}::"' in inserted(add(declared))
+
+
+def test_of_several_secrets_it_is_the_one_that_has_its_keys() -> None:
+    """A database may have a secret of its own, and more references than the application's; and one there stays."""
+    database = [reference(name, name.lower(), base="${var.database_secret}") for name in ("USER", "PASSWORD", "HOST")]
+    mixed = f"secrets = [{', '.join([*database, reference('A')])}]"
+    edit = add_reference(declare(definition(mixed) + VARIABLE), "backend", KEY, KEY, ("A", "B"))
+    assert edit and f'"${{var.secrets_arn}}:{KEY}::"' in inserted(edit)
+    there = definition(mixed.replace("]", f", {NEW}]")) + VARIABLE
+    assert add_reference(declare(there), "backend", KEY, KEY, ("A", KEY)) is None
+    tied = f"secrets = [{', '.join([database[0], reference('A')])}]"
+    edit = add_reference(declare(definition(tied) + VARIABLE), "backend", KEY, KEY, ("A",))
+    assert edit and f'"${{var.secrets_arn}}:{KEY}::"' in inserted(edit)
+    others = definition(f"secrets = [{', '.join(database)}]") + VARIABLE
+    with pytest.raises(CannotEdit, match="no key of its references is in the secret"):
+        add_reference(declare(others), "backend", KEY, KEY, ("A", "B"))
 
 
 def test_keys_that_cannot_be_told() -> None:

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.catalogue import PLACEHOLDER
-from omc_runbook.errors import UsageError
-from omc_runbook.source.file import CannotEdit, SourceFile
+from omc_runbook.errors import CannotEdit, UsageError
+from omc_runbook.source.file import SourceFile
 from omc_runbook.source.template import Entry, Template, find_template, parse_template, read_template
 from omc_runbook.source.template_edit import NewEntry, add_entry
 

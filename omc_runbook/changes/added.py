@@ -196,7 +196,8 @@ def _content(
     if member is not None:
         return None, NOTHING if member.injected.is_empty else A_PLACEHOLDER, []
     text = placeholder(key.name, snapshot.environment.keys[key.name])
-    if not key.is_text:
+    ignores_empty = snapshot.checkout is not None and snapshot.checkout.settings.ignore_empty
+    if not key.is_text and (text or not ignores_empty):
         raise UsageError(
             f"{key.name} is of type {key.type}, which nothing but a value fits: set values_from. Nothing was written."
         )

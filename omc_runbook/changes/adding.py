@@ -10,7 +10,7 @@ from omc_runbook.aws import definitions
 from omc_runbook.aws.session import insist
 from omc_runbook.changes import carrying, curing, filing, planfile, terraform, writing
 from omc_runbook.changes.added import find_begun
-from omc_runbook.changes.addition import Addition, Place
+from omc_runbook.changes.addition import Addition, Place, why_no_patch
 from omc_runbook.changes.carrying import Means
 from omc_runbook.changes.cure import Cure
 from omc_runbook.changes.curing import Cured
@@ -143,7 +143,7 @@ class _Doing:
     def edit(self) -> None:
         """Edit the files, each with its patch kept before it."""
         for edit in self._addition.edits:
-            if self._git_dir is not None and edit.file.path.resolve().is_relative_to(self._addition.root):
+            if self._git_dir is not None and not why_no_patch(self._addition.root, edit):
                 name = f"{self._patch_prefix}{edit.file.name.replace('/', '-')}{PATCH}"
                 filing.keep(self._git_dir, name, edit.patch(self._addition.root).encode())
             filing.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +17,13 @@ from omc_runbook.finding import Finding
 from omc_runbook.local import git
 from omc_runbook.masking.value import Masked
 from omc_runbook.source.checkout import Checkout
+from omc_runbook.source.classes import alternatives, expression, last_name
 from omc_runbook.source.file import Edit
 from omc_runbook.source.settings_edit import NewField, add_field
 from omc_runbook.source.taskdefs import declared_of
 from omc_runbook.source.taskdefs_edit import add_reference
 from omc_runbook.source.template_edit import NewEntry, add_entry
+from omc_runbook.source.veil import is_random
 
 IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
@@ -50,13 +53,15 @@ class NewKey:
         """The key as the catalogue has it, with what was said of it now."""
         key = known.get(self.name, Key())
         told = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
-        form = FORMS.get(self.type.strip(), key.form)
+        forms = {FORMS.get(each, key.form) for each in self._alternatives - {"None"}}
+        form = forms.pop() if len(forms) == 1 else key.form
         return key.model_copy(update={name: value for name, value in told.items() if value} | {"form": form})
 
     @property
     def is_text(self) -> bool:
         """Whether any text will do as its value."""
-        return bool(self._alternatives & TEXTS)
+        # An optional key without a value is empty, which is no address.
+        return bool(self._alternatives & (TEXTS if self.required else TEXTS - {"EmailStr"}))
 
     def takes(self, value: Masked) -> bool:
         """Whether the application can read a value as the key's type; of types unknown here it says so itself."""
@@ -65,7 +70,11 @@ class NewKey:
 
     @property
     def _alternatives(self) -> frozenset[str]:
-        return frozenset(part.strip() for part in self.type.split("|"))
+        node = expression(self.type)
+        # What an Annotated adds to its type may refuse values that the type itself takes.
+        if node is None or "Annotated" in self.type:
+            return frozenset({self.type})
+        return frozenset(last_name(each) or ast.unparse(each) for each in alternatives(node))
 
 
 @dataclass(frozen=True)
@@ -153,14 +162,19 @@ def describe(
     return NewKey(name, description.strip(), obtain_from.strip(), required, type.strip() or "str", tuple(containers))
 
 
-def plan_edits(checkout: Checkout, key: NewKey, containers: Sequence[str]) -> tuple[Edit, ...]:
-    """The edits that the key still lacks, each file once; raises CannotEdit where one is not certain."""
+def plan_edits(
+    checkout: Checkout, key: NewKey, containers: Sequence[str], present: Collection[str] = ()
+) -> tuple[Edit, ...]:
+    """The edits that the key still lacks, each file once; raises CannotEdit where one is not certain.
+
+    `present` are the keys that the secret has.
+    """
     if checkout.template is None:
         raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform. Nothing was written.")
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(key.name, key.description or key.name, key.obtain_from, key.required)
     edits = [add_field(checkout.settings.file, field), add_entry(checkout.template.file, entry)]
-    edits += _references(checkout, key, containers)
+    edits += _references(checkout, key, containers, present)
     return tuple(edit for edit in edits if edit)
 
 
@@ -173,19 +187,27 @@ def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
         )
 
 
+def why_no_patch(root: Path, edit: Edit) -> str:
+    """Why no patch of an edit is kept for git to take it back by; "" where one is."""
+    if not edit.file.path.resolve().is_relative_to(root):
+        return "is a link that leads out of the checkout"
+    return "has what may be a value in a line that changes" if any(map(is_random, edit.replaced)) else ""
+
+
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
     """Which of the files to be edited have changes that are not committed."""
     return git.dirty(root, tuple(edit.file.name for edit in edits)) if edits else ()
 
 
-def _references(checkout: Checkout, key: NewKey, containers: Sequence[str]) -> list[Edit]:
+def _references(checkout: Checkout, key: NewKey, containers: Sequence[str], present: Collection[str]) -> list[Edit]:
     """The edits of Terraform's files, one for each file, whatever number of containers are in it."""
     if checkout.declared is None:
         return []
     files, edits = checkout.declared.files, {edit.name: edit for edit in checkout.declared.files}
     what: dict[str, list[str]] = {}
     for container in containers:
-        edit = add_reference(declared_of(files), container, key.name, key.name)
+        declared = replace(declared_of(files), unreadable=checkout.declared.unreadable)
+        edit = add_reference(declared, container, key.name, key.name, present)
         if edit:
             changed = replace(edit.file, raw=edit.after)
             files = tuple(changed if file.name == edit.file.name else file for file in files)

@@ -40,7 +40,15 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
     top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder
     with TemporaryDirectory(prefix="omc-preview-") as home:
         copy = Path(home) / "tree"
-        shutil.copytree(top, copy, symlinks=True, ignore=LEFT_OUT)
+        try:
+            shutil.copytree(top, copy, symlinks=True, ignore=LEFT_OUT)
+        except OSError as error:
+            # Of several that cannot be copied the first is told.
+            path = error.args[0][0][0] if isinstance(error, shutil.Error) else error.filename
+            raise UsageError(
+                f"{path} cannot be copied, so that Terraform's plan cannot be shown: move it out of {top}, or leave"
+                " terraform_dir empty. Nothing was written."
+            ) from None
         for edit in edited:
             target = copy / edit.file.path.resolve().relative_to(top)
             target.unlink()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from omc_runbook.changes.added import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.adding import Added
-from omc_runbook.changes.addition import Addition, Place
+from omc_runbook.changes.addition import Addition, Place, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.environment import Environment
 from omc_runbook.report import changes, console, drift
@@ -15,9 +15,9 @@ from omc_runbook.report.banner import Banner
 from omc_runbook.report.diff import Diffs, FileDiff
 from omc_runbook.report.listing import Entry, Listing
 from omc_runbook.report.table import Table
-from omc_runbook.report.veil import veil
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.file import Edit
+from omc_runbook.source.veil import veil
 
 KILLED = "A run that was killed has left its label on the version: it is taken off."
 NONE = "No key was named: set key to the name of the one to add."
@@ -132,7 +132,7 @@ def undo(plan: Addition | None, done: Added | None, environment: Environment) ->
         words = "apply --reverse --unidiff-zero --whitespace=nowarn"
         command = f"git -C {shlex.quote(str(plan.root))} {words} {patches}"
         entries.append(Entry("undo: the files", lead=lead, command=command))
-    loose = [edit.file.name for edit in plan.edits if not (done.patches and _is_within(plan, edit))]
+    loose = [edit.file.name for edit in plan.edits if not (done.patches and not why_no_patch(plan.root, edit))]
     if loose:
         lead = f"Take the new lines out again, as they stand above: {', '.join(loose)}."
         entries.append(Entry("undo: files without a patch", lead=lead))

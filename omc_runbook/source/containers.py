@@ -15,6 +15,7 @@ from omc_runbook.source.references import Listing, Written, names_of, read_listi
 DEFINITION = "aws_ecs_task_definition"
 VARIABLE = "secrets_arn"
 """The variable that holds the secret's ARN where no reference shows another."""
+SEVERAL = "it has references to several secrets, and to none of them most"
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _judge(found: Found, others: list[Found], unread: set[tuple[str, str]]) -> F
     if not found.base:
         obstacle = f'nothing beside it shows how the secret is named, and its folder has no variable "{VARIABLE}"'
         if any(each.base for each in found.references):
-            obstacle = "it has references to several secrets, and to none of them most"
+            obstacle = SEVERAL
     return replace(found, lists=lists, obstacle=obstacle)
 
 

@@ -15,10 +15,6 @@ BOM = "\ufeff"
 NO_NEWLINE = "\\ No newline at end of file\n"
 
 
-class CannotEdit(UsageError):
-    """An edit that cannot be made for certain, and why; nothing was written."""
-
-
 @dataclass(frozen=True)
 class SourceFile:
     """A text file of a checkout: where it is, how it is called in sentences, and its bytes."""
@@ -64,6 +60,11 @@ class Edit:
         in reverse.
         """
         return self._unified(self.file.path.resolve().relative_to(root.resolve()).as_posix(), 0)
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """The lines that it puts others in the place of, each of which holds what the former one held."""
+        return tuple(line[1:] for line in self.diff.split("\n")[2:] if line.startswith("-"))
 
     @property
     def added(self) -> tuple[str, ...]:

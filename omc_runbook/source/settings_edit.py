@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from omc_runbook.errors import UsageError
+from omc_runbook.errors import CannotEdit, UsageError
 from omc_runbook.source.classes import MAIN, NO_PYTHON, Classes, alternatives, expression, last_name, quietly
-from omc_runbook.source.file import CannotEdit, Edit, SourceFile
+from omc_runbook.source.file import Edit, SourceFile
 from omc_runbook.source.settings import Field, Settings, settings_of
 from omc_runbook.source.settings_place import find_place
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from omc_runbook.errors import CannotEdit
 from omc_runbook.source.classes import MAIN, Classes, config_of, declares
-from omc_runbook.source.file import CannotEdit
 
 Kind = Literal["field", "config", "text", "nothing", "function", "other"]
 

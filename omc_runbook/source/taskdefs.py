@@ -70,7 +70,8 @@ def read_task_definitions(repository: Path) -> Declared:
     for folders in ([repository / MODULE], *(_walk(repository / root) for root in ROOTS)):
         unreadable.clear()
         files = tuple(file for folder in folders for file in _read_folder(repository, folder, unreadable))
-        if files:
+        # A file of the module that cannot be read may be the one that is meant: no other takes its place.
+        if files or (unreadable and folders == [repository / MODULE]):
             break
     declared = declared_of(files)
     return Declared(declared.containers, (*unreadable, *declared.unreadable), files)

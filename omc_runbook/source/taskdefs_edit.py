@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
-from omc_runbook.source.containers import Found, locate
-from omc_runbook.source.file import CannotEdit, Edit, SourceFile
+from omc_runbook.errors import CannotEdit
+from omc_runbook.source.containers import SEVERAL, Found, locate
+from omc_runbook.source.file import Edit, SourceFile
 from omc_runbook.source.hcl import Node
 from omc_runbook.source.hcl_insert import Insertion, Shape, add_element, add_member, ends_in_comma
 from omc_runbook.source.hcl_template import hide
@@ -23,8 +25,12 @@ ADVICE = " Add its task definition to Terraform first, or leave it out of contai
 _HIDDEN = "\x00"
 
 
-def add_reference(declared: Declared, container: str, variable: str, key: str) -> Edit | None:
+def add_reference(
+    declared: Declared, container: str, variable: str, key: str, present: Collection[str] = ()
+) -> Edit | None:
     """Add a reference to a container's `secrets`; None if it has exactly this one.
+
+    `present` are keys that the secret is known to have: they tell it from others that the container reads.
 
     Nothing is written. Raises CannotEdit for what cannot be done for certain, and UsageError for a file that is not
     valid HCL, each in one sentence that says where.
@@ -33,8 +39,10 @@ def add_reference(declared: Declared, container: str, variable: str, key: str) -
         raise CannotEdit("The variable's name has characters that no variable has: use letters, digits and _.")
     if not KEY.fullmatch(key):
         raise CannotEdit(f"The key for {variable} has characters that no reference can have: use letters, digits, _.")
-    all_found, unreadable = locate(declared.files)
-    found = _choose(all_found, unreadable, container)
+    all_found, _ = locate(declared.files)
+    chosen = _choose(all_found, declared.unreadable, container)
+    found = _of_secret(chosen, present)
+    all_found = tuple(found if each is chosen else each for each in all_found)
     for error in found.folder.broken.values():
         raise error
     if _is_there(found, variable, key):
@@ -66,6 +74,18 @@ def _choose(all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str
         places = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)
         raise CannotEdit(f"Several task definitions have a container {name}: {places}. Add the reference yourself.")
     return chosen[0]
+
+
+def _of_secret(found: Found, present: Collection[str]) -> Found:
+    """The container with the secret that has these keys, where its references tell: a database may have another one."""
+    by_base = Counter(each.base for each in found.references if each.base and each.key in present)
+    (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
+    if most > next_most:
+        return replace(found, base=base, obstacle="" if found.obstacle == SEVERAL else found.obstacle)
+    own = {each.base for each in found.references}
+    if present and not by_base and not found.obstacle and found.base in own:
+        return replace(found, obstacle="no key of its references is in the secret, so that they may name another one")
+    return found
 
 
 def _fits(written: str, name: str) -> bool:

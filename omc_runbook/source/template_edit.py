@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from pathlib import Path
 
-from omc_runbook.source.file import CannotEdit, Edit, SourceFile
+from omc_runbook.errors import CannotEdit
+from omc_runbook.source.file import Edit, SourceFile
 from omc_runbook.source.layout import Statement, Variable, assignment_of, statements, title_in, variables, words_of
 from omc_runbook.source.template import Entry, Template, parse_template
 

@@ -31,13 +31,22 @@ def veil(line: str, is_code: bool) -> str:
             return f"{found[1]}{VEIL}"
     elif not line.lstrip().startswith(("#", "//")):
         line = LITERAL.sub(_literal, line)
-    return re.sub(r"\S+", _word, line)
+    return _word_by_word(line)
+
+
+def is_random(line: str) -> bool:
+    """Whether a line has a word that is long and mixed of letters and digits, as values are that a machine made."""
+    return _word_by_word(line) != line
 
 
 def _literal(found: re.Match[str]) -> str:
     quote, text, end = found[1], found[2], found[3]
     is_plain = text in WORDS or NAME.fullmatch(text) or REFERENCE.fullmatch(text)
     return found[0] if is_plain else f"{quote}{VEIL}{end}"
+
+
+def _word_by_word(line: str) -> str:
+    return re.sub(r"\S+", _word, line)
 
 
 def _word(found: re.Match[str]) -> str:
