@@ -595,6 +595,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         definition(f"secrets = [{A}, {reference('B', base='${x.arn}')}]"),
         "it has references to several secrets, and to none of them most.",
     ),
+    "a secret named by a function": (
+        VARIABLE + definition('secrets = [{ name = "A", valueFrom = format("%s:%s::", var.app_arn, "A") }]'),
+        "how its references name the secret cannot be read.",
+    ),
     "merged with something": (
         definition("")
         .replace("    {\n", "    merge({\n")

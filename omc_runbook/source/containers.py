@@ -157,7 +157,7 @@ def _base(found: Found, others: list[Found]) -> str:
         ][:2]
         if most > next_most:
             return first
-    if any(each.base for circle in circles for each in circle):
+    if any(each.base for circle in circles for each in circle) or not all(each.value_from for each in found.references):
         return ""
     return f"${{var.{VARIABLE}}}" if found.folder.declares(VARIABLE) else ""
 
@@ -186,6 +186,8 @@ def _judge(found: Found, others: list[Found], unread: set[tuple[str, str]]) -> F
         obstacle = f'nothing beside it shows how the secret is named, and its folder has no variable "{VARIABLE}"'
         if any(each.base for each in found.references):
             obstacle = SEVERAL
+        elif not all(each.value_from for each in found.references):
+            obstacle = "how its references name the secret cannot be read"
     return replace(found, lists=lists, obstacle=obstacle)
 
 
