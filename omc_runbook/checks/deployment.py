@@ -33,7 +33,9 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(names.cluster, (fact, *unread), remedies.advise("Set cluster in runbook.toml."))
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
-        yield Evidence(names.service, (f"ListServices: {fact}",), remedies.advise("Set service in runbook.toml."))
+        yield Evidence(
+            names.service, (f"ListServices: {fact}",), remedies.advise("Give service, or set it in runbook.toml.")
+        )
 
 
 @check("not-forced", "secret", "versions", "services", "task_definitions", "tasks")
