@@ -121,7 +121,7 @@ def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Re
         failure = error.evalue if kind else f"{error.ename}: {error.evalue}"
     except DeadKernelError:
         failure = DIED
-    return _keep(draft, record, failure)
+    return _keep(draft, record, failure, bool(parameters.get("apply")))
 
 
 def _may_have_changed(path: Path) -> bool:
@@ -136,13 +136,14 @@ def _may_have_changed(path: Path) -> bool:
     return False
 
 
-def _keep(draft: Record, record: Record, failure: str) -> Ended:
+def _keep(draft: Record, record: Record, failure: str, applied: bool) -> Ended:
     """Move what the run wrote into the record's folder, after a look for values."""
     import nbformat
 
     if failure:
         records.write_failure(draft, record, failure)
-    records.write_page(nbformat.read(draft.notebook, as_version=4), draft)
+    notebook = nbformat.read(draft.notebook, as_version=4)
+    records.write_page(notebook, draft)
     records.close(draft)
     try:
         record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -152,7 +153,9 @@ def _keep(draft: Record, record: Record, failure: str) -> Ended:
     except OSError as error:
         raise UsageError(f"{record.folder} cannot hold the record: {error.strerror}.") from None
     body = records.read_outcome(record)
-    return Ended(EXIT_CODES[body["status"]], records.summarise(body, record))
+    return Ended(
+        EXIT_CODES[body["status"]], records.summarise(body, record, not applied and records.may_apply(notebook))
+    )
 
 
 @contextmanager

@@ -149,7 +149,13 @@ def read_outcome(record: Record) -> dict[str, Any]:
     return body
 
 
-def summarise(body: dict[str, Any], record: Record) -> str:
+def may_apply(notebook: Any) -> bool:
+    """Whether a runbook changes something when it is told to."""
+    cells = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    return any("apply: bool" in cell.source for cell in cells)
+
+
+def summarise(body: dict[str, Any], record: Record, dry: bool = False) -> str:
     """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is."""
     lines = [f"{_which(body)}: {body['status']}"]
     if body.get("failure"):
@@ -172,5 +178,7 @@ def summarise(body: dict[str, Any], record: Record) -> str:
         lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
     clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
     lines.append(f"  {clear} checks are clear.")
+    if dry:
+        lines.append("  Nothing was changed: the record shows what would be, and -p apply true does it.")
     lines.append(f"Record: {record.page}")
     return "\n".join(lines)
