@@ -20,10 +20,12 @@ from platform_terraform import GUIDE
 from wire import Wire, between, build
 
 from omc_runbook import diagnosis, key_run, parameters, runbook
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients
 from omc_runbook.environment import load
 from omc_runbook.finding import Finding
 from omc_runbook.headless import notebooks
+from omc_runbook.reference import parse
 from omc_runbook.report import drift
 from omc_runbook.report.table import WIDTH, Table
 from omc_runbook.sandbox import faults
@@ -38,6 +40,8 @@ PRODUCTION = "ohmycoins-production-app-secrets"
 WHOLE_TEMPLATE = "SENTRY_DSN=https://your-sentry-dsn@sentry.io/project-id\n"
 WHOLE_FIELD = "    SENTRY_DSN: HttpUrl | None = None\n"
 ENV_FILE = "    env_file:\n      - .env\n    environment:\n      - DOMAIN=${DOMAIN}\n"
+
+OTHERS = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:rds!db-0f1e-AbCdEf"
 
 Say = tuple[str, str]
 
@@ -544,8 +548,9 @@ def test_terraform_that_may_have_it_all_the_same_is_unknown(platform: Platform) 
     platform.main_tf.write_text(text[:begin] + concat + text[end:])
     snapshot = as_read(platform)
     assert told(snapshot) == set()
-    (doubt,) = (f for f in diagnosis.diagnose(snapshot) if f.family == "drift" and f.status == "unknown")
-    assert doubt.check == "terraform-lacks" and "OPENAI_API_KEY" in doubt.evidence[0]
+    doubts = drifts(snapshot, "unknown")
+    assert {*doubts} == {"terraform-lacks", "terraform-ahead"}
+    assert "OPENAI_API_KEY" in doubts["terraform-lacks"].evidence[0]
     assert cells(drift.table(snapshot), "missing", "not read") == {"OPENAI_API_KEY": {"Terraform": "not read"}}
 
 
@@ -655,3 +660,157 @@ def test_a_repository_costs_one_call_for_each_other_environment(platform: Platfo
     assert list(more.values()) == [1]
     ((operation, asked),) = more
     assert operation == "GetSecretValue" and PRODUCTION in asked
+
+
+def spoiled(platform: Platform) -> None:
+    platform.main_tf.write_text(platform.main_tf.read_text() + "<<<<<<< HEAD\n")
+
+
+def by_template(platform: Platform) -> None:
+    text = platform.main_tf.read_text()
+    begin, end = text.index("jsonencode(["), text.index("\n  ])\n") + len("\n  ])")
+    platform.main_tf.write_text(f'{text[:begin]}templatefile("backend.json", {{}}){text[end:]}')
+
+
+def named_by_a_variable(platform: Platform) -> None:
+    platform.edit(platform.main_tf, 'name      = "backend"\n      image', "name      = var.container\n      image")
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("make", [spoiled, by_template, named_by_a_variable])
+def test_terraform_that_cannot_be_read_is_never_clear(platform: Platform, make: Callable[[Platform], None]) -> None:
+    """A file with an error, a template of JSON, a container whose name is no text: each is told, with its file."""
+    make(platform)
+    snapshot = as_read(platform)
+    doubts = drifts(snapshot, "unknown")
+    assert told(snapshot) == set() and {*doubts} == {"terraform-lacks", "terraform-ahead"}
+    assert "main.tf" in " ".join(doubts["terraform-lacks"].evidence)
+    assert {column(drift.table(snapshot), "Terraform")[key] for key in GUIDE} == {"not read"}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_name_that_is_filled_in_is_the_one_in_force_that_it_can_become(platform: Platform) -> None:
+    """What stands in that container is compared like any other's."""
+    platform.edit(platform.main_tf, 'name      = "backend"\n      image', 'name      = "back${var.half}"\n      image')
+    assert not drifts(as_read(platform)) and not drifts(as_read(platform), "unknown")
+    last = reference("SENTRY_DSN", "SENTRY_DSN")
+    platform.edit(platform.main_tf, f",\n{last}", "")
+    assert told(as_read(platform)) == {("terraform-lacks", "SENTRY_DSN")}
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "written, meant",
+    [
+        ("${aws_db_instance.main.master_user_secret[0].secret_arn}:password::", f"{OTHERS}:password::"),
+        ("${aws_ssm_parameter.password.arn}", "arn:aws:ssm:ap-southeast-2:123456789012:parameter/omc/password"),
+    ],
+)
+def test_what_comes_from_another_secret_is_no_drift(platform: Platform, written: str, meant: str) -> None:
+    """A password that RDS or a parameter holds, in the files as in force, is not asked of this secret."""
+    platform.edit(platform.main_tf, "${var.secrets_arn}:POSTGRES_PASSWORD::", written)
+    snapshot = as_read(platform)
+    for name in ("backend", "worker"):
+        snapshot = snapshots.with_container(snapshot, name, lambda old: replace(old, secrets=moved(old.secrets, meant)))
+    assert not drifts(snapshot)
+    table = drift.table(snapshot)
+    assert cells(table, "missing", "not read") == {}
+    assert column(table, "task definition")["POSTGRES_PASSWORD"] == "plain"
+
+
+def moved(injections: tuple[Injection, ...], meant: str) -> tuple[Injection, ...]:
+    there = parse(meant)
+    return tuple(replace(e, reference=there) if e.variable == "POSTGRES_PASSWORD" else e for e in injections)
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "environment, found", [("staging", {("terraform-lacks", "SENTRY_DSN")}), ("production", set[Say]())]
+)
+def test_each_environments_own_folder_is_told_apart(platform: Platform, environment: str, found: set[Say]) -> None:
+    """Of task definitions in the environments' folders one that lacks a variable is told of where it counts."""
+    whole = platform.main_tf.read_text()
+    last = reference("SENTRY_DSN", "SENTRY_DSN")
+    for name, folder in (("staging", platform.staging), ("production", platform.production)):
+        text = whole.replace(f",\n{last}", "") if name == environment else whole
+        (folder / "ecs.tf").write_text(text)
+    platform.main_tf.unlink()
+    assert told(as_read(platform)) == found
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_reference_under_a_condition_is_not_ahead(platform: Platform) -> None:
+    """Whether it will be there nobody can tell: it is neither missing nor to be applied."""
+    text = platform.main_tf.read_text()
+    begin = text.index("      secrets = [")
+    end = text.index("      ]", begin) + len("      ]")
+    listed = text[begin:end].split("=", 1)[1].strip()
+    more = f"var.with_news ? [{reference('COINGECKO_API_KEY', 'COINGECKO_API_KEY').strip()}] : []"
+    platform.main_tf.write_text(f"{text[:begin]}      secrets = concat({listed}, {more}){text[end:]}")
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and cells(drift.table(snapshot), "missing", "not read") == {}
+
+
+COMPOSED = {
+    "a frontend called web": "  web:\n    build: ./frontend\n  server:\n    build: ./backend\n    env_file: .env\n",
+    "the .env as a volume": "  backend:\n    build: ./backend\n    volumes:\n      - ./.env:/app/.env:ro\n",
+    "a password of another service": "  backend:\n    env_file: .env\n  admin:\n    environment: [PGADMIN_PASSWORD]\n",
+    "the checkout as a volume": "  backend:\n    build: ./backend\n    volumes:\n      - .:/app\n",
+}
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("style", COMPOSED)
+def test_compose_that_gives_the_env_in_another_way_lacks_nothing(platform: Platform, style: str) -> None:
+    """Whichever service is the backend's, and whether it gets the .env as variables or as a file."""
+    platform.override.unlink()
+    platform.compose.write_text(f"services:\n{COMPOSED[style]}")
+    if "PGADMIN_PASSWORD" in COMPOSED[style]:
+        _template(platform, "PGADMIN_PASSWORD=<your-password>", "AWS_SECRET_ACCESS_KEY=")
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and not drifts(snapshot, "unknown")
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services:\n  backend:\n    extends:\n      file: common.yml\n      service: app\n    build: ./backend\n",
+        "include:\n  - backend.yml\nservices:\n  db:\n    image: postgres:17\n",
+    ],
+)
+def test_compose_of_other_files_is_unknown(platform: Platform, text: str) -> None:
+    """What a service takes over from a file that is not read, it may get."""
+    platform.override.unlink()
+    platform.compose.write_text(text)
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and {*drifts(snapshot, "unknown")} == {"compose-lacks"}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_settings_with_a_class_of_another_file_is_unknown(platform: Platform) -> None:
+    """A field may stand in a class that is not read."""
+    without_field(platform)
+    platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(Monitored, BaseSettings):")
+    snapshot = as_read(platform)
+    assert told(snapshot) == set()
+    assert "Monitored" in drifts(snapshot, "unknown")["settings-lacks"].evidence[0]
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_an_optional_secret_of_settings_belongs_into_the_template(platform: Platform) -> None:
+    """The guide's first step alone leaves a key that nobody knows of."""
+    platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    NEW_API_KEY: str | None = None\n")
+    snapshot = as_read(platform)
+    assert told(snapshot) == {("template-lacks", "NEW_API_KEY")}
+    assert cells(drift.table(snapshot), "missing") == {"NEW_API_KEY": {"template": "missing"}}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_prefix_that_no_container_knows_is_told(platform: Platform) -> None:
+    """Settings that read none of what containers are given read it nowhere."""
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
+    found = told(as_read(platform))
+    assert {name for check, name in found if check == "settings-lacks"} >= {*GUIDE}
+    assert ("terraform-lacks", "OMC_OPENAI_API_KEY") in found

@@ -10,12 +10,13 @@ from dataclasses import replace
 from omc_runbook.catalogue import variable_of
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
-from omc_runbook.checks.places import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM
+from omc_runbook.checks.places import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
 from omc_runbook.checks.standing import Standing, standings
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout
+from omc_runbook.source.hcl_template import is_literal
 from omc_runbook.source.settings import CONFIG
 
 check = family("drift")
@@ -31,8 +32,10 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
             why = f"{_who(row)} it from the secret, and Settings reads it"
         elif row.settings == "required":
             why = "Settings has no default for it"
-        else:
+        elif _demands(snapshot, row.variable):
             why = "compose refuses to start without it"
+        else:
+            why = "Settings reads it, and by its name it is a secret"
         name = _template(snapshot)
         hand = f"Add {row.variable}= with its comment to {name}."
         yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
@@ -51,22 +54,29 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
     doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
     if doubtful:
-        options = ", ".join(_checkout(snapshot).settings.untold)
-        fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {options} of model_config is an expression."
+        why = "; ".join(_checkout(snapshot).settings.vague)
+        fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {why}."
         yield Doubt("Settings", (fact,))
 
 
 @check("compose-lacks", CHECKOUT, severity="warning")
-def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
+def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """Compose does not give the application a variable that it reads"""
     compose = _checkout(snapshot).compose
     service = compose.application() if compose else None
     if compose is None or service is None:
+        if compose and compose.includes:
+            fact = f"The application is no service of {compose.files[0].name}; what this includes is not read."
+            yield Doubt("compose", (fact,))
         return
     for row in _lacking(snapshot, COMPOSE):
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
         hand = f"Give service {service.name} env_file: .env in {compose.files[0].name}."
         yield Evidence(row.variable, (fact,), Remedy(hand))
+    doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
+    if doubtful:
+        why = f"it extends a service of {service.extends}, which is not read."
+        yield Doubt("compose", (f"Whether service {service.name} gets {', '.join(doubtful)} could not be told: {why}",))
 
 
 @check("terraform-lacks", CHECKOUT, "services", "task_definitions", severity="warning")
@@ -87,15 +97,14 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("terraform-ahead", CHECKOUT, "services", "task_definitions", severity="warning")
-def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence]:
+def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """Terraform has a reference that the task definition in force lacks: it was not applied"""
     document = snapshot.current.document if snapshot.current else None
-    folder = _checkout(snapshot).root / "infrastructure/terraform/environments" / snapshot.environment.name
-    hand = f"terraform -chdir={shlex.quote(str(folder))} apply"
+    hand = f"terraform {_chdir(snapshot)}apply"
     for row in standings(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
         facts = [
-            f"Terraform's files give {c} {row.variable} from key {row.declared[c]}; its revision in force"
+            f"Terraform's files give {c} {row.variable}{_from(row.declared[c])}; its revision in force"
             f" {'does not' if c in row.ahead else f'takes it from {row.defined[c]}'}."
             for c in (*row.ahead, *changed)
         ]
@@ -106,6 +115,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence]:
         if facts:
             by_hand = f"Give {snapshot.secret_name} {', '.join(absent)}; then {hand}" if absent else hand
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
+    yield from _unseen(snapshot)
 
 
 @check("environment-lacks", CHECKOUT, "secret", "contents", severity="warning")
@@ -130,6 +140,14 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             yield Doubt(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
+def _chdir(snapshot: Snapshot) -> str:
+    """The option that names the folder to apply in, where the checkout is laid out as the guide's; else nothing."""
+    checkout, guide = _checkout(snapshot), "infrastructure/terraform"
+    files = [each.file for each in checkout.declared.containers] if checkout.declared else []
+    folder = checkout.root / guide / "environments" / snapshot.environment.name
+    return f"-chdir={shlex.quote(str(folder))} " if any(name.startswith(f"{guide}/") for name in files) else ""
+
+
 def _lacking(snapshot: Snapshot, place: str) -> Iterator[Standing]:
     return (row for row in standings(snapshot) if place in row.missing)
 
@@ -140,8 +158,12 @@ def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
     doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
         return
-    reasons = [
-        f"{each.name}'s secrets come from {', '.join(each.unseen)} too." for each in declared.containers if each.unseen
+    containers = Places(snapshot, _checkout(snapshot)).containers
+    reasons = [f"{each.name}'s secrets come from {', '.join(each.unseen)} too." for each in containers if each.unseen]
+    reasons += [
+        f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is no plain text."
+        for each in containers
+        if not is_literal(each.name)
     ]
     asked = f"Whether Terraform gives {', '.join(doubtful)} could not be told."
     yield Doubt("Terraform", (asked, *reasons, *declared.unreadable))
@@ -150,6 +172,11 @@ def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
 def _checkout(snapshot: Snapshot) -> Checkout:
     assert snapshot.checkout is not None, "drift is looked for only where a checkout was read"
     return snapshot.checkout
+
+
+def _demands(snapshot: Snapshot, variable: str) -> bool:
+    compose = _checkout(snapshot).compose
+    return compose is not None and variable in compose.required
 
 
 def _template(snapshot: Snapshot) -> str:
@@ -173,6 +200,11 @@ def _who(row: Standing) -> str:
 
 def _key(row: Standing) -> str:
     return " or ".join(row.keys) or row.variable
+
+
+def _from(key: str) -> str:
+    """Which key a reference names, where that can be read."""
+    return f" from key {key}" if key else ""
 
 
 def _value_from(row: Standing) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 from omc_runbook.catalogue import variable_of
-from omc_runbook.checks.wanted import wants
+from omc_runbook.checks.wanted import every_want
+from omc_runbook.environment import KNOWN
 from omc_runbook.local.workplace import is_secret
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout
+from omc_runbook.source.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.source.settings import Field
 from omc_runbook.source.taskdefs import Container
 from omc_runbook.source.template import Entry
@@ -20,14 +24,6 @@ TASKS = "tasks"
 ELSEWHERE = "elsewhere"
 """How a variable is read that another file of the application asks for."""
 
-NAMING = frozenset(
-    {
-        *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
-        *("populate_by_name", "validate_by_name", "alias_generator"),
-    }
-)
-"""Options of Settings without which it cannot be told what its variables are called."""
-
 
 class Places:
     """What a snapshot and a checkout have, by place."""
@@ -35,18 +31,40 @@ class Places:
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
         self.snapshot, self.checkout = snapshot, checkout
         self.catalogue = snapshot.environment.keys
-        found = (want for want in wants(snapshot) if want.in_force)
-        self.defined = {(want.container.name, want.injection.variable): want.injection.reference.key for want in found}
+        found = [want for want in every_want(snapshot) if want.in_force]
+        ours = [want for want in found if snapshot.refers(want.injection.reference)]
+        self.defined = {(want.container.name, want.injection.variable): want.injection.reference.key for want in ours}
         """By container and variable the key, as task definitions in force have it."""
-        self.containers: tuple[Container, ...] = checkout.declared.containers if checkout.declared else ()
-        self.declared = {(each.name, ref.variable): ref.key for each in self.containers for ref in each.references}
-        """The same, as Terraform's files have it."""
+        self.foreign = {(want.container.name, want.injection.variable) for want in found} - self.defined.keys()
+        """Containers and variables that come from another secret, or from a parameter of SSM."""
+        self.containers = tuple(self._named(each) for each in _containers(checkout) if not self._is_elsewhere(each))
+        self.declared = dict(self._declared())
+        """The same as `defined`, as Terraform's files have it."""
         document = snapshot.current.document if snapshot.current else None
         self.keys = frozenset(document.keys) if document else None
         """The keys of this environment's secret; None where they could not be read, or there is none."""
         others = snapshot.other_keys.items()
         self.others = {name: other.names for name, other in others if other.names is not None or other.unread}
         """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
+
+    def _named(self, container: Container) -> Container:
+        """A container by its name in force, where its own is filled in and can become just one of these."""
+        fitting = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
+        return replace(container, name=fitting[0]) if len(fitting) == 1 else container
+
+    def _is_elsewhere(self, container: Container) -> bool:
+        """Whether a container stands in a folder that is another environment's by its name."""
+        here, folders = self.snapshot.environment.name, Path(container.file).parent.parts
+        return here not in folders and bool({*KNOWN, *self.snapshot.environment.others}.intersection(folders))
+
+    def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
+        written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
+        ours = {split_value_from(ref.value_from)[0] for place, ref in written if place in self.defined}
+        for place, ref in written:
+            # What comes from elsewhere in force comes from there in the files too, unless these name the secret.
+            is_ours = place not in self.foreign or split_value_from(ref.value_from)[0] in ours - {""}
+            if is_ours and (ref.certain or place in self.defined):
+                yield place, ref.key
 
     @cached_property
     def in_force(self) -> Mapping[str, frozenset[str]]:
@@ -63,34 +81,43 @@ class Places:
     def application(self) -> frozenset[str]:
         """The containers in which Settings is read: those that get one of its variables, and no sidecar."""
         given = (*self.defined, *self.declared)
-        return frozenset(name for name, variable in given if self.checkout.settings.find(variable))
+        return frozenset(name for name, variable in given if self.checkout.settings.find(variable)) or self.main
 
     @cached_property
-    def home(self) -> frozenset[str]:
-        """The containers of the application that a new key is meant for: those of the main service, if it has any."""
+    def main(self) -> frozenset[str]:
+        """The containers of the main service that get anything from the secret."""
         main = self.snapshot.environment.names.service
         arns = (service.task_definition_arn for service in self.snapshot.services if service.name == main)
         names = {
             container.name for found in map(self.snapshot.definition, arns) if found for container in found.containers
         }
-        return self.application & names or self.application
+        return frozenset(names & {name for name, _ in self.defined})
+
+    @cached_property
+    def home(self) -> frozenset[str]:
+        """The containers of the application that a new key is meant for: those of the main service, if it has any."""
+        return self.application & self.main or self.application
 
     @cached_property
     def unseen(self) -> frozenset[str]:
         """The containers that Terraform may give more than was read."""
         return frozenset(container.name for container in self.containers if container.unseen)
 
+    @property
+    def may_be_hidden(self) -> bool:
+        """Whether Terraform may have a container that is not among those read: in what is no plain text."""
+        declared = self.checkout.declared
+        return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
+
     @cached_property
     def required(self) -> frozenset[str]:
         """The variables without which Settings cannot be made, each by that of its names which somebody sets."""
-        if not self.names_are_known:
-            return frozenset()
-        return frozenset(self._used(field) for field in self.checkout.settings.fields if field.required)
+        return frozenset(self.used(each) for each in self.checkout.settings.fields if each.required and each.named)
 
     @property
     def names_are_known(self) -> bool:
         """Whether what the variables of Settings are called could be told from its source."""
-        return not NAMING.intersection(self.checkout.settings.untold)
+        return not self.checkout.settings.vague
 
     @property
     def is_blind(self) -> bool:
@@ -132,7 +159,8 @@ class Places:
         service = self.checkout.compose.application() if self.checkout.compose else None
         if service and any(setting.variable == variable for setting in service.environment):
             return "environment"
-        return "env_file" if service and service.env_files else ""
+        is_mounted = service is not None and service.has_mounted and self.checkout.settings.env_files != ()
+        return "env_file" if service and (service.env_files or is_mounted) else ""
 
     def plainly(self, variable: str) -> frozenset[str]:
         """Which of Terraform and the task definitions in force give it to the application without the secret."""
@@ -140,7 +168,8 @@ class Places:
         return frozenset(
             place
             for place, given in ((TERRAFORM, declared), (DEFINITION, self.in_force))
-            if any(variable in names for name, names in given.items() if name in self.application)
+            for name, names in given.items()
+            if name in self.application and (variable in names or (name, variable) in self.foreign)
         )
 
     def in_secrets(self, keys: set[str]) -> Iterator[tuple[str, bool | None]]:
@@ -171,7 +200,11 @@ class Places:
         given = {due in names for names in self.in_force.values()} | {due == each for _, each in self.defined}
         return bool(key) and due != variable and self.checkout.settings.find(due) is not None and True not in given
 
-    def _used(self, field: Field) -> str:
+    def used(self, field: Field) -> str:
         given = {variable for _, variable in (*self.defined, *self.declared)}
         given |= {name for container in self.containers for name in container.environment}
         return next((name for name in field.variables if name in given or self.entry(name)), field.variables[0])
+
+
+def _containers(checkout: Checkout) -> tuple[Container, ...]:
+    return checkout.declared.containers if checkout.declared else ()

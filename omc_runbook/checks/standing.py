@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from omc_runbook.checks.places import COMPOSE, DEFINITION, ELSEWHERE, SETTINGS, TASKS, TEMPLATE, TERRAFORM, Places
 from omc_runbook.snapshot.state import Snapshot
 
-FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP)_")
-"""How variables begin that a frontend is built with: nothing else reads them."""
+FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|AWS)_")
+"""How variables begin that no Settings reads: those that a frontend is built with, and those of AWS's libraries."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def _variables(places: Places) -> Iterator[str]:
     theirs = {places.variable(key) for names in places.others.values() for key in names or ()}
     yield from (variable for variable in theirs if places.checkout.settings.find(variable))
     template, compose = places.checkout.template, places.checkout.compose
+    read = (places.used(field) for field in places.checkout.settings.fields if field.named)
+    yield from (name for name in read if template and places.is_secret(name) and not template.find(name))
     for entry in template.entries if template else ():
         if places.is_secret(entry.name) and not entry.commented_out and not FRONTEND.match(entry.name):
             yield entry.name
@@ -121,13 +123,12 @@ def _missing(places: Places, row: Standing) -> Iterator[str]:
     compose, is_required = places.checkout.compose, row.variable in places.required
     is_read = row.settings not in ("", ELSEWHERE)
     is_demanded = compose is not None and row.variable in compose.required
-    if places.checkout.template and not row.template and (is_required or is_demanded or (row.is_injected and is_read)):
+    is_known = is_read and (row.is_injected or places.is_secret(row.variable))
+    if places.checkout.template and not row.template and (is_required or is_demanded or is_known):
         yield TEMPLATE
     if not row.settings and _is_for_settings(places, row):
         yield SETTINGS
-    entry = places.entry(row.variable)
-    is_given = row.is_injected and entry is not None and not entry.commented_out
-    if compose and compose.application() and not row.compose and is_read and (is_required or is_given):
+    if _is_for_compose(places, row):
         yield COMPOSE
     if _lacking(places, row) or _is_stranded(places, row, TERRAFORM):
         yield TERRAFORM
@@ -141,14 +142,27 @@ def _unsure(places: Places, row: Standing) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not places.names_are_known:
         yield SETTINGS
-    declared = places.checkout.declared
+    declared, compose = places.checkout.declared, places.checkout.compose
+    application = compose.application() if compose else None
+    if application and application.extends and _is_for_compose(places, row):
+        yield COMPOSE
     is_vague = bool(places.unseen & places.home) or bool(declared and declared.unreadable)
-    if places.unseen.intersection(_lacking(places, row)) or (is_vague and _is_stranded(places, row, TERRAFORM)):
+    is_hidden = bool(row.defined) and places.may_be_hidden and not places.shared.intersection(row.defined)
+    is_stranded = is_vague and _is_stranded(places, row, TERRAFORM)
+    if is_hidden or is_stranded or places.unseen.intersection(_lacking(places, row)):
         yield TERRAFORM
     if places.is_blind and not row.defined and row.is_injected:
         yield DEFINITION
     if row.defined and "tasks" in places.snapshot.gaps:
         yield TASKS
+
+
+def _is_for_compose(places: Places, row: Standing) -> bool:
+    """Whether the application's service of compose should have a variable, and has it not."""
+    compose, entry = places.checkout.compose, places.entry(row.variable)
+    is_given = row.variable in places.required or (row.is_injected and entry is not None and not entry.commented_out)
+    is_read = row.settings not in ("", ELSEWHERE)
+    return bool(compose and compose.application()) and not row.compose and is_read and is_given
 
 
 def _is_for_settings(places: Places, row: Standing) -> bool:
@@ -158,7 +172,7 @@ def _is_for_settings(places: Places, row: Standing) -> bool:
     if row.is_injected:
         return True
     compose = places.checkout.compose
-    return bool(row.template) and not (compose and row.variable in compose.interpolated)
+    return bool(row.template) and not (compose and row.variable in compose.used)
 
 
 def _is_stranded(places: Places, row: Standing, place: str) -> bool:

@@ -20,6 +20,9 @@ MAIN = "Settings"
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, with its end: a form feed ends none."""
 
+FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
+"""What classes of settings derive from, and have no field of."""
+
 UNTOLD = object()
 """Stands for an option that is an expression: only running the file would tell."""
 
@@ -156,6 +159,11 @@ class Classes:
                 told |= _options(statement)
             told |= {word.arg: _literal(word.value) for word in each.keywords if word.arg in OPTIONS}
         return told
+
+    def unread(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
+        """The classes of other files that some classes derive from."""
+        names = [self.name(base) for node in lineage for base in node.bases]
+        return tuple(dict.fromkeys(name for name in names if name not in self.nodes and name not in FOUNDATION))
 
     def declared(self, node: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:
         """The fields that the body of a class declares itself."""

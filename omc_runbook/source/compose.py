@@ -52,6 +52,10 @@ class Service:
     image: str = ""
     context: str = ""
     """The folder that its image is built from."""
+    extends: str = ""
+    """Another file from which it takes over a service: that one is not read."""
+    has_mounted: bool = False
+    """Whether it has the checkout, or its .env, as a volume."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,30 @@ class Compose:
     """The names without which Compose refuses to do anything: ${NAME?…}."""
     defaulted: tuple[str, ...]
     """The names that have a default: ${NAME-…}."""
+    includes: bool = False
+    """Whether it takes in other compose files: these are not read."""
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Every variable that a file fills in, or passes through from the .env to a service."""
+        passed = (each.variable for service in self.services for each in service.environment if each.value is None)
+        return frozenset((*self.interpolated, *passed))
 
     def find(self, name: str) -> Service | None:
         """The service of this name."""
         return next((service for service in self.services if service.name == name), None)
 
     def application(self) -> Service | None:
-        """The service that runs the backend: by its name, else by the folder that it is built from."""
-        named = next(filter(None, map(self.find, _APPLICATIONS)), None)
-        built = (each for each in self.services if each.context and posixpath.normpath(each.context) == _CONTEXT)
-        return named or next(built, None)
+        """The service that runs the backend: by this name, else by the folder it is built from, else by another."""
+        if _CONTEXT in (service.name for service in self.services):
+            return self.find(_CONTEXT)
+        named = [service for service in map(self.find, _APPLICATIONS) if service]
+        built = [each for each in (*named, *self.services) if _folder(each) == _CONTEXT]
+        return next(iter(built or [each for each in named if _folder(each) in ("", ".")]), None)
+
+
+def _folder(service: Service) -> str:
+    return posixpath.normpath(service.context) if service.context else ""
 
 
 def read_compose(repository: Path) -> Compose | None:
@@ -99,6 +117,7 @@ def read_compose(repository: Path) -> Compose | None:
         interpolated=tuple(dict.fromkeys(name for name, _ in used)),
         required=tuple(dict.fromkeys(name for name, operator in used if operator.endswith("?"))),
         defaulted=tuple(dict.fromkeys(name for name, operator in used if operator.endswith("-"))),
+        includes=any("include" in tree for tree in trees),
     )
 
 
@@ -114,13 +133,15 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _service(name: str, body: Mapping[str, Any]) -> Service:
-    context = body.get("build", {}).get("context")
+    context, extends = body.get("build", {}).get("context"), body.get("extends")
     return Service(
         name=name,
         env_files=tuple(body.get("env_file", ())),
         environment=tuple(_setting(variable, value) for variable, value in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
+        extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
+        has_mounted=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
     )
 
 

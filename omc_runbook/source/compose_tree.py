@@ -123,10 +123,17 @@ def _context(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {"context": value}
 
 
+def _sources(value: Any) -> list[str]:
+    entries = value if isinstance(value, list) else []
+    sources = (each.get("source") if isinstance(each, Mapping) else str(each).partition(":")[0] for each in entries)
+    return [source for source in sources if isinstance(source, str) and source]
+
+
 _FORMS: Mapping[str, Callable[[Any], Any]] = {
     "environment": _environment,
     "env_file": _env_files,
     "build": _context,
+    "volumes": _sources,
     "image": lambda value: str(value or ""),
     "extends": lambda value: value,
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from omc_runbook.errors import UsageError
 from omc_runbook.source.hcl import Node, read_expression
 
+_HIDDEN = "\x00"
 _HEREDOC = re.compile(r"<<-?[\w.-]+\r?\n")
 
 
@@ -36,6 +37,12 @@ def hide(text: str, filler: str = "x") -> str:
         pieces += [text[done:start], filler * (end - start)]
         done = end
     return "".join([*pieces, text[done:]])
+
+
+def fits(written: str, name: str) -> bool:
+    """Whether a name with interpolations, such as ${var.project}-backend, can become this one."""
+    words = re.split(f"{_HIDDEN}+", hide(written, _HIDDEN))
+    return any(words) and len(words) > 1 and re.fullmatch(".+".join(map(re.escape, words)), name) is not None
 
 
 def split_value_from(text: str) -> tuple[str, str, str]:

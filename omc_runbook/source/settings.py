@@ -14,6 +14,12 @@ from omc_runbook.source.file import SourceFile, read_source
 CONFIG = "backend/app/core/config.py"
 """Where the platform keeps its Settings, within a checkout."""
 
+NAMING = (
+    *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
+    *("populate_by_name", "validate_by_name", "alias_generator"),
+)
+"""Options without which it cannot be told what variables are called."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -27,6 +33,8 @@ class Field:
     owner: str
     """The class that reads it; a field that Settings has from a class above it is its own."""
     line: int
+    named: bool = True
+    """Whether its variables can be told: no option on which they hang is an expression."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class Settings:
     extra: str
     untold: tuple[str, ...] = ()
     """Options of class Settings that are expressions: the default stands for them here."""
+    vague: tuple[str, ...] = ()
+    """A clause on each thing without which it cannot be told what is read, and what it is called."""
 
     def find(self, variable: str) -> Field | None:
         """The field that a variable fills, before those that it fills only where another variable is not set."""
@@ -102,7 +112,18 @@ def settings_of(file: SourceFile) -> Settings:
         bool(told["env_ignore_empty"]),
         str(told["extra"]),
         tuple(name for name in OPTIONS if options.get(name) is UNTOLD),
+        tuple(why for name in classes.nodes for why in _vague(classes, name)),
     )
+
+
+def _vague(classes: Classes, name: str) -> Iterator[str]:
+    """What of a class of settings cannot be told from its file, though variables hang on it."""
+    if name != MAIN and not classes.is_settings(name):
+        return
+    lineage = classes.lineage(name)
+    options = classes.options(lineage)
+    yield from (f"{option} of class {name} is an expression" for option in NAMING if options.get(option) is UNTOLD)
+    yield from (f"class {name} derives from {base} of another file" for base in classes.unread(lineage))
 
 
 def _fields(classes: Classes, owner: str) -> Iterator[Field]:
@@ -117,7 +138,8 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         every = [each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)]
         required = _requires(classes, statement, calls)
         shown = classes.source(statement.annotation)
-        yield Field(name, tuple(dict.fromkeys(every)), shown, required, owner, statement.lineno)
+        named = not any(options.get(option) is UNTOLD for option in NAMING)
+        yield Field(name, tuple(dict.fromkeys(every)), shown, required, owner, statement.lineno, named)
 
 
 def _calls(classes: Classes, statement: ast.AnnAssign) -> list[ast.Call]:

@@ -30,6 +30,8 @@ class Reference:
     """The text of its valueFrom, as in ${var.secrets_arn}:KEY::; "" for an expression that is no text."""
     key: str
     """The key of the secret's JSON; "" if it cannot be told."""
+    certain: bool = True
+    """Whether it is there in any case, and not under a condition."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def container_of(found: Found) -> Container:
         found.node.file.name,
         found.definition,
         found.name,
-        tuple(Reference(each.variable, each.value_from, each.key) for each in found.references),
+        tuple(Reference(each.variable, each.value_from, each.key, each.certain) for each in found.references),
         tuple(each.variable for each in found.environment),
         found.obstacle,
         found.unseen,

@@ -12,7 +12,7 @@ from omc_runbook.source.containers import SEVERAL, Found, locate
 from omc_runbook.source.file import Edit, SourceFile
 from omc_runbook.source.hcl import Node
 from omc_runbook.source.hcl_insert import Insertion, Shape, add_element, add_member, ends_in_comma
-from omc_runbook.source.hcl_template import hide
+from omc_runbook.source.hcl_template import fits
 from omc_runbook.source.reference_shape import shape_reference, unit_of
 from omc_runbook.source.references import names_of
 from omc_runbook.source.taskdefs import Declared
@@ -21,8 +21,6 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
 ADVICE = " Add its task definition to Terraform first, or leave it out of containers."
-
-_HIDDEN = "\x00"
 
 
 def add_reference(
@@ -62,7 +60,7 @@ def add_reference(
 
 def _choose(all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str) -> Found:
     """The one container of a name; where several definitions have it, the one that has references already."""
-    named = [each for each in all_found if each.name == name] or [each for each in all_found if _fits(each.name, name)]
+    named = [each for each in all_found if each.name == name] or [each for each in all_found if fits(each.name, name)]
     if not named:
         there = ", ".join(sorted({each.name for each in all_found if each.name})) or "none"
         more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
@@ -86,12 +84,6 @@ def _of_secret(found: Found, present: Collection[str]) -> Found:
     if present and not by_base and not found.obstacle and found.base in own:
         return replace(found, obstacle="no key of its references is in the secret, so that they may name another one")
     return found
-
-
-def _fits(written: str, name: str) -> bool:
-    """Whether a name with interpolations, such as ${var.project}-backend, can become this one."""
-    words = re.split(f"{_HIDDEN}+", hide(written, _HIDDEN))
-    return any(words) and len(words) > 1 and re.fullmatch(".+".join(map(re.escape, words)), name) is not None
 
 
 def _is_there(found: Found, variable: str, key: str) -> bool:
