@@ -129,6 +129,36 @@ def _override(lines: str) -> Change:
     return lambda platform: platform.edit(platform.override, backend, f"{backend}    environment:\n{lines}")
 
 
+def both(*changes: Change) -> Change:
+    """One change after another."""
+
+    def change(platform: Platform) -> None:
+        for each in changes:
+            each(platform)
+
+    return change
+
+
+def _link(platform: Platform) -> None:
+    """The values in a file that git tracks, and .env a link to it."""
+    platform.dotenv.rename(platform.root / "developer.env")
+    platform.dotenv.symlink_to("developer.env")
+    platform.git("add", "developer.env")
+
+
+def _login(server: str, host: str) -> Change:
+    """A .env with the database's URL, in which its password stands again, and compose with that of its own service."""
+    password = HEX(16)
+    url = f"DATABASE_URL=postgresql://postgres:{password}@localhost:5432/app"
+    there = f"      - DATABASE_URL=postgresql://${{POSTGRES_USER}}:${{POSTGRES_PASSWORD}}@{host}:5432/app\n"
+    return both(
+        put(POSTGRES_PASSWORD=password),
+        add(url),
+        compose("      - POSTGRES_SERVER=db\n", f"      - POSTGRES_SERVER={server}\n{there}"),
+        compose("    image: postgres:17\n", "    image: postgres:17\n    container_name: omc-db\n"),
+    )
+
+
 A, B = HEX(8), HEX(8)
 ME = getpass.getuser()
 LITERAL = f"sk-{HEX(12)}"
@@ -182,10 +212,24 @@ FAULTS = (
     Case("dotenv-missing", "in backend/", _move("backend")),
     Case("dotenv-missing", "above the checkout", _move("..")),
     Case("dotenv-missing", "Settings look further up", _settings('"../.env"', '"../../.env"'), True),
+    Case(
+        "dotenv-missing",
+        "compose looks in another folder",
+        lambda p: p.compose.write_text(p.compose.read_text().replace("- .env", "- backend/.env")),
+        True,
+    ),
     Case("dotenv-missing", "Settings look for another", _settings('"../.env"', '"../.env.local"'), True),
     Case("crlf", "whole", edit(lambda raw: raw.replace(b"\n", b"\r\n")), True),
     Case("crlf", "mixed", edit(lambda raw: raw.replace(b"\n", b"\r\n", 20))),
     Case("crlf", "one line", swap("\nSECRET_KEY", "\r\nSECRET_KEY")),
+    *(
+        Case(
+            "crlf",
+            f"{end!r} at one line",
+            edit(lambda raw, end=end: raw.replace(b"\n# Database pass", end + b"# Database pass")),
+        )
+        for end in (b"\r", b"\r\r\n")
+    ),
     Case("crlf", "old Macintosh", edit(lambda raw: raw.replace(b"\n", b"\r"))),
     Case("dotenv-bom", "before a comment", edit(lambda raw: b"\xef\xbb\xbf" + raw)),
     Case(
@@ -199,6 +243,7 @@ FAULTS = (
         for name in ("SECRET_KEY", "POSTGRES_SERVER")
     ),
     Case("dotenv-encoding", "UTF-16", edit(lambda raw: raw.decode().encode("utf-16")), True),
+    Case("dotenv-encoding", "PowerShell's >", edit(lambda raw: raw.decode().replace("\n", "\r\n").encode("utf-16"))),
     Case("dotenv-encoding", "UTF-16 without a mark", edit(lambda raw: raw.decode().encode("utf-16-le"))),
     Case("dotenv-encoding", "Latin-1", edit(lambda raw: raw.replace(b"Oh My", "Öh My".encode("latin-1")))),
     Case("dotenv-encoding", "NUL", swap("\nREDIS_DB=0", "\nREDIS_DB=0\0")),
@@ -213,6 +258,12 @@ FAULTS = (
     Case("colon", "in every line", edit(_colons), True),
     *(Case("lowercase", name, _head(name, f"{name.lower()}=")) for name in ("SECRET_KEY", "ENVIRONMENT", "TAG")),
     Case("lowercase", "mixed", _head("OPENAI_API_KEY", "OpenAI_API_Key="), True),
+    Case(
+        "lowercase",
+        "where case counts",
+        both(_head("SECRET_KEY", "secret_key="), _settings('extra="ignore"', 'extra="ignore", case_sensitive=True')),
+        True,
+    ),
     Case("lowercase", "every name", edit(_lower)),
     *(Case("unterminated", f"{sign} at the end", add(f"MY_LAST={sign}{A}")) for sign in ("'", '"')),
     *(Case("unterminated", f"{sign} in the middle", _head("SECRET_KEY", f"SECRET_KEY={sign}"), True) for sign in "'\""),
@@ -236,6 +287,7 @@ FAULTS = (
     Case("committed", "in history", _git("add -f .env", "commit -qm x", "rm -q --cached .env", "commit -qm y")),
     Case("committed", "not ignored", _ignore("node_modules/\n")),
     Case("committed", "ignored and not", _ignore(".env\n!.env\n")),
+    Case("committed", "what a link leads to", _link),
     Case("committed", "another one, in backend/", _publish("backend")),
     *(Case("weak", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 1) for at, text in enumerate(WEAK)),
     *(Case("weak", text, put(SECRET_KEY=text)) for text in WEAK_KEYS),
@@ -247,6 +299,14 @@ FAULTS = (
     Case("environment-wins", "empty", _map('      SECRET_KEY: ""\n')),
     Case("environment-wins", "override", _override(f"      OPENAI_API_KEY: {LITERAL}\n")),
     Case("environment-wins", "default", compose("${LOG_LEVEL:-INFO}", "${LEVEL:-DEBUG}"), True),
+    Case(
+        "environment-wins",
+        "called as a service is",
+        compose(
+            "FIRST_SUPERUSER_PASSWORD=${FIRST_SUPERUSER_PASSWORD?Variable not set}", "FIRST_SUPERUSER_PASSWORD=redis"
+        ),
+        True,
+    ),
     Case("environment-wins", "a server", compose("ENVIRONMENT=${ENVIRONMENT}", "ENVIRONMENT=production"), True),
     Case(
         "environment-wins",
@@ -262,6 +322,16 @@ FAULTS = (
     *(Case("changethis", name, put(**{name: "changethis"}), True) for name in ("SECRET_KEY", "POSTGRES_PASSWORD")),
     *(Case("unreadable-line", line, add(line)) for line in NO_LINES),
     Case("unreadable-line", "a blank for =", _head("SECRET_KEY", "SECRET_KEY "), True),
+    *(
+        Case(
+            "unreadable-line",
+            f"{head!r} before a required one",
+            _head("POSTGRES_PASSWORD", f"{head}POSTGRES_PASSWORD="),
+        )
+        for head in ("set ", "- ", "$env:", "\ufeff", "\u200b")
+    ),
+    Case("unreadable-line", "an editor's command", add(":wq"), True),
+    Case("unreadable-line", "a word and no line end", edit(lambda raw: raw + b"MY_OWN"), True),
     Case("unreadable-line", "a blank in a name", _head("REDIS_DB", "REDIS DB=")),
 )
 
@@ -292,5 +362,9 @@ HEALTHY = (
     Case("", "mode 400", lambda platform: platform.dotenv.chmod(0o400)),
     Case("", "two places", lambda platform: shutil.copy(platform.dotenv, platform.root / "backend/.env")),
     Case("", "the same in compose", _map("      USERS_OPEN_REGISTRATION: false\n      POSTGRES_PORT: 5433\n"), True),
+    *(
+        Case("", f"URLs of {host}", _login(server, host), True)
+        for server, host in (("${DB:-db}", "db"), ("omc-db", "omc-db"))
+    ),
     Case("", "an override of mine", _override("      LOG_LEVEL: DEBUG\n      OPENAI_API_KEY:\n")),
 )

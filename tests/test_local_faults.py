@@ -26,7 +26,11 @@ FIRST = ("dollar", "hash", "required-empty", "weak", "settings-refused", "placeh
 SECOND = ("crlf", "colon", "lowercase", "permissions", "committed", "unterminated", "unreadable-line", "dotenv-bom")
 SAME = (
     *("in every line", "every name", "old Macintosh", ": ", " : ", ":", "SECRET_KEY", "mixed", "empty", "other value"),
-    *('" in the middle', "' in the middle"),
+    *(
+        '" in the middle',
+        "' in the middle",
+        *(case.name for case in FAULTS if "before a required" in case.name or "editor" in case.name),
+    ),
 )
 """Those of the second that are about a variable which one of the first may be about."""
 Seen = tuple[tuple[Finding, ...], ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from workbench import assert_absent, bench, small_platform, tree, turn
 
 from omc_runbook import local_run
 from omc_runbook.changes import setting_up
-from omc_runbook.errors import UsageError
+from omc_runbook.errors import Overtaken, UsageError
 from omc_runbook.headless import notebooks
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
@@ -113,6 +114,31 @@ def test_a_dry_run_writes_nothing_and_says_what_is_to_do(platform: Platform) -> 
 
 
 @pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("more", ["", "POSTGRES_PASSWORD=\n"])
+def test_a_value_under_a_slip_of_its_name_gets_none_made_up_beside_it(platform: Platform, more: str) -> None:
+    """Whether the right name is there without a value or not at all: the typed one is named, and stays."""
+    mine = secrets.token_hex(16)
+    turn(platform, apply=True)
+    text = platform.dotenv.read_text()
+    line = next(each for each in text.splitlines(keepends=True) if each.startswith("POSTGRES_PASSWORD="))
+    platform.dotenv.write_text(text.replace(line, f"POSTGRES_PASWORD={mine}\n{more}"))
+    seen = turn(platform, apply=True)
+    assert "misspelt" in seen.causes and seen.exit_code == 1
+    assert platform.dotenv.read_text() == text.replace(line, f"POSTGRES_PASWORD={mine}\n{more}")
+    assert_absent([mine], seen.shown)
+
+
+@pytest.mark.usefixtures("bench")
+def test_a_name_that_is_there_in_both_cases_is_left_to_whoever_knows_which(platform: Platform) -> None:
+    """Renaming the one would only let it beat the other."""
+    turn(platform, apply=True)
+    text = f"{platform.dotenv.read_text()}secret_key={secrets.token_hex(16)}\n"
+    platform.dotenv.write_text(text)
+    seen = turn(platform, apply=True)
+    assert "lowercase" in seen.causes and platform.dotenv.read_text() == text
+
+
+@pytest.mark.usefixtures("bench")
 def test_without_the_providers_key_the_run_says_where_to_get_it_and_the_next_one_completes(platform: Platform) -> None:
     """First exit 1 for what nobody can make up; then 0; then nothing is left to do, and nothing is touched."""
     first = turn(platform, apply=True)
@@ -129,6 +155,33 @@ def test_without_the_providers_key_the_run_says_where_to_get_it_and_the_next_one
     third = turn(platform, apply=True)
     assert (third.exit_code, third.outcome["changes"]) == (0, [])
     assert (tree(platform.root), platform.dotenv.stat().st_ino) == (before, inode)
+
+
+@pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("before", [None, "postgres_password=mine-and-no-one-elses\n", "SECRET_KEY: x\n", "A=1\n"])
+def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
+    before: str | None, platform: Platform
+) -> None:
+    """Lines that were counted in the old text say nothing of the new one, and nothing is lost of it."""
+    if before:
+        platform.dotenv.write_text(before)
+    started = local_run.begin("local_setup", "local", "", str(platform.root))
+    snapshot = started.look()
+    for after in (b"# mine\npostgres_password=mine-and-no-one-elses\n", b"\xff\xfe"):
+        platform.dotenv.write_bytes(after)
+        with pytest.raises(Overtaken, match="was changed since it was looked at"):
+            started.plan(snapshot)
+        assert platform.dotenv.read_bytes() == after
+
+
+@pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("head", ["set ", "- ", "$env:", "\ufeff"])
+def test_a_value_in_a_line_that_cannot_be_read_is_not_replaced(head: str, platform: Platform) -> None:
+    """It is somebody's, and theirs to finish: no other one is made up beside it."""
+    platform.write_dotenv()
+    text = platform.dotenv.read_text().replace("\nPOSTGRES_PASSWORD=", f"\n{head}POSTGRES_PASSWORD=")
+    platform.dotenv.write_text(text)
+    assert turn(platform, apply=True).causes == ["unreadable-line"] and platform.dotenv.read_text() == text
 
 
 BAD: dict[str, tuple[Callable[[Platform], dict[str, str]], str]] = {

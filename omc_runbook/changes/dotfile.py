@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from dotenv import dotenv_values
 
@@ -15,7 +16,8 @@ from omc_runbook.changes.locals import Needed, values_for
 from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
 from omc_runbook.checks.dotenv import commented, miscased, open_quotes, spoilt
-from omc_runbook.errors import UsageError
+from omc_runbook.checks.local import meant_names
+from omc_runbook.errors import Overtaken, UsageError
 from omc_runbook.local import lines
 from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
 from omc_runbook.masking.value import reveal
@@ -65,16 +67,20 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
     """Plan the .env of a checkout: the template's lines that it lacks, values for those that have none, mends.
 
     A value that is there stays. Raises UsageError where there is no template, for a source of values that is none,
-    and for a new value that the catalogue objects to.
+    and for a new value that the catalogue objects to; Overtaken where the .env is not as it was when it was looked at.
     """
     template = place.checkout.template
     if template is None:
         raise UsageError(f"{place.checkout.root} has no .env.template: name a checkout of the platform.")
     before = filing.read(place.path)
+    if (None if before is None else sha256(before).digest()) != (place.dotenv.digest if place.dotenv else None):
+        raise Overtaken(
+            f"{place.path} was changed since it was looked at: it stays as it is. Run again from the start."
+        )
     obstacle = _obstacle(place)
     if obstacle:
         return Setup(place, before, before or b"", obstacle=obstacle)
-    base = template.file.text.replace("\r\n", "\n")
+    base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
     text, mends = (base, ()) if before is None else _mended(place, before.decode("utf-8"))
     try:
         added, text = _merged(place, base, text) if before is not None else (frozenset(), text)
@@ -144,6 +150,8 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
             rows[binding.line - 1] = f"{found['head']}{found['name']}={found['rest']}"
             mends.append(f"Line {binding.line}: = instead of the colon behind {binding.name}.")
     for binding, right in miscased(place):
+        if file.find(right):
+            continue
         row = rows[binding.line - 1]
         rows[binding.line - 1] = row.replace(binding.name, right, 1)
         mends.append(f"Line {binding.line}: {right} instead of {binding.name}.")
@@ -168,9 +176,9 @@ def _literals(text: str) -> dict[str, str]:
 
 
 def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str]:
-    # What somebody has begun to write in a line that cannot be read is theirs to finish.
-    begun = place.dotenv.begun if place.dotenv else ()
-    additions = [addition for addition in lines.merge(base, text) if addition.name not in begun]
+    # What somebody has written in a line that cannot be read, or under a slip of the name, is theirs to mend.
+    theirs = {*(place.dotenv.begun if place.dotenv else ()), *(meant for _, meant in meant_names(place))}
+    additions = [addition for addition in lines.merge(base, text) if addition.name not in theirs]
     for addition in additions:
         text = lines.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text

@@ -14,6 +14,7 @@ from omc_runbook.changes import given
 from omc_runbook.changes.given import GENERATE, GENERATORS, KEEP
 from omc_runbook.changes.source import Given
 from omc_runbook.changes.validation import objection
+from omc_runbook.checks.local import meant_names
 from omc_runbook.errors import UsageError
 from omc_runbook.local.workplace import Workplace, is_text_of_value
 from omc_runbook.masking import kernel
@@ -57,8 +58,10 @@ def values_for(
         else:
             notes.append(f"{name} is not in the template, and was left out.")
     if values_from != KEEP:
+        # A value stands in the file already, under a slip of the name.
+        written = {meant for _, meant in meant_names(place)}
         for name in lacking:
-            made = None if name in found else _made(place, name, there[name])
+            made = None if name in found or name in written else _made(place, name, there[name])
             if made:
                 found[name] = made
     required = place.required

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
@@ -29,6 +31,11 @@ def place_of(snapshot: Snapshot) -> Workplace:
     return snapshot.workplace
 
 
+def quote(path: Path) -> str:
+    """A path as a shell takes it, whatever blanks and signs it has."""
+    return shlex.quote(str(path))
+
+
 def by_setup(snapshot: Snapshot, command: str, values_from: str = "") -> Remedy:
     """By the runbook that makes and mends the .env, or by hand."""
     given = {"repository": str(place_of(snapshot).checkout.root), "values_from": values_from}
@@ -43,15 +50,19 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if place.dotenv is None:
         facts = [f"{place.path} does not exist."]
         facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
-        private = f"{place.path} && chmod 600 {place.path}"
-        copy = f"cp {place.path.with_name(template.file.name)} {private}" if template else ""
-        remedy = Remedy(f"mv {place.strays[0]} {private}") if place.strays else by_setup(snapshot, copy)
+        private = f"{quote(place.path)} && chmod 600 {quote(place.path)}"
+        copy = f"cp {quote(place.path.with_name(template.file.name))} {private}" if template else ""
+        remedy = Remedy(f"mv {quote(place.strays[0])} {private}") if place.strays else by_setup(snapshot, copy)
         yield Evidence(place.path.name, tuple(facts), remedy)
         return
     looked = place.looked_at
     if looked and place.path not in looked:
         facts = [f"{place.path} is there, and Settings looks for {', '.join(map(str, looked))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
+        yield Evidence(place.path.name, tuple(facts), Remedy(where))
+    if place.unmet:
+        facts = [f"{place.path} is there, and compose looks for {', '.join(map(str, place.unmet))}."]
+        where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
 
 
@@ -70,12 +81,12 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env has other line ends than plain line feeds"""
     file = place_of(snapshot).dotenv
     assert file
-    if file.newline != "lf":
+    if file.newline != "lf" and not file.encoding_error:
         facts = (
             f"Its lines end in {SEVERAL[file.newline]}.",
             "A shell that sources it, and grep, take the carriage return for a part of each value.",
         )
-        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//' {file.path}"))
+        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//' {quote(file.path)}"))
 
 
 @check("dotenv-bom", FILE)
@@ -85,7 +96,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
-        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {file.path}"
+        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.path)}"
         yield Evidence(file.path.name, facts, by_setup(snapshot, command))
 
 
@@ -96,7 +107,7 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
-        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {file.path}"))
+        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {quote(file.path)}"))
 
 
 @check("dollar", DOTENV)
@@ -165,6 +176,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     opened = open_quotes(place_of(snapshot))
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
+    told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
     is_told = file.compose_kind == "bad-interpolation" or (file.compose_kind == "bad-name" and file.has_bom)
     stumbles = file.compose_error and not is_told and not opened
@@ -244,7 +256,7 @@ def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
             continue
         if file.compose_error:
             is_stop = file.compose_kind == "bad-interpolation" and binding.line == file.compose_line
-            cut = is_stop or (binding.quote != "'" and python is not None and python.matches(DOLLAR))
+            cut = is_stop or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
         else:
             cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
         if cut:

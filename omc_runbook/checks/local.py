@@ -22,11 +22,13 @@ from omc_runbook.texts.startlog import Told
 check = family("local")
 
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED, MADE, ISSUED = 8.0, 16.0, 6.0
-"""Decimal logarithms of the guesses under which a value is weak: a password, where a hundred million are a matter of
-seconds; a key that signs, which nobody has to type; and what a provider issues, which is never that poor."""
+GUESSED, MADE, ISSUED = 10.0, 16.0, 6.0
+"""Decimal logarithms of the guesses under which a value is weak: a password, for which zxcvbn's best score begins
+there; a key that signs, which nobody has to type; and what a provider issues, which is never that poor."""
 SIGNING = 32
 """Characters that a key which signs has to have, by the catalogue."""
+LOGIN = re.compile(r"://\S+@")
+"""An address with somebody's password in it, which is no word that anybody would try first."""
 NEAR = 0.87
 """How alike two names are, of 1, that differ by a slip."""
 STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
@@ -49,7 +51,7 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name is nearly that of a variable which has no value"""
     place = place_of(snapshot)
-    for binding, meant in _misspelt(place):
+    for binding, meant in meant_names(place):
         is_required, line = meant in place.required, binding.line
         what = "is required and" if is_required else "is known and"
         fact = f"Line {line} has {binding.name}, which nobody reads; {meant} {what} has no value."
@@ -84,7 +86,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short, or easy to guess"""
     place = place_of(snapshot)
     words: list[Masked | str] = [snapshot.environment.names.secret, place.checkout.root.name, place.owner]
-    words += [value for name, value in _values(place) if not place.is_secret(name)]
+    words += [value for name, value in _values(place) if not place.is_secret(name) and not value.matches(LOGIN)]
     for name, value in _values(place):
         key = place.key_of(name)
         if not place.is_secret(name) or not is_value(value):
@@ -152,24 +154,29 @@ def lacking(place: Workplace) -> Iterator[tuple[str, str]]:
     file = place.dotenv
     assert file
     out = {*file.swallowed, *spoilt(place)}
+    miswritten = {
+        right for binding, right in miscased(place) if not is_blank(binding.for_python or binding.for_compose)
+    }
     for name, why in place.required.items():
         binding = place.binding(name)
         written = (binding.for_python or binding.for_compose) if binding else None
-        if name in out or (binding is None and name in (*file.mentions, *file.begun)):
+        if name in out or (binding is None and name in (*file.mentions, *file.begun, *miswritten)):
             continue
         if is_blank(written):
             yield name, why
 
 
-def _misspelt(place: Workplace) -> Iterator[tuple[Binding, str]]:
+def meant_names(place: Workplace) -> Iterator[tuple[Binding, str]]:
     """The lines whose name nobody reads, each with the name of a variable without a value that it nearly is."""
+    if place.dotenv is None:
+        return
     template, compose = place.checkout.template, place.checkout.compose
     known = {*place.checkout.reads, *(compose.interpolated if compose else ())}
     known |= {entry.name for entry in template.entries} if template else set()
     folded = {name.casefold() for name in known}
     empty = [name for name, _ in lacking(place)]
     open_ = [name for name in sorted(known) if name not in place.required and is_blank(place.value(name))]
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    for binding in place.dotenv.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
             near = [name for name in empty if is_misspelling(name, binding.name)]
             near += [name for name in open_ if is_slip(name, binding.name)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import place_of, spoilt
+from omc_runbook.checks.dotenv import place_of, quote, spoilt
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.local.workplace import Workplace, is_blank, is_value
 from omc_runbook.masking.strength import digits_of_guesses
@@ -16,6 +16,8 @@ from omc_runbook.source.compose import Compose, Service, Setting
 
 check = family("local")
 
+ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
+"""How a variable's name ends that says where something is reached."""
 OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 
@@ -51,12 +53,16 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     refused = place.composed.error if place.composed else ""
     # A variable that it insists on, and does not find under this very name, is told of by other checks.
     found = [file.find(name) for name in compose.required] if file and compose else []
-    told = bool(file and file.compose_error) or any(each is None or is_blank(each.for_compose) for each in found)
+    told = (
+        bool(file and file.compose_error)
+        or bool(place.unmet)
+        or any(each is None or is_blank(each.for_compose) for each in found)
+    )
     if refused and compose and not told:
         yield Evidence(
             compose.files[0].name,
             (refused,),
-            Remedy(f"docker compose --project-directory {place.checkout.root} config --quiet"),
+            Remedy(f"docker compose --project-directory {quote(place.checkout.root)} config --quiet"),
         )
 
 
@@ -78,17 +84,17 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so that each commit publishes it.")
-        commands.append(f"git -C {root} rm --cached {path.name}")
+        commands.append(f"git -C {quote(root)} rm --cached {path.name}")
     if git.ignored is False:
         facts.append("git check-ignore: nothing ignores it.")
-        commands.append(f"echo {path.name} >> {root / '.gitignore'}")
+        commands.append(f"echo {path.name} >> {quote(root / '.gitignore')}")
     if git.commits:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
         facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
-        commands.append(f"git -C {root} log --all --full-history --oneline -- {path.name}")
+        commands.append(f"git -C {quote(root)} log --all --full-history --oneline -- {path.name}")
     for other in place.published:
         facts.append(f"git has {other} as well, which holds values no less.")
-        commands.append(f"git -C {root} rm --cached {other}")
+        commands.append(f"git -C {quote(root)} rm --cached {quote(other)}")
     if facts:
         severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
@@ -149,28 +155,33 @@ def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, c
         return False
     if setting.interpolates:
         real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
-        if real is not None:
-            return not real.same_as(mine)
-        return not place.composed and not any(place.dotenv and place.dotenv.find(name) for name in setting.interpolates)
-    if _is_same(mine, setting.value):
+        is_refused = place.composed is not None and not place.composed.environment
+        is_there = any(place.dotenv and place.dotenv.find(name) for name in setting.interpolates)
+        beats = not real.same_as(mine) if real is not None else not is_refused and not is_there
+    else:
+        beats = not _is_same(mine, setting.value)
+    if not beats or _is_reached(place, setting, compose):
         return False
-    hosts = {each.name for each in compose.services}
     group = setting.variable.partition("_")[0]
     near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
     # Where a server is one of compose's own, its port and the like are those of that one.
-    beside = not place.is_secret(setting.variable) and any(_host(each) in hosts for each in near)
-    return _host(setting) not in hosts and not beside
+    return place.is_secret(setting.variable) or not any(_is_reached(place, each, compose) for each in near)
+
+
+def _is_reached(place: Workplace, setting: Setting, compose: Compose) -> bool:
+    """Whether a value is an address within compose, which is another one than on the machine itself."""
+    hosts = "|".join(map(re.escape, sorted(compose.hosts)))
+    bare = not place.is_secret(setting.variable) and ADDRESS.search(setting.variable)
+    before = r"(?:://|@|\A|:?-)" if bare else r"(?:://|@)(?:\$\{\w+:?-)?"
+    address = re.compile(rf"{before}(?:{hosts})(?=[:/?}},]|\Z)")
+    value = setting.value
+    return value.matches(address) if isinstance(value, Masked) else bool(value and address.search(value))
 
 
 def _is_same(mine: Masked, theirs: Masked | str) -> bool:
     """Whether two values are the same, where YAML may have written true for True."""
     is_switch = isinstance(theirs, str) and theirs.casefold() in ("true", "false")
     return mine.same_as(theirs, casefold=is_switch)
-
-
-def _host(setting: Setting) -> str:
-    text = setting.value if isinstance(setting.value, str) else ""
-    return text.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")[0] or text
 
 
 def _file_of(compose: Compose, variable: str) -> str:

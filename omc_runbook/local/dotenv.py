@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -59,8 +60,9 @@ class Dotenv:
     """A .env: the file, what is odd about its bytes, and its variables."""
 
     path: Path
+    digest: bytes = field(repr=False)
     mode: int
-    """Its permission bits."""
+    """Its permission bits; the digest is that of its bytes."""
     owner_is_me: bool
     is_link: bool
     target: Path
@@ -132,6 +134,7 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
     seen = {name for name, value in last.items() if value is not None}
     return Dotenv(
         path=path,
+        digest=sha256(raw).digest(),
         mode=stat.S_IMODE(status.st_mode),
         owner_is_me=status.st_uid == os.getuid(),
         is_link=path.is_symlink(),

@@ -18,6 +18,7 @@ from omc_runbook.local.git import Tracked
 from omc_runbook.local.probe import Loaded
 from omc_runbook.masking.value import Masked
 from omc_runbook.source.checkout import Checkout
+from omc_runbook.source.compose_tree import MayLack
 from omc_runbook.texts.startlog import Told
 
 DOTENV = ".env"
@@ -49,6 +50,8 @@ class Workplace:
     dotenv: Dotenv | None
     strays: tuple[Path, ...]
     """Files called .env where the guide does not have them."""
+    unmet: tuple[Path, ...]
+    """Files called .env elsewhere that compose insists on and that are not there."""
     tracked: Tracked
     loaded: Loaded | None
     """What Settings say to the .env; None where there is none to load."""
@@ -63,7 +66,7 @@ class Workplace:
     unshared: str = ""
     """Why they were not."""
     published: tuple[Path, ...] = ()
-    """Those of the strays that git tracks, or has in its history."""
+    """Those of the strays that git tracks, or has in its history; and what the .env leads to, where it is a link."""
     owner: str = ""
     """How the person is called who is signed in on this machine."""
 
@@ -167,7 +170,8 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
         keys=keys,
         dotenv=_as_composed(checkout, dotenv, said) if dotenv and said else dotenv,
         strays=strays,
-        published=tuple(each for each in strays if _is_published(checkout.root, each)),
+        unmet=tuple(dict.fromkeys(_unmet(checkout))),
+        published=tuple(each for each in (*strays, *_target(dotenv)) if _is_published(checkout.root, each)),
         tracked=tracked.result(),
         loaded=loaded.result() if loaded else None,
         composed=said,
@@ -220,6 +224,20 @@ def _strays(checkout: Checkout, path: Path) -> Iterator[Path]:
         # One further up is somebody else's, unless there is none here.
         if other.is_file() and (folder != checkout.root.parent or not path.exists()):
             yield other
+
+
+def _unmet(checkout: Checkout) -> Iterator[Path]:
+    for service in checkout.compose.services if checkout.compose else ():
+        for name in service.env_files:
+            path = Path(os.path.normpath(checkout.root / name))
+            is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, MayLack)
+            if is_other and "$" not in name and not path.exists():
+                yield path
+
+
+def _target(dotenv: Dotenv | None) -> tuple[Path, ...]:
+    """What the .env leads to, where it is a link: the values are there."""
+    return (dotenv.target,) if dotenv and dotenv.is_link else ()
 
 
 def _is_published(root: Path, stray: Path) -> bool:

@@ -26,6 +26,8 @@ OVERRIDES = (
 _URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
+MACHINE = "host.docker.internal"
+"""How a container calls the machine that it runs on."""
 _APPLICATIONS = ("backend", "app", "api", "web")
 _CONTEXT = "backend"
 
@@ -56,6 +58,8 @@ class Service:
     """Another file from which it takes over a service: that one is not read."""
     has_mounted: bool = False
     """Whether it has the checkout, or its .env, as a volume."""
+    names: tuple[str, ...] = ()
+    """How else than by its name other services reach it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class Compose:
     def find(self, name: str) -> Service | None:
         """The service of this name."""
         return next((service for service in self.services if service.name == name), None)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names under which its services are reached, and that of the machine itself."""
+        return frozenset({name for each in self.services for name in (each.name, *each.names)} | {MACHINE})
 
     def application(self) -> Service | None:
         """The service that runs the backend: by this name, else by the folder it is built from, else by another."""
@@ -142,7 +151,14 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         context=context if isinstance(context, str) else "",
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
         has_mounted=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
+        names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
+
+
+def _aliases(body: Mapping[str, Any]) -> Iterator[str]:
+    for network in body.get("networks", {}).values():
+        told = network.get("aliases") if isinstance(network, Mapping) else None
+        yield from (each for each in told if isinstance(each, str)) if isinstance(told, list) else ()
 
 
 def _setting(variable: str, value: Any) -> Setting:

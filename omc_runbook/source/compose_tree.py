@@ -19,6 +19,10 @@ IMPLICIT = (
 """All that is more than a text here: numbers, dates and yes stay as they are written. Tag, form, first letters."""
 
 
+class MayLack(str):
+    """The path of an env_file that need not be there."""
+
+
 class _Reset:
     """Stands for what an override takes away."""
 
@@ -115,8 +119,14 @@ def _environment(value: Any) -> dict[str, Any]:
 
 def _env_files(value: Any) -> list[str]:
     entries = value if isinstance(value, list) else [value]
-    paths = (each.get("path") if isinstance(each, Mapping) else each for each in entries)
-    return [path for path in paths if isinstance(path, str)]
+    return [path for path in map(_path, entries) if isinstance(path, str)]
+
+
+def _path(entry: Any) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    path = entry.get("path")
+    return MayLack(path) if isinstance(path, str) and str(entry.get("required")).lower() == "false" else path
 
 
 def _context(value: Any) -> dict[str, Any]:
@@ -135,6 +145,9 @@ _FORMS: Mapping[str, Callable[[Any], Any]] = {
     "build": _context,
     "volumes": _sources,
     "image": lambda value: str(value or ""),
+    "container_name": lambda value: str(value or ""),
+    "hostname": lambda value: str(value or ""),
+    "networks": lambda value: value if isinstance(value, Mapping) else {},
     "extends": lambda value: value,
 }
 

@@ -109,7 +109,7 @@ def read(text: str, variables: Mapping[str, str]) -> Reading:
 
     at = _end(_SKIPPED, text, 0)
     while at < len(text):
-        line = text.count("\n", 0, at) + 1
+        line = _line_at(text, at)
         missed: dict[str, None] = {}
         try:
             name, separator, at = _read_name(text, at)
@@ -133,9 +133,13 @@ def read_beside(text: str, variables: Mapping[str, str]) -> Reading:
     """Read a .env that stands beside the compose file and is a service's env_file as well.
 
     Compose reads it twice: for the project, and with what came of that for the service. So a $ may name a variable
-    that stands further down.
+    that stands further down. What it reads for the project it puts into its own environment, where a value without a
+    name cannot be.
     """
     first = read(text, variables)
+    nameless = next((each for each in first.assignments if not each.name), None)
+    if nameless:
+        return Reading((), "bad-name", nameless.line)
     second = first if first.kind else read(text, {**first.values, **variables})
     return Reading(second.assignments, second.kind, second.line, first.unset)
 
@@ -228,6 +232,11 @@ def _unescape(found: re.Match[str]) -> str:
     if re.fullmatch("[0-3][0-7][0-7]", octal):
         return chr(int(octal, 8))
     return f"\\{octal}"
+
+
+def _line_at(text: str, at: int) -> int:
+    """The line of a place as an editor and Python count them, to whom a carriage return ends one too."""
+    return text.count("\n", 0, at) + text.count("\r", 0, at) - text.count("\r\n", 0, at) + 1
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
