@@ -129,6 +129,22 @@ def _override(lines: str) -> Change:
     return lambda platform: platform.edit(platform.override, backend, f"{backend}    environment:\n{lines}")
 
 
+EXTENDS = "services:\n  backend:\n    extends: {file: deploy/app.yml, service: base}\n"
+
+
+def _apart(head: str, service: str, services: str) -> Change:
+    """The backend in another file, which gives it a value of its own."""
+
+    def change(platform: Platform) -> None:
+        (platform.root / "deploy").mkdir()
+        body = f"    build: ../backend\n    env_file: ../.env\n    environment:\n      OPENAI_API_KEY: {LITERAL}\n"
+        (platform.root / "deploy/app.yml").write_text(f"services:\n  {service}:\n{body}")
+        platform.compose.write_text(f"{head}{services}")
+        platform.override.unlink()
+
+    return change
+
+
 def both(*changes: Change) -> Change:
     """One change after another."""
 
@@ -295,6 +311,8 @@ FAULTS = (
     Case("weak", "the login", put(POSTGRES_USER="coinmaster", POSTGRES_PASSWORD="coinmaster1234")),
     Case("weak", "the address", put(FIRST_SUPERUSER="j.harker@omc.test", FIRST_SUPERUSER_PASSWORD="j.harker")),
     Case("environment-wins", "list", compose("- REDIS_HOST=redis\n", f"- OPENAI_API_KEY={LITERAL}\n"), True),
+    Case("environment-wins", "an included file", _apart("include: [deploy/app.yml]\n", "backend", "")),
+    Case("environment-wins", "a service of another file", _apart("", "base", EXTENDS)),
     Case("environment-wins", "mapping", _map(f"      OPENAI_API_KEY: {LITERAL}\n")),
     Case("environment-wins", "empty", _map('      SECRET_KEY: ""\n')),
     Case("environment-wins", "override", _override(f"      OPENAI_API_KEY: {LITERAL}\n")),

@@ -271,6 +271,116 @@ x-b: [*a, *a, {$B: $C}]
     assert compose.interpolated == ("A", "C")
 
 
+APART = {
+    "compose.yaml": """\
+include:
+  - deploy/database.yml
+  - path: [deploy/jobs.yml]
+services:
+  backend:
+    extends: {file: deploy/common.yml, service: python}
+    environment:
+      OWN: "1"
+""",
+    "deploy/common.yml": """\
+services:
+  base:
+    image: base
+    environment:
+      SHARED: ${SHARED_NAME?}
+      OWN: overridden
+  python:
+    extends: base
+    build: ../backend
+    env_file: [python.env]
+  unused:
+    image: ${UNUSED:-none}
+""",
+    "deploy/database.yml": "services:\n  db:\n    image: postgres\n    environment:\n      - POSTGRES_DB=${DB-app}\n",
+    "deploy/jobs.yml": """\
+include: [more/cleaner.yml]
+services:
+  worker:
+    extends: {file: more/cleaner.yml, service: cleaner}
+    environment: {ROLE: worker}
+""",
+    "deploy/more/cleaner.yml": """\
+services:
+  cleaner:
+    image: cleaner
+    env_file: cleaner.env
+    environment: {ROLE: cleaner, KEEP: "7"}
+""",
+}
+
+
+def apart(root: Path) -> Compose:
+    """A compose file that takes in others, which do so in their turn, from folders of their own."""
+    for name, text in APART.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    found = read_compose(root)
+    assert found
+    return found
+
+
+def test_what_other_files_have_is_read(tmp_path: Path) -> None:
+    """Services come from each file, with paths from the top, and all that is in a file asks for its variables."""
+    compose = apart(tmp_path)
+    assert [service.name for service in compose.services] == ["db", "cleaner", "worker", "backend"]
+    assert settings(compose, "backend") == {"SHARED": "${SHARED_NAME?}", "OWN": "1"}
+    assert settings(compose, "worker") == {"ROLE": "worker", "KEEP": "7"}
+    backend, worker, cleaner = map(compose.find, ("backend", "worker", "cleaner"))
+    assert backend and worker and cleaner and compose.application() is backend
+    assert (backend.context, backend.env_files, worker.env_files) == (
+        "backend",
+        ("deploy/python.env",),
+        ("deploy/more/cleaner.env",),
+    )
+    assert cleaner.env_files == worker.env_files and not compose.includes and not backend.extends
+    assert compose.required == ("SHARED_NAME",) and {*compose.defaulted} == {"DB", "UNUSED"}
+    assert [file.name for file in compose.files] == [
+        "compose.yaml",
+        "deploy/database.yml",
+        "deploy/jobs.yml",
+        "deploy/more/cleaner.yml",
+        "deploy/common.yml",
+    ]
+
+
+@needs_compose
+def test_what_other_files_have_is_what_compose_makes_of_them(tmp_path: Path) -> None:
+    """With their env_files there, each service has the variables that Docker Compose gives it."""
+    compose = apart(tmp_path)
+    for service in compose.services:
+        for name in service.env_files:
+            (tmp_path / name).write_text(f"FROM={name}\n")
+    config = docker.config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin", "SHARED_NAME": "x"})
+    assert not config.error, config.error
+    ours = {
+        each.name: {*settings(compose, each.name)} | ({"FROM"} if each.env_files else set())
+        for each in compose.services
+    }
+    assert {name: {*variables} for name, variables in config.environment.items()} == ours
+    assert all(
+        theirs["FROM"].matches(re.compile("deploy/")) for theirs in config.environment.values() if "FROM" in theirs
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "include: [nowhere.yml]\n",
+        "include: https://x.test/a.yml\n",
+        "include: [{path: 1}]\n",
+        "include: [compose.yaml]\n",
+    ],
+)
+def test_what_cannot_be_taken_in_is_known_to_be_missed(tmp_path: Path, text: str) -> None:
+    """A file that is not there, one from elsewhere, what is no path, and the file itself."""
+    assert read(tmp_path, f"{text}services: {{db: {{image: postgres}}}}\n").includes
+
+
 def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docker's plugin goes before the program of its own, and without both there is none."""
     assert docker.find_compose() == ("docker", "compose")

@@ -12,7 +12,7 @@ from typing import Any
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.masking.harmless import COMMON, SECRETIVE
 from omc_runbook.masking.value import Masked
-from omc_runbook.source.compose_tree import merge, read_services, read_tree, texts
+from omc_runbook.source.compose_tree import based, included, merge, read_services, read_tree, texts
 from omc_runbook.source.dialect import EXPANDED
 from omc_runbook.source.file import SourceFile, read_source
 
@@ -55,7 +55,7 @@ class Service:
     context: str = ""
     """The folder that its image is built from."""
     extends: str = ""
-    """Another file from which it takes over a service: that one is not read."""
+    """Another file from which it takes over a service, where that could not be read."""
     has_mounted: bool = False
     """Whether it has the checkout, or its .env, as a volume."""
     names: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Compose:
     defaulted: tuple[str, ...]
     """The names that have a default: ${NAME-…}."""
     includes: bool = False
-    """Whether it takes in other compose files: these are not read."""
+    """Whether it takes in other compose files that could not be read."""
 
     @property
     def used(self) -> frozenset[str]:
@@ -114,20 +114,68 @@ def read_compose(repository: Path) -> Compose | None:
     found = [next(filter(None, (read_source(repository, name) for name in each)), None) for each in names]
     if found[0] is None:
         return None
-    files = tuple(file for file in found if file)
-    trees = [read_tree(file) for file in files]
+    reading = _Reading(repository)
     services: dict[str, Any] = {}
-    for file, tree in zip(files, trees, strict=True):
-        services = merge(services, read_services(file, tree))
-    used = [found for tree in trees for text in texts(tree) for found in find_references(text)]
+    for file in filter(None, found):
+        services = merge(services, reading.services(file))
+    used = [found for tree in reading.trees for text in texts(tree) for found in find_references(text)]
     return Compose(
-        files=files,
+        files=tuple(reading.files),
         services=tuple(_service(name, body) for name, body in services.items()),
         interpolated=tuple(dict.fromkeys(name for name, _ in used)),
         required=tuple(dict.fromkeys(name for name, operator in used if operator.endswith("?"))),
         defaulted=tuple(dict.fromkeys(name for name, operator in used if operator.endswith("-"))),
-        includes=any("include" in tree for tree in trees),
+        includes=reading.has_missed,
     )
+
+
+class _Reading:
+    """Compose files as they lead to one another: the files, what was taken of each, and whether one was missed."""
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self.files: list[SourceFile] = []
+        self.trees: list[Any] = []
+        self.has_missed = False
+
+    def services(self, file: SourceFile, above: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The services of a file and of those that it includes, with paths from the top of the checkout."""
+        tree, above, services = read_tree(file), (*above, file.name), dict[str, Any]()
+        self._note(file, tree)
+        for path in included(tree):
+            other = self._find(file, path, above)
+            self.has_missed = self.has_missed or other is None
+            services = merge(services, self.services(other, above) if other else {})
+        own = self._own(file, tree, above)
+        # What an override takes away or puts in another's place is for whoever merges it.
+        return merge(services, own) if services else own
+
+    def _own(self, file: SourceFile, tree: Mapping[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
+        folder = posixpath.dirname(file.name)
+        own = read_services(file, tree, lambda path, name: self._service(file, path, name, above))
+        return {name: based(body, folder) for name, body in own.items()}
+
+    def _service(self, file: SourceFile, path: str, name: str, above: tuple[str, ...]) -> Mapping[str, Any] | None:
+        """A service of another file, with paths from the folder of the file that takes it over."""
+        other = self._find(file, path, above)
+        if other is None:
+            return None
+        tree = read_tree(other)
+        body = self._own(other, tree, (*above, other.name)).get(name)
+        if not isinstance(body, dict):
+            return None
+        # Compose fills in the whole of it, whatever is used of it.
+        self._note(other, tree)
+        return dict(based(body, posixpath.relpath(".", posixpath.dirname(file.name) or ".")))
+
+    def _find(self, file: SourceFile, path: str, above: tuple[str, ...]) -> SourceFile | None:
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(file.name), path))
+        is_ours = path and name not in above and not name.startswith(("/", "..")) and "$" not in path
+        return read_source(self._repository, name) if is_ours and "://" not in path else None
+
+    def _note(self, file: SourceFile, tree: Any) -> None:
+        self.files += [] if file in self.files else [file]
+        self.trees.append(tree)
 
 
 def find_references(text: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ IMPLICIT = (
     ("tag:yaml.org,2002:merge", r"^<<$", "<"),
 )
 """All that is more than a text here: numbers, dates and yes stay as they are written. Tag, form, first letters."""
+
+
+Elsewhere = Callable[[str, str], Mapping[str, Any] | None]
 
 
 class MayLack(str):
@@ -152,21 +156,64 @@ _FORMS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _extended(body: dict[str, Any], services: Mapping[str, Any], seen: set[str]) -> dict[str, Any]:
-    """A service with what it takes over from another of the same file."""
+def _extended(
+    body: dict[str, Any], services: Mapping[str, Any], seen: set[str], elsewhere: Elsewhere
+) -> dict[str, Any]:
+    """A service with what it takes over from another one, of the same file or of one that can be read."""
     base = body.get("extends")
+    if isinstance(base, Mapping) and "file" in base:
+        found = elsewhere(str(base["file"]), str(base.get("service")))
+        return body if found is None else {key: v for key, v in merge(found, body).items() if key != "extends"}
     if isinstance(base, Mapping):
-        base = None if "file" in base else base.get("service")
+        base = base.get("service")
     other = services.get(base) if isinstance(base, str) and base not in seen else None
     if not isinstance(other, dict):
         return body
-    return merge(_extended(other, services, {*seen, str(base)}), body)
+    return merge(_extended(other, services, {*seen, str(base)}, elsewhere), body)
 
 
-def read_services(file: SourceFile, tree: Mapping[str, Any]) -> dict[str, Any]:
-    """What matters here of each service of one file, in its long form and with what it extends in the same file."""
+def read_services(file: SourceFile, tree: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any]:
+    """What matters here of each service of one file, in its long form and with what it extends.
+
+    `elsewhere` gives a service of another file by that one's path, None where it cannot be read.
+    """
     own = {str(name): _normal(body) for name, body in _mapping(tree.get("services"), file).items()}
-    return {name: _extended(body, own, {name}) if isinstance(body, dict) else body for name, body in own.items()}
+    return {
+        name: _extended(body, own, {name}, elsewhere) if isinstance(body, dict) else body for name, body in own.items()
+    }
+
+
+def included(tree: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of the files that one takes in; "" for what is no path."""
+    entries = tree.get("include")
+    for entry in entries if isinstance(entries, list) else [entries] if entries else []:
+        paths = entry.get("path") if isinstance(entry, Mapping) else entry
+        for path in paths if isinstance(paths, list) else [paths]:
+            yield path if isinstance(path, str) else ""
+
+
+def based(body: Any, folder: str) -> Any:
+    """A service with its paths from another folder than that of its file, `folder` being the way from there to it."""
+    if not folder or not isinstance(body, dict):
+        return body
+    return {key: _based(key, value, folder) for key, value in body.items()}
+
+
+def _based(key: str, value: Any, folder: str) -> Any:
+    if isinstance(value, _Override):
+        return _Override(_based(key, value.value, folder))
+    if key in ("env_file", "volumes") and isinstance(value, list):
+        return [_moved(each, folder) if key == "env_file" or each.startswith(".") else each for each in value]
+    if key == "build" and isinstance(value, Mapping) and isinstance(value.get("context"), str):
+        return {**value, "context": _moved(value["context"], folder)}
+    return value
+
+
+def _moved(path: str, folder: str) -> str:
+    if path.startswith(("/", "~", "$")) or "://" in path:
+        return path
+    moved = posixpath.normpath(posixpath.join(folder, path))
+    return MayLack(moved) if isinstance(path, MayLack) else moved
 
 
 def merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
