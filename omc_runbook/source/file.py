@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.errors import UsageError
+from omc_runbook.source.unified import unified
 
 LARGEST = 1_048_576
 """Bytes of the largest file that is read: no source file is larger."""
 
 BOM = "\ufeff"
-NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,7 @@ class Edit:
         return tuple(line[1:].rstrip("\r") for line in self.diff.split("\n")[2:] if line.startswith("+"))
 
     def _unified(self, name: str, around: int) -> str:
-        before, after = _lines(self.file.raw), _lines(self.after)
-        lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", n=around)
-        return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines)
+        return unified(_lines(self.file.raw), _lines(self.after), name, around)
 
 
 def read_source(repository: Path, name: str) -> SourceFile | None:
