@@ -23,6 +23,7 @@ from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
 from omc_runbook.masking.value import reveal
 from omc_runbook.source import dialect
 from omc_runbook.source.file import BOM
+from omc_runbook.source.unified import hunks
 
 SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
 TEMPLATE = "the template"
@@ -104,12 +105,9 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
 
 def shown(setup: Setup) -> Iterator[str]:
     """The plan as a unified diff in which names stand for values; line ends and a byte order mark do not count."""
-    import difflib
-
     changed = {change.key for change in setup.changes if change.action == "changed"}
     old, new = (_shown_lines(raw.decode("utf-8", "replace")) for raw in (setup.before or b"", setup.after))
-    matcher = difflib.SequenceMatcher(None, [raw for raw, _ in old], [raw for raw, _ in new], autojunk=False)
-    for group in matcher.get_grouped_opcodes(1):
+    for group in hunks([raw for raw, _ in old], [raw for raw, _ in new], 1):
         yield f"@@ line {group[0][3] + 1} @@"
         for tag, old_from, old_to, new_from, new_to in group:
             if tag == "equal":

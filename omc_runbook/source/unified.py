@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-OpCode = tuple[Literal["replace", "delete", "insert", "equal"], int, int, int, int]
+Step = tuple[str, int, int, int, int]
 """One step from a text to another: what it does, and from and to which line of either."""
+OpCode = tuple[Literal["replace", "delete", "insert", "equal"], int, int, int, int]
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 
@@ -15,7 +16,7 @@ NO_NEWLINE = "\\ No newline at end of file\n"
 def unified(before: Sequence[str], after: Sequence[str], name: str, around: int) -> str:
     """The diff from lines to lines of a file, with so many lines around each change, as `git apply` takes it."""
     lines = [f"--- a/{name}\n", f"+++ b/{name}\n"]
-    for group in _Matcher(before, after).get_grouped_opcodes(around):
+    for group in hunks(before, after, around):
         (_, old, _, new, _), (_, _, old_end, _, new_end) = group[0], group[-1]
         lines.append(f"@@ -{_range(old, old_end)} +{_range(new, new_end)} @@\n")
         for tag, old, old_end, new, new_end in group:
@@ -27,11 +28,16 @@ def unified(before: Sequence[str], after: Sequence[str], name: str, around: int)
     return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines) if lines[2:] else ""
 
 
+def hunks(before: Sequence[str], after: Sequence[str], around: int) -> Iterable[list[Step]]:
+    """The steps from lines to lines, in a group for each place of the file, with so many lines around each change."""
+    return _Matcher(before, after).get_grouped_opcodes(around)
+
+
 class _Matcher(difflib.SequenceMatcher[str]):
     """difflib's own, which puts an insertion that fits in several places into any of them: here into the best."""
 
     def __init__(self, before: Sequence[str], after: Sequence[str]) -> None:
-        super().__init__(None, before, after)
+        super().__init__(None, before, after, autojunk=False)
         self._ends, self._after = (len(before), len(after)), after
 
     def get_opcodes(self) -> list[OpCode]:
