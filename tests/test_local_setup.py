@@ -158,6 +158,19 @@ def test_without_the_providers_key_the_run_says_where_to_get_it_and_the_next_one
 
 
 @pytest.mark.usefixtures("bench")
+def test_an_outcome_tells_a_file_that_is_new_from_variables_that_came_into_one(platform: Platform) -> None:
+    """Whoever reads it alone learns whether there was a .env before."""
+    first = turn(platform, apply=True)
+    began = first.outcome["changes"][0]
+    assert (began["action"], began["file"]) == ("created", ".env")
+    lines = platform.dotenv.read_text().splitlines(keepends=True)
+    platform.dotenv.write_text("".join(line for line in lines if not line.startswith("TAG=")))
+    second = turn(platform, apply=True)
+    assert [(each["action"], each["key"]) for each in second.outcome["changes"]] == [("added", "TAG")]
+    assert "Added: TAG." in second.shown
+
+
+@pytest.mark.usefixtures("bench")
 @pytest.mark.parametrize("before", [None, "postgres_password=mine-and-no-one-elses\n", "SECRET_KEY: x\n", "A=1\n"])
 def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
     before: str | None, platform: Platform

@@ -47,10 +47,12 @@ class SetUp:
         named = self.setup.place.path.name
         changed = [change for change in self.setup.changes if change.action != "unchanged"]
         made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
-        lines = tuple({"key": c.key, "action": c.action, "origin": c.origin, "file": named} for c in made)
-        if len(made) < len(changed):
+        is_new = self.setup.before is None
+        told = made if is_new else changed
+        lines = tuple({"key": c.key, "action": c.action, "origin": c.origin, "file": named} for c in told)
+        if is_new:
             taken = f"{len(changed) - len(made)} variables from the template"
-            lines = ({"action": "added", "file": named, "origin": taken}, *lines)
+            lines = ({"action": "created", "file": named, "origin": taken}, *lines)
         mended = tuple({"action": "mended", "file": named, "origin": mend} for mend in self.setup.mends)
         return (*lines, *mended, *(({"action": "made private", "file": named},) if self.setup.tightens else ()))
 
