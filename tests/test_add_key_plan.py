@@ -149,6 +149,19 @@ def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_a
         planned(run, seen, platform.root, type=type)
 
 
+@pytest.mark.parametrize("type", ["int", "bool", "HttpUrl", "list[str]", "str"])
+def test_a_copy_of_the_template_starts_the_application_with_an_optional_key_of_any_type(
+    type: str, run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+) -> None:
+    """The guide's `cp .env.template .env` gives the application no placeholder that it cannot read."""
+    plan = planned(run, seen, platform.root, type=type)
+    for edit in plan.edits:
+        edit.file.path.write_bytes(edit.after)
+    platform.dotenv.write_bytes(platform.template.read_bytes())
+    ran = platform.run_backend(f"from app.core.config import settings; print(settings.{KEY})")
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_a_name_that_is_another_keys_variable_is_refused(desk: Adder, tmp_path: Path) -> None:
     """runbook.toml says which variable a key fills."""
     toml = tmp_path / "runbook.toml"

@@ -317,6 +317,8 @@ def test_a_variable_in_the_files_own_style() -> None:
             NewEntry("A", "It (optional) (required)", "", False),
             "# It (optional) (required)\n# (optional)\nA=<your-a>\n",
         ),
+        ("", NewEntry("A", "One", "", True, is_text=False), "# One\nA=<your-a>\n"),
+        ("", NewEntry("A", "One", "", False, is_text=False), "# One (optional)\n# A=<your-a>\n"),
     ],
 )
 def test_the_lines_of_a_variable(before: str, new: NewEntry, lines: str) -> None:

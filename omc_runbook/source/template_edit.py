@@ -28,6 +28,8 @@ class NewEntry:
     description: str
     obtain_from: str
     required: bool
+    is_text: bool = True
+    """Whether the application takes any text for its value, a placeholder too."""
 
     @property
     def placeholder(self) -> str:
@@ -80,7 +82,9 @@ def _lines(new: NewEntry) -> list[str]:
     if not new.required and "(optional)" not in description:
         description = f"{description} (optional)".lstrip()
     comments = [description, f"Get it from: {new.obtain_from.strip()}" if new.obtain_from.strip() else ""]
-    return [*(f"# {comment}" for comment in comments if comment), f"{new.name}={new.placeholder}"]
+    # A copy of the template has to start the application: no placeholder is a number, nor always "".
+    margin = "" if new.required or new.is_text else "# "
+    return [*(f"# {comment}" for comment in comments if comment), f"{margin}{new.name}={new.placeholder}"]
 
 
 def _place(found: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
