@@ -388,13 +388,24 @@ def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Pa
 
 @pytest.mark.usefixtures("own_registry")
 def test_add_key_is_not_offered_where_it_would_refuse(platform: Platform) -> None:
-    """A field with a default of its own is none that add_key writes: the gap is closed by hand."""
+    """A field that reads a variable under another name is none that add_key writes: the gap is closed by hand."""
+    field = '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n'
+    platform.edit(platform.config, "    SECRET_KEY: str = secrets.token_urlsafe(32)\n", field)
     platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
     undeclare(platform, "SECRET_KEY")
     found = problems(as_read(platform))
     assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
     assert {finding.remedy.runbook for finding in found} == {""}
     assert all("SECRET_KEY" in finding.remedy.command for finding in found)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_add_key_is_offered_for_a_field_with_a_default_of_its_own(platform: Platform) -> None:
+    """It leaves the field as it is, and adds the rest."""
+    platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
+    (finding,) = problems(as_read(platform))
+    assert (finding.check, finding.remedy.runbook) == ("template-lacks", "add_key")
+    assert not {"type", "required"}.intersection(finding.remedy.parameters)
 
 
 def test_wild_references_are_told_by_their_keys(at: Sandbox, tmp_path: Path) -> None:

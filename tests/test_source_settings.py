@@ -473,6 +473,8 @@ class Settings(BaseSettings):
         ("NEW_API_KEY: str | None = None", new(required=False)),
         ("NEW_API_KEY: Optional[str] = None", new(required=False)),
         ("NEW_API_KEY: None | str = 'x'", new(required=False)),
+        ("NEW_API_KEY: str = ''", new(required=False)),
+        ("NEW_API_KEY: SecretStr = SecretStr('')", new(type="SecretStr", required=False)),
         ("NEW_API_KEY: Union[int, str]", new(type="str | int")),
         ("NEW_API_KEY: 'list[ str ]'", new(type="list[str]")),
         ("NEW_API_KEY: Annotated[str, 'x']", new(type="Annotated[str,'x']")),

@@ -41,7 +41,7 @@ class NewField:
 
 
 def add_field(file: SourceFile, new: NewField) -> Edit | None:
-    """The edit that adds a field to class Settings; None where the field is there exactly so.
+    """The edit that adds a field to class Settings; None where the field is there, be it with another default.
 
     Nothing but whole lines is added, and every other byte stays. Raises CannotEdit where the name is taken, the type
     is not known above the class, or the class is written in a way that has no certain place; UsageError as
@@ -167,7 +167,8 @@ def _is_there(settings: Settings, new: NewField, name: str, annotation: str) -> 
     if found is None or found.owner != MAIN or found.required != new.required:
         return False
     same = _alike(settings, found.name, name) and _alike(settings, found.variables[0], new.key)
-    return same and _same(found.annotation, annotation)
+    # A default of its own makes a field as optional as None does.
+    return same and any(_same(found.annotation, each) for each in (annotation, new.type))
 
 
 def _alike(settings: Settings, one: str, other: str) -> bool:
