@@ -601,6 +601,14 @@ def test_without_relatives_it_joins_the_first_fields() -> None:
     place("    A: int\n\n    B: int\n+\n+   NEW: str\n+\n    PLAIN = 1\n", "NEW")
 
 
+def test_fields_that_stand_apart_get_one_that_does_too() -> None:
+    """An empty line goes above it where those beside it and most others have one, and nowhere else."""
+    place("    A_B: int\n\n    # so\n    C: int\n\n    D_E: int\n+\n+   D_NEW: str\n", "D_NEW")
+    place("    A_B: int\n\n    C_API_KEY: int\n+\n+   NEW_API_KEY: str\n\n    D: int\n", "NEW_API_KEY")
+    place("    A: int\n\n    B: int\n\n    C_D: int\n    C_E: int\n+   C_NEW: str\n\n    F: int\n", "C_NEW")
+    place("    A: int\n    B: int\n\n    C_D: int\n+   C_NEW: str\n\n    E: int\n    F: int\n", "C_NEW")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from omc_runbook.errors import CannotEdit
@@ -174,9 +175,11 @@ def _neighbour(parts: list[_Part], lines: Sequence[str], name: str) -> tuple[int
     leading = {own: _shared(words, other) for own, other in others.items()}
     trailing = {own: _shared(words[::-1], other[::-1]) for own, other in others.items()}
     if (most := max(leading.values())) > 0:
-        return max(fields[own] for own, count in leading.items() if count == most), False
+        relative = max(fields[own] for own, count in leading.items() if count == most)
+        return relative, _stands_alone(parts, lines, relative)
     if (most := max(trailing.values())) > 1:
-        return _group_end(parts, lines, max(fields[own] for own, count in trailing.items() if count == most)), False
+        relative = _group_end(parts, lines, max(fields[own] for own, count in trailing.items() if count == most))
+        return relative, _stands_alone(parts, lines, relative)
     first = last = min(fields.values())
     for index in range(first, len(parts)):
         if parts[index].kind not in ("field", "text", "config"):
@@ -184,6 +187,15 @@ def _neighbour(parts: list[_Part], lines: Sequence[str], name: str) -> tuple[int
         last = index if parts[index].names else last
     groups = any(not _is_close(parts[index], lines) for index in range(first + 1, last + 1))
     return last, groups
+
+
+def _stands_alone(parts: list[_Part], lines: Sequence[str], index: int) -> bool:
+    """Whether a field keeps apart from those beside it, as most fields of the class do."""
+    fields = [each for each, part in enumerate(parts) if part.names]
+    pairs = list(pairwise(fields))
+    gaps = [not all(_is_close(parts[each], lines) for each in range(one + 1, other + 1)) for one, other in pairs]
+    beside = all(gap for gap, pair in zip(gaps, pairs, strict=True) if index in pair)
+    return len(gaps) > 1 and beside and sum(gaps) * 2 > len(gaps)
 
 
 def _group_end(parts: list[_Part], lines: Sequence[str], index: int) -> int:
