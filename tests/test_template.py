@@ -271,6 +271,8 @@ def added(text: str, new: NewEntry = NEW) -> str:
         "OLD_API_KEY=1\n|Z=1\n",
         "OLD_KEY=1\nZ=1\n|",
         "OLD_API_KEY=1\nOLD_API_SECRET=1\n|Z=1\n",
+        "# a\nA=1\n\n# b\nOLD_API_KEY=1\nOLD_API_SECRET=1\n@\n# c\nC=1\n",
+        "A=1\nOLD_API_KEY=1\nOLD_API_SECRET=1\n|\n# c\nC=1\n",
         "OLD_API_KEY=1\n|# Z_API_KEY=1\nZ=1\n",
         "# Z_API_KEY=1\nZ=1\n|B=2\n",
         "# NEW_A=1\n|# b\nB=2\n",

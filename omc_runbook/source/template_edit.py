@@ -51,7 +51,7 @@ def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
     found = tuple(variables(parts))
     relative, at = _place(found, new.name, len(parts))
     notes = _notes(parts[at:])
-    is_apart = bool(notes) or (_stands_apart(parts, found, at) if relative else _ends_open(parts))
+    is_apart = bool(notes) or (_stands_apart(parts, found, at, new.name) if relative else _ends_open(parts))
     position = parts[at + notes - 1].end if parts else 0
     lines = ["", *_lines(new)] if is_apart else _lines(new)
     what = f"{new.name} after {relative}" if relative else f"{new.name} at the end"
@@ -98,9 +98,7 @@ def _place(found: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
         near = _nearest(words[::-1], group, [each.name.split("_")[::-1] for each in group], FEWEST_LAST_WORDS)
         if near:
             later = [each for each in found if each.at > near.at]
-            while (
-                later and later[0].heading == near.heading and _shared(later[0].name.split("_"), near.name.split("_"))
-            ):
+            while later and later[0].heading == near.heading and _is_kin(later[0].name, near.name):
                 near = later.pop(0)
             return near.name, near.at + 1
     return "", end
@@ -135,19 +133,25 @@ def _shared(words: Sequence[str], others: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] and pair[0] == pair[1], zip(words, others, strict=False)))
 
 
-def _stands_apart(parts: Sequence[Statement], found: Sequence[Variable], at: int) -> bool:
+def _stands_apart(parts: Sequence[Statement], found: Sequence[Variable], at: int, name: str) -> bool:
     """Whether a blank line goes before lines behind a relative: as between its neighbours, else as mostly."""
     gaps = [
         any(part.kind == "blank" for part in parts[one.at : other.at]) if one.heading == other.heading else None
         for one, other in pairwise(found)
     ]
-    before, after = next(
-        pair for each, *pair in zip(found, [None, *gaps], [*gaps, None], strict=True) if each.at == at - 1
-    )
+    first = last = next(index for index, each in enumerate(found) if each.at == at - 1)
+    # Of a variable that only ends as its relative does, what holds that one's own family together tells nothing.
+    while first and not _is_kin(found[last].name, name) and _is_kin(found[last].name, found[first - 1].name):
+        first -= 1
+    before, after = [None, *gaps][first], [*gaps, None][last]
     if before is False or after is False:
         return False
     known = [gap for gap in gaps if gap is not None]
     return bool(before or after) or sum(known) * 2 > len(known)
+
+
+def _is_kin(name: str, other: str) -> bool:
+    return _shared(name.split("_")[:1], other.split("_")[:1]) > 0
 
 
 def _ends_open(parts: Sequence[Statement]) -> bool:
