@@ -19,7 +19,7 @@ from omc_runbook.changes.preview import preview
 from omc_runbook.changes.renewal import Unfinished
 from omc_runbook.changes.rollout import PROVED
 from omc_runbook.changes.source import Given, path_of, precautions
-from omc_runbook.environment import PRODUCTION, Environment
+from omc_runbook.environment import KNOWN, PRODUCTION, Environment
 from omc_runbook.errors import UsageError
 from omc_runbook.finding import Finding, as_before
 from omc_runbook.local import git
@@ -95,8 +95,8 @@ class KeyRun:
         addition.refuse_taken(new, main.environment.keys)
         folders = self._folders(terraform_dir)
         chosen = {name: containers_for(snapshot, new) for name, snapshot in seen.items()}
-        everywhere = tuple(dict.fromkeys(name for names in chosen.values() for name in names))
-        edits = addition.plan_edits(checkout, new, everywhere, document_of(main).keys)
+        known = {*KNOWN, *chosen, *main.environment.others}
+        edits = addition.plan_edits(checkout, new, chosen, known, document_of(main).keys)
         addings = [self._adding(run, seen[run.environment.name], new, values_from) for run in self.runs]
         refuse_same({each.run.environment.name: each.values for each in addings})
         places = [

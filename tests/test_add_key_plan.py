@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from omc_runbook import key_run
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.changes.added import NOTHING
-from omc_runbook.changes.addition import Addition, describe
+from omc_runbook.changes.addition import Addition, describe, plan_edits
 from omc_runbook.document import parse
 from omc_runbook.errors import UsageError
 from omc_runbook.headless import notebooks
@@ -362,6 +362,21 @@ def test_what_several_containers_need_and_terraform_does_not_have(
         "ohmycoins-staging-worker",
     ]
     assert "no Terraform with a task definition" in report.diffs(plan).to_text()
+
+
+def test_an_environments_own_folder_of_terraforms_is_edited_for_it_alone(
+    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+) -> None:
+    """Where each environment has its task definitions in a folder of its name, those asked for get the reference."""
+    own = [platform.staging / "ecs.tf", platform.production / "ecs.tf"]
+    for path in own:
+        path.write_bytes(platform.main_tf.read_bytes())
+    platform.main_tf.unlink()
+    plan = planned(run, seen, platform.root)
+    assert [edit.file.path for edit in plan.edits if edit.file.name.endswith(".tf")] == own[:1]
+    everywhere = {"staging": ("backend",), "production": ("backend",)}
+    edits = plan_edits(read_checkout(platform.root), plan.key, everywhere, everywhere)
+    assert [edit.file.path for edit in edits if edit.file.name.endswith(".tf")] == own
 
 
 # --- in the wild ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from omc_runbook.source.checkout import Checkout
 from omc_runbook.source.classes import alternatives, expression, last_name
 from omc_runbook.source.file import Edit
 from omc_runbook.source.settings_edit import NewField, add_field
-from omc_runbook.source.taskdefs import declared_of
+from omc_runbook.source.taskdefs import counts_for, declared_of
 from omc_runbook.source.taskdefs_edit import add_reference
 from omc_runbook.source.template_edit import NewEntry, add_entry
 from omc_runbook.source.veil import is_random
@@ -163,18 +163,23 @@ def describe(
 
 
 def plan_edits(
-    checkout: Checkout, key: NewKey, containers: Sequence[str], present: Collection[str] = ()
+    checkout: Checkout,
+    key: NewKey,
+    containers: Mapping[str, Sequence[str]],
+    known: Collection[str] = (),
+    present: Collection[str] = (),
 ) -> tuple[Edit, ...]:
     """The edits that the key still lacks, each file once; raises CannotEdit where one is not certain.
 
-    `present` are the keys that the secret has.
+    `containers` are those of each environment, `known` the names of all environments, and `present` the keys that the
+    secret has.
     """
     if checkout.template is None:
         raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform. Nothing was written.")
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(key.name, key.description or key.name, key.obtain_from, key.required, key.is_text)
     edits = [add_field(checkout.settings.file, field), add_entry(checkout.template.file, entry)]
-    edits += _references(checkout, key, containers, present)
+    edits += _references(checkout, key, containers, known, present)
     return tuple(edit for edit in edits if edit)
 
 
@@ -199,14 +204,21 @@ def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
     return git.dirty(root, tuple(edit.file.name for edit in edits)) if edits else ()
 
 
-def _references(checkout: Checkout, key: NewKey, containers: Sequence[str], present: Collection[str]) -> list[Edit]:
+def _references(
+    checkout: Checkout,
+    key: NewKey,
+    containers: Mapping[str, Sequence[str]],
+    known: Collection[str],
+    present: Collection[str],
+) -> list[Edit]:
     """The edits of Terraform's files, one for each file, whatever number of containers are in it."""
     if checkout.declared is None:
         return []
     files, edits = checkout.declared.files, {edit.name: edit for edit in checkout.declared.files}
     what: dict[str, list[str]] = {}
-    for container in containers:
-        declared = replace(declared_of(files), unreadable=checkout.declared.unreadable)
+    for environment, container in ((name, each) for name, names in containers.items() for each in names):
+        here = tuple(file for file in files if counts_for(file.name, environment, known)) or files
+        declared = replace(declared_of(here), unreadable=checkout.declared.unreadable)
         edit = add_reference(declared, container, key.name, key.name, present)
         if edit:
             changed = replace(edit.file, raw=edit.after)

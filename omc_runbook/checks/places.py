@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from omc_runbook.catalogue import variable_of
 from omc_runbook.checks.wanted import every_want
@@ -15,7 +14,7 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout
 from omc_runbook.source.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.source.settings import Field
-from omc_runbook.source.taskdefs import Container
+from omc_runbook.source.taskdefs import Container, counts_for
 from omc_runbook.source.template import Entry
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
@@ -54,8 +53,8 @@ class Places:
 
     def _is_elsewhere(self, container: Container) -> bool:
         """Whether a container stands in a folder that is another environment's by its name."""
-        here, folders = self.snapshot.environment.name, Path(container.file).parent.parts
-        return here not in folders and bool({*KNOWN, *self.snapshot.environment.others}.intersection(folders))
+        environment = self.snapshot.environment
+        return not counts_for(container.file, environment.name, {*KNOWN, *environment.others})
 
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
         written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]

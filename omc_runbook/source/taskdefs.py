@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,12 @@ def declared_of(files: tuple[SourceFile, ...]) -> Declared:
     """What files in memory declare."""
     found, unreadable = locate(files)
     return Declared(tuple(map(container_of, found)), unreadable, files)
+
+
+def counts_for(file: str, environment: str, known: Collection[str]) -> bool:
+    """Whether a file counts for an environment: it is in no folder that is by its name another one of those known."""
+    folders = Path(file).parent.parts
+    return environment in folders or not {*known}.intersection(folders)
 
 
 def container_of(found: Found) -> Container:
