@@ -749,6 +749,9 @@ def test_exactly_this_reference_is_there() -> None:
     assert add_reference(declare(definition(f"secrets = [{NEW}]")), "backend", KEY, KEY) is None
     shared = definition("secrets = local.x") + definition("secrets = local.x", name="web")
     assert add_reference(declare(shared + f"locals {{\n  x = [{NEW}]\n}}\n"), "web", KEY, KEY) is None
+    migrate = definition(f"secrets = [{A}, {NEW}]", label="migrate")
+    assert add_reference(declare(definition(f"secrets = [{NEW}]") + migrate), "backend", KEY, KEY) is None
+    assert "Several task definitions" in refusal(declare(definition(f"secrets = [{A}]") + migrate))
 
 
 def test_a_for_expression_takes_its_keys_as_names() -> None:

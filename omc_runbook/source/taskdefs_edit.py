@@ -26,7 +26,7 @@ ADVICE = " Add its task definition to Terraform first, or leave it out of contai
 def add_reference(
     declared: Declared, container: str, variable: str, key: str, present: Collection[str] = ()
 ) -> Edit | None:
-    """Add a reference to a container's `secrets`; None if it has exactly this one.
+    """Add a reference to a container's `secrets`; None if it has exactly this one, in each definition with its name.
 
     `present` are keys that the secret is known to have: they tell it from others that the container reads.
 
@@ -38,7 +38,10 @@ def add_reference(
     if not KEY.fullmatch(key):
         raise CannotEdit(f"The key for {variable} has characters that no reference can have: use letters, digits, _.")
     all_found, _ = locate(declared.files)
-    chosen = _choose(all_found, declared.unreadable, container)
+    named = _named(all_found, container)
+    if len(named) > 1 and all(_is_there(_of_secret(each, present), variable, key) for each in named):
+        return None
+    chosen = _choose(named, all_found, declared.unreadable, container)
     found = _of_secret(chosen, present)
     all_found = tuple(found if each is chosen else each for each in all_found)
     for error in found.folder.broken.values():
@@ -58,9 +61,13 @@ def add_reference(
     return replace(edit, what=what)
 
 
-def _choose(all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str) -> Found:
+def _named(all_found: tuple[Found, ...], name: str) -> list[Found]:
+    """The containers of a name, else those whose name can become this one."""
+    return [each for each in all_found if each.name == name] or [each for each in all_found if fits(each.name, name)]
+
+
+def _choose(named: list[Found], all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str) -> Found:
     """The one container of a name; where several definitions have it, the one that has references already."""
-    named = [each for each in all_found if each.name == name] or [each for each in all_found if fits(each.name, name)]
     if not named:
         there = ", ".join(sorted({each.name for each in all_found if each.name})) or "none"
         more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
