@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 
 from omc_runbook import key_run
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.changes.added import NOTHING
+from omc_runbook.changes.added import NOTHING, containers_for
 from omc_runbook.changes.addition import Addition, describe, plan_edits
 from omc_runbook.document import parse
 from omc_runbook.errors import UsageError
@@ -362,6 +362,30 @@ def test_what_several_containers_need_and_terraform_does_not_have(
         "ohmycoins-staging-worker",
     ]
     assert "no Terraform with a task definition" in report.diffs(plan).to_text()
+
+
+def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
+    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+) -> None:
+    """Only a container that gets what Settings reads is the application; another one can be named."""
+    snapshot = seen["staging"]
+    arn = next(each.task_definition_arn for each in snapshot.services if each.name == "backend")
+    definition, secret = snapshot.task_definitions[arn], snapshot.secret
+    assert secret
+    own = Injection("DD_API_KEY", reference(f"{secret.arn}:SENTRY_DSN::"))
+    sidecar = replace(definition.containers[0], name="datadog", secrets=(own,), environment=())
+    both = replace(definition, containers=(sidecar, *definition.containers))
+    changed = {"staging": replace(snapshot, task_definitions={**snapshot.task_definitions, arn: both})}
+    (correction,) = planned(run, changed, platform.root).places[0].corrections
+    assert [edit.container for edit in correction.edits] == ["backend"]
+    assert containers_for(replace(changed["staging"], checkout=None), describe(KEY, "", "", False, "", ())) == (
+        "datadog",
+        "backend",
+    )
+    for path in (platform.root / "infrastructure").rglob("*.tf"):
+        path.unlink()
+    (correction,) = planned(run, changed, platform.root, containers="datadog").places[0].corrections
+    assert [edit.container for edit in correction.edits] == ["datadog"]
 
 
 def test_an_environments_own_folder_of_terraforms_is_edited_for_it_alone(

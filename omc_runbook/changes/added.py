@@ -32,7 +32,8 @@ A_VALUE, A_PLACEHOLDER = "a value", "a placeholder"
 def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
     """The containers that shall get the variable: those named, else those of the main service that read the secret.
 
-    Raises UsageError for one that no service has.
+    Of these a sidecar is left out, which gets nothing that Settings reads, where that can be told. Raises UsageError
+    for one that no service has.
     """
     there = {
         container.name
@@ -45,12 +46,15 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
             raise UsageError(f"No service has a container {name}{nearest(name, there)} Nothing was written.")
     if key.containers:
         return key.containers
-    main = snapshot.environment.names.service
+    main, checkout = snapshot.environment.names.service, snapshot.checkout
+    settings = checkout.settings if checkout and not checkout.settings.vague else None
     for service in snapshot.services:
         definition = snapshot.definition(service.task_definition_arn)
         if service.name == main and definition:
-            reading = [container.name for container, _ in snapshot.own_injections(definition)]
-            return tuple(dict.fromkeys(reading)) or tuple(c.name for c in definition.containers[:1])
+            reading = [(container.name, each.variable) for container, each in snapshot.own_injections(definition)]
+            own = [name for name, variable in reading if settings and settings.find(variable)]
+            names = own or [name for name, _ in reading] or [c.name for c in definition.containers[:1]]
+            return tuple(dict.fromkeys(names))
     return (main,)
 
 
