@@ -9,7 +9,14 @@ from pathlib import Path
 
 from omc_runbook import runbook as runbooks
 from omc_runbook.changes import adding, addition, elsewhere, planfile, renewal
-from omc_runbook.changes.added import containers_for, plan_place, refuse_same, refuse_without_secret, values_of
+from omc_runbook.changes.added import (
+    containers_for,
+    held_by,
+    plan_place,
+    refuse_same,
+    refuse_without_secret,
+    values_of,
+)
 from omc_runbook.changes.adding import Added
 from omc_runbook.changes.addition import Addition, NewKey, Place
 from omc_runbook.changes.carrying import Means
@@ -96,7 +103,10 @@ class KeyRun:
         folders = self._folders(terraform_dir)
         chosen = {name: containers_for(snapshot, new) for name, snapshot in seen.items()}
         known = {*KNOWN, *chosen, *main.environment.others}
-        edits = addition.plan_edits(checkout, new, chosen, known, document_of(main).keys)
+        present = {name: document_of(snapshot).keys for name, snapshot in seen.items()}
+        hidden = {name: _hidden(snapshot, checkout, new, chosen[name]) for name, snapshot in seen.items()}
+        wanted = {name: [each for each in names if each not in hidden[name]] for name, names in chosen.items()}
+        edits = addition.plan_edits(checkout, new, wanted, known, present[main.environment.name])
         addings = [self._adding(run, seen[run.environment.name], new, values_from) for run in self.runs]
         refuse_same({each.run.environment.name: each.values for each in addings})
         places = [
@@ -110,7 +120,7 @@ class KeyRun:
             edits,
             tuple(self._with_terraform(place, edits, seen[place.environment]) for place in places),
             addition.dirty_files(self.root, edits),
-            (*self._notes(checkout, new, edits), *_source_notes(values_from)),
+            (*self._notes(checkout, new, edits), *_hidden_notes(new, hidden), *_source_notes(values_from)),
         )
 
     def apply(
@@ -252,6 +262,19 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     root = find_root(repository or runs[0].environment.repository)
     read_checkout(root)
     return KeyRun(root, runs)
+
+
+def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
+    """The containers that have the reference in force from what of Terraform cannot be read: none is added there."""
+    declared = checkout.declared
+    unread = [name for name in containers if declared and declared.may_hide(name)]
+    return held_by(snapshot, new, unread)
+
+
+def _hidden_notes(new: NewKey, hidden: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    names = dict.fromkeys(name for names in hidden.values() for name in names)
+    told = "has it in force, and where Terraform gives it cannot be read: no reference is added"
+    return tuple(f"{name} {told} for {new.name}." for name in names)
 
 
 def _source_notes(values_from: str) -> tuple[str, ...]:

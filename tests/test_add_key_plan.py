@@ -16,10 +16,11 @@ from dotenv import dotenv_values
 
 from omc_runbook import key_run
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.session import Unread
 from omc_runbook.changes.added import NOTHING, containers_for
 from omc_runbook.changes.addition import Addition, describe, plan_edits
 from omc_runbook.document import parse
-from omc_runbook.errors import UsageError
+from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.headless import notebooks
 from omc_runbook.key_run import KeyRun
 from omc_runbook.masking.value import Masked
@@ -347,6 +348,42 @@ def test_of_every_subset_that_is_done_the_rest_is_planned(
         (place,) = plan.places
         assert (place.write is None, place.corrections == ()) == done[3:], done
         assert plan.is_empty == all(done)
+
+
+HIDDEN = (
+    'jsonencode([{ name = "backend", secrets = var.secrets }])',
+    'jsonencode([{ name = "backend", secrets = [for k in var.keys : { name = k, valueFrom = "${var.arn}:${k}::" }] }])',
+    'templatefile("${path.module}/backend.json", {})',
+)
+
+
+@pytest.mark.parametrize("containers", HIDDEN)
+def test_a_reference_that_was_added_by_hand_where_it_cannot_be_read_leaves_the_rest(
+    run: KeyRun, seen: dict[str, Snapshot], platform: Platform, containers: str
+) -> None:
+    """It is refused until the tasks have it, and then the plan says why Terraform is left alone."""
+    text = f'resource "aws_ecs_task_definition" "backend" {{\n  container_definitions = {containers}\n}}\n'
+    platform.main_tf.write_text(text)
+    with pytest.raises(UsageError, match=r"Add the reference yourself|which is not followed"):
+        planned(run, seen, platform.root)
+    plan = planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root)
+    assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
+    assert "backend has it in force, and where Terraform gives it cannot be read" in report.diffs(plan).to_text()
+    for edit in plan.edits:
+        edit.file.path.write_bytes(edit.after)
+    assert planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root).is_empty
+
+
+def test_a_secret_that_cannot_be_read_is_told_of_first(
+    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+) -> None:
+    """Whether a reference in force is the secret's nobody knows then."""
+    text = 'resource "aws_ecs_task_definition" "backend" {\n  container_definitions = file("backend.json")\n}\n'
+    platform.main_tf.write_text(text)
+    gap = Unread("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    snapshot = replace(seen["staging"], secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
+    with pytest.raises(CouldNotLook, match="secretsmanager:DescribeSecret"):
+        planned(run, {"staging": snapshot}, platform.root)
 
 
 def test_what_several_containers_need_and_terraform_does_not_have(

@@ -58,6 +58,16 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
     return (main,)
 
 
+def held_by(snapshot: Snapshot, key: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
+    """Those of some containers that have the reference in force in every service; raises as `plan_place` does."""
+    found = {name: [definition for _, definition in _services(snapshot, (name,))] for name in containers}
+    return tuple(
+        name
+        for name, definitions in found.items()
+        if definitions and not any(_missing(snapshot, each, key.name, (name,)) for each in definitions)
+    )
+
+
 def plan_place(
     snapshot: Snapshot,
     key: NewKey,

@@ -11,6 +11,7 @@ from pathlib import Path
 from omc_runbook.errors import UsageError
 from omc_runbook.source.containers import DEFINITION, Found, locate
 from omc_runbook.source.file import SourceFile, read_source
+from omc_runbook.source.hcl_template import fits, is_literal
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
 ROOTS = ("infrastructure", ".")
@@ -61,6 +62,13 @@ class Declared:
     """A sentence on each file or definition that could not be understood."""
     files: tuple[SourceFile, ...] = field(repr=False)
     """All *.tf files of the folders with a task definition."""
+
+    def may_hide(self, name: str) -> bool:
+        """Whether a container of a name may have references that could not be read."""
+        named = [each for each in self.containers if each.name == name or fits(each.name, name)]
+        if named:
+            return any(each.unseen for each in named)
+        return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
 
 def read_task_definitions(repository: Path) -> Declared:
