@@ -310,6 +310,16 @@ def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one(platform: Platf
     assert drafts == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_file_stays_its_owners(platform: Platform) -> None:
+    """What root writes in a developer's checkout is the developer's as before."""
+    platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    os.chown(platform.dotenv, 65_534, 65_533)
+    write_file(plan_file(platform))
+    assert "TAG=latest\n" in platform.dotenv.read_text()
+    assert (platform.dotenv.stat().st_uid, platform.dotenv.stat().st_gid) == (65_534, 65_533)
+
+
 def test_a_link_stays_and_what_it_leads_to_is_written(platform: Platform, tmp_path: Path) -> None:
     """Some keep their .env elsewhere."""
     target = tmp_path / "elsewhere"

@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
@@ -43,9 +43,9 @@ def refuse_unwritable(path: Path) -> None:
 def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, mode: int | None = None) -> None:
     """Put `after` in the place of `before`, which is None where there must be no file yet.
 
-    What a link leads to is written, and the link stays. The file keeps its mode, unless one is given. Killed at any
-    point, either the whole new text is there or the old one. Raises Overtaken where the file is not as it was when
-    the plan was made, and CouldNotLook where the system refuses.
+    What a link leads to is written, and the link stays. The file keeps its mode, unless one is given, and its owner and
+    group, where they can be given. Killed at any point, either the whole new text is there or the old one. Raises
+    Overtaken where the file is not as it was when the plan was made, and CouldNotLook where the system refuses.
     """
     target = path.resolve()
     draft = _draft(target, git_dir)
@@ -56,10 +56,14 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
         if read(target) != before:
             told = "was changed" if before is not None else "has come to be"
             raise Overtaken(f"{path} {told} since the plan was made: it stays as it is. Run again to plan on that.")
-        kept = stat.S_IMODE(target.stat().st_mode) if before is not None else PRIVATE
+        there = target.stat() if before is not None else None
+        kept = stat.S_IMODE(there.st_mode) if there else PRIVATE
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE)
             with os.fdopen(descriptor, "wb") as file:
+                if there:
+                    with suppress(PermissionError):
+                        os.fchown(file.fileno(), there.st_uid, there.st_gid)
                 os.fchmod(file.fileno(), kept if mode is None else mode)
                 file.write(after)
                 file.flush()
