@@ -223,7 +223,8 @@ class KeyRun:
         if checkout.declared is None:
             notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
         if edits and git.git_dir(self.root) is None:
-            notes.append("This checkout is in no git work tree: there will be no patch to go back with.")
+            why = git.look(self.root).obstacle or "This checkout is in no git work tree."
+            notes.append(f"{why} There will be no patch to go back with.")
         for edit in edits:
             if why := addition.why_no_patch(self.root, edit):
                 notes.append(f"{edit.file.name} {why}: there will be no patch of it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -617,6 +618,15 @@ def test_without_git_it_is_done_all_the_same_and_told(run: KeyRun, tmp_path: Pat
     assert "in no git work tree" in report.diffs(plan).to_text() and "set one" in report.diffs(plan).to_text()
     undo = report.undo(plan, done, run.environment).to_text()
     assert "Take the new lines out again" in undo and "git " not in undo
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_where_git_distrusts_the_owner_it_says_so(run: KeyRun, seen: dict[str, Snapshot], platform: Platform) -> None:
+    """A work tree that git does not look into is not taken for none: the command that lets it is named."""
+    for path in (platform.root, platform.root / ".git"):
+        os.chown(path, 65_534, 65_534)
+    (note,) = planned(run, seen, platform.root).notes
+    assert "git config --global --add safe.directory" in note and "no git work tree" not in note
 
 
 # --- no value ---------------------------------------------------------------------------------------------------------
