@@ -37,6 +37,7 @@ from omc_runbook.runbook import Run
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.checkout import Checkout, find_root, read_checkout
 from omc_runbook.source.file import Edit
+from omc_runbook.source.settings import CONFIG
 from omc_runbook.typed import expand
 
 FAMILIES = ("secret", "reference", "content", "deployment", "drift")
@@ -228,6 +229,8 @@ class KeyRun:
         for edit in edits:
             if why := addition.why_no_patch(self.root, edit):
                 notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
+        if any(edit.file.name == CONFIG for edit in edits):
+            notes += (f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in checkout.settings.vague)
         if edits and not new.description:
             notes.append("Without a description nobody will know what the key is for: set one.")
         return tuple(notes)

@@ -629,6 +629,15 @@ def test_where_git_distrusts_the_owner_it_says_so(run: KeyRun, seen: dict[str, S
     assert "git config --global --add safe.directory" in note and "no git work tree" not in note
 
 
+def test_settings_that_derive_from_another_file_are_told_of(
+    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+) -> None:
+    """A class that was not read may give variables a prefix."""
+    platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(AppSettings):")
+    (note,) = planned(run, seen, platform.root).notes
+    assert note == f"Class Settings derives from AppSettings of another file: see that {KEY} is read so."
+
+
 # --- no value ---------------------------------------------------------------------------------------------------------
 
 
