@@ -479,7 +479,8 @@ def test_the_name_of_a_container_may_be_put_together() -> None:
     """A name with interpolations is found by what it can become, a local value by its text."""
     named = definition(f"secrets = [{A}]", name="${var.project}-backend", label="b") + VARIABLE
     assert inserted(add(declare(named), "ohmycoins-staging-backend")) == f", {NEW}"
-    assert "no container backend; those there: ${var.project}-backend." in refusal(declare(named))
+    told = "no container backend; those there: ${var.project}-backend. Add the reference yourself."
+    assert told in refusal(declare(named))
     text = definition(f"secrets = [{A}]").replace('"backend"\n', "local.n\n") + 'locals {\n  n = "api"\n}\n' + VARIABLE
     assert declare(text).containers[0].name == "api"
 
@@ -692,6 +693,7 @@ def test_what_is_not_certain_is_refused(why: str) -> None:
     declared = declare(text)
     said = refusal(declared)
     assert told in said
+    assert said.endswith("leave it out of containers." if why == "nothing" else "Add the reference yourself.")
     for container in declared.containers:
         assert container.obstacle in said or "Several" in said or container.name != "backend"
 
@@ -773,7 +775,9 @@ def test_a_file_that_is_no_hcl() -> None:
     broken = MAIN.replace("network_mode             =", "network_mode = s3cr3t =")
     declared = declare(broken)
     assert declared.unreadable == (f"{MODULE}/main.tf, line 9 is not valid HCL: mend it first.",)
-    assert declared.unreadable[0] in refusal(declared)
+    with pytest.raises(UsageError) as raised:
+        add_reference(declared, "backend", KEY, KEY)
+    assert str(raised.value) == declared.unreadable[0]
     declared = declare(MAIN, VARIABLE + "}")
     assert declared.unreadable == (f"{MODULE}/other1.tf, line 5 is not valid HCL: mend it first.",)
     assert declared.containers[0].obstacle == f"{MODULE}/other1.tf beside it is not valid HCL"

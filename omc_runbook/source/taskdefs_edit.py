@@ -10,9 +10,9 @@ from dataclasses import replace
 from omc_runbook.errors import CannotEdit
 from omc_runbook.source.containers import SEVERAL, Found, locate
 from omc_runbook.source.file import Edit, SourceFile
-from omc_runbook.source.hcl import Node
+from omc_runbook.source.hcl import Node, read_blocks
 from omc_runbook.source.hcl_insert import Insertion, Shape, add_element, add_member, ends_in_comma
-from omc_runbook.source.hcl_template import fits
+from omc_runbook.source.hcl_template import fits, is_literal
 from omc_runbook.source.reference_shape import shape_reference, unit_of
 from omc_runbook.source.references import names_of
 from omc_runbook.source.taskdefs import Declared
@@ -20,6 +20,7 @@ from omc_runbook.source.taskdefs import Declared
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
+HAND = " Add the reference yourself."
 ADVICE = " Add its task definition to Terraform first, or leave it out of containers."
 
 
@@ -41,6 +42,9 @@ def add_reference(
     named = _named(all_found, container)
     if len(named) > 1 and all(_is_there(_of_secret(each, present), variable, key) for each in named):
         return None
+    for file in () if named else declared.files:
+        # A file that is no HCL may have the container, and says so itself.
+        read_blocks(file)
     chosen = _choose(named, all_found, declared.unreadable, container)
     found = _of_secret(chosen, present)
     all_found = tuple(found if each is chosen else each for each in all_found)
@@ -69,15 +73,15 @@ def _named(all_found: tuple[Found, ...], name: str) -> list[Found]:
 def _choose(named: list[Found], all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str) -> Found:
     """The one container of a name; where several definitions have it, the one that has references already."""
     if not named:
-        there = ", ".join(sorted({each.name for each in all_found if each.name})) or "none"
+        names = sorted({each.name for each in all_found if each.name})
         more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
-        raise CannotEdit(
-            f"Terraform's task definitions have no container {name}; those there: {there}.{more or ADVICE}"
-        )
+        advice = HAND if unreadable or not all(map(is_literal, names)) else ADVICE
+        there = ", ".join(names) or "none"
+        raise CannotEdit(f"Terraform's task definitions have no container {name}; those there: {there}.{more}{advice}")
     chosen = named if len(named) == 1 else [each for each in named if any(written.key for written in each.references)]
     if len(chosen) != 1:
         places = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)
-        raise CannotEdit(f"Several task definitions have a container {name}: {places}. Add the reference yourself.")
+        raise CannotEdit(f"Several task definitions have a container {name}: {places}.{HAND}")
     return chosen[0]
 
 
@@ -124,7 +128,7 @@ def _taken(found: Found, variable: str, node: Node, why: str) -> str:
 
 
 def _refusal(found: Found, variable: str, why: str) -> CannotEdit:
-    return CannotEdit(f"{variable} was not added to {_where(found)}: {why}. Add the reference yourself.")
+    return CannotEdit(f"{variable} was not added to {_where(found)}: {why}.{HAND}")
 
 
 def _where(found: Found) -> str:
