@@ -511,18 +511,46 @@ def of_others(platform: Platform) -> None:
     _template(platform, "REDIS_TLS_KEY=", "VITE_MAPS_API_KEY=", "# OLD_API_KEY=<your-old-api-key>")
 
 
+AROUND = {
+    "frontend/src/auth.ts": ("AUTH_SECRET", "export const secret = process.env.AUTH_SECRET\n"),
+    "frontend/next.config.js": ("UPLOAD_TOKEN", "authToken: process.env['UPLOAD_TOKEN'],\n"),
+    "frontend/.npmrc": ("NPM_TOKEN", "//registry.example.com/:_authToken=${NPM_TOKEN}\n"),
+    "docker-compose.monitoring.yml": ("GRAFANA_PASSWORD", "services: {g: {environment: ['P=${GRAFANA_PASSWORD}']}}\n"),
+    "Makefile": ("DEPLOY_TOKEN", "deploy:\n\tcurl --header $(DEPLOY_TOKEN) https://example.com\n"),
+}
+"""Files of a checkout beside the application, each with a variable that it reads."""
+
+
+def around(platform: Platform) -> None:
+    for name, (_, text) in AROUND.items():
+        path = platform.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    _template(platform, *(f"{variable}=" for variable, _ in AROUND.values()))
+
+
 def _template(platform: Platform, *lines: str) -> None:
     platform.template.write_text(platform.template.read_text() + "\n" + "".join(f"{line}\n" for line in lines))
 
 
 @pytest.mark.usefixtures("own_registry")
-@pytest.mark.parametrize("make", [other_class, other_file, aliases, nested, of_others])
+@pytest.mark.parametrize("make", [other_class, other_file, aliases, nested, of_others, around])
 def test_what_somebody_else_reads_is_no_drift(platform: Platform, make: Callable[[Platform], None]) -> None:
     """Other classes and files, aliases, nested settings, compose's and the frontend's own variables raise no alarm."""
     make(platform)
     snapshot = as_read(platform)
     assert told(snapshot) == set()
     assert cells(drift.table(snapshot), "missing", "not read") == {}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_what_the_frontend_reads_excuses_nothing_that_tasks_get(platform: Platform) -> None:
+    """A variable that the backend has from the secret is for Settings, whoever reads one of its name elsewhere."""
+    without_field(platform)
+    path = platform.root / "frontend/sentry.ts"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("init({ dsn: process.env.SENTRY_DSN })\n")
+    assert told(as_read(platform)) == {("settings-lacks", "SENTRY_DSN")}
 
 
 @pytest.mark.usefixtures("own_registry")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omc_runbook.errors import UsageError
 from omc_runbook.source.compose import Compose, read_compose
-from omc_runbook.source.readers import find_readers
+from omc_runbook.source.readers import find_others, find_readers
 from omc_runbook.source.settings import CONFIG, Settings, read_settings
 from omc_runbook.source.taskdefs import Declared, read_task_definitions
 from omc_runbook.source.template import Template, find_template, read_template
@@ -25,6 +25,8 @@ class Checkout:
     declared: Declared | None
     read_elsewhere: frozenset[str] = frozenset()
     """Variables that other files of the application read, by whatever means."""
+    read_around: frozenset[str] = frozenset()
+    """Variables that the rest of the checkout reads, as its frontend does."""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -52,4 +54,5 @@ def read_checkout(root: Path) -> Checkout:
         compose=read_compose(root),
         declared=declared if declared.containers or declared.unreadable else None,
         read_elsewhere=find_readers(root, CONFIG),
+        read_around=find_others(root),
     )
