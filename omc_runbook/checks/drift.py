@@ -71,7 +71,8 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         return
     for row in _lacking(snapshot, COMPOSE):
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
-        hand = f"Give service {service.name} env_file: .env in {compose.files[0].name}."
+        one = f"{row.variable}: ${{{row.variable}}} in its environment"
+        hand = f"Give service {service.name} {one}, or env_file: .env for all, in {compose.files[0].name}."
         yield Evidence(row.variable, (fact,), Remedy(hand))
     doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
     if doubtful:
