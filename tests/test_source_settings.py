@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -519,8 +520,24 @@ def test_a_name_that_is_taken_is_refused(there: str, words: str) -> None:
     """The sentence says what has it and where, and no default."""
     told = refusal(f"    A: int\n    {there}\n", new())
     assert words in told.replace(f"line {HEAD.count(chr(10)) + 2}", "line 8")
-    assert told.endswith(": take another key, or change it by hand.")
+    assert re.search(r": (if that is it, [^:]*; else )?take another key, or change it by hand\.$", told)
     assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(
+    ("there", "type", "required"),
+    [
+        ("NEW_API_KEY: int", "int", True),
+        ("NEW_API_KEY: SecretStr | None = None", "SecretStr", False),
+        ("NEW_API_KEY: Optional[int] = None", "int", False),
+        ("NEW_API_KEY: int = 1", "int", False),
+    ],
+)
+def test_a_field_of_another_type_says_how_to_go_on_with_it(there: str, type: str, required: bool) -> None:
+    """What was begun by hand can be completed, with the parameters that the sentence names."""
+    body = f"    A: int\n    {there}\n"
+    assert f': if that is it, set type = "{type}" and required = {required}; else take' in refusal(body, new())
+    assert add_field(source(f"{HEAD}{body}"), new(type=type, required=required)) is None
 
 
 def test_names_of_other_classes_count_too() -> None:

@@ -164,11 +164,26 @@ def _allows_none(node: ast.expr) -> bool:
 
 def _is_there(settings: Settings, new: NewField, name: str, annotation: str) -> bool:
     found = settings.find(new.key)
-    if found is None or found.owner != MAIN or found.required != new.required:
+    if found is None or found.required != new.required:
         return False
-    same = _alike(settings, found.name, name) and _alike(settings, found.variables[0], new.key)
     # A default of its own makes a field as optional as None does.
-    return same and any(_same(found.annotation, each) for each in (annotation, new.type))
+    types = (annotation, new.type)
+    return _is_for(settings, found, new.key, name) and any(_same(found.annotation, each) for each in types)
+
+
+def _is_for(settings: Settings, field: Field, key: str, name: str) -> bool:
+    """Whether a field is what would be added for a key, but for its type and default."""
+    same = _alike(settings, field.name, name) and _alike(settings, field.variables[0], key)
+    return same and field.owner == MAIN
+
+
+def _way_on(field: Field) -> str:
+    """With which parameters a field counts as the one that is asked for; "" where none do."""
+    node = expression(field.annotation)
+    types = [ast.unparse(each) for each in alternatives(node) if ast.unparse(each) != "None"] if node else []
+    if len(types) != 1 or not re.fullmatch(r"\w+", types[0]):
+        return ""
+    return f'if that is it, set type = "{types[0]}" and required = {field.required}; else '
 
 
 def _alike(settings: Settings, one: str, other: str) -> bool:
@@ -200,7 +215,9 @@ def _check_free(settings: Settings, classes: Classes, key: str, name: str) -> No
     where, next_step = settings.file.name, "take another key, or change it by hand."
     named = (each for each in settings.fields if each.owner == MAIN and each.name == name)
     for field in filter(None, (settings.find(key), *named)):
-        raise CannotEdit(f"{where}, line {field.line}: {key} is taken by {_told(settings, field, key)}: {next_step}")
+        this = _way_on(field) if _is_for(settings, field, key, name) else ""
+        told = _told(settings, field, key)
+        raise CannotEdit(f"{where}, line {field.line}: {key} is taken by {told}: {this}{next_step}")
     for node in classes.lineage(MAIN):
         for other, taker in _bound(node.body):
             if other == name:
