@@ -176,6 +176,7 @@ def _login(server: str, host: str) -> Change:
 
 
 A, B = HEX(8), HEX(8)
+IGNORES = "        env_ignore_empty=True,\n"
 ME = getpass.getuser()
 LITERAL = f"sk-{HEX(12)}"
 PASSWORD = "      - POSTGRES_PASSWORD="
@@ -336,6 +337,7 @@ FAULTS = (
     *(Case("misspelt", wrong, _head(right, f"{wrong}=")) for right, wrong in MISSPELT),
     *(Case("settings-refused", name, put(**{name: text}), True) for name, text in WRONG),
     Case("settings-refused", "forbidden", _settings('extra="ignore"', 'extra="forbid"'), True),
+    Case("settings-refused", "an empty text where none is taken", _settings(IGNORES, ""), True),
     *(Case("placeholder", text, put(**{name: text})) for name, text in PLACEHOLDERS),
     *(Case("changethis", name, put(**{name: "changethis"}), True) for name in ("SECRET_KEY", "POSTGRES_PASSWORD")),
     *(Case("unreadable-line", line, add(line)) for line in NO_LINES),

@@ -15,7 +15,7 @@ import pytest
 from checkout import Platform
 from desk import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny
 from dotenv import dotenv_values
-from dotenv_faults import HEX, edit, put
+from dotenv_faults import HEX, IGNORES, edit, put
 from workbench import assert_absent, bench, small_platform, tree, turn
 
 from omc_runbook import local_run
@@ -195,6 +195,20 @@ def test_a_value_in_a_line_that_cannot_be_read_is_not_replaced(head: str, platfo
     text = platform.dotenv.read_text().replace("\nPOSTGRES_PASSWORD=", f"\n{head}POSTGRES_PASSWORD=")
     platform.dotenv.write_text(text)
     assert turn(platform, apply=True).causes == ["unreadable-line"] and platform.dotenv.read_text() == text
+
+
+@pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_optional_variable_that_must_not_be_empty_becomes_a_comment(is_there: bool, platform: Platform) -> None:
+    """Where Settings takes no empty text, the template's own line is as wrong as anybody's; a second run adds none."""
+    platform.edit(platform.config, f'env_file="../.env",\n{IGNORES}', 'env_file="../.env",\n')
+    platform.edit(platform.template, "RATE_LIMIT_PER_MINUTE=120", "RATE_LIMIT_PER_MINUTE=")
+    if is_there:
+        platform.write_dotenv()
+    seen = turn(platform, apply=True)
+    assert "settings-refused" not in seen.causes
+    assert {"# RATE_LIMIT_PER_MINUTE=", "# SENTRY_DSN="} <= {*platform.dotenv.read_text().splitlines()}
+    assert turn(platform).plan.is_empty
 
 
 BAD: dict[str, tuple[Callable[[Platform], dict[str, str]], str]] = {

@@ -16,16 +16,19 @@ from omc_runbook.changes.locals import Needed, values_for
 from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
 from omc_runbook.checks.dotenv import commented, miscased, open_quotes, spoilt
-from omc_runbook.checks.local import meant_names
+from omc_runbook.checks.local import meant_names, refused_empty
 from omc_runbook.errors import Overtaken, UsageError
 from omc_runbook.local import lines
 from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
 from omc_runbook.masking.value import reveal
 from omc_runbook.source import dialect
 from omc_runbook.source.file import BOM
+from omc_runbook.source.layout import variables
 from omc_runbook.source.unified import hunks
 
 SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
+JSON = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
+"""How the type of a field begins that is filled from JSON, which an empty text is not."""
 TEMPLATE = "the template"
 EMPTIED = "nobody yet: left empty"
 DATABASE_NOTE = (
@@ -90,7 +93,7 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
         text = lines.set_values(text, values)
         text = lines.set_values(text, dict.fromkeys(_bare(text), ""))
-        text = lines.comment_out(text, [name for name in emptied if _cannot_be_empty(place, name)])
+        text = lines.comment_out(text, _taken_out(place, text, emptied, added, before is None))
     except ValueError as error:
         return Setup(place, before, before or b"", obstacle=str(error))
     changes = tuple(_changes(place, text, found, emptied, added, before is None))
@@ -154,6 +157,8 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
         rows[binding.line - 1] = row.replace(binding.name, right, 1)
         mends.append(f"Line {binding.line}: {right} instead of {binding.name}.")
     text = "\n".join(rows)
+    for name in sorted(refused_empty(place)):
+        mends.append(f"{name} is commented out: Settings takes no empty text for it.")
     for binding in commented(place):
         mends.append(f"Line {binding.line}: {binding.name} is empty, and not the comment behind it.")
     literal = _literals(text)
@@ -176,6 +181,9 @@ def _literals(text: str) -> dict[str, str]:
 def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str]:
     # What somebody has written in a line that cannot be read, or under a slip of the name, is theirs to mend.
     theirs = {*(place.dotenv.begun if place.dotenv else ()), *(meant for _, meant in meant_names(place))}
+    # What was taken out because it must not be empty stays out.
+    out = (each.name for each in variables(lines.statements(text)) if each.commented_out)
+    theirs |= {name for name in out if _cannot_be_empty(place, name)}
     additions = [addition for addition in lines.merge(base, text) if addition.name not in theirs]
     for addition in additions:
         text = lines.insert(text, addition.block, addition.after)
@@ -206,12 +214,21 @@ def _bare(text: str) -> tuple[str, ...]:
     return tuple(each.name for each in found if not each.quote and COMMENT.match(each.value))
 
 
+def _taken_out(
+    place: Workplace, text: str, emptied: Collection[str], added: Collection[str], is_new: bool
+) -> frozenset[str]:
+    """Variables that become comments, since they are empty where Settings takes no empty text."""
+    there = _literals(text)
+    empty = {name for name, value in there.items() if not value and (is_new or name in added)}
+    return refused_empty(place) | {name for name in (*emptied, *empty) if _cannot_be_empty(place, name)}
+
+
 def _cannot_be_empty(place: Workplace, name: str) -> bool:
     """Whether Settings would refuse an empty text where it takes no variable at all."""
     known = place.checkout.settings.find(name)
-    if known is None or known.required or place.checkout.settings.ignore_empty:
+    if known is None or name in place.required or place.checkout.settings.ignore_empty:
         return False
-    return "str" not in known.annotation.replace("StrictStr", "str")
+    return JSON.match(known.annotation) is not None or "str" not in known.annotation.replace("StrictStr", "str")
 
 
 def _changes(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import by_setup, miscased, place_of, spoilt
+from omc_runbook.checks.dotenv import by_setup, commented, miscased, place_of, spoilt
 from omc_runbook.checks.wanted import is_misspelling
 from omc_runbook.environment import LOCAL
 from omc_runbook.finding import Remedy
@@ -119,7 +119,12 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
         if told.variable and not is_known:
             where = f'Take {told.variable} out of {place.path}, or give Settings extra="ignore" in model_config.'
-        yield Evidence(subject, (f"Settings, loaded with this .env: {subject}: {told.reason}.",), Remedy(where))
+        fact = f"Settings, loaded with this .env: {subject}: {told.reason}."
+        if told.variable in refused_empty(place):
+            where = f"Put # before {told.variable}= in {place.path}: Settings takes no empty text for it."
+            yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where))
+            continue
+        yield Evidence(subject, (fact,), Remedy(where))
 
 
 @check("reused", DOTENV, SHARED)
@@ -184,6 +189,13 @@ def meant_names(place: Workplace) -> Iterator[tuple[Binding, str]]:
                 yield binding, near[0]
 
 
+def refused_empty(place: Workplace) -> frozenset[str]:
+    """Optional variables that Settings refuses because they are there and empty."""
+    bindings = (place.binding(told.variable) for told in _unexplained(place))
+    found = (binding for binding in bindings if binding and binding.name not in place.required)
+    return frozenset(each.name for each in found if each.for_python is not None and is_blank(each.for_python))
+
+
 def _unexplained(place: Workplace) -> Iterator[Told]:
     """What Settings says of variables of which nothing else tells."""
     elsewhere = bool(place.looked_at) and place.path not in place.looked_at
@@ -192,8 +204,8 @@ def _unexplained(place: Workplace) -> Iterator[Told]:
     empty = (name for name, _ in lacking(place))
     explained = {name.casefold() for name in (*place.dotenv.swallowed, *spoilt(place), *empty)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
-    explained |= {name.casefold() for name, value in _values(place) if not is_value(value)}
-    explained |= {name.casefold() for name in place.dotenv.begun}
+    explained |= {name.casefold() for name, value in _values(place) if not is_value(value) and not is_blank(value)}
+    explained |= {name.casefold() for name in (*place.dotenv.begun, *(each.name for each in commented(place)))}
     for told in dict.fromkeys(place.loaded.told):
         if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
             yield told
