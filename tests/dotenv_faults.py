@@ -224,6 +224,14 @@ NO_LINES = (
     *("this is no assignment", "= x", "- A=b", '{"a": 1}', "<<<<<<< HEAD", "set MY_OWN=1", 'MY_OWN="Oh" my', "MY_OWN"),
 )
 
+ALIAS = both(
+    _settings(
+        "OPENAI_API_KEY: str",
+        'OPENAI_API_KEY: str = Field(validation_alias=AliasChoices("OPENAI_API_KEY", "AGENT_KEY"))',
+    ),
+    _head("OPENAI_API_KEY", "AGENT_KEY="),
+)
+
 FAULTS = (
     Case("dotenv-missing", "none at all", lambda platform: platform.dotenv.unlink()),
     Case("dotenv-missing", "in backend/", _move("backend")),
@@ -378,6 +386,7 @@ HEALTHY = (
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),
     Case("", "an apostrophe", put(PROJECT_NAME="Dev's Coins")),
     Case("", "no ENVIRONMENT", put(ENVIRONMENT=None), True),
+    Case("", "another variable of the same field", ALIAS, True),
     Case("", "several lines", put(SENTRY_RELEASE="'one\ntwo: 2\nthree'")),
     Case("", "mode 400", lambda platform: platform.dotenv.chmod(0o400)),
     Case("", "two places", lambda platform: shutil.copy(platform.dotenv, platform.root / "backend/.env")),

@@ -15,7 +15,7 @@ import pytest
 from checkout import Platform
 from desk import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny
 from dotenv import dotenv_values
-from dotenv_faults import HEX, IGNORES, edit, put
+from dotenv_faults import ALIAS, HEX, IGNORES, edit, put
 from workbench import assert_absent, bench, small_platform, tree, turn
 
 from omc_runbook import local_run
@@ -208,6 +208,14 @@ def test_an_optional_variable_that_must_not_be_empty_becomes_a_comment(is_there:
     seen = turn(platform, apply=True)
     assert "settings-refused" not in seen.causes
     assert {"# RATE_LIMIT_PER_MINUTE=", "# SENTRY_DSN="} <= {*platform.dotenv.read_text().splitlines()}
+    assert turn(platform).plan.is_empty
+
+
+@pytest.mark.usefixtures("bench")
+def test_beside_another_variable_of_the_same_field_none_is_added(platform: Platform) -> None:
+    """An empty one would count before it, and the application would have no key."""
+    platform.write_dotenv()
+    ALIAS(platform)
     assert turn(platform).plan.is_empty
 
 

@@ -184,7 +184,9 @@ def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str
     # What was taken out because it must not be empty stays out.
     out = (each.name for each in variables(lines.statements(text)) if each.commented_out)
     theirs |= {name for name in out if _cannot_be_empty(place, name)}
-    additions = [addition for addition in lines.merge(base, text) if addition.name not in theirs]
+    additions = [each for each in lines.merge(base, text) if each.name not in theirs]
+    # Beside another variable of the same field an empty one would count.
+    additions = [each for each in additions if place.written_as(each.name).casefold() == each.name.casefold()]
     for addition in additions:
         text = lines.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text

@@ -91,13 +91,18 @@ class Workplace:
         found: dict[str, str] = {}
         for field in self.checkout.settings.fields:
             if field.required:
-                found[field.variables[0]] = "Settings has no default for it"
+                found[self.written_as(field.variables[0])] = "Settings has no default for it"
         for name, key in self.keys.items():
             if key.required and self.is_known(variable_of(name, self.keys)):
-                found.setdefault(variable_of(name, self.keys), "the catalogue has it as required")
+                found.setdefault(self.written_as(variable_of(name, self.keys)), "the catalogue has it as required")
         for name in self.checkout.compose.required if self.checkout.compose else ():
             found.setdefault(name, "compose refuses to start without it")
         return found
+
+    def written_as(self, variable: str) -> str:
+        """The variable of the .env that fills the same field of Settings; the same one where there is none."""
+        field = self.checkout.settings.find(variable)
+        return next((each for each in (field.variables if field else ()) if self.binding(each)), variable)
 
     def is_known(self, variable: str) -> bool:
         """Whether Settings or the template has the variable."""

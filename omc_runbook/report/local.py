@@ -213,11 +213,12 @@ def _told(place: Workplace, entry: TemplateEntry) -> list[str]:
     source = "made up" if key and key.generate else (key.obtain_from if key else "") or entry.obtain_from
     # Of an address the server's name says enough here: the whole one stands where it is needed.
     source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
-    return [what or "—", "required" if entry.name in place.required else "optional", source, _state(place, entry.name)]
+    needed = "required" if place.written_as(entry.name) in place.required else "optional"
+    return [what or "—", needed, source, _state(place, entry.name)]
 
 
 def _state(place: Workplace, name: str) -> str:
-    value = place.value(name)
+    value = place.value(place.written_as(name))
     if value is None:
         return "missing" if name in place.required or place.dotenv else "not there"
     if value.is_empty:
