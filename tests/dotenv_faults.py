@@ -361,6 +361,8 @@ FAULTS = (
     Case("unreadable-line", "an editor's command", add(":wq"), True),
     Case("unreadable-line", "a word and no line end", edit(lambda raw: raw + b"MY_OWN"), True),
     Case("unreadable-line", "a blank in a name", _head("REDIS_DB", "REDIS DB=")),
+    Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
+    Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
 )
 
 HEALTHY = (

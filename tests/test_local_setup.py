@@ -188,11 +188,17 @@ def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
 
 
 @pytest.mark.usefixtures("bench")
-@pytest.mark.parametrize("head", ["set ", "- ", "$env:", "\ufeff"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(f"{mark}POSTGRES_PASSWORD=" for mark in ("set ", "- ", "$env:", "\ufeff")),
+        *("POSTGRES PASSWORD=", '"POSTGRES_PASSWORD"=', '"POSTGRES_PASSWORD": '),
+    ],
+)
 def test_a_value_in_a_line_that_cannot_be_read_is_not_replaced(head: str, platform: Platform) -> None:
     """It is somebody's, and theirs to finish: no other one is made up beside it."""
     platform.write_dotenv()
-    text = platform.dotenv.read_text().replace("\nPOSTGRES_PASSWORD=", f"\n{head}POSTGRES_PASSWORD=")
+    text = platform.dotenv.read_text().replace("\nPOSTGRES_PASSWORD=", f"\n{head}")
     platform.dotenv.write_text(text)
     assert turn(platform, apply=True).causes == ["unreadable-line"] and platform.dotenv.read_text() == text
 

@@ -12,7 +12,8 @@ HEAD = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*
 ALONE = re.compile(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]{0,47}\s*")
 
 _BEGUN = re.compile(rf"\s*(?:export\s+)?({NAME})\s")
-_WITHIN = re.compile(rf"(?<![A-Za-z0-9_])({NAME})[^\w\n'\"$=:\uff1d]{{0,3}}[=:\uff1d]")
+_APART = re.compile(r"\s*(?:export\s+)?([A-Za-z]\w{0,30}(?:[ \t]+\w{1,30}){1,5})\s*[=:]", re.ASCII)
+_WITHIN = re.compile(rf"(?<![A-Za-z0-9_])({NAME})[^\w\n$=:\uff1d]{{0,3}}[=:\uff1d]")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re.DOTALL)
 _CLOSED = {"'": re.compile(r"(?:\\.|[^'\\])*'", re.DOTALL), '"': re.compile(r'(?:\\.|[^"\\])*"', re.DOTALL)}
 
@@ -41,11 +42,12 @@ def heads_of(text: str, hidden: Collection[int]) -> dict[int, re.Match[str]]:
 def begun_in(text: str, hidden: Collection[int]) -> frozenset[str]:
     """What lines that are no assignment begin with, or assign behind something else, as `set` or an unseen mark.
 
-    They may be pieces of values, and are not to be shown.
+    A name with blanks in it counts as one with underscores. They may be pieces of values, and are not to be shown.
     """
     others = [line for at, line in lines_of(text) if at not in hidden and not HEAD.match(line)]
     first = (word[1] for word in map(_BEGUN.match, others) if word)
-    return frozenset({*first, *(name for line in others for name in _WITHIN.findall(line))})
+    apart = ("_".join(words[1].split()) for words in map(_APART.match, others) if words)
+    return frozenset({*first, *apart, *(name for line in others for name in _WITHIN.findall(line))})
 
 
 def open_quotes(heads: Mapping[int, re.Match[str]]) -> list[int]:
