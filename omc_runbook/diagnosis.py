@@ -15,6 +15,7 @@ from omc_runbook.checks import (
     execute,
     local,
     network,
+    readings,
     reference,
     running,
     secret,
@@ -39,7 +40,7 @@ CHECKS: tuple[Check, ...] = (
     *execute.CHECKS,
 )
 
-LOCAL_CHECKS: tuple[Check, ...] = (*dotenv.CHECKS, *local.CHECKS, *surroundings.CHECKS)
+LOCAL_CHECKS: tuple[Check, ...] = (*dotenv.CHECKS, *readings.CHECKS, *local.CHECKS, *surroundings.CHECKS)
 """Those of a developer's machine, put only where that was looked at."""
 
 EVERY_CHECK = (*CHECKS, *drift.CHECKS, *LOCAL_CHECKS)

@@ -15,8 +15,9 @@ from omc_runbook.changes import filing, source
 from omc_runbook.changes.locals import Needed, values_for
 from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
-from omc_runbook.checks.dotenv import commented, miscased, open_quotes, spoilt
+from omc_runbook.checks.dotenv import miscased, open_quotes
 from omc_runbook.checks.local import meant_names, refused_empty
+from omc_runbook.checks.readings import commented, spoilt
 from omc_runbook.errors import Overtaken, UsageError
 from omc_runbook.local import lines
 from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,18 +10,13 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
 from omc_runbook.finding import Remedy
 from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import COMMENT, Workplace, is_blank
-from omc_runbook.masking.harmless import COMMON
+from omc_runbook.local.workplace import Workplace
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("local")
 
 OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
-DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
-WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
-BRACES = "Only ${…} python-dotenv expands in any quotes: a value that has it needs to be another one."
-QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
 def place_of(snapshot: Snapshot) -> Workplace:
@@ -108,31 +102,6 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
         yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {quote(file.path)}"))
-
-
-@check("dollar", DOTENV)
-def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has a $, which compose takes for a variable"""
-    for binding in _cut_by_dollar(place_of(snapshot)):
-        facts = (
-            f"Line {binding.line}: compose puts a variable's value, or nothing, in the place of what follows $;"
-            " python-dotenv does so for ${…} alone.",
-            "So containers and a start by hand get different values, or neither the one that was meant.",
-        )
-        yield Evidence(binding.name, facts, by_setup(snapshot, f"{QUOTE} {BRACES}"))
-
-
-@check("hash", DOTENV)
-def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has a # after a blank, which cuts it off there"""
-    for binding in _cut_by_hash(place_of(snapshot)):
-        fact = f"Line {binding.line}: what stands behind the blank and # is a comment to every reader."
-        way = f"{QUOTE} If it is meant as a comment, put it on a line of its own above."
-        yield Evidence(binding.name, (fact,), Remedy(way))
-    for binding in commented(place_of(snapshot)):
-        fact = f"Line {binding.line}: nothing stands before the comment, and compose takes it for the value."
-        remedy = by_setup(snapshot, f"Write {binding.name}='' before the comment in line {binding.line}.")
-        yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
 @check("colon", DOTENV)
@@ -228,55 +197,9 @@ def known_in(place: Workplace) -> frozenset[str]:
     return place.checkout.reads | {entry.name for entry in (template.entries if template else ())}
 
 
-def commented(place: Workplace) -> Iterator[Binding]:
-    """The lines of optional variables with a comment where the value would stand."""
-    for binding in place.dotenv.bindings if place.dotenv else ():
-        taken = any(value and value.matches(COMMENT) for value in (binding.for_python, binding.for_compose))
-        if taken and not binding.quote and binding.name not in place.required:
-            yield binding
-
-
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
     file = place_of(snapshot).dotenv
     return file.bindings if file else ()
-
-
-def spoilt(place: Workplace) -> frozenset[str]:
-    """The names whose value is not what somebody meant, because of how its line is written."""
-    colons = (binding.name for binding in (place.dotenv.bindings if place.dotenv else ()) if binding.separator == ":")
-    return frozenset({*colons, *(each.name for each in (*_cut_by_dollar(place), *_cut_by_hash(place)))})
-
-
-def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
-    """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
-    file = place.dotenv
-    for binding in file.bindings if file else ():
-        python, compose = binding.for_python, binding.for_compose
-        if not file or not binding.has_dollar:
-            continue
-        if file.compose_error:
-            is_stop = file.compose_kind == "bad-interpolation" and binding.line == file.compose_line
-            cut = is_stop or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
-        else:
-            cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
-        if cut:
-            yield binding
-
-
-def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
-    """The lines where what stands behind # belongs to the value: the template has no comment there."""
-    template = place.checkout.template
-    for binding in place.dotenv.bindings if place.dotenv else ():
-        entry = template.find(binding.name) if template else None
-        value = binding.for_python or binding.for_compose
-        # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
-        is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
-        if not binding.has_hash or (entry is not None and entry.has_inline_comment):
-            continue
-        if is_blank(value) and not binding.is_hash_close:
-            continue
-        if place.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
-            yield binding
 
 
 CHECKS = (
@@ -289,7 +212,5 @@ CHECKS = (
     colon,
     lowercase,
     duplicate_variable,
-    dollar,
-    hash_,
     permissions,
 )

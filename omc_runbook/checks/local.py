@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import by_setup, commented, miscased, place_of, spoilt
+from omc_runbook.checks.dotenv import by_setup, miscased, place_of
+from omc_runbook.checks.readings import commented, spoilt
 from omc_runbook.checks.wanted import is_misspelling
 from omc_runbook.environment import LOCAL
 from omc_runbook.finding import Remedy

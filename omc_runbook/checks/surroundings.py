@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import place_of, quote, spoilt
+from omc_runbook.checks.dotenv import place_of, quote
+from omc_runbook.checks.readings import spoilt
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.local.workplace import Workplace, is_blank, is_value
 from omc_runbook.masking.strength import digits_of_guesses
