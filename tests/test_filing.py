@@ -111,6 +111,13 @@ def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(platform: Platform)
     assert plan_file(platform).is_empty
 
 
+@pytest.mark.parametrize("value", ["postgres://$POSTGRES_USER:x@db/$POSTGRES_DB", '"$POSTGRES_USER"'])
+def test_a_reference_to_another_variable_is_left_as_compose_takes_it(value: str, platform: Platform) -> None:
+    """In single quotes it would be a text: whoever meant the other variable's value would lose it."""
+    put(SENTRY_RELEASE=value)(platform)
+    assert plan_file(platform).is_empty
+
+
 def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
     """No other value is made for it; and with a quote that is not closed nothing is written at all."""
     swap("\nSECRET_KEY=", "\nSECRET_KEY ")(platform)

@@ -17,7 +17,7 @@ from omc_runbook.changes.plan import EFFECTS, KeyChange
 from omc_runbook.changes.source import Given
 from omc_runbook.checks.dotenv import miscased, open_quotes
 from omc_runbook.checks.local import meant_names, refused_empty
-from omc_runbook.checks.readings import commented, spoilt
+from omc_runbook.checks.readings import commented, refers_to_another, spoilt
 from omc_runbook.errors import Overtaken, UsageError
 from omc_runbook.local import lines
 from omc_runbook.local.workplace import COMMENT, Workplace, is_text_of_value
@@ -164,7 +164,8 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
         mends.append(f"Line {binding.line}: {binding.name} is empty, and not the comment behind it.")
     literal = _literals(text)
     for binding in file.bindings:
-        if binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":":
+        is_mine = binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":"
+        if is_mine and not refers_to_another(binding):
             try:
                 text = lines.set_values(text, {binding.name: literal.get(binding.name, "")})
             except ValueError:

@@ -18,6 +18,8 @@ check = family("local")
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 BRACES = "Only ${…} python-dotenv expands in any quotes: a value that has it needs to be another one."
+NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
+REFER = "Where another variable's value is meant, write ${NAME}, below that one. Where a $ is, put it in single quotes."
 QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
@@ -30,7 +32,8 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
             " python-dotenv does so for ${…} alone.",
             "So containers and a start by hand get different values, or neither the one that was meant.",
         )
-        yield Evidence(binding.name, facts, by_setup(snapshot, f"{QUOTE} {BRACES}"))
+        refers = refers_to_another(binding)
+        yield Evidence(binding.name, facts, Remedy(REFER) if refers else by_setup(snapshot, f"{QUOTE} {BRACES}"))
 
 
 @check("hash", DOTENV)
@@ -44,6 +47,12 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
         fact = f"Line {binding.line}: nothing stands before the comment, and compose takes it for the value."
         remedy = by_setup(snapshot, f"Write {binding.name}='' before the comment in line {binding.line}.")
         yield Evidence(binding.name, (fact,), remedy, severity="warning")
+
+
+def refers_to_another(binding: Binding) -> bool:
+    """Whether every $NAME of a value is a variable that is set, so that its value may well be meant."""
+    python, compose = binding.for_python, binding.for_compose
+    return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
 def commented(place: Workplace) -> Iterator[Binding]:
