@@ -348,6 +348,7 @@ FAULTS = (
     Case("settings-refused", "an empty text where none is taken", _settings(IGNORES, ""), True),
     *(Case("placeholder", text, put(**{name: text})) for name, text in PLACEHOLDERS),
     *(Case("changethis", name, put(**{name: "changethis"}), True) for name in ("SECRET_KEY", "POSTGRES_PASSWORD")),
+    Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     *(Case("unreadable-line", line, add(line)) for line in NO_LINES),
     Case("unreadable-line", "a blank for =", _head("SECRET_KEY", "SECRET_KEY "), True),
     *(

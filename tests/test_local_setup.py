@@ -218,6 +218,15 @@ def test_an_optional_variable_that_must_not_be_empty_becomes_a_comment(is_there:
 
 
 @pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("placeholder", ["CHANGE_ME", '"CHANGE_ME"', "changethis", ""])
+def test_a_value_before_a_remark_is_whole(placeholder: str, platform: Platform) -> None:
+    """What was made up is not taken for the half of something afterwards."""
+    platform.write_dotenv(SECRET_KEY=f"{placeholder}  # by Friday")
+    assert turn(platform, apply=True).causes == []
+    assert "  # by Friday\n" in platform.dotenv.read_text()
+
+
+@pytest.mark.usefixtures("bench")
 def test_beside_another_variable_of_the_same_field_none_is_added(platform: Platform) -> None:
     """An empty one would count before it, and the application would have no key."""
     platform.write_dotenv()

@@ -92,7 +92,7 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         found, needed, notes = values_for(place, _literals(text), added, before is None, values_from)
         emptied = _emptied(place, text, found, needed, added, before is None)
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
-        text = lines.set_values(text, values)
+        text = lines.set_values(text, values, is_secret=True)
         text = lines.set_values(text, dict.fromkeys(_bare(text), ""))
         text = lines.comment_out(text, _taken_out(place, text, emptied, added, before is None))
     except ValueError as error:

@@ -9,7 +9,7 @@ from omc_runbook.checks.check import DOTENV, Evidence, family
 from omc_runbook.checks.dotenv import by_setup, place_of
 from omc_runbook.finding import Remedy
 from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import COMMENT, Workplace, is_blank
+from omc_runbook.local.workplace import COMMENT, Workplace, is_value
 from omc_runbook.masking.harmless import COMMON
 from omc_runbook.snapshot.state import Snapshot
 
@@ -95,7 +95,7 @@ def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
         is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
         if not binding.has_hash or (entry is not None and entry.has_inline_comment):
             continue
-        if is_blank(value) and not binding.is_hash_close:
+        if not is_value(value) and not binding.is_hash_close:
             continue
         if place.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
             yield binding

@@ -54,10 +54,11 @@ def quoted(value: str) -> str:
     )
 
 
-def set_values(text: str, values: Mapping[str, str]) -> str:
+def set_values(text: str, values: Mapping[str, str], is_secret: bool = False) -> str:
     """Give variables of a text new values, in the last place of each; the names that it has not are left out.
 
-    Raises ValueError for a value without a spelling, and where a quote above is never closed.
+    One that `is_secret` and has a comment behind it is put into quotes, so that nobody takes it for a half. Raises
+    ValueError for a value without a spelling, and where a quote above is never closed.
     """
     parts = statements(text)
     last = {part.name: at for at, part in enumerate(parts) if part.name in values and part.kind == "assignment"}
@@ -65,7 +66,8 @@ def set_values(text: str, values: Mapping[str, str]) -> str:
     for name, at in last.items():
         before, _, after = spelling_of(parts[at])
         new = quoted(values[name])
-        if _BARE.fullmatch(new) and (after.startswith("#") or (not new and after.lstrip().startswith("#"))):
+        is_told = after.lstrip().startswith("#") and (is_secret or not new)
+        if _BARE.fullmatch(new) and (after.startswith("#") or is_told):
             new = f"'{new}'"
         pieces[at] = before + new + after
     return _joined(pieces)
