@@ -67,8 +67,11 @@ _SPOILING = frozenset(
 """Faults with which a task starts, and has a value that its application may not bear."""
 
 _BECAUSE: dict[str, frozenset[str]] = {
-    "placeholder": frozenset({"terraform-overwrote"}),
-    "changethis": frozenset({"terraform-overwrote"}),
+    "placeholder": frozenset({"terraform-overwrote", "duplicate-variable"}),
+    "changethis": frozenset({"terraform-overwrote", "duplicate-variable"}),
+    "weak": frozenset({"duplicate-variable"}),
+    "environment-literal": frozenset({"duplicate-variable"}),
+    "settings-refused": frozenset({"duplicate-variable", "weak"}),
     "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
     "name-mismatch": frozenset({"duplicate-name"}),
@@ -89,7 +92,10 @@ _BECAUSE: dict[str, frozenset[str]] = {
 """Checks that are a consequence of others named here, when both touch the same service."""
 
 _EACH_ITS_OWN = frozenset(
-    {"terraform-overwrote", "terraform-ahead", "duplicate-name", "store-only", "misspelt", "duplicate-variable"}
+    {
+        *("terraform-overwrote", "terraform-ahead", "duplicate-name", "store-only"),
+        *("misspelt", "duplicate-variable", "weak"),
+    }
 )
 """What is explained by, or explains, what is wrong with the same value or variable, and nothing else."""
 

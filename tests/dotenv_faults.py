@@ -345,10 +345,8 @@ FAULTS = (
     *(Case("misspelt", wrong, _head(right, f"{wrong}=")) for right, wrong in MISSPELT),
     *(Case("settings-refused", name, put(**{name: text}), True) for name, text in WRONG),
     Case("settings-refused", "forbidden", _settings('extra="ignore"', 'extra="forbid"'), True),
-    Case("settings-refused", "an empty text where none is taken", _settings(IGNORES, ""), True),
     *(Case("placeholder", text, put(**{name: text})) for name, text in PLACEHOLDERS),
     *(Case("changethis", name, put(**{name: "changethis"}), True) for name in ("SECRET_KEY", "POSTGRES_PASSWORD")),
-    Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     *(Case("unreadable-line", line, add(line)) for line in NO_LINES),
     Case("unreadable-line", "a blank for =", _head("SECRET_KEY", "SECRET_KEY "), True),
     *(
@@ -362,9 +360,38 @@ FAULTS = (
     Case("unreadable-line", "an editor's command", add(":wq"), True),
     Case("unreadable-line", "a word and no line end", edit(lambda raw: raw + b"MY_OWN"), True),
     Case("unreadable-line", "a blank in a name", _head("REDIS_DB", "REDIS DB=")),
+)
+
+SINGLE = (
+    Case(
+        "lowercase",
+        "a required one where case counts",
+        both(
+            _head("OPENAI_API_KEY", "openai_api_key="),
+            _settings('extra="ignore"', 'extra="ignore", case_sensitive=True'),
+        ),
+        True,
+    ),
+    *(
+        Case("duplicate-variable", line, add(line), True)
+        for line in ("ENVIRONMENT=staging", "SECRET_KEY=changethis", "POSTGRES_PORT=abc", "SECRET_KEY=<one-more>")
+    ),
+    Case(
+        "weak",
+        "what Settings refuses too",
+        both(
+            _settings('"@" not in value', "len(value) < 12"),
+            _settings('field_validator("FIRST_SUPERUSER")', 'field_validator("FIRST_SUPERUSER_PASSWORD")'),
+            put(FIRST_SUPERUSER_PASSWORD="hunter2"),
+        ),
+        True,
+    ),
+    Case("settings-refused", "an empty text where none is taken", _settings(IGNORES, ""), True),
+    Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
     Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
 )
+"""Faults that are only tried alone."""
 
 HEALTHY = (
     Case("", "as it is", lambda platform: None, True),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Platform, make_platform
-from dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, A, B, Case
+from dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, SINGLE, A, B, Case
 from workbench import quiet_machine, small_platform
 
 from omc_runbook import diagnosis, local_run
@@ -92,11 +92,11 @@ def break_(platform: Platform, *cases: Case) -> Path:
 def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Seen]]]:
     """Every case, looked at two at a time: most of a look is waiting for other processes."""
     with ThreadPoolExecutor(2) as pool:
-        roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *HEALTHY)}
+        roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *SINGLE, *HEALTHY)}
         yield {name: pool.submit(diagnosed, root, deeply) for name, (root, deeply) in roots.items()}
 
 
-@pytest.mark.parametrize("case", [*FAULTS, *HEALTHY], ids=str)
+@pytest.mark.parametrize("case", [*FAULTS, *SINGLE, *HEALTHY], ids=str)
 def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
     case: Case, seen: dict[str, Future[Seen]]
 ) -> None:
@@ -157,6 +157,15 @@ def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Seen]])
     found, _ = seen["settings-refused: forbidden"].result()
     told = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
     assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
+
+
+def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
+    """Whoever corrects the name has taken the other one out."""
+    cases = {str(case): case for case in FAULTS}
+    root = break_(healthy(), cases["settings-refused: forbidden"], cases["misspelt: SECRECT_KEY"])
+    found = [each for each in diagnosed(root, True)[0] if each.status == "found"]
+    assert not any(each.check == "settings-refused" and each.subject == "SECRECT_KEY" for each in found)
+    assert "misspelt" in causes(found)
 
 
 def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Seen]]) -> None:

@@ -207,6 +207,8 @@ def _unexplained(place: Workplace) -> Iterator[Told]:
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
     explained |= {name.casefold() for name, value in _values(place) if not is_value(value) and not is_blank(value)}
     explained |= {name.casefold() for name in (*place.dotenv.begun, *(each.name for each in commented(place)))}
+    explained |= {binding.name.casefold() for binding, _ in meant_names(place)}
+    explained |= {name.casefold() for _, name in miscased(place)} if place.checkout.settings.case_sensitive else set()
     for told in dict.fromkeys(place.loaded.told):
         if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
             yield told

@@ -36,11 +36,12 @@ class Names:
     """The variables that somebody knows of, in their own spelling."""
 
     def __init__(self, known: Collection[str]) -> None:
-        self._spelling = {name.casefold(): name for name in known}
+        self._spelling = {name.casefold(): name for name in sorted(known)}
+        self._exact = frozenset(known)
 
     def of(self, name: str) -> str:
         """A variable's name as it is known, "" for one that is not."""
-        return self._spelling.get(name.casefold(), "")
+        return name if name in self._exact else self._spelling.get(name.casefold(), "")
 
 
 def judge_default(line: str) -> Judgement | None:
