@@ -390,6 +390,18 @@ SINGLE = (
     Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
     Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
+    *(
+        Case("odd-quotes", f"{text!r}", put(**{name: text}), True)
+        for name, text in (
+            *(("SECRET_KEY", f"“{HEX(32)}”"), ("ENVIRONMENT", "‘local’"), ("POSTGRES_PASSWORD", f"\u200b{HEX(24)}")),
+            *(("POSTGRES_PORT", "“5432”"), ("SMTP_HOST", "mail.omc.test\u200b")),
+        )
+    ),
+    *(
+        Case("readers-differ", text, put(FIRST_SUPERUSER_PASSWORD=text), True)
+        for text in (rf"'{A}\\{B}'", rf'"{A}\0123{B}"')
+    ),
+    Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
 )
 """Faults that are only tried alone."""
 
@@ -412,6 +424,10 @@ HEALTHY = (
     Case("", "a variable of mine", put(MY_OWN_TOOL="yes")),
     Case("", "another of mine", put(POSTGRES_PASSWORD_FILE="/run/x")),
     Case("", "an option", put(CRYPTOPANIC_API_KEY=HEX(20), SMTP_PASSWORD=f'"{HEX(4)} {HEX(4)}"')),
+    *(
+        Case("", f"backslashes {text}", put(FIRST_SUPERUSER_PASSWORD=text), True)
+        for text in (rf"{A}\{B}", rf"'{A}\{B}'", rf'"{A}\\{B}"', rf'"{A}\n{B}"')
+    ),
     Case("", "umlauts", put(FIRST_SUPERUSER_PASSWORD=f"grün-Überfluß-{A}"), True),
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),
     Case("", "an apostrophe", put(PROJECT_NAME="Dev's Coins")),

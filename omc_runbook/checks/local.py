@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import by_setup, miscased, place_of
-from omc_runbook.checks.readings import commented, spoilt
+from omc_runbook.checks.readings import commented, in_odd_quotes, spoilt
 from omc_runbook.checks.wanted import is_misspelling
 from omc_runbook.environment import LOCAL
 from omc_runbook.finding import Remedy
@@ -225,7 +225,9 @@ def is_slip(name: str, other: str) -> bool:
 def _is_elsewhere(place: Workplace) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
     value = place.value(ENVIRONMENT)
-    return value is not None and not is_blank(value) and not value.same_as(LOCAL)
+    if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(place)}:
+        return False
+    return not is_blank(value)
 
 
 def _source(place: Workplace, name: str) -> str:

@@ -9,7 +9,7 @@ from omc_runbook.checks.check import DOTENV, Evidence, family
 from omc_runbook.checks.dotenv import by_setup, place_of
 from omc_runbook.finding import Remedy
 from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import COMMENT, Workplace, is_value
+from omc_runbook.local.workplace import COMMENT, Workplace, is_blank, is_value
 from omc_runbook.masking.harmless import COMMON
 from omc_runbook.snapshot.state import Snapshot
 
@@ -17,9 +17,22 @@ check = family("local")
 
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
+DIFFERENCES = {
+    True: (
+        "a backslash in quotes is taken off by the one, and kept or taken for another character by the other.",
+        "Write the value of line {line} in double quotes with each backslash twice, or without quotes.",
+    ),
+    False: (
+        "to python-dotenv a tab and # begin a comment, to compose they are part of the value.",
+        "Put a blank in the place of the tab before # in line {line}.",
+    ),
+}
+"""Why readers differ on a value, by whether it is in quotes, and what to write instead."""
 BRACES = "Only ${…} python-dotenv expands in any quotes: a value that has it needs to be another one."
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
 REFER = "Where another variable's value is meant, write ${NAME}, below that one. Where a $ is, put it in single quotes."
+ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
+LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
 QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
@@ -49,6 +62,29 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
+@check("odd-quotes", DOTENV)
+def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value begins or ends with a character that only looks like a quote, or like nothing"""
+    for binding in in_odd_quotes(place_of(snapshot)):
+        fact = f"Line {binding.line}: to every reader a typographic quote or an unseen character is part of the value."
+        yield Evidence(binding.name, (fact,), Remedy(f"Type line {binding.line} anew, with ' for quotes or without."))
+
+
+@check("readers-differ", DOTENV)
+def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Compose and python-dotenv read another value each from the same line"""
+    place = place_of(snapshot)
+    file = place.dotenv
+    assert file
+    out = {*spoilt(place), *(each.name for each in commented(place)), *(name for name, _ in file.duplicates)}
+    for binding in file.bindings if file.newline == "lf" else ():
+        python, compose = binding.for_python, binding.for_compose
+        if binding.name in out or python is None or is_blank(python) or compose is None or python.same_as(compose):
+            continue
+        fact, way = DIFFERENCES[bool(binding.quote)]
+        yield Evidence(binding.name, (f"Line {binding.line}: {fact}",), Remedy(way.format(line=binding.line)))
+
+
 def refers_to_another(binding: Binding) -> bool:
     """Whether every $NAME of a value is a variable that is set, so that its value may well be meant."""
     python, compose = binding.for_python, binding.for_compose
@@ -66,7 +102,16 @@ def commented(place: Workplace) -> Iterator[Binding]:
 def spoilt(place: Workplace) -> frozenset[str]:
     """The names whose value is not what somebody meant, because of how its line is written."""
     colons = (binding.name for binding in (place.dotenv.bindings if place.dotenv else ()) if binding.separator == ":")
-    return frozenset({*colons, *(each.name for each in (*_cut_by_dollar(place), *_cut_by_hash(place)))})
+    others = (*_cut_by_dollar(place), *_cut_by_hash(place), *in_odd_quotes(place))
+    return frozenset({*colons, *(each.name for each in others)})
+
+
+def in_odd_quotes(place: Workplace) -> Iterator[Binding]:
+    """The lines whose value has an odd character at one of its ends."""
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        value = binding.for_python or binding.for_compose
+        if value is not None and value.matches(LOOKALIKE):
+            yield binding
 
 
 def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
@@ -101,4 +146,4 @@ def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
             yield binding
 
 
-CHECKS = (dollar, hash_)
+CHECKS = (dollar, hash_, odd_quotes, readers_differ)
