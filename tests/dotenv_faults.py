@@ -402,6 +402,16 @@ SINGLE = (
         for text in (rf"'{A}\\{B}'", rf'"{A}\0123{B}"')
     ),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
+    Case(
+        "environment-literal",
+        "empty, and taken as it is",
+        both(
+            put(ENVIRONMENT="", SENTRY_DSN=None),
+            _settings(IGNORES, ""),
+            _settings('ENVIRONMENT: Literal["local", "staging", "production"]', "ENVIRONMENT: str"),
+        ),
+        True,
+    ),
 )
 """Faults that are only tried alone."""
 

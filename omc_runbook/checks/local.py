@@ -224,10 +224,12 @@ def is_slip(name: str, other: str) -> bool:
 
 def _is_elsewhere(place: Workplace) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
-    value = place.value(ENVIRONMENT)
+    value, field = place.value(ENVIRONMENT), place.checkout.settings.find(ENVIRONMENT)
     if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(place)}:
         return False
-    return not is_blank(value)
+    # An empty one counts only where Settings takes it for what it is.
+    takes_empty = field is not None and "str" in field.annotation and not place.checkout.settings.ignore_empty
+    return takes_empty or not is_blank(value)
 
 
 def _source(place: Workplace, name: str) -> str:
