@@ -96,7 +96,8 @@ class LocalRun:
         """
         if not apply:
             return None
-        known = self.checkout.reads
+        compose = self.checkout.compose
+        known = plan.place.known | (compose.used if compose else frozenset())
         return setting_up.carry_out(plan, backup, now(), lambda: setting_up.start(self.checkout.root, known))
 
     def look_again(self, snapshot: Snapshot, done: SetUp | None) -> Snapshot:

@@ -393,6 +393,28 @@ def test_a_volume_that_kept_its_password_is_told_from_the_log(docker: pytest.Mon
     assert_absent([canary], done.shown, *others(platform))
 
 
+WARNED = """\
+time="2026-01-02T03:04:05Z" level=warning msg="The \\\"ALPHA_KEY\\\" variable is not set. Defaulting to a blank string."
+"""
+
+
+def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listening(
+    docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """It stands before each log from the beginning; what the application says comes later, and is heard."""
+    platform.write_dotenv()
+    platform.edit(platform.compose, "- REDIS_HOST=redis\n", "- REDIS_HOST=redis\n      - ALPHA=${ALPHA_KEY}\n")
+    log = platform.root.parent / "log"
+    log.write_text(WARNED)
+    docker.setenv("STANDIN_DOCKER_LOGS", str(log))
+    docker.setattr(setting_up.time, "sleep", lambda seconds: log.write_text(WARNED + REFUSAL.format(canary=HEX(12))))
+    done = turn(platform, apply=True)
+    assert [(each["check"], each["subject"]) for each in done.outcome["findings"] if each["status"] == "found"] == [
+        ("start-refused", "BINANCE_API_KEY"),
+        *([("compose-unset", "ALPHA_KEY")] if shutil.which("docker-compose") else []),
+    ]
+
+
 REFUSAL = """\
 backend-1  | pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings
 backend-1  | BINANCE_API_KEY

@@ -105,7 +105,8 @@ def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple
         text = docker.logs(program, root)
         told = read_log(text, known)
         still = still + 1 if text and text == heard else 0
-        if told or still == AT_REST:
+        # What compose itself warns of stands there from the beginning.
+        if any(each.service for each in told) or still == AT_REST:
             return told
         heard = text
         time.sleep(1)

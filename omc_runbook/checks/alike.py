@@ -135,6 +135,7 @@ _LOOKS: dict[str, _Look] = {
     "reused": _Look(_LOCAL, "no local value has the fingerprint of one in AWS"),
     "weak": _Look(_LOCAL, "the local passwords are long and random"),
     "compose-refused": _Look(_LOCAL, "docker compose config takes the compose files, where it is there to be asked"),
+    "compose-unset": _Look(_LOCAL, "every variable that the compose files put in has a value"),
     "environment-wins": _Look(_LOCAL, "compose's environment sets nothing that .env sets too"),
     "pg-volume": _Look(_LOCAL, "the local database takes the password that .env has"),
 }
@@ -191,7 +192,7 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
             "shell-wins",
             "duplicate-variable",
         ),
-        "compose-refused",
+        *("compose-refused", "compose-unset"),
         *(f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis", "settings-refused", "start-refused", "pg-volume"),
     ),
     ("permissions", "committed", "reused", "weak", "template-value", f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis"),

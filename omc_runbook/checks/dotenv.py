@@ -173,7 +173,7 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
     """The lines whose name is right but for its case, each with the name that is right."""
-    known = known_in(place)
+    known = place.known
     folded = {name.casefold(): name for name in known}
     for binding in place.dotenv.bindings if place.dotenv else ():
         right = folded.get(binding.name.casefold(), binding.name)
@@ -186,15 +186,9 @@ def open_quotes(place: Workplace) -> tuple[int, ...]:
     file = place.dotenv
     if file is None:
         return ()
-    found = {line for line, names in file.engulfed if line in file.unreadable or known_in(place).intersection(names)}
+    found = {line for line, names in file.engulfed if line in file.unreadable or place.known.intersection(names)}
     at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
     return tuple(sorted(found | at_end))
-
-
-def known_in(place: Workplace) -> frozenset[str]:
-    """The variables that Settings or the template has."""
-    template = place.checkout.template
-    return place.checkout.reads | {entry.name for entry in (template.entries if template else ())}
 
 
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:

@@ -14,6 +14,7 @@ from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.source.compose import Compose, Service, Setting
+from omc_runbook.texts.startlog import Told
 
 check = family("local")
 
@@ -65,6 +66,17 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
             (refused,),
             Remedy(f"docker compose --project-directory {quote(place.checkout.root)} config --quiet"),
         )
+
+
+@check("compose-unset", DOTENV, severity="info")
+def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A compose file puts in a variable that has no value"""
+    place = place_of(snapshot)
+    compose, unset = place.checkout.compose, place.composed.unset if place.composed else frozenset()
+    for name in compose.interpolated if compose else ():
+        if name in unset:
+            fact = f"docker compose config: {name} is not set, so that compose puts an empty text there."
+            yield Evidence(name, (fact,), Remedy(f"Write {name}= and a value into {place.path}, if it needs one."))
 
 
 @check("shell-wins", DOTENV, severity="warning")
@@ -142,10 +154,24 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
             told.check == "pg-volume"
             or (pg and told.check == "store-only")
             or (told.variable and told.variable in known)
+            or _is_of_file(place, told)
         ):
             continue
         what = told.variable or told.service or "the log"
-        yield Evidence(what, (f"The log of {told.service or 'the start'}: {what}: {told.reason}.",))
+        fact = f"The log of {told.service or 'the start'}: {what}: {told.reason}."
+        look = f"docker compose --project-directory {quote(place.checkout.root)} logs {told.service}".rstrip()
+        is_mine = told.variable and place.binding(told.variable)
+        yield Evidence(what, (fact,), Remedy(f"Correct {told.variable} in {place.path}." if is_mine else look))
+
+
+def _is_of_file(place: Workplace, told: Told) -> bool:
+    """Whether compose says again, before every log, what is told of the .env and the compose files themselves."""
+    file, compose = place.dotenv, place.checkout.compose
+    if told.service or file is None:
+        return False
+    if told.check == "required-empty":
+        return compose is not None and told.variable in compose.interpolated
+    return bool(file.compose_error) or (told.check == "dollar" and bool(file.unset))
 
 
 def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
@@ -197,4 +223,13 @@ def _in_shell(place: Workplace) -> set[str]:
     return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}
 
 
-CHECKS = (environment_wins, compose_refused, shell_wins, committed, template_value, pg_volume, start_refused)
+CHECKS = (
+    environment_wins,
+    compose_refused,
+    compose_unset,
+    shell_wins,
+    committed,
+    template_value,
+    pg_volume,
+    start_refused,
+)

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class Config:
     warnings: tuple[str, ...] = ()
     error: str = ""
     """Why it makes nothing of them, as a sentence; "" where it does."""
+    unset: frozenset[str] = field(default=frozenset(), repr=False)
+    """Names after a $ for which it puts nothing: one of them may be a piece of a password."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def config(program: Sequence[str], repository: Path, env: Mapping[str, str] | No
         service: {name: Masked(value, name) for name, value in variables.items()}
         for service, variables in plain.items()
     }
-    return Config(environment, warnings)
+    return Config(environment, warnings, unset=frozenset(_UNSET.findall(done.stderr)))
 
 
 def has_engine(program: Sequence[str]) -> str:

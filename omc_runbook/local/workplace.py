@@ -109,6 +109,12 @@ class Workplace:
         template = self.checkout.template
         return variable in self.checkout.reads or (template is not None and template.find(variable) is not None)
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The variables that Settings or the template has."""
+        template = self.checkout.template
+        return self.checkout.reads | {entry.name for entry in (template.entries if template else ())}
+
     def key_of(self, variable: str) -> Key | None:
         """What the catalogue says of a variable."""
         return next((key for name, key in self.keys.items() if variable_of(name, self.keys) == variable), None)
