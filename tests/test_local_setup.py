@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -389,7 +390,7 @@ def test_a_volume_that_kept_its_password_is_told_from_the_log(docker: pytest.Mon
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
     done = turn(platform, apply=True)
     assert (done.exit_code, done.causes) == (1, ["pg-volume"])
-    assert "docker compose down --volumes" in done.shown
+    assert "docker compose down --volumes" in done.shown and "docker compose exec db sh" in done.shown
     assert_absent([canary], done.shown, *others(platform))
 
 
@@ -413,6 +414,17 @@ def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listeni
         ("start-refused", "BINANCE_API_KEY"),
         *([("compose-unset", "ALPHA_KEY")] if shutil.which("docker-compose") else []),
     ]
+
+
+def test_the_way_into_a_database_names_the_service_that_it_is(docker: pytest.MonkeyPatch, platform: Platform) -> None:
+    """Whatever it is called; the command is one that can be pasted."""
+    platform.compose.write_text(re.sub(r"\bdb\b", "store", platform.compose.read_text()))
+    platform.override.unlink()
+    platform.write_dotenv()
+    (platform.root.parent / "log").write_text(LOG.format(canary=HEX(12)))
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    done = turn(platform, apply=True)
+    assert done.causes == ["pg-volume"] and "docker compose exec store sh" in done.shown
 
 
 REFUSAL = """\

@@ -20,6 +20,7 @@ check = family("local")
 
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """How a variable's name ends that says where something is reached."""
+POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
 OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 
@@ -136,8 +137,9 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
             'The log says "Skipping initialization" of the database, and then that the password is refused.',
             "POSTGRES_PASSWORD counts only where the volume is empty.",
         )
+        psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
         command = (
-            'docker compose exec db sh -c \'psql -U "$POSTGRES_USER" -c "\\password"\' to keep the data,'
+            f"docker compose exec {_database(place_of(snapshot))} sh -c '{psql}' to keep the data,"
             " or docker compose down --volumes to lose it and begin anew"
         )
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(command))
@@ -162,6 +164,12 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         look = f"docker compose --project-directory {quote(place.checkout.root)} logs {told.service}".rstrip()
         is_mine = told.variable and place.binding(told.variable)
         yield Evidence(what, (fact,), Remedy(f"Correct {told.variable} in {place.path}." if is_mine else look))
+
+
+def _database(place: Workplace) -> str:
+    """The service of compose that is PostgreSQL, by its image."""
+    services = place.checkout.compose.services if place.checkout.compose else ()
+    return next((each.name for each in services if POSTGRES.search(each.image)), "db")
 
 
 def _is_of_file(place: Workplace, told: Told) -> bool:
