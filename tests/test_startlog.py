@@ -359,6 +359,16 @@ def test_a_database_that_refuses_the_password() -> None:
         (f'failed to read /x/.env: Invalid template: "${{{CANARY}"', ("dollar", "")),
         ("invalid interpolation format for services.backend.image.", ("dollar", "")),
         ("python-dotenv could not parse statement starting at line 12", ("unterminated", "")),
+        (
+            'psycopg.OperationalError: connection to server at "127.0.0.1", port 5432 failed: Connection refused',
+            ("server", ""),
+        ),
+        ("ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 5432)", ("server", "")),
+        ('could not translate host name "dbb" to address: Name or service not known', ("server", "")),
+        ("psycopg.OperationalError: failed to resolve host 'dbb': [Errno -2]", ("server", "")),
+        ("connection failed: fe_sendauth: no password supplied", ("store-only", "POSTGRES_PASSWORD")),
+        ("FATAL:  database files are incompatible with server", ("database-version", "")),
+        ("KeyError: 'KNOWN'", ("required-empty", "KNOWN")),
     ],
 )
 def test_one_line_of_other_programs(line: str, expected: tuple[str, str]) -> None:
@@ -374,6 +384,24 @@ def test_one_line_of_other_programs(line: str, expected: tuple[str, str]) -> Non
             (told,) = read_log(f"{start}{line}{end}", ("KNOWN",))
             assert (told.check, told.variable) == expected
             assert told.service == (service if start else "") and CANARY not in told.reason
+
+
+def test_a_server_that_is_not_there_is_told_by_the_variable_that_names_it() -> None:
+    """A database that is only late refuses connections too, and is not meant."""
+    line = 'connection to server at "{}" (x), port 5432 failed: Connection refused'
+    (told,) = read_log(line.format("localhost"), ("POSTGRES_SERVER",))
+    assert (told.variable, "service's name" in told.reason) == ("POSTGRES_SERVER", True)
+    assert read_log(line.format("db"), ("POSTGRES_SERVER",)) == read_log("KeyError: 'SOMETHING'") == ()
+
+
+def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
+    """A field within a model by the variable of both names, and what a check of the whole model says by its words."""
+    known = ("CACHE__PORT", "SECRET_KEY")
+    nested = error("cache.port", "int_parsing", "Input should be a valid integer", "'x'", "str")
+    assert [each.variable for each in read_log(block(nested), known)] == ["CACHE__PORT"]
+    whole = tell(Refusal("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
+    assert whole.variable == "SECRET_KEY"
+    assert tell(Refusal("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
 
 
 def test_where_in_the_file() -> None:

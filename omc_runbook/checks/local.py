@@ -19,6 +19,7 @@ from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.texts.startlog import Told
+from omc_runbook.texts.validation import REASONS
 
 check = family("local")
 
@@ -116,9 +117,8 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         yield Doubt("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
     for told in _unexplained(place):
         subject = told.variable or "Settings"
-        is_known = told.variable.partition(".")[0].casefold() in {name.casefold() for name in place.checkout.reads}
         where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
-        if told.variable and not is_known:
+        if told.variable and told.reason == REASONS["extra_forbidden"]:
             where = f'Take {told.variable} out of {place.path}, or give Settings extra="ignore" in model_config.'
         fact = f"Settings, loaded with this .env: {subject}: {told.reason}."
         if told.variable in refused_empty(place):

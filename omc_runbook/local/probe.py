@@ -157,8 +157,9 @@ def _spellings(answer: Mapping[str, Any]) -> dict[str, str]:
 
 def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]) -> Iterator[Told]:
     for error in answer.get("errors", ()):
-        location = error["loc"][0] if error["loc"] else ""
-        refusal = Refusal(variables.get(location.casefold(), location), error["type"], error["said"])
+        head, *rest = error["loc"] or [""]
+        location = ".".join((variables.get(head.casefold(), head), *rest))
+        refusal = Refusal(location, error["type"], error["said"])
         yield tell(refusal, known)
 
 

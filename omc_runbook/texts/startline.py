@@ -12,6 +12,7 @@ _CHANGETHIS = (
     re.compile(r"The value of ([A-Za-z_]\w{0,63}) is \\?[\"'`]changethis\b", re.ASCII),
     re.compile(r"\b([A-Za-z_]\w{0,63}) still has the default \\?[\"'`]changethis\b", re.ASCII),
 )
+_WORD = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)
 _LOGIN = "password authentication failed for user"
 _PASSWORD = "POSTGRES_PASSWORD"
 
@@ -21,6 +22,13 @@ OTHER_PASSWORD = (
 )
 
 KEPT_PASSWORD = "the database found its volume filled and kept the password that the volume was made with"
+
+
+REFUSED_HERE = (
+    "no database answers at this address, which in a container is the container itself: there a database is reached "
+    "by its service's name"
+)
+UNKNOWN_HOST = "there is no server of this name: within compose one is reached by its service's name"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,10 @@ class Names:
     def __init__(self, known: Collection[str]) -> None:
         self._spelling = {name.casefold(): name for name in sorted(known)}
         self._exact = frozenset(known)
+
+    def within(self, text: str) -> str:
+        """The first variable that a text names in capitals, "" for none."""
+        return next((word for word in _WORD.findall(text) if word in self._exact), "")
 
     def of(self, name: str) -> str:
         """A variable's name as it is known, "" for one that is not."""
@@ -58,7 +70,7 @@ def judge_line(line: str, names: Names) -> Judgement | None:
     return judge_default(line)
 
 
-_Judge = Callable[[re.Match[str], Names], Judgement]
+_Judge = Callable[[re.Match[str], Names], Judgement | None]
 
 
 def _at(found: re.Match[str]) -> str:
@@ -95,6 +107,16 @@ def _judge_demanded(found: re.Match[str], names: Names) -> Judgement:
 
 def _say(check: str, reason: str, variable: str = "") -> _Judge:
     return lambda found, names: Judgement(check, variable, reason)
+
+
+def _judge_unreached(found: re.Match[str], names: Names) -> Judgement:
+    server = next(filter(None, map(names.of, ("POSTGRES_SERVER", "POSTGRES_HOST", "DB_HOST"))), "")
+    return Judgement("server", server, UNKNOWN_HOST if found.groupdict().get("host") else REFUSED_HERE)
+
+
+def _judge_asked(found: re.Match[str], names: Names) -> Judgement | None:
+    variable = names.of(found[1])
+    return Judgement(REQUIRED, variable, "the program asked for it and it was not given") if variable else None
 
 
 _LINE = r"(?:\bline (?P<line>\d{1,7}): )?"
@@ -178,6 +200,29 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Judge], ...] = (
             "POSTGRES_DB",
         ),
     ),
+    (
+        "onnection refused",
+        re.compile(r"connection to server at \"(?:localhost|127\.0\.0\.1|::1)\".{0,80}[Cc]onnection refused"),
+        _judge_unreached,
+    ),
+    ("Connect call failed", re.compile(r"Connect call failed \('(?:127\.0\.0\.1|::1)', 5432"), _judge_unreached),
+    ("host name", re.compile(r"could not translate (?P<host>host name) "), _judge_unreached),
+    ("resolve host", re.compile(r"failed to (?P<host>resolve host) "), _judge_unreached),
+    (
+        "no password supplied",
+        re.compile("fe_sendauth: no password supplied"),
+        _say("store-only", "the application gave the database no password", _PASSWORD),
+    ),
+    (
+        "incompatible with server",
+        re.compile("database files are incompatible with server"),
+        _say(
+            "database-version",
+            "another version of PostgreSQL has made the database's volume: take that version's image again, or begin"
+            " with a new volume, which loses what is in this one",
+        ),
+    ),
+    ("KeyError: ", re.compile(r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$"), _judge_asked),
     (
         "superuser password is not specified",
         re.compile("Database is uninitialized and superuser password is not specified"),

@@ -104,7 +104,9 @@ def _judge(refusal: Refusal, names: Names) -> Judgement:
     judged = judge_default(refusal.said)
     if judged:
         return judged
-    variable = names.of(refusal.variable) or ("" if refusal.is_foreign else refusal.variable)
+    # A field of a model within Settings is filled by a variable that has both names.
+    variable = names.of(refusal.location.replace(".", "__")) or names.of(refusal.variable)
+    variable = variable or ("" if refusal.is_foreign else refusal.variable or names.within(refusal.said))
     return Judgement(refusal.check, variable, refusal.reason)
 
 
