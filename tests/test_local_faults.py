@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -150,6 +151,15 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
         platform.git(*command.split())
     platform.write_dotenv()
     assert causes(diagnosed(platform.root, False)[0]) == ["committed"]
+
+
+def test_the_way_to_ignore_the_file_works_as_it_is_written(healthy: Callable[[], Platform]) -> None:
+    """Also where the last rule has no line end, to which another would be added."""
+    platform = healthy()
+    (platform.root / ".gitignore").write_text("node_modules/\n*.pyc")
+    (found,) = (each for each in diagnosed(platform.root, False)[0] if each.is_root_cause)
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert causes(diagnosed(platform.root, False)[0]) == []
 
 
 def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Seen]]) -> None:

@@ -101,7 +101,8 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         commands.append(f"git -C {quote(root)} rm --cached {path.name}")
     if git.ignored is False:
         facts.append("git check-ignore: nothing ignores it.")
-        commands.append(f"echo {path.name} >> {quote(root / '.gitignore')}")
+        # The file's last line may have no end, to which a rule would be added.
+        commands.append(rf"printf '\n{path.name}\n' >> {quote(root / '.gitignore')}")
     if git.commits:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
         facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
