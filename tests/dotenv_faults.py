@@ -6,6 +6,7 @@ import getpass
 import re
 import secrets
 import shutil
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -199,6 +200,7 @@ WEAK = (
     *("P@ssw0rd1234", "ohmycoins123", "ohmycoins-2024", "admin123", "Summer2024", "letmein1", f"{ME}-{ME}", f"{ME}123"),
 )
 WEAK_KEYS = ("a" * 64, "secret", "0123456789abcdef" * 2, "password" * 5, "supersecretkey" * 3, HEX(8))
+RANDOM = (HEX(16), HEX(32), secrets.token_urlsafe(24), str(uuid.uuid4()))
 STRONG = ("quarry lantern otter mosaic", "quarrylanternottermosaic", "Xk9-vB2mQ-77rTzPw", "T7!mQz9vLp@2x", HEX(12))
 MISSPELT = (
     *(("OPENAI_API_KEY", "OPENAI_APIKEY"), ("OPENAI_API_KEY", "OPENAI_KEY"), ("OPENAI_API_KEY", "OPEN_AI_API_KEY")),
@@ -401,6 +403,10 @@ SINGLE = (
         Case("readers-differ", text, put(FIRST_SUPERUSER_PASSWORD=text), True)
         for text in (rf"'{A}\\{B}'", rf'"{A}\0123{B}"')
     ),
+    *(
+        Case("weak", text, put(SECRET_KEY=text))
+        for text in ("my-very-secret-jwt-signing-key-123", "super-secret-key-for-local-development")
+    ),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
     Case(
         "environment-literal",
@@ -434,6 +440,7 @@ HEALTHY = (
     Case("", "a variable of mine", put(MY_OWN_TOOL="yes")),
     Case("", "another of mine", put(POSTGRES_PASSWORD_FILE="/run/x")),
     Case("", "an option", put(CRYPTOPANIC_API_KEY=HEX(20), SMTP_PASSWORD=f'"{HEX(4)} {HEX(4)}"')),
+    *(Case("", f"{len(text)} random ones", put(SECRET_KEY=text)) for text in RANDOM),
     *(
         Case("", f"backslashes {text}", put(FIRST_SUPERUSER_PASSWORD=text), True)
         for text in (rf"{A}\{B}", rf"'{A}\{B}'", rf'"{A}\\{B}"', rf'"{A}\n{B}"')

@@ -24,7 +24,7 @@ from omc_runbook.texts.validation import REASONS
 check = family("local")
 
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED, MADE, ISSUED = 10.0, 16.0, 6.0
+GUESSED, MADE, ISSUED = 10.0, 23.0, 6.0
 """Decimal logarithms of the guesses under which a value is weak: a password, for which zxcvbn's best score begins
 there; a key that signs, which nobody has to type; and what a provider issues, which is never that poor."""
 SIGNING = 32
