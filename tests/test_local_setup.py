@@ -228,6 +228,15 @@ def test_a_value_before_a_remark_is_whole(placeholder: str, platform: Platform) 
 
 
 @pytest.mark.usefixtures("bench")
+def test_for_a_variable_that_stands_there_twice_none_is_made_up(platform: Platform) -> None:
+    """The value of the other line may be the one that is meant."""
+    platform.write_dotenv()
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}SECRET_KEY=\n")
+    seen = turn(platform, apply=True)
+    assert seen.causes == ["duplicate-variable"] and seen.plan.is_empty
+
+
+@pytest.mark.usefixtures("bench")
 def test_beside_another_variable_of_the_same_field_none_is_added(platform: Platform) -> None:
     """An empty one would count before it, and the application would have no key."""
     platform.write_dotenv()

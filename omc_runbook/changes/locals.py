@@ -58,8 +58,9 @@ def values_for(
         else:
             notes.append(f"{name} is not in the template, and was left out.")
     if values_from != KEEP:
-        # A value stands in the file already, under a slip of the name.
+        # A value may stand in the file already, under a slip of the name or in another line of the same.
         written = {meant for _, meant in meant_names(place)}
+        written |= {name for name, _ in place.dotenv.duplicates} if place.dotenv else set()
         for name in lacking:
             made = None if name in found or name in written else _made(place, name, there[name])
             if made:
