@@ -106,6 +106,16 @@ def _ignore(rules: str) -> Change:
     return lambda platform: (platform.root / ".gitignore").write_text(rules)
 
 
+def _beside(name: str, line: str) -> Change:
+    """Another file of variables, which git does not know."""
+
+    def change(platform: Platform) -> None:
+        (platform.root / name).write_text(f"{line}\n")
+        (platform.root / ".gitignore").write_text(".env\n*.env\n.env.local\n")
+
+    return change
+
+
 def _publish(folder: str) -> Change:
     def change(platform: Platform) -> None:
         shutil.copy(platform.dotenv, platform.root / folder / ".env")
@@ -407,6 +417,26 @@ SINGLE = (
         Case("weak", text, put(SECRET_KEY=text))
         for text in ("my-very-secret-jwt-signing-key-123", "super-secret-key-for-local-development")
     ),
+    *(
+        Case(
+            "second-dotenv",
+            line,
+            both(_settings('"../.env"', '("../.env", ".env")'), _beside("backend/.env", line)),
+            True,
+        )
+        for line in ("ENVIRONMENT=staging", f"SECRET_KEY={HEX(32)}", "SMTP_PORT=25")
+    ),
+    Case(
+        "second-dotenv",
+        "of compose",
+        both(
+            compose(
+                "- .env\n    environment:\n      - DOMAIN", "- .env\n      - app.env\n    environment:\n      - DOMAIN"
+            ),
+            _beside("app.env", f"OPENAI_API_KEY={LITERAL}"),
+        ),
+        True,
+    ),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
     Case(
         "environment-literal",
@@ -444,6 +474,14 @@ HEALTHY = (
     *(
         Case("", f"backslashes {text}", put(FIRST_SUPERUSER_PASSWORD=text), True)
         for text in (rf"{A}\{B}", rf"'{A}\{B}'", rf'"{A}\\{B}"', rf'"{A}\n{B}"')
+    ),
+    *(
+        Case("", f"{name} {line}", both(_settings('"../.env"', names), _beside(name, line)), True)
+        for name, names, line in (
+            ("backend/.env", '(".env", "../.env")', f"SECRET_KEY={HEX(32)}"),
+            ("backend/.env", '("../.env", ".env")', "MY_OWN=1"),
+            (".env.local", '("../.env", "../.env.local")', "LOG_LEVEL=DEBUG"),
+        )
     ),
     Case("", "umlauts", put(FIRST_SUPERUSER_PASSWORD=f"grün-Überfluß-{A}"), True),
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),

@@ -11,7 +11,7 @@ SYMPTOMS = {"cannot-read", "not-updating", "exec-fails", "local"}
 LOCAL = (
     *("dotenv-missing", "crlf", "dotenv-bom", "dollar", "hash", "colon", "lowercase", "unterminated"),
     *("required-empty", "environment-literal", "permissions", "committed", "reused", "weak"),
-    *("environment-wins", "pg-volume", "odd-quotes", "readers-differ", "compose-unset"),
+    *("environment-wins", "pg-volume", "odd-quotes", "readers-differ", "compose-unset", "second-dotenv"),
 )
 EXEC = ("exec-off", "exec-agent", "exec-iam", "exec-endpoint", "exec-readonly", "exec-plugin", "exec-no-shell")
 OTHERS = (

@@ -21,6 +21,7 @@ check = family("local")
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """How a variable's name ends that says where something is reached."""
 POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
+ENVIRONMENT = "ENVIRONMENT"
 OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 
@@ -46,6 +47,25 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
                 # An override is a developer's own, and meant to be other than what serves everybody.
                 mild: Severity = "warning" if where == compose.files[0].name else "info"
                 yield Evidence(name, (fact,), remedy, severity="error" if is_secret else mild)
+
+
+@check("second-dotenv", DOTENV)
+def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Another file of variables is read after the .env, and has another value"""
+    place = place_of(snapshot)
+    for other in place.later:
+        # A file of this name is there to have other values.
+        own: Severity | None = "info" if other.path.name.endswith(".local") else None
+        for theirs in other.bindings:
+            mine = place.dotenv.find(theirs.name) if place.dotenv else None
+            value = theirs.for_python or theirs.for_compose
+            if mine and mine.for_python and value and not value.same_as(mine.for_python):
+                fact = f"{other.path}, line {theirs.line}, has {theirs.name} as well, and is read after the .env."
+                remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {place.path}.")
+                severity: Severity = (
+                    "error" if place.is_secret(theirs.name) or theirs.name == ENVIRONMENT else "warning"
+                )
+                yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
 
 
 @check("compose-refused", DOTENV)
@@ -234,6 +254,7 @@ def _in_shell(place: Workplace) -> set[str]:
 
 CHECKS = (
     environment_wins,
+    second_dotenv,
     compose_refused,
     compose_unset,
     shell_wins,

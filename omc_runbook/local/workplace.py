@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,6 +67,8 @@ class Workplace:
     """Why they were not."""
     published: tuple[Path, ...] = ()
     """Those of the strays that git tracks, or has in its history; and what the .env leads to, where it is a link."""
+    later: tuple[Dotenv, ...] = ()
+    """Other files of variables that Settings or compose read after the .env, so that theirs count."""
     owner: str = ""
     """How the person is called who is signed in on this machine."""
 
@@ -167,8 +169,10 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
     `deeply` also loads Settings in a process of its own and asks docker compose. Raises UsageError for a .env that
     is no readable file.
     """
-    path = checkout.root / DOTENV
-    dotenv = read_dotenv(path, os.environ, [*public_texts(checkout, keys)])
+    path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
+    dotenv = read_dotenv(path, os.environ, public)
+    others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_read_later(checkout, path)))
+    later = tuple(each for each in others if dotenv and each)
     with ThreadPoolExecutor(3, "workplace") as pool:
         tracked = pool.submit(git.look, checkout.root, DOTENV)
         given = path if _is_looked_for(checkout, path) else None
@@ -179,7 +183,8 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
     return Workplace(
         checkout=checkout,
         keys=keys,
-        dotenv=_as_composed(checkout, dotenv, said) if dotenv and said else dotenv,
+        dotenv=_as_composed(checkout, dotenv, said, later) if dotenv and said else dotenv,
+        later=later,
         strays=strays,
         unmet=tuple(dict.fromkeys(_unmet(checkout))),
         published=tuple(each for each in (*strays, *_target(dotenv)) if _is_published(checkout.root, each)),
@@ -208,12 +213,21 @@ def _is_looked_for(checkout: Checkout, path: Path) -> bool:
     return not names or path.resolve() in places or path in places
 
 
-def _as_composed(checkout: Checkout, dotenv: Dotenv, composed: Config) -> Dotenv:
+def _read_later(checkout: Checkout, path: Path) -> Iterator[Path]:
+    service = checkout.compose.application() if checkout.compose else None
+    read = ((BACKEND, checkout.settings.env_files or ()), ("", service.env_files if service else ()))
+    for folder, names in read:
+        paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
+        yield from paths[paths.index(path) + 1 :] if path in paths else ()
+
+
+def _as_composed(checkout: Checkout, dotenv: Dotenv, composed: Config, later: Sequence[Dotenv]) -> Dotenv:
     """The .env with what docker compose itself makes of each line, where it says: that counts, whatever its version."""
     service = checkout.compose.application() if checkout.compose else None
     if service is None:
         return dotenv
     own = {setting.variable for setting in service.environment}
+    own |= {binding.name for each in later for binding in each.bindings}
     real = (
         composed.environment.get(service.name, {}) if DOTENV in (Path(name).name for name in service.env_files) else {}
     )
