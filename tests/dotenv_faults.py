@@ -437,6 +437,12 @@ SINGLE = (
         ),
         True,
     ),
+    Case(
+        "dotenv-missing",
+        "compose gives it to nobody",
+        compose("    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"),
+        True,
+    ),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
     Case(
         "environment-literal",

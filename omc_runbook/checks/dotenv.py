@@ -58,6 +58,11 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         facts = [f"{place.path} is there, and compose looks for {', '.join(map(str, place.unmet))}."]
         where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
+    compose, (service, kept) = place.checkout.compose, _left_out(place)
+    if compose and service:
+        facts = [f"{place.path} is there, and compose gives service {service} neither it nor {', '.join(kept)}."]
+        where = f"Give service {service} env_file: .env in {compose.files[0].name}."
+        yield Evidence(place.path.name, tuple(facts), Remedy(where))
 
 
 @check("dotenv-encoding", FILE)
@@ -169,6 +174,21 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     for name, lines in file.duplicates:
         fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
+
+
+def _left_out(place: Workplace) -> tuple[str, tuple[str, ...]]:
+    """The application's service where compose gives it no file, and required variables that it has not; "" else."""
+    compose = place.checkout.compose
+    service = compose.application() if compose else None
+    if compose is None or service is None or service.env_files or service.has_mounted or service.extends:
+        return "", ()
+    # From the top of the checkout an image may take the file along.
+    if compose.includes or service.context in (".", "./"):
+        return "", ()
+    given = {setting.variable for setting in service.environment}
+    fields = [field for field in place.checkout.settings.fields if field.required and field.named]
+    names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
+    return (service.name, names) if names else ("", ())
 
 
 def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
