@@ -192,6 +192,7 @@ def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
 @pytest.mark.parametrize(
     "head",
     [
+        *("POSTGRES_PASSWORD='x' ", 'POSTGRES_PASSWORD="x"'),
         *(f"{mark}POSTGRES_PASSWORD=" for mark in ("set ", "- ", "$env:", "\ufeff")),
         *("POSTGRES PASSWORD=", '"POSTGRES_PASSWORD"=', '"POSTGRES_PASSWORD": '),
     ],

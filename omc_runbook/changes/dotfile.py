@@ -165,9 +165,9 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
     literal = _literals(text)
     for binding in file.bindings:
         is_mine = binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":"
-        if is_mine and not refers_to_another(binding):
+        if is_mine and binding.name in literal and not refers_to_another(binding):
             try:
-                text = lines.set_values(text, {binding.name: literal.get(binding.name, "")})
+                text = lines.set_values(text, {binding.name: literal[binding.name]})
             except ValueError:
                 continue
             mends.append(f"Line {binding.line}: {binding.name} in single quotes, since it has a $.")
@@ -182,7 +182,8 @@ def _literals(text: str) -> dict[str, str]:
 
 def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str]:
     # What somebody has written in a line that cannot be read, or under a slip of the name, is theirs to mend.
-    theirs = {*(place.dotenv.begun if place.dotenv else ()), *(meant for _, meant in meant_names(place))}
+    file = place.dotenv
+    theirs = {*(file.begun | {*file.swallowed} if file else ()), *(meant for _, meant in meant_names(place))}
     # What was taken out because it must not be empty stays out.
     out = (each.name for each in variables(lines.statements(text)) if each.commented_out)
     theirs |= {name for name in out if _cannot_be_empty(place, name)}

@@ -101,9 +101,11 @@ def commented(place: Workplace) -> Iterator[Binding]:
 
 def spoilt(place: Workplace) -> frozenset[str]:
     """The names whose value is not what somebody meant, because of how its line is written."""
-    colons = (binding.name for binding in (place.dotenv.bindings if place.dotenv else ()) if binding.separator == ":")
-    others = (*_cut_by_dollar(place), *_cut_by_hash(place), *in_odd_quotes(place))
-    return frozenset({*colons, *(each.name for each in others)})
+    file = place.dotenv
+    bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
+    lines = (each for each in bindings if each.separator == ":" or each.line in unreadable)
+    others = (*lines, *_cut_by_dollar(place), *_cut_by_hash(place), *in_odd_quotes(place))
+    return frozenset(each.name for each in others)
 
 
 def in_odd_quotes(place: Workplace) -> Iterator[Binding]:
