@@ -405,3 +405,12 @@ def test_a_new_file_has_the_templates_text_and_new_values(tmp_path: Path) -> Non
     changed = [old.partition("=")[0] for old, new in zip(theirs, mine, strict=True) if old != new]
     assert set(changed) == {*REQUIRED, "SMTP_USER", "SMTP_PASSWORD", "SENTRY_DSN"} - {"FIRST_SUPERUSER"}
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: Platform) -> None:
+    """Nobody looks for rights of a folder that is missing."""
+    platform.dotenv.unlink(missing_ok=True)
+    platform.dotenv.symlink_to("nowhere/mine.env")
+    with pytest.raises(UsageError, match=r"nowhere, which is no folder: make it, or remove the link"):
+        write_file(plan_file(platform))
+    assert platform.dotenv.is_symlink() and not platform.dotenv.exists()

@@ -35,8 +35,12 @@ def refuse_unwritable(path: Path) -> None:
     if target.exists() and not (os.access(target, os.W_OK) and target.stat().st_mode & stat.S_IWUSR):
         raise UsageError(f"{path} is read-only: chmod u+w {path}, then run again. Nothing was written.")
     folder = target.parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"{path} leads to {folder}, which is no folder: make it, or remove the link. Nothing was written."
+        )
     # An administrator may write everywhere, and whoever took the right away did so on purpose.
-    if not (folder.is_dir() and os.access(folder, os.W_OK) and folder.stat().st_mode & stat.S_IWUSR):
+    if not (os.access(folder, os.W_OK) and folder.stat().st_mode & stat.S_IWUSR):
         raise UsageError(f"{folder} is read-only, so that {path.name} cannot be written. Nothing was written.")
 
 
