@@ -116,3 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _end(number: int, frame: object) -> None:
     raise SystemExit(ENDED)
+
+
+if __name__ == "__main__":
+    main()

@@ -157,6 +157,13 @@ def test_the_cli_loads_the_sandbox_only_when_asked() -> None:
     assert answer.strip() == "set()"
 
 
+def test_the_cli_run_as_a_module_is_the_command() -> None:
+    """It ends with nothing done and exit code 0 for nobody."""
+    words = [sys.executable, "-m", "omc_runbook.cli", "run", "no-such-runbook"]
+    ended = subprocess.run(words, capture_output=True, text=True)
+    assert ended.returncode == 3 and "no-such-runbook" in ended.stderr
+
+
 def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
     """Its own process reads notebooks, and neither calls AWS, reads runbook.toml nor parses the grammar of IRIs."""
     question = (
