@@ -153,6 +153,20 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     assert causes(diagnosed(platform.root, False)[0]) == ["committed"]
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\r\r\n"])
+def test_the_way_to_plain_line_ends_works_as_it_is_written(end: bytes, healthy: Callable[[], Platform]) -> None:
+    """Whatever the ends are, and behind a link, which stays one."""
+    platform = healthy()
+    there = platform.root.parent / "there"
+    there.touch(mode=0o600)
+    there.write_bytes(platform.dotenv.read_bytes().replace(b"\n", end))
+    platform.dotenv.unlink()
+    platform.dotenv.symlink_to(there)
+    (found,) = (each for each in diagnosed(platform.root, False)[0] if each.is_root_cause)
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert causes(diagnosed(platform.root, False)[0]) == [] and platform.dotenv.is_symlink()
+
+
 def test_the_way_to_ignore_the_file_works_as_it_is_written(healthy: Callable[[], Platform]) -> None:
     """Also where the last rule has no line end, to which another would be added."""
     platform = healthy()

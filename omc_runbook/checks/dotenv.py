@@ -85,7 +85,7 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
             f"Its lines end in {SEVERAL[file.newline]}.",
             "A shell that sources it, and grep, take the carriage return for a part of each value.",
         )
-        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//' {quote(file.path)}"))
+        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//; s/\r/\n/g' {quote(file.target)}"))
 
 
 @check("dotenv-bom", FILE)
@@ -95,7 +95,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
-        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.path)}"
+        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.target)}"
         yield Evidence(file.path.name, facts, by_setup(snapshot, command))
 
 
