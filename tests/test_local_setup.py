@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from checkout import Platform
@@ -325,6 +326,16 @@ def stagings(sandbox: Sandbox) -> dict[str, str]:
     found = client(sandbox, "secretsmanager").get_secret_value(SecretId=SECRET)
     body: dict[str, str] = json.loads(found["SecretString"])
     return body
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_password_in_an_address_is_compared_as_well(platform: Platform, sandbox: Sandbox) -> None:
+    """Whoever copies staging's address has its password, whatever the variable is called."""
+    value = stagings(sandbox)["POSTGRES_PASSWORD"]
+    platform.write_dotenv(DATABASE_URL=f"'postgresql://omc:{quote(value, safe='')}@127.0.0.1:5432/app'")
+    seen = turn(platform, environment="staging")
+    assert seen.causes == ["reused"] and "staging&#x27;s POSTGRES_PASSWORD" in seen.shown
+    assert_absent([value], seen.shown)
 
 
 @pytest.mark.usefixtures("signed_in")

@@ -2,11 +2,14 @@
 
 import hashlib
 import hmac
+import re
 import secrets
+from urllib.parse import unquote
 
 from omc_runbook.masking.value import Masked, reveal
 
 _DIGITS = 16
+_LOGIN = re.compile(r"://[^\s:@/]*:(\S+)@")
 
 
 def new_key() -> bytes:
@@ -16,8 +19,17 @@ def new_key() -> bytes:
 
 def fingerprint(value: Masked, key: bytes) -> str:
     """Return 16 hexadecimal digits, the same for equal texts under one ``key``, which say nothing without it."""
-    text = reveal(value).encode("utf-8", "surrogatepass")
-    return hmac.new(key, text, hashlib.sha256).hexdigest()[:_DIGITS]
+    return _keyed(reveal(value), key)
+
+
+def login_fingerprint(value: Masked, key: bytes) -> str:
+    """Return the fingerprint of the password in an address, as it is once %-signs are resolved; "" for none."""
+    found = _LOGIN.search(reveal(value))
+    return _keyed(unquote(found[1]), key) if found else ""
+
+
+def _keyed(text: str, key: bytes) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def new_salt() -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.environment import LOCAL, Environment
 from omc_runbook.local.workplace import Shared, Workplace, is_value
-from omc_runbook.masking.fingerprint import fingerprint, new_key
+from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key
 from omc_runbook.snapshot.prints import read_prints
 
 
@@ -14,12 +16,7 @@ def compare(clients: Clients, caller: Caller, environment: Environment, place: W
     """Which secrets of the .env another environment's secret has too, under whatever key."""
     names = dict(environment.others) | ({environment.name: environment.names} if environment.name != LOCAL else {})
     mark = new_key()
-    mine = {
-        binding.name: fingerprint(value, mark)
-        for binding in (place.dotenv.bindings if place.dotenv else ())
-        for value in [binding.for_python or binding.for_compose]
-        if value is not None and is_value(value) and place.is_secret(binding.name)
-    }
+    mine = list(_prints(place, mark))
     same: dict[str, str] = {}
     unread, compared = [], []
     for other, theirs in read_prints(clients, caller, environment.names.profile, names, environment.keys, mark).items():
@@ -27,5 +24,15 @@ def compare(clients: Clients, caller: Caller, environment: Environment, place: W
             unread.append(f"Local values could not be compared with {other}: {theirs}")
             continue
         compared.append(other)
-        same |= {name: f"{other}'s {theirs[mark_of]}" for name, mark_of in mine.items() if mark_of in theirs}
+        same |= {name: f"{other}'s {theirs[mark_of]}" for name, mark_of in mine if mark_of in theirs}
     return Shared(same, tuple(unread), tuple(compared))
+
+
+def _prints(place: Workplace, mark: bytes) -> Iterator[tuple[str, str]]:
+    """Each secret of the .env, and each password in an address there, with its fingerprint."""
+    for binding in place.dotenv.bindings if place.dotenv else ():
+        value = binding.for_python or binding.for_compose
+        if value is not None and is_value(value):
+            if place.is_secret(binding.name):
+                yield binding.name, fingerprint(value, mark)
+            yield binding.name, login_fingerprint(value, mark)
