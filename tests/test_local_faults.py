@@ -192,6 +192,17 @@ def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: 
     assert "misspelt" in causes(found)
 
 
+def test_the_way_to_a_new_password_of_the_database_makes_one_that_an_address_can_hold(
+    healthy: Callable[[], Platform],
+) -> None:
+    """A slash in it would end the server's name."""
+    platform = healthy()
+    platform.write_dotenv(POSTGRES_PASSWORD="letmein", FIRST_SUPERUSER_PASSWORD="letmein")
+    found = {each.subject: each.remedy.command for each in diagnosed(platform.root, False)[0] if each.is_root_cause}
+    assert "openssl rand -hex 32" in found["POSTGRES_PASSWORD"]
+    assert "openssl rand -base64 32" in found["FIRST_SUPERUSER_PASSWORD"]
+
+
 def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Seen]]) -> None:
     """Each problem has a remedy, and no sentence has a value of the .env."""
     for name, future in seen.items():

@@ -241,9 +241,9 @@ def _source(place: Workplace, name: str) -> str:
 
 def _renew(place: Workplace, name: str) -> Remedy:
     key = place.key_of(name)
-    how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(
-        key.generate if key else "", ""
-    )
+    # What Base64 has besides letters and digits would break an address that the value becomes a part of.
+    kind = "hex-32" if key and key.in_url and key.generate else key.generate if key else ""
+    how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(kind, "")
     source = f"Get another one from {key.obtain_from}" if key and key.obtain_from else "Make another one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
     return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {place.path}.{database}")
