@@ -13,15 +13,17 @@ Form = Literal["text", "email", "host", "url", "number"]
 
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
-        < [^<>]* > | \$\{ [^}]* \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
-        | \.{3} | (?: sk- )? x{3,} (?: - x+ )* | \*{3,}
+        < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
+        | \.{3} | \?{2,} | (?: sk- )? x{3,} (?: - x+ )* | \*{3,}
+        | required | redacted | your \w* (?: key | password | secret | token )
+        | generate [-_ ]? (?: me | this | one | it ) (?: [-_ ] .* )?
         | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set
         | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in )
             (?: [-_ ! .] .* )?
         | please [-_ ]? (?: change | replace | update | set ) | replace [-_ ] with [-_ ] .*
         | (?: to | will ) [-_ ] be [-_ ] (?: changed | replaced | updated | set | filled ) .*
         | temporary [-_ ] .* | .* [-_ ] please [-_ ] (?: update | change | replace | set ) .*
-        | (?: sk- )? (?: your | actual | insert | enter | dummy | fake ) [-_ ] .*
+        | (?: sk- )? (?: your | actual | insert | enter | add [-_ ] your | dummy | fake ) [-_ ] .*
         | (?: sk- )? example [-_ ] (?: .* [-_ ] )? (?: key | secret | token | password | value | dsn )
         | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
         | .* placeholder .*

@@ -399,6 +399,10 @@ SINGLE = (
         True,
     ),
     Case("settings-refused", "an empty text where none is taken", _settings(IGNORES, ""), True),
+    *(
+        Case("placeholder", text, put(SECRET_KEY=text))
+        for text in ("generate-me", "{SECRET_KEY}", "???", "REQUIRED", "yoursecretkey", "add-your-key", "redacted")
+    ),
     Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
     Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
@@ -489,6 +493,7 @@ HEALTHY = (
             (".env.local", '("../.env", "../.env.local")', "LOG_LEVEL=DEBUG"),
         )
     ),
+    Case("", "JSON", put(MY_OWN_FLAGS="'{\"paper\": true}'", MY_OWN_LIST="[1, 2]")),
     Case("", "umlauts", put(FIRST_SUPERUSER_PASSWORD=f"grün-Überfluß-{A}"), True),
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),
     Case("", "an apostrophe", put(PROJECT_NAME="Dev's Coins")),
