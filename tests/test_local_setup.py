@@ -230,6 +230,19 @@ def test_a_value_before_a_remark_is_whole(placeholder: str, platform: Platform) 
 
 
 @pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_value_that_the_template_has_for_a_secret_is_nobodys(is_there: bool, platform: Platform) -> None:
+    """Whatever it looks like, everybody with the repository knows it: one is made up in its place."""
+    public = HEX(32)
+    platform.edit(platform.template, "SECRET_KEY=your-secret-key-here", f"SECRET_KEY={public}")
+    if is_there:
+        platform.write_dotenv(SECRET_KEY=None)
+    turn(platform, apply=True)
+    made = dotenv_values(platform.dotenv)["SECRET_KEY"]
+    assert made and made != public
+
+
+@pytest.mark.usefixtures("bench")
 def test_for_a_variable_that_stands_there_twice_none_is_made_up(platform: Platform) -> None:
     """The value of the other line may be the one that is meant."""
     platform.write_dotenv()

@@ -61,7 +61,7 @@ def values_for(
         # A value may stand in the file already, under a slip of the name or in another line of the same.
         written = {meant for _, meant in meant_names(place)}
         written |= {name for name, _ in place.dotenv.duplicates} if place.dotenv else set()
-        for name in lacking:
+        for name in (*lacking, *_public(place, there, added, is_new)):
             made = None if name in found or name in written else _made(place, name, there[name])
             if made:
                 found[name] = made
@@ -72,6 +72,12 @@ def values_for(
         found |= _asked(place, left)
     needed = tuple(_needed(place, name, required[name]) for name in left if name not in found)
     return found, needed, tuple(notes)
+
+
+def _public(place: Workplace, there: Mapping[str, str], added: Collection[str], is_new: bool) -> list[str]:
+    """Secrets that anyone may make up and that come from the template with a value: all the world has that one."""
+    keys = ((name, place.key_of(name)) for name in there if is_new or name in added)
+    return [name for name, key in keys if key and key.generate]
 
 
 def _offered(place: Workplace, there: Mapping[str, str], values_from: str) -> dict[str, Given]:
