@@ -243,6 +243,19 @@ def test_a_value_that_the_template_has_for_a_secret_is_nobodys(is_there: bool, p
 
 
 @pytest.mark.usefixtures("bench")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_tab_before_a_remark_becomes_a_blank(is_there: bool, platform: Platform) -> None:
+    """To compose it would begin no comment, be the line the template's or somebody's own."""
+    text = platform.template.read_text().replace("local  # local,", "local \t# local,").replace("11520  #", "11520\t#")
+    platform.template.write_text(text)
+    if is_there:
+        platform.write_dotenv()
+    seen = turn(platform, apply=True)
+    assert "readers-differ" not in seen.causes and "ENVIRONMENT=local  # local," in platform.dotenv.read_text()
+    assert turn(platform).plan.is_empty
+
+
+@pytest.mark.usefixtures("bench")
 def test_for_a_variable_that_stands_there_twice_none_is_made_up(platform: Platform) -> None:
     """The value of the other line may be the one that is meant."""
     platform.write_dotenv()

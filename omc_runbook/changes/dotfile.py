@@ -94,6 +94,8 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
         text = lines.set_values(text, values, is_secret=True)
         text = lines.set_values(text, dict.fromkeys(_bare(text), ""))
+        tabbed, text = text, lines.untabbed(text, () if before is None else spoilt(place))
+        mends += ("A blank stands in the place of a tab before a comment.",) if before and text != tabbed else ()
         text = lines.comment_out(text, _taken_out(place, text, emptied, added, before is None))
     except ValueError as error:
         return Setup(place, before, before or b"", obstacle=str(error))

@@ -82,7 +82,9 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
         if binding.name in out or python is None or is_blank(python) or compose is None or python.same_as(compose):
             continue
         fact, way = DIFFERENCES[bool(binding.quote)]
-        yield Evidence(binding.name, (f"Line {binding.line}: {fact}",), Remedy(way.format(line=binding.line)))
+        remedy = Remedy(way.format(line=binding.line))
+        remedy = remedy if binding.quote else by_setup(snapshot, remedy.command)
+        yield Evidence(binding.name, (f"Line {binding.line}: {fact}",), remedy)
 
 
 def refers_to_another(binding: Binding) -> bool:

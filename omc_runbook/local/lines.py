@@ -8,11 +8,23 @@ from typing import NamedTuple
 
 from omc_runbook.source.layout import BOM, Statement, newline_of, spelling_of, statements, variables
 
-__all__ = ["Addition", "Statement", "comment_out", "insert", "merge", "quote_of", "quoted", "set_values", "statements"]
+__all__ = [
+    "Addition",
+    "Statement",
+    "comment_out",
+    "insert",
+    "merge",
+    "quote_of",
+    "quoted",
+    "set_values",
+    "statements",
+    "untabbed",
+]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _INDENT = re.compile(r"\ufeff*\s*")
+_TAB = re.compile(r"([ \t\v\f]*)[\t\v\f]#")
 _BARE = re.compile(r"[A-Za-z0-9_.,:/@%+=-]*")
 _TAKEN_BY_PYTHON = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _TAKEN_BY_COMPOSE = re.compile(r"\\\$|\$[A-Za-z_{$]|\$[^\x00-\x7f]")
@@ -91,6 +103,16 @@ def insert(text: str, block: str, after: str | None) -> str:
         lines = lines[1:]
     added = "".join(f"{line}{newline}" for line in lines)
     return text[: len(text) - len(body)] + _joined([*pieces[:place], added, *pieces[place:]])
+
+
+def untabbed(text: str, kept: Collection[str] = ()) -> str:
+    """A blank in the place of a tab before a comment, but for the variables `kept`: compose takes no tab for one."""
+    pieces = []
+    for part in statements(text):
+        before, value, after = spelling_of(part) if part.kind == "assignment" else ("", "", "")
+        tab = _TAB.match(after) if value and value[0] not in "'\"" and part.name not in kept else None
+        pieces.append(f"{before}{value}{tab[1]} #{after[tab.end() :]}" if tab else part.raw)
+    return _joined(pieces)
 
 
 def quote_of(assignment: Statement) -> str:
