@@ -211,6 +211,7 @@ WEAK = (
 )
 WEAK_KEYS = ("a" * 64, "secret", "0123456789abcdef" * 2, "password" * 5, "supersecretkey" * 3, HEX(8))
 RANDOM = (HEX(16), HEX(32), secrets.token_urlsafe(24), str(uuid.uuid4()))
+BROKEN = (rf'"{HEX(6)}2718\n{HEX(6)}"', f"'{HEX(6)}1\n3141\n{HEX(6)}'")
 STRONG = ("quarry lantern otter mosaic", "quarrylanternottermosaic", "Xk9-vB2mQ-77rTzPw", "T7!mQz9vLp@2x", HEX(12))
 MISSPELT = (
     *(("OPENAI_API_KEY", "OPENAI_APIKEY"), ("OPENAI_API_KEY", "OPENAI_KEY"), ("OPENAI_API_KEY", "OPEN_AI_API_KEY")),
@@ -493,6 +494,7 @@ HEALTHY = (
             (".env.local", '("../.env", "../.env.local")', "LOG_LEVEL=DEBUG"),
         )
     ),
+    *(Case("", f"a line end, {at}", put(FIRST_SUPERUSER_PASSWORD=text), True) for at, text in enumerate(BROKEN)),
     Case("", "JSON", put(MY_OWN_FLAGS="'{\"paper\": true}'", MY_OWN_LIST="[1, 2]")),
     Case("", "umlauts", put(FIRST_SUPERUSER_PASSWORD=f"grün-Überfluß-{A}"), True),
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from omc_runbook.masking.value import Masked, reveal
 
 PIECE, SEPARATOR = re.compile(r"[@:/,\s]+"), re.compile(r"[-_. ]+")
+BREAK = re.compile(r"[\r\n]")
 WORD = re.compile(r"[^\W\d_]+")
 SHORTEST = 3
 LONGEST = 40
@@ -29,7 +30,8 @@ def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> floa
     named = sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST)
     if value.is_empty:
         return 0.0
-    text = reveal(value)[:LONGEST]
+    # A line end behind digits is a part of a date to zxcvbn, which then fails.
+    text = BREAK.sub(" ", reveal(value)[:LONGEST])
     # What sets known words apart adds next to nothing.
     squeezed = SEPARATOR.sub("", text)
     digits = float(zxcvbn(text, named)["guesses_log10"])
