@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import place_of, quote
+from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.checks.readings import spoilt
 from omc_runbook.finding import Remedy, Severity
 from omc_runbook.local.workplace import Workplace, is_blank, is_value
@@ -21,7 +22,6 @@ check = family("local")
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """How a variable's name ends that says where something is reached."""
 POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
-ENVIRONMENT = "ENVIRONMENT"
 OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 

@@ -108,8 +108,7 @@ class Workplace:
 
     def is_known(self, variable: str) -> bool:
         """Whether Settings or the template has the variable."""
-        template = self.checkout.template
-        return variable in self.checkout.reads or (template is not None and template.find(variable) is not None)
+        return variable in self.known
 
     @property
     def known(self) -> frozenset[str]:
