@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass
 import click
 import proxy
 
-from omc_runbook.sandbox import faults, lifecycle, worlds
+from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.roles import restore_roles
-from omc_runbook.sandbox.world import ACCOUNT, CLUSTER, EXECUTION_ROLE, KEYS, STAGING, Service, World
+from omc_runbook.sandbox.worlds import build as worlds_build
+from omc_runbook.sandbox.worlds.roles import restore_roles
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, CLUSTER, EXECUTION_ROLE, KEYS, STAGING, Service, World
 
 DELAY_MS = 30.0
 ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3")
@@ -84,21 +85,21 @@ def build(sandbox: Sandbox, services: int, running: int) -> None:
     """Make services that all use the guide's secret, each with a task definition of its own; some run a task."""
     world = World(sandbox.endpoint)
     restore_roles(world)
-    secret = worlds.restore_secret(world, worlds.healthy_document())
+    secret = worlds_build.restore_secret(world, worlds_build.healthy_document())
     world.ecs.create_cluster(clusterName=CLUSTER)
-    network = worlds.restore_network(world)
+    network = worlds_build.restore_network(world)
     for number in range(services):
         name = "backend" if number == 0 else f"service-{number:03}"
         service = Service(name, int(number < running), KEYS, breaker=True)
-        container = worlds.container_definition(service, secret, world.database)
+        container = worlds_build.container_definition(service, secret, world.database)
         container["environment"] = [{"name": "ENVIRONMENT", "value": "staging"}]
-        worlds.restore_log_group(world, f"/ecs/{STAGING}/{name}")
+        worlds_build.restore_log_group(world, f"/ecs/{STAGING}/{name}")
         definition = world.ecs.register_task_definition(
             family=f"{STAGING}-{name}",
             executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}",
             containerDefinitions=[container],
         )["taskDefinition"]["taskDefinitionArn"]
-        worlds.create_service(world, service, definition, network)
+        worlds_build.create_service(world, service, definition, network)
     lifecycle.settle(sandbox, 300)
 
 

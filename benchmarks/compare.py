@@ -22,10 +22,11 @@ import calls
 import click
 import proxy
 
-from omc_runbook.headless import notebooks
+from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import registry
-from omc_runbook.sandbox import lifecycle, worlds
-from omc_runbook.sandbox.world import CLUSTER, EXECUTION_ROLE, SECRET
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.worlds import build
+from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET
 
 SCRIPTS = Path(sys.executable).parent
 HEAVY = ("boto3", "pandas", "matplotlib", "papermill", "jupyterlab", "moto")
@@ -81,14 +82,14 @@ def start_ways() -> dict[str, Way]:
     return {
         "omc-runbook --help": call(str(SCRIPTS / "omc-runbook"), "--help"),
         "python -c pass": call(sys.executable, "-c", "pass"),
-        "importing a notebook's package": call(sys.executable, "-c", "import omc_runbook.runbook"),
+        "importing a notebook's package": call(sys.executable, "-c", "import omc_runbook.runbooks.run"),
         "importing papermill and nbconvert": call(sys.executable, "-c", "import papermill, nbconvert"),
     }
 
 
 def masking_ways() -> dict[str, Way]:
     """Masking 100 KB of a log, with the nine values of the healthy world and one more known."""
-    for name, value in worlds.healthy_document().items():
+    for name, value in build.healthy_document().items():
         registry.register(value, name)
     line = "2025-01-01T00:00:00Z INFO backend order {} of 12 accepted in 17 ms for trader@example.com\n"
     plain = "".join(line.format(secrets.token_hex(6)) for _ in range(SIZE // len(line)))

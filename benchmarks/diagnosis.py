@@ -30,14 +30,15 @@ import pairing
 import worlds
 from botocore.exceptions import BotoCoreError, ClientError
 
-from omc_runbook import complaint, runbook
-from omc_runbook.errors import RunbookError
-from omc_runbook.finding import Finding
+from omc_runbook.diagnosis import complaint
 from omc_runbook.masking import registry
+from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults as catalogue
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox import worlds as sandbox_worlds
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds import build as sandbox_worlds
 
 PAGE = Path(__file__).parents[1] / "docs" / "diagnosis.md"
 SCRIPT = Path(sys.executable).with_name("omc-runbook")
@@ -90,7 +91,7 @@ def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> 
         file.write(toml)
         file.flush()
         start = time.perf_counter()
-        run = runbook.begin("troubleshoot", "staging", file.name if toml else "")
+        run = runbooks_run.begin("troubleshoot", "staging", file.name if toml else "")
         snapshot = run.look(look_inside=True, deeply=True)
         if plan and plan.moved_to:
             snapshot = worlds.move(snapshot, plan.moved_to, plan.partition)

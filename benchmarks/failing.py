@@ -23,10 +23,10 @@ import proxy
 from botocore.exceptions import WaiterError
 from compare import SCRIPTS, beside
 
-from omc_runbook.changes.carrying import FAILED
+from omc_runbook.changes.deploy.executor import FAILED
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import CLUSTER, CONSUMERS, SECRET, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
 
 SHOWN = ("told", "ratio", "range", "told why", "put right", "AWSCURRENT", "tasks hold", "said")
 ROTATING = Path(__file__).with_name("rotating.py")

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from unittest import mock
 
-from omc_runbook import runbook
-from omc_runbook.changes.rollout import Rollout
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.runbooks import run as runbooks_run
 
 
 class Shown:
@@ -30,10 +30,10 @@ class Shown:
 
 def main(key: str, values_from: str) -> None:
     """Rotate, and print the moments as JSON."""
-    shown, run = Shown(), runbook.begin("rotate", "staging")
+    shown, run = Shown(), runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = run.gather(snapshot, values_from, key)
-    with mock.patch.object(runbook, "Progress", return_value=shown):
+    with mock.patch.object(runbooks_run, "Progress", return_value=shown):
         done = run.apply(run.plan(snapshot, new), True, new=new)
     if done and done.is_proved:
         shown.told, shown.said = time.time(), "done and proved"

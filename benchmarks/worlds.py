@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from omc_runbook import reference
 from omc_runbook.masking.value import Masked
-from omc_runbook.reference import Reference
+from omc_runbook.model import value_from
+from omc_runbook.model.value_from import Reference
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.roles import base_policy, policy, restore_role, secrets_policy, task_policy
-from omc_runbook.sandbox.world import ACCOUNT, KEYS, REGION, SERVICES, Service, World
-from omc_runbook.sandbox.worlds import (
+from omc_runbook.sandbox.worlds.build import (
     container_definition,
     deployment_configuration,
     healthy_document,
     restore_log_group,
     restore_network,
 )
+from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, KEYS, REGION, SERVICES, Service, World
 from omc_runbook.snapshot.state import Snapshot
 
 Container = dict[str, Any]
@@ -131,7 +131,7 @@ def move(snapshot: Snapshot, region: str, partition: str) -> Snapshot:
         if isinstance(found, Masked):
             return found
         if isinstance(found, Reference):
-            return reference.parse(moved(found.text))
+            return value_from.parse(moved(found.text))
         if isinstance(found, Mapping):
             return {moved(name): moved(value) for name, value in found.items()}
         if isinstance(found, tuple | list | frozenset):

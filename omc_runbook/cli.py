@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from omc_runbook import __name__ as package
-from omc_runbook.errors import RunbookError, UsageError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox.cli import sandbox
 
 ENDED, USED_WRONGLY = 2, 3
@@ -45,8 +45,8 @@ def run(
     summary: bool | None,
 ) -> None:
     """Run a runbook without a person: exit 0 nothing wrong, 1 findings, 2 could not look, 3 used wrongly."""
-    from omc_runbook import headless
-    from omc_runbook.handover import FAILED
+    from omc_runbook.headless import run as headless_run
+    from omc_runbook.model.handover import FAILED
 
     is_watched = sys.stderr.isatty()
 
@@ -56,7 +56,7 @@ def run(
             click.echo(line, err=True)
 
     with _private_sandbox() if in_sandbox else nullcontext():
-        ended = headless.run(name, parameters, record, is_watched, tell)
+        ended = headless_run.run(name, parameters, record, is_watched, tell)
     if summary or (summary is None and (sys.stdout.isatty() or ended.exit_code)):
         click.echo(ended.text)
     context.exit(ended.exit_code)
@@ -67,14 +67,14 @@ def run(
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def lab(in_sandbox: bool, options: tuple[str, ...]) -> None:
     """Open JupyterLab on the notebooks; OPTIONS after -- go to JupyterLab."""
-    from omc_runbook import headless
+    from omc_runbook.headless import run as headless_run
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
     with _private_sandbox() if in_sandbox else nullcontext():
-        LabApp.launch_instance([f"--ServerApp.root_dir={headless.notebooks()}", *options])
+        LabApp.launch_instance([f"--ServerApp.root_dir={headless_run.notebooks()}", *options])
 
 
 @contextmanager

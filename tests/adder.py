@@ -18,13 +18,13 @@ from checkout import Platform, make_platform
 from desk import COMMAND, SECRET, Desk, client
 from sandbox_support import environment_of
 
-from omc_runbook import key_run
-from omc_runbook.changes.adding import Added
-from omc_runbook.changes.addition import Addition
-from omc_runbook.key_run import KeyRun
+from omc_runbook.changes.add_key.executor import Added
+from omc_runbook.changes.add_key.plan import Addition
+from omc_runbook.runbooks import key_run
+from omc_runbook.runbooks.key_run import KeyRun
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import CLUSTER, STAGING, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING, World
 from omc_runbook.snapshot.state import Snapshot
 
 DESCRIPTION, ADDRESS = "Headlines on coins", "https://news.example.com/keys"

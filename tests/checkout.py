@@ -16,7 +16,7 @@ from typing import Literal
 
 from platform_terraform import GUIDE, WILD, terraform_files
 
-from omc_runbook.sandbox import example
+from omc_runbook.sandbox.worlds import example
 
 References = Literal["guide", "wild"]
 REQUIRED = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD", "OPENAI_API_KEY")

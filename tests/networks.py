@@ -18,8 +18,8 @@ from omc_runbook.aws.ec2 import (
     Subnet,
     Vpc,
 )
-from omc_runbook.policy import PolicyDocument
-from omc_runbook.snapshot.paths import Place
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.network.reachability import Place
 
 REGION = "ap-southeast-2"
 VPC, TASKS, ENDPOINTS = "vpc-1", "sg-tasks", "sg-endpoint"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from snapshots import CONSUMERS, healthy
 
 from omc_runbook.checks.check import Check, conduct
-from omc_runbook.finding import Finding
 from omc_runbook.masking import registry
+from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 

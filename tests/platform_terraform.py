@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.sandbox import example
+from omc_runbook.sandbox.worlds import example
 
 GUIDE = {
     name: name

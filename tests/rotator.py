@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from omc_runbook import runbook
+from omc_runbook.runbooks import run as runbooks_run
 
 
 def main(keys: str, values_from: str, last: str, database_url_from: str = "") -> None:
@@ -16,7 +16,7 @@ def main(keys: str, values_from: str, last: str, database_url_from: str = "") ->
         if name == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run = runbook.begin("rotate", "staging")
+    run = runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = run.gather(snapshot, values_from, keys, database_url_from)
     plan = run.plan(snapshot, new)

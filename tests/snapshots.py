@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
@@ -19,17 +18,18 @@ from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
 from omc_runbook.aws.session import Unread
 from omc_runbook.aws.sts import Caller
-from omc_runbook.catalogue import default_keys
-from omc_runbook.document import DocumentError, parse
-from omc_runbook.environment import Environment, Names
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.policy import PolicyDocument
-from omc_runbook.snapshot.held import ABSENT, Held, Inside
+from omc_runbook.model import value_from as model_value_from
+from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.environment import Environment, Names
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.settings import settings_of
+from omc_runbook.snapshot.held_values import ABSENT, Held, Inside
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
-from omc_runbook.source.checkout import Checkout
-from omc_runbook.source.file import SourceFile
-from omc_runbook.source.settings import settings_of
+from omc_runbook.textfile.file import SourceFile
 
 ACCOUNT = "123456789012"
 REGION = "ap-southeast-2"
@@ -129,7 +129,7 @@ def definition_arn(name: str, revision: int = 7) -> str:
 
 def task_definition(name: str, keys: tuple[str, ...], revision: int = 7) -> TaskDefinition:
     """A revision that injects keys under their own names."""
-    injections = tuple(Injection(key, reference.parse(f"{ARN}:{key}::")) for key in keys)
+    injections = tuple(Injection(key, model_value_from.parse(f"{ARN}:{key}::")) for key in keys)
     return TaskDefinition(
         arn=definition_arn(name, revision),
         family=f"ohmycoins-staging-{name}",
@@ -249,7 +249,7 @@ def with_container(snapshot: Snapshot, name: str, edit: Callable[[Container], Co
 
 def with_reference(snapshot: Snapshot, name: str, variable: str, value_from: str) -> Snapshot:
     """Let a service's variable come from another place."""
-    changed = Injection(variable, reference.parse(value_from))
+    changed = Injection(variable, model_value_from.parse(value_from))
     return with_container(
         snapshot,
         name,

@@ -22,17 +22,19 @@ from botocore.client import BaseClient
 from desk import SECRET, assert_nothing_leaked, deny, values
 from dotenv import dotenv_values
 
-from omc_runbook import key_run, parameters, runbook
-from omc_runbook.changes import filing
-from omc_runbook.changes.renewal import Renewal
-from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.headless import notebooks
-from omc_runbook.key_run import KeyRun
-from omc_runbook.report import addition as report
+from omc_runbook.changes import files as changes_files
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import parameters
+from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.report import add_key as report
+from omc_runbook.runbooks import key_run
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.key_run import KeyRun
 from omc_runbook.sandbox.faults.change import grant, put, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import ACCOUNT, CLUSTER, CONSUMERS, EXECUTION_ROLE, KEYS, STAGING, World
-from omc_runbook.sandbox.worlds import container_definition, create_service, restore_network
+from omc_runbook.sandbox.worlds.build import container_definition, create_service, restore_network
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, CLUSTER, CONSUMERS, EXECUTION_ROLE, KEYS, STAGING, World
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ def take_back(desk: Adder, commands: str) -> None:
         elif words[:3] == ["omc-runbook", "run", "update"]:
             pairs = dict(zip(words[4::3], words[5::3], strict=True))
             told = parameters.check(notebooks() / "update.ipynb", pairs.items())
-            run = runbook.begin("update", told["environment"])
+            run = runbooks_run.begin("update", told["environment"])
             assert run.apply(run.plan(run.look(), Renewal({}), told["remove"]), told["apply"], told.get("confirm", ""))
         elif words:
             ended = desk.call(words)
@@ -174,7 +176,7 @@ LAST = ("RegisterTaskDefinition", "UpdateService")
 
 def counted(note: Callable[[str], None]) -> None:
     """Tell of every change from now on: calls that change AWS, and files that are written."""
-    call, write, keep = BaseClient._make_api_call, filing.write, filing.keep  # type: ignore[attr-defined]
+    call, write, keep = BaseClient._make_api_call, changes_files.write, changes_files.keep  # type: ignore[attr-defined]
 
     def calling(client: Any, operation: str, parameters: Any) -> Any:
         answer = call(client, operation, parameters)
@@ -192,7 +194,7 @@ def counted(note: Callable[[str], None]) -> None:
         return path
 
     BaseClient._make_api_call = calling  # type: ignore[attr-defined]
-    filing.write, filing.keep = writing, keeping
+    changes_files.write, changes_files.keep = writing, keeping
 
 
 def die() -> None:

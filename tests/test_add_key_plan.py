@@ -15,23 +15,23 @@ from adder import EDITED, Adder, signed_in
 from checkout import Platform, make_platform
 from dotenv import dotenv_values
 
-from omc_runbook import key_run
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Unread
-from omc_runbook.changes.added import NOTHING, containers_for
-from omc_runbook.changes.addition import Addition, describe, plan_edits
-from omc_runbook.document import parse
-from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.headless import notebooks
-from omc_runbook.key_run import KeyRun
+from omc_runbook.changes.add_key.environment_plan import NOTHING, containers_for
+from omc_runbook.changes.add_key.plan import Addition, describe, plan_edits
+from omc_runbook.headless.run import notebooks
+from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
-from omc_runbook.parameters import check
-from omc_runbook.reference import parse as reference
-from omc_runbook.report import addition as report
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.parameters import check
+from omc_runbook.model.value_from import parse as reference
+from omc_runbook.report import add_key as report
+from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.runbooks import key_run
+from omc_runbook.runbooks.key_run import KeyRun
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Content, Snapshot
-from omc_runbook.source.checkout import read_checkout
-from omc_runbook.source.veil import veil
+from omc_runbook.textfile.redaction import veil
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -299,8 +299,8 @@ def test_a_file_that_is_read_only_keeps_everything_from_being_begun(desk: Adder,
 
 def test_two_environments_never_share_a_value(run: KeyRun, seen: dict[str, Snapshot], desk: Adder) -> None:
     """Typed in twice; from one file or variable it is not taken at all."""
-    from omc_runbook.changes.added import refuse_same
-    from omc_runbook.changes.source import Given
+    from omc_runbook.changes.add_key.environment_plan import refuse_same
+    from omc_runbook.changes.values.source_file import Given
 
     one, same, other = (Given(Masked(text, KEY), "prompt") for text in ("one-value", "one-value", "other-value"))
     refuse_same({"staging": {KEY: one}, "production": {KEY: other}})

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from omc_runbook.checks.alike import alike, symptom, told_by
-from omc_runbook.diagnosis import CHECKS
+from omc_runbook.checks.look_alikes import alike, symptom, told_by
+from omc_runbook.diagnosis.root_causes import CHECKS
 
 SYMPTOMS = {"cannot-read", "not-updating", "exec-fails", "local"}
 LOCAL = (

@@ -21,8 +21,8 @@ from snapshots import (
 )
 
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.checks.authors import tell, write_of
-from omc_runbook.diagnosis import diagnose
+from omc_runbook.checks.change_authors import tell, write_of
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -22,7 +22,7 @@ from checkout import make_platform
 from desk import SECRET, Desk, assert_nothing_leaked, client, values
 from dotenv import dotenv_values
 
-from omc_runbook.headless import notebooks
+from omc_runbook.headless.run import notebooks
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, catalogue, default_keys, variable_of
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, catalogue, default_keys, variable_of
 
 GUIDE_KEYS = [
     "SECRET_KEY",

@@ -11,9 +11,10 @@ import pytest
 from desk import PAPERMILL, Desk, assert_nothing_leaked, values
 from test_rotation import Place
 
-from omc_runbook.headless import notebooks
-from omc_runbook.sandbox import lifecycle, worlds
+from omc_runbook.headless.run import notebooks
+from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds import build
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,8 @@ def test_every_runbook_dry_then_applied_then_again(sandbox: Sandbox, tmp_path: P
         desk.papermill("verify")
 
     thrice("create")
-    assert place.members == worlds.FRESH_DOCUMENT
-    new = worlds.healthy_document()
+    assert place.members == build.FRESH_DOCUMENT
+    new = build.healthy_document()
     thrice("update", "values_from=file:secrets.json", source=new)
     verified("SECRET_KEY", new["SECRET_KEY"])
     rotated = secrets.token_hex(32)

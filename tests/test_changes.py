@@ -15,19 +15,21 @@ from typing import Any
 import pytest
 from snapshots import healthy
 
-from omc_runbook.catalogue import default_keys
-from omc_runbook.changes import failing, given, source
-from omc_runbook.changes.carrying import Carried
-from omc_runbook.changes.plan import Plan, plan_update
-from omc_runbook.changes.rollout import expected
-from omc_runbook.changes.source import Given
-from omc_runbook.changes.writing import Written
-from omc_runbook.document import parse
-from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.finding import Finding
+from omc_runbook.changes.deploy import failure
+from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.secret.plan import Plan, plan_update
+from omc_runbook.changes.secret.writer import Written
+from omc_runbook.changes.values import source_file
+from omc_runbook.changes.values import sources as given
+from omc_runbook.changes.values.source_file import Given
 from omc_runbook.masking import kernel
+from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.parameters import listed
+from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.parameters import listed
 from omc_runbook.report import changes
 from omc_runbook.snapshot.state import Content, Snapshot
 
@@ -297,8 +299,8 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     """Neither the failure itself nor that somebody wrote since is a cause of it."""
     plan = planned(healthy(), SECRET_KEY=secrets.token_hex(32))
     cause = Finding("bare-name", "reference", "A reference has no ARN", "found")
-    failed = failing.failure(healthy().environment, "SECRET_KEY", [expected(plan.consumers[0])], [cause], (), "Left.")
-    later = failing.moved_on(plan.secret_name, "Somebody else wrote.")
+    failed = failure.failure(healthy().environment, "SECRET_KEY", [expected(plan.consumers[0])], [cause], (), "Left.")
+    later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
     done = Carried(plan, None, (replace(expected(plan.consumers[0]), state="failed"),), undone="Left.")
     text = changes.carried(plan, replace(done, findings=(cause, failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
@@ -327,12 +329,12 @@ def test_there_has_to_be_a_version_to_build_on() -> None:
 def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
     """Mode 644 is, mode 600 is not, and a file that is not there is nobody's business."""
     path = tmp_path / "new.env"
-    assert source.precautions(f"file:{path}") == ()
+    assert source_file.precautions(f"file:{path}") == ()
     path.touch()
     path.chmod(0o644)
-    assert "can be read by others" in source.precautions(f"file:{path}")[0]
+    assert "can be read by others" in source_file.precautions(f"file:{path}")[0]
     path.chmod(0o600)
-    assert source.precautions(f"file:{path}") == () == source.precautions("generate")
+    assert source_file.precautions(f"file:{path}") == () == source_file.precautions("generate")
 
 
 def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -> None:
@@ -342,10 +344,10 @@ def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -
     path = folder / "new.env"
     path.touch(0o600)
     subprocess.run(["git", "init", "-q", str(tmp_path / "work")], check=True)
-    (told,) = source.precautions(f"file:{path}")
+    (told,) = source_file.precautions(f"file:{path}")
     assert "git work tree" in told
     (tmp_path / "work" / ".gitignore").write_text("*.env\n")
-    assert source.precautions(f"file:{path}") == ()
+    assert source_file.precautions(f"file:{path}") == ()
 
 
 def test_a_source_file_is_removed_or_kept_and_a_link_goes_with_its_file(tmp_path: Path) -> None:
@@ -353,10 +355,10 @@ def test_a_source_file_is_removed_or_kept_and_a_link_goes_with_its_file(tmp_path
     path, link, text = tmp_path / "a", tmp_path / "link", Masked('{"SMTP_PORT": 587}', "the secret")
     path.write_text("SMTP_PORT=587\n")
     link.symlink_to(path)
-    assert "was kept, as you asked" in source.consume(f"file:{link}", text, keep=True) and path.exists()
-    assert "was removed" in source.consume(f"file:{link}", text)
+    assert "was kept, as you asked" in source_file.consume(f"file:{link}", text, keep=True) and path.exists()
+    assert "was removed" in source_file.consume(f"file:{link}", text)
     assert not os.path.lexists(link) and not path.exists()
-    assert source.consume("generate", text) == "" == source.consume(f"file:{path}", text)
+    assert source_file.consume("generate", text) == "" == source_file.consume(f"file:{path}", text)
 
 
 def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path) -> None:
@@ -364,7 +366,7 @@ def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path)
     path, value = tmp_path / "a.json", password()
     path.write_text(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "new@a.test", "SENTRY_DSN": "https://a.test"}))
     text = Masked(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "old@a.test"}), "the secret")
-    told = source.consume(f"file:{path}", text)
+    told = source_file.consume(f"file:{path}", text)
     assert "was kept" in told and "SMTP_USER, SENTRY_DSN." in told and "SMTP_PASSWORD" not in told and path.exists()
     path.write_text(json.dumps({"SMTP_PASSWORD": value})[:-1])
-    assert "was kept" in source.consume(f"file:{path}", text) and path.exists()
+    assert "was kept" in source_file.consume(f"file:{path}", text) and path.exists()

@@ -33,7 +33,7 @@ from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
 from omc_runbook.checks import access
 from omc_runbook.checks.check import conduct
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 

@@ -14,15 +14,15 @@ from snapshots import ARN, CURRENT, NOW, PREVIOUS, document, event, healthy, rot
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ecs import TaskContainer
-from omc_runbook.checks import backing
+from omc_runbook.checks import upstream
 from omc_runbook.checks.check import conduct
-from omc_runbook.diagnosis import diagnose
-from omc_runbook.reference import parse
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(backing.CHECKS)
+CHECKS = by_id(upstream.CHECKS)
 EXITED: dict[str, Any] = {
     "started": NOW,
     "stop_code": "EssentialContainerExited",

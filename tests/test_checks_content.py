@@ -24,9 +24,9 @@ from snapshots import (
     without_key,
 )
 
-from omc_runbook.catalogue import Key
 from omc_runbook.checks import content
 from omc_runbook.checks.check import conduct
+from omc_runbook.model.catalogue import Key
 from omc_runbook.snapshot.state import Content, Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

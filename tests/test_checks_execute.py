@@ -29,7 +29,7 @@ from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement, TaskContainer
 from omc_runbook.checks import execute
 from omc_runbook.checks.check import conduct
-from omc_runbook.diagnosis import diagnose
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 

@@ -37,8 +37,8 @@ from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import Unread
 from omc_runbook.checks.network import CHECKS
-from omc_runbook.diagnosis import diagnose
-from omc_runbook.finding import Finding
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -24,7 +24,7 @@ from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import conduct
-from omc_runbook.reference import parse
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -26,7 +26,7 @@ from snapshots import (
 
 from omc_runbook.checks import deployment, running
 from omc_runbook.checks.check import conduct
-from omc_runbook.snapshot.held import ABSENT, OTHER, UNSEEN
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -27,9 +27,9 @@ from snapshots import (
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import conduct
-from omc_runbook.checks.stops import stale_stops
-from omc_runbook.diagnosis import NOT_SECRETS, diagnose
-from omc_runbook.finding import Finding
+from omc_runbook.checks.stopped_tasks import stale_stops
+from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
+from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.errors import CouldNotLook, UsageError
-from omc_runbook.local import docker
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
-from omc_runbook.source.compose import Compose, find_references, read_compose
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.repository.compose import Compose, find_references, read_compose
+from omc_runbook.workstation import docker
 
 STANDIN = Path(__file__).with_name("standin_docker.py")
 REAL = shutil.which("docker-compose")

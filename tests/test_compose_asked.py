@@ -9,8 +9,8 @@ import pytest
 from checkout import Platform, make_platform
 from workbench import quiet_machine
 
-from omc_runbook import local_run
-from omc_runbook.local import docker
+from omc_runbook.runbooks import local_run
+from omc_runbook.workstation import docker
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("docker-compose") or docker.find_compose()), reason="needs docker compose, to ask it"

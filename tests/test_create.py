@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
 
-from omc_runbook import runbook
 from omc_runbook.aws import secretsmanager
-from omc_runbook.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
-from omc_runbook.changes.placeholders import placeholder, unset_keys, update_command
-from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.headless import notebooks
+from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
+from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 REQUIRED = [name for name, key in default_keys().items() if key.required]
@@ -165,7 +165,7 @@ recovery_days = 9
 [keys.NEWS_KEY]
 required = true
 """)
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     plan = run.plan_creation(run.look())
     done = run.create(plan, True)
     assert done and plan.undo.endswith("--recovery-window-in-days 9 --region ap-southeast-2")
@@ -185,7 +185,7 @@ def test_a_key_that_cannot_encrypt_is_refused_in_the_plan(
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.disable_key(KeyId=key)
     monkeypatch.setenv("OMC_KMS_KEY", key if state == "disabled" else "alias/nobodys")
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     with pytest.raises(UsageError, match="does not exist" if state == "missing" else "is Disabled"):
         run.plan_creation(run.look())
 
@@ -193,14 +193,14 @@ def test_a_key_that_cannot_encrypt_is_refused_in_the_plan(
 def test_a_name_that_only_aws_can_give_is_refused(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ARN ends in letters that nobody can choose."""
     monkeypatch.setenv("OMC_SECRET", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:new-AbCdEf")
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     with pytest.raises(UsageError, match="cannot be created under an ARN"):
         run.plan_creation(run.look())
 
 
 def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
     """Exit 2 in a sentence; what is there is theirs, whether in use or deleted already."""
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     plan = run.plan_creation(run.look())
     here.client.create_secret(Name=here.name, SecretString='{"SECRET_KEY": "theirs"}')
     for deleted in (False, True):
@@ -227,7 +227,7 @@ secretsmanager.create = die
 run = runbook.begin("create", "staging")
 run.create(run.plan_creation(run.look()), True)
 """
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     plan = run.plan_creation(run.look())
     killed = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
     assert killed.returncode == -9 and [*here.described()["VersionIdsToStages"]] == [plan.token]
@@ -243,7 +243,7 @@ def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.Monkey
         here.client.create_secret(Name=here.name, SecretString="{}")
         here.client.delete_secret(SecretId=here.name)
     deny(here.sandbox, monkeypatch, f"secretsmanager:{action}")
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook, match=f"secretsmanager:{action} is missing"):
         run.create(run.plan_creation(run.look()), True)
 
@@ -258,6 +258,6 @@ def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypa
         return made
 
     monkeypatch.setattr(secretsmanager, "create", forget)
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook, match="the tags cannot be read back"):
         run.create(run.plan_creation(run.look()), True)

@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 from desk import SECRET, values
 
-from omc_runbook import runbook
 from omc_runbook.aws import iam
-from omc_runbook.changes import curing
-from omc_runbook.changes.cure import Cure
-from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.finding import Finding
+from omc_runbook.changes.fix import executor
+from omc_runbook.changes.fix.plan import Cure
 from omc_runbook.masking import registry
-from omc_runbook.report import cure as report
-from omc_runbook.runbook import Run
+from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import fix as report
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.faults.change import put, refer, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRETS_POLICY, STAGING, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRETS_POLICY, STAGING, World
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -54,7 +54,7 @@ def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 def begun() -> tuple[Run, Snapshot, Cure]:
     """A run that has looked and planned."""
-    run = runbook.begin("troubleshoot", "staging")
+    run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()
     return run, snapshot, run.plan_cure(snapshot, run.diagnose(snapshot))
 
@@ -161,7 +161,7 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
 def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(world: World) -> None:
     """The same word as everywhere, before the first call."""
     _, _, plan = begun()
-    run = runbook.begin("troubleshoot", "production")
+    run = runbooks_run.begin("troubleshoot", "production")
     for word in ("", "staging", "Production"):
         with pytest.raises(UsageError, match='confirm = "production"'):
             run.cure(plan, True, word)
@@ -284,7 +284,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     )
     put_inline = iam.put_inline
     monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
-    monkeypatch.setattr(curing, "GRANTED_WITHIN", 0.0)
+    monkeypatch.setattr(executor, "GRANTED_WITHIN", 0.0)
     done = run.cure(plan, True)
     assert done and "revoked" in [entry["action"] for entry in done.entries] and done.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before

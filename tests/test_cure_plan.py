@@ -35,17 +35,17 @@ from snapshots import (
     without_key,
 )
 
-from omc_runbook import diagnosis
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
-from omc_runbook.changes.carrying import Means
-from omc_runbook.changes.cure import Cure, plan_cure
-from omc_runbook.changes.relapse import NOTHING, take_back
-from omc_runbook.changes.rollout import Rollout
-from omc_runbook.changes.steps import Correction, Grant, PutBack, Undelete
+from omc_runbook.changes.deploy.executor import Means
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.fix.plan import Cure, plan_cure
+from omc_runbook.changes.fix.rollback import NOTHING, take_back
+from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
+from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
-from omc_runbook.report import cure as report
+from omc_runbook.report import fix as report
 from omc_runbook.snapshot.history import History, Kept
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -74,7 +74,7 @@ BROKEN = "{'SECRET_KEY'"
 def planned(snapshot: Snapshot) -> Cure:
     """The plan against what is found in a snapshot, whose former versions are all known."""
     kept = [Kept(version, snapshot.contents.get(version.id), promoted=True) for version in snapshot.versions]
-    return plan_cure(snapshot, diagnosis.diagnose(snapshot), History(tuple(reversed(kept))))
+    return plan_cure(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
 
 
 def reasons(plan: Cure) -> dict[str, str]:

@@ -23,10 +23,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from omc_runbook.changes.database import Turn, log_in, plan_turn, set_password, take_back, url_from
-from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.changes.database.rotation import Turn, log_in, plan_turn, set_password, take_back, url_from
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.sandbox import postgres
 from omc_runbook.sandbox.postgres import Database
 

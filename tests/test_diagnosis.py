@@ -36,8 +36,8 @@ from snapshots import (
 from test_checks_deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
 
 from omc_runbook.checks.check import DEEPER
-from omc_runbook.diagnosis import CHECKS, diagnose, relate
-from omc_runbook.finding import Finding, Severity, Status
+from omc_runbook.diagnosis.root_causes import CHECKS, diagnose, relate
+from omc_runbook.model.findings import Finding, Severity, Status
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.document import Document, DocumentError, Problem, parse
 from omc_runbook.masking import registry
+from omc_runbook.masking.document import Document, DocumentError, Problem, parse
 from omc_runbook.masking.value import Masked, reveal
 
 NAME = "ohmycoins-staging-app-secrets"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import create_model
 from pydantic_settings import BaseSettings
 
-from omc_runbook.local.lines import comment_out, insert, merge, quoted, set_values, statements
+from omc_runbook.workstation.dotenv_edit import comment_out, insert, merge, quoted, set_values, statements
 
 TEXT = """\
 # A title

@@ -19,21 +19,24 @@ from moto import mock_aws
 from platform_terraform import GUIDE
 from wire import Wire, between, build
 
-from omc_runbook import diagnosis, key_run, parameters, runbook
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients
-from omc_runbook.environment import load
-from omc_runbook.finding import Finding
-from omc_runbook.headless import notebooks
-from omc_runbook.reference import parse
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import parameters
+from omc_runbook.model.environment import load
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.value_from import parse
 from omc_runbook.report import drift
-from omc_runbook.report.table import WIDTH, Table
+from omc_runbook.report.display.table import WIDTH, Table
+from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.runbooks import key_run
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.snapshot.prints import OtherKeys
+from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.source.checkout import read_checkout
 
 CLUSTER = "ohmycoins-staging"
 PRODUCTION = "ohmycoins-production-app-secrets"
@@ -130,11 +133,11 @@ def platform(tmp_path: Path) -> Platform:
 
 
 def look(platform: Platform | None = None, environment: str = "staging") -> Snapshot:
-    return runbook.begin("verify", environment).look(str(platform.root) if platform else "")
+    return runbooks_run.begin("verify", environment).look(str(platform.root) if platform else "")
 
 
 def problems(snapshot: Snapshot) -> list[Finding]:
-    return [finding for finding in diagnosis.diagnose(snapshot) if finding.is_problem]
+    return [finding for finding in root_causes.diagnose(snapshot) if finding.is_problem]
 
 
 def told(snapshot: Snapshot) -> set[Say]:
@@ -143,7 +146,7 @@ def told(snapshot: Snapshot) -> set[Say]:
 
 
 def drifts(snapshot: Snapshot, status: str = "found") -> dict[str, Finding]:
-    found = [f for f in diagnosis.diagnose(snapshot) if f.family == "drift" and f.status == status]
+    found = [f for f in root_causes.diagnose(snapshot) if f.family == "drift" and f.status == status]
     return {finding.check: finding for finding in found}
 
 
@@ -185,7 +188,7 @@ def test_a_healthy_world_has_no_drift(at: Sandbox, platform: Platform) -> None:
     """Every check is clear, nothing is missing in the table, and it has a row for each key and each needed variable."""
     snapshot = look(platform)
     assert told(snapshot) == set()
-    assert {*drifts(snapshot, "clear")} == {check.id for check in diagnosis.EVERY_CHECK if check.family == "drift"}
+    assert {*drifts(snapshot, "clear")} == {check.id for check in root_causes.EVERY_CHECK if check.family == "drift"}
     table = drift.table(snapshot)
     assert "missing" not in table.to_text() + table.to_html() and "not read" not in table.to_text()
     assert {*GUIDE, "POSTGRES_SERVER", "POSTGRES_USER", "PROJECT_NAME"} <= {*column(table, "variable")}
@@ -689,7 +692,7 @@ def test_a_repository_costs_one_call_for_each_other_environment(platform: Platfo
         with between(wire):
             clients = Clients(environment.names.region)
             caller = identify(clients, environment)
-            take(clients, environment, caller, runbook.now, read_checkout(repository) if repository else None)
+            take(clients, environment, caller, runbooks_run.now, read_checkout(repository) if repository else None)
         return dict(wire.calls)
 
     with mock_aws():

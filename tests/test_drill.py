@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from omc_runbook.errors import UsageError
-from omc_runbook.sandbox import drill, lifecycle
+from omc_runbook.model.errors import UsageError
+from omc_runbook.sandbox import drills, lifecycle
 from omc_runbook.sandbox.cli import sandbox as commands
-from omc_runbook.sandbox.drill import Grade
+from omc_runbook.sandbox.drills import Grade
 from omc_runbook.sandbox.faults import catalogue
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -22,8 +22,8 @@ def here(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The sandbox that the commands find, with no drill left over."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.endpoint)
     yield
-    if drill.current(sandbox):
-        drill.stop(sandbox)
+    if drills.current(sandbox):
+        drills.stop(sandbox)
 
 
 def call(*arguments: str) -> Result:
@@ -47,7 +47,7 @@ def refusal(*arguments: str) -> str:
 
 def broken(sandbox: Sandbox) -> str:
     """What the drill has broken."""
-    running = drill.current(sandbox)
+    running = drills.current(sandbox)
     assert running
     return running.fault
 
@@ -74,7 +74,7 @@ def test_a_drill_from_start_to_score(sandbox: Sandbox) -> None:
         [second, second, "right"],
     ]
     assert lines[-1] == "1 of 2 right"
-    assert drill.current(sandbox) is None
+    assert drills.current(sandbox) is None
     assert lifecycle.status(sandbox)["broken"] == []
 
 
@@ -94,7 +94,7 @@ def test_an_unknown_answer_is_not_graded(sandbox: Sandbox) -> None:
     """A misspelt id is refused with the nearest, and the drill goes on."""
     call("drill", "--family", "secret", "--seed", "3")
     assert "did you mean no-permission?" in refusal("answer", "no-permision")
-    running = drill.current(sandbox)
+    running = drills.current(sandbox)
     assert running and running.grades == ()
 
 
@@ -129,9 +129,9 @@ def test_without_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_consequence_is_told_kindly() -> None:
     """Who names what follows from the cause is told so; who names something else is not."""
-    assert "consequence" in drill.verdict(Grade("key-missing", "rollout-stuck", 9.0))
-    assert "consequence" not in drill.verdict(Grade("key-missing", "desired-zero", 9.0))
-    assert drill.verdict(Grade("bom", "bom", 9.0)).startswith("Right")
+    assert "consequence" in drills.verdict(Grade("key-missing", "rollout-stuck", 9.0))
+    assert "consequence" not in drills.verdict(Grade("key-missing", "desired-zero", 9.0))
+    assert drills.verdict(Grade("bom", "bom", 9.0)).startswith("Right")
 
 
 def test_every_fault_comes_before_one_comes_again(sandbox: Sandbox) -> None:
@@ -140,9 +140,9 @@ def test_every_fault_comes_before_one_comes_again(sandbox: Sandbox) -> None:
     orders = []
     for _ in range(2):
         call("drill", "--family", "secret", "--count", str(len(family) + 1), "--seed", "5")
-        running = drill.current(sandbox)
+        running = drills.current(sandbox)
         assert running
         orders.append(running.faults)
-        drill.stop(sandbox)
+        drills.stop(sandbox)
     assert orders[0] == orders[1]
     assert sorted(orders[0][: len(family)]) == sorted(family)

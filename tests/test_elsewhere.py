@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from desk import client
 
-from omc_runbook import runbook
-from omc_runbook.changes.plan import Plan
-from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.source import Given
-from omc_runbook.errors import UsageError
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.values.source_file import Given
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import UsageError
 from omc_runbook.report import changes
-from omc_runbook.runbook import Run
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 Planner = Callable[..., Plan]
@@ -61,7 +61,7 @@ def plan(run: Run, **new: str) -> Plan:
 
 def test_a_value_of_production_is_refused_without_being_shown(home: Path, production: dict[str, Any]) -> None:
     """Under the same key and under any other secret key; the sentence names both places and no value."""
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     for key in ("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"):
         with pytest.raises(UsageError) as error:
             plan(run, **{key: production["SECRET_KEY"]})
@@ -73,7 +73,7 @@ def test_a_value_of_production_is_refused_without_being_shown(home: Path, produc
 def test_what_is_no_secret_may_be_the_same(home: Path, production: dict[str, Any]) -> None:
     """A mail server, its login and an empty password; and a value of its own needs no word."""
     made = plan(
-        runbook.begin("update", "staging"),
+        runbooks_run.begin("update", "staging"),
         SMTP_HOST=production["SMTP_HOST"],
         SMTP_USER=production["SMTP_USER"],
         SMTP_PASSWORD="",
@@ -85,10 +85,10 @@ def test_what_is_no_secret_may_be_the_same(home: Path, production: dict[str, Any
 def test_a_long_value_of_an_unknown_key_counts_until_it_is_described(home: Path, production: dict[str, Any]) -> None:
     """A short one is taken for a setting; the sentence says how to make a long one known."""
     (home / "runbook.toml").write_text("[keys.OTHER]\n[keys.POSTGRES_PORT]\n")
-    described = plan(runbook.begin("update", "staging"), OTHER=production["OLD_TOKEN"])
+    described = plan(runbooks_run.begin("update", "staging"), OTHER=production["OLD_TOKEN"])
     assert described.notes == () and described.changed
     (home / "runbook.toml").unlink()
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     assert plan(run, POSTGRES_PORT=production["POSTGRES_PORT"]).changed
     with pytest.raises(UsageError, match=r"production's OLD_TOKEN.*a table \[keys\.OTHER\] in runbook\.toml"):
         plan(run, OTHER=production["OLD_TOKEN"])
@@ -100,8 +100,8 @@ def test_every_environment_of_the_configuration_is_asked(home: Path, sandbox: Sa
     other.create_secret(Name="preview/secret", SecretString=json.dumps({"TOKEN": value}))
     (home / "runbook.toml").write_text('[environments.preview]\nsecret = "preview/secret"\n')
     with pytest.raises(UsageError, match="preview's TOKEN"):
-        plan(runbook.begin("update", "staging"), SECRET_KEY=value)
-    assert sorted(runbook.begin("update", "production").environment.others) == ["preview", "staging"]
+        plan(runbooks_run.begin("update", "staging"), SECRET_KEY=value)
+    assert sorted(runbooks_run.begin("update", "production").environment.others) == ["preview", "staging"]
     other.delete_secret(SecretId="preview/secret", ForceDeleteWithoutRecovery=True)
 
 
@@ -125,7 +125,7 @@ def test_what_could_not_be_asked_is_told_with_the_plan(
     key = iam.create_access_key(UserName=user)["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    made = plan(runbook.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"])
+    made = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"])
     (note,) = made.notes
     assert "could not be compared with production" in note
     assert "the permission secretsmanager:GetSecretValue is missing" in note
@@ -144,7 +144,7 @@ def test_another_account_is_not_asked(home: Path, production: dict[str, Any], ca
     """Nothing is read there with these credentials, and the plan says so."""
     setting, told = UNASKED[case]
     (home / "runbook.toml").write_text(f"[environments.production]\n{setting}\n")
-    (note,) = plan(runbook.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"]).notes
+    (note,) = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"]).notes
     assert told in note
 
 
@@ -154,7 +154,7 @@ def test_what_has_no_keys_and_what_cannot_be_reached_is_told(home: Path, sandbox
     made.create_secret(Name="odd", SecretString="no JSON")
     text = '[environments.odd]\nsecret = "odd"\n[environments.away]\nsecret = "away"\nregion = "no where"\n'
     (home / "runbook.toml").write_text(text)
-    odd, away = plan(runbook.begin("update", "staging"), SECRET_KEY=secrets.token_hex(32)).notes
+    odd, away = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=secrets.token_hex(32)).notes
     assert "with odd: secret the secret at line 1" in odd and "is not JSON" in odd
     assert "with away: secretsmanager:GetSecretValue could not be called" in away
     made.delete_secret(SecretId="odd", ForceDeleteWithoutRecovery=True)
@@ -163,7 +163,7 @@ def test_what_has_no_keys_and_what_cannot_be_reached_is_told(home: Path, sandbox
 def test_without_new_secrets_nobody_is_asked(home: Path, production: dict[str, Any], sandbox: Sandbox) -> None:
     """A plan that changes no secret reads no other environment's."""
     made = client(sandbox, "secretsmanager")
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     before = len(sandbox_reads(sandbox))
     assert plan(run, SMTP_HOST="mail.ohmycoins.test").changed
     assert plan(run).is_empty

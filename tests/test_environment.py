@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.environment import Environment, load
-from omc_runbook.errors import UsageError
-from omc_runbook.typed import nearest
+from omc_runbook.model.environment import Environment, load
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import nearest
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from omc_runbook import runbook
-from omc_runbook.errors import UsageError
+from omc_runbook.model.errors import UsageError
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import (
+from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
+from omc_runbook.sandbox.worlds.staging import (
     ACCOUNT,
     CLUSTER,
     CONSUMERS,
@@ -29,7 +30,6 @@ from omc_runbook.sandbox.world import (
     STAGING,
     World,
 )
-from omc_runbook.sandbox.worlds import FRESH_DOCUMENT, build, is_good
 
 
 @dataclass(frozen=True)
@@ -413,7 +413,7 @@ def root_causes(endpoint: str) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in Sandbox(endpoint, 0, 0).variables.items():
             patch.setenv(name, value)
-        run = runbook.begin("verify", "staging")
+        run = runbooks_run.begin("verify", "staging")
         findings = run.diagnose(run.look(look_inside=True, deeply=True))
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 

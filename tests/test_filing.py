@@ -17,9 +17,9 @@ from dotenv import dotenv_values
 from dotenv_faults import HEX, Change, edit, put, swap
 from workbench import assert_absent, bench, plan_file, small_platform, write_file
 
-from omc_runbook.changes import dotfile
-from omc_runbook.errors import Overtaken, UsageError
-from omc_runbook.source import dialect
+from omc_runbook.changes.dotenv import plan as dotenv_plan
+from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.repository import compose_dotenv
 
 __all__ = ["bench"]
 pytestmark = pytest.mark.usefixtures("bench")
@@ -46,7 +46,7 @@ def values(platform: Platform) -> dict[str, str | None]:
 
 
 def for_compose(platform: Platform) -> dict[str, str]:
-    return dict(dialect.read(platform.dotenv.read_text(), {}).values)
+    return dict(compose_dotenv.read(platform.dotenv.read_text(), {}).values)
 
 
 def colons(raw: bytes) -> bytes:
@@ -78,7 +78,7 @@ def test_what_is_mended_gives_the_healthy_file_back_to_the_byte(name: str, platf
     healthy, held = platform.dotenv.read_bytes(), [str(values(platform)[name]) for name in REQUIRED]
     MENDED[name](platform)
     plan = plan_file(platform)
-    shown = "\n".join((*dotfile.shown(plan), *plan.mends, repr(plan)))
+    shown = "\n".join((*dotenv_plan.shown(plan), *plan.mends, repr(plan)))
     assert write_file(plan).wrote
     assert platform.dotenv.read_bytes() == healthy
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
@@ -102,7 +102,7 @@ def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
     assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"] == meant
     changed = [line for line in platform.dotenv.read_text().splitlines() if line not in others]
     assert [line.partition("=")[0] for line in changed] == ["FIRST_SUPERUSER_PASSWORD"]
-    assert_absent([str(meant)], "\n".join(dotfile.shown(plan)))
+    assert_absent([str(meant)], "\n".join(dotenv_plan.shown(plan)))
 
 
 def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(platform: Platform) -> None:

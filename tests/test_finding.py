@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from omc_runbook.errors import CannotEdit, CouldNotLook, FindingsRemain, Overtaken, RunbookError, UsageError, named
-from omc_runbook.finding import Finding, Outcome, Remedy, Severity, Status
+from omc_runbook.model.errors import (
+    CannotEdit,
+    CouldNotLook,
+    FindingsRemain,
+    Overtaken,
+    RunbookError,
+    UsageError,
+    named,
+)
+from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity, Status
 
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

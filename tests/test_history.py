@@ -24,10 +24,10 @@ from snapshots import (
     with_text,
 )
 
-from omc_runbook import runbook
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import Unread
-from omc_runbook.changes.age import Age, ages, due
+from omc_runbook.changes.secret.age import Age, ages, due
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.history import History, Kept, holders, read_history
@@ -256,7 +256,7 @@ class Writers:
         )
 
     def read(self) -> tuple[Snapshot, History]:
-        run = runbook.begin("restore", "staging")
+        run = runbooks_run.begin("restore", "staging")
         snapshot = run.look()
         return snapshot, read_history(run.clients, snapshot)
 
@@ -293,7 +293,7 @@ def test_each_version_has_its_author_its_content_and_whether_it_was_in_force(peo
 def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writers) -> None:
     """The writer's own way: beside the current version, then moved; that move is no return."""
     people.admin.create_secret(Name=people.name, SecretString=text())
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     snapshot = run.look()
     done = run.apply(run.plan(snapshot, run.gather(snapshot, "generate", "SECRET_KEY")), True)
     _, found = people.read()
@@ -333,7 +333,7 @@ def test_a_version_that_may_not_be_read_stays_with_the_reason(people: Writers, m
 def test_a_version_that_is_gone_meanwhile_is_told_as_gone(people: Writers) -> None:
     """Secrets Manager may collect one between the list and the read."""
     people.admin.create_secret(Name=people.name, SecretString=text())
-    run = runbook.begin("restore", "staging")
+    run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()
     lost = Version(secrets.token_hex(16), snapshot.taken - timedelta(days=1), ())
     found = read_history(run.clients, replace(snapshot, versions=(lost, *snapshot.versions)))

@@ -23,19 +23,19 @@ import snapshots
 from desk import client, deny, values
 from snapshots import ARN, CURRENT, NOW, PREVIOUS, healthy, looked, rotated, with_container, with_reference
 
-from omc_runbook import runbook
 from omc_runbook.aws import execute
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.execute import Refused
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.sandbox.container import Container
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox.ecs.container import Container
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import CLUSTER, SECRET, World
-from omc_runbook.snapshot import inside, probe, settling
-from omc_runbook.snapshot.asking import Asking
-from omc_runbook.snapshot.held import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
+from omc_runbook.snapshot import exec_probe, exec_read, follow_ups
+from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
 from omc_runbook.snapshot.state import Content, Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -85,7 +85,7 @@ def sleeping(process: Any, environment: Mapping[str, str]) -> int:
 def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[str, ...] = tuple(ODD)) -> str:
     """What the script writes into the terminal of a container."""
     written = b""
-    with Container(environment, pid).run(probe.command(names, SALT, MARK), folder) as running:
+    with Container(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
         while piece := running.read(4096):
             written += piece
     return written.decode()
@@ -114,8 +114,8 @@ def test_any_shell_digests_any_value(shell: str, process: Any, tmp_path: Path, m
     pid = sleeping(process, {**held, "UNASKED": "x"})
     shells(monkeypatch, tmp_path, shell, *TOOLS, "sha256sum")
     text = answer(ODD, pid, tmp_path)
-    seen = probe.read(text, MARK)
-    assert isinstance(seen, probe.Seen)
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.Seen)
     wanted = {name: digest(name, value) for name, value in ODD.items()}
     assert {name: found for name, found in seen.injected.items() if name != "PATH"} == wanted
     assert seen.process == {name: digest(name, value) for name, value in held.items()}
@@ -129,8 +129,8 @@ def test_any_tool_digests(tool: str, process: Any, tmp_path: Path, monkeypatch: 
     """Whatever program there is makes the same digest."""
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS, tool)
-    seen = probe.read(answer(ODD, pid, tmp_path), MARK)
-    assert isinstance(seen, probe.Seen)
+    seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
+    assert isinstance(seen, exec_probe.Seen)
     assert seen.injected["UNICODE"] == digest("UNICODE", ODD["UNICODE"])
 
 
@@ -138,7 +138,7 @@ def test_no_tool_is_told(process: Any, tmp_path: Path, monkeypatch: pytest.Monke
     """A shell without any program for a digest says so."""
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS)
-    seen = probe.read(answer(ODD, pid, tmp_path), MARK)
+    seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
     assert isinstance(seen, Refused) and seen.why == "no-tool"
 
 
@@ -150,10 +150,10 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
     time.sleep(0.05)
     child = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text())
     try:
-        seen = probe.read(answer(ODD, parent.pid, tmp_path), MARK)
+        seen = exec_probe.read(answer(ODD, parent.pid, tmp_path), MARK)
     finally:
         os.kill(child, 9)
-    assert isinstance(seen, probe.Seen)
+    assert isinstance(seen, exec_probe.Seen)
     assert (seen.pid, seen.name) == (str(child), "sleep")
     assert seen.process["PLAIN"] == digest("PLAIN", "changed")
     assert seen.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
@@ -167,13 +167,13 @@ def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: A
     become = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups", "sleep", "60"]
     pid = process(become, {"PLAIN": "x", "PATH": os.environ["PATH"]}).pid
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
-    [*_, script] = probe.command(("PLAIN",), SALT, MARK).split("'")[:2]
+    [*_, script] = exec_probe.command(("PLAIN",), SALT, MARK).split("'")[:2]
     held = {"setuid", "setgid"} | ({"sys_chroot"} if readable else set())
     bound = ",".join(["-all", *(f"+{name}" for name in sorted(held))])
     command = ["setpriv", f"--bounding-set={bound}", "sh", "-c", script.replace("p=1;", f"p={pid};")]
     written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    seen = probe.read(written, MARK)
-    assert isinstance(seen, probe.Seen)
+    seen = exec_probe.read(written, MARK)
+    assert isinstance(seen, exec_probe.Seen)
     assert seen.is_readable is readable
     assert seen.process.get("PLAIN") == (digest("PLAIN", "x") if readable else None)
 
@@ -182,8 +182,8 @@ def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
     """A .env file beside the process gives the names that were asked for, and nothing of its values."""
     (tmp_path / ".env").write_text("# PLAIN=x\nexport PLAIN=topsecret\nSPACES = topsecret\nUNASKED=topsecret\nEMPTY")
     text = answer(ODD, sleeping(process, ODD), tmp_path)
-    seen = probe.read(text, MARK)
-    assert isinstance(seen, probe.Seen)
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.Seen)
     assert seen.files == dict.fromkeys(("PLAIN", "SPACES", "EMPTY"), f"{tmp_path}/.env")
     assert "topsecret" not in text
 
@@ -193,11 +193,11 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
     text = (
         f"Starting session with SessionId: x\r\n[{MARK}\r\ni A {'0' * 64}  -\r\np 1 python\r\n{MARK}]\r\nExiting.\r\n"
     )
-    seen = probe.read(text, MARK)
-    assert isinstance(seen, probe.Seen) and seen.injected == {"A": "0" * 64} and not seen.is_readable
-    cut = probe.read(text.partition(f"{MARK}]")[0], MARK)
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.Seen) and seen.injected == {"A": "0" * 64} and not seen.is_readable
+    cut = exec_probe.read(text.partition(f"{MARK}]")[0], MARK)
     assert isinstance(cut, Refused) and cut.why == "session"
-    bare = probe.read('exec: "sh": executable file not found in $PATH', MARK)
+    bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
     assert isinstance(bare, Refused) and bare.why == "no-shell"
 
 
@@ -205,12 +205,12 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
 def test_no_other_name_stands_in_a_command(name: str) -> None:
     """What no shell takes as a variable's name is refused."""
     with pytest.raises(ValueError):
-        probe.command(("GOOD", name), SALT, MARK)
+        exec_probe.command(("GOOD", name), SALT, MARK)
 
 
 def test_the_command_is_two_words_and_holds_quotes_of_one_kind() -> None:
     """sh, -c and the script, which ECS keeps together by single quotes."""
-    command = probe.command(("A", "B"), SALT, MARK)
+    command = exec_probe.command(("A", "B"), SALT, MARK)
     assert command.startswith("sh -c '") and command.count("'") == 2
     assert " PATH A B " in command and len(command) < 4000
 
@@ -260,7 +260,7 @@ def look(
 
     patch.setattr(execute, "run", run)
     patch.setattr(
-        settling, "read_versions", lambda asking, ids: {id: (kept or {})[id] for id in ids if id in (kept or {})}
+        follow_ups, "read_versions", lambda asking, ids: {id: (kept or {})[id] for id in ids if id in (kept or {})}
     )
     return next(one for one in take(looked(snapshot)) if one.service == "worker"), sent
 
@@ -269,7 +269,7 @@ def take(snapshot: Snapshot) -> tuple[Inside, ...]:
     """Take the look, with a thread for it."""
     with ThreadPoolExecutor(2) as pool:
         asking = Asking(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
-        return inside.look(asking, replace(snapshot, inside=None))
+        return exec_read.look(asking, replace(snapshot, inside=None))
 
 
 def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +399,7 @@ def desk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
     """Every task of both consumers is looked into in less than a second, and holds the current version."""
-    run = runbook.begin("verify", "staging")
+    run = runbooks_run.begin("verify", "staging")
     run.look()
     taken = []
     # Beside other work on the machine, some may have had to wait for it.
@@ -429,7 +429,7 @@ def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytes
         return written
 
     monkeypatch.setattr(execute, "run", run)
-    runs = runbook.begin("verify", "staging")
+    runs = runbooks_run.begin("verify", "staging")
     first, second = runs.look(look_inside=True), runs.look(look_inside=True)
     said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runs.diagnose(second))]
     assert len(heard) == 12
@@ -445,7 +445,7 @@ def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
     before = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
     break_(desk.endpoint, "not-forced")
     try:
-        run = runbook.begin("verify", "staging")
+        run = runbooks_run.begin("verify", "staging")
         snapshot = run.look(look_inside=True)
         stale = {(h.key, h.injected) for seen in snapshot.inside or () for h in seen.held.values() if h.is_stale}
         assert stale == {("SECRET_KEY", before)}
@@ -464,7 +464,7 @@ def test_odd_values_pass_through_a_real_task(desk: Sandbox) -> None:
     try:
         ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
         World(desk.endpoint).settle()
-        snapshot = runbook.begin("verify", "staging").look(look_inside=True)
+        snapshot = runbooks_run.begin("verify", "staging").look(look_inside=True)
         [worker] = [seen for seen in snapshot.inside or () if seen.service == "worker"]
         assert all(h.is_fresh and not h.differs for h in worker.held.values() if h.has_reference)
     finally:
@@ -474,7 +474,7 @@ def test_odd_values_pass_through_a_real_task(desk: Sandbox) -> None:
 def test_who_may_not_execute_commands_is_told_which_permission(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller without ecs:ExecuteCommand gets unknown with the permission's name, and no finding."""
     deny(desk, monkeypatch, "ecs:ExecuteCommand")
-    run = runbook.begin("verify", "staging")
+    run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
     assert {seen.refused.why for seen in snapshot.inside or () if seen.refused} == {"denied"}
     findings = run.diagnose(snapshot)
@@ -489,7 +489,7 @@ def test_a_role_that_may_not_be_simulated_is_judged_by_its_policies(
 ) -> None:
     """Where AWS's simulation is refused, the task role's own policies are read."""
     deny(desk, monkeypatch, "iam:SimulatePrincipalPolicy")
-    run = runbook.begin("verify", "staging")
+    run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
     [known] = snapshot.task_roles.values()
     assert known.policies and not known.simulated

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.source.dialect import Kind, read, read_beside
+from omc_runbook.repository.compose_dotenv import Kind, read, read_beside
 
 SHELL = {"SHELL_ONE": "shell", "EMPTY": "", "export": "exported"}
 

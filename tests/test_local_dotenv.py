@@ -10,10 +10,10 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.errors import UsageError
-from omc_runbook.local.dotenv import LARGEST, Binding, Dotenv, read_dotenv
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import UsageError
+from omc_runbook.workstation.dotenv import LARGEST, Binding, Dotenv, read_dotenv
 
 CANARY = "kanarienvogel-7c41"
 

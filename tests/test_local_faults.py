@@ -15,12 +15,13 @@ from checkout import Platform, make_platform
 from dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, SINGLE, A, B, Case
 from workbench import quiet_machine, small_platform
 
-from omc_runbook import diagnosis, local_run
-from omc_runbook.finding import Finding
-from omc_runbook.local import workplace
-from omc_runbook.local_run import NOBODY
-from omc_runbook.runbook import now
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import local_run
+from omc_runbook.runbooks.local_run import NOBODY
+from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import workstation
 
 FIRST = ("dollar", "hash", "required-empty", "weak", "settings-refused", "placeholder", "changethis")
 """Faults of a value, which are put in before the others: those of a line, of the file and of what is around it."""
@@ -62,7 +63,7 @@ def look(root: Path, deeply: bool) -> Snapshot:
     run = local_run.begin("local_setup", "local", "", str(root))
     if deeply:
         return run.look()
-    place = workplace.look(run.checkout, run.environment.keys, deeply=False)
+    place = workstation.look(run.checkout, run.environment.keys, deeply=False)
     return Snapshot(run.environment, now(), NOBODY, "", workplace=place)
 
 
@@ -75,8 +76,8 @@ def without_compose(snapshot: Snapshot) -> Snapshot:
 def diagnosed(root: Path, deeply: bool) -> Seen:
     """What is found, and what is found where there is no docker compose, if that was asked."""
     snapshot = look(root, deeply)
-    found = diagnosis.diagnose(snapshot)
-    return (found, diagnosis.diagnose(without_compose(snapshot))) if deeply else (found,)
+    found = root_causes.diagnose(snapshot)
+    return (found, root_causes.diagnose(without_compose(snapshot))) if deeply else (found,)
 
 
 def causes(found: Sequence[Finding]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.local.git import dirty, git_dir, look, remotes
+from omc_runbook.workstation.git import dirty, git_dir, look, remotes
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 

@@ -20,13 +20,13 @@ from dotenv import dotenv_values
 from dotenv_faults import ALIAS, HEX, IGNORES, edit, put
 from workbench import assert_absent, bench, small_platform, tree, turn
 
-from omc_runbook import local_run
-from omc_runbook.changes import setting_up
-from omc_runbook.errors import Overtaken, UsageError
-from omc_runbook.headless import notebooks
+from omc_runbook.changes.dotenv import executor
+from omc_runbook.headless.run import notebooks
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
-from omc_runbook.sandbox import application
+from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.runbooks import local_run
+from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 __all__ = ["bench"]
@@ -415,7 +415,7 @@ def test_the_application_is_started_only_by_an_apply(docker: pytest.MonkeyPatch,
     assert not [words for words in called(platform) if words.startswith(("compose up", "compose logs"))]
     (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
-    docker.setattr(setting_up, "AT_REST", 1)
+    docker.setattr(executor, "AT_REST", 1)
     done = turn(platform, apply=True)
     assert {"compose up", "compose logs"} <= {" ".join(words.split()[:2]) for words in called(platform)}
     assert (done.exit_code, done.status("pg-volume")) == (0, "clear") and "docker compose up -d" in done.shown
@@ -455,7 +455,7 @@ def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listeni
     log = platform.root.parent / "log"
     log.write_text(WARNED)
     docker.setenv("STANDIN_DOCKER_LOGS", str(log))
-    docker.setattr(setting_up.time, "sleep", lambda seconds: log.write_text(WARNED + REFUSAL.format(canary=HEX(12))))
+    docker.setattr(executor.time, "sleep", lambda seconds: log.write_text(WARNED + REFUSAL.format(canary=HEX(12))))
     done = turn(platform, apply=True)
     assert [(each["check"], each["subject"]) for each in done.outcome["findings"] if each["status"] == "found"] == [
         ("start-refused", "BINANCE_API_KEY"),

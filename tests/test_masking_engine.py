@@ -15,9 +15,9 @@ import pytest
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from omc_runbook.errors import RunbookError, UsageError
 from omc_runbook.masking import channel, registry
 from omc_runbook.masking.scan import leaks
+from omc_runbook.model.errors import RunbookError, UsageError
 
 TAKE = """
 import os, sys

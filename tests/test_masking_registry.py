@@ -15,7 +15,7 @@ import urllib.parse
 import pytest
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.tail import Tail
+from omc_runbook.masking.stream_buffer import Tail
 
 ODD = secrets.token_urlsafe(12) + " ü'\"<\\&/+%\t" + secrets.token_urlsafe(12)
 

@@ -39,7 +39,7 @@ from networks import (
 from snapshots import ARN, ROLE
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Route, RouteTable, Subnet
-from omc_runbook.snapshot.paths import Path, Place, Request, trace
+from omc_runbook.network.reachability import Path, Place, Request, trace
 
 READ = Request(ROLE, "secretsmanager:GetSecretValue", ARN)
 DEFAULT = Route(EVERYWHERE, NAT, "active")

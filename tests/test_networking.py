@@ -15,7 +15,7 @@ from wire import REGION, Wire, between, client, clients_of
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import Unread
-from omc_runbook.snapshot.asking import Asking
+from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.networking import is_told, read
 from omc_runbook.snapshot.state import Snapshot
 

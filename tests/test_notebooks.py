@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from omc_runbook.headless import notebooks
+from omc_runbook.headless.run import notebooks
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.errors import UsageError
-from omc_runbook.parameters import check, looks_secret
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import check, looks_secret
 
 PUBLIC = [
     "staging",

@@ -16,8 +16,8 @@ from checkout import REQUIRED, Platform, make_platform
 from dotenv import dotenv_values
 from platform_terraform import GUIDE, WILD
 
-from omc_runbook.sandbox.world import KEYS
-from omc_runbook.source.terraform import find_unguarded
+from omc_runbook.sandbox.worlds.staging import KEYS
+from omc_runbook.terraform.configuration import find_unguarded
 
 DESCRIBE = """
 import json

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.policy import PolicyDocument, evaluate, evaluate_resource, trusts
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, trusts
 
 ACTION = "secretsmanager:GetSecretValue"
 ACCOUNT = "123456789012"

@@ -14,14 +14,14 @@ import pytest
 from adder import Adder, digest, signed_in
 from platform_terraform import GUIDE
 
-from omc_runbook.changes.preview import preview
-from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.report import addition as report
+from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.report import add_key as report
+from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import CLUSTER, STAGING
-from omc_runbook.source.checkout import read_checkout
-from omc_runbook.source.file import Edit
-from omc_runbook.source.taskdefs_edit import add_reference
+from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING
+from omc_runbook.terraform.preview import preview
+from omc_runbook.terraform.task_definitions_edit import add_reference
+from omc_runbook.textfile.file import Edit
 
 STANDIN = Path(__file__).with_name("standin_ecs_terraform.py")
 FOLDER = "infrastructure/terraform/environments/{environment}"

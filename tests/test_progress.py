@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from omc_runbook.changes.rollout import Rollout, State
-from omc_runbook.report.progress import NEWEST, STATES, Progress
+from omc_runbook.changes.deploy.rollout import Rollout, State
+from omc_runbook.report.display.progress import NEWEST, STATES, Progress
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
 

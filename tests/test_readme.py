@@ -15,7 +15,7 @@ from pathlib import Path
 from checkout import Platform
 from desk import COMMAND, Desk, values
 
-from omc_runbook.environment import load
+from omc_runbook.model.environment import load
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omc_runbook.reference import is_short_version, parse, split_suffix
+from omc_runbook.model.value_from import is_short_version, parse, split_suffix
 
 ACCOUNT = "123456789012"
 NAME = "ohmycoins-staging-app-secrets-AbC123"

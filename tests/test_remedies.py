@@ -20,10 +20,11 @@ from snapshots import (
     without_key,
 )
 
-from omc_runbook import diagnosis, parameters
-from omc_runbook.finding import Finding, Remedy
-from omc_runbook.headless import notebooks
-from omc_runbook.report import views
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import parameters
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.report import verify
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -117,7 +118,7 @@ OFFERED: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, dict[str, str
 
 
 def finding(check: str, snapshot: Snapshot) -> Finding:
-    return next(each for each in diagnosis.diagnose(snapshot) if each.check == check and each.status == "found")
+    return next(each for each in root_causes.diagnose(snapshot) if each.check == check and each.status == "found")
 
 
 @pytest.mark.parametrize("case", OFFERED)
@@ -130,7 +131,7 @@ def test_a_finding_offers_a_runbook_that_takes_what_it_is_given(case: str) -> No
     assert words[:3] == ["omc-runbook", "run", runbook] and words[3::3] == ["-p"] * (len(given) + 1)
     pairs = list(zip(words[4::3], words[5::3], strict=True))
     assert parameters.check(notebooks() / f"{runbook}.ipynb", pairs) == found.remedy.parameters
-    shown = views.findings([found])
+    shown = verify.findings([found])
     assert shown.to_text().index(found.remedy.invocation) < shown.to_text().index(found.remedy.command)
     assert "or by hand" in shown.to_html()
 
@@ -158,7 +159,7 @@ def test_what_a_cause_shows_is_not_repeated() -> None:
     remedy = Remedy("aws do", "update", {"keys": "A"})
     cause = Finding("a", "content", "A", "found", remedy=remedy, cause_of=("b",))
     effect = Finding("b", "content", "B", "found", remedy=remedy, because_of=("a",))
-    text = views.findings([cause, effect]).to_text()
+    text = verify.findings([cause, effect]).to_text()
     assert text.count("omc-runbook run update -p keys A") == 1 == text.count("aws do")
-    alone = views.findings([replace(cause, remedy=Remedy("aws do"))])
+    alone = verify.findings([replace(cause, remedy=Remedy("aws do"))])
     assert "→ aws do" in alone.to_text() and "or by hand" not in alone.to_text() + alone.to_html()

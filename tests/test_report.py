@@ -12,12 +12,12 @@ import pytest
 import snapshots
 from snapshots import DEPLOYED, NOW
 
-from omc_runbook.diagnosis import diagnose
-from omc_runbook.finding import Finding, Remedy
-from omc_runbook.report import views
-from omc_runbook.report.banner import Banner
-from omc_runbook.report.listing import Entry, Listing
-from omc_runbook.report.table import WIDTH, Table
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.report import verify
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.table import WIDTH, Table
 from omc_runbook.report.timeline import MOST_TASKS, Timeline
 from omc_runbook.snapshot.state import Snapshot
 
@@ -52,7 +52,7 @@ def a_finding(check: str, because_of: tuple[str, ...] = (), command: str = "") -
 
 def test_the_matrix_stands_under_service_container_and_revision() -> None:
     """Rows of one service stand together under one line, and each says where its value comes from and gets to."""
-    text = views.injection_matrix(snapshots.healthy()).to_text()
+    text = verify.injection_matrix(snapshots.healthy()).to_text()
     headings = re.findall(r"^service .*$", text, flags=re.MULTILINE)
     assert [heading.split(" · ")[0] for heading in headings] == ["service backend", "service worker"]
     row = next(line for line in text.splitlines() if line.startswith("SENTRY_DSN"))
@@ -63,7 +63,7 @@ def test_the_matrix_stands_under_service_container_and_revision() -> None:
 def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
     """A variable whose value changed since the tasks started has a mark of its own, in HTML without styles too."""
     rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1), SECRET_KEY=secrets.token_hex(32))
-    matrix = views.injection_matrix(rotated)
+    matrix = verify.injection_matrix(rotated)
     assert "! 2 stale" in matrix.to_text()
     assert "! 2 stale" in shown(matrix.to_html())
 
@@ -101,7 +101,7 @@ def test_text_of_others_is_not_taken_for_html(html: str) -> None:
 def test_a_consequence_does_not_repeat_its_cause() -> None:
     """Evidence and command of the cause are not shown again; what is new is, and the cause is named."""
     cause, effect = a_finding("cause", command="mend it"), a_finding("effect", ("cause",), "mend it")
-    first, second = views.findings([cause, effect]).entries
+    first, second = verify.findings([cause, effect]).entries
     assert (first.weight, first.lines, first.command) == ("error", cause.evidence, "mend it")
     assert (second.weight, second.lines, second.command) == ("consequence", ("effect is known by this.",), "")
     assert second.subject == "backend, because of cause"
@@ -110,7 +110,7 @@ def test_a_consequence_does_not_repeat_its_cause() -> None:
 def test_checks_that_share_a_reason_are_unknown_together() -> None:
     """One missing permission is told once, with all the checks that it keeps from an answer."""
     unknown = [replace(a_finding(check), status="unknown", evidence=("You may not.",)) for check in ("one", "two")]
-    (entry,) = views.findings(unknown).entries
+    (entry,) = verify.findings(unknown).entries
     assert (entry.mood, entry.name, entry.lines) == ("unknown", "2 checks", ("You may not.", "Checks: one, two."))
 
 
@@ -125,7 +125,7 @@ def test_a_command_stays_on_one_line_to_be_copied() -> None:
 
 def test_nothing_wrong_is_said_so() -> None:
     """A healthy environment has no card, but a sentence."""
-    listing = views.findings(diagnose(snapshots.healthy()))
+    listing = verify.findings(diagnose(snapshots.healthy()))
     assert listing.entries == () and "Nothing is wrong." in shown(listing.to_html())
 
 
@@ -176,7 +176,7 @@ def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
 def test_siblings_keep_their_evidence() -> None:
     """Two consequences of one cause may say the same: each is told whole, because neither explains the other."""
     siblings = [replace(a_finding("effect", ("cause",), "wait"), subject=name) for name in ("backend", "worker")]
-    assert [(entry.lines, entry.command) for entry in views.findings(siblings).entries] == [
+    assert [(entry.lines, entry.command) for entry in verify.findings(siblings).entries] == [
         (siblings[0].evidence, "wait"),
         (siblings[1].evidence, "wait"),
     ]

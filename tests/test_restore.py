@@ -15,14 +15,14 @@ from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client
 from sandbox_support import environment_of, until
 from snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
 
-from omc_runbook import runbook
 from omc_runbook.aws.session import Unread
-from omc_runbook.changes.plan import Plan
-from omc_runbook.changes.restoring import plan_restore
-from omc_runbook.errors import CouldNotLook, Overtaken, RunbookError, UsageError
-from omc_runbook.headless import notebooks
+from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.restore import plan_restore
+from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import registry
+from omc_runbook.model.errors import CouldNotLook, Overtaken, RunbookError, UsageError
 from omc_runbook.report import changes, history
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.history import History, Kept
@@ -296,7 +296,7 @@ def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: p
     for name, value in desk.sandbox.variables.items():
         monkeypatch.setenv(name, value)
     desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
-    run = runbook.begin("restore", "staging")
+    run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()
     plan = run.plan_restore(snapshot, run.history(snapshot), "AWSPREVIOUS")
     theirs = desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))

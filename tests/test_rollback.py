@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from omc_runbook import runbook
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -41,7 +41,7 @@ def deploy(sandbox: Sandbox, ecs: Any, value_from: Any = None, role: str = "") -
 
 
 def root_causes() -> set[str]:
-    run = runbook.begin("verify", "staging")
+    run = runbooks_run.begin("verify", "staging")
     return {finding.check for finding in run.diagnose(run.look()) if finding.is_root_cause}
 
 

@@ -17,7 +17,7 @@ import pytest
 from desk import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, health, values
 from test_rotation import BAD, Place
 
-from omc_runbook.headless import notebooks
+from omc_runbook.headless.run import notebooks
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 

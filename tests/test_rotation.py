@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from desk import SECRET, client, deny
 
-from omc_runbook import runbook
-from omc_runbook.changes.carrying import STEPS, Carried
-from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.finding import Finding
+from omc_runbook.changes.deploy.executor import STEPS, Carried
+from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.world import CLUSTER, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, World
 
 ROTATOR = Path(__file__).with_name("rotator.py")
 BAD = "nowhere://sentry"
@@ -77,7 +77,7 @@ class Place:
         return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
     def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> Carried | None:
-        run = runbook.begin("rotate", "staging")
+        run = runbooks_run.begin("rotate", "staging")
         snapshot = run.look()
         new = run.gather(snapshot, values_from, keys)
         plan = run.plan(snapshot, new)
@@ -90,7 +90,7 @@ def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None)
         monkeypatch.setenv(name, value)
     made = Place(sandbox)
     monkeypatch.setattr(
-        runbook, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+        runbooks_run, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
     )
     yield made
 
@@ -193,7 +193,7 @@ def test_a_service_that_cannot_be_redeployed_is_told_as_such(mended: Place, faul
     word = {"desired-zero": "desiredCount is 0", "external-controller": "external"}[fault]
     assert word in lost.reason and not lost.deployment_id
     assert {rollout.state for rollout in told.values() if rollout is not lost} == {"done"}
-    run = runbook.begin("rotate", "staging")
+    run = runbooks_run.begin("rotate", "staging")
     seen = run.look()
     found = [finding.check for finding in run.judge(seen, seen, done) if finding.is_problem]
     assert fault in found, "what keeps it from being proved is no mere remark"

@@ -17,8 +17,8 @@ import pytest
 from sandbox_support import CLUSTER, READ, TRUST, Stage, document, environment_of, policy, running, until
 
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.application import salted
-from omc_runbook.sandbox.process import Application
+from omc_runbook.sandbox.ecs.application import salted
+from omc_runbook.sandbox.ecs.process import Application
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 

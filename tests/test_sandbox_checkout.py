@@ -16,12 +16,14 @@ from click.testing import CliRunner
 from desk import COMMAND, Desk
 from dotenv import dotenv_values
 
-from omc_runbook import key_run, local_run, runbook
-from omc_runbook.errors import RunbookError
-from omc_runbook.finding import Finding
-from omc_runbook.sandbox import example, lifecycle
+from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import key_run, local_run
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.cli import sandbox as commands
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds import example
 
 needs_git = pytest.mark.skipif(not shutil.which("git"), reason="needs git, to make a work tree")
 
@@ -181,7 +183,7 @@ def test_add_key_finds_it_and_plans_the_whole_way(at_sandbox: Sandbox) -> None:
 
 def test_other_runbooks_look_at_it_only_when_told(at_sandbox: Sandbox) -> None:
     """verify reads no checkout unless its own parameter names one."""
-    run = runbook.begin("verify", "staging")
+    run = runbooks_run.begin("verify", "staging")
     assert run.look().checkout is None
     assert run.look(str(at_sandbox.repository)).checkout is not None
 

@@ -23,8 +23,8 @@ from click.testing import CliRunner
 from desk import health
 from sandbox_support import Stage, until
 
-from omc_runbook.errors import RunbookError, UsageError
-from omc_runbook.sandbox import faults, lifecycle, places, postgres
+from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.sandbox import faults, folders, lifecycle, postgres
 from omc_runbook.sandbox.cli import sandbox as commands
 from omc_runbook.sandbox.lifecycle import WorldName
 from omc_runbook.sandbox.postgres import Database
@@ -275,7 +275,7 @@ def test_killed_server_takes_its_database_with_it() -> None:
         os.kill(killed.sandbox.pid, signal.SIGKILL)
         os.waitpid(killed.sandbox.pid, 0)
         until(lambda: not processes_of(killed.database))
-        places.running()
+        folders.running()
         assert not Path(killed.database.socket).exists()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omc_runbook.sandbox.gotext import GoJsonError, members, show
+from omc_runbook.sandbox.ecs.gotext import GoJsonError, members, show
 
 
 @pytest.mark.parametrize(

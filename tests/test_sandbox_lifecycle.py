@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from sandbox_support import CLUSTER, Stage, document, running, until
 
-from omc_runbook.errors import RunbookError, UsageError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.cli import sandbox
 

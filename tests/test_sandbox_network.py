@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from desk import client, deny
 
-from omc_runbook import runbook
-from omc_runbook.finding import Finding
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.vpcs import Private, make_private
-from omc_runbook.sandbox.world import CLUSTER, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, World
+from omc_runbook.sandbox.worlds.vpcs import Private, make_private
 
 NETWORK = {"no-egress", "private-dns-off", "vpc-dns-off", "sg-egress", "endpoint-sg", "network-acl", "endpoint-policy"}
 
@@ -44,7 +44,7 @@ class Stand:
 
     def findings(self, deeply: bool = False) -> tuple[Finding, ...]:
         """What the verify runbook's verbs find."""
-        run = runbook.begin("verify", "staging")
+        run = runbooks_run.begin("verify", "staging")
         return tuple(run.diagnose(run.look(deeply=deeply)))
 
     def calls(self) -> int:

@@ -8,8 +8,8 @@ import pytest
 from wire import REGION
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.environment import load
-from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.reading import identify
 
 pytestmark = pytest.mark.usefixtures("bare_names")

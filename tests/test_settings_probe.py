@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.local.probe import Loaded, load_settings
+from omc_runbook.workstation.settings_probe import Loaded, load_settings
 
 CONFIG = '''
     """What the application is configured by."""

@@ -17,9 +17,9 @@ from snapshots import values
 from wire import ACCOUNT, NAME, REGION, ROLE, SIMULATE, Wire, answers, between, build, client, read
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.environment import load
-from omc_runbook.errors import CouldNotLook, UsageError
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.reading import identify, take
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names", "world")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.errors import CannotEdit, UsageError
-from omc_runbook.source.file import Edit, SourceFile
-from omc_runbook.source.settings import CONFIG, Field, Settings, read_fields, read_settings, settings_of
-from omc_runbook.source.settings_edit import NewField, add_field
+from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.repository.settings import CONFIG, Field, Settings, read_fields, read_settings, settings_of
+from omc_runbook.repository.settings_edit import NewField, add_field
+from omc_runbook.textfile.file import Edit, SourceFile
 
 IMPORTS = """\
 from typing import Annotated, Any, ClassVar, Literal, Optional, Union

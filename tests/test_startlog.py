@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from omc_runbook.sandbox import application
-from omc_runbook.texts.startlog import Told, read_log, tell
-from omc_runbook.texts.validation import Refusal
+from omc_runbook.messages.startlog import Told, read_log, tell
+from omc_runbook.messages.validation import Refusal
+from omc_runbook.sandbox.ecs import application
 
 CANARY = "kanarienvogel"
 REQUIRED = "it is required and was not given"

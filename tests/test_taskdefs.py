@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.errors import CannotEdit, UsageError
-from omc_runbook.source.file import BOM, Edit, SourceFile
-from omc_runbook.source.taskdefs import Container, Declared, declared_of, read_task_definitions
-from omc_runbook.source.taskdefs_edit import add_reference
+from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.terraform.task_definitions import Container, Declared, declared_of, read_task_definitions
+from omc_runbook.terraform.task_definitions_edit import add_reference
+from omc_runbook.textfile.file import BOM, Edit, SourceFile
 
 MODULE = "infrastructure/terraform/modules/ecs"
 KEY = "NEW_API_KEY"

@@ -9,11 +9,11 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.catalogue import PLACEHOLDER
-from omc_runbook.errors import CannotEdit, UsageError
-from omc_runbook.source.file import SourceFile
-from omc_runbook.source.template import Entry, Template, find_template, parse_template, read_template
-from omc_runbook.source.template_edit import NewEntry, add_entry
+from omc_runbook.model.catalogue import PLACEHOLDER
+from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.repository.template import Entry, Template, find_template, parse_template, read_template
+from omc_runbook.repository.template_edit import NewEntry, add_entry
+from omc_runbook.textfile.file import SourceFile
 
 WILD = """\
 # Copy this file to .env:

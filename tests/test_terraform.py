@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from desk import COMMAND, Desk, assert_nothing_leaked, client
 
-from omc_runbook import runbook, widgets
-from omc_runbook.changes import terraform
-from omc_runbook.changes.creation import Creation
-from omc_runbook.changes.planfile import ResourceChange, judge
-from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.masking import kernel
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import widgets
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.source.terraform import SECRET, VERSION, find_unguarded
+from omc_runbook.terraform import command as terraform_command
+from omc_runbook.terraform.configuration import SECRET, VERSION, find_unguarded
+from omc_runbook.terraform.plan_json import ResourceChange, judge
 
 STANDIN = Path(__file__).with_name("standin_terraform.py")
 
@@ -114,7 +115,7 @@ def here(desk: Terraformer, monkeypatch: pytest.MonkeyPatch, own_registry: None)
 
 
 def planned(desk: Terraformer) -> Creation:
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     return run.plan_creation(run.look(), str(desk.folder))
 
 
@@ -177,7 +178,7 @@ def test_each_failure_is_told_in_a_sentence_without_a_value(
 ) -> None:
     """With the command, the folder, the place and what to do; the plan file is gone, and no secret was made."""
     monkeypatch.setenv("STANDIN_FAILS", failure)
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook) as error:
         run.create(run.plan_creation(run.look(), str(here.folder)), True)
     told = str(error.value)
@@ -191,12 +192,12 @@ def test_a_plan_whose_state_changed_since_is_refused_by_terraform(here: Terrafor
     plan = planned(here)
     (here.folder / "terraform.tfstate").write_text('{"serial": 7, "arn": ""}')
     with pytest.raises(CouldNotLook, match=r"Saved plan is stale.*plan on top"):
-        runbook.begin("create", "staging").create(plan, True)
+        runbooks_run.begin("create", "staging").create(plan, True)
 
 
 def test_a_plan_is_applied_once(here: Terraformer) -> None:
     """Its file is private while it waits, and gone afterwards; a second try says so."""
-    plan, run = planned(here), runbook.begin("create", "staging")
+    plan, run = planned(here), runbooks_run.begin("create", "staging")
     assert plan.draft
     home = plan.draft.file.parent
     assert stat.S_IMODE(home.stat().st_mode) == 0o700 and plan.draft.file.exists()
@@ -210,7 +211,7 @@ def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
     here: Terraformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dry run drops its plan file elsewhere, and keeps it in JupyterLab: the button applies that very plan."""
-    run = runbook.begin("create", "staging")
+    run = runbooks_run.begin("create", "staging")
     dropped = planned(here)
     assert run.create(dropped, False) is None and dropped.draft and not dropped.draft.file.exists()
     monkeypatch.setattr(kernel, "allows_input", lambda: True)
@@ -235,7 +236,7 @@ def test_a_plan_that_was_not_confirmed_leaves_no_file(desk: Terraformer) -> None
 def test_what_hangs_is_interrupted_and_may_end_by_itself(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Terraform gets the signal at which it writes its state."""
     monkeypatch.setenv("STANDIN_FAILS", "plan:hang")
-    monkeypatch.setitem(terraform.SECONDS, "plan", 1)
+    monkeypatch.setitem(terraform_command.SECONDS, "plan", 1)
     with pytest.raises(CouldNotLook, match="did not end within 1 s"):
         planned(here)
     assert (here.root / "interrupted").exists()
@@ -278,7 +279,7 @@ def test_terraform_in_another_region_is_noticed(here: Terraformer, monkeypatch: 
     """Its output is an ARN that AWS here does not have."""
     monkeypatch.setenv("STANDIN_REGION", "eu-west-1")
     with pytest.raises(CouldNotLook, match=r"eu-west-1.*this account and region"):
-        runbook.begin("create", "staging").create(planned(here), True)
+        runbooks_run.begin("create", "staging").create(planned(here), True)
 
 
 @pytest.mark.parametrize("text", ["no folder", "no file"])
@@ -304,7 +305,7 @@ def test_a_plan_that_does_harm_is_a_finding_and_is_not_applied(
 ) -> None:
     """A dry run names it; an apply refuses in one sentence, and the plan file is gone."""
     monkeypatch.setenv("STANDIN_ACTIONS", actions)
-    plan, run = planned(here), runbook.begin("create", "staging")
+    plan, run = planned(here), runbooks_run.begin("create", "staging")
     assert plan.draft and plan.harm[0].check == HARM[actions]
     with pytest.raises(UsageError, match="terraform's plan was not applied") as error:
         run.create(plan, True)
@@ -328,7 +329,7 @@ def test_a_secret_that_terraform_does_not_know_is_to_be_imported(here: Terraform
     plan = planned(here)
     assert [finding.check for finding in plan.warnings] == ["terraform-unaware"]
     assert plan.harm[0].remedy.command == f"terraform import 'aws_secretsmanager_secret.app' '{arn}'"
-    assert runbook.begin("create", "staging").create(plan, True) is None
+    assert runbooks_run.begin("create", "staging").create(plan, True) is None
 
 
 def test_a_version_without_ignore_changes_is_a_remark(here: Terraformer) -> None:
@@ -338,7 +339,7 @@ def test_a_version_without_ignore_changes_is_a_remark(here: Terraformer) -> None
     (found,) = plan.warnings
     assert (found.check, found.severity) == ("terraform-unguarded", "info")
     assert found.subject == "module.secrets.aws_secretsmanager_secret_version.app"
-    assert runbook.begin("create", "staging").create(plan, True) and here.name in here.names()
+    assert runbooks_run.begin("create", "staging").create(plan, True) and here.name in here.names()
 
 
 GUARDS = {
@@ -372,7 +373,7 @@ def change(kind: str, *actions: str, of: str = "") -> ResourceChange:
 def test_only_what_concerns_the_secret_is_judged(sandbox: Sandbox, here: Terraformer) -> None:
     """Another secret's version is another's business; a secret destroyed is everybody's."""
     here.create()
-    existing = runbook.begin("create", "staging").look().secret
+    existing = runbooks_run.begin("create", "staging").look().secret
     others = (change(VERSION, "create", of="other"), change(SECRET, "create", of="other"), change("aws_vpc", "delete"))
     assert judge(others, here.name, existing) == ()
     (found,) = judge((change(SECRET, "delete", of="other"),), here.name, existing)
@@ -381,6 +382,6 @@ def test_only_what_concerns_the_secret_is_judged(sandbox: Sandbox, here: Terrafo
 
 def test_errors_are_ours(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that cannot be started is told like any other failure."""
-    monkeypatch.setattr(terraform, "find_program", lambda: str(here.folder))
+    monkeypatch.setattr(terraform_command, "find_program", lambda: str(here.folder))
     with pytest.raises(RunbookError, match="could not be started"):
         planned(here)

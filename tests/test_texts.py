@@ -13,13 +13,13 @@ from types import ModuleType
 
 import pytest
 
-from omc_runbook.checks.alike import symptom
-from omc_runbook.policy import PolicyDocument
-from omc_runbook.sandbox import application, injection, scheduler, services
+from omc_runbook.checks.look_alikes import symptom
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.messages.recognition import recognise
 from omc_runbook.sandbox.authorization import refusal
 from omc_runbook.sandbox.aws import kms, secretsmanager
+from omc_runbook.sandbox.ecs import application, injection, scheduler, services
 from omc_runbook.sandbox.principals import Principal
-from omc_runbook.texts.recognition import recognise
 
 TASK = "5d41402abc4b2a76b9719d911017c592"
 ROLE = "ohmycoins-staging-ecs-task-execution-role"

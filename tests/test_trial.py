@@ -24,16 +24,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from snapshots import healthy, with_values
 
-from omc_runbook import runbook
-from omc_runbook.catalogue import Key, default_keys
-from omc_runbook.changes import trial
-from omc_runbook.changes.plan import Plan, plan_update
-from omc_runbook.changes.renewal import Renewal
-from omc_runbook.changes.source import Given
-from omc_runbook.document import parse
-from omc_runbook.environment import load
-from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.plan import Plan, plan_update
+from omc_runbook.changes.values import live_check
+from omc_runbook.changes.values.source_file import Given
+from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import Key, default_keys
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -140,8 +140,8 @@ def test_a_password_that_the_mail_server_takes_passes(certificate: Path, monkeyp
     """The host comes from the current document, or with the new values; the port from either of two places."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with mail_server(password := token_urlsafe(20), certificate) as port:
-        trial.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
-        trial.check(planned("old.test", SMTP_PASSWORD=password, SMTP_HOST="localhost", SMTP_PORT=str(port)), MAIL)
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(planned("old.test", SMTP_PASSWORD=password, SMTP_HOST="localhost", SMTP_PORT=str(port)), MAIL)
 
 
 def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monk
     wrong = token_urlsafe(20)
     with mail_server(token_urlsafe(20), certificate, "535 5.7.8 PASSWORD is wrong") as port:
         with pytest.raises(UsageError) as error:
-            trial.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
+            live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
         told = str(error.value)
         assert "SMTP_PASSWORD from a test was refused by the mail server" in told and "535 5.7.8" in told
         assert wrong not in told and "Nothing was written" in told
@@ -158,22 +158,22 @@ def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monk
         mail_server(token_urlsafe(20), certificate, "454 4.7.0 Later") as port,
         pytest.raises(CouldNotLook, match=r"could not be tried at the mail server .*: 454 4\.7\.0 Later"),
     ):
-        trial.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
 
 
 def test_no_password_is_sent_without_a_trusted_connection(certificate: Path) -> None:
     """A certificate that nobody vouches for, no STARTTLS, nobody there, no host, no login: it could not be tried."""
     password = token_urlsafe(20)
     with mail_server(password, certificate) as port, pytest.raises(CouldNotLook, match="certificate"):
-        trial.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
     with mail_server(password) as port, pytest.raises(CouldNotLook, match="no STARTTLS"):
-        trial.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="Connection refused"):
-        trial.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="has no SMTP_HOST"):
-        trial.check(planned("", SMTP_PASSWORD=password), MAIL)
+        live_check.check(planned("", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="has no SMTP_USER"):
-        trial.check(planned("localhost:1", SMTP_PASSWORD=password, SMTP_USER=""), MAIL)
+        live_check.check(planned("localhost:1", SMTP_PASSWORD=password, SMTP_USER=""), MAIL)
 
 
 ANSWERS = {
@@ -195,10 +195,10 @@ def test_a_token_is_tried_once_at_its_provider(status: int) -> None:
         plan, known = planned("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
         expected = ANSWERS[status]
         if expected is None:
-            trial.check(plan, known)
+            live_check.check(plan, known)
         else:
             with pytest.raises(expected, match=f"127.0.0.1: it answered {status}") as error:
-                trial.check(plan, known)
+                live_check.check(plan, known)
             assert token not in str(error.value)
     assert seen == [f"Bearer {token}"]
 
@@ -208,12 +208,12 @@ def test_only_what_changes_and_has_a_check_is_tried() -> None:
     seen: list[str] = []
     with web_server(401, seen) as address:
         known = keys(OPENAI_API_KEY=address)
-        trial.check(planned("a.test", SECRET_KEY=token_urlsafe(40)), known)
-        trial.check(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
+        live_check.check(planned("a.test", SECRET_KEY=token_urlsafe(40)), known)
+        live_check.check(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
         snapshot = replace(healthy(), services=())
-        trial.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), known)
+        live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), known)
         back = replace(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), exists=True)
-        trial.check(back, known)
+        live_check.check(back, known)
     assert seen == []
 
 
@@ -221,7 +221,7 @@ def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
     """The library's own message would have it."""
     value = f"sk-{token_urlsafe(20)}\n{token_urlsafe(20)}"
     with pytest.raises(CouldNotLook) as error:
-        trial.check(planned("a.test", OPENAI_API_KEY=value), keys(OPENAI_API_KEY="http://127.0.0.1:9/"))
+        live_check.check(planned("a.test", OPENAI_API_KEY=value), keys(OPENAI_API_KEY="http://127.0.0.1:9/"))
     told = str(error.value)
     assert "a header cannot hold" in told and value[:12] not in told
 
@@ -245,7 +245,7 @@ def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
     with web_server(401, seen) as address:
         path = tmp_path / "runbook.toml"
         path.write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{address}"\n')
-        run = runbook.begin("update", "staging", str(path))
+        run = runbooks_run.begin("update", "staging", str(path))
         before = run.look()
         new = {"OPENAI_API_KEY": Given(Masked(f"sk-{token_urlsafe(20)}", "OPENAI_API_KEY"), "a test")}
         plan = run.plan(before, Renewal(new))

@@ -14,12 +14,13 @@ from checkout import Platform, make_platform
 from desk import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from snapshots import healthy
 
-from omc_runbook import complaint, diagnosis, runbook
-from omc_runbook.checks.alike import alike, is_local, place, symptom, told_by
-from omc_runbook.complaint import Complaint
-from omc_runbook.errors import UsageError
-from omc_runbook.finding import Finding
-from omc_runbook.report import answer
+from omc_runbook.checks.look_alikes import alike, is_local, place, symptom, told_by
+from omc_runbook.diagnosis import complaint, root_causes
+from omc_runbook.diagnosis.complaint import Complaint
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import troubleshoot
+from omc_runbook.runbooks import run
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Snapshot
 
@@ -61,14 +62,14 @@ def platform(whole: Platform) -> Platform:
 
 
 def look(platform: Platform, told: Complaint) -> Snapshot:
-    return runbook.begin("troubleshoot", "staging").look(str(platform.root), told=told)
+    return run.begin("troubleshoot", "staging").look(str(platform.root), told=told)
 
 
 def asked(platform: Platform, error_text: str = "") -> tuple[Snapshot, Complaint, tuple[Finding, ...]]:
     """What troubleshoot sees and finds for the symptom local."""
     told = complaint.hear("local", error_text=error_text)
     snapshot = look(platform, told)
-    return snapshot, told, told.focus(diagnosis.diagnose(snapshot))
+    return snapshot, told, told.focus(root_causes.diagnose(snapshot))
 
 
 def roots(findings: tuple[Finding, ...]) -> list[str]:
@@ -104,9 +105,9 @@ def test_a_healthy_machine_beside_a_healthy_environment(at: Sandbox, platform: P
     assert roots(findings) == []
     clear = {finding.family for finding in findings if finding.status == "clear"}
     assert {"local", "drift", "content"} <= clear
-    verdict = " ".join(answer.verdict(snapshot, findings).to_text().split())
+    verdict = " ".join(troubleshoot.verdict(snapshot, findings).to_text().split())
     assert f"Nothing is wrong with the secrets of staging, nor with {platform.dotenv}" in verdict
-    first = answer.state(snapshot, told).entries[0]
+    first = troubleshoot.state(snapshot, told).entries[0]
     assert (first.name, first.subject) == ("this machine", str(platform.dotenv))
     assert "Settings takes it" in first.lines[0]
 
@@ -119,13 +120,13 @@ def test_one_local_fault_is_the_only_root_cause(at: Sandbox, platform: Platform,
     assert roots(findings) == [fault]
     root = next(finding for finding in findings if finding.is_root_cause)
     assert root.family == "local" and root is findings[0]
-    assert root.title in answer.verdict(snapshot, findings).to_text()
-    assert fault in answer.evidence(findings).to_text() and root.remedy.ways
-    ruled = answer.ruled_out(findings)
+    assert root.title in troubleshoot.verdict(snapshot, findings).to_text()
+    assert fault in troubleshoot.evidence(findings).to_text() and root.remedy.ways
+    ruled = troubleshoot.ruled_out(findings)
     (entry,) = ruled.entries
     assert entry.name == fault and entry.lines
     assert all("GetSecretValue" not in line and "DescribeTask" not in line for line in entry.lines)
-    assert runbook.begin("troubleshoot", "staging").plan_cure(snapshot, findings).is_empty
+    assert run.begin("troubleshoot", "staging").plan_cure(snapshot, findings).is_empty
 
 
 def test_local_faults_come_before_those_of_the_environment(at: Sandbox, platform: Platform) -> None:
@@ -134,9 +135,9 @@ def test_local_faults_come_before_those_of_the_environment(at: Sandbox, platform
     told = complaint.hear("local")
     snapshot = look(platform, told)
     worse = replace(snapshot, services=(), service_names=None)
-    findings = told.focus(diagnosis.diagnose(worse))
+    findings = told.focus(root_causes.diagnose(worse))
     assert roots(findings)[0] == "permissions" and "wrong-names" in roots(findings)
-    assert roots(complaint.hear().focus(diagnosis.diagnose(worse)))[0] != "permissions"
+    assert roots(complaint.hear().focus(root_causes.diagnose(worse)))[0] != "permissions"
 
 
 TEXTS = {
@@ -175,26 +176,26 @@ def test_a_start_that_proves_an_old_volume_is_its_root_cause(at: Sandbox, platfo
     assert roots(findings) == ["pg-volume"]
     _, told, findings = asked(platform, LOGIN)
     assert roots(findings) == []
-    assert "could not be seen: pg-volume" in answer.texts(told, findings).to_text()
+    assert "could not be seen: pg-volume" in troubleshoot.texts(told, findings).to_text()
 
 
 def test_a_text_that_was_mended_since_is_a_remark(at: Sandbox, platform: Platform) -> None:
     """The pasted error is of a variable that has a value by now; the fault itself says that it is so now."""
     _, told, findings = asked(platform, VALIDATION)
     assert roots(findings) == []
-    assert "This machine does not show it now" in answer.texts(told, findings).to_text()
+    assert "This machine does not show it now" in troubleshoot.texts(told, findings).to_text()
     assert next(f for f in findings if f.subject == complaint.PASTED).family == "local"
     platform.write_dotenv(OPENAI_API_KEY=None)
     _, told, findings = asked(platform, VALIDATION)
     assert roots(findings) == ["required-empty"]
-    assert "This machine shows it now: required-empty." in answer.texts(told, findings).to_text()
+    assert "This machine shows it now: required-empty." in troubleshoot.texts(told, findings).to_text()
 
 
 def test_without_a_repository_it_is_one_sentence(at: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read of a machine whose checkout nobody named."""
     monkeypatch.delenv("OMC_REPOSITORY")
     with pytest.raises(UsageError, match="set repository"):
-        runbook.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
+        run.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
 
 
 def test_the_checkout_of_the_configuration_will_do(
@@ -202,7 +203,7 @@ def test_the_checkout_of_the_configuration_will_do(
 ) -> None:
     """As it does for local_setup."""
     monkeypatch.setenv("OMC_REPOSITORY", str(platform.root))
-    snapshot = runbook.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
+    snapshot = run.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
     assert snapshot.workplace and snapshot.workplace.path == platform.dotenv
 
 
@@ -214,8 +215,8 @@ def test_other_symptoms_leave_the_machine_alone(at: Sandbox, platform: Platform)
 
 def test_every_check_of_a_machine_and_of_drift_is_told_apart() -> None:
     """Each has its symptom, a sign of its own and its like, also those whose name a secret's fault has too."""
-    local = [place(check.id, check.family) for check in diagnosis.LOCAL_CHECKS]
-    other = [place(check.id, check.family) for check in diagnosis.EVERY_CHECK if check.family != "local"]
+    local = [place(check.id, check.family) for check in root_causes.LOCAL_CHECKS]
+    other = [place(check.id, check.family) for check in root_causes.EVERY_CHECK if check.family != "local"]
     assert {symptom(each) for each in local} == {"local"} and "local" not in {symptom(each) for each in other}
     signs = [told_by(each) for each in (*local, *other)]
     assert len({*signs}) == len(signs) and all(re.fullmatch(r"[\w.].{10,110}[^.\s]", sign) for sign in signs)
@@ -229,13 +230,13 @@ def test_a_fault_here_explains_none_of_the_same_name_there() -> None:
     """A placeholder that Terraform put into the secret is not why the .env has one."""
     there = Finding("terraform-overwrote", "content", "", "found", SECRET_KEY)
     here = Finding("placeholder", "local", "", "found", SECRET_KEY)
-    assert all(finding.is_root_cause for finding in diagnosis.relate([there, here]))
-    assert not diagnosis.relate([there, replace(here, family="content")])[1].is_root_cause
+    assert all(finding.is_root_cause for finding in root_causes.relate([there, here]))
+    assert not root_causes.relate([there, replace(here, family="content")])[1].is_root_cause
 
 
 def test_words_of_every_check_are_public() -> None:
     """A value that is called like a check does not blot out the report."""
-    words = runbook.public_words(healthy().environment)
+    words = run.public_words(healthy().environment)
     assert {"weak", "local", "drift", "terraform-ahead"} <= words
 
 

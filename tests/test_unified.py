@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.source.unified import unified
+from omc_runbook.textfile.diff import unified
 
 ELEMENT = ["  {\n", "    name = 1\n", "  },\n"]
 

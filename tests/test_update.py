@@ -16,13 +16,15 @@ from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client
 from jupyter_client.manager import start_new_kernel
 from writer import fingerprint
 
-from omc_runbook import errors, headless, runbook
 from omc_runbook.aws import secretsmanager
-from omc_runbook.changes.renewal import Renewal
+from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.checks import remedies
-from omc_runbook.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.headless import notebooks
-from omc_runbook.runbook import Run
+from omc_runbook.headless import run as headless_run
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import errors
+from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -225,9 +227,9 @@ answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(o
 def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler's run ends with 2, and its outcome says who was faster."""
     write_raced(own, desk.work / "update.ipynb")
-    monkeypatch.setattr(headless, "notebooks", lambda: desk.work)
+    monkeypatch.setattr(headless_run, "notebooks", lambda: desk.work)
     given = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
-    ended = headless.run("update", given, desk.record)
+    ended = headless_run.run("update", given, desk.record)
     body = desk.outcome()
     assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
     assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
@@ -265,7 +267,7 @@ def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) ->
 
 def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kept) -> None:
     """The writer names the keys that differ; nothing of either is lost after the second try."""
-    run, before = runbook.begin("update", "staging"), own.members
+    run, before = runbooks_run.begin("update", "staging"), own.members
     new = secrets.token_hex(32)
     plan = planned(run, SECRET_KEY=new)
     own.put(POSTGRES_PASSWORD=(theirs := secrets.token_hex(16)))
@@ -280,7 +282,7 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
 
 def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes between the write and its proof is told of with the keys, and the written version is named."""
-    run, drop = runbook.begin("update", "staging"), secretsmanager.drop_label
+    run, drop = runbooks_run.begin("update", "staging"), secretsmanager.drop_label
 
     def edit(*arguments: Any) -> None:
         own.put(SMTP_PORT=25)
@@ -304,18 +306,18 @@ def test_a_missing_permission_is_named_and_nothing_becomes_current(
     before, new = own.text, secrets.token_hex(32)
     with monkeypatch.context() as patch:
         deny(own.sandbox, patch, f"secretsmanager:{action}")
-        run = runbook.begin("update", "staging")
+        run = runbooks_run.begin("update", "staging")
         with pytest.raises(CouldNotLook, match=f"Could not change .*secretsmanager:{action} is missing"):
             run.apply(planned(run, SECRET_KEY=new), True)
     assert own.text == before
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     run.apply(planned(run, SECRET_KEY=new), True)
     assert own.members["SECRET_KEY"] == new and not own.labels()
 
 
 def test_every_written_version_can_be_put_back(own: Kept) -> None:
     """The command that undoes it is accepted, and gives back the former text."""
-    run, text = runbook.begin("update", "staging"), own.text
+    run, text = runbooks_run.begin("update", "staging"), own.text
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))
     run.apply(plan, True)
     words = remedies.restore(run.environment, plan.base, plan.token).command.split()
@@ -333,7 +335,7 @@ def test_every_written_version_can_be_put_back(own: Kept) -> None:
 
 def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
     """Dry first; then the member is gone and the others are as they were."""
-    run, before = runbook.begin("update", "staging"), own.text
+    run, before = runbooks_run.begin("update", "staging"), own.text
     snapshot = run.look()
     plan = run.plan(snapshot, Renewal({}), "SMTP_PORT")
     assert run.apply(plan, False) is None and own.text == before
@@ -343,7 +345,7 @@ def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
 
 def test_production_wants_its_name_as_well(own: Kept) -> None:
     """Without it nothing is written; planning needs no word."""
-    run = runbook.begin("update", "production")
+    run = runbooks_run.begin("update", "production")
     plan, before = planned(run, SECRET_KEY=secrets.token_hex(32)), own.text
     for confirm in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
@@ -366,7 +368,7 @@ def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: 
     """Too few keys are refused; the plan says what is replaced, and the former content can be put back."""
     given = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
     own.client.put_secret_value(SecretId=own.name, **given)
-    run, stages, new = runbook.begin("update", "staging"), own.stages, whole()
+    run, stages, new = runbooks_run.begin("update", "staging"), own.stages, whole()
     with pytest.raises(UsageError, match=r"holds no JSON object.* FIRST_SUPERUSER would be missing"):
         planned(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
     plan = planned(run, **new)
@@ -381,7 +383,7 @@ def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: 
 def test_nothing_is_planned_where_nothing_is_given(own: Kept) -> None:
     """Run All with the parameters as they are is safe and says so, also where there is no document."""
     own.client.put_secret_value(SecretId=own.name, SecretString="no JSON")
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     plan = planned_none(run)
     assert plan.is_empty and plan.notes == () and run.apply(plan, True) and own.text == "no JSON"
 
@@ -395,7 +397,7 @@ def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pyt
     """A secret without a value takes the first that comes; who planned on none as well is told, and it stays."""
     monkeypatch.setenv("OMC_SECRET", name := f"bare-{secrets.token_hex(4)}")
     own.client.create_secret(Name=name)
-    bare, run = Kept(own.sandbox, name), runbook.begin("update", "staging")
+    bare, run = Kept(own.sandbox, name), runbooks_run.begin("update", "staging")
     mine, late = whole(), whole()
     plan, other = planned(run, **mine), planned(run, **late)
     assert plan.base == "" and "becomes its first version" in plan.notes[-1]
@@ -433,7 +435,7 @@ def test_a_writer_killed_after_any_step_is_finished_by_a_second_try(own: Kept, t
 
 def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with_a_dry_run(own: Kept) -> None:
     """Another plan than the killed one tidies up after it."""
-    run = runbook.begin("update", "staging")
+    run = runbooks_run.begin("update", "staging")
     stray = {"SecretString": own.text, "VersionStages": [f"{LABEL}stray"]}
     own.client.put_secret_value(SecretId=own.name, **stray)
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))

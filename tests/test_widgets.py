@@ -19,14 +19,14 @@ from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from snapshots import NOW
 
-from omc_runbook import widgets
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.environment import load
-from omc_runbook.headless import notebooks
+from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import kernel as masking_kernel
-from omc_runbook.report.listing import Listing
-from omc_runbook.runbook import Run
+from omc_runbook.model.environment import load
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.runbooks import widgets
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 pytest.importorskip("ipywidgets", reason="needs ipywidgets to make a button")

@@ -16,10 +16,10 @@ from snapshots import CHANGED, NOW, healthy, policy, rotated, stopped, stuck, wi
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.session import Clients, Unread
 from omc_runbook.checks.check import conduct
-from omc_runbook.diagnosis import CHECKS
+from omc_runbook.diagnosis.root_causes import CHECKS
 from omc_runbook.masking.value import Masked
-from omc_runbook.snapshot import settling, words
-from omc_runbook.snapshot.asking import Asking
+from omc_runbook.snapshot import failure_logs, follow_ups
+from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -94,8 +94,8 @@ def last(snapshot: Snapshot) -> Task:
 def test_the_lines_that_tell_of_trouble_are_kept() -> None:
     """Of the newest failed tasks, two a service, the last two lines of trouble."""
     logs = Logs(("INFO: started", "ERROR: first", "ERROR:  second", "Traceback", "KeyError: 'X'", "INFO: bye"))
-    found, gaps = ask(logs, failing(), words.read)
-    assert len(found) == words.TASKS_A_SERVICE == len(logs.asked)
+    found, gaps = ask(logs, failing(), failure_logs.read)
+    assert len(found) == failure_logs.TASKS_A_SERVICE == len(logs.asked)
     assert next(iter(found.values())) == (
         "The log of worker says: ERROR: second",
         "The log of worker says: KeyError: 'X'",
@@ -106,7 +106,7 @@ def test_the_lines_that_tell_of_trouble_are_kept() -> None:
 def test_the_newest_task_is_among_them() -> None:
     """Its stream is named after prefix, container and task."""
     logs, snapshot = Logs(("ERROR: x",)), failing()
-    found, _ = ask(logs, snapshot, words.read)
+    found, _ = ask(logs, snapshot, failure_logs.read)
     assert last(snapshot).id in found
     assert f"{GROUP} ecs/worker/{last(snapshot).id}" in logs.asked
 
@@ -115,10 +115,10 @@ def test_values_are_masked_and_long_lines_cut() -> None:
     """What an application prints of a value does not come through."""
     value = secrets.token_hex(24)
     Masked(value, "OPENAI_API_KEY")
-    found, _ = ask(Logs((f"ERROR: Incorrect API key provided: {value}. {'x' * 400}",)), failing(), words.read)
+    found, _ = ask(Logs((f"ERROR: Incorrect API key provided: {value}. {'x' * 400}",)), failing(), failure_logs.read)
     [line] = next(iter(found.values()))
     assert value not in line and "‹OPENAI_API_KEY›" in line
-    assert len(line) < words.LONGEST + 50
+    assert len(line) < failure_logs.LONGEST + 50
 
 
 @pytest.mark.parametrize(
@@ -135,18 +135,18 @@ def test_values_are_masked_and_long_lines_cut() -> None:
 def test_no_log_is_read_in_vain(snapshot: Snapshot) -> None:
     """Only a consumer's task that ran, failed on the current version and logs to CloudWatch has last words."""
     logs = Logs(("ERROR: x",))
-    assert ask(logs, snapshot, words.read) == ({}, {})
+    assert ask(logs, snapshot, failure_logs.read) == ({}, {})
     assert logs.asked == []
 
 
 def test_a_missing_stream_is_no_gap() -> None:
     """A task that logged nothing has said nothing."""
-    assert ask(Logs(code="ResourceNotFoundException"), failing(), words.read) == ({}, {})
+    assert ask(Logs(code="ResourceNotFoundException"), failing(), failure_logs.read) == ({}, {})
 
 
 def test_a_refusal_is_a_gap() -> None:
     """Where logs may not be read, the check that needs them is unknown and names the permission."""
-    found, gaps = ask(Logs(code="AccessDeniedException"), failing(), words.read)
+    found, gaps = ask(Logs(code="AccessDeniedException"), failing(), failure_logs.read)
     assert gaps["words"] == (Unread("the log of worker", "logs:GetLogEvents", "AccessDeniedException", "denied"),)
     [check] = [check for check in CHECKS if check.id == "store-only"]
     [answer] = conduct(check, replace(failing(), words=found, gaps=gaps))
@@ -165,16 +165,16 @@ def test_a_refusal_is_a_gap() -> None:
 )
 def test_a_refused_value_is_told(line: str, refused: bool) -> None:
     """Only then is the former version read as well."""
-    assert words.tell_of_refusal(replace(healthy(), words={"1": (line,)})) == refused
+    assert failure_logs.tell_of_refusal(replace(healthy(), words={"1": (line,)})) == refused
 
 
 def test_who_changed_the_current_version_is_asked_once() -> None:
     """A look that knows the writes and reads already asks for no more."""
     trail = Trail()
-    known, _ = ask(trail, healthy(), settling.read_authors)
-    assert sorted(trail.asked) == sorted([*settling.WRITES, "GetSecretValue"])
+    known, _ = ask(trail, healthy(), follow_ups.read_authors)
+    assert sorted(trail.asked) == sorted([*follow_ups.WRITES, "GetSecretValue"])
     trail.asked.clear()
-    ask(trail, known, settling.read_authors)
+    ask(trail, known, follow_ups.read_authors)
     assert trail.asked == []
 
 
@@ -182,8 +182,8 @@ def test_who_deleted_the_secret_is_asked_where_somebody_did() -> None:
     """DeleteSecret and PutResourcePolicy are looked up only where there is something to explain."""
     trail = Trail()
     gone = replace(with_secret(healthy(), deleted=NOW), resource_policy=policy("Deny", kind="resource"))
-    found, _ = ask(trail, gone, settling.read_authors)
-    assert {settling.DELETED, settling.POLICY} < set(trail.asked)
+    found, _ = ask(trail, gone, follow_ups.read_authors)
+    assert {follow_ups.DELETED, follow_ups.POLICY} < set(trail.asked)
     assert found.writes == ()
 
 
@@ -192,7 +192,7 @@ def test_a_version_is_read_again_only_where_it_was_not() -> None:
     snapshot = rotated(healthy(), NOW, SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
     previous, values = snapshot.secret.version_at("AWSPREVIOUS"), Values()
-    assert ask(values, snapshot, settling.read_previous)[0].contents.keys() == snapshot.contents.keys()
+    assert ask(values, snapshot, follow_ups.read_previous)[0].contents.keys() == snapshot.contents.keys()
     contents = {id: content for id, content in snapshot.contents.items() if id != previous}
-    ask(values, replace(snapshot, contents=contents), settling.read_previous)
+    ask(values, replace(snapshot, contents=contents), follow_ups.read_previous)
     assert values.asked == [previous]

@@ -44,10 +44,10 @@ from omc_runbook.aws.definitions import Container, Injection, describe_task_defi
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Unread
-from omc_runbook.catalogue import default_keys
-from omc_runbook.diagnosis import diagnose
-from omc_runbook.policy import PolicyDocument
-from omc_runbook.reference import parse
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")

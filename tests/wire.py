@@ -18,9 +18,9 @@ from botocore.exceptions import ClientError
 from snapshots import values
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.diagnosis import diagnose
-from omc_runbook.environment import load
-from omc_runbook.finding import Finding
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.environment import load
+from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 

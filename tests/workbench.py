@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 from checkout import Platform, make_platform
 
-from omc_runbook import local_run
-from omc_runbook.changes import dotfile, setting_up
-from omc_runbook.changes.dotfile import Setup
-from omc_runbook.changes.setting_up import SetUp, Start
-from omc_runbook.finding import EXIT_CODES
-from omc_runbook.handover import OUTCOME_VARIABLE
-from omc_runbook.local import workplace
+from omc_runbook.changes.dotenv import executor
+from omc_runbook.changes.dotenv import plan as dotenv_plan
+from omc_runbook.changes.dotenv.executor import SetUp, Start
+from omc_runbook.changes.dotenv.plan import Setup
 from omc_runbook.masking import registry
-from omc_runbook.report import local, views
-from omc_runbook.runbook import now
+from omc_runbook.model.findings import EXIT_CODES
+from omc_runbook.model.handover import OUTCOME_VARIABLE
+from omc_runbook.report import local_setup, verify
+from omc_runbook.runbooks import local_run
+from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import workstation
 
 NOT_HERE = Start("", "Not here.")
 
@@ -58,16 +59,21 @@ def turn(
     """Do what the notebook's cells do, one after another, and keep what they show."""
     run = local_run.begin("local_setup", environment, "", str(platform.root))
     snapshot = run.look()
-    shown = [local.inventory(snapshot), local.variables(snapshot), views.findings(run.diagnose(snapshot))]
+    shown = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(run.diagnose(snapshot))]
     plan = run.plan(snapshot, values_from)
-    shown += [local.plan(plan), local.diff(plan), local.needed(plan)]
+    shown += [local_setup.plan(plan), local_setup.diff(plan), local_setup.needed(plan)]
     done = run.apply(plan, apply, "", backup)
     after = run.look_again(snapshot, done)
     found = run.diagnose(after)
     path = platform.root.parent / "outcome.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OUTCOME_VARIABLE, str(path))
-        shown += [local.done(plan, done), local.start(done, after), run.conclude(found, done), local.undo(plan, done)]
+        shown += [
+            local_setup.done(plan, done),
+            local_setup.start(done, after),
+            run.conclude(found, done),
+            local_setup.undo(plan, done),
+        ]
     text = "\n".join(text for each in shown for text in each._repr_mimebundle_().values())
     outcome = json.loads(path.read_text())
     path.unlink()
@@ -85,13 +91,13 @@ def small_platform(root: Path) -> Platform:
 def plan_file(platform: Platform, values_from: str = "") -> Setup:
     """The plan of the .env alone: Settings are not loaded, docker compose is not asked."""
     run = local_run.begin("local_setup", "local", "", str(platform.root))
-    place = workplace.look(run.checkout, run.environment.keys, deeply=False)
-    return dotfile.plan_setup(place, values_from)
+    place = workstation.look(run.checkout, run.environment.keys, deeply=False)
+    return dotenv_plan.plan_setup(place, values_from)
 
 
 def write_file(plan: Setup, backup: bool = False) -> SetUp:
     """Carry a plan out, and start nothing."""
-    return setting_up.carry_out(plan, backup, now(), lambda: NOT_HERE)
+    return executor.carry_out(plan, backup, now(), lambda: NOT_HERE)
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:

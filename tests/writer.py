@@ -17,12 +17,12 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from omc_runbook import runbook
 from omc_runbook.aws import secretsmanager
-from omc_runbook.document import parse
-from omc_runbook.errors import Overtaken
+from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import reveal
-from omc_runbook.runbook import Run
+from omc_runbook.model.errors import Overtaken
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Content, Snapshot
 
 WRITING = ("PutSecretValue", "UpdateSecretVersionStage")
@@ -91,7 +91,7 @@ def _die_after(last: int) -> None:
 
 
 if __name__ == "__main__":
-    begun = runbook.begin("update", "staging")
+    begun = runbooks_run.begin("update", "staging")
     if sys.argv[1] == "race":
         race(begun)
     else:

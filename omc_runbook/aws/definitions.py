@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook import reference
-from omc_runbook.reference import Reference
+from omc_runbook.model import value_from as reference
+from omc_runbook.model.value_from import Reference
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient

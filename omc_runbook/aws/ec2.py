@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 
 
 @dataclass(frozen=True)

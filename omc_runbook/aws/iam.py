@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.session import code_of
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient

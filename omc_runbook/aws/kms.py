@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.session import code_of
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_kms.client import KMSClient

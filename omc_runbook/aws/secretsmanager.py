@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.session import code_of
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
-from omc_runbook.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient

@@ -22,7 +22,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from omc_runbook.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 
 T = TypeVar("T")
 

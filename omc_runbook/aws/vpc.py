@@ -18,7 +18,7 @@ from omc_runbook.aws.ec2 import (
     Subnet,
     Vpc,
 )
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client

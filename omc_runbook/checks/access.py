@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
-from omc_runbook.checks.authors import author_of
+from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.checks.judgement import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
-from omc_runbook.checks.stops import stops_saying
-from omc_runbook.finding import Remedy
-from omc_runbook.policy import trusts
+from omc_runbook.checks.role_access import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
+from omc_runbook.checks.stopped_tasks import stops_saying
+from omc_runbook.iam.policy import trusts
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.session import Unread
 from omc_runbook.checks import remedies
-from omc_runbook.environment import LOCAL, Environment
-from omc_runbook.finding import NO_REMEDY, Finding, Remedy, Severity
-from omc_runbook.local.workplace import Workplace
+from omc_runbook.model.environment import LOCAL, Environment
+from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.workstation import Workplace
 
 ALL_OR_NOTHING = frozenset(
     {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.checks import remedies
-from omc_runbook.checks.authors import tell, write_of
+from omc_runbook.checks.change_authors import tell, write_of
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
-from omc_runbook.checks.wanted import absent, named, services_wanting, successions, users
-from omc_runbook.document import Kind, Member, Problem
-from omc_runbook.finding import Remedy, Severity
+from omc_runbook.checks.key_demand import absent, named, services_wanting, successions, users
+from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
+from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("content")

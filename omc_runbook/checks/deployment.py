@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
-from omc_runbook.checks.authors import author_of_version
+from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.startup import log_of
-from omc_runbook.checks.stops import Stop, fresh_stops, gets_on, tell_stale
-from omc_runbook.finding import Severity
-from omc_runbook.snapshot.held import OTHER
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
+from omc_runbook.model.findings import Severity
+from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.typed import nearest
 
 check = family("deployment")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
-from omc_runbook.finding import Remedy
-from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import Workplace
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.dotenv import Binding
+from omc_runbook.workstation.workstation import Workplace
 
 check = family("local")
 

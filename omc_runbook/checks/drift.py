@@ -7,17 +7,17 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from omc_runbook.catalogue import variable_of
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
-from omc_runbook.checks.places import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
-from omc_runbook.checks.standing import Standing, standings
-from omc_runbook.errors import UsageError
-from omc_runbook.finding import Remedy
+from omc_runbook.checks.variable_drift import Standing, standings
+from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
+from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Remedy
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.settings import CONFIG
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.source.checkout import Checkout
-from omc_runbook.source.hcl_template import is_literal
-from omc_runbook.source.settings import CONFIG
+from omc_runbook.terraform.hcl_template import is_literal
 
 check = family("drift")
 CHECKOUT = "checkout"
@@ -246,7 +246,7 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
     if field is None:
         return given
     # What edits Settings takes time to load, and is seldom needed.
-    from omc_runbook.source.settings_edit import NewField, add_field
+    from omc_runbook.repository.settings_edit import NewField, add_field
 
     try:
         edit = add_field(checkout.settings.file, NewField(row.variable, field.annotation, field.required, ""))

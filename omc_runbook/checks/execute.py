@@ -9,8 +9,8 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
-from omc_runbook.policy import evaluate
-from omc_runbook.snapshot.paths import Place, trace
+from omc_runbook.iam.policy import evaluate
+from omc_runbook.network.reachability import Place, trace
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 

@@ -6,20 +6,20 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import by_setup, miscased, place_of
-from omc_runbook.checks.readings import commented, in_odd_quotes, spoilt
-from omc_runbook.checks.wanted import is_misspelling
-from omc_runbook.environment import LOCAL
-from omc_runbook.finding import Remedy
-from omc_runbook.local.dotenv import Binding
-from omc_runbook.local.workplace import Workplace, is_blank, is_text_of_value, is_value
+from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
+from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
+from omc_runbook.messages.startlog import Told
+from omc_runbook.messages.validation import REASONS
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
+from omc_runbook.model.environment import LOCAL
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.texts.startlog import Told
-from omc_runbook.texts.validation import REASONS
+from omc_runbook.workstation.dotenv import Binding
+from omc_runbook.workstation.workstation import Workplace, is_blank, is_text_of_value, is_value
 
 check = family("local")
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
-from omc_runbook.checks.stops import Stop, fresh_stops
-from omc_runbook.finding import Remedy
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.model.findings import Remedy
+from omc_runbook.network.reachability import Path, Place, Request, trace
+from omc_runbook.network.routes import Obstacle
 from omc_runbook.snapshot.networking import ENDPOINT_POLICY, NO_CONNECTION
-from omc_runbook.snapshot.paths import Path, Place, Request, trace
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.routing import Obstacle
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("network")

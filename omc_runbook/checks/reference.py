@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from omc_runbook import reference
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.catalogue import variable_of
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, family
-from omc_runbook.checks.wanted import Want, every_want, successions, wants
-from omc_runbook.environment import KNOWN
-from omc_runbook.finding import Remedy
-from omc_runbook.reference import Reference
+from omc_runbook.checks.key_demand import Want, every_want, successions, wants
+from omc_runbook.model import value_from
+from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.findings import Remedy
+from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("reference")
@@ -82,7 +82,7 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
     for want in every_want(snapshot):
         ref = want.injection.reference
-        for other in (there for other, there in others.items() if reference.is_secret_name(other, ref.secret_name)):
+        for other in (there for other, there in others.items() if value_from.is_secret_name(other, ref.secret_name)):
             yield _about(snapshot, want, f"That is the secret of {other}; this is {here}.")
 
 
@@ -138,7 +138,7 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
 def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version."""
     for want, ref in _arns(snapshot):
-        if ref.version_id and not reference.is_short_version(ref.version_id):
+        if ref.version_id and not value_from.is_short_version(ref.version_id):
             held = any(version.id == ref.version_id for version in snapshot.versions)
             yield _pinned(snapshot, want, f"The version field is {ref.version_id}", held)
 
@@ -147,7 +147,7 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
 def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version by an id that is too short to be one."""
     for want, ref in _arns(snapshot):
-        if reference.is_short_version(ref.version_id):
+        if value_from.is_short_version(ref.version_id):
             yield _about(snapshot, want, f"The version field has {len(ref.version_id)} characters; 32 to 64 are due.")
 
 

@@ -6,8 +6,8 @@ import json
 import re
 from dataclasses import replace
 
-from omc_runbook.environment import GUIDE, Environment, Names
-from omc_runbook.finding import Remedy
+from omc_runbook.model.environment import GUIDE, Environment, Names
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.snapshot.held import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("running")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.authors import author_of
+from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, family
 from omc_runbook.snapshot.state import Snapshot
 

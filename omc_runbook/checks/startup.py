@@ -9,8 +9,8 @@ from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, family
-from omc_runbook.checks.stops import KINDS, Kind, Stop, of_kind
-from omc_runbook.finding import Remedy
+from omc_runbook.checks.stopped_tasks import KINDS, Kind, Stop, of_kind
+from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("deployment")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from omc_runbook.errors import RunbookError
+from omc_runbook.model.errors import RunbookError
 
 VARIABLE = "OMC_RUNBOOK_MASKING_SOCKET"
 """The environment variable that holds the path of the socket of whoever listens for this process."""

@@ -11,10 +11,10 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, catch_nb
 from papermill.log import logger
 from traitlets.config import Config
 
-from omc_runbook.errors import UsageError
 from omc_runbook.masking import channel, registry
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.nested import mask_nested
+from omc_runbook.model.errors import UsageError
 
 # What makes a notebook one, and is nobody's text.
 _OUTPUT_FORM = frozenset({"output_type", "name"})

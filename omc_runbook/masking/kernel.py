@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omc_runbook.masking.nested import mask_nested
-from omc_runbook.masking.tail import Tail
+from omc_runbook.masking.stream_buffer import Tail
 
 _PATIENCE = 1.0
 # Words of the protocol, not of the user: a client is lost when it does not find them as they are.

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omc_runbook.changes import failing
-from omc_runbook.changes.carrying import Carried
-from omc_runbook.changes.plan import Plan
-from omc_runbook.changes.rollout import Rollout, expected
+from omc_runbook.changes.deploy import failure as deploy_failure
+from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.rollout import Rollout, expected
+from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.checks import remedies
-from omc_runbook.environment import Environment
-from omc_runbook.report import console
-from omc_runbook.report.banner import Banner
-from omc_runbook.report.listing import Entry, Listing
-from omc_runbook.report.mood import Mood
-from omc_runbook.report.progress import STATES
-from omc_runbook.report.table import Table
+from omc_runbook.model.environment import Environment
+from omc_runbook.report.display import console
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.progress import STATES
+from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
 ACTIONS: dict[str, Mood] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
@@ -73,7 +73,7 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
     what = keys or "no key changed"
     told = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
     if done.undone:
-        failure = next(finding for finding in done.findings if finding.check == failing.FAILED)
+        failure = next(finding for finding in done.findings if finding.check == deploy_failure.FAILED)
         found = [finding for finding in done.findings if finding.check in failure.because_of]
         causes = ", ".join(f"{finding.title} ({finding.check})" for finding in found)
         cause = (f"Root cause: {causes}.",) if causes else ()

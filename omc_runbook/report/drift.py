@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from omc_runbook.checks.places import COMPOSE, DEFINITION, SETTINGS, TASKS, TEMPLATE, TERRAFORM
-from omc_runbook.checks.standing import Standing, standings
-from omc_runbook.report.mood import Mood
-from omc_runbook.report.table import Table
+from omc_runbook.checks.variable_drift import Standing, standings
+from omc_runbook.checks.variable_locations import COMPOSE, DEFINITION, SETTINGS, TASKS, TEMPLATE, TERRAFORM
+from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
 TITLE = "Where each variable stands"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.changes import age
+from omc_runbook.changes.secret import age
 from omc_runbook.checks import remedies
-from omc_runbook.document import compare
-from omc_runbook.report import changes, console
-from omc_runbook.report.listing import Entry, Listing
-from omc_runbook.report.mood import Mood
-from omc_runbook.report.table import Table
+from omc_runbook.masking.document import compare
+from omc_runbook.report import changes
+from omc_runbook.report.display import console
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.history import History, Holder, Kept, holders
 from omc_runbook.snapshot.state import TRAIL_DELAY, Snapshot
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
-from omc_runbook.report.table import WIDTH
+from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot.state import Freshness, Snapshot
 
 if TYPE_CHECKING:

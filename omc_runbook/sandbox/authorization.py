@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from omc_runbook.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
 from omc_runbook.sandbox.principals import Principal
 
 Context = Mapping[str, str | Sequence[str]]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omc_runbook.errors import UsageError
+from omc_runbook.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from omc_runbook.sandbox.drill import Drill
+    from omc_runbook.sandbox.drills import Drill
     from omc_runbook.sandbox.lifecycle import Sandbox
 
 
@@ -80,12 +80,12 @@ def faults(as_json: bool) -> None:
 @click.argument("fault")
 def break_(fault: str) -> None:
     """Break one thing."""
-    from omc_runbook.sandbox import drill, lifecycle
+    from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
     found = lifecycle.find()
-    if drill.current(found):
-        raise UsageError(f"A drill runs, and breaks what is to be broken: {drill.ANSWERING}.")
+    if drills.current(found):
+        raise UsageError(f"A drill runs, and breaks what is to be broken: {drills.ANSWERING}.")
     catalogue.break_(found.endpoint, fault)
     broken = lifecycle.status(found)["broken"]
     lifecycle.ask(found, "POST", "note", {"broken": [*broken, fault]})
@@ -95,11 +95,11 @@ def break_(fault: str) -> None:
 @click.argument("fault", required=False)
 def mend(fault: str | None) -> None:
     """Mend one thing, or everything: the healthy world again. It ends a drill."""
-    from omc_runbook.sandbox import drill, lifecycle
+    from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
     found = lifecycle.find()
-    if drill.current(found):
+    if drills.current(found):
         _end_drill(found, as_json=False)
         return
     catalogue.mend(found.endpoint, fault)
@@ -115,13 +115,13 @@ def mend(fault: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool) -> None:
     """Break something unnamed, for you to find."""
-    from omc_runbook.sandbox import drill, lifecycle
+    from omc_runbook.sandbox import drills, lifecycle
 
     found = lifecycle.find()
     if stop:
         _end_drill(found, as_json)
         return
-    _tell_symptom(drill.start(found, family, count, seed), as_json)
+    _tell_symptom(drills.start(found, family, count, seed), as_json)
 
 
 @sandbox.command()
@@ -129,31 +129,31 @@ def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool)
 @click.option("--json", "as_json", is_flag=True)
 def answer(fault: str, as_json: bool) -> None:
     """Say what the drill broke; it grades, mends and goes on."""
-    from omc_runbook.sandbox import drill, lifecycle
+    from omc_runbook.sandbox import drills, lifecycle
 
-    grade, after = drill.answer(lifecycle.find(), fault)
+    grade, after = drills.answer(lifecycle.find(), fault)
     if as_json:
-        graded = {**asdict(grade), "right": grade.is_right, "told": drill.verdict(grade)}
+        graded = {**asdict(grade), "right": grade.is_right, "told": drills.verdict(grade)}
         _print({**graded, "next": None if after.is_over else _symptom(after), "card": _card(after)})
         return
-    click.echo(drill.verdict(grade))
+    click.echo(drills.verdict(grade))
     click.echo()
     if after.is_over:
-        click.echo(drill.card(after.grades))
+        click.echo(drills.card(after.grades))
     else:
         _tell_symptom(after)
 
 
 def _end_drill(found: "Sandbox", as_json: bool) -> None:
-    from omc_runbook.sandbox import drill
+    from omc_runbook.sandbox import drills
 
-    ended = drill.stop(found)
+    ended = drills.stop(found)
     if as_json:
         _print({"fault": ended.fault, "card": _card(ended)})
         return
     click.echo(f"The drill is over, and all is mended. It was {ended.fault}.")
     if ended.grades:
-        click.echo(f"\n{drill.card(ended.grades)}")
+        click.echo(f"\n{drills.card(ended.grades)}")
 
 
 def _tell_symptom(running: "Drill", as_json: bool = False) -> None:

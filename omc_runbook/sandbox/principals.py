@@ -8,7 +8,7 @@ from moto.iam.models import IAMBackend, iam_backends
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT
 
 PARTITION = "aws"

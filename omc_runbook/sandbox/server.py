@@ -23,11 +23,12 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from omc_runbook.errors import RunbookError
-from omc_runbook.sandbox import network, places, postgres
-from omc_runbook.sandbox.agent import Agent
+from omc_runbook.model.errors import RunbookError
+from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.channel import CHANNELS
+from omc_runbook.sandbox.ecs import network
+from omc_runbook.sandbox.ecs.agent import Agent
+from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.mending import hold_tasks, mend
 from omc_runbook.sandbox.trail import TRAIL
@@ -129,13 +130,13 @@ def main() -> int:
         _tell(options.ready, f"error {error.strerror}")
         return 1
     directory = sandbox.directory
-    lock = places.claim(directory, sandbox.endpoint, sandbox.port)
+    lock = folders.claim(directory, sandbox.endpoint, sandbox.port)
     if options.database:
         try:
             sandbox.database = postgres.start(directory)
         except RunbookError as error:
             _tell(options.ready, " ".join(str(error).split()))
-            places.release(directory)
+            folders.release(directory)
             return 1
     _log_to(directory / "server.log")
 
@@ -151,7 +152,7 @@ def main() -> int:
     sandbox.agent.end()
     if sandbox.database is not None:
         sandbox.database.stop()
-    places.release(directory)
+    folders.release(directory)
     os.close(lock)
     return 0
 

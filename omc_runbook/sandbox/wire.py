@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from omc_runbook.errors import UsageError
+from omc_runbook.model.errors import UsageError
 
 _NUMBERS = itertools.count(1)
 

@@ -11,10 +11,10 @@ from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, Unread
-from omc_runbook.snapshot.asking import Asking
+from omc_runbook.snapshot.follow_ups import WRITES, contents_of
+from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.reading import PARALLEL
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.settling import WRITES, contents_of
 from omc_runbook.snapshot.state import SAME_MOMENT, Content, Snapshot
 
 TRAIL_KEEPS = timedelta(days=90)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
 from omc_runbook.aws.session import Unread
-from omc_runbook.snapshot.asking import Asking
+from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:

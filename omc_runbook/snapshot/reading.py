@@ -11,14 +11,14 @@ from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, Unread, insist
 from omc_runbook.aws.sts import Caller
-from omc_runbook.environment import Environment
-from omc_runbook.errors import UsageError
-from omc_runbook.snapshot import deeper, networking, prints, roles, settling
-from omc_runbook.snapshot.asking import Asking
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import nearest
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
+from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.source.checkout import Checkout
-from omc_runbook.typed import nearest
 
 PARALLEL = 24
 
@@ -56,12 +56,12 @@ def take(
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
-        others = pool.submit(prints.read_keys, clients, caller, environment) if checkout else None
+        others = pool.submit(other_environments.read_keys, clients, caller, environment) if checkout else None
         snapshot = reading.second(reading.first(now))
         if look_inside:
-            snapshot = deeper.look_inside(reading, snapshot)
+            snapshot = deep_read.look_inside(reading, snapshot)
         if deeply:
-            snapshot = deeper.look_deeper(reading, snapshot)
+            snapshot = deep_read.look_deeper(reading, snapshot)
         if others is not None:
             snapshot = replace(snapshot, checkout=checkout, other_keys=others.result())
         return replace(snapshot, gaps=dict(reading.gaps))
@@ -123,7 +123,7 @@ class _Reading(Asking):
             endpoint=self.clients.endpoint,
             secret=self.keep("secret", secret, None),
             versions=self.keep("versions", versions, ()),
-            contents=settling.contents_of(self.keep("contents", value, None)),
+            contents=follow_ups.contents_of(self.keep("contents", value, None)),
             resource_policy=self.keep("resource_policy", policy, None),
             clusters=clusters,
             service_names=service_names,
@@ -146,10 +146,10 @@ class _Reading(Asking):
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
-        snapshot = networking.read_if_told(self, settling.settle(self, snapshot))
+        snapshot = networking.read_if_told(self, follow_ups.settle(self, snapshot))
         return replace(
             snapshot,
-            elsewhere=settling.look_elsewhere(self, snapshot),
+            elsewhere=follow_ups.look_elsewhere(self, snapshot),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.session import Clients, Unread, look, or_none
-from omc_runbook.policy import PolicyDocument
+from omc_runbook.iam.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
 DECRYPT = "kms:Decrypt"

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal
 
-from omc_runbook import reference
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ec2 import Network
@@ -17,15 +16,16 @@ from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import Unread
 from omc_runbook.aws.sts import Caller
-from omc_runbook.document import Document, DocumentError
-from omc_runbook.environment import Environment
-from omc_runbook.local.workplace import Workplace
-from omc_runbook.policy import PolicyDocument
-from omc_runbook.reference import Reference
-from omc_runbook.snapshot.held import Held, Inside
-from omc_runbook.snapshot.prints import OtherKeys
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.masking.document import Document, DocumentError
+from omc_runbook.model import value_from
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.value_from import Reference
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.held_values import Held, Inside
+from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
-from omc_runbook.source.checkout import Checkout
+from omc_runbook.workstation.workstation import Workplace
 
 Freshness = Literal["fresh", "stale", "undecidable"]
 
@@ -149,7 +149,7 @@ class Snapshot:
             if ref.text.startswith(("/", "arn:")):
                 return ref.text.endswith(f"/{name}")
             return name in ref.text or ref.text in self.environment.keys
-        return reference.is_secret_name(name, ref.secret_name)
+        return value_from.is_secret_name(name, ref.secret_name)
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""

@@ -10,12 +10,12 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from omc_runbook.sandbox import tasks
 from omc_runbook.sandbox.aws.lock import STATE
-from omc_runbook.sandbox.channel import CHANNELS
+from omc_runbook.sandbox.ecs import tasks
+from omc_runbook.sandbox.ecs.channel import CHANNELS
+from omc_runbook.sandbox.ecs.services import EcsService, begin, services_of
+from omc_runbook.sandbox.ecs.tasks import EcsTask
 from omc_runbook.sandbox.principals import caller
-from omc_runbook.sandbox.services import EcsService, begin, services_of
-from omc_runbook.sandbox.tasks import EcsTask
 
 _REDEPLOYING = {
     "networkConfiguration": "network_configuration",

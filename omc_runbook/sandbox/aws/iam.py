@@ -9,7 +9,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
 
-from omc_runbook.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
 from omc_runbook.sandbox.principals import Principal, identity, parse_policy
 
 _DECISIONS = {

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.
 from moto.core.exceptions import JsonRESTError
 from moto.kms.models import Key, kms_backends
 
-from omc_runbook.policy import PolicyDocument, evaluate_resource
+from omc_runbook.iam.policy import PolicyDocument, evaluate_resource
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.principals import Principal, parse_policy
 

@@ -14,8 +14,8 @@ from omc_runbook.sandbox.faults.organization import (
     secrets_of_other_account,
 )
 from omc_runbook.sandbox.faults.wire import throttle
-from omc_runbook.sandbox.roles import policy, secrets_policy
-from omc_runbook.sandbox.world import (
+from omc_runbook.sandbox.worlds.roles import policy, secrets_policy
+from omc_runbook.sandbox.worlds.staging import (
     ACCOUNT,
     EXECUTION_ROLE,
     SECRET,

@@ -8,16 +8,9 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.sandbox.roles import Policy
-from omc_runbook.sandbox.world import (
-    CLUSTER,
-    CONSUMERS,
-    EXECUTION_ROLE,
-    SECRET,
-    SECRETS_POLICY,
-    World,
-)
-from omc_runbook.sandbox.worlds import current_text, kept_document
+from omc_runbook.sandbox.worlds.build import current_text, kept_document
+from omc_runbook.sandbox.worlds.roles import Policy
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import (

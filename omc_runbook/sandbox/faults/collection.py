@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from omc_runbook.errors import UsageError
+from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox.faults import (
     access,
     content,
@@ -18,8 +18,8 @@ from omc_runbook.sandbox.faults import (
 )
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.traces import remove_traces
-from omc_runbook.sandbox.world import World
-from omc_runbook.sandbox.worlds import keep_good_document, kept_document, restore
+from omc_runbook.sandbox.worlds.build import keep_good_document, kept_document, restore
+from omc_runbook.sandbox.worlds.staging import World
 
 
 def catalogue() -> tuple[Fault, ...]:

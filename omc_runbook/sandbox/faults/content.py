@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.sandbox.application import salted
-from omc_runbook.sandbox.database import with_login
+from omc_runbook.sandbox.ecs.application import salted
 from omc_runbook.sandbox.faults.change import document, put, redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.world import SECRET, World
-from omc_runbook.sandbox.worlds import FRESH_DOCUMENT
+from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT
+from omc_runbook.sandbox.worlds.database import with_login
+from omc_runbook.sandbox.worlds.staging import SECRET, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef

@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from omc_runbook.sandbox.ecs.image import MISSING
+from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.faults.change import redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.image import MISSING
-from omc_runbook.sandbox.process import OUT_OF_MEMORY
-from omc_runbook.sandbox.vpcs import restore_network
-from omc_runbook.sandbox.world import CLUSTER, SERVICES, STAGING, World
-from omc_runbook.sandbox.worlds import create_service
+from omc_runbook.sandbox.worlds.build import create_service
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SERVICES, STAGING, World
+from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from omc_runbook.sandbox.container import NO_SHELL
+from omc_runbook.sandbox.ecs.container import NO_SHELL
+from omc_runbook.sandbox.ecs.process import AGENT_STOPS
 from omc_runbook.sandbox.faults.change import redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.process import AGENT_STOPS
-from omc_runbook.sandbox.roles import TASK_POLICY, secrets_policy
-from omc_runbook.sandbox.vpcs import make_private
-from omc_runbook.sandbox.world import CLUSTER, TASK_ROLE, World
+from omc_runbook.sandbox.worlds.roles import TASK_POLICY, secrets_policy
+from omc_runbook.sandbox.worlds.staging import CLUSTER, TASK_ROLE, World
+from omc_runbook.sandbox.worlds.vpcs import make_private
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from omc_runbook.sandbox.world import World
+from omc_runbook.sandbox.worlds.staging import World
 
 
 @dataclass(frozen=True)

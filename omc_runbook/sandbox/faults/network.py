@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.roles import policy
-from omc_runbook.sandbox.vpcs import EVERYWHERE, Private, make_private
-from omc_runbook.sandbox.world import CLUSTER, SECRET, World
+from omc_runbook.sandbox.worlds.roles import policy
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
+from omc_runbook.sandbox.worlds.vpcs import EVERYWHERE, Private, make_private
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.sandbox.roles import policy
-from omc_runbook.sandbox.world import ACCOUNT, EXECUTION_ROLE, World
+from omc_runbook.sandbox.worlds.roles import policy
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, EXECUTION_ROLE, World
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

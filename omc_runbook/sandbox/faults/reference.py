@@ -14,8 +14,8 @@ from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, re
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import delete
-from omc_runbook.sandbox.roles import secrets_policy
-from omc_runbook.sandbox.world import ACCOUNT, REGION, SECRET, SECRET_PATTERN, World
+from omc_runbook.sandbox.worlds.roles import secrets_policy
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, REGION, SECRET, SECRET_PATTERN, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from omc_runbook.sandbox.ecs.process import CACHED
 from omc_runbook.sandbox.faults.change import document, put, redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.process import CACHED
-from omc_runbook.sandbox.world import World
+from omc_runbook.sandbox.worlds.staging import World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from omc_runbook.sandbox.faults.change import redeploy
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.vpcs import restore_network
-from omc_runbook.sandbox.world import CONSUMERS, SECRET, World
-from omc_runbook.sandbox.worlds import restore_service, restore_task_definition
+from omc_runbook.sandbox.worlds.build import restore_service, restore_task_definition
+from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
+from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 
 def faults() -> tuple[Fault, ...]:

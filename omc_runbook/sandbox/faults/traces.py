@@ -11,8 +11,8 @@ from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
-from omc_runbook.sandbox.vpcs import remove_private
-from omc_runbook.sandbox.world import ACCOUNT, EXECUTION_ROLE, SECRET, World
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, EXECUTION_ROLE, SECRET, World
+from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

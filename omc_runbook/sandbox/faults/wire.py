@@ -6,7 +6,7 @@ from typing import Any
 
 from omc_runbook.sandbox.lifecycle import Sandbox, ask
 from omc_runbook.sandbox.postgres import Database, read
-from omc_runbook.sandbox.world import EXECUTION_ROLE, World
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, World
 
 
 def throttle(world: World) -> None:

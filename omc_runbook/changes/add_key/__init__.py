@@ -1,0 +1,1 @@
+"""A new key, everywhere it has to be."""

@@ -1,0 +1,238 @@
+"""The plan of a new key: Settings, template and Terraform as diffs, and each environment's secret and tasks."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from omc_runbook.changes.fix.steps import Correction
+from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import Form, Key, variable_of
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.classes import alternatives, expression, last_name
+from omc_runbook.repository.settings_edit import NewField, add_field
+from omc_runbook.repository.template_edit import NewEntry, add_entry
+from omc_runbook.terraform.task_definitions import counts_for, declared_of
+from omc_runbook.terraform.task_definitions_edit import add_reference
+from omc_runbook.textfile.file import Edit
+from omc_runbook.textfile.redaction import is_random
+from omc_runbook.workstation import git
+
+IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
+"""Types that any text fits, so that a key can hold a placeholder until it has its value."""
+FORMS: dict[str, Form] = {"EmailStr": "email", "HttpUrl": "url", "AnyUrl": "url", "AnyHttpUrl": "url"}
+FORMS |= dict.fromkeys(("int", "float"), "number")
+PLAIN = {
+    "int": re.compile(r"\A\s*[+-]?\d+(\.0*)?\s*\Z"),
+    "float": re.compile(r"\A\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*\Z"),
+    "bool": re.compile(r"(?i)\A(true|false|yes|no|on|off|t|f|y|n|1|0)\Z"),
+}
+"""What pydantic reads as such a type."""
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key that is to be added: what it is, where to get it, how the application takes it, and who does."""
+
+    name: str
+    description: str
+    obtain_from: str
+    required: bool
+    type: str
+    containers: tuple[str, ...]
+
+    def entry(self, known: Mapping[str, Key]) -> Key:
+        """The key as the catalogue has it, with what was said of it now."""
+        key = known.get(self.name, Key())
+        told = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
+        forms = {FORMS.get(each, key.form) for each in self._alternatives - {"None"}}
+        form = forms.pop() if len(forms) == 1 else key.form
+        return key.model_copy(update={name: value for name, value in told.items() if value} | {"form": form})
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any text will do as its value."""
+        # An optional key without a value is empty, which is no address.
+        return bool(self._alternatives & (TEXTS if self.required else TEXTS - {"EmailStr"}))
+
+    def takes(self, value: Masked) -> bool:
+        """Whether the application can read a value as the key's type; of types unknown here it says so itself."""
+        known = self._alternatives - {"None"}
+        return not known <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in known)
+
+    @property
+    def _alternatives(self) -> frozenset[str]:
+        node = expression(self.type)
+        # What an Annotated adds to its type may refuse values that the type itself takes.
+        if node is None or "Annotated" in self.type:
+            return frozenset({self.type})
+        return frozenset(last_name(each) or ast.unparse(each) for each in alternatives(node))
+
+
+@dataclass(frozen=True)
+class Place:
+    """One environment's part: what becomes of its secret, and of the containers that shall get the variable.
+
+    `write` is None where the secret has the key; `holds` says what it has, or will have. `terraform` are the changes
+    that Terraform would make with the edited files, None where it is not asked.
+    """
+
+    environment: str
+    holds: str
+    write: Plan | None
+    made: datetime
+    """When the environment was read."""
+    left: Plan | None = None
+    """A plan that changes nothing, with the labels that a killed run of add_key has left."""
+    corrections: tuple[Correction, ...] = ()
+    services: tuple[str, ...] = ()
+    """Services with such a container, which get new tasks."""
+    terraform_dir: Path | None = None
+    terraform: tuple[tuple[str, str], ...] | None = None
+    """Each resource with what would become of it."""
+    harm: tuple[Finding, ...] = ()
+    lacking: tuple[str, ...] = ()
+    """Those of them whose revision lacks the variable."""
+    late: bool = False
+    """Whether new tasks are still wanting, though every reference is in force."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the environment has the key, and its tasks the variable."""
+        waits = bool(self.terraform) and self.terraform_dir is not None
+        return not (self.write or self.left or self.corrections or self.late or waits)
+
+
+@dataclass(frozen=True)
+class Addition:
+    """All that is to be done for a new key, in its order: the secrets, then the files, then new tasks."""
+
+    key: NewKey
+    root: Path
+    edits: tuple[Edit, ...]
+    places: tuple[Place, ...]
+    dirty: tuple[str, ...] = ()
+    """Files of those to be edited that have changes which are not committed."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything has the key already."""
+        return not self.edits and all(place.is_done for place in self.places)
+
+    @property
+    def branch(self) -> str:
+        """A name for a branch with the edits."""
+        return f"add-{self.key.name.lower().replace('_', '-')}"
+
+    @property
+    def message(self) -> str:
+        """A message for a commit with the edits."""
+        return f"Add {self.key.name} to Settings, the template and Terraform"
+
+
+def describe(
+    name: str, description: str, obtain_from: str, required: bool, type: str, containers: Sequence[str]
+) -> NewKey:
+    """Take down what is to be added; raises UsageError, in one sentence, for a name that no key can have.
+
+    The name is not repeated where it may be a value that somebody put in its place.
+    """
+    if not name:
+        raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
+    if not IDENTIFIER.fullmatch(name) or _is_random(name):
+        right = re.sub(r"\W+", "_", name).upper()
+        is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
+        near = f", as in {right}" if is_near else ""
+        raise UsageError(f"key is no name of a variable: use capitals, digits and _{near}. Nothing was written.")
+    for what, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):
+        if re.search(r"[\r\n\x00-\x08\x0b-\x1f]", text):
+            raise UsageError(
+                f"{what} has a line break or a control character: give it on one line. Nothing was written."
+            )
+    return NewKey(name, description.strip(), obtain_from.strip(), required, type.strip() or "str", tuple(containers))
+
+
+def plan_edits(
+    checkout: Checkout,
+    key: NewKey,
+    containers: Mapping[str, Sequence[str]],
+    known: Collection[str] = (),
+    present: Collection[str] = (),
+) -> tuple[Edit, ...]:
+    """The edits that the key still lacks, each file once; raises CannotEdit where one is not certain.
+
+    `containers` are those of each environment, `known` the names of all environments, and `present` the keys that the
+    secret has.
+    """
+    if checkout.template is None:
+        raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform. Nothing was written.")
+    field = NewField(key.name, key.type, key.required, key.description)
+    entry = NewEntry(key.name, key.description or key.name, key.obtain_from, key.required, key.is_text)
+    edits = [add_field(checkout.settings.file, field), add_entry(checkout.template.file, entry)]
+    edits += _references(checkout, key, containers, known, present)
+    return tuple(edit for edit in edits if edit)
+
+
+def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
+    """Raise UsageError where the catalogue has another key for the variable of this name."""
+    owner = next((name for name in known if name != key.name and variable_of(name, known) == key.name), "")
+    if owner:
+        raise UsageError(
+            f"{key.name} is the variable of the key {owner} already: choose another name. Nothing was written."
+        )
+
+
+def why_no_patch(root: Path, edit: Edit) -> str:
+    """Why no patch of an edit is kept for git to take it back by; "" where one is."""
+    if not edit.file.path.resolve().is_relative_to(root):
+        return "is a link that leads out of the checkout"
+    return "has what may be a value in a line that changes" if any(map(is_random, edit.replaced)) else ""
+
+
+def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
+    """Which of the files to be edited have changes that are not committed."""
+    return git.dirty(root, tuple(edit.file.name for edit in edits)) if edits else ()
+
+
+def _references(
+    checkout: Checkout,
+    key: NewKey,
+    containers: Mapping[str, Sequence[str]],
+    known: Collection[str],
+    present: Collection[str],
+) -> list[Edit]:
+    """The edits of Terraform's files, one for each file, whatever number of containers are in it."""
+    if checkout.declared is None:
+        return []
+    files, edits = checkout.declared.files, {edit.name: edit for edit in checkout.declared.files}
+    what: dict[str, list[str]] = {}
+    for environment, container in ((name, each) for name, names in containers.items() for each in names):
+        here = tuple(file for file in files if counts_for(file.name, environment, known)) or files
+        declared = replace(declared_of(here), unreadable=checkout.declared.unreadable)
+        edit = add_reference(declared, container, key.name, key.name, present)
+        if edit:
+            changed = replace(edit.file, raw=edit.after)
+            files = tuple(changed if file.name == edit.file.name else file for file in files)
+            what.setdefault(edit.file.name, []).append(edit.what)
+    now = {file.name: file for file in files}
+    return [Edit(edits[name], now[name].raw, "; ".join(told)) for name, told in what.items()]
+
+
+def _is_odd(name: str) -> bool:
+    """Whether a name looks more like a value: digits and letters of both cases in a row."""
+    return bool(re.search(r"\d", name) and re.search(r"[a-z]", name) and re.search(r"[A-Z]", name))
+
+
+def _is_random(name: str) -> bool:
+    """Whether a part of a name is long and has digits, as ids of access keys are."""
+    return any(len(part) >= 16 and re.search(r"\d", part) for part in name.split("_"))

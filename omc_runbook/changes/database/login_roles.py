@@ -1,0 +1,184 @@
+"""Login roles of PostgreSQL, within a transaction that is given: looked at, made, mended and given a password."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from omc_runbook.masking.value import Masked, reveal
+
+if TYPE_CHECKING:
+    from omc_runbook.changes.database.connection import Connection
+
+CLONE = "_clone"
+"""What a partner's name ends with, as in AWS's rotation with alternating users:
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotation-strategy.html"""
+
+ADMIN_NEEDED = 160_000
+"""The version from which CREATEROLE does not suffice alone: ADMIN on the role itself is needed as well."""
+
+ABOUT_US = """
+    SELECT session_user::text, rolsuper, rolcreaterole, pg_is_in_recovery(), pg_backend_pid()
+    FROM pg_catalog.pg_roles WHERE rolname = current_user
+"""
+
+ROLES = """
+    SELECT rolname::text, rolsuper, pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'),
+        (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE usesysid = one.oid)
+    FROM pg_catalog.pg_roles AS one WHERE rolcanlogin OR rolname = ANY(%s)
+"""
+
+MEMBERSHIP = """
+    SELECT FROM pg_catalog.pg_roles AS one, pg_catalog.pg_roles AS other
+    WHERE one.rolname = %s AND other.rolname = %s AND pg_has_role(one.oid, other.oid, 'MEMBER')
+"""
+
+SETTINGS = """
+    SELECT datname::text, split_part(word, '=', 1), substr(word, strpos(word, '=') + 1)
+    FROM pg_catalog.pg_db_role_setting
+    JOIN pg_catalog.pg_roles AS one ON one.oid = setrole
+    LEFT JOIN pg_catalog.pg_database AS base ON base.oid = setdatabase
+    CROSS JOIN unnest(setconfig) AS word
+    LEFT JOIN pg_catalog.pg_settings AS known ON lower(known.name) = lower(split_part(word, '=', 1))
+    WHERE rolname = %s AND coalesce(known.context, 'user') = 'user'
+"""
+"""What only a superuser may set is left out: it is about logs and the like, not about what a role sees."""
+
+LIMITS = """
+    SELECT rolconnlimit, CASE WHEN rolvaliduntil > now() THEN rolvaliduntil::text ELSE 'infinity' END
+    FROM pg_catalog.pg_roles WHERE rolname = %s
+"""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role as the one who looks sees it."""
+
+    is_superuser: bool
+    is_administered: bool
+    """Whether who looks has ADMIN on it."""
+    sessions: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a server, of who looked, and of the roles that may log in."""
+
+    user: str
+    is_superuser: bool
+    creates_roles: bool
+    is_replica: bool
+    is_pooled: bool
+    version: int
+    host: str
+    port: int
+    dbname: str
+    roles: Mapping[str, Role]
+    owner: str
+    """The role that the login role is the partner of; the login role itself where it is nobody's."""
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether the host is the directory of a Unix socket."""
+        return self.host.startswith(("/", "@"))
+
+    def may_alter(self, role: str) -> bool:
+        """Whether who looked may alter a role and make others its members, or create it where it is missing.
+
+        https://www.postgresql.org/docs/current/role-attributes.html, "role creation".
+        """
+        there = self.roles.get(role)
+        if self.is_superuser or there is None:
+            return self.is_superuser or self.creates_roles
+        return self.creates_roles and not there.is_superuser and (self.version < ADMIN_NEEDED or there.is_administered)
+
+
+def look(connection: Connection, login: str) -> Seen:
+    """See who one is, where, and which roles there are around a login role; "" for one's own."""
+    ((user, is_superuser, creates_roles, is_replica, backend),) = connection.execute(ABOUT_US)
+    role, info = login or user, connection.info
+    base = role.removesuffix(CLONE)
+    roles = connection.execute(ROLES, ([role, base, f"{role}{CLONE}"],))
+    return Seen(
+        user=user,
+        is_superuser=is_superuser,
+        creates_roles=creates_roles,
+        is_replica=is_replica,
+        # A pooler tells its clients process ids of its own making.
+        is_pooled=backend != info.backend_pid,
+        version=info.server_version,
+        host=info.host,
+        port=info.port,
+        dbname=info.dbname,
+        roles={name: Role(*about) for name, *about in roles},
+        owner=base if connection.execute(MEMBERSHIP, (role, base)).rowcount else role,
+    )
+
+
+def exists(connection: Connection, role: str) -> bool:
+    """Whether there is such a role."""
+    return connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", (role,)).rowcount > 0
+
+
+def prepare(connection: Connection, role: str, former: str, owner: str) -> None:
+    """Let a role take another's turn: made if it is missing, with the other's limits, and acting as their owner."""
+    from psycopg.sql import SQL, Identifier, Literal
+
+    if not exists(connection, role):
+        connection.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
+    for limit, until in connection.execute(LIMITS, (former,)):
+        connection.execute(
+            SQL("ALTER ROLE {} LOGIN INHERIT CONNECTION LIMIT {} VALID UNTIL {}").format(
+                Identifier(role), Literal(limit), Literal(until)
+            )
+        )
+    if role == owner:
+        return
+    options = SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= ADMIN_NEEDED else "")
+    connection.execute(SQL("GRANT {} TO {}{}").format(Identifier(owner), Identifier(role), options))
+    _carry_settings(connection, role, owner)
+
+
+def alter_password(connection: Connection, role: str, password: Masked | None) -> None:
+    """Give a role a password by its SCRAM-SHA-256 verifier, which libpq makes on this side; None takes it away."""
+    from psycopg.sql import SQL, Identifier, Literal
+
+    # A role may change its own password, but not while it acts as another.
+    connection.execute("SELECT set_config('role', 'none', true) WHERE session_user = %s", (role,))
+    verifier = _verifier(connection, role, password) if password else None
+    connection.execute(
+        SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(reveal(verifier) if verifier else None))
+    )
+
+
+def _verifier(connection: Connection, role: str, password: Masked) -> Masked:
+    made = connection.pgconn.encrypt_password(reveal(password).encode(), role.encode(), b"scram-sha-256")
+    return Masked(made.decode(), f"{password.name}.verifier")
+
+
+def _carry_settings(connection: Connection, role: str, owner: str) -> None:
+    """Let a role's sessions begin with its owner's settings, and acting as the owner; what it has is not touched."""
+    from psycopg.sql import SQL, Composed, Identifier, Literal
+
+    def of(dbname: str | None) -> Composed:
+        place = SQL(" IN DATABASE {}").format(Identifier(dbname)) if dbname else SQL("")
+        return SQL("ALTER ROLE {}{}").format(Identifier(role), place)
+
+    present, wanted = _settings(connection, role), _settings(connection, owner)
+    if not any(name == "role" and dbname is None for dbname, name, _ in wanted):
+        wanted.add((None, "role", owner))
+    for dbname, name, _ in present - wanted:
+        connection.execute(SQL("{} RESET {}").format(of(dbname), Identifier(*name.split("."))))
+    for dbname, name, value in wanted - present:
+        if name == "role":
+            connection.execute(SQL("{} SET role = {}").format(of(dbname), Literal(value)))
+            continue
+        # By way of this session, because some settings are lists, of which a literal would be one member.
+        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+        connection.execute(SQL("{} SET {} FROM CURRENT").format(of(dbname), Identifier(*name.split("."))))
+
+
+def _settings(connection: Connection, role: str) -> set[tuple[str | None, str, str]]:
+    """Database (None for all), name and value of what a role's sessions begin with."""
+    return {(dbname, name, value) for dbname, name, value in connection.execute(SETTINGS, (role,))}

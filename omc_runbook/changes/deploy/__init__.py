@@ -1,0 +1,1 @@
+"""New tasks for every consumer, watched until they prove the change."""

@@ -1,0 +1,1 @@
+"""A .env: what it becomes, and its one writer."""

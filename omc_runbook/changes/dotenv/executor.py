@@ -1,0 +1,123 @@
+"""The carrying out of a .env's plan: written once, kept private, started with, and what that start says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from omc_runbook.changes import files
+from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, Setup
+from omc_runbook.messages.startlog import Told, read_log
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.workstation import docker, git
+from omc_runbook.workstation.workstation import DOTENV
+
+LISTENING, AT_REST = 60, 3
+"""Seconds for which a log is read, and those after which one that does not grow is taken for whole."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a start showed: how it was started, or why it was not, and what its log says is wrong."""
+
+    by: str
+    """The command, or "" where nothing was started."""
+    why_not: str = ""
+    told: tuple[Told, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """A .env that was written, and the start after it; `backup` is the file as it was before, where that was asked."""
+
+    setup: Setup
+    wrote: bool
+    backup: Path | None
+    start: Start
+
+    @property
+    def entries(self) -> tuple[dict[str, str], ...]:
+        """What was done, as an outcome has it."""
+        if not self.wrote:
+            return ()
+        named = self.setup.place.path.name
+        changed = [change for change in self.setup.changes if change.action != "unchanged"]
+        made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
+        is_new = self.setup.before is None
+        told = made if is_new else changed
+        lines = tuple({"key": c.key, "action": c.action, "origin": c.origin, "file": named} for c in told)
+        if is_new:
+            taken = f"{len(changed) - len(made)} variables from the template"
+            lines = ({"action": "created", "file": named, "origin": taken}, *lines)
+        mended = tuple({"action": "mended", "file": named, "origin": mend} for mend in self.setup.mends)
+        return (*lines, *mended, *(({"action": "made private", "file": named},) if self.setup.tightens else ()))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """None: what is wrong with a .env is found anew after it was written."""
+        return ()
+
+
+def carry_out(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start]) -> SetUp:
+    """Write the .env as planned, mode 600, and start the application with it.
+
+    Raises UsageError for a plan that cannot be carried out and a file that may not be written, Overtaken where the
+    .env is not as it was when the plan was made, CouldNotLook where the system refuses.
+    """
+    if setup.obstacle:
+        raise UsageError(f"{setup.obstacle.rstrip('.')}. Nothing was written.")
+    path, git_dir = setup.place.path, git.git_dir(setup.place.checkout.root)
+    kept = None
+    if not setup.is_empty:
+        files.refuse_unwritable(path)
+        if backup and setup.before is not None:
+            kept = _back_up(path, setup.before, git_dir, now)
+        files.write(path, setup.before, setup.after, git_dir, files.PRIVATE)
+    return SetUp(setup, not setup.is_empty, kept, begin())
+
+
+def start(root: Path, known: Collection[str]) -> Start:
+    """Start the application by docker compose and read what it says; or say why that cannot be done here."""
+    program = docker.find_compose()
+    if program is None:
+        return Start("", "There is no docker compose here.")
+    refused = docker.has_engine(program)
+    if refused:
+        return Start("", refused)
+    command = " ".join((*program, "up", "-d"))
+    try:
+        begun = docker.up(program, root)
+        if not begun.ok:
+            return Start("", begun.said)
+        return Start(command, told=_listen(program, root, known))
+    except CouldNotLook as error:
+        return Start(command, str(error))
+
+
+def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...]:
+    """What the log tells, once something is wrong in it or it has come to rest."""
+    heard, still = "", 0
+    for _ in range(LISTENING):
+        text = docker.logs(program, root)
+        told = read_log(text, known)
+        still = still + 1 if text and text == heard else 0
+        # What compose itself warns of stands there from the beginning.
+        if any(each.service for each in told) or still == AT_REST:
+            return told
+        heard = text
+        time.sleep(1)
+    return read_log(heard, known)
+
+
+def _back_up(path: Path, content: bytes, git_dir: Path | None, now: datetime) -> Path:
+    """Keep the former file, where nobody else reads it and git does not take it along."""
+    name = f"{DOTENV}.{now:%Y%m%dT%H%M%SZ}"
+    if git_dir is not None:
+        return files.keep(git_dir, f"{name.removeprefix('.')}.backup", content)
+    target = path.with_name(f"{name}.backup")
+    files.write(target, None, content, None, files.PRIVATE)
+    return target

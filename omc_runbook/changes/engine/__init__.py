@@ -1,0 +1,1 @@
+"""Steps, carried out and undone."""

@@ -1,0 +1,1 @@
+"""Steps against root causes."""

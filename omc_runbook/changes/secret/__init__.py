@@ -1,0 +1,1 @@
+"""The secret: what it becomes, and its one writer."""

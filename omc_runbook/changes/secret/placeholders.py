@@ -1,0 +1,48 @@
+"""Placeholders: what a new key holds until it gets a value, which keys still do, and how to give them theirs."""
+
+from __future__ import annotations
+
+import re
+
+from omc_runbook.checks import remedies
+from omc_runbook.masking.document import Member
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Form, Key
+from omc_runbook.model.environment import Environment
+from omc_runbook.snapshot.state import Snapshot
+
+SHAPES: dict[Form, str] = {
+    "email": "{text}@example.com",
+    "url": "https://{text}.example.com",
+    "host": "{text}.example.com",
+}
+"""How a placeholder is dressed where the application checks a form before it starts."""
+
+
+def placeholder(name: str, key: Key) -> str:
+    """What a new key holds until somebody gives it a value: nothing where it may be empty."""
+    if not key.required:
+        return ""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return SHAPES.get(key.form, "{text}").format(text=f"temporary-{words}-please-update")
+
+
+def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
+    """The keys that have no value yet: they hold a placeholder, or nothing where they must have one."""
+    document = snapshot.current.document if snapshot.current else None
+    return tuple(member.key for member in (document.members if document else ()) if _is_unset(snapshot, member))
+
+
+def update_command(environment: Environment, keys: tuple[str, ...]) -> str:
+    """The command that gives these keys their values from a file, with this environment's names filled in."""
+    by_hand, listed = remedies.put_value(environment.names), ",".join(keys)
+    remedy = remedies.by("update", environment, by_hand, values_from="file:secrets.json", keys=listed)
+    return remedies.at_once(environment, remedy)
+
+
+def _is_unset(snapshot: Snapshot, member: Member) -> bool:
+    known = snapshot.environment.keys.get(member.key)
+    if member.kind != "string":
+        return False
+    if member.injected.is_empty:
+        return known is not None and known.required
+    return member.injected.matches(PLACEHOLDER) or member.injected.matches(TEMPLATE_DEFAULT)

@@ -1,0 +1,1 @@
+"""New values: taken, made, judged and tried."""

@@ -1,0 +1,123 @@
+"""Which keys the tasks ask of the secret, and by whom each is asked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ecs import Service
+from omc_runbook.model.catalogue import variable_of
+from omc_runbook.snapshot.state import Content, Snapshot
+
+
+@dataclass(frozen=True)
+class Want:
+    """One variable that a service's container is to get, as a rule from the environment's secret."""
+
+    service: Service
+    definition: TaskDefinition
+    container: Container
+    injection: Injection
+
+    @property
+    def in_force(self) -> bool:
+        """Whether the service runs this revision, and not only tried it."""
+        return self.definition.arn == self.service.task_definition_arn
+
+    @property
+    def subject(self) -> str:
+        """Where the reference stands: family:revision, container, variable."""
+        return f"{self.definition.label} {self.container.name} {self.injection.variable}"
+
+
+@dataclass(frozen=True)
+class Succession:
+    """A revision whose tasks fail, and the one that serves in its place."""
+
+    service: Service
+    failing: TaskDefinition
+    serving: TaskDefinition
+
+
+def successions(snapshot: Snapshot) -> Iterator[Succession]:
+    """The revisions of consumers that fail or were rolled back, each with one that still serves."""
+    for service in snapshot.consumers:
+        primary, failing, serving = service.primary, snapshot.failed_arns(service), [service.task_definition_arn]
+        if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
+            failing = (primary.task_definition_arn,)
+            serving = [entry.task_definition_arn for entry in service.deployments if entry is not primary]
+        for bad, good in ((snapshot.definition(bad), snapshot.definition(good)) for bad in failing for good in serving):
+            if bad and good and bad != good:
+                yield Succession(service, bad, good)
+
+
+def wants(snapshot: Snapshot) -> Iterator[Want]:
+    """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
+    return (want for want in every_want(snapshot) if snapshot.refers(want.injection.reference))
+
+
+def every_want(snapshot: Snapshot) -> Iterator[Want]:
+    """The same, with the references to other secrets and to SSM parameters."""
+    for service in snapshot.consumers:
+        for definition in snapshot.revisions(service):
+            for container, injection in definition.injections:
+                yield Want(service, definition, container, injection)
+
+
+def services_wanting(snapshot: Snapshot, key: str) -> frozenset[str]:
+    """Names of the services that are to get a key of the current version."""
+    return frozenset(want.service.name for want in wants(snapshot) if key in (want.injection.reference.key, ""))
+
+
+def users(snapshot: Snapshot) -> frozenset[str]:
+    """Names of the services that refer to the secret at all."""
+    return frozenset(want.service.name for want in wants(snapshot))
+
+
+def content_for(snapshot: Snapshot, want: Want) -> Content | None:
+    """What a reference points at: the version it fixes, else the current one; None where that was not read."""
+    ref = want.injection.reference
+    if ref.version_id:
+        return snapshot.contents.get(ref.version_id)
+    if ref.stage not in ("", "AWSCURRENT"):
+        return snapshot.contents.get(snapshot.secret.version_at(ref.stage)) if snapshot.secret else None
+    return snapshot.current
+
+
+def absent(snapshot: Snapshot) -> dict[str, str]:
+    """Keys that tasks ask for and the version meant lacks, each with the key meant instead ("" for none)."""
+    asked = {want.injection.reference.key for want in wants(snapshot)}
+    found = {}
+    for want in wants(snapshot):
+        content, key = content_for(snapshot, want), want.injection.reference.key
+        if key and content and content.document and content.document.get(key) is None:
+            known = asked | set(snapshot.environment.keys)
+            spare = [other for other in content.document.keys if other not in known or other == want.injection.variable]
+            found[key] = _meant(key, spare)
+    return found
+
+
+def named(snapshot: Snapshot) -> frozenset[str]:
+    """Keys that some reference names, rightly or by the variable alone."""
+    keys = snapshot.environment.keys
+    variables = {variable_of(name, keys): name for name in keys}
+    found = set()
+    for want in wants(snapshot):
+        found |= {want.injection.reference.key, variables.get(want.injection.variable, want.injection.variable)}
+    return frozenset(found - {""})
+
+
+def _meant(key: str, spare: list[str]) -> str:
+    same = [other for other in spare if other.casefold().replace("-", "_") == key.casefold().replace("-", "_")]
+    close = difflib.get_close_matches(key, spare, n=len(spare) or 1, cutoff=0.75)
+    return next((other for other in (*same, *close) if is_misspelling(key, other)), "")
+
+
+def is_misspelling(key: str, other: str) -> bool:
+    """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
+    mine, theirs = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
+    rest, their_rest = ("".join(word for word in a if word not in b) for a, b in ((mine, theirs), (theirs, mine)))
+    return not rest or not their_rest or difflib.SequenceMatcher(None, rest, their_rest).ratio() >= 0.6

@@ -1,0 +1,240 @@
+"""What a role may do with the secret and its key, by AWS's simulation where it spoke, else by the policies read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from omc_runbook.aws import iam
+from omc_runbook.aws.iam import Simulated
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.checks.stopped_tasks import stops_saying
+from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate, evaluate_resource
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
+from omc_runbook.snapshot.state import Snapshot
+
+Cause = Literal[
+    "",
+    "nothing-allows",
+    "suffix",
+    "identity-deny",
+    "boundary",
+    "organization",
+    "resource-deny",
+    "useless-grant",
+    "key-policy",
+    "unknown",
+]
+
+BY_SIMULATION = "SimulatePrincipalPolicy"
+BY_POLICIES = "The role's policies, read and judged here"
+_EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+REFUSALS: dict[Cause, str] = {
+    "organization": "service control policy|resource control policy",
+    "resource-deny": "explicit deny in a resource-based policy",
+    "identity-deny": "explicit deny in an identity-based policy",
+    "boundary": "permissions boundary",
+    "nothing-allows": "no identity-based policy allows",
+}
+"""Why AWS refused, by the words of its refusal."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Why a role may not do something ("" where it may), who says so, and the statements that decide."""
+
+    cause: Cause
+    sentence: str
+    statements: tuple[str, ...] = ()
+
+
+def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
+    """Judge whether a role may read the secret."""
+    assert snapshot.secret
+    known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
+    context = {**_context(snapshot, role_arn), **_tags(snapshot)}
+    granted = _grants_directly(snapshot, role_arn, context)
+    said = known.said_of(GET_SECRET_VALUE, resource)
+    if said and not said.missing_context:
+        return _by_simulation(known, said, resource, context, granted)
+    if known.policies is None:
+        reason = " ".join(gap.sentence for gap in known.unread) or "Its policies could not be read."
+        return Judgement("unknown", reason)
+    return _by_policies(known, resource, context, granted)
+
+
+def told(snapshot: Snapshot, services: frozenset[str]) -> Judgement | None:
+    """What AWS said when it refused a task, where nothing else tells."""
+    for cause, pattern in REFUSALS.items():
+        for stop in stops_saying(snapshot, f"{GET_SECRET_VALUE}.*({pattern})"):
+            if stop.service.name in services:
+                return Judgement(cause, stop.sentence)
+    return None
+
+
+def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
+    """Whether the secret's own policy denies a role what others allow; None where the secret has no policy."""
+    if not snapshot.resource_policy or not snapshot.secret:
+        return None
+    # Without something that allows, a doubtful deny would make no difference, and be passed over.
+    body = snapshot.resource_policy.document.get("Statement")
+    statements = [*(body if isinstance(body, list) else [body]), _EVERYBODY]
+    return evaluate_resource(
+        replace(snapshot.resource_policy, document={**snapshot.resource_policy.document, "Statement": statements}),
+        _principals(role_arn),
+        GET_SECRET_VALUE,
+        snapshot.secret.arn,
+        {**_context(snapshot, role_arn), **_tags(snapshot)},
+    )
+
+
+def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Judgement:
+    """Judge whether a role may decrypt with the secret's customer key."""
+    known, context = snapshot.permissions[role_arn], _context(snapshot, role_arn)
+    if key.policy:
+        direct = evaluate_resource(key.policy, {role_arn}, DECRYPT, key.arn, context)
+        if direct.decision in ("allowed", "unknown"):
+            return Judgement("" if direct.decision == "allowed" else "unknown", direct.reason)
+        # A role's own policies count for a key only where the key's policy lets the account's do so.
+        delegated = evaluate_resource(key.policy, _principals(role_arn), DECRYPT, key.arn, context)
+        if delegated.decision != "allowed":
+            cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
+            return Judgement(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
+    said = known.said_of(DECRYPT, key.arn)
+    if said and not said.missing_context:
+        allowed, source = said.decision == "allowed", BY_SIMULATION
+    elif known.policies is not None:
+        verdict = evaluate(known.policies, DECRYPT, key.arn, context, known.boundary)
+        if verdict.decision == "unknown":
+            return Judgement("unknown", f"{BY_POLICIES}: {verdict.reason}")
+        allowed, source = verdict.decision == "allowed", BY_POLICIES
+    else:
+        return Judgement("unknown", " ".join(gap.sentence for gap in known.unread))
+    if allowed:
+        return Judgement("", f"{source}: allowed.")
+    name = iam.role_name(role_arn)
+    if (
+        snapshot.secret
+        and known.policies
+        and evaluate(known.policies, DECRYPT, snapshot.secret.arn).decision == "allowed"
+    ):
+        sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
+        return Judgement("useless-grant", sentence)
+    return Judgement("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
+
+
+def _by_simulation(
+    known: Permissions, said: Simulated, resource: str, context: Mapping[str, str], granted: bool
+) -> Judgement:
+    what = f"{BY_SIMULATION}: {said.decision} for {GET_SECRET_VALUE} on {resource}"
+    if said.decision == "allowed":
+        return Judgement("", f"{what}.")
+    if said.allowed_by_organization is False:
+        return Judgement("organization", f"{what}; AllowedByOrganizations is false.", said.statements)
+    if said.decision == "explicitDeny" and said.allowed_by_boundary is False and not _denies(known, resource, context):
+        return Judgement("boundary", f"{what}, by {_list(said.statements)}.", said.statements)
+    if said.decision == "explicitDeny":
+        return Judgement("identity-deny", f"{what}, by {_list(said.statements)}.", said.statements)
+    if said.allowed_by_boundary is False and (known.policies is None or _allows(known.policies, resource, context)):
+        return Judgement("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
+    if granted:
+        return Judgement("", f"{what}, but the secret's own policy allows it.")
+    base = known.said_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
+    # What allows any other name as well does not mean this one.
+    if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
+        return Judgement("suffix", f"{what}, and allowed for the ARN without its last six characters.")
+    return Judgement("nothing-allows", f"{what}.")
+
+
+def _by_policies(known: Permissions, resource: str, context: Mapping[str, str], granted: bool) -> Judgement:
+    assert known.policies is not None
+    verdict = evaluate(known.policies, GET_SECRET_VALUE, resource, context, known.boundary)
+    what = f"{BY_POLICIES}: {verdict.reason}"
+    if verdict.decision == "unknown":
+        return Judgement("unknown", what)
+    if verdict.decision == "allowed":
+        return Judgement("", what)
+    if verdict.decision == "explicit-deny":
+        by_identity = evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
+        return Judgement("identity-deny" if by_identity else "boundary", what, verdict.statements)
+    if _allows(known.policies, resource, context):
+        return Judgement("boundary", what)
+    if granted:
+        return Judgement("", f"{what}, but the secret's own policy allows it.")
+    if _allows(known.policies, resource.rpartition("-")[0], context) and not _allows(
+        known.policies, f"{resource}x", context
+    ):
+        return Judgement("suffix", f"{what}, but the ARN without its last six characters is allowed.")
+    return Judgement("nothing-allows", what)
+
+
+def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, str]) -> bool:
+    """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
+    if not snapshot.resource_policy or not snapshot.secret:
+        return False
+    direct = _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}
+    said = evaluate_resource(snapshot.resource_policy, direct, GET_SECRET_VALUE, snapshot.secret.arn, context)
+    return said.decision == "allowed"
+
+
+def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Mapping[str, str]) -> bool:
+    return evaluate(policies or (), GET_SECRET_VALUE, resource, context).decision == "allowed"
+
+
+def _denies(known: Permissions, resource: str, context: Mapping[str, str]) -> bool:
+    """Whether the role's own policies, taken alone, deny it; so too where they could not be read."""
+    return known.policies is None or (
+        evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
+    )
+
+
+def _principals(role_arn: str) -> frozenset[str]:
+    """The names by which a resource policy may mean a task's session of a role."""
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    name = iam.role_name(role_arn)
+    return frozenset(
+        {
+            role_arn,
+            account,
+            _root(role_arn),
+            f"arn:{partition}:sts::{account}:assumed-role/{name}/task",
+        }
+    )
+
+
+def _root(role_arn: str) -> str:
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    return f"arn:{partition}:iam::{account}:root"
+
+
+def _context(snapshot: Snapshot, role_arn: str) -> dict[str, str]:
+    """The condition keys whose values are known of a task's call."""
+    secret = snapshot.secret
+    return {
+        "aws:PrincipalArn": role_arn,
+        "aws:PrincipalAccount": role_arn.split(":")[4],
+        "aws:PrincipalType": "AssumedRole",
+        "aws:PrincipalIsAWSService": "false",
+        "aws:ViaAWSService": "false",
+        "aws:SecureTransport": "true",
+        "aws:RequestedRegion": snapshot.environment.names.region,
+        "aws:ResourceAccount": secret.arn.split(":")[4] if secret else "",
+        "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}",
+        "secretsmanager:SecretId": secret.arn if secret else "",
+        "secretsmanager:VersionStage": "AWSCURRENT",
+        "kms:CallerAccount": role_arn.split(":")[4],
+        "kms:EncryptionContext:SecretARN": secret.arn if secret else "",
+        "kms:ViaService": f"secretsmanager.{snapshot.environment.names.region}.amazonaws.com",
+    }
+
+
+def _tags(snapshot: Snapshot) -> dict[str, str]:
+    """The secret's own tags as condition keys."""
+    tags = snapshot.secret.tags if snapshot.secret else {}
+    kinds = ("aws:ResourceTag", "secretsmanager:ResourceTag")
+    return {f"{kind}/{name}": value for kind in kinds for name, value in tags.items()}
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(name for name in names if name) or "a statement that AWS does not name"

@@ -1,0 +1,134 @@
+"""The systems behind the secret, databases and providers: whether they take the value that the tasks hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from omc_runbook.aws.secretsmanager import PREVIOUS
+from omc_runbook.checks import remedies
+from omc_runbook.checks.change_authors import author_of_version
+from omc_runbook.checks.check import DOCUMENT, Evidence, family
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.masking.registry import label
+from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.failure_logs import REFUSED
+from omc_runbook.snapshot.state import Snapshot
+
+check = family("content")
+
+POINTS = tuple(
+    (re.compile(words, re.IGNORECASE), re.compile(keys, re.IGNORECASE))
+    for words, keys in (
+        (
+            r"password authentication failed|no password supplied|access denied for user|login failed for user",
+            r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
+        ),
+        (r"wrongpass|noauth|username-password pair", r"REDIS"),
+        (r"\b535\b|username and password not accepted|smtp", r"(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)"),
+        (r"\bdsn\b|baddsn|sentry", r"SENTRY"),
+        (r"openai|incorrect api key|invalid_api_key", r"OPENAI"),
+        (r"InvalidClientTokenId|SignatureDoesNotMatch|security token", r"\AAWS_"),
+    )
+)
+"""Whose words point at which keys."""
+
+API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
+"""How a key that has no other name is called, by a provider and in the secret."""
+
+COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "token", "user", "value"})
+"""Words of a key's name that say nothing of whose key it is."""
+
+
+@check("store-only", "secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words")
+def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The tasks' value is refused by the database or the provider that it is for."""
+    told: dict[str, tuple[Stop, str]] = {}
+    services: dict[str, set[str]] = {}
+    for stop in fresh_stops(snapshot):
+        if stop.kind in ("exit", "health-check"):
+            for line in stop.words:
+                for key in _pointed_at(snapshot, stop, line) if REFUSED.search(line) else ():
+                    told.setdefault(key, (stop, line))
+                    services.setdefault(key, set()).add(stop.service.name)
+    for key, (stop, line) in told.items():
+        changed = _has_changed(snapshot, key)
+        facts = (
+            line,
+            stop.sentence,
+            _history(snapshot, key, changed),
+            *(author_of_version(snapshot) if changed else ()),
+        )
+        yield Evidence(key, facts, _remedy(snapshot, key, changed), frozenset(services[key]))
+
+
+def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
+    """The keys that a stopped task read and a line can mean: those that have changed, if any has."""
+    keys = tuple(dict.fromkeys(_read(snapshot, stop)))
+    named = [key for key in keys if label(key) in line]
+    patterns = [pattern for words, pattern in POINTS if words.search(line)]
+    meant = named or [key for key in keys if any(pattern.search(key) for pattern in patterns)]
+    meant = meant or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
+    if not meant and API_KEY.search(line):
+        meant = [key for key in keys if API_KEY.search(key)]
+        return tuple(key for key in meant if _has_changed(snapshot, key) or len(meant) == 1)
+    return tuple(key for key in meant if _has_changed(snapshot, key)) or tuple(meant)
+
+
+def _read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
+    """Keys whose current value the task was given, and by no second entry another one."""
+    for container, injection in snapshot.own_injections(snapshot.definition(stop.task.task_definition_arn)):
+        ref = injection.reference
+        if ref.key and not ref.names_version and injection.variable not in container.environment:
+            yield ref.key
+
+
+def _own_words(key: str) -> set[str]:
+    words = {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3}
+    return words - COMMON
+
+
+def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
+    """Whether the key, or the login that goes with it, is another than in AWSPREVIOUS; None where that is not known."""
+    previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    current, known = snapshot.current, snapshot.environment.keys.get(key)
+    if not (previous and previous.document and current and current.document):
+        return None
+    pairs = [
+        (previous.document.get(name), current.document.get(name))
+        for name in (key, known.login if known else "")
+        if name
+    ]
+    return any(bool(was) != bool(now) or (was and now and not was.injected.same_as(now.injected)) for was, now in pairs)
+
+
+def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
+    since = snapshot.current_since
+    when = f", which came at {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    if changed is None:
+        return f"Whether {key} has changed cannot be told: there is no former version that can be read."
+    if changed:
+        return (
+            f"{key} is another in the current version{when}, than in AWSPREVIOUS: the secret was changed and what the"
+            " value is for was not."
+        )
+    return f"{key} is the same in AWSPREVIOUS: what it is for has changed, or the provider has revoked it."
+
+
+def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
+    environment, secret = snapshot.environment, snapshot.secret
+    known = environment.keys.get(key)
+    has_database = known is not None and known.effect == "database-too"
+    if changed and secret and snapshot.current:
+        back = remedies.restore(environment, secret.version_at(PREVIOUS), snapshot.current.version_id)
+        forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
+        return replace(back, command=f"{forward}; or go back: {back.command}")
+    if has_database:
+        return remedies.by(
+            "rotate", environment, remedies.advise("In psql, \\password with the secret's value."), keys=key
+        )
+    return remedies.update(environment, key)
+
+
+CHECKS = (store_only,)

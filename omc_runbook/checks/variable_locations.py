@@ -1,0 +1,209 @@
+"""The places that a variable can stand in: what each of them has, by the snapshot and the checkout it came with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from omc_runbook.checks.key_demand import every_want
+from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.environment import KNOWN
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.settings import Field
+from omc_runbook.repository.template import Entry
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
+from omc_runbook.terraform.task_definitions import Container, counts_for
+from omc_runbook.workstation.workstation import is_secret
+
+TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
+TASKS = "tasks"
+
+ELSEWHERE = "elsewhere"
+"""How a variable is read that another file of the application asks for."""
+
+
+class Places:
+    """What a snapshot and a checkout have, by place."""
+
+    def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
+        self.snapshot, self.checkout = snapshot, checkout
+        self.catalogue = snapshot.environment.keys
+        found = [want for want in every_want(snapshot) if want.in_force]
+        ours = [want for want in found if snapshot.refers(want.injection.reference)]
+        self.defined = {(want.container.name, want.injection.variable): want.injection.reference.key for want in ours}
+        """By container and variable the key, as task definitions in force have it."""
+        self.foreign = {(want.container.name, want.injection.variable) for want in found} - self.defined.keys()
+        """Containers and variables that come from another secret, or from a parameter of SSM."""
+        self.containers = tuple(self._named(each) for each in _containers(checkout) if not self._is_elsewhere(each))
+        self.declared = dict(self._declared())
+        """The same as `defined`, as Terraform's files have it."""
+        document = snapshot.current.document if snapshot.current else None
+        self.keys = frozenset(document.keys) if document else None
+        """The keys of this environment's secret; None where they could not be read, or there is none."""
+        others = snapshot.other_keys.items()
+        self.others = {name: other.names for name, other in others if other.names is not None or other.unread}
+        """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
+
+    def _named(self, container: Container) -> Container:
+        """A container by its name in force, where its own is filled in and can become just one of these."""
+        fitting = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
+        return replace(container, name=fitting[0]) if len(fitting) == 1 else container
+
+    def _is_elsewhere(self, container: Container) -> bool:
+        """Whether a container stands in a folder that is another environment's by its name."""
+        environment = self.snapshot.environment
+        return not counts_for(container.file, environment.name, {*KNOWN, *environment.others})
+
+    def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
+        written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
+        ours = {split_value_from(ref.value_from)[0] for place, ref in written if place in self.defined}
+        for place, ref in written:
+            # What comes from elsewhere in force comes from there in the files too, unless these name the secret.
+            is_ours = place not in self.foreign or split_value_from(ref.value_from)[0] in ours - {""}
+            if is_ours and (ref.certain or place in self.defined):
+                yield place, ref.key
+
+    @cached_property
+    def in_force(self) -> Mapping[str, frozenset[str]]:
+        """By container its plain variables, as task definitions in force have them."""
+        definitions = (self.snapshot.definition(each.task_definition_arn) for each in self.snapshot.services)
+        return {c.name: frozenset(c.environment) for found in definitions if found for c in found.containers}
+
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """The containers that both Terraform and the task definitions in force have, by name."""
+        return frozenset(self.in_force.keys() & {container.name for container in self.containers})
+
+    @cached_property
+    def application(self) -> frozenset[str]:
+        """The containers in which Settings is read: those that get one of its variables, and no sidecar."""
+        given = (*self.defined, *self.declared)
+        return frozenset(name for name, variable in given if self.checkout.settings.find(variable)) or self.main
+
+    @cached_property
+    def main(self) -> frozenset[str]:
+        """The containers of the main service that get anything from the secret."""
+        main = self.snapshot.environment.names.service
+        arns = (service.task_definition_arn for service in self.snapshot.services if service.name == main)
+        names = {
+            container.name for found in map(self.snapshot.definition, arns) if found for container in found.containers
+        }
+        return frozenset(names & {name for name, _ in self.defined})
+
+    @cached_property
+    def home(self) -> frozenset[str]:
+        """The containers of the application that a new key is meant for: those of the main service, if it has any."""
+        return self.application & self.main or self.application
+
+    @cached_property
+    def unseen(self) -> frozenset[str]:
+        """The containers that Terraform may give more than was read."""
+        return frozenset(container.name for container in self.containers if container.unseen)
+
+    @property
+    def may_be_hidden(self) -> bool:
+        """Whether Terraform may have a container that is not among those read: in what is no plain text."""
+        declared = self.checkout.declared
+        return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The variables without which Settings cannot be made, each by that of its names which somebody sets."""
+        return frozenset(self.used(each) for each in self.checkout.settings.fields if each.required and each.named)
+
+    @property
+    def names_are_known(self) -> bool:
+        """Whether what the variables of Settings are called could be told from its source."""
+        return not self.checkout.settings.vague
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether some task definition in force could not be read."""
+        return bool({"services", "task_definitions"}.intersection(self.snapshot.gaps))
+
+    def variable(self, key: str) -> str:
+        """The variable that a key fills: as containers have it, else as the catalogue says."""
+        given = (*self.declared.items(), *self.defined.items())
+        return {own: variable for (_, variable), own in given}.get(key) or variable_of(key, self.catalogue)
+
+    def is_secret(self, variable: str) -> bool:
+        """Whether its value is nobody else's business."""
+        keys = (key for name, key in self.catalogue.items() if variable_of(name, self.catalogue) == variable)
+        return is_secret(variable, next(keys, None))
+
+    def entry(self, variable: str) -> Entry | None:
+        """The template's line for a variable."""
+        return self.checkout.template.find(variable) if self.checkout.template else None
+
+    def in_template(self, variable: str) -> str:
+        """How the template has it: "", "set", "empty" or "optional"."""
+        entry = self.entry(variable)
+        if entry is None:
+            return ""
+        return "optional" if entry.optional else "set" if entry.value else "empty"
+
+    def in_settings(self, variable: str) -> str:
+        """How the application reads it: "", "required", "optional", or "elsewhere" than by a class in config.py."""
+        found = self.checkout.settings.find(variable)
+        if found:
+            return "required" if found.required else "optional"
+        head = variable.partition("__")[0]
+        is_nested = head != variable and self.checkout.settings.find(head) is not None
+        return ELSEWHERE if variable.upper() in self.checkout.read_elsewhere or is_nested else ""
+
+    def in_compose(self, variable: str) -> str:
+        """How the application's service of compose gets it: "", "env_file" or "environment"."""
+        service = self.checkout.compose.application() if self.checkout.compose else None
+        if service and any(setting.variable == variable for setting in service.environment):
+            return "environment"
+        is_mounted = service is not None and service.has_mounted and self.checkout.settings.env_files != ()
+        return "env_file" if service and (service.env_files or is_mounted) else ""
+
+    def plainly(self, variable: str) -> frozenset[str]:
+        """Which of Terraform and the task definitions in force give it to the application without the secret."""
+        declared = {container.name: container.environment for container in self.containers}
+        return frozenset(
+            place
+            for place, given in ((TERRAFORM, declared), (DEFINITION, self.in_force))
+            for name, names in given.items()
+            if name in self.application and (variable in names or (name, variable) in self.foreign)
+        )
+
+    def in_secrets(self, keys: set[str]) -> Iterator[tuple[str, bool | None]]:
+        """By environment whether its secret has one of the keys; None where it could not be read."""
+        snapshot = self.snapshot
+        if self.keys is not None:
+            yield snapshot.environment.name, bool(keys & self.keys)
+        elif snapshot.secret or "secret" in snapshot.gaps:
+            yield snapshot.environment.name, None
+        for name, names in self.others.items():
+            yield name, bool(keys & names) if names is not None else None
+
+    def in_tasks(self, variable: str) -> str:
+        """Running tasks whose own revision has it, of all that services with it run: "2 of 2"."""
+        have = of = 0
+        for service in self.snapshot.consumers:
+            definition = self.snapshot.definition(service.task_definition_arn)
+            if definition and variable in {each.variable for _, each in self.snapshot.own_injections(definition)}:
+                for task in self.snapshot.running(service):
+                    of += 1
+                    mine = self.snapshot.definition(task.task_definition_arn)
+                    have += mine is not None and variable in mine.variables
+        return f"{have} of {of}"
+
+    def is_misnamed(self, variable: str, key: str) -> bool:
+        """Whether a key comes under a variable in whose place Settings reads another, which nobody sets."""
+        due = variable_of(key, self.catalogue)
+        given = {due in names for names in self.in_force.values()} | {due == each for _, each in self.defined}
+        return bool(key) and due != variable and self.checkout.settings.find(due) is not None and True not in given
+
+    def used(self, field: Field) -> str:
+        given = {variable for _, variable in (*self.defined, *self.declared)}
+        given |= {name for container in self.containers for name in container.environment}
+        return next((name for name in field.variables if name in given or self.entry(name)), field.variables[0])
+
+
+def _containers(checkout: Checkout) -> tuple[Container, ...]:
+    return checkout.declared.containers if checkout.declared else ()

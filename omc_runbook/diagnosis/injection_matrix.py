@@ -1,0 +1,100 @@
+"""The injection matrix: which key reaches which variable of which tasks, and in what state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from omc_runbook.aws.ecs import Task
+from omc_runbook.checks.key_demand import Want, content_for, wants
+from omc_runbook.masking.document import Member
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
+from omc_runbook.snapshot.state import Freshness, Snapshot
+
+State = Literal["set", "empty", "placeholder", "weak", "missing", "unknown"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variable of one container: where its value comes from, in what state, and whether tasks have it.
+
+    `present` is None where it could not be told; the counts are of running tasks.
+    """
+
+    service: str
+    container: str
+    variable: str
+    key: str
+    revision: str
+    version: str
+    """The stage or the version id that the reference means."""
+    present: bool | None
+    state: State
+    fresh: int
+    stale: int
+    undecidable: int
+
+    @property
+    def reaches(self) -> str:
+        """In words, how many running tasks have the value."""
+        if self.fresh + self.stale + self.undecidable == 0:
+            return "none"
+        counts = {"fresh": self.fresh, "stale": self.stale, "undecidable": self.undecidable}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def rows(snapshot: Snapshot) -> Iterator[Row]:
+    """Every reference of the consumers to the secret, in the order of services and variables."""
+    for want in filter(lambda want: want.in_force, wants(snapshot)):
+        member, present = _member(snapshot, want)
+        ref = want.injection.reference
+        held = Counter(_held(snapshot, want, task) for task in snapshot.running(want.service))
+        yield Row(
+            want.service.name,
+            want.container.name,
+            want.injection.variable,
+            ref.key or "(whole secret)",
+            want.definition.label,
+            ref.version_id or ref.stage or "AWSCURRENT",
+            present,
+            _state(member, present, snapshot.environment.keys.get(ref.key)),
+            held["fresh"],
+            held["stale"],
+            held["undecidable"],
+        )
+
+
+def _held(snapshot: Snapshot, want: Want, task: Task) -> Freshness:
+    """A task that read an older version is stale for a key only where that version held another value."""
+    if want.injection.reference.names_version:
+        return "fresh"
+    freshness = snapshot.standing(want.service, task)
+    if freshness != "stale":
+        return freshness
+    changed = snapshot.changed_keys(want.service, task)
+    return "stale" if changed is None or want.injection.reference.key in changed else "fresh"
+
+
+def _member(snapshot: Snapshot, want: Want) -> tuple[Member | None, bool | None]:
+    content = content_for(snapshot, want)
+    if content is None or content.document is None:
+        return None, None
+    member = content.document.get(want.injection.reference.key)
+    return member, member is not None
+
+
+def _state(member: Member | None, present: bool | None, key: Key | None) -> State:
+    if present is None:
+        return "unknown"
+    if member is None:
+        return "missing"
+    value = member.injected
+    if value.is_empty or member.kind == "null":
+        return "empty"
+    if value.matches(PLACEHOLDER) or value.matches(TEMPLATE_DEFAULT):
+        return "placeholder"
+    if key and value.length < key.weak_below:
+        return "weak"
+    return "set"

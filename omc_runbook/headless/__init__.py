@@ -1,0 +1,1 @@
+"""Running a notebook without a person, and keeping what it left."""

@@ -1,0 +1,184 @@
+"""The record of a run: the executed notebook, the same as a page, and the outcome."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.masking import registry, scan
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Outcome, Remedy, is_sentence, subject_of
+from omc_runbook.report.display.banner import ENDINGS, Banner
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 15px/1.55 system-ui, sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1.5em; }}
+p, li {{ overflow-wrap: break-word; }}
+h1, h2 {{ line-height: 1.25; margin: 1.6em 0 0.4em; }}
+h1 {{ margin-top: 0.8em; }}
+h2 {{ border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding-bottom: 0.2em; }}
+pre, code {{ font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }}
+pre {{ overflow-x: auto; padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radius: 4px; }}
+table {{ display: block; overflow-x: auto; border-collapse: collapse; font-size: 13.5px; margin: 0.4em 0 1em; }}
+th, td {{ padding: 0.3em 0.9em 0.3em 0; }}
+tr {{ border-bottom: 1px solid rgba(128, 128, 128, 0.28); }}
+td[colspan] {{ padding-top: 0.9em; }}
+img {{ max-width: 100%; height: auto; }}
+a {{ color: LinkText; }}
+@media (max-width: 60em) {{
+  body {{ margin: 1em auto; padding: 0 1em; }}
+  table {{ font-size: 12px; }}
+  th, td {{ padding-right: 0.6em; }}
+}}
+a.anchor-link {{ display: none; }}
+</style>
+</head>
+<body>
+{head}
+{body}
+</body>
+</html>
+"""
+
+PARAMETERS = frozenset({"parameters", "injected-parameters"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where one run's files stand: NAME-ENVIRONMENT-TIME.ipynb and .html, and outcome.json."""
+
+    folder: Path
+    stem: str
+
+    @property
+    def notebook(self) -> Path:
+        """The executed notebook."""
+        return self.folder / f"{self.stem}.ipynb"
+
+    @property
+    def page(self) -> Path:
+        """The same as a page for a browser."""
+        return self.folder / f"{self.stem}.html"
+
+    @property
+    def outcome(self) -> Path:
+        """The outcome of the newest run in this folder."""
+        return self.folder / "outcome.json"
+
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """All three files."""
+        return self.notebook, self.page, self.outcome
+
+
+def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
+    """Choose the record's names; raises UsageError where its folder cannot be one."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: name a folder for the record.")
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in environment)
+    return Record(folder, f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}")
+
+
+def write_page(notebook: Any, record: Record) -> None:
+    """Write the executed notebook as one page that needs nothing else: how it ended, then all but the code.
+
+    The notebook's outcome has to be there already.
+    """
+    from nbconvert import HTMLExporter
+    from nbformat.v4 import new_markdown_cell
+
+    shown = notebook.copy()
+    shown.cells = [
+        new_markdown_cell(f"```python\n{cell.source}\n```") if PARAMETERS & {*cell.metadata.get("tags", ())} else cell
+        for cell in notebook.cells
+    ]
+    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    exporter.embed_images = True
+    body, _ = exporter.from_notebook_node(shown)
+    page = PAGE.format(title=record.stem, head=_head(read_outcome(record)).to_html(), body=body)
+    record.page.write_text(page, encoding="utf-8")
+
+
+def _head(body: dict[str, Any]) -> Banner:
+    """What a reader of the page wants first: which run it was, how it ended, and why."""
+    causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
+    lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
+    failure = [body["failure"]] if body.get("failure") else []
+    headline = f"{_which(body)}: {', '.join(body['root_causes']) or body['status']}"
+    finished = body["finished"].replace("T", " ").replace("Z", " UTC")
+    return Banner(ENDINGS[body["status"]], headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+
+
+def _which(body: dict[str, Any]) -> str:
+    """Which run it was: its runbook, and what that looked at."""
+    return f"{body['runbook']} on {body.get('where') or body['environment']}"
+
+
+def write_failure(draft: Record, record: Record, failure: str) -> None:
+    """Write the outcome of a run that broke off before it could write its own."""
+    now = datetime.now(UTC)
+    runbook, environment = record.stem.split("-")[:2]
+    outcome = Outcome(runbook, environment, "", "", "", now, now, failure=registry.mask(failure))
+    draft.outcome.write_text(outcome.to_json(), encoding="utf-8")
+
+
+def close(record: Record) -> None:
+    """Make a record's files private and mask what slipped through; raises CouldNotLook where that cannot be done."""
+    for path in record.files:
+        if scan.leaks(path):
+            scan.scrub(path)
+        path.chmod(0o600)
+        left = scan.leaks(path)
+        if left:
+            names = ", ".join(sorted({leak.name for leak in left}))
+            raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
+
+
+def read_outcome(record: Record) -> dict[str, Any]:
+    """The outcome as written by the run."""
+    body: dict[str, Any] = json.loads(record.outcome.read_text(encoding="utf-8"))
+    return body
+
+
+def may_apply(notebook: Any) -> bool:
+    """Whether a runbook changes something when it is told to."""
+    cells = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    return any("apply: bool" in cell.source for cell in cells)
+
+
+def summarise(body: dict[str, Any], record: Record, dry: bool = False) -> str:
+    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is."""
+    lines = [f"{_which(body)}: {body['status']}"]
+    if body.get("failure"):
+        lines.append(f"  {body['failure']}")
+    lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]
+    unknown: dict[str, list[str]] = {}
+    for finding in body["findings"]:
+        if finding["status"] == "found":
+            because = f" (because of {', '.join(finding['because_of'])})" if finding.get("because_of") else ""
+            lines.append(
+                f"  {finding['severity']:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}"
+            )
+            lines += [f"             {line}" for line in finding["evidence"]]
+            ways = Remedy(**finding["remedy"]).ways
+            marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
+            lines += [f"             {mark} {way}" for mark, way in zip(marks, ways, strict=False)]
+        if finding["status"] == "unknown":
+            unknown.setdefault(" ".join(finding["evidence"]), []).append(finding["check"])
+    for reason, checks in unknown.items():
+        lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
+    clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
+    lines.append(f"  {clear} checks are clear.")
+    if dry:
+        lines.append("  Nothing was changed: the record shows what would be, and -p apply true does it.")
+    lines.append(f"Record: {record.page}")
+    return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""Running a notebook without a person, through papermill, with its record left behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.headless import record as records
+from omc_runbook.headless.record import Record
+from omc_runbook.model import errors
+from omc_runbook.model import parameters as given
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import EXIT_CODES
+from omc_runbook.model.handover import LINES_VARIABLE, OUTCOME_VARIABLE
+from omc_runbook.model.suggestions import nearest
+
+ENGINE = "omc-runbook"
+PRIVATE = 0o077
+HEARING_SECONDS = 0.1
+CHANGING = "## Change it"
+"""The heading from which on a notebook changes something."""
+
+DIED = "The notebook's kernel died before its end: run it again, which finishes or undoes what was begun."
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: the exit code of the contract, and what to tell a person."""
+
+    exit_code: int
+    text: str
+
+
+def notebooks() -> Path:
+    """The folder of the notebooks: in the installed package, or in the checkout."""
+    package = Path(__file__).parents[1]
+    return next(folder for folder in (package / "notebooks", package.parent / "notebooks") if folder.is_dir())
+
+
+def run(
+    name: str,
+    parameters: Iterable[tuple[str, str]],
+    folder: Path,
+    progress: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Ended:
+    """Run a runbook and leave its record, unless it was used wrongly or could not look before it changed anything.
+
+    `tell` is called, on another thread, with each event of a roll-out while the notebook runs. Raises UsageError for a
+    runbook or parameter that does not exist, and what the notebook's own verbs raise.
+    """
+    _spare_a_grammar()
+    known = {path.stem: path for path in notebooks().glob("*.ipynb")}
+    if name not in known:
+        raise UsageError(f'There is no runbook "{name}"{nearest(name, known)}')
+    typed = given.check(known[name], parameters)
+    started = datetime.now(UTC)
+    record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
+    with (
+        _private_files(),
+        tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
+        _hearing(Path(drafts) / "lines", tell),
+    ):
+        return _execute(known[name], typed, Record(Path(drafts), record.stem), record, progress)
+
+
+def _spare_a_grammar() -> None:
+    """Keep jsonschema, which reads notebooks for papermill, from making a parser that no notebook has a use for.
+
+    Where JupyterLab is installed, its import builds the grammar of IRIs: a second, and more than all else
+    that this process does before a notebook starts. Notebooks have no format "iri".
+    """
+    if "jsonschema" not in sys.modules:
+        with _missing("rfc3987_syntax"):
+            import nbformat  # noqa: F401
+
+
+@contextmanager
+def _missing(name: str) -> Iterator[None]:
+    """Let a module count as one that is not installed."""
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+
+
+def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Record, progress: bool) -> Ended:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    failure = ""
+    try:
+        with _variable(OUTCOME_VARIABLE, str(draft.outcome)):
+            papermill.execute_notebook(
+                str(source),
+                str(draft.notebook),
+                parameters,
+                engine_name=ENGINE,
+                progress_bar=progress,
+                kernel_name="python3",
+            )
+    except PapermillExecutionError as error:
+        kind = errors.named(error.ename)
+        if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
+            raise kind(error.evalue) from None
+        failure = error.evalue if kind else f"{error.ename}: {error.evalue}"
+    except DeadKernelError:
+        failure = DIED
+    return _keep(draft, record, failure, bool(parameters.get("apply")))
+
+
+def _may_have_changed(path: Path) -> bool:
+    """Whether a run broke off where its notebook changes something, or after: that is worth a record."""
+    import nbformat
+
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and CHANGING in cell.source.splitlines():
+            return True
+        if any(output.output_type == "error" for output in cell.get("outputs", ())):
+            return False
+    return False
+
+
+def _keep(draft: Record, record: Record, failure: str, applied: bool) -> Ended:
+    """Move what the run wrote into the record's folder, after a look for values."""
+    import nbformat
+
+    if failure:
+        records.write_failure(draft, record, failure)
+    notebook = nbformat.read(draft.notebook, as_version=4)
+    records.write_page(notebook, draft)
+    records.close(draft)
+    try:
+        record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for source, target in zip(draft.files, record.files, strict=True):
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+    except OSError as error:
+        raise UsageError(f"{record.folder} cannot hold the record: {error.strerror}.") from None
+    body = records.read_outcome(record)
+    return Ended(
+        EXIT_CODES[body["status"]], records.summarise(body, record, not applied and records.may_apply(notebook))
+    )
+
+
+@contextmanager
+def _hearing(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Pass on what the notebook writes into a file, line by line and as soon as it is there."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        with path.open(encoding="utf-8") as file:
+            last = False
+            while not last:
+                last = ended.wait(HEARING_SECONDS)
+                for line in file:
+                    tell(line.rstrip("\n"))
+
+    path.touch()
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        with _variable(LINES_VARIABLE, str(path)):
+            yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    before = os.umask(PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -1,0 +1,294 @@
+"""The JSON of a secret as a mapping of keys, each with the text that ECS would inject for it."""
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
+from typing import Any, Literal, Never, cast
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.errors import RunbookError
+
+Problem = Literal["not-json", "single-quoted", "bom", "truncated", "not-an-object", "number-range", "too-deep"]
+Kind = Literal["string", "number", "boolean", "null", "object", "array"]
+Action = Literal["added", "changed", "removed", "unchanged"]
+
+_SENTENCES: dict[Problem, str] = {
+    "not-json": "is not JSON: put valid JSON",
+    "single-quoted": "has single quotes where JSON takes double quotes: put valid JSON",
+    "bom": "has a byte order mark before its JSON: put the JSON without it",
+    "truncated": "is empty or ends in the middle of its JSON: put the whole JSON",
+    "not-an-object": "is JSON but no object: put an object with a member for each key",
+    "number-range": "has a number beyond a 64-bit float: put it as a string",
+    "too-deep": "nests its JSON too deeply: put an object of strings",
+}
+# What Go prints for values that tell nothing; masking these words would spoil every report.
+_PUBLIC = frozenset({"true", "false", "<nil>", "map[]"})
+# The rest of a text that stops inside a literal, a number or a \u escape.
+_CUT_TOKEN = re.compile(r"-|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\.|[eE][+-]?")
+_CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
+
+
+class DocumentError(RunbookError):
+    """A secret's text that ECS could not take keys from; the sentence shows nothing of the text.
+
+    `problem` is the id of the fault, `position` the offset in characters where reading stopped, or None.
+    """
+
+    def __init__(self, problem: Problem, position: int | None, message: str) -> None:
+        super().__init__(message)
+        self.problem = problem
+        self.position = position
+
+
+@dataclass(frozen=True)
+class Member:
+    """A key of the secret; `injected` is the text of its variable, `span` where its raw value stands."""
+
+    key: str
+    kind: Kind
+    injected: Masked
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A member as it stands in the text, from its key's first quote (`start`) to behind the last."""
+
+    member: Member
+    start: int
+    key_end: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A secret's JSON object in its own order; of keys written twice (`duplicates`) the last one counts."""
+
+    value: Masked
+    members: tuple[Member, ...]
+    duplicates: tuple[str, ...]
+    _written: tuple[_Written, ...] = field(repr=False)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys, each once."""
+        return tuple(member.key for member in self.members)
+
+    def get(self, key: str) -> Member | None:
+        """The member of this exact key."""
+        return next((member for member in self.members if member.key == key), None)
+
+    def replace(self, changes: Mapping[str, Masked], remove: Collection[str] = ()) -> Masked:
+        """Write the text anew with these values, as strings, and without the removed keys.
+
+        Every other byte stays: order, spacing, numbers, escapes, and a string that already has its value.
+        New keys follow the last member in its style. Removing an absent key does nothing.
+        """
+        if both := set(changes).intersection(remove):
+            raise ValueError(f"Cannot change and remove the same key: {', '.join(sorted(both))}")
+        old = reveal(self.value)
+        pieces: list[tuple[str, str]] = []
+        end = 0
+        for written in self._written:
+            if written.member.key not in remove:
+                pieces.append((old[end : written.start], self._rewrite(written, changes, old)))
+            end = written.member.span[1]
+        between, colon = self._style(old)
+        for key, change in changes.items():
+            if self.get(key) is None:
+                pieces.append((between, _encode(key, old) + colon + _encode(reveal(change), old)))
+        brace = old.index("{") + 1
+        head = old[: self._written[0].start] if self._written else old[:brace]
+        tail = old[end or brace :]
+        first, *others = pieces or [("", "")]
+        text = first[1] + "".join(gap + body for gap, body in others)
+        return Masked(head + text + tail, self.value.name)
+
+    def _rewrite(self, written: _Written, changes: Mapping[str, Masked], old: str) -> str:
+        member, (start, end) = written.member, written.member.span
+        change = changes.get(member.key) if member is self.get(member.key) else None
+        if change is None or (member.kind == "string" and member.injected.same_as(change)):
+            return old[written.start : end]
+        return old[written.start : start] + _encode(reveal(change), old)
+
+    def _style(self, text: str) -> tuple[str, str]:
+        """What stands between two members, and between a key and its value."""
+        if not self._written:
+            return ", ", ": "
+        first, last = self._written[0], self._written[-1]
+        colon = text[last.key_end : last.member.span[0]]
+        if first is not last:
+            return text[self._written[-2].member.span[1] : last.start], colon
+        lead = text[text.index("{") + 1 : first.start]
+        return "," + (lead or colon.partition(":")[2]), colon
+
+
+def compare(before: Document | None, after: Document) -> dict[str, Action]:
+    """What becomes of each key where one document takes the place of another, or of none that could be read."""
+    found: dict[str, Action] = {}
+    for key in dict.fromkeys((*(before.keys if before else ()), *after.keys)):
+        old, new = before.get(key) if before else None, after.get(key)
+        if old is None or new is None:
+            found[key] = "added" if old is None else "removed"
+        else:
+            same = old.kind == new.kind and old.injected.same_as(new.injected)
+            found[key] = "unchanged" if same else "changed"
+    return found
+
+
+def parse(value: Masked) -> Document:
+    """Read a SecretString as strictly as ECS does; each member's text is masked as its key from then on.
+
+    Raises DocumentError. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+    """
+    registry.exempt(_PUBLIC)
+    written = _read(value)
+    # Raised here, where no local holds the text, so that no traceback can show it.
+    if isinstance(written, DocumentError):
+        raise written
+    last = {occurrence.member.key: occurrence.member for occurrence in written}
+    keys = [occurrence.member.key for occurrence in written]
+    duplicates = tuple(key for key in last if keys.count(key) > 1)
+    return Document(value, tuple(last.values()), duplicates, written)
+
+
+def _read(value: Masked) -> tuple[_Written, ...] | DocumentError:
+    text = reveal(value)
+    try:
+        return tuple(_scan(text))
+    except json.JSONDecodeError as error:
+        problem, position = _classify(error)
+        line = text.count("\n", 0, position) + 1
+        column = position - text.rfind("\n", 0, position)
+        where = f"Secret {value.name} at line {line}, column {column}"
+        return DocumentError(problem, position, f"{where} {_SENTENCES[problem]}.")
+    except RecursionError:
+        return DocumentError("too-deep", None, f"Secret {value.name} {_SENTENCES['too-deep']}.")
+
+
+def _scan(text: str) -> Iterator[_Written]:
+    """Each member of the text's object; JSONDecodeError has the problem's id or Python's own message."""
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("bom", text, 0)
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        _end(text, _value(text, at)[1])
+        raise json.JSONDecodeError("not-an-object", text, at)
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        return _end(text, at + 1)
+    while True:
+        start = at
+        key, key_end = scanstring(text, _expect('"', text, start), True)
+        at = _skip(text, _expect(":", text, _skip(text, key_end)))
+        found, end = _value(text, at)
+        for leaf in _leaves(found):
+            registry.register(leaf, key)
+        member = Member(key, _kind(found), Masked(_go(found), key), (at, end))
+        yield _Written(member, start, key_end)
+        at = _skip(text, end)
+        if text[at : at + 1] == "}":
+            return _end(text, at + 1)
+        at = _skip(text, _expect(",", text, at))
+
+
+def _skip(text: str, at: int) -> int:
+    return cast(re.Match[str], WHITESPACE.match(text, at)).end()
+
+
+def _expect(character: str, text: str, at: int) -> int:
+    if text[at : at + 1] != character:
+        raise json.JSONDecodeError("not-json", text, at)
+    return at + 1
+
+
+def _end(text: str, at: int) -> None:
+    if (rest := _skip(text, at)) != len(text):
+        raise json.JSONDecodeError("not-json", text, rest)
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError:
+        raise
+    except OverflowError:
+        raise json.JSONDecodeError("number-range", text, at) from None
+    except ValueError:
+        raise json.JSONDecodeError("not-json", text, at) from None
+
+
+def _number(text: str) -> float:
+    # Go keeps every number as a 64-bit float and refuses what does not fit.
+    number = float(text)
+    if math.isinf(number):
+        raise OverflowError
+    return number
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse)
+
+
+def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
+    """The fault and its offset; a text that merely stops is at fault at its end."""
+    if error.msg in ("bom", "not-an-object", "number-range"):
+        return cast(Problem, error.msg), error.pos
+    rest = error.doc[error.pos :]
+    stops = not rest.strip(" \t\r\n") or _CUT_TOKEN.fullmatch(rest) is not None
+    escape = "escape" in error.msg and _CUT_ESCAPE.fullmatch(rest) is not None
+    if stops or escape or error.msg.startswith("Unterminated string"):
+        return "truncated", len(error.doc)
+    return ("single-quoted" if rest.startswith("'") else "not-json"), error.pos
+
+
+def _leaves(found: Any) -> Iterator[str]:
+    """Each string within a nested value: a secret of its own, though ECS injects the whole."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict | list):
+        for child in found.values() if isinstance(found, dict) else found:
+            yield from _leaves(child)
+
+
+def _kind(found: Any) -> Kind:
+    kinds: dict[type, Kind] = {str: "string", float: "number", bool: "boolean", dict: "object", list: "array"}
+    return kinds.get(type(found), "null")
+
+
+def _go(found: Any) -> str:
+    """The text that Go's %v prints for a decoded JSON value, which is what the ECS agent injects."""
+    if isinstance(found, str):
+        # Go has no lone surrogates: it decodes each to the replacement character.
+        return re.sub("[\ud800-\udfff]", "\ufffd", found)
+    if isinstance(found, dict):
+        return "map[" + " ".join(f"{_go(key)}:{_go(found[key])}" for key in sorted(found)) + "]"
+    if isinstance(found, list):
+        return "[" + " ".join(map(_go, found)) + "]"
+    if isinstance(found, float):
+        return _go_float(found)
+    return {True: "true", False: "false"}.get(found, "<nil>")
+
+
+def _go_float(number: float) -> str:
+    """The fewest digits that tell the number; with an exponent below 1e-04 and from 1e+06 on."""
+    decimal = Decimal(repr(number)).normalize()
+    exponent = decimal.adjusted()
+    if -4 <= exponent < 6:
+        return format(decimal, "f")
+    first, *others = map(str, decimal.as_tuple().digits)
+    sign = "-" if number < 0 else ""
+    return f"{sign}{first}{'.' if others else ''}{''.join(others)}e{exponent:+03d}"
+
+
+def _encode(text: str, document: str) -> str:
+    """The text as a JSON string; a document in ASCII stays so."""
+    lone = re.search("[\ud800-\udfff]", text) is not None
+    return json.dumps(text, ensure_ascii=document.isascii() or lone)

@@ -1,0 +1,1 @@
+"""What ECS, AWS, Compose, PostgreSQL and the application say, and what it means."""

@@ -1,0 +1,243 @@
+"""What ECS says of deployments, running tasks and sessions, and the AWS CLI of a call."""
+
+from __future__ import annotations
+
+from omc_runbook.messages.phrases import Phrase, say
+
+_NOT_SECRETS = "This is not a secrets problem."
+_OWN_CALL = "This is about the call made from here, not about the tasks: they read their secrets as another role."
+
+DEPLOYMENTS: tuple[Phrase, ...] = (
+    say(
+        "",
+        "The service has as many healthy tasks as it wants. That is no proof that a change arrived: a service that "
+        "was not redeployed, was rolled back or wants no task says the same.",
+        "DescribeServices: the PRIMARY deployment's id, createdAt and rolloutState.",
+        "reached a steady state",
+    ),
+    say(
+        "",
+        "A deployment came to its end. Whether it is yours tells its id, and whether it came after the change.",
+        "DescribeServices: the PRIMARY deployment's id and createdAt, against the time of the secret's version.",
+        *("deployment completed", "ECS deployment * completed"),
+    ),
+    say(
+        "",
+        "A deployment is under way. Nothing need be wrong.",
+        "Wait for rolloutState COMPLETED, and watch failedTasks meanwhile.",
+        *("ECS deployment * in progress",),
+    ),
+    say(
+        "",
+        "ECS starts, stops or registers tasks, as it does in every deployment. Nothing need be wrong.",
+        "DescribeServices: events, for what came after.",
+        *(") has started * task", ") has stopped * task", ") has begun draining", ") deregistered * target"),
+        *(") registered * target", "Scaling activity initiated by"),
+    ),
+    say(
+        "breaker-rollback",
+        "A CloudWatch alarm ended the deployment; where rolling back is on, the former task definition runs again. "
+        "Nothing need be wrong with the secret.",
+        "DescribeServices: deploymentConfiguration.alarms, and what the alarm watches.",
+        "deployment failed: alarm detected",
+    ),
+    say(
+        "breaker-rollback rollout-stuck pull-failed health-check task-exits",
+        "The deployment's tasks did not start or stay healthy, so that ECS gave it up; where rolling back is on, the "
+        "former task definition runs again. That does not undo a bad secret: the former one reads it too.",
+        "DescribeTasks: stoppedReason of the deployment's tasks says why they failed.",
+        *("circuit breaker: rolling back", "circuit breaker: tasks failed", "deployment circuit breaker"),
+        *("rolling back to deployment", "deployment failed: tasks failed to start", "deployment failed:"),
+    ),
+    say(
+        "rollout-stuck",
+        f"ECS can neither stop an old task nor start a new one within the deployment's limits. {_NOT_SECRETS}",
+        "DescribeServices: deploymentConfiguration, minimumHealthyPercent and maximumPercent.",
+        *("unable to stop or start tasks during a deployment", "because of the service deployment configuration"),
+    ),
+    say(
+        "rollout-stuck pull-failed health-check task-exits image-pull out-of-memory",
+        "The service's tasks keep failing, and ECS waits longer between tries. The event does not say why.",
+        "DescribeTasks: stoppedReason and the containers' exit codes of tasks that stopped in the last hour.",
+        "unable to consistently start tasks successfully",
+    ),
+    say(
+        "no-capacity",
+        f"ECS found no place for a task: capacity, memory, ports or a quota ran out. {_NOT_SECRETS}",
+        "DescribeServices: events name what is short; look at the cluster's capacity and at the account's quotas.",
+        *(
+            "Capacity is unavailable",
+            "RESOURCE:MEMORY",
+            "RESOURCE:CPU",
+            "RESOURCE:ENI",
+            "RESOURCE:PORTS",
+            "RESOURCE:GPU",
+        ),
+        "no container instance met all of its requirements",
+        *("Reason: CAPACITY", "no container instances were found", "reached the limit on the number of tasks"),
+        *("vCPU limit", "limit on the number of vCPU", "insufficient memory available", "insufficient CPU units"),
+        *("timeout waiting for network interface provisioning", "timeout waiting for ephemeralstorage"),
+        "insufficient capacity",
+        group="pull",
+    ),
+    say(
+        "no-capacity pull-failed",
+        "ECS could not place or start a task. The reason stands after these words; in this text it is none that is "
+        "known here.",
+        "DescribeServices: events in full, and DescribeTasks: stoppedReason.",
+        "unable to place a task",
+        group="pull",
+        weak=True,
+    ),
+    say(
+        "out-of-memory",
+        f"The container was killed because it used more memory than it may. {_NOT_SECRETS}",
+        "DescribeTaskDefinition: memory of the task and of the container; compare with the service's metrics.",
+        *("OutOfMemoryError", "killed due to memory usage", "OOMKilled"),
+        group="exit",
+    ),
+    say(
+        "health-check",
+        "The task read its secrets and started, and then did not pass its health check. As a rule that is not a "
+        "secrets problem; a wrong value shows like this only where the check uses it.",
+        "The application's log, and healthCheck in the task definition or the target group's.",
+        *("failed container health checks", "failed ELB health checks", "is unhealthy in (target-group"),
+        *("is unhealthy in target-group", "failed health checks"),
+        group="exit",
+    ),
+    say(
+        "out-of-memory health-check task-exits",
+        "The container was killed from outside (137): for want of memory, after a failed health check, or because it "
+        "did not stop in time. The code does not say which.",
+        "DescribeTasks: the container's reason says OutOfMemoryError where it was memory.",
+        *("exit code 137", "exit code: 137", "exitcode':137", "exit code = 137"),
+        group="exit",
+        weak=True,
+    ),
+    say(
+        "task-exits",
+        "The container started and then ended by itself. ECS had given it its secrets; whether their values are at "
+        "fault, the application's log says. Code 139 is a crash and 143 a stop that was asked for.",
+        "The application's log, at the time when the task stopped.",
+        *("Essential container in task exited", "EssentialContainerExited", "unexpected exit code"),
+        *(f"exit code{mark} {digit}" for mark in ("", ":", "':") for digit in range(1, 10)),
+        group="exit",
+        weak=True,
+    ),
+    say(
+        "",
+        f"The task was stopped by AWS or by a person. {_NOT_SECRETS}",
+        "CloudTrail: StopTask says who stopped it.",
+        *("Your Spot Task was interrupted", "Task stopped by", "UserInitiated", "Host EC2"),
+    ),
+)
+
+SESSIONS: tuple[Phrase, ...] = (
+    say(
+        "exec-off exec-agent exec-iam exec-endpoint",
+        "ECS Exec is not to be had in this task: it was off when the task began, or its agent does not run. The text "
+        "does not say which. Switching it on in the service helps tasks that start afterwards.",
+        "DescribeTasks: enableExecuteCommand, then managedAgents of the container.",
+        "execute command was not enabled",
+        "execute command agent isn't running",
+    ),
+    say(
+        "exec-agent exec-iam exec-endpoint",
+        "The agent in the task does not answer. It may have stopped, the task role may lack the ssmmessages actions, "
+        "or the task has no way to ssmmessages.",
+        "DescribeTasks: managedAgents; then the task role's policies, and the subnets' routes and endpoints.",
+        *("TargetNotConnected", "execute command failed due to an internal error"),
+    ),
+    say(
+        "exec-plugin",
+        "The AWS CLI found no session-manager-plugin on this machine. Nothing is wrong with the task.",
+        "Install session-manager-plugin, or let the runbook look inside: it needs none.",
+        *("SessionManagerPlugin is not found", "session-manager-plugin: command not found"),
+        *("session-manager-plugin' is not recognized", "session-manager-plugin: not found"),
+    ),
+    say(
+        "",
+        "ECS Exec runs the words of a command without a shell, so that the guide's env | grep cannot work as it is "
+        "written: it takes sh -c around it. And it would print secret values, into a session that may be logged.",
+        "Run verify with look_inside instead: it compares digests in the task and prints no value.",
+        *("env: '|'", "env: |:", "env: can't execute '|'", "unrecognized option * '-E'", "env: invalid option -- 'E'"),
+    ),
+    say(
+        "exec-no-shell start-failed",
+        "There is no such program in the container: an image without a shell cannot run sh. Where it came when the "
+        "task started, the task definition's command is at fault.",
+        "Look at the image: a distroless one has no shell, and what its process holds can be told by times alone.",
+        *(
+            "executable file not found in $PATH",
+            "'/bin/sh': stat /bin/sh",
+            "fork/exec /bin/sh",
+            "'/bin/bash': stat /bin/bash",
+        ),
+    ),
+    say(
+        "exec-readonly",
+        "Something had to write to the container's file system, which is read-only. ECS Exec's agent is stopped by "
+        "that; so is an application that writes.",
+        "DescribeTaskDefinition: readonlyRootFilesystem.",
+        *("read-only file system", "readonly file system"),
+    ),
+    say(
+        "exec-endpoint exec-iam",
+        "No way was found to ssmmessages, over which ECS Exec runs. A session's client on this machine needs that "
+        "way just as the agent in the task does.",
+        "EC2: the endpoint for ssmmessages, its security group, and the route of the task's subnet.",
+        *("wss://ssmmessages", "lookup ssmmessages", "https://ssmmessages", "Setting up data channel with id"),
+        owner=True,
+    ),
+)
+
+CALLS: tuple[Phrase, ...] = (
+    say(
+        "wrong-names",
+        "There is no cluster or service of that name in this region and account. The platform that runs is not "
+        "always called what the guide says.",
+        "ListClusters and ListServices; then set cluster and service in runbook.toml.",
+        *("ClusterNotFound", "Cluster not found", "ServiceNotFound", "Service not found", "ServiceNotActive"),
+        *("Service was not ACTIVE", "'reason':'MISSING'"),
+    ),
+    say(
+        "code-deploy",
+        "CodeDeploy replaces this service's tasks, so that ECS refuses to force a deployment.",
+        "Start a deployment in CodeDeploy: its new tasks read the secret anew.",
+        "a CODE_DEPLOY deployment controller",
+    ),
+    say(
+        "external-controller",
+        "An external controller replaces this service's tasks, through task sets; ECS forces no deployment there.",
+        "DescribeServices: deploymentController and taskSets. A new task set reads the secret anew.",
+        "EXTERNAL deployment controller",
+    ),
+    say(
+        "",
+        f"AWS does not know who is calling: no sign-in, an expired one, or another account's. {_OWN_CALL}",
+        "Sign in again, then aws sts get-caller-identity.",
+        *("ExpiredToken", "security token included in the request is", "Unable to locate credentials"),
+        *("SSO session associated with this profile", "Token has expired and refresh failed", "InvalidClientTokenId"),
+        *("UnrecognizedClientException", "config profile * could not be found", "SignatureDoesNotMatch"),
+    ),
+    say(
+        "",
+        f"The AWS CLI did not reach AWS, or was told no region. {_OWN_CALL}",
+        "Look at --region and AWS_REGION, AWS_ENDPOINT_URL, a proxy and this machine's network.",
+        *("Could not connect to the endpoint URL", "You must specify a region", "Connect timeout on endpoint URL"),
+    ),
+    say(
+        "",
+        "A secret, or a version with that token, is there already. Nothing was changed.",
+        "DescribeSecret; to give it another value run update rather than create.",
+        "ResourceExistsException",
+        "creating Secrets Manager Secret … already exists",
+    ),
+    say(
+        "",
+        "Somebody else moved AWSCURRENT in the meantime, so that this write was refused. Nothing was lost.",
+        "DescribeSecret: VersionIdsToStages and CloudTrail for who did; then begin anew from what is there now.",
+        "The parameter RemoveFromVersionId can't be",
+        "staging label AWSCURRENT is currently attached",
+    ),
+)

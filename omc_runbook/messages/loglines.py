@@ -1,0 +1,211 @@
+"""What other programs say for want of a good value: the application, its database and providers, compose, Terraform."""
+
+from __future__ import annotations
+
+from omc_runbook.messages.phrases import Phrase, log
+
+_SETTINGS = "Compare the variable's name in secrets[] of the task definition with Settings, then the key's value."
+_NOT_SECRETS = "This is not a secrets problem."
+
+APPLICATION: tuple[Phrase, ...] = (
+    log(
+        "changethis terraform-overwrote placeholder",
+        "The application refuses to start with the template's default. The value itself is well known, so that nobody "
+        "has to keep it secret.",
+        "GetSecretValue: whether the key still has the default, or a terraform apply put it back.",
+        *("still has the default", "is 'changethis', for security", "default 'changethis'"),
+    ),
+    log(
+        "name-mismatch key-unreferenced empty key-missing required-empty",
+        "The application started and lacks a variable that it requires. Either no reference gives it to the container, "
+        "or under another name, or its value is empty. On a developer's machine it is .env that lacks it.",
+        _SETTINGS,
+        *("validation error … field required", "field required [type=missing", "environment variable * is not set"),
+        *("validation error* for * settings: … field required", "missing required environment variable"),
+    ),
+    log(
+        "white-space placeholder empty number-format whole-json",
+        "The application started and cannot take a variable's value as it is. The text does not show whether it has a "
+        "space or a line end too many, is a placeholder, or is the wrong kind of thing.",
+        _SETTINGS,
+        *("is not a valid email", "not a valid url", "input should be a valid", "is not a valid integer"),
+        *("value is not a valid", "input should be 'local', 'staging'"),
+    ),
+    log(
+        "whole-json",
+        "A variable seems to hold the secret's whole JSON rather than one key of it.",
+        "Look at valueFrom: the key's name belongs after the ARN, as in :KEY::.",
+        "input_value='{'",
+    ),
+    log(
+        "null",
+        "ECS prints a JSON null as <nil>, so that the application got that word for a value.",
+        "GetSecretValue: the key's value is null where it should be a text.",
+        *("'<nil>'", "key=<nil>", "key: <nil>", "password=<nil>", "password: <nil>", "token=<nil>", "bearer <nil>"),
+        ":<nil>@",
+    ),
+    log(
+        "nested",
+        "ECS prints a JSON object as map[…], so that the application got that for a value.",
+        "GetSecretValue: the key holds an object where it should hold a text.",
+        *("'map[", "key=map[", "key: map[", "password=map[", "token=map[", "bearer map[", ":map["),
+    ),
+    log(
+        "number-format url-chars",
+        "A text that should be a number is none: ECS prints JSON numbers from a million on as 1e+06, and a delimiter "
+        "in a password can spill into a URL's port.",
+        "GetSecretValue: put numbers in quotes; then look for / @ : # ? in the password.",
+        *("invalid literal for int() with base 10", "unable to parse string as an integer", "invalid integer value"),
+        *("invalid port number", "port could not be cast to integer", "port out of range"),
+    ),
+    log(
+        "url-chars placeholder",
+        "The application built a URL that cannot be read. A password with / @ : # or ? in it, put in as it is, ends "
+        "its part of the URL early. The text may hold a piece of the password: do not pass it on.",
+        "GetSecretValue: look for these characters in the password, and make one without them.",
+        *("could not translate host name", "could not parse rfc1738", "could not parse SQLAlchemy URL"),
+        *("database URL cannot be parsed", "invalid character * in host name", "invalid userinfo", "invalid URL"),
+        *("invalid IPv6 URL", "failed to parse URL", "invalid connection option", "URL could not be parsed"),
+    ),
+    log(
+        "store-only not-forced placeholder pg-volume terraform-overwrote",
+        "The database did not take the application's password. Secret and database do not agree, or the task holds an "
+        "older value than the secret; the text cannot tell which. On a developer's machine the volume may have kept "
+        "its first password.",
+        "When did the secret last change, and when did the task start? If the task is younger, the database was not "
+        "told.",
+        *("password authentication failed for user", "InvalidPasswordError", "Access denied for user"),
+    ),
+    log(
+        "store-only placeholder not-forced white-space empty",
+        "A provider did not take the application's API key: it was revoked there or never valid, is a placeholder, or "
+        "the task holds an older one. The text cannot tell which, and may hold a piece of the key.",
+        "Try the secret's key with the provider, out of sight; then compare the task's start with the secret's change.",
+        *("incorrect API key provided", "invalid API key", "invalid_api_key", "invalid x-api-key", "API key not valid"),
+        *("error code: 401", "client error '401 unauthorized'", "didn't provide an API key", "AuthenticationError"),
+        *("api key is invalid", "401 client error: unauthorized for url"),
+    ),
+    log(
+        "white-space empty",
+        "A value that goes into an HTTP header has a space or a line end too many, or is empty.",
+        "GetSecretValue: whether the key's value ends in a line end.",
+        *("illegal header value", "invalid header value", "return character(s) in header value"),
+        "invalid leading whitespace",
+    ),
+    log(
+        "",
+        f"The provider knows the key and refuses for quota or billing. {_NOT_SECRETS}",
+        "The provider's account: quota and billing.",
+        *("insufficient_quota", "exceeded your current quota"),
+    ),
+    log(
+        "empty key-unreferenced name-mismatch",
+        "The application makes up a SECRET_KEY for each process, as it was given none: people are signed out at each "
+        "start, and two tasks do not know each other's sessions.",
+        _SETTINGS,
+        "is not set: using a random one",
+    ),
+    log(
+        "not-forced empty",
+        "A session was signed with another SECRET_KEY than the one that checked it. After a change that is as it "
+        "should be, once for everybody; if it goes on, tasks hold different keys, or none and make one up.",
+        "Compare when the service's tasks started with when the secret changed, and whether SECRET_KEY is empty.",
+        *("signature verification failed", "InvalidSignatureError", "invalid signature", "JWSSignatureError"),
+        "could not validate credentials",
+    ),
+    log(
+        "store-only placeholder not-forced",
+        "The mail server did not take the application's user or password.",
+        "Try the secret's SMTP_PASSWORD with the provider; then compare the task's start with the secret's change.",
+        *("SMTPAuthenticationError", "535 5.7", "535-5.7", "(535, b'", "Username and Password not accepted"),
+        "535 Authentication",
+    ),
+    log(
+        "placeholder terraform-overwrote",
+        "A placeholder of Terraform's is in use as a value. It is public.",
+        "GetSecretValue: whether the value is still the placeholder; CloudTrail tells who wrote it last.",
+        *("-please-update", "<generate-with-"),
+    ),
+    log(
+        "",
+        f"The database was not reached at all, so that no password was tried. {_NOT_SECRETS}",
+        "The database's address, its security group, and whether it runs.",
+        *(
+            "the database does not answer",
+            "connection to server at … connection refused",
+            "could not connect to server",
+        ),
+        *("connection to server at … timeout expired", "connection to server at … timed out"),
+    ),
+)
+
+LOCAL: tuple[Phrase, ...] = (
+    log(
+        "required-empty dotenv-missing dollar",
+        "Compose found no value for a variable of that name. Either .env lacks it or is elsewhere, or a value in it "
+        "has a $ that compose takes for a variable: then the name is a piece of that value, so do not pass it on.",
+        "Look whether .env lies beside the compose file; put a value with a $ into single quotes.",
+        *("variable is not set. Defaulting to a blank string", "is missing a value", "variable is not set"),
+    ),
+    log(
+        "dollar",
+        "Compose cannot expand a value: it has a $ in it.",
+        "Put the value into single quotes in .env.",
+        *("invalid interpolation format", ".env: Invalid template"),
+    ),
+    log(
+        "dotenv-missing",
+        "There is no .env where compose looks for it.",
+        "Copy the template to .env beside the compose file.",
+        *("env file * not found", "couldn't find env file", ".env: no such file or directory", ".env not found"),
+    ),
+    log(
+        "unterminated",
+        "A quote in .env is not closed.",
+        "Close it; a value with a quote in it goes into the other kind.",
+        *("unterminated quoted value", "unterminated quote"),
+    ),
+    log(
+        "unterminated colon",
+        "A line of .env could not be read, and its variable is missing: a quote is not closed, or there is no = after "
+        "the name.",
+        "Look at the line whose number the text names.",
+        *("could not parse statement", "unexpected character * in variable name", "key cannot contain a space"),
+    ),
+    log(
+        "crlf",
+        "The file has Windows line ends.",
+        "Convert .env and the scripts to plain line ends.",
+        *("$'': command not found", "bad interpreter: no such file or directory"),
+    ),
+    log(
+        "required-empty",
+        "The database was given no password to begin with, and does not start.",
+        "Set POSTGRES_PASSWORD in .env.",
+        "database is uninitialized and superuser password is not specified",
+    ),
+    log(
+        "pg-volume",
+        "The database found its volume filled and kept the password that it was first started with.",
+        "Change the password in the database (ALTER USER), or begin with a new volume if nothing in it matters.",
+        "skipping initialization",
+    ),
+)
+
+TERRAFORM: tuple[Phrase, ...] = (
+    log(
+        "no-current-version secret-missing",
+        "Terraform looked for the secret's value and found none: the secret has no current version, or there is no "
+        "such secret.",
+        "DescribeSecret: VersionIdsToStages.",
+        *("reading Secrets Manager Secret Version … couldn't find resource", "Secret Version … empty result"),
+    ),
+    log(
+        "terraform-overwrote",
+        "Terraform plans to write the secret's value: an apply would put its placeholder over the real one.",
+        "Do not apply. Look at lifecycle.ignore_changes of aws_secretsmanager_secret_version, or take it out of "
+        "Terraform's state.",
+        *("aws_secretsmanager_secret_version * must be replaced", "aws_secretsmanager_secret_version * will be"),
+        "aws_secretsmanager_secret_version * forces replacement",
+    ),
+)

@@ -1,0 +1,207 @@
+"""The names of an environment: project, account, secret, cluster, service, roles, as runbook.toml has them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from omc_runbook.model.catalogue import Key, catalogue
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import exists, expand, nearest
+
+LOCAL = "local"
+PRODUCTION = "production"
+KNOWN = (LOCAL, "staging", PRODUCTION)
+FILE_NAME = "runbook.toml"
+GUIDE = "the guide"
+"""Where names come from that no file sets."""
+
+
+class Names(BaseModel):
+    """Names that may be set for all environments or for one; {project} and {environment} are filled in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    region: str = "ap-southeast-2"
+    account_id: str = Field(default="", pattern=r"^(\d{12})?$")
+    profile: str = ""
+    secret: str = "{project}-{environment}-app-secrets"
+    cluster: str = "{project}-{environment}"
+    service: str = "backend"
+    task_family: str = "{project}-{environment}-backend"
+    execution_role: str = "{project}-{environment}-ecs-task-execution-role"
+    task_role: str = "{project}-{environment}-ecs-task-role"
+    execution_policy: str = "{project}-{environment}-ecs-task-execution-secrets-policy"
+    rotation_days: int = Field(default=180, gt=0)
+    secret_description: str = "Application secrets of {project} in {environment}"
+    secret_tags: dict[str, str] = {
+        "Project": "{project}",
+        "Environment": "{environment}",
+        "ManagedBy": "omc-runbook",
+    }
+    kms_key: str = ""
+    """Id, ARN or alias of the key that a new secret is encrypted with; "" for the AWS managed one."""
+    recovery_days: int = Field(default=30, ge=7, le=30)
+    """Days for which a secret can be restored after its deletion."""
+
+
+_Some = create_model(
+    "_Some",
+    __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
+    **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
+)
+_PATTERNS = {"account_id": "an account id of 12 digits", "check": '"smtp" or an https:// address'}
+_DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
+
+
+class _Settings(BaseSettings):
+    """What runbook.toml may hold; without it the guide's names are in force."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OMC_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
+
+    project: str = "ohmycoins"
+    repository: str = ""
+    environments: dict[str, _Some] = {}  # type: ignore[valid-type]
+    keys: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables win over the file, which is handed in as initial values."""
+        return env_settings, init_settings
+
+
+class _Variables(BaseSettings):
+    """Names set for all environments by OMC_… variables."""
+
+    model_config = SettingsConfigDict(env_prefix="OMC_", extra="ignore", hide_input_in_errors=True)
+
+
+_AllVariables = create_model(
+    "_AllVariables",
+    __base__=_Variables,
+    **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment with every name filled in, and the catalogue of its secret's keys."""
+
+    name: str
+    project: str
+    names: Names
+    keys: Mapping[str, Key]
+    source: str
+    """Where the names come from: a path of runbook.toml, or "the guide"."""
+    chosen: frozenset[str] = frozenset()
+    """Names of the fields that runbook.toml or a variable sets."""
+    others: Mapping[str, Names] = field(default_factory=dict)
+    """The names of the other environments that AWS has, by environment."""
+    repository: str = ""
+    """The platform's checkout, for runbooks that work on one and were not told of another."""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether a change here wants a second word."""
+        return self.name == PRODUCTION
+
+
+def load(environment: str, runbook_toml: str = "") -> Environment:
+    """Fill in an environment's names from the guide, runbook.toml and OMC_… variables, the last the strongest.
+
+    `runbook_toml` is a path, or "" for the runbook.toml beside the notebooks or in the working folder, if any.
+    Raises UsageError for an unknown environment and for a file that cannot be read or says something unknown.
+    """
+    path = _find(runbook_toml)
+    table = _read(path) if path else {}
+    shared = {name: table.pop(name) for name in Names.model_fields if name in table}
+    where = str(path) if path else "the OMC_ variables"
+    try:
+        settings = _Settings(**table)
+        variables = _AllVariables().model_dump(exclude_none=True)
+        known = tuple(dict.fromkeys((*KNOWN, *settings.environments)))
+        if environment not in known:
+            raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
+        chosen = {name: {**shared, **_own(settings, name), **variables} for name in known}
+        filled = {
+            name: _fill({**_DEFAULTS.get(name, {}), **table}, settings.project, name) for name, table in chosen.items()
+        }
+        keys = catalogue(settings.keys)
+    except ValidationError as error:
+        raise UsageError(f"{where} cannot be used: {_explain(error)}") from None
+    except SettingsError as error:
+        raise UsageError(f"The OMC_ variables cannot be used: {error}.") from None
+    return Environment(
+        environment,
+        settings.project,
+        filled[environment],
+        keys,
+        str(path) if path else GUIDE,
+        frozenset(chosen[environment]),
+        {name: names for name, names in filled.items() if name not in (LOCAL, environment)},
+        settings.repository,
+    )
+
+
+def _find(runbook_toml: str) -> Path | None:
+    if runbook_toml:
+        path = expand(runbook_toml)
+        if not exists(path) or not path.is_file():
+            raise UsageError(f"{path} is not a file: name an existing runbook.toml, or none for the guide's names.")
+        return path
+    folders = (Path.cwd(), Path.cwd() / "notebooks")
+    return next((folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _own(settings: _Settings, environment: str) -> dict[str, Any]:
+    """What is set for this environment alone."""
+    own = settings.environments.get(environment)
+    return own.model_dump(exclude_none=True) if own else {}
+
+
+def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
+    def fill(text: str) -> str:
+        return text.replace("{project}", project).replace("{environment}", environment)
+
+    names = Names.model_validate(chosen)
+    texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
+    texts["secret_tags"] = {key: fill(value) for key, value in names.secret_tags.items()}
+    return names.model_copy(update=texts)
+
+
+def _explain(error: ValidationError) -> str:
+    """Tell a validation error in one sentence, without the input, which may be a value in the wrong place."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = Key.model_fields if place.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
+        return f"{place} is not a known name{nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "string_pattern_mismatch":
+        return f"{place} must be {_PATTERNS[str(first['loc'][-1])]}."
+    return f"{place}: {first['msg']}."

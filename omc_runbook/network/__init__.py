@@ -1,0 +1,1 @@
+"""What lies between a task and a service of AWS."""

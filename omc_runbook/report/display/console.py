@@ -1,0 +1,24 @@
+"""The pages of AWS's console on an environment's secret and services."""
+
+from __future__ import annotations
+
+from omc_runbook.model.environment import Names
+
+
+def secret(names: Names) -> str:
+    """The address of the secret's page."""
+    return f"{_home(names)}/secretsmanager/secret?name={names.secret}&region={names.region}"
+
+
+def services(names: Names) -> str:
+    """The address of the cluster's page, with its services."""
+    return f"{_home(names)}/ecs/v2/clusters/{names.cluster}?region={names.region}"
+
+
+def deployments(names: Names) -> str:
+    """The address of the page on the main service's deployments."""
+    return f"{_home(names)}/ecs/v2/clusters/{names.cluster}/services/{names.service}/deployments?region={names.region}"
+
+
+def _home(names: Names) -> str:
+    return f"https://{names.region}.console.aws.amazon.com"

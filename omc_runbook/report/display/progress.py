@@ -1,0 +1,153 @@
+"""The progress of a roll-out: one display that follows it, with every service's state and the newest events."""
+
+from __future__ import annotations
+
+import html
+import os
+import sys
+import textwrap
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.changes.deploy.rollout import Rollout, State
+from omc_runbook.masking import registry
+from omc_runbook.model.handover import LINES_VARIABLE
+from omc_runbook.report.display.severity import COLOURS, Mood, mark, pill
+from omc_runbook.report.display.table import WIDTH
+
+NEWEST = 12
+"""Events that are shown: those that came last."""
+
+STATES: dict[State, Mood] = {
+    "waiting": "quiet",
+    "rolling": "quiet",
+    "done": "good",
+    "failed": "error",
+    "rolled-back": "error",
+    "overtaken": "warning",
+    "not-started": "warning",
+    "gone": "quiet",
+}
+
+_CELLS = 12
+_CELL = "text-align: left; vertical-align: middle; white-space: nowrap"
+_REASON = "text-align: left; overflow-wrap: anywhere; white-space: normal"
+_TRACK = "width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em"
+_BAR = "width: {share:.0%}; height: 0.8em; background: rgba({colour}, 0.85); border-radius: 0.4em"
+_MOVING = "38, 110, 190"
+_EVENTS = (
+    "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
+    "background: rgba(128, 128, 128, 0.14)"
+)
+
+
+class Progress:
+    """Shows roll-outs as they go on; called with all of them and the new lines, as `changes.rolling.Show` is.
+
+    In IPython the first call makes a display and the later ones change it in place, where there is something new;
+    what it shows last is what the notebook keeps. Elsewhere nothing is shown. Under `omc-runbook run` the new lines
+    go to that command too, at once, because a notebook that runs without a person is read only when it has ended.
+    """
+
+    def __init__(self) -> None:
+        self._rollouts: tuple[Rollout, ...] = ()
+        self._events: deque[str] = deque(maxlen=NEWEST)
+        self._handle: Any = None
+
+    def __call__(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
+        """Take the state of all roll-outs and what has been heard since the last call."""
+        if tuple(rollouts) == self._rollouts and not lines:
+            return
+        self._rollouts = tuple(rollouts)
+        self._events.extend(lines)
+        _pass_on(lines)
+        if self._handle is not None:
+            self._handle.update(self)
+        elif _is_in_ipython():
+            from IPython.display import display
+
+            self._handle = display(self, display_id=True)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Give Jupyter the HTML and the plain text of the same state."""
+        return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+    def to_html(self) -> str:
+        """The state as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
+        rows = "".join(map(_rows, self._rollouts))
+        told = html.escape("\n".join(self._events))
+        events = f'<pre style="{_EVENTS}">{told}</pre>' if told else ""
+        return f"<p><strong>{self._title}</strong></p>\n<table><tbody>{rows}</tbody></table>\n{events}".rstrip()
+
+    def to_text(self) -> str:
+        """The state as plain text."""
+        events = [line for event in self._events for line in _wrapped(event, "")]
+        return "\n".join((self._title, "", *self._lines(), *([""] if events else []), *events))
+
+    @property
+    def _title(self) -> str:
+        done = sum(rollout.state == "done" for rollout in self._rollouts)
+        how = "back at the former version" if any(rollout.is_back for rollout in self._rollouts) else "rolled out"
+        return f"{done} of {_counted(len(self._rollouts), 'service')} {how}"
+
+    def _lines(self) -> Iterator[str]:
+        widths = [max(map(len, column), default=0) for column in zip(*map(_texts, self._rollouts), strict=True)]
+        for rollout in self._rollouts:
+            cells = zip(_texts(rollout), widths, strict=True)
+            yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+            yield from _wrapped(rollout.reason, "    ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _pass_on(lines: Sequence[str]) -> None:
+    path = os.environ.get(LINES_VARIABLE)
+    if path and lines:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.writelines(f"{registry.mask(' '.join(line.split()))}\n" for line in lines)
+
+
+def _is_in_ipython() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
+def _texts(rollout: Rollout) -> tuple[str, ...]:
+    """A roll-out's cells in plain text."""
+    full = round(_share(rollout) * _CELLS)
+    bar = "█" * full + "░" * (_CELLS - full)
+    return rollout.service, mark(rollout.state, STATES[rollout.state]), bar, _tasks(rollout), rollout.revision
+
+
+def _rows(rollout: Rollout) -> str:
+    """A roll-out's row, and a second one for its reason where there is one."""
+    mood = STATES[rollout.state]
+    bar = _BAR.format(share=_share(rollout), colour=_MOVING if rollout.state == "rolling" else COLOURS[mood])
+    cells = (
+        f"<strong>{html.escape(rollout.service)}</strong>",
+        pill(rollout.state, mood),
+        f'<div style="{_TRACK}"><div style="{bar}"></div></div>',
+        _tasks(rollout),
+        html.escape(rollout.revision),
+    )
+    row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
+    told = f'<tr><td></td><td colspan="{len(cells) - 1}" style="{_REASON}">{html.escape(rollout.reason)}</td></tr>'
+    return f"<tr>{row}</tr>\n{told if rollout.reason else ''}"
+
+
+def _share(rollout: Rollout) -> float:
+    return min(rollout.running / rollout.desired, 1.0) if rollout.desired else 0.0
+
+
+def _tasks(rollout: Rollout) -> str:
+    return f"{rollout.running} of {_counted(rollout.desired, 'task')}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

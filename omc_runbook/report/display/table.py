@@ -1,0 +1,151 @@
+"""A table that reads well as HTML, light and dark, and as plain text."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from omc_runbook.report.display.severity import Mood, mark, pill
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDTH = 118
+"""Columns of a terminal that the plain text fits in."""
+
+_NARROWEST, _LONG_WORD, _SHORT, _GAP = 12, 30, 46, 2
+_JOINTS = "_-/:,"
+_GLUE = "\N{NO-BREAK SPACE}"
+_LEFT = "text-align: left; vertical-align: top"
+
+
+class Table:
+    """Rows of texts under headings.
+
+    `moods` gives a cell's text its mood. Rows that agree in their first `group` cells stand together under a line
+    that holds these cells. `notes` are sentences below the table.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        moods: Mapping[str, Mood] | None = None,
+        empty: str = "Nothing to show.",
+        group: int = 0,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.title = title
+        self.columns = list(columns)
+        self.rows = [[str(cell) for cell in row] for row in rows]
+        self.moods = dict(moods or {})
+        self.empty = empty
+        self.group = group
+        self.notes = tuple(notes)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table as a DataFrame of texts."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, columns=self.columns, dtype="str")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Give Jupyter the HTML and the plain text of the same table."""
+        return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+    def to_html(self) -> str:
+        """The table as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
+        title = f"<strong>{html.escape(self.title)}</strong>"
+        if not self.rows:
+            return f"<p>{title}<br>{html.escape(self.empty)}</p>"
+        columns = self.columns[self.group :]
+        heads = "".join(f'<th style="{_LEFT}">{html.escape(column)}</th>' for column in columns)
+        lines = [f"<p>{title}</p>", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+        for heading, rows in self._groups():
+            if heading:
+                text = f"<strong>{html.escape(heading)}</strong>"
+                lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
+            lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
+        notes = (f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return "\n".join((*lines, "</tbody>", "</table>", *notes))
+
+    def to_text(self) -> str:
+        """The table as plain text, long cells folded so that it fits in WIDTH."""
+        if not self.rows:
+            return f"{self.title}\n{self.empty}"
+        groups = [(heading, [[*map(self._marked, row)] for row in rows]) for heading, rows in self._groups()]
+        columns = self.columns[self.group :]
+        widths = _widths([columns, *(row for _, rows in groups for row in rows)])
+        lines = [self.title, "", *_fold(columns, widths), (" " * _GAP).join("─" * width for width in widths)]
+        for place, (heading, rows) in enumerate(groups):
+            lines += ["", heading] if heading and place else [heading] if heading else []
+            lines += [line for row in rows for line in _fold(row, widths)]
+        for note in self.notes:
+            lines += ["", *textwrap.wrap(note, WIDTH, break_on_hyphens=False)]
+        return "\n".join(lines)
+
+    def _groups(self) -> Iterator[tuple[str, list[list[str]]]]:
+        """Each group's line ("" where rows are not grouped) and the rest of its rows."""
+        for shared, rows in groupby(self.rows, key=lambda row: row[: self.group]):
+            named = zip(self.columns, shared, strict=False)
+            yield " · ".join(f"{column} {cell}" for column, cell in named), [row[self.group :] for row in rows]
+
+    def _marked(self, text: str) -> str:
+        """A text with its mark, which stays on the line of the first word."""
+        mood = self.moods.get(text)
+        return mark("", mood).replace(" ", _GLUE) + text
+
+    def _cell(self, text: str) -> str:
+        """A short text stays on its line, a long one may break anywhere, because ARNs have no spaces."""
+        mood = self.moods.get(text)
+        wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
+        return f'<td style="{_LEFT}; {wrap}">{pill(text, mood) if mood else html.escape(text)}</td>'
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column is, its heading above: lines are folded between words as long as that makes the table fit.
+
+    A cell of a few characters stays on one line with them.
+    """
+    columns = [*zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    words = [max(len(word) for cell in column for word in _words(cell)) for column in columns]
+    whole = [max((len(cell) for cell in column[1:] if len(cell) <= _NARROWEST), default=0) for column in columns]
+    kept = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
+    for narrowest in (kept, [_NARROWEST] * len(columns)):
+        while sum(widths) + _GAP * (len(widths) - 1) > WIDTH:
+            wide = [place for place, width in enumerate(widths) if width > narrowest[place]]
+            if not wide:
+                break
+            widths[max(wide, key=lambda place: (widths[place], -place))] -= 1
+    return widths
+
+
+def _words(cell: str) -> list[str]:
+    return cell.split(" ")
+
+
+def _fold(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    cells = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+    for depth in range(max(map(len, cells))):
+        parts = [(cell[depth] if depth < len(cell) else "").ljust(w) for cell, w in zip(cells, widths, strict=True)]
+        yield (" " * _GAP).join(parts).rstrip()
+
+
+def _wrap(cell: str, width: int) -> list[str]:
+    """The lines of a cell; a word too long for one ends a line at a joint of its own, if it has any."""
+    words = [piece for word in _words(cell) for piece in (_pieces(word, width) if len(word) > width else [word])]
+    return [line.replace(_GLUE, " ") for line in textwrap.wrap(" ".join(words), width, break_on_hyphens=False)]
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    while len(word) > width:
+        joint = max(word.rfind(sign, 0, width) for sign in _JOINTS) + 1
+        yield word[: joint or width]
+        word = word[joint or width :]
+    yield word

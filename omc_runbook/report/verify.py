@@ -1,0 +1,247 @@
+"""What a look at an environment shows: where one is, what is there, who may read it, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from omc_runbook.aws import iam
+from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.checks.role_access import judge
+from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Finding, Outcome, subject_of
+from omc_runbook.report.display import console
+from omc_runbook.report.display.banner import ENDINGS, Banner
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot.state import Snapshot
+
+STATES: dict[str, Mood] = {
+    "set": "good",
+    "missing": "error",
+    "empty": "warning",
+    "placeholder": "error",
+    "weak": "warning",
+    "unknown": "unknown",
+}
+ROLLOUTS: dict[str, Mood] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
+_MAY: dict[str, tuple[Mood, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
+WEIGHTS: dict[str, Mood] = {"error": "error", "warning": "warning"}
+
+
+def inventory(snapshot: Snapshot) -> Table:
+    """The secret, its current version, the cluster and its consumers, each as it was found."""
+    names, secret, current = snapshot.environment.names, snapshot.secret, snapshot.current
+    since, count = snapshot.current_since, len(current.document.keys) if current and current.document else None
+    consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
+    others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
+    key = snapshot.kms_key.arn if snapshot.kms_key else "the AWS managed key" if secret else "—"
+    rows = [
+        ["secret", secret.name if secret else names.secret, _there(snapshot, "secret", secret is not None)],
+        [
+            "current version",
+            secret.version_at(CURRENT) or "none" if secret else "—",
+            f"{count} keys" if count is not None else "not readable as a document",
+        ],
+        [
+            "current since",
+            f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—",
+            f"{len(snapshot.versions)} version{'s' if len(snapshot.versions) != 1 else ''} kept",
+        ],
+        ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
+        ["cluster", names.cluster, _there(snapshot, "services", snapshot.service_names is not None)],
+        ["services that use the secret", consumers, f"others: {others}"],
+        ["execution roles", ", ".join(iam.role_name(arn) for arn in snapshot.permissions) or "none", ""],
+    ]
+    return Table(
+        "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", "not readable": "unknown"}
+    )
+
+
+def injection_matrix(snapshot: Snapshot) -> Table:
+    """For each variable: key, container, revision, version, whether it is there, its state, the tasks it reaches."""
+    rows = [
+        [
+            row.service,
+            row.container,
+            row.revision,
+            row.variable,
+            row.key,
+            _version(snapshot, row.version),
+            {True: "yes", False: "no", None: "?"}[row.present],
+            row.state,
+            row.reaches,
+        ]
+        for row in diagnosis_injection_matrix.rows(snapshot)
+    ]
+    moods: dict[str, Mood] = {**STATES, "no": "error", "?": "unknown"}
+    moods |= {row[8]: "warning" if "stale" in row[8] or "undecidable" in row[8] else "good" for row in rows}
+    moods["none"] = "quiet"
+    columns = ["service", "container", "revision", "variable", "key", "version", "present", "state", "reaches tasks"]
+    empty = "No task definition refers to the secret."
+    return Table("Which secrets reach which tasks", columns, rows, moods, empty, group=3)
+
+
+def permissions(snapshot: Snapshot) -> Listing:
+    """For each execution role: who uses it, whether it may read the secret, and who says so."""
+    entries = []
+    for arn, known in snapshot.permissions.items():
+        users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
+        if not known.exists:
+            cause, says = "missing", "There is no such role."
+        elif snapshot.secret is None:
+            cause, says = "unknown", "There is no secret to ask about."
+        else:
+            said = judge(snapshot, arn)
+            cause, says = said.cause, said.sentence
+        mood, may = _MAY.get(cause, ("error", "may not read"))
+        entries.append(Entry(iam.role_name(arn), f"used by {', '.join(users)}", mood, may, says))
+    return Listing("May ECS read the secret?", entries, "No task definition that refers to the secret names a role.")
+
+
+def deployments(snapshot: Snapshot) -> Table:
+    """The consumers' deployments: status, rollout, revision, and how many tasks of those wanted run."""
+    rows = [
+        [
+            service.name,
+            deployment.status,
+            deployment.rollout or "—",
+            deployment.task_definition_arn.rpartition("/")[2],
+            f"{deployment.running} of {deployment.desired}",
+            str(deployment.failed),
+            f"{deployment.created:%Y-%m-%d %H:%M:%S}",
+        ]
+        for service in snapshot.consumers
+        for deployment in service.deployments
+    ]
+    columns = ["service", "status", "rollout", "revision", "running", "failed", "created (UTC)"]
+    return Table("Deployments", columns, rows, ROLLOUTS, "No service that uses the secret has a deployment.")
+
+
+def findings(found: Sequence[Finding]) -> Listing:
+    """What is wrong, root causes first, with evidence and what to do; then what could not be seen."""
+    problems = [finding for finding in found if finding.status == "found"]
+    entries = [
+        _entry(finding, [other for other in problems if other.check in finding.because_of]) for finding in problems
+    ]
+    entries += unknown_entries(found)
+    counts = {status: sum(1 for finding in found if finding.status == status) for status in ("clear", "skipped")}
+    return Listing(
+        f"Findings ({counts['clear']} checks clear, {counts['skipped']} skipped)", entries, "Nothing is wrong."
+    )
+
+
+def by_hand(environment: Environment) -> Listing:
+    """The guide's own commands for a look, with this environment's names, and the console's pages."""
+    names = environment.names
+    region = f"--region {names.region}"
+    rows = [
+        ["the secret", f"aws secretsmanager describe-secret --secret-id {names.secret} {region}"],
+        [
+            "the task definition",
+            f"aws ecs describe-task-definition --task-definition {names.task_family} {region}"
+            " | jq '.taskDefinition.containerDefinitions[].secrets'",
+        ],
+        ["the service", f"aws ecs describe-services --cluster {names.cluster} --services {names.service} {region}"],
+        [
+            "the role",
+            f"aws iam get-role-policy --role-name {names.execution_role} --policy-name {names.execution_policy}",
+        ],
+        ["the secret in the console", console.secret(names)],
+        ["the service in the console", console.deployments(names)],
+    ]
+    return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
+
+
+def outcome(result: Outcome) -> Banner:
+    """How the run ended, in one sentence, with what it changed and the root causes named."""
+    return Banner(ENDINGS[result.status], headline(result), tuple(_lines(result)))
+
+
+def headline(result: Outcome) -> str:
+    """The run's end in one sentence."""
+    where = result.where or result.environment
+    unknown = sum(1 for finding in result.findings if finding.status == "unknown")
+    if result.status == "ok":
+        clear = sum(1 for finding in result.findings if finding.status == "clear")
+        remarks = ", ".join(dict.fromkeys(finding.check for finding in result.findings if finding.status == "found"))
+        if remarks:
+            return f"Nothing worse than remarks in {where}: {remarks}; {clear} checks are clear."
+        return f"Nothing is wrong in {where}: {clear} checks are clear."
+    if result.status == "findings":
+        tail = f", and {unknown} checks could not be made" if unknown else ""
+        return f"Something is wrong in {where}: {', '.join(result.root_causes)}{tail}."
+    if result.status == "unknown":
+        if result.changes:
+            return f"The change in {where} was made, but not everything after it could be proved."
+        are = "1 check is" if unknown == 1 else f"{unknown} checks are"
+        return f"Not everything in {where} could be looked at: {are} unknown."
+    return f"The run on {where} failed: {result.failure}"
+
+
+def _lines(result: Outcome) -> Iterator[str]:
+    for change in result.changes:
+        yield f"{change['action'].capitalize()}: {subject_of(change)}."
+    for finding in result.findings:
+        if finding.is_root_cause:
+            yield f"{finding.check}: {finding.title} ({finding.subject})."
+    yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
+
+
+def unknown_entries(found: Sequence[Finding]) -> list[Entry]:
+    """What could not be seen, an entry for each reason with the checks that it keeps from an answer."""
+    entries = []
+    for reason, checks in unknown_reasons(found).items():
+        name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
+        rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
+        entries.append(Entry(name, mood="unknown", weight="unknown", lines=(*reason.splitlines(), *rest)))
+    return entries
+
+
+def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
+    """Why checks are unknown, each reason once with the checks that it keeps from an answer."""
+    reasons: dict[str, list[str]] = {}
+    for finding in found:
+        if finding.status == "unknown":
+            checks = reasons.setdefault("\n".join(finding.evidence), [])
+            checks += [finding.check] if finding.check not in checks else []
+    return reasons
+
+
+def _version(snapshot: Snapshot, meant: str) -> str:
+    """What a reference means, and for a stage the version that has it now."""
+    held = snapshot.secret.version_at(meant) if snapshot.secret else ""
+    return f"{meant} ({held[:8]})" if held else meant
+
+
+def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
+    """A finding as an entry; a consequence does not repeat what its causes show."""
+    follows = bool(finding.because_of)
+    shown = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
+    # A remedy is shown whole, or not at all where a cause shows it.
+    command, *others = ("",) if shown.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
+    because = f"because of {', '.join(finding.because_of)}" if follows else ""
+    effects = () if follows or not finding.cause_of else (f"It is the cause of {', '.join(finding.cause_of)}.",)
+    return Entry(
+        name=finding.check,
+        subject=", ".join(filter(None, (finding.subject, because))),
+        mood="quiet" if follows else WEIGHTS.get(finding.severity, "quiet"),
+        weight="consequence" if follows else finding.severity,
+        lead=f"{finding.title}.",
+        lines=(*(line for line in finding.evidence if line not in shown), *effects),
+        command=command,
+        by_hand="".join(others),
+    )
+
+
+def _there(snapshot: Snapshot, field: str, there: bool) -> str:
+    if field in snapshot.gaps and not there:
+        return "not readable"
+    return "there" if there else "missing"
+
+
+def _role(snapshot: Snapshot, service: Service) -> str:
+    definition = snapshot.definition(service.task_definition_arn)
+    return definition.execution_role_arn if definition else ""

@@ -1,0 +1,248 @@
+"""The trees that compose files are in YAML, and one put over the other as Docker Compose does."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.textfile.file import SourceFile
+
+IMPLICIT = (
+    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN"),
+    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("tag:yaml.org,2002:merge", r"^<<$", "<"),
+)
+"""All that is more than a text here: numbers, dates and yes stay as they are written. Tag, form, first letters."""
+
+
+Elsewhere = Callable[[str, str], Mapping[str, Any] | None]
+
+
+class MayLack(str):
+    """The path of an env_file that need not be there."""
+
+
+class _Reset:
+    """Stands for what an override takes away."""
+
+
+@dataclass(frozen=True)
+class _Override:
+    """Stands for what an override puts in the place of all that was there."""
+
+    value: Any
+
+
+def read_tree(file: SourceFile) -> Mapping[str, Any]:
+    """The tree of a compose file; raises UsageError, in one sentence without any of its text, where it has none."""
+    import yaml
+
+    try:
+        tree = yaml.load(file.text, _loader())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise UsageError(f"{file.name} line {line} is not valid YAML: mend it first.") from None
+    except yaml.reader.ReaderError as error:
+        line = file.text.count("\n", 0, error.position) + 1
+        raise UsageError(f"{file.name} line {line} has a character that no YAML may have: mend it first.") from None
+    return _mapping(tree, file)
+
+
+@cache
+def _loader() -> Any:
+    """A loader that keeps numbers, dates and yes as they are written, and knows Compose's own tags."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """YAML with null, true and false alone as more than texts."""
+
+    def plain(loader: Any, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_scalar(node)
+
+    def boolean(loader: Any, node: Any) -> Any:
+        return loader.construct_scalar(node).lower()
+
+    def override(loader: Any, node: Any) -> _Override:
+        return _Override(plain(loader, node))
+
+    # What of PyYAML has types is not these.
+    kind: Any = Loader
+    kind.yaml_implicit_resolvers = {}
+    for tag, pattern, first in IMPLICIT:
+        kind.add_implicit_resolver(tag, re.compile(pattern), [*first, *([""] if "null" in tag else [])])
+    kind.add_constructor("tag:yaml.org,2002:bool", boolean)
+    kind.add_constructor("!override", override)
+    kind.add_constructor("!reset", lambda loader, node: _Reset())
+    # A tag that nobody here knows says nothing about what stands under it.
+    kind.add_multi_constructor("", lambda loader, suffix, node: plain(loader, node))
+    return kind
+
+
+def _mapping(tree: Any, file: SourceFile) -> Mapping[str, Any]:
+    if tree is None or isinstance(tree, _Reset):
+        return {}
+    tree = tree.value if isinstance(tree, _Override) else tree
+    if not isinstance(tree, Mapping):
+        raise UsageError(f"{file.name} has a text or a list where Compose wants a mapping: mend it first.")
+    return tree
+
+
+def _normal(body: Any) -> dict[str, Any] | _Reset | _Override:
+    """The parts of a service that matter here, in their long forms."""
+    if isinstance(body, _Reset):
+        return body
+    if isinstance(body, _Override):
+        return _Override(_normal(body.value))
+    if not isinstance(body, Mapping):
+        return {}
+    return {key: _in_form(form, body[key]) for key, form in _FORMS.items() if key in body}
+
+
+def _in_form(form: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, _Reset):
+        return value
+    return _Override(form(value.value)) if isinstance(value, _Override) else form(value)
+
+
+def _environment(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(name): each for name, each in value.items()}
+    entries = [str(each).partition("=") for each in value] if isinstance(value, list) else []
+    return {name: text if equals else None for name, equals, text in entries}
+
+
+def _env_files(value: Any) -> list[str]:
+    entries = value if isinstance(value, list) else [value]
+    return [path for path in map(_path, entries) if isinstance(path, str)]
+
+
+def _path(entry: Any) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    path = entry.get("path")
+    return MayLack(path) if isinstance(path, str) and str(entry.get("required")).lower() == "false" else path
+
+
+def _context(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {"context": value}
+
+
+def _sources(value: Any) -> list[str]:
+    entries = value if isinstance(value, list) else []
+    sources = (each.get("source") if isinstance(each, Mapping) else str(each).partition(":")[0] for each in entries)
+    return [source for source in sources if isinstance(source, str) and source]
+
+
+_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    "environment": _environment,
+    "env_file": _env_files,
+    "build": _context,
+    "volumes": _sources,
+    "image": lambda value: str(value or ""),
+    "container_name": lambda value: str(value or ""),
+    "hostname": lambda value: str(value or ""),
+    "networks": lambda value: value if isinstance(value, Mapping) else {},
+    "extends": lambda value: value,
+}
+
+
+def _extended(
+    body: dict[str, Any], services: Mapping[str, Any], seen: set[str], elsewhere: Elsewhere
+) -> dict[str, Any]:
+    """A service with what it takes over from another one, of the same file or of one that can be read."""
+    base = body.get("extends")
+    if isinstance(base, Mapping) and "file" in base:
+        found = elsewhere(str(base["file"]), str(base.get("service")))
+        return body if found is None else {key: v for key, v in merge(found, body).items() if key != "extends"}
+    if isinstance(base, Mapping):
+        base = base.get("service")
+    other = services.get(base) if isinstance(base, str) and base not in seen else None
+    if not isinstance(other, dict):
+        return body
+    return merge(_extended(other, services, {*seen, str(base)}, elsewhere), body)
+
+
+def read_services(file: SourceFile, tree: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any]:
+    """What matters here of each service of one file, in its long form and with what it extends.
+
+    `elsewhere` gives a service of another file by that one's path, None where it cannot be read.
+    """
+    own = {str(name): _normal(body) for name, body in _mapping(tree.get("services"), file).items()}
+    return {
+        name: _extended(body, own, {name}, elsewhere) if isinstance(body, dict) else body for name, body in own.items()
+    }
+
+
+def included(tree: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of the files that one takes in; "" for what is no path."""
+    entries = tree.get("include")
+    for entry in entries if isinstance(entries, list) else [entries] if entries else []:
+        paths = entry.get("path") if isinstance(entry, Mapping) else entry
+        for path in paths if isinstance(paths, list) else [paths]:
+            yield path if isinstance(path, str) else ""
+
+
+def based(body: Any, folder: str) -> Any:
+    """A service with its paths from another folder than that of its file, `folder` being the way from there to it."""
+    if not folder or not isinstance(body, dict):
+        return body
+    return {key: _based(key, value, folder) for key, value in body.items()}
+
+
+def _based(key: str, value: Any, folder: str) -> Any:
+    if isinstance(value, _Override):
+        return _Override(_based(key, value.value, folder))
+    if key in ("env_file", "volumes") and isinstance(value, list):
+        return [_moved(each, folder) if key == "env_file" or each.startswith(".") else each for each in value]
+    if key == "build" and isinstance(value, Mapping) and isinstance(value.get("context"), str):
+        return {**value, "context": _moved(value["context"], folder)}
+    return value
+
+
+def _moved(path: str, folder: str) -> str:
+    if path.startswith(("/", "~", "$")) or "://" in path:
+        return path
+    moved = posixpath.normpath(posixpath.join(folder, path))
+    return MayLack(moved) if isinstance(path, MayLack) else moved
+
+
+def merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one over the other as Compose does: mappings by key, lists one behind the other."""
+    merged = dict(before)
+    for key, value in after.items():
+        old = merged.get(key)
+        if isinstance(value, _Override):
+            value, old = value.value, None
+        if isinstance(value, _Reset):
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            merged[key] = merge(old if isinstance(old, Mapping) else {}, value)
+        elif isinstance(value, list) and isinstance(old, list):
+            merged[key] = list(dict.fromkeys([*old, *value]))
+        else:
+            merged[key] = value
+    return merged
+
+
+def texts(tree: Any, seen: set[int] | None = None) -> Iterator[str]:
+    """Every text that is a value somewhere, those under an anchor once."""
+    seen = set() if seen is None else seen
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, _Override):
+        yield from texts(tree.value, seen)
+    elif isinstance(tree, Mapping | list) and id(tree) not in seen:
+        seen.add(id(tree))
+        inner: Iterable[Any] = tree.values() if isinstance(tree, Mapping) else tree
+        for each in inner:
+            yield from texts(each, seen)

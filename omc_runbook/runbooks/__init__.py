@@ -1,0 +1,1 @@
+"""One module a runbook: all that its notebook imports."""

@@ -1,0 +1,1 @@
+"""The agent: what ECS does with a service."""

@@ -1,0 +1,251 @@
+"""The local ECS agent: a thread that starts, watches and ends a real process for every task."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
+from werkzeug.exceptions import HTTPException
+
+from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.ecs import scheduler, tasks
+from omc_runbook.sandbox.ecs.connection import connects
+from omc_runbook.sandbox.ecs.container import NO_SHELL, Container
+from omc_runbook.sandbox.ecs.image import refusal
+from omc_runbook.sandbox.ecs.injection import PullFailed, environments
+from omc_runbook.sandbox.ecs.logs import open_stream
+from omc_runbook.sandbox.ecs.network import place_of
+from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, Application
+from omc_runbook.sandbox.ecs.services import Deployment, EcsService, note_failure, note_health, services_of
+from omc_runbook.sandbox.ecs.tasks import EcsTask
+
+_TICK_SECONDS = 0.1
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """A task as `sandbox status` tells it: pid where a process runs, `health` its address while it takes requests.
+
+    A load balancer sends requests to a task that answered its health check and is not on its way to stop.
+    """
+
+    cluster: str
+    service: str | None
+    task: str
+    revision: str
+    status: str
+    health_status: str
+    pid: int | None
+    health: str | None
+
+
+class Agent(threading.Thread):
+    """Every cluster's agent and service scheduler, a step each tenth of a second."""
+
+    def __init__(self) -> None:
+        super().__init__(name="ecs-agent", daemon=True)
+        self._ending = threading.Event()
+        self._running: dict[str, Application] = {}
+        self._kept: dict[str, dict[str, str]] = {}
+        self._step_done = threading.Lock()
+
+    def run(self) -> None:
+        """Work until `end`; a step that fails is told in the server's log and tried again."""
+        while not self._ending.wait(_TICK_SECONDS):
+            try:
+                with self._step_done:
+                    self.step()
+            except (ServiceException, HTTPException, LookupError, TypeError, ValueError, AttributeError, OSError):
+                _LOG.exception("a step of the agent failed")
+
+    def step(self) -> None:
+        """One look at every task and every service."""
+        for application in list(self._running.values()):
+            application.probe()
+        with STATE:
+            accepted = [
+                (backend, task)
+                for backend, task in _tasks()
+                if task.last_status == "PROVISIONING" and task.desired_status == "RUNNING"
+            ]
+        for backend, task in accepted:
+            self._start(backend, task)
+        with STATE:
+            for backend, task in _tasks():
+                self._watch(backend, task)
+            for backend in _backends():
+                for service in services_of(backend):
+                    if service.status != "INACTIVE":
+                        scheduler.reconcile(backend, service)
+                _count(backend)
+                tasks.forget_old(backend, datetime.now(UTC))
+            known = {task.task_arn for _, task in _tasks()}
+        for arn in set(self._running) - known:
+            self._running.pop(arn).kill()
+
+    def end(self) -> None:
+        """Stop working and end every process."""
+        self._ending.set()
+        with self._step_done:
+            for application in self._running.values():
+                application.stop()
+            for application in self._running.values():
+                application.kill()
+            self._running.clear()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Every process ended, and no step taken meanwhile: for moto's state to be changed at large."""
+        with self._step_done:
+            for application in self._running.values():
+                application.kill()
+            self._running.clear()
+            self._kept.clear()
+            yield
+
+    def statuses(self) -> list[TaskStatus]:
+        """Every task that is not stopped."""
+        with STATE:
+            return [self._status(task) for _, task in _tasks() if task.last_status != "STOPPED"]
+
+    def is_settled(self) -> bool:
+        """Whether every service is steady, or keeps failing in the same way."""
+        with STATE:
+            services = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
+            starting = [t for _, t in _tasks() if t.last_status in ("PROVISIONING", "PENDING")]
+            return not starting and all(s.is_steady or scheduler.failing(s) for s in services)
+
+    def _status(self, task: EcsTask) -> TaskStatus:
+        application = self._running.get(task.task_arn)
+        kind, _, name = task.group.partition(":")
+        return TaskStatus(
+            cluster=task.cluster_name,
+            service=name if kind == "service" else None,
+            task=task.id,
+            revision=task.task_definition_arn.rpartition("/")[2],
+            status=task.last_status,
+            health_status=task.health_status,
+            pid=application.pid if application else None,
+            health=application.health_url if application and tasks.is_healthy(task) else None,
+        )
+
+    def _start(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
+        definition = backend.describe_task_definition(task.task_definition_arn)
+        with STATE:
+            task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
+        place = place_of(getattr(task, "network_configuration", None))
+        application, reason = None, ""
+        inside: dict[str, Container] = {}
+        containers: list[dict[str, Any]] = definition.container_definitions
+        try:
+            # Without the lock: a delay on the wire must hold up the agent alone.
+            found = environments(definition, task.id, backend.region_name, backend.account_id, place)
+            for container in containers:
+                if refused := refusal(container):
+                    raise PullFailed(refused)
+            logs = [open_stream(c, task.id, backend.account_id, backend.region_name) for c in containers]
+            for container, log in zip(containers, logs, strict=True):
+                arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
+                environment, pid = found[container["name"]], None
+                if application is None and container.get("essential", True):
+                    kept = self._kept.setdefault(definition.arn, environment) if CACHED in arguments else environment
+                    application = Application(kept, arguments, log)
+                    pid = application.pid
+                inside[container["name"]] = Container(environment, pid, NO_SHELL not in arguments)
+        except PullFailed as failure:
+            reason = str(failure)
+        except (ValueError, OSError) as error:
+            # A value that no process can have in its environment: its text is not for a log.
+            reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
+        connected = {
+            container["name"]: connects(definition, container, task.id, backend.region_name, backend.account_id, place)
+            for container in containers
+        }
+        with STATE:
+            task.pull_stopped_at = datetime.now(UTC)
+            if application is None:
+                self._fail(backend, task, "TaskFailedToStart", reason or "No essential container", None)
+                return
+            self._running[task.task_arn] = application
+            for described in task.containers:
+                described.inside = inside[described.name]
+            tasks.started(task, secrets.token_hex(16), connected)
+
+    def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
+        application = self._running.get(task.task_arn)
+        if application is None:
+            if task.desired_status == "STOPPED" and task.last_status != "STOPPED":
+                tasks.stopped(task, None)
+            return
+        code = application.exit_code()
+        if code is not None:
+            del self._running[task.task_arn]
+            if task.desired_status == "STOPPED":
+                tasks.stopped(task, code)
+            else:
+                definition = backend.describe_task_definition(task.task_definition_arn)
+                containers: list[dict[str, Any]] = definition.container_definitions
+                for container, described in zip(containers, task.containers, strict=True):
+                    if OUT_OF_MEMORY in (container.get("command") or []):
+                        described.reason = "OutOfMemoryError: Container killed due to memory usage"
+                self._fail(backend, task, "EssentialContainerExited", "Essential container in task exited", code)
+        elif task.desired_status == "STOPPED":
+            task.last_status = "STOPPING"
+            application.stop()
+        elif application.health and task.health_status != "HEALTHY":
+            tasks.healthy(task, True)
+            _, deployment = _deployment(backend, task)
+            if deployment is not None:
+                note_health(deployment)
+        elif application.health is False:
+            was_healthy = task.health_status == "HEALTHY"
+            tasks.healthy(task, False)
+            reason = "Task failed container health checks"
+            tasks.stopping(task, "ServiceSchedulerInitiated", reason)
+            application.stop()
+            self._note(backend, task, reason, was_healthy)
+
+    def _fail(
+        self, backend: EC2ContainerServiceBackend, task: EcsTask, code: str, reason: str, exit_code: int | None
+    ) -> None:
+        was_healthy = task.health_status == "HEALTHY"
+        tasks.stopping(task, code, reason)
+        tasks.stopped(task, exit_code)
+        self._note(backend, task, reason, was_healthy)
+
+    def _note(self, backend: EC2ContainerServiceBackend, task: EcsTask, reason: str, was_healthy: bool) -> None:
+        service, deployment = _deployment(backend, task)
+        if service is not None and deployment is not None and not was_healthy:
+            note_failure(service, task.id, deployment, reason, hasattr(task, "started_at"))
+
+
+def _backends() -> Iterator[EC2ContainerServiceBackend]:
+    for account in list(ecs_backends.values()):
+        yield from list(account.values())
+
+
+def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
+    return [(backend, task) for backend in _backends() for task in tasks.of_backend(backend)]
+
+
+def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, Deployment | None]:
+    for service in services_of(backend):
+        if task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name:
+            return service, next((d for d in service.deployments if d.id == task.started_by), None)
+    return None, None
+
+
+def _count(backend: EC2ContainerServiceBackend) -> None:
+    for cluster in list(backend.clusters.values()):
+        held = [t for t in tasks.of_backend(backend) if t.cluster_name == cluster.name and tasks.is_live(t)]
+        services = [s for s in services_of(backend) if s.cluster_name == cluster.name]
+        cluster.running_tasks_count = len([t for t in held if t.last_status == "RUNNING"])
+        cluster.pending_tasks_count = len(held) - cluster.running_tasks_count
+        cluster.active_services_count = len([s for s in services if s.status == "ACTIVE"])

@@ -1,0 +1,193 @@
+"""What ECS puts into a container's environment, read as the execution role, or why it could not.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data-tutorial.html
+"""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.ecs.models import TaskDefinition
+from moto.iam.models import iam_backends
+from moto.secretsmanager.models import secretsmanager_backends
+
+from omc_runbook.iam.policy import PolicyDocument, trusts
+from omc_runbook.network.reachability import Place, Request
+from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.secretsmanager import read_value
+from omc_runbook.sandbox.calls import Call
+from omc_runbook.sandbox.ecs import gotext, network
+from omc_runbook.sandbox.principals import PARTITION, Principal, parse_policy, role_session
+from omc_runbook.sandbox.trail import TRAIL
+from omc_runbook.sandbox.wire import WIRE
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+
+_START = "ResourceInitializationError: unable to pull secrets or registry auth: "
+_RETRIED = "service call has been retried 1 time(s): "
+_ASM = f"{_START}execution resource retrieval failed: unable to retrieve secret from asm: "
+_SSM = f"{_START}execution resource retrieval failed: unable to retrieve secrets from ssm: "
+_AGENT = "Amazon ECS Agent"
+_ECS = "ecs-tasks.amazonaws.com"
+
+
+class PullFailed(Exception):
+    """A task cannot start; its text is the stoppedReason that ECS writes."""
+
+
+def environments(
+    definition: TaskDefinition, task_id: str, region: str, account: str, place: Place | None = None
+) -> dict[str, dict[str, str]]:
+    """The environment of each container by name: its own variables, then its secrets, which win.
+
+    `place` is where the task stands in the network, None where it has no network interface of its own.
+    """
+    containers: list[dict[str, Any]] = definition.container_definitions
+    wanted = any(container.get("secrets") for container in containers)
+    role = _execution_role(definition, task_id, region, account, wanted)
+    found: dict[str, dict[str, str]] = {}
+    for container in containers:
+        own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
+        if role is not None:
+            for entry in container.get("secrets") or []:
+                own[entry["name"]] = _resolve(role, entry["valueFrom"], region, place)
+        found[container["name"]] = own
+    return found
+
+
+def _execution_role(
+    definition: TaskDefinition, task_id: str, region: str, account: str, wanted: bool
+) -> Principal | None:
+    arn = getattr(definition, "execution_role_arn", None)
+    if not arn:
+        if wanted:
+            raise PullFailed(f"{_ASM}unable to find execution role credentials")
+        return None
+    arn = arn if arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{arn}"
+    roles = iam_backends[arn.split(":")[4]][PARTITION].get_roles()
+    role = next((held for held in list(roles) if held.arn == arn), None)
+    context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{region}:{account}:*"}
+    if role is not None:
+        policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))
+        if trusts(policy, _ECS, context).decision == "allowed":
+            return role_session(arn, task_id)
+    raise PullFailed(
+        f"{_START}ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that "
+        "the role being passed has the proper trust relationship and permissions and that your IAM user has "
+        "permissions to pass this role."
+    )
+
+
+def _resolve(role: Principal, value_from: str, region: str, place: Place | None) -> str:
+    fields = value_from.split(":")
+    if fields[0] != "arn" or len(fields) < 6 or fields[2] != "secretsmanager":
+        return _parameter(role, value_from, region)
+    if len(fields) not in (7, 10):
+        raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
+    key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
+    if place is not None:
+        _cross(role, place, ":".join(fields[:7]), region)
+    answer = _read(role, ":".join(fields[:7]), fields[3], version, stage)
+    text = answer.get("SecretString", "")
+    if not key:
+        return str(text)
+    try:
+        members = gotext.members(text)
+    except gotext.GoJsonError as error:
+        raise PullFailed(f"{_ASM}{_RETRIED}{error}") from None
+    if key not in members:
+        missing = f"retrieved secret from Secrets Manager did not contain json key {key}"
+        raise PullFailed(f"{_ASM}{_RETRIED}{missing}")
+    return gotext.show(members[key])
+
+
+def _cross(role: Principal, place: Place, arn: str, region: str) -> None:
+    """Fail where the network does not let the call through; ECS gives up after minutes, this at once."""
+    path = network.way(place, role.account, region, Request(role.identity_arn, GET_SECRET_VALUE, arn))
+    blocked = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
+    failed = f"failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: GetSecretValue"
+    if any(obstacle.check != "endpoint-policy" for obstacle in blocked):
+        raise PullFailed(
+            f"{_START}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets "
+            f"Manager. Check your task network configuration. {failed}, https response error StatusCode: 0, "
+            "RequestID: , canceled, context deadline exceeded"
+        )
+    if blocked:
+        raise PullFailed(
+            f"{_ASM}{_RETRIED}{failed}, https response error StatusCode: 400, RequestID: {uuid.uuid4()}, api error "
+            f"AccessDeniedException: User: {role.arn} is not authorized to perform: {GET_SECRET_VALUE} on resource: "
+            f"{arn} because no VPC endpoint policy allows the {GET_SECRET_VALUE} action"
+        )
+
+
+def _find_region(account: str, arn: str, region: str) -> None:
+    """Fail where there is no such region, so that its endpoint has no address."""
+    if region not in secretsmanager_backends[account].regions:
+        raise PullFailed(
+            f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
+            f"GetSecretValue, https response error StatusCode: 0, RequestID: , request send failed, Post "
+            f'"https://secretsmanager.{region}.amazonaws.com/": dial tcp: lookup '
+            f"secretsmanager.{region}.amazonaws.com: no such host"
+        )
+
+
+def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:
+    _find_region(role.account, arn, region)
+    members = {"secretId": arn, "versionId": version, "versionStage": stage}
+    call = _call("secretsmanager", "GetSecretValue", region, {k: v for k, v in members.items() if v})
+    request_id = str(uuid.uuid4())
+    error = _attempt(call, role, request_id, arn)
+    answer: Mapping[str, Any] = {}
+    if error is None:
+        try:
+            answer = read_value(role, arn, region, version, stage)
+        except JsonRESTError as refused:
+            error = (refused.error_type, refused.message)
+        TRAIL.record(call, role, request_id, [arn], error, _ECS)
+    if error is not None:
+        raise PullFailed(
+            f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
+            f"GetSecretValue, https response error StatusCode: 400, RequestID: {request_id}, "
+            f"api error {error[0]}: {error[1]}"
+        )
+    return answer
+
+
+def _parameter(role: Principal, name: str, region: str) -> str:
+    from moto.ssm.models import ssm_backends
+
+    is_arn = name.startswith("arn:")
+    account = role.account
+    if is_arn and len(fields := name.split(":")) == 6:
+        region, account = fields[3], fields[4]
+        name = fields[5].removeprefix("parameter")
+    held = name if is_arn and name.count("/") > 1 else name.removeprefix("/") if is_arn else name
+    arn = f"arn:{PARTITION}:ssm:{region}:{account}:parameter/{held.removeprefix('/')}"
+    call = _call("ssm", "GetParameters", region, {"name": held})
+    request_id = str(uuid.uuid4())
+    error = _attempt(call, role, request_id, arn)
+    if error is None:
+        denied = refusal(role, "ssm:GetParameters", arn, context_of(role, region))
+        error = ("AccessDeniedException", denied) if denied else None
+        TRAIL.record(call, role, request_id, [arn], error, _ECS)
+    if error is not None:
+        raise PullFailed(f"{_SSM}{_RETRIED}api error {error[0]}: {error[1]}")
+    found = ssm_backends[account][region].get_parameters([held])
+    if held not in found:
+        raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {held}")
+    return str(found[held].value)
+
+
+def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[str, str] | None:
+    """What the wire does to the call and to the one retry that the agent makes; None where it passes."""
+    error = None
+    for _ in range(2):
+        error = WIRE.apply(call.permission, role.arn)
+        if error is None:
+            return None
+        TRAIL.record(call, role, request_id, [arn], error, _ECS)
+    return error
+
+
+def _call(service: str, action: str, region: str, params: dict[str, Any]) -> Call:
+    return Call(service, action, region, "ASIASANDBOXECSAGENT", _AGENT, "json", params)

@@ -1,0 +1,48 @@
+"""Containers' logs, written to CloudWatch Logs as the awslogs driver does.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.models import logs_backends
+
+from omc_runbook.sandbox.ecs.injection import PullFailed
+
+_WRITING = threading.Lock()
+
+
+def open_stream(container: dict[str, Any], task_id: str, account: str, region: str) -> Callable[[list[str]], None]:
+    """A function that appends lines to the container's log stream; PullFailed where its group is missing."""
+    driver = container.get("logConfiguration") or {}
+    options = driver.get("options") or {}
+    group = options.get("awslogs-group")
+    if driver.get("logDriver") != "awslogs" or not group:
+        return lambda lines: None
+    backend = logs_backends[account][options.get("awslogs-region", region)]
+    stream = "/".join(filter(None, [options.get("awslogs-stream-prefix"), container["name"], task_id]))
+    with _WRITING:
+        if options.get("awslogs-create-group") == "true":
+            backend.ensure_log_group(group)
+        try:
+            backend.ensure_log_stream(group, stream)
+        except ResourceNotFoundException:
+            raise PullFailed(
+                "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
+                f"failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group "
+                f"does not exist. : {group}"
+            ) from None
+
+    def append(lines: list[str]) -> None:
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line} for line in lines if line]
+        with _WRITING:
+            # A group deleted while the task runs loses its lines, as on AWS.
+            if events and group in backend.groups and stream in backend.groups[group].streams:
+                backend.put_log_events(group, stream, events)
+
+    return append

@@ -1,0 +1,127 @@
+"""Whether a task's call reaches a service of AWS over the network that EC2 tells of in the sandbox."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache
+from typing import Any, TypeVar
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+from moto.moto_server.werkzeug_app import create_backend_app
+from werkzeug.test import Client
+
+from omc_runbook.aws import vpc
+from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.session import Unread
+from omc_runbook.network.reachability import Path, Place, Request, trace
+from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT, Call
+from omc_runbook.sandbox.worlds.staging import ADMINISTRATOR
+from omc_runbook.snapshot.networking import read_vpcs
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_READS = ("Describe", "Get", "Search")
+_KNOWN: dict[str, Network] = {}
+_LOCK = threading.Lock()
+
+
+def note(call: Call) -> None:
+    """Forget what is known of the network when a call may have changed it."""
+    if call.service == "ec2" and not call.action.startswith(_READS):
+        forget()
+
+
+def forget() -> None:
+    """Read the network anew when a task next asks for it."""
+    with _LOCK:
+        _KNOWN.clear()
+
+
+def place_of(configuration: Any) -> Place | None:
+    """Where a network configuration of ECS puts a task; None where it has no network interface of its own."""
+    awsvpc = (configuration or {}).get("awsvpcConfiguration", {})
+    if not awsvpc.get("subnets"):
+        return None
+    public = awsvpc.get("assignPublicIp") == "ENABLED"
+    return Place(awsvpc["subnets"][0], tuple(awsvpc.get("securityGroups") or ()), public)
+
+
+def way(place: Place, account: str, region: str, request: Request) -> Path | None:
+    """The way of a task's call to a service; None where the sandbox has no network to judge it by."""
+    if account != DEFAULT_ACCOUNT:
+        return None
+    try:
+        network = _network(region)
+    except (ClientError, ResponseParserError):
+        # The network was changed while it was being read: the next task sees it whole.
+        return None
+    service, arn = request.action.partition(":")[0], request.resource
+    return trace(network, place, service, arn.split(":")[3] if arn.startswith("arn:") else region, [request])
+
+
+def _network(region: str) -> Network:
+    with _LOCK:
+        known = _KNOWN.get(region)
+    if known is None:
+        client = _client(region)
+        known = read_vpcs(_AtOnce(), client, sorted(vpc.describe_vpcs(client, ())))
+        with _LOCK:
+            _KNOWN[region] = known
+    return known
+
+
+class _AtOnce:
+    """Makes each call in its turn; nothing is refused to the sandbox itself."""
+
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+        answer: Future[T | Unread] = Future()
+        answer.set_result(call())
+        return answer
+
+    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+        result = answer.result()
+        return default if isinstance(result, Unread) else result
+
+
+@cache
+def _client(region: str) -> Any:
+    """A client whose requests go to moto's EC2 in this process, past the gateway and its trail."""
+    session = boto3.session.Session()
+    client = session.client(
+        "ec2",
+        region_name=region,
+        endpoint_url="http://ec2.sandbox",
+        aws_access_key_id=ADMINISTRATOR,
+        aws_secret_access_key=ADMINISTRATOR,
+    )
+    application = Client(create_backend_app("ec2"))
+
+    def send(request: AWSPreparedRequest, **_: Any) -> Any:
+        headers = {name: _text(value) for name, value in request.headers.items()}
+        answer = application.post("/", data=request.body, headers=headers)
+        return AWSResponse(
+            request.url, answer.status_code, HTTPHeaders.from_dict(dict(answer.headers)), _Body(answer.data)
+        )
+
+    client.meta.events.register("before-send.ec2", send)
+    return client
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _Body(io.BytesIO):
+    """A response's body, as botocore reads one."""
+
+    def stream(self, **_: Any) -> Any:
+        while chunk := self.read(65536):
+            yield chunk

@@ -1,0 +1,172 @@
+"""The service scheduler: how many tasks of which deployment to start and stop, one service at a time.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+"""
+
+import time
+from typing import Any
+
+from moto.ecs.models import EC2ContainerServiceBackend
+
+from omc_runbook.sandbox.ecs import tasks
+from omc_runbook.sandbox.ecs.services import (
+    Deployment,
+    EcsService,
+    bounds,
+    breaker_trips,
+    complete,
+    primary,
+    tell,
+    trip,
+)
+from omc_runbook.sandbox.ecs.tasks import EcsTask
+
+
+def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
+    """Bring a service one step nearer to what it should be, and update its counts, state and events."""
+    held = tasks.of_service(backend, service)
+    if service.is_rolling:
+        _roll(backend, service, held)
+    else:
+        _scale_task_sets(backend, service, held)
+    held = tasks.of_service(backend, service)
+    service.running_count = _running(held)
+    service.pending_count = len([t for t in held if tasks.is_live(t)]) - service.running_count
+    if service.status == "DRAINING" and not any(t.last_status != "STOPPED" for t in held):
+        service.status = "INACTIVE"
+
+
+def failing(service: EcsService) -> bool:
+    """Whether the service has settled into failing: its newest deployment cannot start its tasks."""
+    current = primary(service)
+    return current is not None and (current.failures >= 3 or current.rollout_state == "FAILED")
+
+
+def _roll(backend: EC2ContainerServiceBackend, service: EcsService, held: list[EcsTask]) -> None:
+    current = primary(service)
+    if current is None:
+        return
+    if breaker_trips(service, current):
+        trip(service, current)
+        current = primary(service)
+        assert current is not None
+    live = [task for task in held if tasks.is_live(task)]
+    mine = [task for task in live if task.started_by == current.id]
+    old = [task for task in live if task.started_by != current.id]
+    _start(backend, service, current, mine, live)
+    _stop(service, current, mine, old)
+    _settle(service, current, tasks.of_service(backend, service))
+
+
+def _start(
+    backend: EC2ContainerServiceBackend,
+    service: EcsService,
+    current: Deployment,
+    mine: list[EcsTask],
+    live: list[EcsTask],
+) -> None:
+    if current.rollout_state == "FAILED" or time.monotonic() < current.next_start:
+        return
+    lowest, highest = bounds(service)
+    missing = service.desired_count - len(mine)
+    room = highest - len(live)
+    blocked = missing > 0 and room <= 0 and len(live) <= lowest and len(live) > len(mine)
+    if blocked and not current.is_blocked:
+        tell(
+            service,
+            "was unable to stop or start tasks during a deployment because of the service deployment "
+            "configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
+        )
+    current.is_blocked = blocked
+    count = min(missing, room)
+    if current.failures:
+        # While tasks fail, one at a time is enough to find out whether they still do.
+        count = min(count, 1)
+    new = [tasks.launch(backend, service, current) for _ in range(max(count, 0))]
+    if new:
+        tell(service, f"has started {len(new)} tasks: {_names(new)}.")
+
+
+def _stop(service: EcsService, current: Deployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
+    reason = f"Scaling activity initiated by (deployment {current.id})"
+    surplus = sorted(mine, key=tasks.is_healthy)[: max(len(mine) - service.desired_count, 0)]
+    failed = current.rollout_state == "FAILED"
+    keep = service.desired_count if failed else bounds(service)[0]
+    spare = len([t for t in (*mine, *old) if tasks.is_healthy(t)]) - keep
+    # A task that serves nobody can go at once; the healthy ones only as far as the minimum allows.
+    idle = [task for task in old if not tasks.is_healthy(task) and not failed]
+    serving = [task for task in old if tasks.is_healthy(task)]
+    surplus += idle + serving[: max(spare, 0)]
+    for task in surplus:
+        tasks.stopping(task, "ServiceSchedulerInitiated", reason)
+    if surplus:
+        tell(service, f"has stopped {len(surplus)} running tasks: {_names(surplus)}.")
+
+
+def _settle(service: EcsService, current: Deployment, held: list[EcsTask]) -> None:
+    live = [task for task in held if tasks.is_live(task)]
+    for deployment in list(service.deployments):
+        its = [task for task in live if task.started_by == deployment.id]
+        deployment.desired_count = service.desired_count if deployment is current else len(its)
+        deployment.running_count = _running(its)
+        deployment.pending_count = len(its) - deployment.running_count
+        # The last good deployment of a failed one stays, to have something to go back to.
+        if deployment is not current and not its and not _is_needed(service, deployment, current):
+            service.deployments.remove(deployment)
+    ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
+    ending = [task for task in held if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
+    steady = not ending and len(live) == len(ready) == service.desired_count
+    if steady and current.rollout_state == "IN_PROGRESS":
+        complete(service, current)
+        service.deployments = [current]
+    if steady and not service.is_steady:
+        tell(service, "has reached a steady state.")
+    service.is_steady = steady
+
+
+def _is_needed(service: EcsService, deployment: Deployment, current: Deployment) -> bool:
+    earlier = next((d for d in service.deployments if d is not current and d.has_completed), None)
+    return deployment is earlier and current.rollout_state == "IN_PROGRESS"
+
+
+def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, held: list[EcsTask]) -> None:
+    task_sets: list[Any] = service.task_sets
+    wanted = {task_set.id for task_set in task_sets}
+    for task in held:
+        if tasks.is_live(task) and task.started_by not in wanted:
+            tasks.stopping(task, "ServiceSchedulerInitiated", "Scaling activity initiated by the service")
+    for task_set in task_sets:
+        mine = [task for task in held if tasks.is_live(task) and task.started_by == task_set.id]
+        count = round(service.desired_count * task_set.scale.get("value", 100.0) / 100)
+        if len(mine) < count:
+            tasks.launch(backend, service, _stand_in(service, task_set))
+        for task in mine[count:]:
+            tasks.stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
+        task_set.computed_desired_count = count
+        task_set.running_count = _running(mine)
+        task_set.pending_count = len(mine) - task_set.running_count
+        ready = len([task for task in mine if tasks.is_healthy(task)])
+        task_set.stabilityStatus = "STEADY_STATE" if ready == len(mine) == count else "STABILIZING"
+    service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in task_sets)
+
+
+def _stand_in(service: EcsService, task_set: Any) -> Deployment:
+    return Deployment(
+        id=task_set.id,
+        task_definition=task_set.task_definition,
+        desired_count=0,
+        launch_type="FARGATE",
+        platform_version=None,
+        network_configuration=task_set.network_configuration or service.network_configuration or None,
+        enable_execute_command=service.enable_execute_command,
+        created_at=task_set.createdAt,
+        updated_at=task_set.updatedAt,
+    )
+
+
+def _running(held: list[EcsTask]) -> int:
+    return len([t for t in held if tasks.is_live(t) and t.last_status == "RUNNING"])
+
+
+def _names(held: list[EcsTask]) -> str:
+    return " ".join(f"(task {task.id})" for task in held)

@@ -1,0 +1,184 @@
+"""ECS tasks in moto's state: made, started, stopped and described with the fields that ECS fills.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
+
+from omc_runbook.sandbox.ecs.container import Container as Inside
+from omc_runbook.sandbox.ecs.services import Deployment, EcsService
+
+KEPT = timedelta(hours=1)
+_LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
+
+
+class Container:
+    """A container of a task, as DescribeTasks tells it."""
+
+    def __init__(self, task: Task, definition: dict[str, Any]) -> None:
+        self.container_arn = task.task_arn.replace(":task/", ":container/") + f"/{secrets.token_hex(16)}"
+        self.task_arn = task.task_arn
+        self.name = definition["name"]
+        self.image = definition.get("image")
+        self.cpu = str(definition.get("cpu", 0))
+        self.memory = str(definition["memory"]) if "memory" in definition else None
+        self.last_status = "PENDING"
+        self.health_status = "UNKNOWN"
+        self.exit_code: int | None = None
+        self.reason: str | None = None
+        self.runtime_id: str | None = None
+        self.network_interfaces: list[dict[str, str]] = []
+        self.managed_agents: list[dict[str, Any]] = []
+        self.inside: Inside | None = None
+
+
+class EcsTask(Task):
+    """moto's task with the fields that ECS fills, built with moto's own arguments."""
+
+    containers: list[Container]  # type: ignore[assignment]  # moto describes the first alone
+    stopped_reason: str | None  # type: ignore[assignment]  # moto has an empty one from the start
+    started_at: datetime
+    pull_started_at: datetime
+    pull_stopped_at: datetime
+    stopping_at: datetime
+    stopped_at: datetime
+    execution_stopped_at: datetime
+    stop_code: str
+
+    def __init__(self, *, task_definition: TaskDefinition, execute: bool, **kwargs: Any) -> None:
+        """A task that ECS has just accepted; moto's arguments and whether ECS Exec is on."""
+        super().__init__(task_definition=task_definition, **kwargs)
+        self.last_status = "PROVISIONING"
+        self.created_at = self.connectivity_at = datetime.now(UTC)
+        self.enable_execute_command = execute
+        self.health_status, self.connectivity = "UNKNOWN", "CONNECTED"
+        self.cpu, self.memory = task_definition.cpu, task_definition.memory
+        self.platform_family, self.version = "Linux", 1
+        self.stopped_reason = None
+        self.containers = [Container(self, entry) for entry in task_definition.container_definitions]
+        if execute:
+            for container in self.containers:
+                container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
+
+
+def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
+    """Every task of an account in a region that can still be described."""
+    held = [task for cluster in list(backend.tasks.values()) for task in list(cluster.values())]
+    return [task for task in held if isinstance(task, EcsTask)]
+
+
+def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: Deployment) -> EcsTask:
+    """A new task of a service's deployment."""
+    return accept(
+        backend,
+        service.cluster_name,
+        deployment.task_definition,
+        group=f"service:{service.name}",
+        started_by=deployment.id,
+        network=deployment.network_configuration,
+        platform_version=deployment.platform_version,
+        execute=deployment.enable_execute_command,
+    )
+
+
+def accept(
+    backend: EC2ContainerServiceBackend,
+    cluster_name: str,
+    definition_name: str,
+    *,
+    group: str = "",
+    started_by: str = "",
+    network: dict[str, Any] | None = None,
+    platform_version: str | None = None,
+    execute: bool = False,
+) -> EcsTask:
+    """A new task on Fargate, which needs no instance and no memory set on its containers."""
+    definition = backend.describe_task_definition(definition_name)
+    task = EcsTask(
+        cluster=backend.clusters[cluster_name],
+        task_definition=definition,
+        container_instance_arn=None,
+        resource_requirements=None,
+        backend=backend,
+        group=group or f"family:{definition.family}",
+        launch_type="FARGATE",
+        started_by=started_by,
+        networking_configuration=with_groups(network),
+        platform_version=platform_version or "1.4.0",
+        execute=execute,
+    )
+    backend.tasks.setdefault(cluster_name, {})[task.task_arn] = task
+    return task
+
+
+def started(task: EcsTask, runtime_id: str, connected: Mapping[str, bool]) -> None:
+    """The task's process runs, and the agent of ECS Exec in those of its containers where it is connected."""
+    now = datetime.now(UTC)
+    task.last_status, task.started_at = "RUNNING", now
+    task.version += 1
+    for container in task.containers:
+        container.last_status, container.runtime_id = "RUNNING", runtime_id
+        for agent in container.managed_agents:
+            agent.update(lastStatus="RUNNING" if connected[container.name] else "STOPPED", lastStartedAt=now)
+
+
+def healthy(task: EcsTask, is_healthy: bool) -> None:
+    """The task's process answered its health check, or stopped to."""
+    task.health_status = "HEALTHY" if is_healthy else "UNHEALTHY"
+    task.containers[0].health_status = task.health_status
+
+
+def stopping(task: EcsTask, code: str, reason: str) -> None:
+    """The task is to stop; what stops it first is what is told."""
+    if task.desired_status == "STOPPED":
+        return
+    task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", code, reason
+    task.stopping_at = datetime.now(UTC)
+
+
+def stopped(task: EcsTask, exit_code: int | None) -> None:
+    """The task's process has ended, or never began (`exit_code` None)."""
+    now = datetime.now(UTC)
+    task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
+    task.version += 1
+    for container in task.containers:
+        container.last_status, container.exit_code = "STOPPED", exit_code
+        for agent in container.managed_agents:
+            agent.update(lastStatus="STOPPED")
+    for attachment in task.attachments:
+        attachment["status"] = "DELETED"
+
+
+def is_live(task: EcsTask) -> bool:
+    """Whether the task runs or is on its way to."""
+    return task.desired_status == "RUNNING" and task.last_status in _LIVE
+
+
+def is_healthy(task: EcsTask) -> bool:
+    """Whether the task runs, is to go on running and answers its health check."""
+    return is_live(task) and task.last_status == "RUNNING" and task.health_status == "HEALTHY"
+
+
+def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list[EcsTask]:
+    """Every task of a service that can still be described."""
+    group, cluster = f"service:{service.name}", service.cluster_name
+    return [task for task in of_backend(backend) if task.group == group and task.cluster_name == cluster]
+
+
+def forget_old(backend: EC2ContainerServiceBackend, now: datetime) -> None:
+    """Drop tasks that stopped longer ago than ECS would describe them."""
+    for task in of_backend(backend):
+        if task.last_status == "STOPPED" and now - task.stopped_at > KEPT:
+            del backend.tasks[task.cluster_name][task.task_arn]
+
+
+def with_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A network configuration with a list of security groups, which moto wants also where none are named."""
+    if not network:
+        return network
+    return {"awsvpcConfiguration": {"securityGroups": [], **network["awsvpcConfiguration"]}}

@@ -1,0 +1,194 @@
+"""The sandbox's staging environment: its names, its services, its API clients and when it is at rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from omc_runbook.model.errors import RunbookError
+from omc_runbook.sandbox.postgres import Database
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ACCOUNT = "123456789012"
+REGION = "ap-southeast-2"
+STAGING = "ohmycoins-staging"
+CLUSTER = STAGING
+SECRET = f"{STAGING}-app-secrets"
+SECRET_PATTERN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-??????"
+EXECUTION_ROLE = f"{STAGING}-ecs-task-execution-role"
+SECRETS_POLICY = f"{STAGING}-ecs-task-execution-secrets-policy"
+TASK_ROLE = f"{STAGING}-ecs-task-role"
+ADMINISTRATOR = "sandbox"
+SETTLING_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """An ECS service of the healthy world; `keys` are those of the secret's keys that it references."""
+
+    name: str
+    desired: int
+    keys: tuple[str, ...]
+    breaker: bool
+
+
+KEYS = (
+    "SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "OPENAI_API_KEY",
+    "FIRST_SUPERUSER",
+    "FIRST_SUPERUSER_PASSWORD",
+    "SMTP_HOST",
+    "SMTP_USER",
+    "SMTP_PASSWORD",
+    "SENTRY_DSN",
+)
+SERVICES = (
+    Service("backend", 2, KEYS, breaker=True),
+    Service("worker", 1, KEYS[:3], breaker=False),
+    Service("frontend", 1, (), breaker=False),
+)
+CONSUMERS = tuple(service for service in SERVICES if service.keys)
+
+
+@dataclass(frozen=True)
+class World:
+    """A sandbox seen through AWS's API, as its administrator, with the database beside it if there is one."""
+
+    endpoint: str
+    region: str = REGION
+    user_agent: str | None = None
+    database: Database | None = None
+
+    @cached_property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """Secrets Manager in this world's region."""
+        client: SecretsManagerClient = self.client("secretsmanager")
+        return client
+
+    @cached_property
+    def ecs(self) -> ECSClient:
+        """ECS in this world's region."""
+        client: ECSClient = self.client("ecs")
+        return client
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        """IAM of the account."""
+        client: IAMClient = self.client("iam")
+        return client
+
+    @cached_property
+    def kms(self) -> KMSClient:
+        """KMS in this world's region."""
+        client: KMSClient = self.client("kms")
+        return client
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """CloudWatch Logs in this world's region."""
+        client: CloudWatchLogsClient = self.client("logs")
+        return client
+
+    @cached_property
+    def ssm(self) -> Any:
+        """Systems Manager in this world's region."""
+        return self.client("ssm")
+
+    def client(
+        self, service: str, access_key: str = ADMINISTRATOR, secret_key: str = ADMINISTRATOR, token: str = ""
+    ) -> Any:
+        """A client of one AWS service; a proxy of the shell never stands between it and the sandbox."""
+        return _session().client(
+            service,  # type: ignore[call-overload]
+            region_name=self.region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            aws_session_token=token or None,
+            config=Config(proxies={}, user_agent=self.user_agent),
+        )
+
+    @property
+    def secret_arn(self) -> str:
+        """The secret's ARN; raises ResourceNotFoundException where there is no such secret."""
+        return self.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+
+    def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
+        """The cluster's services that were not deleted, as DescribeServices has them."""
+        # DescribeServices takes ten, which is also the size of a page.
+        pages = self.ecs.get_paginator("list_services").paginate(cluster=cluster)
+        asked = [page["serviceArns"] for page in pages if page["serviceArns"]]
+        found = [self.ecs.describe_services(cluster=cluster, services=arns)["services"] for arns in asked]
+        return [service for services in found for service in services if service["status"] != "INACTIVE"]
+
+    def delete_service(self, name: str, cluster: str = CLUSTER) -> None:
+        """Delete a service with its tasks, and wait until its name is free again."""
+        self.ecs.delete_service(cluster=cluster, service=name, force=True)
+        self.wait(lambda: all(service["serviceName"] != name for service in self.services(cluster)), f"{name} was gone")
+
+    def settle(self) -> None:
+        """Wait until every service of every cluster is at rest, whole or failing for good."""
+        for cluster in self.ecs.list_clusters()["clusterArns"]:
+            self.wait(partial(self._at_rest, cluster), f"{cluster} came to rest")
+
+    def _at_rest(self, cluster: str) -> bool:
+        return all(map(at_rest, self.services(cluster)))
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until a condition holds; raises RunbookError when it does not in 90 seconds."""
+        end = time.monotonic() + SETTLING_SECONDS
+        while not condition():
+            if time.monotonic() > end:
+                raise RunbookError(
+                    f"The sandbox did not settle: {SETTLING_SECONDS:.0f} s passed before {what}; "
+                    "start it anew with omc-runbook sandbox down, then up."
+                )
+            time.sleep(0.1)
+
+
+@cache
+def _session() -> boto3.session.Session:
+    # One for all worlds: each session reads the services' models anew, which takes longer than the calls.
+    # No profile of the shell's has any business here, least of all one that does not exist.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    return boto3.session.Session(botocore_session=session)
+
+
+def at_rest(service: ServiceTypeDef) -> bool:
+    """Tell a service whose last deployment is done, gave up, or keeps failing with no breaker to stop it."""
+    if service["status"] != "ACTIVE":
+        return False
+    if is_external(service):
+        return service["runningCount"] == service["desiredCount"]
+    deployments = service["deployments"]
+    latest = next(deployment for deployment in deployments if deployment["status"] == "PRIMARY")
+    if latest["rolloutState"] == "IN_PROGRESS":
+        return not has_breaker(service) and latest["failedTasks"] > 0
+    return latest["rolloutState"] == "FAILED" or (
+        len(deployments) == 1 and service["runningCount"] == service["desiredCount"]
+    )
+
+
+def is_external(service: ServiceTypeDef) -> bool:
+    """Tell a service that ECS does not deploy itself."""
+    return service.get("deploymentController", {}).get("type", "ECS") != "ECS"
+
+
+def has_breaker(service: ServiceTypeDef) -> bool:
+    """Tell whether the service's deployment circuit breaker is on."""
+    return service["deploymentConfiguration"].get("deploymentCircuitBreaker", {}).get("enable", False)

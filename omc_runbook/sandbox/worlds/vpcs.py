@@ -1,0 +1,174 @@
+"""The network of the healthy world, repaired, and the network of their own that faults put the worker into."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, REGION, STAGING, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+    from mypy_boto3_ecs.type_defs import AwsVpcConfigurationTypeDef
+
+EVERYWHERE = "0.0.0.0/0"
+SERVICE = f"com.amazonaws.{REGION}.secretsmanager"
+NAME = f"{STAGING}-private"
+"""The tag of a network that a fault made."""
+
+
+def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
+    """Two subnets of the account's default network, which leads to the internet, and a security group for the tasks."""
+    ec2: EC2Client = world.client("ec2")
+    subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    vpc = subnets[0]["VpcId"]
+    _resolve_names(ec2, vpc)
+    _lead_to_the_internet(ec2, vpc)
+    _open_acls(ec2, vpc)
+    _remove_endpoints(ec2, vpc)
+    return {
+        "subnets": [subnet["SubnetId"] for subnet in subnets[:2]],
+        "securityGroups": [_group(ec2, vpc, f"{STAGING}-ecs-tasks")],
+        "assignPublicIp": "ENABLED",
+    }
+
+
+@dataclass(frozen=True)
+class Private:
+    """A VPC from which nothing leads out, with an endpoint for Secrets Manager that its tasks reach."""
+
+    vpc: str
+    tasks_subnet: str
+    endpoint_subnet: str
+    tasks_group: str
+    endpoint_group: str
+    endpoint: str
+
+    @property
+    def configuration(self) -> AwsVpcConfigurationTypeDef:
+        """Where a service's tasks are to stand in it."""
+        return {"subnets": [self.tasks_subnet], "securityGroups": [self.tasks_group], "assignPublicIp": "DISABLED"}
+
+
+def make_private(ec2: EC2Client) -> Private:
+    """Make one, in which everything is as it should be."""
+    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": NAME}])
+    _resolve_names(ec2, vpc)
+    inner, outer = (_subnet(ec2, vpc, f"10.77.{number}.0/24") for number in (1, 2))
+    tasks, endpoint = (_group(ec2, vpc, f"{NAME}-{name}") for name in ("tasks", "endpoint"))
+    rule: Any = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": tasks}]}
+    ec2.authorize_security_group_ingress(GroupId=endpoint, IpPermissions=[rule])
+    made = ec2.create_vpc_endpoint(
+        VpcId=vpc,
+        VpcEndpointType="Interface",
+        ServiceName=SERVICE,
+        SubnetIds=[outer],
+        SecurityGroupIds=[endpoint],
+        PrivateDnsEnabled=True,
+    )
+    return Private(vpc, inner, outer, tasks, endpoint, made["VpcEndpoint"]["VpcEndpointId"])
+
+
+def remove_private(world: World) -> None:
+    """Remove every such VPC, after the services have left it."""
+    ec2: EC2Client = world.client("ec2")
+    vpcs = [vpc["VpcId"] for vpc in ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [NAME]}])["Vpcs"]]
+    if not vpcs:
+        return
+    place = restore_network(world)
+    for service in CONSUMERS:
+        world.ecs.update_service(
+            cluster=CLUSTER, service=service.name, networkConfiguration={"awsvpcConfiguration": place}
+        )
+    for vpc in vpcs:
+        _remove_vpc(ec2, vpc)
+
+
+def _remove_vpc(ec2: EC2Client, vpc: str) -> None:
+    by_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
+    _remove_endpoints(ec2, vpc)
+    _open_acls(ec2, vpc)
+    for subnet in ec2.describe_subnets(Filters=by_vpc)["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    for acl in ec2.describe_network_acls(Filters=by_vpc)["NetworkAcls"]:
+        if not acl["IsDefault"]:
+            ec2.delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+    groups = ec2.describe_security_groups(Filters=by_vpc)["SecurityGroups"]
+    # Groups that name each other in their rules cannot go before the rules do.
+    for group in groups:
+        if group["IpPermissions"]:
+            ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    for group in groups:
+        if group["GroupName"] != "default":
+            ec2.delete_security_group(GroupId=group["GroupId"])
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def _resolve_names(ec2: EC2Client, vpc: str) -> None:
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+
+
+def _lead_to_the_internet(ec2: EC2Client, vpc: str) -> None:
+    """Attach an internet gateway where there is none, and lead every table's traffic to it."""
+    attached = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc]}])
+    if attached["InternetGateways"]:
+        gateway = attached["InternetGateways"][0]["InternetGatewayId"]
+    else:
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    for table in ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]:
+        routes = {route.get("DestinationCidrBlock"): route for route in table["Routes"]}
+        target: Any = {
+            "RouteTableId": table["RouteTableId"],
+            "DestinationCidrBlock": EVERYWHERE,
+            "GatewayId": gateway,
+        }
+        if EVERYWHERE not in routes:
+            ec2.create_route(**target)
+        elif routes[EVERYWHERE].get("GatewayId") != gateway:
+            ec2.replace_route(**target)
+
+
+def _open_acls(ec2: EC2Client, vpc: str) -> None:
+    """Give every subnet the VPC's default ACL, without the entries that were put before its first."""
+    acls = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkAcls"]
+    default = next(acl for acl in acls if acl["IsDefault"])
+    for acl in acls:
+        for association in acl["Associations"] if acl is not default else ():
+            ec2.replace_network_acl_association(
+                AssociationId=association["NetworkAclAssociationId"], NetworkAclId=default["NetworkAclId"]
+            )
+    for entry in default["Entries"]:
+        if entry["RuleNumber"] < 100:
+            ec2.delete_network_acl_entry(
+                NetworkAclId=default["NetworkAclId"], RuleNumber=entry["RuleNumber"], Egress=entry["Egress"]
+            )
+
+
+def _remove_endpoints(ec2: EC2Client, vpc: str) -> None:
+    found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
+    ids = [endpoint["VpcEndpointId"] for endpoint in found if endpoint["State"].lower() == "available"]
+    if ids:
+        ec2.delete_vpc_endpoints(VpcEndpointIds=ids)
+
+
+def _subnet(ec2: EC2Client, vpc: str, cidr: str) -> str:
+    return ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]
+
+
+def _group(ec2: EC2Client, vpc: str, name: str) -> str:
+    """A security group with this name that lets everything out."""
+    filters: Any = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
+    found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    if not found:
+        return ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
+    group = found[0]["GroupId"]
+    everything: Any = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
+    with suppress(ClientError):
+        ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[everything])
+    return group

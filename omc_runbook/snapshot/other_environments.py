@@ -1,0 +1,117 @@
+"""Other environments' secrets: the names of their keys, and keyed fingerprints of their values; no value is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.sts import Caller
+from omc_runbook.masking.document import Document, DocumentError, parse
+from omc_runbook.masking.fingerprint import fingerprint
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import Key
+from omc_runbook.model.environment import Environment, Names
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+
+SETTING = 16
+"""Characters up to which the value of a key that the catalogue lacks is taken for a setting, as a port is one."""
+
+PARALLEL = 8
+
+
+@dataclass(frozen=True)
+class OtherKeys:
+    """The keys of another environment's secret; None where there is none, or `unread` says why they are not known."""
+
+    names: frozenset[str] | None
+    unread: str = ""
+
+
+def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dict[str, OtherKeys]:
+    """By other environment the keys of its secret; one of another account or profile is not asked, and left out."""
+    profile, others = environment.names.profile, environment.others
+    near = {name: names for name, names in others.items() if not _elsewhere(caller, profile, names)}
+    with ThreadPoolExecutor(PARALLEL, "keys") as pool:
+        asked = {name: pool.submit(_document, clients, names) for name, names in near.items()}
+    found = {}
+    for name, answer in asked.items():
+        document = answer.result()
+        if isinstance(document, str):
+            found[name] = OtherKeys(None, document)
+        else:
+            found[name] = OtherKeys(frozenset(document.keys) if document else None)
+    return found
+
+
+def read_prints(
+    clients: Clients,
+    caller: Caller,
+    profile: str,
+    others: Mapping[str, Names],
+    known: Mapping[str, Key],
+    mark: bytes,
+) -> dict[str, dict[str, str] | str]:
+    """By environment its secret's keys by the fingerprints of their values under `mark`, or why they could not be had.
+
+    `profile` is the one that `clients` use: an environment with another one is not asked. Only what may be secret
+    counts.
+    """
+    with ThreadPoolExecutor(PARALLEL, "compare") as pool:
+        asked = {
+            name: pool.submit(_keys_by_print, clients, caller, profile, names, known, mark)
+            for name, names in others.items()
+        }
+    return {name: answer.result() for name, answer in asked.items()}
+
+
+def may_be_secret(value: Masked, key: Key | None) -> bool:
+    """Whether a value is one that no two environments should share: issued or made up, and not a mere setting."""
+    if key is None:
+        return value.length > SETTING
+    return not value.is_empty and bool(key.generate or key.obtain_from)
+
+
+def _keys_by_print(
+    clients: Clients, caller: Caller, profile: str, other: Names, known: Mapping[str, Key], mark: bytes
+) -> dict[str, str] | str:
+    document = _elsewhere(caller, profile, other) or _document(clients, other)
+    if isinstance(document, str):
+        return document
+    return {
+        fingerprint(member.injected, mark): member.key
+        for member in (document.members if document else ())
+        if may_be_secret(member.injected, known.get(member.key))
+    }
+
+
+def _elsewhere(caller: Caller, profile: str, other: Names) -> str:
+    """Why an environment is out of reach of these credentials; "" where it may be within."""
+    if other.account_id not in ("", caller.account):
+        return f"it is in account {other.account_id}."
+    if not other.account_id and other.profile != profile:
+        return "it has a profile of its own in runbook.toml."
+    return ""
+
+
+def _document(clients: Clients, other: Names) -> Document | str | None:
+    """What another environment's secret holds, None where there is no secret, or why it could not be read."""
+    try:
+        value = look(
+            f"secret {other.secret}",
+            GET_SECRET_VALUE,
+            lambda: secretsmanager.get_value(clients("secretsmanager", other.region), other.secret, CURRENT),
+        )
+        if isinstance(value, Unread):
+            return _as_clause(value.sentence)
+        return parse(value.text) if value and value.text else None
+    except (CouldNotLook, DocumentError) as error:
+        return _as_clause(str(error))
+
+
+def _as_clause(sentence: str) -> str:
+    return sentence if sentence.startswith("AWS") else sentence[0].lower() + sentence[1:]

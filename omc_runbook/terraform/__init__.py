@@ -1,0 +1,1 @@
+"""Terraform: its files, its command and its plan."""

@@ -1,0 +1,185 @@
+"""A Terraform file's syntax: its blocks and expressions, each with its place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.textfile.file import SourceFile
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Branch: TypeAlias = Tree[Token]
+
+Kind = Literal["string", "heredoc", "tuple", "object", "member", "call", "path", "group", "for", "conditional", "other"]
+
+LAID_OUT = "new_line_or_comment"
+
+
+@dataclass(frozen=True)
+class Node:
+    """An expression, or a member of an object or a block, from `start` to `end` of its file's text.
+
+    `name` is what a string has between its quotes, a member's key, a function's name, a path such as local.a.b, or
+    the variables of a for expression. `parts` are the elements of a tuple, the members of an object, a member's key
+    and value, a call's arguments, and what a for expression goes through and gives.
+    """
+
+    kind: Kind
+    file: SourceFile = field(repr=False)
+    start: int
+    end: int
+    name: str = field(default="", repr=False)
+    parts: tuple[Node, ...] = field(default=(), repr=False)
+
+    @property
+    def source(self) -> str:
+        """The text as it is written."""
+        return self.file.text[self.start : self.end]
+
+    @property
+    def line(self) -> int:
+        """The line on which it begins, counted from 1."""
+        return self.file.text.count("\n", 0, self.start) + 1
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """What tells it from every other expression of a checkout: its file and where it begins."""
+        return self.file.name, self.start
+
+    @property
+    def value(self) -> Node:
+        """The value of a member."""
+        return self.parts[-1]
+
+    def holds(self, other: Node) -> bool:
+        """Whether another expression is written within this one."""
+        return self.file == other.file and self.start <= other.start and other.end <= self.end
+
+    def member(self, key: str) -> Node | None:
+        """The last member of an object that has this key."""
+        return next((part for part in reversed(self.parts) if part.kind == "member" and part.name == key), None)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block at the top of a file: its type, its labels and its attributes."""
+
+    type: str
+    labels: tuple[str, ...]
+    attributes: tuple[Node, ...] = field(repr=False)
+
+    def find(self, name: str) -> Node | None:
+        """An attribute by its name."""
+        return next((attribute for attribute in self.attributes if attribute.name == name), None)
+
+
+@lru_cache(maxsize=64)
+def read_blocks(file: SourceFile) -> tuple[Block, ...]:
+    """The blocks of a file; raises UsageError, naming the line, for what is not valid HCL."""
+    tree = _parse(file.text, file.name)
+    return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
+
+
+def read_expression(text: str, file: SourceFile, position: int) -> Node:
+    """An expression that stands in a file from a position on, given as text of the same length.
+
+    Raises UsageError for what is none.
+    """
+    before = "x = "
+    tree = _parse(before + text, file.name)
+    ((_, value),) = (tuple(_trees(attribute)) for body in _trees(tree) for attribute in _trees(body))
+    return _node(value, file, position - len(before))
+
+
+def _parse(text: str, name: str) -> Branch:
+    # The grammar takes a second to load, which only those who read Terraform should wait for.
+    import hcl2
+    from lark.exceptions import LarkError
+
+    try:
+        return hcl2.parses_to_tree(text)
+    except LarkError as error:
+        last = text.count("\n") + 1
+        line = getattr(error, "line", None)
+        line = min(line, last) if isinstance(line, int) and line > 0 else last
+        raise UsageError(f"{name}, line {line} is not valid HCL: mend it first.") from None
+
+
+def _trees(tree: Branch) -> Iterator[Branch]:
+    """The branches below one, without tokens, line ends and comments."""
+    return (child for child in tree.children if not isinstance(child, str) and child.data != LAID_OUT)
+
+
+def _block(tree: Branch, file: SourceFile) -> Block:
+    *names, body = _trees(tree)
+    texts = [_words(name, file).strip('"') for name in names]
+    attributes = (child for child in _trees(body) if child.data == "attribute")
+    return Block(texts[0], tuple(texts[1:]), tuple(_member(each, file, 0) for each in attributes))
+
+
+def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
+    key, value = _trees(tree)
+    while key.data in ("object_elem_key", "expr_term") and not isinstance(key.children[0], str):
+        (key,) = _trees(key)
+    named = key.data in ("identifier", "keyword", "string", "literal_value")
+    start, end = _span(key, shift)
+    words = file.text[start:end]
+    name = words.strip('"') if named else ""
+    written = Node("string" if key.data == "string" else "path", file, start, end, name)
+    whole = _node(value, file, shift)
+    return Node("member", file, start, whole.end, name, (written, whole))
+
+
+def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
+    """The expression of a branch; what is never followed further becomes "other"."""
+    start, end = _span(tree, shift)
+    inner = list(_trees(tree))
+
+    def node(kind: Kind, name: str = "", parts: list[Branch] | None = None) -> Node:
+        return Node(kind, file, start, end, name, tuple(_node(part, file, shift) for part in parts or ()))
+
+    match tree.data:
+        case "expr_term":
+            return node("group", parts=inner) if isinstance(tree.children[0], str) else _node(inner[0], file, shift)
+        case "string":
+            return node("string", file.text[start + 1 : end - 1])
+        case "heredoc_template" | "heredoc_template_trim":
+            return node("heredoc")
+        case "tuple":
+            return node("tuple", parts=inner)
+        case "object":
+            return Node("object", file, start, end, "", tuple(_member(each, file, shift) for each in inner))
+        case "function_call":
+            arguments = [child for child in inner if child.data == "arguments"]
+            spread = any(isinstance(child, str) and child == "..." for each in arguments for child in each.children)
+            name = "::".join(_words(child, file, shift) for child in inner if child.data == "identifier")
+            return node("call", name + "..." * spread, [part for each in arguments for part in _trees(each)])
+        case "identifier" | "literal_value":
+            return node("path", _words(tree, file, shift))
+        case "get_attr_expr_term":
+            base = _node(inner[0], file, shift)
+            attribute = "".join(_words(child, file, shift) for child in _trees(inner[1]))
+            return node("path", f"{base.name}.{attribute}") if base.kind == "path" else node("other")
+        case "conditional":
+            return node("conditional", parts=inner)
+        case "for_tuple_expr":
+            intro = list(_trees(inner[0]))
+            variables = ",".join(_words(child, file, shift) for child in intro[:-1])
+            filtered = any(child.data == "for_cond" for child in inner)
+            return node("other" if filtered else "for", variables, [intro[-1], inner[1]])
+        case _:
+            return node("other")
+
+
+def _span(tree: Branch, shift: int) -> tuple[int, int]:
+    return tree.meta.start_pos + shift, tree.meta.end_pos + shift
+
+
+def _words(tree: Branch, file: SourceFile, shift: int = 0) -> str:
+    start, end = _span(tree, shift)
+    return file.text[start:end]

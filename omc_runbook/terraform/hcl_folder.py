@@ -1,0 +1,160 @@
+"""The Terraform files of one folder, and what an expression in them leads to: locals, lists put together, objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.terraform.hcl import Block, Node, read_blocks
+from omc_runbook.textfile.file import SourceFile
+
+DEEPEST = 20
+"""Locals that lead to locals: nobody writes more, and a circle has no end."""
+
+_LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a list: a tuple, a for expression, or something else, of which nothing can be told."""
+
+    node: Node
+    certain: bool
+    """Whether it is a part in any case, and not under a condition."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of a folder, which Terraform takes as one."""
+
+    files: tuple[SourceFile, ...]
+
+    @cached_property
+    def broken(self) -> dict[str, UsageError]:
+        """Files that are not valid HCL, by name."""
+        found = {}
+        for file in self.files:
+            try:
+                read_blocks(file)
+            except UsageError as error:
+                found[file.name] = error
+        return found
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of all files that are valid."""
+        return tuple(block for file in self.files if file.name not in self.broken for block in read_blocks(file))
+
+    @cached_property
+    def locals(self) -> tuple[Node, ...]:
+        """Each local value as the member that declares it."""
+        return tuple(member for block in self.blocks if block.type == "locals" for member in block.attributes)
+
+    def declares(self, variable: str) -> bool:
+        """Whether the folder has a variable of this name."""
+        return any(block.type == "variable" and block.labels == (variable,) for block in self.blocks)
+
+    def local_of(self, node: Node) -> str:
+        """The name of the local value within which an expression is written; "" for none."""
+        return next((member.name for member in self.locals if member.holds(node)), "")
+
+    def locals_in(self, text: str) -> set[str]:
+        """The local values that a text names, and those that they name in turn."""
+        found: set[str] = set()
+        names = set(_LOCAL.findall(text))
+        while names:
+            found |= names
+            sources = [member.source for member in self.locals if member.name in names]
+            names = {name for source in sources for name in _LOCAL.findall(source)} - found
+        return found
+
+    def follow(self, node: Node, depth: int = 0) -> Node:
+        """What an expression is once parentheses and local values are seen through; itself where that ends."""
+        if depth > DEEPEST:
+            return node
+        if node.kind == "group":
+            return self.follow(node.parts[0], depth + 1)
+        if node.kind != "path" or not node.name.startswith("local."):
+            return node
+        _, name, *keys = node.name.split(".")
+        declared = [member.value for member in self.locals if member.name == name]
+        if len(declared) != 1:
+            return node
+        found = self.follow(declared[0], depth + 1)
+        for key in keys:
+            member = found.member(key) if found.kind == "object" else None
+            if member is None:
+                return node
+            found = self.follow(member.value, depth + 1)
+        return found
+
+    def parts(self, node: Node, certain: bool = True) -> Iterator[Part]:
+        """The parts of a list, seen through concat(), conditions and the like."""
+        found = self.follow(node)
+        match found.kind, found.name:
+            case "call", "concat":
+                for argument in found.parts:
+                    yield from self.parts(argument, certain)
+            case "call", "distinct" | "tolist" | "toset" if len(found.parts) == 1:
+                yield from self.parts(found.parts[0], certain)
+            case "call", "flatten" if len(found.parts) == 1:
+                yield from self._flat(found, certain)
+            case "conditional", _:
+                for branch in found.parts[1:]:
+                    yield from self.parts(branch, False)
+            case _:
+                yield Part(found, certain)
+
+    def objects(self, node: Node) -> tuple[Node, ...]:
+        """The objects that an object is merged from, the one that counts last; what can be anything is among them."""
+        found = self.follow(node)
+        if found.kind == "call" and found.name == "merge":
+            return tuple(each for argument in found.parts for each in self.objects(argument))
+        return (found,)
+
+    def literal(self, node: Node) -> Node:
+        """An expression that is a string's text or, seen through local values, leads to one."""
+        found = self.follow(node)
+        return found if found.kind == "string" else node
+
+    def _flat(self, call: Node, certain: bool) -> Iterator[Part]:
+        (inner,) = (self.follow(part) for part in call.parts)
+        kinds = {self.follow(part).kind for part in inner.parts} if inner.kind == "tuple" else {"other"}
+        if kinds <= {"object"}:
+            yield Part(inner, certain)
+        elif inner.kind == "tuple" and "object" not in kinds:
+            for part in inner.parts:
+                yield from self.parts(part, certain)
+        else:
+            yield Part(call, certain)
+
+
+def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
+    """The member with a key of objects merged; None where there is none.
+
+    What comes instead of a member is an expression that may or may not have one.
+    """
+    for each in reversed(objects):
+        if each.kind != "object":
+            return each
+        if member := each.member(key):
+            return member
+    return None
+
+
+def describe(node: Node) -> str:
+    """An expression in words, without its text."""
+    kinds = {
+        "path": node.name,
+        "call": f"{node.name}()",
+        "string": "a quoted string",
+        "heredoc": "a heredoc",
+        "for": "a for expression",
+        "conditional": "a condition",
+        "tuple": "a list",
+        "object": "an object",
+    }
+    return f"{kinds.get(node.kind, 'an expression')} on line {node.line}"

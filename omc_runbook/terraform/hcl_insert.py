@@ -1,0 +1,166 @@
+"""New elements of a list in a Terraform file, in the manner of those that are there: what to insert, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omc_runbook.terraform.hcl import Node
+
+UNIT = "  "
+"""By how much Terraform's files are indented where nothing shows another habit."""
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """Text to be put into a file at a position; its lines end in line feeds."""
+
+    position: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An element's text, and the indentation of the line on which it begins."""
+
+    text: str
+    indent: str = ""
+
+    def at(self, indent: str) -> str:
+        """The text for a line with another indentation."""
+        first, *others = self.text.split("\n")
+        return "\n".join([first, *(indent + line.removeprefix(self.indent) if line else "" for line in others)])
+
+
+def add_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
+    """Insert an element into a list, as lines of its own where the others have their own.
+
+    In an empty list it gets a line indented by one more `unit`, with a comma if one may follow the last element.
+    Where the last element has none, the new one comes before it: so no line that is there changes.
+    """
+    text = node.file.text
+    if not node.parts:
+        return _first_element(node, shape, unit, comma)
+    last = node.parts[-1]
+    indent, before = indent_at(text, last.start), text[line_start(text, last.start) : last.start]
+    new = shape.at(indent)
+    if before.strip() == "," and (following := next_line(text, last.end)):
+        return Insertion(following, f"{before}{new}\n")
+    after = _after_comma(text, last.end)
+    if before.strip():
+        between = text[node.parts[-2].end : last.start] if len(node.parts) > 1 else ", "
+        return Insertion(last.end, (between if between.strip() == "," and "\n" not in between else ", ") + new)
+    if after is not None:
+        following = next_line(text, after)
+        return Insertion(following, f"{indent}{new},\n") if following else Insertion(after, f"\n{indent}{new},")
+    former = _after_comma(text, node.parts[-2].end) if len(node.parts) > 1 else node.start + 1
+    following = next_line(text, former) if former is not None else None
+    return Insertion(following or line_start(text, last.start), f"{indent}{new},\n")
+
+
+def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comma: bool, json: bool) -> Insertion:
+    """Insert a member whose value is a list with one element into an object, after another member.
+
+    Without a `unit` the list is written on one line. JSON wants a comma after each member but the last.
+    """
+    text = node.file.text
+    key = f'"{name}"' if text[after.start] == '"' else name
+    indent, before = indent_at(text, after.start), text[line_start(text, after.start) : after.start]
+    value = f"[{list_body(shape, indent, unit, comma)}]" if unit else f"[{shape.at(indent)}]"
+    new = key + _separator(node, after, key, not unit) + value
+    end = _after_comma(text, after.end)
+    following = next_line(text, after.end if end is None else end)
+    if before.strip() or following is None:
+        return Insertion(after.end, f", {new}")
+    if end is None and json:
+        return Insertion(after.end, f",\n{indent}{new}")
+    return Insertion(following, f"{indent}{new}{'' if end is None else ','}\n")
+
+
+def ends_in_comma(node: Node) -> bool:
+    """Whether a comma follows the last element of a list; so it is for one without elements."""
+    return not node.parts or _after_comma(node.file.text, node.parts[-1].end) is not None
+
+
+def list_body(shape: Shape, indent: str, unit: str, comma: bool) -> str:
+    """What stands between the brackets of a list with one element on a line of its own."""
+    return f"\n{indent}{unit}{shape.at(indent + unit)}{',' * comma}\n{indent}"
+
+
+def line_start(text: str, position: int) -> int:
+    """Where the line of a position begins."""
+    return text.rfind("\n", 0, position) + 1
+
+
+def column_at(text: str, position: int) -> int:
+    """How far a position is from the beginning of its line."""
+    return position - line_start(text, position)
+
+
+def indent_at(text: str, position: int) -> str:
+    """The white space with which the line of a position begins."""
+    line = text[line_start(text, position) : position]
+    return line[: len(line) - len(line.lstrip())]
+
+
+def next_line(text: str, position: int) -> int | None:
+    """Where the next line begins, if nothing but comments follows on this one."""
+    while position < len(text):
+        if text[position] == "\n":
+            return position + 1
+        if text.startswith(("#", "//"), position):
+            return text.find("\n", position) + 1 or None
+        if text.startswith("/*", position):
+            position = text.index("*/", position) + 2
+        elif text[position] in " \t\r":
+            position += 1
+        else:
+            return None
+    return None
+
+
+def _after_comma(text: str, position: int) -> int | None:
+    """Where the comma after an element ends, on whatever line it is; None where there is none."""
+    while position < len(text):
+        if text[position] == ",":
+            return position + 1
+        if text.startswith(("#", "//"), position):
+            position = text.find("\n", position)
+        elif text.startswith("/*", position):
+            position = text.index("*/", position) + 2
+        elif text[position].isspace():
+            position += 1
+        else:
+            return None
+    return None
+
+
+def _first_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
+    text, end = node.file.text, node.end - 1
+    if "\n" in node.source:
+        start = line_start(text, end)
+        indent = indent_at(text, end) + (unit or UNIT)
+        own_line = not text[start:end].strip()
+        new = f"{indent}{shape.at(indent)}{',' * comma}\n"
+        return Insertion(start, new) if own_line else Insertion(end, shape.at(indent) + " " * (text[end - 1] == " "))
+    if node.source != "[]" or not unit:
+        return Insertion(
+            end, shape.at(indent_at(text, node.start)) + (" " if node.source[1:-1].startswith(" ") else "")
+        )
+    return Insertion(end, list_body(shape, indent_at(text, node.start), unit, comma))
+
+
+def _separator(node: Node, after: Node, key: str, one_line: bool) -> str:
+    """What stands between a key and its value: as with the member before, in its column where others share that.
+
+    `terraform fmt` gives values of several lines no column, and those of one line in a row the same.
+    """
+    text = node.file.text
+    separator = text[after.parts[0].end : after.value.start]
+    if "=" not in separator:
+        return separator
+    others = [each for each in node.parts if each is not after and (not one_line or "\n" not in each.value.source)]
+    column = column_at(text, after.value.start)
+    shared = any(column_at(text, each.value.start) == column for each in others) or (one_line and not others)
+    if not shared or one_line == ("\n" in after.value.source):
+        return " = "
+    return " " * max(after.value.start - after.start - len(separator.lstrip()) - len(key), 1) + "= "

@@ -1,0 +1,278 @@
+"""A developer's workplace: the checkout, its .env as each program reads it, git, and what a start says of it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from omc_runbook.masking.value import Masked
+from omc_runbook.messages.startlog import Told
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.compose_tree import MayLack
+from omc_runbook.workstation import docker, git, settings_probe
+from omc_runbook.workstation.docker import Config
+from omc_runbook.workstation.dotenv import Binding, Dotenv, read_dotenv
+from omc_runbook.workstation.git import Tracked
+from omc_runbook.workstation.settings_probe import Loaded
+
+DOTENV = ".env"
+BACKEND = "backend"
+SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
+"""How a variable's name ends that says its value is nobody else's business: no TOKEN_EXPIRE_MINUTES."""
+
+COMMENT = re.compile(r"\A#(?:\s|\Z)")
+"""A comment right behind a =, which both readers take for the value."""
+NOTHING = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Which local values other environments have too: by variable, whose key; and why some could not be compared."""
+
+    same: Mapping[str, str]
+    unread: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    """The environments whose secret was read, or is known not to be there."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Everything that was read of a developer's machine; values are masked."""
+
+    checkout: Checkout
+    keys: Mapping[str, Key]
+    dotenv: Dotenv | None
+    strays: tuple[Path, ...]
+    """Files called .env where the guide does not have them."""
+    unmet: tuple[Path, ...]
+    """Files called .env elsewhere that compose insists on and that are not there."""
+    tracked: Tracked
+    loaded: Loaded | None
+    """What Settings say to the .env; None where there is none to load."""
+    composed: Config | None
+    """What docker compose makes of it; None where there is no docker compose."""
+    shell: Mapping[str, Masked]
+    """Variables of the .env that this process's environment has as well."""
+    said: tuple[Told, ...] | None = None
+    """What the application and its database said when they were started; None where nobody started them."""
+    shared: Shared | None = None
+    """None where values were not compared with other environments'."""
+    unshared: str = ""
+    """Why they were not."""
+    published: tuple[Path, ...] = ()
+    """Those of the strays that git tracks, or has in its history; and what the .env leads to, where it is a link."""
+    later: tuple[Dotenv, ...] = ()
+    """Other files of variables that Settings or compose read after the .env, so that theirs count."""
+    owner: str = ""
+    """How the person is called who is signed in on this machine."""
+
+    @property
+    def path(self) -> Path:
+        """Where the .env belongs: at the top of the checkout."""
+        return self.checkout.root / DOTENV
+
+    @property
+    def looked_at(self) -> tuple[Path, ...]:
+        """Where Settings looks for a .env; empty where it reads none, or that cannot be told."""
+        if _is_looked_for(self.checkout, self.path):
+            return (self.path,) if self.checkout.settings.env_files else ()
+        if self.loaded and self.loaded.env_files:
+            return tuple(path for path, _ in self.loaded.env_files)
+        named = self.checkout.settings.env_files or ()
+        return tuple((self.checkout.root / BACKEND / name).resolve() for name in named)
+
+    @property
+    def required(self) -> Mapping[str, str]:
+        """The variables that have to have a value, each with who says so."""
+        found: dict[str, str] = {}
+        for field in self.checkout.settings.fields:
+            if field.required:
+                found[self.written_as(field.variables[0])] = "Settings has no default for it"
+        for name, key in self.keys.items():
+            if key.required and self.is_known(variable_of(name, self.keys)):
+                found.setdefault(self.written_as(variable_of(name, self.keys)), "the catalogue has it as required")
+        for name in self.checkout.compose.required if self.checkout.compose else ():
+            found.setdefault(name, "compose refuses to start without it")
+        return found
+
+    def written_as(self, variable: str) -> str:
+        """The variable of the .env that fills the same field of Settings; the same one where there is none."""
+        field = self.checkout.settings.find(variable)
+        return next((each for each in (field.variables if field else ()) if self.binding(each)), variable)
+
+    def is_known(self, variable: str) -> bool:
+        """Whether Settings or the template has the variable."""
+        return variable in self.known
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The variables that Settings or the template has."""
+        template = self.checkout.template
+        return self.checkout.reads | {entry.name for entry in (template.entries if template else ())}
+
+    def key_of(self, variable: str) -> Key | None:
+        """What the catalogue says of a variable."""
+        return next((key for name, key in self.keys.items() if variable_of(name, self.keys) == variable), None)
+
+    def is_secret(self, variable: str) -> bool:
+        """Whether a variable's value is nobody else's business: by the catalogue, else by its name."""
+        return is_secret(variable, self.key_of(variable))
+
+    def value(self, variable: str) -> Masked | None:
+        """The value that the application gets from the .env, in whatever case its name is written."""
+        found = self.binding(variable)
+        return found.for_python if found else None
+
+    def binding(self, variable: str) -> Binding | None:
+        """The line of the .env that Settings takes for a variable."""
+        if self.dotenv is None:
+            return None
+        exact = self.dotenv.find(variable)
+        others = (each for each in reversed(self.dotenv.bindings) if each.name.casefold() == variable.casefold())
+        return exact or (None if self.checkout.settings.case_sensitive else next(others, None))
+
+
+def is_secret(variable: str, key: Key | None) -> bool:
+    """Whether a variable's value is nobody else's business: by the catalogue, else by its name."""
+    if key is not None and (key.generate or key.obtain_from):
+        return True
+    return SECRETIVE.search(variable) is not None
+
+
+def is_value(value: Masked | None) -> bool:
+    """Whether there is a value: neither nothing, nor a placeholder, nor the template's default."""
+    if value is None or is_blank(value):
+        return False
+    return not value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT)
+
+
+def is_text_of_value(text: str) -> bool:
+    """Whether a text of the template or of a .env is a value, and neither a placeholder nor the default."""
+    return not NOTHING.match(text) and not PLACEHOLDER.match(text) and not TEMPLATE_DEFAULT.match(text)
+
+
+def is_blank(value: Masked | None) -> bool:
+    """Whether there is nothing, blanks alone, or a comment that every reader takes for the value."""
+    return value is None or value.matches(NOTHING)
+
+
+def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Workplace:
+    """Read a developer's machine as it is: nothing is written, started or sent anywhere.
+
+    `deeply` also loads Settings in a process of its own and asks docker compose. Raises UsageError for a .env that
+    is no readable file.
+    """
+    path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
+    dotenv = read_dotenv(path, os.environ, public)
+    others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_read_later(checkout, path)))
+    later = tuple(each for each in others if dotenv and each)
+    with ThreadPoolExecutor(3, "workplace") as pool:
+        tracked = pool.submit(git.look, checkout.root, DOTENV)
+        given = path if _is_looked_for(checkout, path) else None
+        names = [binding.name for binding in dotenv.bindings] if dotenv else []
+        loaded = (
+            pool.submit(settings_probe.load_settings, checkout.root, given, names=names) if dotenv and deeply else None
+        )
+        composed = pool.submit(_compose, checkout) if dotenv and deeply else None
+    strays, said = tuple(_strays(checkout, path)), composed.result() if composed else None
+    return Workplace(
+        checkout=checkout,
+        keys=keys,
+        dotenv=_as_composed(checkout, dotenv, said, later) if dotenv and said else dotenv,
+        later=later,
+        strays=strays,
+        unmet=tuple(dict.fromkeys(_unmet(checkout))),
+        published=tuple(each for each in (*strays, *_target(dotenv)) if _is_published(checkout.root, each)),
+        tracked=tracked.result(),
+        loaded=loaded.result() if loaded else None,
+        composed=said,
+        shell=_shell(dotenv),
+        owner=pwd.getpwuid(os.getuid()).pw_name,
+    )
+
+
+def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
+    """The template's values that are no secret: who reads the repository has them."""
+    for entry in checkout.template.entries if checkout.template else ():
+        key = next((key for name, key in keys.items() if variable_of(name, keys) == entry.name), None)
+        if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value) or TEMPLATE_DEFAULT.match(entry.value):
+            yield entry.value
+
+
+def _is_looked_for(checkout: Checkout, path: Path) -> bool:
+    """Whether Settings reads the .env at the top, started there or in backend/, or is given it by whoever starts it."""
+    names = checkout.settings.env_files
+    if names is None:
+        return False
+    places = {(folder / name).resolve() for folder in (checkout.root / BACKEND, checkout.root) for name in names}
+    return not names or path.resolve() in places or path in places
+
+
+def _read_later(checkout: Checkout, path: Path) -> Iterator[Path]:
+    service = checkout.compose.application() if checkout.compose else None
+    read = ((BACKEND, checkout.settings.env_files or ()), ("", service.env_files if service else ()))
+    for folder, names in read:
+        paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
+        yield from paths[paths.index(path) + 1 :] if path in paths else ()
+
+
+def _as_composed(checkout: Checkout, dotenv: Dotenv, composed: Config, later: Sequence[Dotenv]) -> Dotenv:
+    """The .env with what docker compose itself makes of each line, where it says: that counts, whatever its version."""
+    service = checkout.compose.application() if checkout.compose else None
+    if service is None:
+        return dotenv
+    own = {setting.variable for setting in service.environment}
+    own |= {binding.name for each in later for binding in each.bindings}
+    real = (
+        composed.environment.get(service.name, {}) if DOTENV in (Path(name).name for name in service.env_files) else {}
+    )
+    bindings = (
+        replace(each, for_compose=real[each.name]) if each.name in real and each.name not in own else each
+        for each in dotenv.bindings
+    )
+    return replace(dotenv, bindings=tuple(bindings))
+
+
+def _compose(checkout: Checkout) -> Config | None:
+    program = docker.find_compose() if checkout.compose else None
+    return docker.config(program, checkout.root) if program else None
+
+
+def _strays(checkout: Checkout, path: Path) -> Iterator[Path]:
+    for folder in (checkout.root / BACKEND, checkout.root / BACKEND / "app", checkout.root.parent):
+        other = folder / DOTENV
+        # One further up is somebody else's, unless there is none here.
+        if other.is_file() and (folder != checkout.root.parent or not path.exists()):
+            yield other
+
+
+def _unmet(checkout: Checkout) -> Iterator[Path]:
+    for service in checkout.compose.services if checkout.compose else ():
+        for name in service.env_files:
+            path = Path(os.path.normpath(checkout.root / name))
+            is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, MayLack)
+            if is_other and "$" not in name and not path.exists():
+                yield path
+
+
+def _target(dotenv: Dotenv | None) -> tuple[Path, ...]:
+    """What the .env leads to, where it is a link: the values are there."""
+    return (dotenv.target,) if dotenv and dotenv.is_link else ()
+
+
+def _is_published(root: Path, stray: Path) -> bool:
+    if not stray.is_relative_to(root):
+        return False
+    found = git.look(root, stray.relative_to(root).as_posix())
+    return found.tracked or bool(found.commits)
+
+
+def _shell(dotenv: Dotenv | None) -> dict[str, Masked]:
+    names = {binding.name for binding in dotenv.bindings} if dotenv else set()
+    return {name: Masked(os.environ[name], name) for name in sorted(names & os.environ.keys())}
