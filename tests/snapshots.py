@@ -16,7 +16,7 @@ from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.execute import Refused, Why
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import DocumentError, parse
@@ -281,7 +281,9 @@ def simulated(
 
 def by_policies(*policies: PolicyDocument, boundary: PolicyDocument | None = None) -> Permissions:
     """A role whose policies are known, because AWS refused to simulate."""
-    refused = Unread(f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied")
+    refused = ReadFailure(
+        f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied"
+    )
     role = Role(ROLE, ROLE_NAME, PolicyDocument("trust policy", "trust", TRUST), "")
     return Permissions(role, policies=policies, boundary=boundary, unread=(refused,))
 

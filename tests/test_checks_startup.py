@@ -26,7 +26,7 @@ from snapshots import (
 
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.checks import startup
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
 from omc_runbook.checks.stopped_tasks import stale_stops
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
 from omc_runbook.model.findings import Finding
@@ -55,7 +55,7 @@ def ended(code: int | None, reason: str = "") -> dict[str, Any]:
 
 def found(id: str, snapshot: Snapshot) -> Finding:
     """The one finding of a check."""
-    [finding] = conduct(CHECKS[id], snapshot)
+    [finding] = run_check(CHECKS[id], snapshot)
     assert finding.status == "found"
     return finding
 

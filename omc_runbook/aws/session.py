@@ -62,7 +62,7 @@ _CONFIG = Config(
 
 
 @dataclass(frozen=True)
-class Unread:
+class ReadFailure:
     """Something that could not be looked at, and the permission (or the remedy) that would help."""
 
     what: str
@@ -132,8 +132,8 @@ def message_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
-def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
-    """Make a call; a refusal, lasting throttling or an error of this one call becomes Unread.
+def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+    """Make a call; a refusal, lasting throttling or an error of this one call becomes a ReadFailure.
 
     Raises CouldNotLook where no call would succeed: no credentials, expired ones, no network.
     """
@@ -156,23 +156,23 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
 
 
 def insist(what: str, permission: str, call: Callable[[], T], do: str = "look at") -> T:
-    """Make a call that nothing can go on without; raises CouldNotLook also for what becomes Unread elsewhere."""
+    """Make a call that nothing can go on without; raises CouldNotLook also for what is a ReadFailure elsewhere."""
     answer = look(what, permission, call)
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         raise CouldNotLook(answer.when_to(do))
     return answer
 
 
 @overload
-def or_none(answer: Unread) -> None: ...
+def or_none(answer: ReadFailure) -> None: ...
 @overload
-def or_none(answer: T | Unread) -> T | None: ...
+def or_none(answer: T | ReadFailure) -> T | None: ...
 def or_none(answer: Any) -> Any:
     """The answer, or None where it could not be read."""
-    return None if isinstance(answer, Unread) else answer
+    return None if isinstance(answer, ReadFailure) else answer
 
 
-def _unread(what: str, permission: str, error: ClientError) -> Unread:
+def _unread(what: str, permission: str, error: ClientError) -> ReadFailure:
     code = code_of(error)
     if code in EXPIRED:
         raise CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.") from None
@@ -183,8 +183,8 @@ def _unread(what: str, permission: str, error: ClientError) -> Unread:
     # Of several calls under one permission's name, the one that failed says which permission it is.
     lacking = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
-        return Unread(what, "kms:Decrypt" if "KMS" in message_of(error) else lacking, code, "denied")
-    return Unread(what, lacking, code, "throttled" if code in THROTTLED else "failed")
+        return ReadFailure(what, "kms:Decrypt" if "KMS" in message_of(error) else lacking, code, "denied")
+    return ReadFailure(what, lacking, code, "throttled" if code in THROTTLED else "failed")
 
 
 def _first_line(error: BotoCoreError) -> str:

@@ -8,7 +8,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
-from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain, family
 from omc_runbook.checks.role_access import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam.policy import trusts
@@ -35,7 +35,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("role-untrusted", "services", "task_definitions", "permissions")
-def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """ECS may not assume the execution role, or there is no such role."""
     for arn, services in _roles(snapshot):
         known, name = snapshot.permissions[arn], iam.role_name(arn)
@@ -43,12 +43,12 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             remedy = remedies.advise(f"Create role {name} with the trust policy and permissions of the guide.")
             yield Evidence(name, (f"GetRole: there is no role {name}.",), remedy, services)
         elif known.role is None:
-            yield Doubt(name, tuple(gap.sentence for gap in known.unread))
+            yield Uncertain(name, tuple(gap.sentence for gap in known.unread))
         else:
             verdict = trusts(known.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
             refused = [stop for stop in stops_saying(snapshot, "unable to assume the role") if name in stop.reason]
             if verdict.decision == "unknown" and not refused:
-                yield Doubt(name, (f"Its trust policy cannot be judged: {verdict.reason}.",))
+                yield Uncertain(name, (f"Its trust policy cannot be judged: {verdict.reason}.",))
             elif verdict.decision != "allowed":
                 facts = (
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
@@ -62,31 +62,31 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("no-permission", *NEEDS, "resource_policy", cured=True)
-def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role may not read the secret."""
     return _because(snapshot, "nothing-allows")
 
 
 @check("pattern-suffix", *NEEDS, "resource_policy", cured=True)
-def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role's policy allows the secret's name without the six characters that AWS adds."""
     return _because(snapshot, "suffix")
 
 
 @check("identity-deny", *NEEDS)
-def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A policy of the execution role denies reading the secret."""
     return _because(snapshot, "identity-deny")
 
 
 @check("boundary", *NEEDS)
-def boundary(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
 
 
 @check("scp", *NEEDS)
-def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A policy of the organization denies reading the secret."""
     stops = stops_saying(snapshot, REFUSALS["organization"])
     for arn, services, said in _judged(snapshot):
@@ -99,11 +99,11 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         elif said.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
-            yield Doubt(iam.role_name(arn), gaps or (said.sentence,))
+            yield Uncertain(iam.role_name(arn), gaps or (said.sentence,))
 
 
 @check("resource-deny", *NEEDS, "resource_policy")
-def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
     for arn, services in _roles(snapshot):
         verdict = judge_resource_policy(snapshot, arn)
@@ -111,7 +111,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             continue
         refused = [stop for stop in stops_saying(snapshot, REFUSALS["resource-deny"]) if stop.service.name in services]
         if verdict.decision == "unknown" and not refused:
-            yield Doubt(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
+            yield Uncertain(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
         elif verdict.decision in ("explicit-deny", "unknown"):
             remedy = remedies.advise(
                 f"Correct the statement with aws secretsmanager put-resource-policy --secret-id"
@@ -147,13 +147,13 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("kms-useless-grant", *NEEDS, "kms_key", "key_policy", cured=True)
-def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may decrypt by name of the secret, which grants nothing on the key in use."""
     yield from _key_use(snapshot, useless=True)
 
 
 @check("kms-no-permission", *NEEDS, "kms_key", "key_policy", cured=True)
-def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     yield from _key_use(snapshot, useless=False)
 
@@ -214,10 +214,10 @@ def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
     }
 
 
-def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Doubt]:
+def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
     for arn, services, said in _judged(snapshot):
         if said.cause == "unknown":
-            yield Doubt(iam.role_name(arn), (said.sentence,))
+            yield Uncertain(iam.role_name(arn), (said.sentence,))
         elif said.cause == cause:
             yield _refused(snapshot, arn, services, said)
 
@@ -253,7 +253,7 @@ def _key_state(snapshot: Snapshot, state: str, command: str) -> Iterator[Evidenc
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, _all(snapshot))
 
 
-def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Doubt]:
+def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain]:
     key = snapshot.kms_key
     if not (key and key.manager == "CUSTOMER" and snapshot.secret):
         return
@@ -262,7 +262,7 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Doubt]:
             continue
         said = judge_key(snapshot, arn, key)
         if said.cause == "unknown" and not useless:
-            yield Doubt(iam.role_name(arn), (said.sentence,))
+            yield Uncertain(iam.role_name(arn), (said.sentence,))
         if said.cause == "key-policy" and not useless:
             advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
             yield Evidence(iam.role_name(arn), (said.sentence,), advice, services)

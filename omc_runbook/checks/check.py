@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
@@ -47,7 +47,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Uncertain:
     """What a check could not judge about one subject, and why."""
 
     subject: str
@@ -63,12 +63,12 @@ class Check:
     title: str
     severity: Severity
     needs: tuple[str, ...]
-    run: Callable[[Snapshot], Iterable[Evidence | Doubt]]
+    run: Callable[[Snapshot], Iterable[Evidence | Uncertain]]
     cured: bool = False
     """Whether troubleshoot plans a cure against it."""
 
 
-def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]]:
+def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[Evidence | Uncertain]]], Check]]:
     """Make the decorator with which a module declares the checks of its family.
 
     The decorated function's docstring is the title; `needs` names the fields of the snapshot it reads.
@@ -76,8 +76,8 @@ def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[E
 
     def check(
         id: str, *needs: str, severity: Severity = "error", cured: bool = False
-    ) -> Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]:
-        def declare(run: Callable[[Snapshot], Iterable[Evidence | Doubt]]) -> Check:
+    ) -> Callable[[Callable[[Snapshot], Iterable[Evidence | Uncertain]]], Check]:
+        def declare(run: Callable[[Snapshot], Iterable[Evidence | Uncertain]]) -> Check:
             title = (run.__doc__ or "").strip().rstrip(".")
             return Check(id, name, title, severity, needs, run, cured)
 
@@ -86,7 +86,7 @@ def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[E
     return check
 
 
-def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
+def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Put a check to a snapshot: what it found, else what it could not see, else that all is clear."""
     gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
@@ -97,7 +97,7 @@ def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     answers = tuple(check.run(snapshot))
     place = snapshot.environment
     found = tuple(_found(check, answer, place) for answer in answers if isinstance(answer, Evidence))
-    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Doubt))
+    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain))
     if found or doubts:
         return found + doubts
     if gaps:
@@ -162,5 +162,5 @@ def _unknown(check: Check, facts: tuple[str, ...], subject: str = "") -> Finding
     return Finding(check.id, check.family, check.title, "unknown", subject, check.severity, facts)
 
 
-def _sentences(gaps: tuple[Unread, ...]) -> tuple[str, ...]:
+def _sentences(gaps: tuple[ReadFailure, ...]) -> tuple[str, ...]:
     return tuple(gap.sentence for gap in gaps)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain, family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
 from omc_runbook.model.findings import Severity
@@ -39,7 +39,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("not-forced", "secret", "versions", "services", "task_definitions", "tasks")
-def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret changed and running tasks still hold the former value."""
     for service in snapshot.consumers:
         stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
@@ -68,7 +68,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 "does not tell which value they hold: a redeployment would settle it."
             )
             gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
-            yield Doubt(service.name, (doubt, *dict.fromkeys(gaps)))
+            yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
 
 
 @check("rollout-stuck", "services", "tasks")

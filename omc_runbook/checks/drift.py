@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Doubt, Evidence, family
+from omc_runbook.checks.check import Check, Evidence, Uncertain, family
 from omc_runbook.checks.variable_drift import Standing, standings
 from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
 from omc_runbook.model.catalogue import variable_of
@@ -42,7 +42,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("settings-lacks", CHECKOUT, severity="warning")
-def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not read a variable that is made for it"""
     for row in _lacking(snapshot, SETTINGS):
         # A key that reaches nobody is told of as key-unreferenced, one under a wrong name as name-mismatch.
@@ -56,18 +56,18 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     if doubtful:
         why = "; ".join(_checkout(snapshot).settings.vague)
         fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {why}."
-        yield Doubt("Settings", (fact,))
+        yield Uncertain("Settings", (fact,))
 
 
 @check("compose-lacks", CHECKOUT, severity="warning")
-def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Compose does not give the application a variable that it reads"""
     compose = _checkout(snapshot).compose
     service = compose.application() if compose else None
     if compose is None or service is None:
         if compose and compose.includes:
             fact = f"The application is no service of {compose.files[0].name}; what this includes is not read."
-            yield Doubt("compose", (fact,))
+            yield Uncertain("compose", (fact,))
         return
     for row in _lacking(snapshot, COMPOSE):
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
@@ -77,11 +77,13 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
     if doubtful:
         why = f"it extends a service of {service.extends}, which is not read."
-        yield Doubt("compose", (f"Whether service {service.name} gets {', '.join(doubtful)} could not be told: {why}",))
+        yield Uncertain(
+            "compose", (f"Whether service {service.name} gets {', '.join(doubtful)} could not be told: {why}",)
+        )
 
 
 @check("terraform-lacks", CHECKOUT, "services", "task_definitions", severity="warning")
-def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform does not give containers a variable that they have from the secret, or that the application needs"""
     here = snapshot.environment.name
     for row in standings(snapshot):
@@ -98,7 +100,7 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("terraform-ahead", CHECKOUT, "services", "task_definitions", severity="warning")
-def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform has a reference that the task definition in force lacks: it was not applied"""
     document = snapshot.current.document if snapshot.current else None
     hand = f"terraform {_chdir(snapshot)}apply"
@@ -120,7 +122,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("environment-lacks", CHECKOUT, "secret", "contents", severity="warning")
-def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """One environment's secret lacks a key that another's has"""
     here = snapshot.environment.name
     for row in standings(snapshot):
@@ -138,7 +140,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 yield replace(found, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:
-            yield Doubt(name, (f"The keys of {name} could not be read: {other.unread}",))
+            yield Uncertain(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
 def _chdir(snapshot: Snapshot) -> str:
@@ -153,7 +155,7 @@ def _lacking(snapshot: Snapshot, place: str) -> Iterator[Standing]:
     return (row for row in standings(snapshot) if place in row.missing)
 
 
-def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
+def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What of Terraform could not be read, where something hangs on it."""
     declared = _checkout(snapshot).declared
     doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
@@ -167,7 +169,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
         if not is_literal(each.name)
     ]
     asked = f"Whether Terraform gives {', '.join(doubtful)} could not be told."
-    yield Doubt("Terraform", (asked, *reasons, *declared.unreadable))
+    yield Uncertain("Terraform", (asked, *reasons, *declared.unreadable))
 
 
 def _checkout(snapshot: Snapshot) -> Checkout:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Doubt, Evidence, family
+from omc_runbook.checks.check import Check, Evidence, Uncertain, family
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.network.reachability import Place, trace
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
@@ -56,7 +56,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("exec-iam", *NEEDS, severity="warning")
-def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The task role may not open the channels of ECS Exec."""
     using: dict[str, set[str]] = {}
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
@@ -150,7 +150,7 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
 
 
-def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[Evidence | Doubt]:
+def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[Evidence | Uncertain]:
     if known.simulated:
         refused = [said.action for said in known.simulated if said.decision != "allowed"]
         unsure = [said.action for said in known.simulated if said.decision != "allowed" and said.missing_context]
@@ -161,10 +161,12 @@ def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[
         unsure = [action for action, verdict in verdicts.items() if verdict.decision == "unknown"]
         source = "The role's policies, read and judged here"
     else:
-        yield Doubt(role, tuple(gap.sentence for gap in known.unread) or ("Its policies could not be read.",))
+        yield Uncertain(role, tuple(gap.sentence for gap in known.unread) or ("Its policies could not be read.",))
         return
     if unsure:
-        yield Doubt(role, (f"{source}: whether {role} may do {', '.join(unsure)} turns on conditions not known here.",))
+        yield Uncertain(
+            role, (f"{source}: whether {role} may do {', '.join(unsure)} turns on conditions not known here.",)
+        )
     elif refused:
         facts = (f"{source}: {role} may not do {', '.join(refused)}, which ECS Exec needs.",)
         yield Evidence(role, facts, remedies.let_execute(role), services)

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import DOTENV, SHARED, Doubt, Evidence, family
+from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain, family
 from omc_runbook.checks.dotenv import by_setup, miscased, place_of
 from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
 from omc_runbook.checks.key_demand import is_misspelling
@@ -110,11 +110,11 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("settings-refused", DOTENV)
-def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not take a variable's value"""
     place = place_of(snapshot)
     if place.loaded and place.loaded.obstacle:
-        yield Doubt("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
+        yield Uncertain("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
     for told in _unexplained(place):
         subject = told.variable or "Settings"
         where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
@@ -129,7 +129,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("reused", DOTENV, SHARED)
-def reused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A local secret is the same as another environment's"""
     place = place_of(snapshot)
     assert place.shared is not None
@@ -137,7 +137,7 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         fact = f"{name} is {theirs}, by keyed fingerprint: what leaks from this machine opens that environment."
         yield Evidence(name, (fact,), _renew(place, name))
     for reason in place.shared.unread:
-        yield Doubt("other environments", (reason,))
+        yield Uncertain("other environments", (reason,))
 
 
 def _least(key: Key | None) -> float:

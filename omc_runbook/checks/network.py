@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Doubt, Evidence, family
+from omc_runbook.checks.check import Check, Evidence, Uncertain, family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.model.findings import Remedy
 from omc_runbook.network.reachability import Path, Place, Request, trace
@@ -23,44 +23,44 @@ SERVICE = "secretsmanager"
 
 
 @check("no-egress", *NEEDS)
-def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Tasks have no way to Secrets Manager: neither a route to the internet nor an endpoint that they can use."""
     yield from _found(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
 
 @check("private-dns-off", *NEEDS)
-def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint for Secrets Manager has no private DNS name, so tasks pass it by and have no other way."""
     return _found(snapshot, "private-dns-off")
 
 
 @check("vpc-dns-off", *NEEDS)
-def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """No name is resolved in the tasks' VPC."""
     return _found(snapshot, "vpc-dns-off")
 
 
 @check("sg-egress", *NEEDS)
-def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' security group lets no HTTPS out towards Secrets Manager."""
     return _found(snapshot, "sg-egress")
 
 
 @check("endpoint-sg", *NEEDS)
-def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The security group of the endpoint for Secrets Manager lets no HTTPS in from the tasks."""
     return _found(snapshot, "endpoint-sg")
 
 
 @check("network-acl", *NEEDS)
-def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A network ACL stops the tasks' calls to Secrets Manager, or the answers."""
     return _found(snapshot, "network-acl")
 
 
 @check("endpoint-policy", *NEEDS)
-def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The policy of the endpoint for Secrets Manager does not let the execution role read the secret."""
     return _found(snapshot, "endpoint-policy")
 
@@ -79,7 +79,7 @@ class _Trouble:
         return (*self.obstacle.facts, *(stop.sentence for stop in self.stops[:1]))
 
 
-def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Doubt]:
+def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
     """One finding, or doubt, for each thing that is in the way."""
     grouped: dict[str, list[_Trouble]] = {}
     for trouble in _troubles(snapshot):
@@ -94,7 +94,7 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Doubt]:
             remedy = _remedy(snapshot, troubles[0])
             yield Evidence(subject, (*facts, f"It is in the way of tasks of {told}."), remedy, services)
         else:
-            yield Doubt(subject, (*facts, f"So the way of tasks of {told} cannot be judged."))
+            yield Uncertain(subject, (*facts, f"So the way of tasks of {told} cannot be judged."))
 
 
 def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
@@ -151,7 +151,7 @@ def _comes_through(snapshot: Snapshot, service: Service, stops: tuple[Stop, ...]
     )
 
 
-def _unexplained(snapshot: Snapshot) -> Iterator[Doubt]:
+def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
     """Tasks that have no connection, and nothing that is known to be in their way."""
     if snapshot.network is None or snapshot.gaps.get("network"):
         return
@@ -162,12 +162,12 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Doubt]:
             continue
         if stops and service.placement.subnets:
             nothing = "No route, security group, network ACL or endpoint that EC2 tells of is in the way any more"
-            yield Doubt(service.name, (stops[0].sentence, f"{nothing}: look at DNS servers and firewalls on it."))
+            yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: look at DNS servers and firewalls on it."))
         elif not service.placement.subnets and not _comes_through(snapshot, service, stops):
             way = (
                 "have no network interface of their own (awsvpc): their way is their instance's, which is not looked at"
             )
-            yield Doubt(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
+            yield Uncertain(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
 
 
 def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:

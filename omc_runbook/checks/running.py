@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain, family
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
 from omc_runbook.snapshot.state import Snapshot
 
@@ -44,7 +44,7 @@ REASONS: dict[str, str] = {
 
 
 @check("entrypoint-override", *NEEDS)
-def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The image's entry point replaces a variable."""
     for service, variable, seen in _variables(snapshot, _is_replaced):
         what = "no" if seen[0].held[variable].process == ABSENT else "another"
@@ -61,7 +61,7 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("app-cache", *NEEDS)
-def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The application keeps a value that it read earlier."""
     for service, variable, seen in _variables(snapshot, _is_kept):
         held = seen[0].held[variable]
@@ -83,7 +83,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 
 
 @check("baked-env", *NEEDS)
-def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value comes from the image, or from a file in it, and not from the secret."""
     for service, variable, seen in _variables(snapshot, _is_baked):
         held = seen[0].held[variable]
@@ -141,7 +141,7 @@ def _variables(snapshot: Snapshot, is_so: Callable[[Held], bool]) -> Iterator[tu
                 yield service.name, variable, showing
 
 
-def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
+def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What was not looked into, and what would help: a sentence for each reason, and one if that is a choice."""
     looks = snapshot.inside or ()
     by_reason: dict[str, list[Inside]] = {}
@@ -162,7 +162,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
             fact = f"Could not look into {of}, because {REASONS[why]}. {SWITCH_ON[why]}"
-        yield Doubt(services, (fact, "Which value they hold is told by times alone.") if refused else (fact,))
+        yield Uncertain(services, (fact, "Which value they hold is told by times alone.") if refused else (fact,))
 
 
 def _tasks(seen: list[Inside]) -> str:

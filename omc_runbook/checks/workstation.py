@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
+from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Evidence, Uncertain, family
 from omc_runbook.checks.dotenv import place_of, quote
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
@@ -111,7 +111,7 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check("committed", WORKPLACE)
-def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env is in git, was once, or would be taken along by the next git add"""
     place = place_of(snapshot)
     git, path, root = place.tracked, place.path, place.checkout.root
@@ -134,7 +134,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     if git.obstacle:
-        yield Doubt(path.name, (f"git could not tell everything: {git.obstacle}",))
+        yield Uncertain(path.name, (f"git could not tell everything: {git.obstacle}",))
 
 
 @check("template-value", WORKPLACE, severity="warning")

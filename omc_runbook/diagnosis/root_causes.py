@@ -22,7 +22,7 @@ from omc_runbook.checks import (
     upstream,
     workstation,
 )
-from omc_runbook.checks.check import Check, conduct
+from omc_runbook.checks.check import Check, run_check
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -108,7 +108,7 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     checks = CHECKS if snapshot.caller.account else ()
     checks += drift.CHECKS if snapshot.checkout and snapshot.caller.account else ()
     checks += LOCAL_CHECKS if snapshot.workplace else ()
-    return relate([finding for check in checks for finding in conduct(check, snapshot)])
+    return relate([finding for check in checks for finding in run_check(check, snapshot)])
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

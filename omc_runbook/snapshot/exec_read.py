@@ -11,7 +11,7 @@ from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.execute import Refused
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
@@ -104,7 +104,7 @@ def _answer(asking: Asking, plugin: str, place: _Place, salt: str) -> exec_probe
         EXECUTE,
         lambda: execute.run(client, asking.names.cluster, task.arn, name, words, plugin, SECONDS),
     )
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         return Refused("denied" if answer.kind == "denied" else "session", answer.sentence, answer.permission)
     return exec_probe.read(answer, mark) if isinstance(answer, str) else answer
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
@@ -67,7 +67,7 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     told: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():
         answer = look(f"the log of {container}", PERMISSION, call)
-        told += [answer.sentence] if isinstance(answer, Unread) else _told(container, answer)
+        told += [answer.sentence] if isinstance(answer, ReadFailure) else _told(container, answer)
     return tuple(told)
 
 

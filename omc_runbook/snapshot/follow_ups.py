@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CouldNotLook
@@ -91,7 +91,7 @@ def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanag
         # A mistyped region has no endpoint: only a look there fails, and the reference is wrong in any case.
         with suppress(CouldNotLook):
             found[arn] = answer.result()
-    return {arn: secret for arn, secret in found.items() if not isinstance(secret, Unread)}
+    return {arn: secret for arn, secret in found.items() if not isinstance(secret, ReadFailure)}
 
 
 def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
@@ -106,7 +106,7 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
         return {value.version_id: Content(value.version_id, error=error)}
 
 
-def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
+def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
     client, secret = asking.clients("cloudtrail"), snapshot.secret_name
     made = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
     since = min((version.created for version in snapshot.versions[-2:]), default=made)
@@ -124,7 +124,7 @@ def know_former(asking: Asking, snapshot: Snapshot) -> None:
     """
     for answer in _asked(asking, {version.id for version in snapshot.versions} - set(snapshot.contents)):
         value = answer.result()
-        if not isinstance(value, Unread):
+        if not isinstance(value, ReadFailure):
             contents_of(value)
 
 
@@ -136,7 +136,7 @@ def read_versions(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
     return found
 
 
-def _asked(asking: Asking, version_ids: set[str]) -> list[Future[secretsmanager.Value | Unread | None]]:
+def _asked(asking: Asking, version_ids: set[str]) -> list[Future[secretsmanager.Value | ReadFailure | None]]:
     client, name = asking.clients("secretsmanager"), asking.names.secret
     return [
         asking.ask(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
-from omc_runbook.aws.session import Clients, Unread
+from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.reading import PARALLEL
@@ -35,7 +35,7 @@ class Kept:
 
     version: Version
     content: Content | None
-    unread: Unread | None = None
+    unread: ReadFailure | None = None
     author: str = ""
     staged: bool = False
     moves: tuple[Event, ...] = ()
@@ -64,7 +64,7 @@ class History:
 
     kept: tuple[Kept, ...]
     writes: tuple[Event, ...] | None = None
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
     """What CloudTrail did not tell."""
 
     def find(self, version_id: str) -> Kept | None:
@@ -106,7 +106,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
             for version in snapshot.versions
             if version.id not in snapshot.contents
         }
-        found: dict[str, Content | Unread | None] = dict(snapshot.contents)
+        found: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
         found |= {version_id: _taken_apart(answer.result()) for version_id, answer in answers.items()}
         told = [answer.result() for answer in trails]
     known = [trail for trail in told if isinstance(trail, Trail)]
@@ -116,7 +116,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     return History(
         kept=tuple(_kept(version, found[version.id], writes, complete) for version in reversed(snapshot.versions)),
         writes=writes if complete else None,
-        unread=tuple(dict.fromkeys(answer for answer in told if isinstance(answer, Unread))),
+        unread=tuple(dict.fromkeys(answer for answer in told if isinstance(answer, ReadFailure))),
     )
 
 
@@ -146,7 +146,7 @@ def _current_between(history: History, first: datetime, last: datetime) -> str:
     return possible.pop() if len(possible) == 1 else ""
 
 
-def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Event], complete: bool) -> Kept:
+def _kept(version: Version, found: Content | ReadFailure | None, writes: Sequence[Event], complete: bool) -> Kept:
     calls = [event for event in writes if event.version_id == version.id]
     made = [event for event in calls if event.name != MOVE]
     moves = tuple(event for event in calls if event.name == MOVE and CURRENT in event.stages)
@@ -156,7 +156,7 @@ def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Eve
     return Kept(
         version=version,
         content=found if isinstance(found, Content) else None,
-        unread=found if isinstance(found, Unread) else None,
+        unread=found if isinstance(found, ReadFailure) else None,
         author=made[-1].principal if made else "",
         staged=staged,
         moves=moves,
@@ -164,7 +164,7 @@ def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Eve
     )
 
 
-def _trail(asking: Asking, snapshot: Snapshot, name: str) -> Future[Trail | Unread]:
+def _trail(asking: Asking, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
     client, secret = asking.clients("cloudtrail"), snapshot.secret_name
     since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
     return asking.ask(
@@ -174,7 +174,7 @@ def _trail(asking: Asking, snapshot: Snapshot, name: str) -> Future[Trail | Unre
     )
 
 
-def _content(asking: Asking, snapshot: Snapshot, version_id: str) -> Future[secretsmanager.Value | Unread | None]:
+def _content(asking: Asking, snapshot: Snapshot, version_id: str) -> Future[secretsmanager.Value | ReadFailure | None]:
     client, name = asking.clients("secretsmanager"), asking.names.secret
     return asking.ask(
         f"version {version_id} of {snapshot.secret_name}",
@@ -183,7 +183,7 @@ def _content(asking: Asking, snapshot: Snapshot, version_id: str) -> Future[secr
     )
 
 
-def _taken_apart(answer: secretsmanager.Value | Unread | None) -> Content | Unread | None:
-    if isinstance(answer, Unread):
+def _taken_apart(answer: secretsmanager.Value | ReadFailure | None) -> Content | ReadFailure | None:
+    if isinstance(answer, ReadFailure):
         return answer
     return next(iter(contents_of(answer).values()), None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
 
@@ -74,10 +74,10 @@ def read_vpcs(asking: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
 class Asks(Protocol):
     """What makes calls and keeps what could not be read, as Asking does."""
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Make a call."""
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for its answer, or give the default."""
 
 
@@ -88,13 +88,13 @@ class _Look:
         self._asking = asking
         self._client = client
 
-    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | Unread]:
+    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
         return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
 
     def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
         return self.keep(self.ask(call, get))
 
-    def keep(self, answer: Future[T | Unread]) -> T | None:
+    def keep(self, answer: Future[T | ReadFailure]) -> T | None:
         return self._asking.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
@@ -155,7 +155,7 @@ def _of(get: Callable[[EC2Client, str], T], id: str) -> Callable[[EC2Client], T]
     return lambda client: get(client, id)
 
 
-def _kept(look: _Look, answers: Mapping[str, Future[bool | Unread]]) -> dict[str, bool | None]:
+def _kept(look: _Look, answers: Mapping[str, Future[bool | ReadFailure]]) -> dict[str, bool | None]:
     return {id: look.keep(answer) for id, answer in answers.items()}
 
 

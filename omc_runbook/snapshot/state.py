@@ -14,7 +14,7 @@ from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, DocumentError
@@ -58,7 +58,7 @@ class Snapshot:
     taken: datetime
     caller: Caller
     endpoint: str
-    gaps: Mapping[str, tuple[Unread, ...]] = field(default_factory=dict)
+    gaps: Mapping[str, tuple[ReadFailure, ...]] = field(default_factory=dict)
     secret: Secret | None = None
     versions: tuple[Version, ...] = ()
     contents: Mapping[str, Content] = field(default_factory=dict)

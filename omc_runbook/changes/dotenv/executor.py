@@ -65,7 +65,7 @@ class SetUp:
 def carry_out(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start]) -> SetUp:
     """Write the .env as planned, mode 600, and start the application with it.
 
-    Raises UsageError for a plan that cannot be carried out and a file that may not be written, Overtaken where the
+    Raises UsageError for a plan that cannot be carried out and a file that may not be written, ConflictError where the
     .env is not as it was when the plan was made, CouldNotLook where the system refuses.
     """
     if setup.obstacle:
