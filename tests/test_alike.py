@@ -4,8 +4,14 @@ import re
 
 import pytest
 
-from omc_runbook.checks.look_alikes import alike, symptom, told_by
+from omc_runbook.checks.families import find, look_alikes, ruled_out_by, symptom
 from omc_runbook.diagnosis.root_causes import CHECKS
+
+
+def alike(check: str) -> tuple[str, ...]:
+    """The ids of what looks like a fault."""
+    return tuple(other.id for other in look_alikes(check))
+
 
 SYMPTOMS = {"cannot-read", "not-updating", "exec-fails", "local"}
 LOCAL = (
@@ -26,7 +32,7 @@ IDS = sorted({*(check.id for check in CHECKS), *LOCAL, *EXEC, *OTHERS})
 def test_every_check_is_told_apart(check: str) -> None:
     """A check has a symptom as a person reports it, and one short phrase that rules it out."""
     assert symptom(check) in SYMPTOMS
-    assert re.fullmatch(r"[\w.].{10,110}[^.\s]", told_by(check))
+    assert re.fullmatch(r"[\w.].{10,110}[^.\s]", ruled_out_by(check))
 
 
 @pytest.mark.parametrize("check", IDS)
@@ -34,8 +40,9 @@ def test_look_alikes_are_mutual(check: str) -> None:
     """What looks like a fault is told apart itself, and is taken for it the other way round too."""
     assert check not in alike(check)
     assert len(set(alike(check))) == len(alike(check))
-    assert all(told_by(other) and check in alike(other) for other in alike(check))
-    assert {symptom(other) == "local" for other in alike(check)} <= {symptom(check) == "local"}
+    others = look_alikes(check)
+    assert all(other.ruled_out_by and find(check) in look_alikes(other.id, other.family) for other in others)
+    assert {other.symptom == "local" for other in others} <= {symptom(check) == "local"}
 
 
 def test_every_check_has_its_like() -> None:
@@ -45,7 +52,7 @@ def test_every_check_has_its_like() -> None:
 
 def test_no_two_faults_are_ruled_out_by_the_same_sign() -> None:
     """A sign that ruled out two faults at once would tell neither apart from the other."""
-    assert len({told_by(check) for check in IDS}) == len(IDS)
+    assert len({ruled_out_by(check) for check in IDS}) == len(IDS)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +87,7 @@ def test_symptoms_are_a_persons() -> None:
 
 def test_an_unknown_id_is_no_error() -> None:
     """A check that is not known here has no symptom, no sign and no like."""
-    assert (symptom("of-tomorrow"), told_by("of-tomorrow"), alike("of-tomorrow")) == ("", "", ())
+    assert (symptom("of-tomorrow"), ruled_out_by("of-tomorrow"), alike("of-tomorrow")) == ("", "", ())
 
 
 @pytest.mark.parametrize(
@@ -94,4 +101,4 @@ def test_an_unknown_id_is_no_error() -> None:
 )
 def test_a_sign_claims_nothing_that_another_fault_of_its_like_belies(check: str, claim: str) -> None:
     """Where a like of it is found, "not this one" must still be a true sentence."""
-    assert claim not in told_by(check)
+    assert claim not in ruled_out_by(check)

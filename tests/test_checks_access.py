@@ -33,13 +33,14 @@ from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(access.CHECKS)
+CHECKS = by_id(checks_of(access))
 BASE = ARN.rpartition("-")[0]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
 GUIDE = policy(action=[GET_SECRET_VALUE, DECRYPT], resource=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*")
@@ -141,12 +142,12 @@ BY_POLICIES = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in access.CHECKS for answer in run_check(check, snapshot) if answer.is_problem}
+    return {answer.check for check in checks_of(access) for answer in run_check(check, snapshot) if answer.is_problem}
 
 
 def unknown_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that could not tell."""
-    return {a.check for check in access.CHECKS for a in run_check(check, snapshot) if a.status == "unknown"}
+    return {a.check for check in checks_of(access) for a in run_check(check, snapshot) if a.status == "unknown"}
 
 
 def test_every_check_has_a_pair() -> None:

@@ -16,13 +16,14 @@ from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.checks import upstream
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(upstream.CHECKS)
+CHECKS = by_id(checks_of(upstream))
 EXITED: dict[str, Any] = {
     "started": NOW,
     "stop_code": "EssentialContainerExited",

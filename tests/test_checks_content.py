@@ -26,12 +26,13 @@ from snapshots import (
 
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import Key
 from omc_runbook.snapshot.state import Content, Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(content.CHECKS)
+CHECKS = by_id(checks_of(content))
 BACKEND = frozenset({"backend"})
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8"
 
@@ -92,7 +93,7 @@ FAULTS = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in content.CHECKS for answer in run_check(check, snapshot) if answer.is_problem}
+    return {answer.check for check in checks_of(content) for answer in run_check(check, snapshot) if answer.is_problem}
 
 
 def test_every_check_has_a_pair() -> None:

@@ -35,11 +35,12 @@ from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-FAMILY = (*startup.CHECKS, *checks.CHECKS)
+FAMILY = (*checks_of(startup), *checks_of(checks))
 CHECKS = by_id(FAMILY)
 BACKEND, WORKER, NOBODY = frozenset({"backend"}), frozenset({"worker"}), frozenset[str]()
 PULL = (

@@ -29,13 +29,14 @@ from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement, TaskContainer
 from omc_runbook.checks import execute
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(execute.CHECKS)
+CHECKS = by_id(checks_of(execute))
 WORKER = frozenset({"worker"})
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
 

@@ -36,14 +36,15 @@ from snapshots import healthy, simulated, stuck, with_permissions, with_service
 from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.checks.network import CHECKS
+from omc_runbook.checks import network
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-FAMILY = {check.id for check in CHECKS}
+FAMILY = {check.id for check in checks_of(network)}
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 NO_WAY = (
     f"{PULL}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets Manager."

@@ -24,12 +24,13 @@ from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(reference.CHECKS)
+CHECKS = by_id(checks_of(reference))
 BASE = ARN.rpartition("-")[0]
 OTHER = "210987654321"
 THEIRS = ARN.replace(ACCOUNT, OTHER)
@@ -103,7 +104,9 @@ FAULTS = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in reference.CHECKS for answer in run_check(check, snapshot) if answer.is_problem}
+    return {
+        answer.check for check in checks_of(reference) for answer in run_check(check, snapshot) if answer.is_problem
+    }
 
 
 def test_every_check_has_a_pair() -> None:

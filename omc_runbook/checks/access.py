@@ -8,7 +8,8 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
-from omc_runbook.checks.check import Evidence, Uncertain, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam.policy import trusts
@@ -16,13 +17,19 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("access")
+check = Family("access", hinders="secret")
 
 NEEDS = ("secret", "services", "task_definitions", "permissions")
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
-@check("role-absent", "services", "task_definitions")
+@check(
+    "role-absent",
+    needs=("services", "task_definitions"),
+    looks_like=("access-denied",),
+    ruled_out_by="DescribeTaskDefinition: executionRoleArn is set",
+    hinders="calls",
+)
 def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     """A task definition names no execution role."""
     names = snapshot.environment.names
@@ -34,7 +41,13 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
 
 
-@check("role-untrusted", "services", "task_definitions", "permissions")
+@check(
+    "role-untrusted",
+    needs=("services", "task_definitions", "permissions"),
+    looks_like=("access-denied",),
+    ruled_out_by="GetRole: the execution role is there and trusts ecs-tasks.amazonaws.com",
+    hinders="calls",
+)
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """ECS may not assume the execution role, or there is no such role."""
     for arn, services in _roles(snapshot):
@@ -61,31 +74,60 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Evidence(name, facts, remedy, services)
 
 
-@check("no-permission", *NEEDS, "resource_policy", cured=True)
+@check(
+    "no-permission",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("access-denied",),
+    ruled_out_by="a policy of the execution role is meant to allow GetSecretValue on the secret",
+    because_of=("role-untrusted", "suffix-stale"),
+    fixed_by="troubleshoot",
+)
 def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role may not read the secret."""
     return _because(snapshot, "nothing-allows")
 
 
-@check("pattern-suffix", *NEEDS, "resource_policy", cured=True)
+@check(
+    "pattern-suffix",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("access-denied",),
+    ruled_out_by="no policy of the role names the secret without its six characters",
+    because_of=("role-untrusted", "suffix-stale"),
+    fixed_by="troubleshoot",
+)
 def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role's policy allows the secret's name without the six characters that AWS adds."""
     return _because(snapshot, "suffix")
 
 
-@check("identity-deny", *NEEDS)
+@check(
+    "identity-deny",
+    needs=NEEDS,
+    looks_like=("access-denied",),
+    ruled_out_by="no policy of the execution role denies GetSecretValue",
+)
 def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A policy of the execution role denies reading the secret."""
     return _because(snapshot, "identity-deny")
 
 
-@check("boundary", *NEEDS)
+@check(
+    "boundary",
+    needs=NEEDS,
+    looks_like=("access-denied",),
+    ruled_out_by="GetRole: no permissions boundary leaves GetSecretValue out",
+)
 def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
 
 
-@check("scp", *NEEDS)
+@check(
+    "scp",
+    needs=NEEDS,
+    looks_like=("access-denied",),
+    ruled_out_by="the simulation's OrganizationsDecisionDetail, or a task's read, shows no denial from above",
+)
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A policy of the organization denies reading the secret."""
     stops = stops_saying(snapshot, REFUSALS["organization"])
@@ -102,7 +144,12 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(iam.role_name(arn), gaps or (said.sentence,))
 
 
-@check("resource-deny", *NEEDS, "resource_policy")
+@check(
+    "resource-deny",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("access-denied",),
+    ruled_out_by="GetResourcePolicy: the secret's own policy denies nobody who needs it",
+)
 def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
     for arn, services in _roles(snapshot):
@@ -125,19 +172,35 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
 
 
-@check("kms-disabled", "secret", "kms_key")
+@check(
+    "kms-disabled",
+    needs=("secret", "kms_key"),
+    looks_like=("kms-refused",),
+    ruled_out_by="DescribeKey: the secret's key is not Disabled",
+)
 def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is disabled."""
     return _key_state(snapshot, "Disabled", "enable-key")
 
 
-@check("kms-pending", "secret", "kms_key")
+@check(
+    "kms-pending",
+    needs=("secret", "kms_key"),
+    looks_like=("kms-refused",),
+    ruled_out_by="DescribeKey: the secret's key is not PendingDeletion",
+)
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is pending deletion."""
     return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion")
 
 
-@check("kms-missing", "secret", "kms_key")
+@check(
+    "kms-missing",
+    needs=("secret", "kms_key"),
+    looks_like=("kms-refused",),
+    ruled_out_by="no KmsKeyId names a key that DescribeKey does not find",
+    not_in_sandbox="KMS, and so the sandbox, keeps a key for seven days at least before it is gone",
+)
 def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret does not exist."""
     if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
@@ -146,19 +209,36 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(snapshot.secret.kms_key_id, facts, remedy, _all(snapshot))
 
 
-@check("kms-useless-grant", *NEEDS, "kms_key", "key_policy", cured=True)
+@check(
+    "kms-useless-grant",
+    needs=(*NEEDS, "kms_key", "key_policy"),
+    looks_like=("access-denied", "kms-refused"),
+    ruled_out_by="no policy grants kms:Decrypt on a secret in place of its key",
+    fixed_by="troubleshoot",
+)
 def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may decrypt by name of the secret, which grants nothing on the key in use."""
     yield from _key_use(snapshot, useless=True)
 
 
-@check("kms-no-permission", *NEEDS, "kms_key", "key_policy", cured=True)
+@check(
+    "kms-no-permission",
+    needs=(*NEEDS, "kms_key", "key_policy"),
+    looks_like=("access-denied", "kms-refused"),
+    ruled_out_by="the role may kms:Decrypt with the secret's key, or needs no leave for it",
+    fixed_by="troubleshoot",
+)
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     yield from _key_use(snapshot, useless=False)
 
 
-@check("throttled", "services", "tasks")
+@check(
+    "throttled",
+    needs=("services", "tasks"),
+    looks_like=("no-connection", "never-starts"),
+    ruled_out_by="DescribeTasks: no stoppedReason says ThrottlingException",
+)
 def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
     said = stops_saying(snapshot, "ThrottlingException|Rate exceeded|TooManyRequests|RequestLimitExceeded")
@@ -273,21 +353,3 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
 
 def _all(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(service.name for service in snapshot.consumers)
-
-
-CHECKS = (
-    role_absent,
-    role_untrusted,
-    no_permission,
-    pattern_suffix,
-    identity_deny,
-    boundary,
-    scp,
-    resource_deny,
-    kms_disabled,
-    kms_pending,
-    kms_missing,
-    kms_useless_grant,
-    kms_no_permission,
-    throttled,
-)

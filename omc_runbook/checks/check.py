@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import remedies
@@ -54,36 +55,65 @@ class Uncertain:
     facts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+Answer = Evidence | Uncertain
+
+Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local"]
+"""How a person reports a fault: tasks do not start, have an old value, refuse a session; or it is one's own machine."""
+
+Hinders = Literal["", "secret", "calls", "value", "tasks"]
+"""What a fault does to tasks: ECS gets no secret for them; no call of ECS's for them gets through; they start, and have
+a value that the application may not bear; something else than secrets keeps them from running."""
+
+Look = Literal[
+    "access-denied",
+    "kms-refused",
+    "invalid-reference",
+    "not-found",
+    "unparsed",
+    "key-not-found",
+    "bad-value",
+    "old-value",
+    "login-refused",
+    "no-connection",
+    "exec-refused",
+    "never-starts",
+    "does-not-stay",
+    "refuses-to-start",
+    "file-behind",
+    "variable-not-read",
+    "dotenv-not-read",
+    "dotenv-other-value",
+    "dotenv-exposed",
+]
+"""What is seen of a fault: those of one look show the same stoppedReason, or the same behaviour."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
-    """A fault that a snapshot can show: its id, its title and the function that looks for it."""
+    """A fault that a snapshot can show, with all that is known of it."""
 
     id: str
     family: str
     title: str
     severity: Severity
     needs: tuple[str, ...]
-    run: Callable[[Snapshot], Iterable[Evidence | Uncertain]]
-    cured: bool = False
-    """Whether troubleshoot plans a cure against it."""
-
-
-def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[Evidence | Uncertain]]], Check]]:
-    """Make the decorator with which a module declares the checks of its family.
-
-    The decorated function's docstring is the title; `needs` names the fields of the snapshot it reads.
-    """
-
-    def check(
-        id: str, *needs: str, severity: Severity = "error", cured: bool = False
-    ) -> Callable[[Callable[[Snapshot], Iterable[Evidence | Uncertain]]], Check]:
-        def declare(run: Callable[[Snapshot], Iterable[Evidence | Uncertain]]) -> Check:
-            title = (run.__doc__ or "").strip().rstrip(".")
-            return Check(id, name, title, severity, needs, run, cured)
-
-        return declare
-
-    return check
+    """The fields of the snapshot that it reads."""
+    run: Callable[[Snapshot], Iterable[Answer]]
+    symptom: Symptom
+    looks_like: tuple[Look, ...]
+    ruled_out_by: str
+    """What is seen where it is not this fault: API and field, without a full stop."""
+    because_of: tuple[str, ...] = ()
+    """Ids of faults that it is a consequence of, where both touch the same service."""
+    per_subject: bool = False
+    """Whether it is only explained by what is wrong with the same subject: the same key, the same variable."""
+    hinders: Hinders = ""
+    hindered_by: tuple[Hinders, ...] = ()
+    """It is a consequence of every fault that hinders one of these."""
+    fixed_by: Literal["", "troubleshoot"] = ""
+    """The runbook that can fix it, where the remedy names no other."""
+    not_in_sandbox: str = ""
+    """Why the sandbox cannot break it; "" where it can."""
 
 
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
@@ -143,8 +173,8 @@ def _nothing_local(check: Check, place: Workplace) -> str:
 
 def _found(check: Check, evidence: Evidence, environment: Environment) -> Finding:
     remedy = evidence.remedy
-    if check.cured and not remedy.runbook:
-        remedy = remedies.by("troubleshoot", environment, remedy)
+    if check.fixed_by and not remedy.runbook:
+        remedy = remedies.by(check.fixed_by, environment, remedy)
     return Finding(
         check.id,
         check.family,

@@ -8,43 +8,72 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import tell, write_of
-from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
+from omc_runbook.checks.check import DOCUMENT, Evidence
 from omc_runbook.checks.key_demand import absent, named, services_wanting, successions, users
+from omc_runbook.checks.registry import Family
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("content")
+check = Family("content", hinders="secret")
 
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
 
 
-def _unparsed(id: str, problems: tuple[Problem, ...], title: str) -> Check:
-    def run(snapshot: Snapshot) -> Iterable[Evidence]:
-        error = snapshot.current.error if snapshot.current else None
-        if error and error.problem in problems:
-            yield Evidence(
-                snapshot.environment.names.secret,
-                (f"The current version cannot be read as JSON: {error}",),
-                _roll_back(snapshot),
-                users(snapshot),
-            )
-
-    run.__doc__ = title
-    return check(id, *NEEDS)(run)
+@check(
+    "not-json",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: nothing else keeps SecretString from being JSON",
+)
+def not_json(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret is not JSON"""
+    return _unparsed(snapshot, "not-json", "number-range", "too-deep")
 
 
-not_json = _unparsed("not-json", ("not-json", "number-range", "too-deep"), "The secret is not JSON")
-single_quoted = _unparsed("single-quoted", ("single-quoted",), "The secret has Python's single quotes, not JSON's")
-bom = _unparsed("bom", ("bom",), "A byte order mark stands before the secret's JSON")
-truncated = _unparsed("truncated", ("truncated",), "The secret's JSON is empty or cut off")
-not_an_object = _unparsed("not-an-object", ("not-an-object",), "The secret's JSON is no object, so it has no keys")
+@check(
+    "single-quoted",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: the JSON is not in single quotes",
+)
+def single_quoted(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret has Python's single quotes, not JSON's"""
+    return _unparsed(snapshot, "single-quoted")
 
 
-@check("binary", *NEEDS)
+@check(
+    "bom",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: the first character is no byte order mark",
+)
+def bom(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A byte order mark stands before the secret's JSON"""
+    return _unparsed(snapshot, "bom")
+
+
+@check("truncated", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue: the JSON is not cut off")
+def truncated(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret's JSON is empty or cut off"""
+    return _unparsed(snapshot, "truncated")
+
+
+@check(
+    "not-an-object",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: SecretString is no bare text, number or list",
+)
+def not_an_object(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret's JSON is no object, so it has no keys"""
+    return _unparsed(snapshot, "not-an-object")
+
+
+@check("binary", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue answered with a SecretString")
 def binary(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is binary where ECS needs text."""
     if snapshot.current and snapshot.current.binary:
@@ -52,7 +81,12 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), users(snapshot))
 
 
-@check("key-missing", *KEY_NEEDS)
+@check(
+    "key-missing",
+    needs=KEY_NEEDS,
+    looks_like=("key-not-found", "file-behind"),
+    ruled_out_by="GetSecretValue: no key that tasks ask for is missing altogether",
+)
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key that tasks ask for is missing from the secret."""
     for key, meant in absent(snapshot).items():
@@ -60,7 +94,12 @@ def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _asked_for(snapshot, key, f"No key of the current version is called {key} or nearly so.")
 
 
-@check("key-case", *KEY_NEEDS)
+@check(
+    "key-case",
+    needs=KEY_NEEDS,
+    looks_like=("key-not-found",),
+    ruled_out_by="GetSecretValue: no key differs from the one asked for by its case alone",
+)
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is written in another case than tasks ask for."""
     for key, meant in absent(snapshot).items():
@@ -68,7 +107,12 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
 
 
-@check("key-misspelt", *KEY_NEEDS)
+@check(
+    "key-misspelt",
+    needs=KEY_NEEDS,
+    looks_like=("key-not-found",),
+    ruled_out_by="GetSecretValue: no key is nearly the one asked for",
+)
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is spelt otherwise than tasks ask for."""
     for key, meant in absent(snapshot).items():
@@ -76,7 +120,14 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.", meant)
 
 
-@check("duplicate-key", *KEY_NEEDS, severity="warning")
+@check(
+    "duplicate-key",
+    needs=KEY_NEEDS,
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="GetSecretValue: no key stands twice in the JSON",
+)
 def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key stands twice in the secret."""
     document = snapshot.current.document if snapshot.current else None
@@ -85,7 +136,16 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_wanting(snapshot, key))
 
 
-@check("key-unreferenced", *KEY_NEEDS, severity="warning")
+@check(
+    "key-unreferenced",
+    needs=KEY_NEEDS,
+    severity="warning",
+    looks_like=("key-not-found", "file-behind"),
+    ruled_out_by="DescribeTaskDefinition: every key of the secret is in some secrets[]",
+    because_of=("terraform-ahead",),
+    per_subject=True,
+    hinders="value",
+)
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
     meant = set(absent(snapshot).values())
@@ -120,22 +180,37 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
                 )
 
 
-def _of_kind(id: str, kinds: tuple[Kind, ...], title: str, becomes: str) -> Check:
-    def run(snapshot: Snapshot) -> Iterable[Evidence]:
-        for member in _wanted_members(snapshot):
-            if member.kind in kinds:
-                fact = f"{member.key} is a JSON {member.kind}; ECS hands the application {becomes}."
-                yield _about(snapshot, member.key, fact)
-
-    run.__doc__ = title
-    return check(id, *KEY_NEEDS)(run)
-
-
-null = _of_kind("null", ("null",), "A key's value is JSON null", "the text <nil>")
-nested = _of_kind("nested", ("object", "array"), "A key's value is a JSON object or list", "Go's notation of it")
+@check(
+    "null",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no key that tasks read is null",
+    hinders="value",
+)
+def null(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key's value is JSON null"""
+    return _of_kind(snapshot, ("null",), "the text <nil>")
 
 
-@check("number-format", *KEY_NEEDS)
+@check(
+    "nested",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no key that tasks read holds an object or a list",
+    hinders="value",
+)
+def nested(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key's value is a JSON object or list"""
+    return _of_kind(snapshot, ("object", "array"), "Go's notation of it")
+
+
+@check(
+    "number-format",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no number is large enough to be written another way",
+    hinders="value",
+)
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     """A JSON number reaches the application in another notation."""
     for member in _wanted_members(snapshot):
@@ -144,7 +219,13 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check("empty", *KEY_NEEDS)
+@check(
+    "empty",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no required key is empty",
+    hinders="value",
+)
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
     for member in _wanted_members(snapshot):
@@ -153,7 +234,15 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, f"{member.key} is the empty string: the application takes its default.")
 
 
-@check("changethis", *KEY_NEEDS)
+@check(
+    "changethis",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no key has the template's default",
+    because_of=("terraform-overwrote",),
+    per_subject=True,
+    hinders="value",
+)
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
     for member in _wanted_members(snapshot):
@@ -162,7 +251,15 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check("placeholder", *KEY_NEEDS)
+@check(
+    "placeholder",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused"),
+    ruled_out_by="GetSecretValue: no key has a placeholder",
+    because_of=("terraform-overwrote",),
+    per_subject=True,
+    hinders="value",
+)
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member in _wanted_members(snapshot):
@@ -173,7 +270,13 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
-@check("url-chars", *KEY_NEEDS)
+@check(
+    "url-chars",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL",
+    hinders="value",
+)
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has characters that break the URL which the application builds with it."""
     for member in _wanted_members(snapshot):
@@ -183,7 +286,14 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check("white-space", *KEY_NEEDS, severity="warning")
+@check(
+    "white-space",
+    needs=KEY_NEEDS,
+    severity="warning",
+    looks_like=("bad-value", "login-refused"),
+    ruled_out_by="GetSecretValue: no value begins or ends in white space",
+    hinders="value",
+)
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member in _wanted_members(snapshot):
@@ -195,7 +305,14 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 
 
-@check("terraform-overwrote", *KEY_NEEDS, "writes")
+@check(
+    "terraform-overwrote",
+    needs=(*KEY_NEEDS, "writes"),
+    symptom="not-updating",
+    looks_like=("bad-value", "old-value", "login-refused"),
+    ruled_out_by="CloudTrail: the current version was not written by Terraform",
+    hinders="value",
+)
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform wrote its placeholder over a value."""
     current, secret = snapshot.current, snapshot.secret
@@ -214,6 +331,20 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
+
+
+def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
+    error = snapshot.current.error if snapshot.current else None
+    if error and error.problem in problems:
+        fact = f"The current version cannot be read as JSON: {error}"
+        yield Evidence(snapshot.environment.names.secret, (fact,), _roll_back(snapshot), users(snapshot))
+
+
+def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Iterator[Evidence]:
+    for member in _wanted_members(snapshot):
+        if member.kind in kinds:
+            fact = f"{member.key} is a JSON {member.kind}; ECS hands the application {becomes}."
+            yield _about(snapshot, member.key, fact)
 
 
 def _is_refused(snapshot: Snapshot, member: Member) -> bool:
@@ -261,27 +392,3 @@ def _roll_back(snapshot: Snapshot) -> Remedy:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "no service"
-
-
-CHECKS = (
-    not_json,
-    single_quoted,
-    bom,
-    truncated,
-    not_an_object,
-    binary,
-    key_missing,
-    key_case,
-    key_misspelt,
-    duplicate_key,
-    key_unreferenced,
-    null,
-    nested,
-    number_format,
-    empty,
-    changethis,
-    placeholder,
-    url_chars,
-    white_space,
-    terraform_overwrote,
-)

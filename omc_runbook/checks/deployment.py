@@ -8,7 +8,8 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Evidence, Uncertain, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
 from omc_runbook.model.findings import Severity
@@ -16,13 +17,19 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("deployment")
+check = Family("deployment")
 
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take before it is no excuse any more."""
 
 
-@check("wrong-names", "services", "clusters")
+@check(
+    "wrong-names",
+    needs=("services", "clusters"),
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="ListClusters and ListServices have the configured names",
+)
 def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     """The cluster or the service is not called what the configuration says."""
     names = snapshot.environment.names
@@ -38,7 +45,73 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("not-forced", "secret", "versions", "services", "task_definitions", "tasks")
+@check(
+    "rollout-stuck",
+    needs=("services", "tasks"),
+    symptom="not-updating",
+    looks_like=("old-value", "does-not-stay"),
+    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks",
+    because_of=("pull-failed",),
+    hindered_by=("secret", "calls", "value", "tasks"),
+)
+def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A deployment does not come to its end: its tasks fail while the old ones serve."""
+    for service in snapshot.consumers:
+        primary = service.primary
+        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
+            old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
+            facts = (
+                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
+                f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
+                *_why(snapshot, service),
+            )
+            severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+            yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+
+
+@check(
+    "breaker-rollback",
+    needs=("services", "tasks"),
+    symptom="not-updating",
+    looks_like=("old-value", "does-not-stay"),
+    ruled_out_by="DescribeServices: rolloutStateReason tells of no circuit breaker",
+    because_of=("pull-failed",),
+    hindered_by=("secret", "calls", "value", "tasks"),
+)
+def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The circuit breaker stopped a deployment or rolled it back."""
+    for service in snapshot.consumers:
+        for deployment in service.deployments:
+            if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
+                facts = (
+                    f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
+                    f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
+                    "A rollback brings the former task definition back, not the former value of the secret.",
+                    *_why(snapshot, service),
+                )
+                severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+                yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+                break
+
+
+@check(
+    "not-forced",
+    needs=("secret", "versions", "services", "task_definitions", "tasks"),
+    symptom="not-updating",
+    looks_like=("old-value", "login-refused"),
+    ruled_out_by="every running task read the secret after AWSCURRENT moved",
+    because_of=(
+        "pull-failed",
+        "task-exits",
+        "rollout-stuck",
+        "breaker-rollback",
+        "suffix-stale",
+        "desired-zero",
+        "external-controller",
+        "code-deploy",
+    ),
+    hindered_by=("tasks",),
+)
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret changed and running tasks still hold the former value."""
     for service in snapshot.consumers:
@@ -71,40 +144,14 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
 
 
-@check("rollout-stuck", "services", "tasks")
-def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A deployment does not come to its end: its tasks fail while the old ones serve."""
-    for service in snapshot.consumers:
-        primary = service.primary
-        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
-            old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
-            facts = (
-                f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
-                f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
-                *_why(snapshot, service),
-            )
-            severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-            yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
-
-
-@check("breaker-rollback", "services", "tasks")
-def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The circuit breaker stopped a deployment or rolled it back."""
-    for service in snapshot.consumers:
-        for deployment in service.deployments:
-            if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
-                facts = (
-                    f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
-                    f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
-                    "A rollback brings the former task definition back, not the former value of the secret.",
-                    *_why(snapshot, service),
-                )
-                severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-                yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
-                break
-
-
-@check("desired-zero", "services", severity="warning")
+@check(
+    "desired-zero",
+    needs=("services",),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServices: desiredCount is above 0",
+)
 def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """No task is wanted, so that nothing shows whether the secrets arrive."""
     for service in snapshot.consumers:
@@ -114,7 +161,14 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 
-@check("external-controller", "services", severity="warning")
+@check(
+    "external-controller",
+    needs=("services",),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServices: deploymentController is not EXTERNAL",
+)
 def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another deployment controller than ECS's own replaces the tasks."""
     for service in snapshot.consumers:
@@ -122,7 +176,14 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
 
 
-@check("code-deploy", "services", severity="warning")
+@check(
+    "code-deploy",
+    needs=("services",),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServices: deploymentController is not CODE_DEPLOY",
+)
 def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     """CodeDeploy replaces the tasks, so that a forced deployment is refused."""
     for service in snapshot.consumers:
@@ -176,14 +237,3 @@ def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
     names = snapshot.environment.names
     remedy = remedies.advise(f"To give its tasks a new value, {command} (cluster {names.cluster}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))
-
-
-CHECKS = (
-    wrong_names,
-    rollout_stuck,
-    breaker_rollback,
-    not_forced,
-    desired_zero,
-    external_controller,
-    code_deploy,
-)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
+from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence
+from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workplace
 
-check = family("local")
+check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
@@ -36,7 +37,12 @@ def by_setup(snapshot: Snapshot, command: str, values_from: str = "") -> Remedy:
     return remedies.by("local_setup", snapshot.environment, Remedy(command), **given)
 
 
-@check("dotenv-missing", WORKPLACE)
+@check(
+    "dotenv-missing",
+    needs=(WORKPLACE,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by=".env is where the application and compose look for it",
+)
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """There is no .env where the application and compose look for it"""
     place = place_of(snapshot)
@@ -65,7 +71,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
 
 
-@check("dotenv-encoding", FILE)
+@check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
 def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
     file = place_of(snapshot).dotenv
@@ -75,7 +81,24 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(file.path.name, (f"Its bytes: {told}.",), Remedy("Save it as UTF-8 without a byte order mark."))
 
 
-@check("crlf", FILE, severity="warning")
+@check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
+def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The .env begins with a byte order mark, so that its first name is not what it seems"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.has_bom:
+        facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
+        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.target)}"
+        yield Evidence(file.path.name, facts, by_setup(snapshot, command))
+
+
+@check(
+    "crlf",
+    needs=(FILE,),
+    severity="warning",
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no line of .env ends in a carriage return",
+)
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env has other line ends than plain line feeds"""
     file = place_of(snapshot).dotenv
@@ -88,47 +111,12 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//; s/\r/\n/g' {quote(file.target)}"))
 
 
-@check("dotenv-bom", FILE)
-def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env begins with a byte order mark, so that its first name is not what it seems"""
-    file = place_of(snapshot).dotenv
-    assert file
-    if file.has_bom:
-        facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
-        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.target)}"
-        yield Evidence(file.path.name, facts, by_setup(snapshot, command))
-
-
-@check("permissions", FILE, severity="warning")
-def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Others on this machine can read the .env"""
-    file = place_of(snapshot).dotenv
-    assert file
-    if file.mode & OTHERS:
-        facts = (f"Its mode is {file.mode:o}, and should be 600.",)
-        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {quote(file.path)}"))
-
-
-@check("colon", DOTENV)
-def colon(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A line has a colon where = belongs"""
-    for binding in _bindings(snapshot):
-        if binding.separator == ":":
-            fact = f"Line {binding.line}: compose takes it, python-dotenv drops it."
-            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
-
-
-@check("lowercase", DOTENV)
-def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A name is written in another case than the application and compose have it"""
-    place = place_of(snapshot)
-    for binding, right in miscased(place):
-        taken = "Settings takes it all the same" if not place.checkout.settings.case_sensitive else "Settings does not"
-        fact = f"Line {binding.line} has {binding.name}: {taken}, compose and a shell do not take it for {right}."
-        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
-
-
-@check("unterminated", DOTENV)
+@check(
+    "unterminated",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read", "dotenv-other-value"),
+    ruled_out_by="every quote in .env is closed",
+)
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
     file = place_of(snapshot).dotenv
@@ -143,7 +131,12 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
 
-@check("unreadable-line", DOTENV)
+@check(
+    "unreadable-line",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by="no other line of .env is one that its readers cannot take apart",
+)
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line is no NAME=value"""
     file = place_of(snapshot).dotenv
@@ -166,7 +159,36 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
-@check("duplicate-variable", DOTENV, severity="warning")
+@check(
+    "colon", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name"
+)
+def colon(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A line has a colon where = belongs"""
+    for binding in _bindings(snapshot):
+        if binding.separator == ":":
+            fact = f"Line {binding.line}: compose takes it, python-dotenv drops it."
+            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
+
+
+@check(
+    "lowercase", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case"
+)
+def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A name is written in another case than the application and compose have it"""
+    place = place_of(snapshot)
+    for binding, right in miscased(place):
+        taken = "Settings takes it all the same" if not place.checkout.settings.case_sensitive else "Settings does not"
+        fact = f"Line {binding.line} has {binding.name}: {taken}, compose and a shell do not take it for {right}."
+        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
+
+
+@check(
+    "duplicate-variable",
+    needs=(DOTENV,),
+    severity="warning",
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no variable stands in .env twice",
+)
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable stands in the .env twice"""
     file = place_of(snapshot).dotenv
@@ -174,6 +196,22 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     for name, lines in file.duplicates:
         fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
+
+
+@check(
+    "permissions",
+    needs=(FILE,),
+    severity="warning",
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="nobody but its owner may read .env",
+)
+def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Others on this machine can read the .env"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.mode & OTHERS:
+        facts = (f"Its mode is {file.mode:o}, and should be 600.",)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {quote(file.path)}"))
 
 
 def _left_out(place: Workplace) -> tuple[str, tuple[str, ...]]:
@@ -214,17 +252,3 @@ def open_quotes(place: Workplace) -> tuple[int, ...]:
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
     file = place_of(snapshot).dotenv
     return file.bindings if file else ()
-
-
-CHECKS = (
-    dotenv_missing,
-    dotenv_encoding,
-    dotenv_bom,
-    crlf,
-    unterminated,
-    unreadable_line,
-    colon,
-    lowercase,
-    duplicate_variable,
-    permissions,
-)

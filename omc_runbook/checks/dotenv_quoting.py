@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import DOTENV, Evidence, family
+from omc_runbook.checks.check import DOTENV, Evidence
 from omc_runbook.checks.dotenv import by_setup, place_of
+from omc_runbook.checks.registry import Family
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import COMMENT, Workplace, is_blank, is_value
 
-check = family("local")
+check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
@@ -36,7 +37,12 @@ LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
 QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
-@check("dollar", DOTENV)
+@check(
+    "dollar",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="compose and python-dotenv read the same from every value with a $",
+)
 def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has a $, which compose takes for a variable"""
     for binding in _cut_by_dollar(place_of(snapshot)):
@@ -49,7 +55,12 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, facts, Remedy(REFER) if refers else by_setup(snapshot, f"{QUOTE} {BRACES}"))
 
 
-@check("hash", DOTENV)
+@check(
+    "hash",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no unquoted value of .env has a # after a space",
+)
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has a # after a blank, which cuts it off there"""
     for binding in _cut_by_hash(place_of(snapshot)):
@@ -62,7 +73,12 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
-@check("odd-quotes", DOTENV)
+@check(
+    "odd-quotes",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no value of .env begins or ends with a typographic quote or an unseen character",
+)
 def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with a character that only looks like a quote, or like nothing"""
     for binding in in_odd_quotes(place_of(snapshot)):
@@ -70,7 +86,12 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), Remedy(f"Type line {binding.line} anew, with ' for quotes or without."))
 
 
-@check("readers-differ", DOTENV)
+@check(
+    "readers-differ",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="compose and python-dotenv read the same from every line of .env",
+)
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Compose and python-dotenv read another value each from the same line"""
     place = place_of(snapshot)
@@ -148,6 +169,3 @@ def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
             continue
         if place.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
             yield binding
-
-
-CHECKS = (dollar, hash_, odd_quotes, readers_differ)

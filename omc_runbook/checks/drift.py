@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Evidence, Uncertain, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_drift import Standing, standings
 from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
 from omc_runbook.model.catalogue import variable_of
@@ -19,12 +20,18 @@ from omc_runbook.repository.settings import CONFIG
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
 
-check = family("drift")
+check = Family("drift", not_in_sandbox="The sandbox has no copy of the application's files")
 CHECKOUT = "checkout"
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
-@check("template-lacks", CHECKOUT, severity="warning")
+@check(
+    "template-lacks",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="the template has every variable that the application needs or is given",
+)
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     """The template lacks a variable that the application or compose needs, or that comes from the secret"""
     for row in _lacking(snapshot, TEMPLATE):
@@ -41,7 +48,13 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
 
 
-@check("settings-lacks", CHECKOUT, severity="warning")
+@check(
+    "settings-lacks",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="config.py reads every variable that is made for the application",
+)
 def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not read a variable that is made for it"""
     for row in _lacking(snapshot, SETTINGS):
@@ -59,7 +72,13 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("Settings", (fact,))
 
 
-@check("compose-lacks", CHECKOUT, severity="warning")
+@check(
+    "compose-lacks",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="the compose file hands the .env, or each variable by name, to the application",
+)
 def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Compose does not give the application a variable that it reads"""
     compose = _checkout(snapshot).compose
@@ -82,7 +101,13 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         )
 
 
-@check("terraform-lacks", CHECKOUT, "services", "task_definitions", severity="warning")
+@check(
+    "terraform-lacks",
+    needs=(CHECKOUT, "services", "task_definitions"),
+    severity="warning",
+    looks_like=("file-behind", "variable-not-read"),
+    ruled_out_by="Terraform's files have each reference of the task definitions in force",
+)
 def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform does not give containers a variable that they have from the secret, or that the application needs"""
     here = snapshot.environment.name
@@ -99,7 +124,13 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _unseen(snapshot)
 
 
-@check("terraform-ahead", CHECKOUT, "services", "task_definitions", severity="warning")
+@check(
+    "terraform-ahead",
+    needs=(CHECKOUT, "services", "task_definitions"),
+    severity="warning",
+    looks_like=("file-behind",),
+    ruled_out_by="DescribeTaskDefinition: each reference in Terraform's files is in force",
+)
 def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform has a reference that the task definition in force lacks: it was not applied"""
     document = snapshot.current.document if snapshot.current else None
@@ -121,7 +152,13 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _unseen(snapshot)
 
 
-@check("environment-lacks", CHECKOUT, "secret", "contents", severity="warning")
+@check(
+    "environment-lacks",
+    needs=(CHECKOUT, "secret", "contents"),
+    severity="warning",
+    looks_like=("file-behind",),
+    ruled_out_by="GetSecretValue: no other environment's secret has another set of keys",
+)
 def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """One environment's secret lacks a key that another's has"""
     here = snapshot.environment.name
@@ -256,13 +293,3 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
         return {}
     kind = "" if field.annotation in ("str", "str | None") else field.annotation
     return {} if edit else given | {"type": kind, "required": "true" if field.required else ""}
-
-
-CHECKS: tuple[Check, ...] = (
-    template_lacks,
-    settings_lacks,
-    compose_lacks,
-    terraform_lacks,
-    terraform_ahead,
-    environment_lacks,
-)

@@ -8,13 +8,14 @@ from datetime import timedelta
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Evidence, Uncertain, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.network.reachability import Place, trace
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("exec")
+check = Family("exec", symptom="exec-fails")
 
 NEEDS = ("inside", "services", "task_definitions", "tasks")
 MESSAGES = "ssmmessages"
@@ -25,7 +26,13 @@ PLUGIN_PAGE = (
 )
 
 
-@check("exec-off", *NEEDS, severity="warning")
+@check(
+    "exec-off",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTasks: enableExecuteCommand is true on the running tasks",
+)
 def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS Exec was not enabled when the task was run."""
     for service, tasks in _tasks(snapshot, lambda task: not task.execute):
@@ -42,20 +49,13 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("exec-agent", *NEEDS, severity="warning")
-def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The agent of ECS Exec does not run in the task."""
-    for service, tasks in _tasks(snapshot, lambda task: task.execute and _has_no_agent(snapshot, task)):
-        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(task)})
-        facts = (
-            f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
-            f" of {service.name}.",
-        )
-        remedy = remedies.redeploy(snapshot.environment.names, service.name)
-        yield Evidence(service.name, facts, remedy, frozenset({service.name}))
-
-
-@check("exec-iam", *NEEDS, severity="warning")
+@check(
+    "exec-iam",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="the task role's policies allow the four ssmmessages actions",
+)
 def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The task role may not open the channels of ECS Exec."""
     using: dict[str, set[str]] = {}
@@ -80,7 +80,14 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield from _judge(subject, known, services)
 
 
-@check("exec-endpoint", *NEEDS, "network", severity="warning")
+@check(
+    "exec-endpoint",
+    needs=(*NEEDS, "network"),
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="EC2: the tasks' subnets have a way to ssmmessages",
+    because_of=("no-egress", "sg-egress", "network-acl", "vpc-dns-off"),
+)
 def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks have no way to ssmmessages, which the agent of ECS Exec talks to."""
     region, refused = snapshot.environment.names.region, _refused_by(snapshot, ("agent",))
@@ -107,7 +114,13 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             )
 
 
-@check("exec-readonly", *NEEDS, severity="warning")
+@check(
+    "exec-readonly",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTaskDefinition: readonlyRootFilesystem is not true",
+)
 def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container's root file system is read-only, so that the agent of ECS Exec cannot work in it."""
     refused = _refused_by(snapshot, ("agent", "session"))
@@ -125,7 +138,33 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(subject, facts, remedy, frozenset({service.name}))
 
 
-@check("exec-no-shell", *NEEDS, severity="warning")
+@check(
+    "exec-agent",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTasks: no managed agent ExecuteCommandAgent has stopped",
+    because_of=("exec-iam", "exec-endpoint", "exec-readonly"),
+)
+def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The agent of ECS Exec does not run in the task."""
+    for service, tasks in _tasks(snapshot, lambda task: task.execute and _has_no_agent(snapshot, task)):
+        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(task)})
+        facts = (
+            f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
+            f" of {service.name}.",
+        )
+        remedy = remedies.redeploy(snapshot.environment.names, service.name)
+        yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+
+
+@check(
+    "exec-no-shell",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="ExecuteCommand: no container that was asked is without sh",
+)
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container has no shell, or no program that makes a digest."""
     for service in snapshot.consumers:
@@ -139,7 +178,14 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
                 break
 
 
-@check("exec-plugin", "services", "tasks", "inside", severity="info")
+@check(
+    "exec-plugin",
+    needs=("services", "tasks", "inside"),
+    severity="info",
+    looks_like=("exec-refused",),
+    ruled_out_by="session-manager-plugin is on this machine",
+    not_in_sandbox="It is a program of this machine",
+)
 def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """The session-manager-plugin is not installed here."""
     if snapshot.inside and not snapshot.plugin:
@@ -203,6 +249,3 @@ def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
 
 def _count(tasks: list[Task]) -> str:
     return f"task {tasks[0].id[:8]}" if len(tasks) == 1 else f"{len(tasks)} running tasks"
-
-
-CHECKS: tuple[Check, ...] = (exec_off, exec_iam, exec_endpoint, exec_readonly, exec_agent, exec_no_shell, exec_plugin)

@@ -6,10 +6,11 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain, family
+from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
 from omc_runbook.checks.dotenv import by_setup, miscased, place_of
 from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
 from omc_runbook.checks.key_demand import is_misspelling
+from omc_runbook.checks.registry import Family
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
@@ -21,7 +22,7 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workplace, is_blank, is_text_of_value, is_value
 
-check = family("local")
+check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 ENVIRONMENT = "ENVIRONMENT"
 GUESSED, MADE, ISSUED = 10.0, 23.0, 6.0
@@ -36,7 +37,14 @@ NEAR = 0.87
 STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 
 
-@check("required-empty", DOTENV)
+@check(
+    "required-empty",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by="every variable that Settings require has a value in .env",
+    because_of=("misspelt", "duplicate-variable"),
+    per_subject=True,
+)
 def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required variable has no value"""
     place = place_of(snapshot)
@@ -49,7 +57,12 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(name, (f"{name} {state}; {why}.",), remedy)
 
 
-@check("misspelt", DOTENV)
+@check(
+    "misspelt",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by="no name in .env is nearly that of a variable without a value",
+)
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name is nearly that of a variable which has no value"""
     place = place_of(snapshot)
@@ -61,7 +74,14 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(meant, (fact,), remedy, severity="error" if is_required else "warning")
 
 
-@check("placeholder", DOTENV)
+@check(
+    "placeholder",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value", "dotenv-exposed"),
+    ruled_out_by="no variable of .env has the template's placeholder",
+    because_of=("duplicate-variable",),
+    per_subject=True,
+)
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's placeholder"""
     place = place_of(snapshot)
@@ -73,7 +93,15 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
 
 
-@check("changethis", DOTENV, severity="warning")
+@check(
+    "changethis",
+    needs=(DOTENV,),
+    severity="warning",
+    looks_like=("dotenv-other-value", "dotenv-exposed"),
+    ruled_out_by="no variable of .env has the template's default",
+    because_of=("duplicate-variable",),
+    per_subject=True,
+)
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's default, which everybody knows"""
     place = place_of(snapshot)
@@ -83,7 +111,15 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(name, (fact,), by_setup(snapshot, f"Give {name} a value in {place.path}."))
 
 
-@check("weak", DOTENV, severity="warning")
+@check(
+    "weak",
+    needs=(DOTENV,),
+    severity="warning",
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="the local passwords are long and random",
+    because_of=("duplicate-variable",),
+    per_subject=True,
+)
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short, or easy to guess"""
     place = place_of(snapshot)
@@ -100,7 +136,14 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(name, (fact,), _renew(place, name))
 
 
-@check("environment-literal", DOTENV)
+@check(
+    "environment-literal",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by="ENVIRONMENT is local",
+    because_of=("duplicate-variable",),
+    per_subject=True,
+)
 def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     """ENVIRONMENT is not local"""
     place = place_of(snapshot)
@@ -109,7 +152,14 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {place.path}."))
 
 
-@check("settings-refused", DOTENV)
+@check(
+    "settings-refused",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read", "dotenv-other-value"),
+    ruled_out_by="Settings, loaded with this .env, takes every other value that is there",
+    because_of=("duplicate-variable", "weak"),
+    per_subject=True,
+)
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not take a variable's value"""
     place = place_of(snapshot)
@@ -128,7 +178,12 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(subject, (fact,), Remedy(where))
 
 
-@check("reused", DOTENV, SHARED)
+@check(
+    "reused",
+    needs=(DOTENV, SHARED),
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="no local value has the fingerprint of one in AWS",
+)
 def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A local secret is the same as another environment's"""
     place = place_of(snapshot)
@@ -247,15 +302,3 @@ def _renew(place: Workplace, name: str) -> Remedy:
     source = f"Get another one from {key.obtain_from}" if key and key.obtain_from else "Make another one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
     return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {place.path}.{database}")
-
-
-CHECKS = (
-    required_empty,
-    misspelt,
-    placeholder,
-    changethis,
-    weak,
-    environment_literal,
-    settings_refused,
-    reused,
-)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Evidence, Uncertain, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.model.findings import Remedy
 from omc_runbook.network.reachability import Path, Place, Request, trace
@@ -16,50 +17,85 @@ from omc_runbook.snapshot.networking import ENDPOINT_POLICY, NO_CONNECTION
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("network")
+check = Family("network", hinders="calls")
 
 NEEDS = ("network", "services", "task_definitions")
 SERVICE = "secretsmanager"
 
 
-@check("no-egress", *NEEDS)
+@check(
+    "no-egress",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeRouteTables: the tasks' subnets have a way to Secrets Manager",
+)
 def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Tasks have no way to Secrets Manager: neither a route to the internet nor an endpoint that they can use."""
     yield from _found(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
 
-@check("private-dns-off", *NEEDS)
+@check(
+    "private-dns-off",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeVpcEndpoints: no endpoint on the way is without PrivateDnsEnabled",
+)
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint for Secrets Manager has no private DNS name, so tasks pass it by and have no other way."""
     return _found(snapshot, "private-dns-off")
 
 
-@check("vpc-dns-off", *NEEDS)
+@check(
+    "vpc-dns-off",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeVpcAttribute: enableDnsSupport and enableDnsHostnames are true",
+)
 def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """No name is resolved in the tasks' VPC."""
     return _found(snapshot, "vpc-dns-off")
 
 
-@check("sg-egress", *NEEDS)
+@check(
+    "sg-egress",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeSecurityGroups: the tasks' group lets 443 out",
+)
 def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' security group lets no HTTPS out towards Secrets Manager."""
     return _found(snapshot, "sg-egress")
 
 
-@check("endpoint-sg", *NEEDS)
+@check(
+    "endpoint-sg",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeSecurityGroups: no endpoint's group refuses 443 from the tasks",
+)
 def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The security group of the endpoint for Secrets Manager lets no HTTPS in from the tasks."""
     return _found(snapshot, "endpoint-sg")
 
 
-@check("network-acl", *NEEDS)
+@check(
+    "network-acl",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeNetworkAcls: 443 may leave the subnets and its answers may return",
+)
 def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A network ACL stops the tasks' calls to Secrets Manager, or the answers."""
     return _found(snapshot, "network-acl")
 
 
-@check("endpoint-policy", *NEEDS)
+@check(
+    "endpoint-policy",
+    needs=NEEDS,
+    looks_like=("access-denied", "no-connection"),
+    ruled_out_by="DescribeVpcEndpoints: no endpoint's policy keeps the tasks from GetSecretValue",
+)
 def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The policy of the endpoint for Secrets Manager does not let the execution role read the secret."""
     return _found(snapshot, "endpoint-policy")
@@ -184,14 +220,3 @@ def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
         command, _, note = command.partition(" (")
         note = f" ({note}"
     return remedies.advise(f"{command} --region {names.region}{note}")
-
-
-CHECKS: tuple[Check, ...] = (
-    no_egress,
-    private_dns_off,
-    vpc_dns_off,
-    sg_egress,
-    endpoint_sg,
-    network_acl,
-    endpoint_policy,
-)

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, family
+from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import Want, every_want, successions, wants
+from omc_runbook.checks.registry import Family
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
@@ -16,12 +17,18 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("reference")
+check = Family("reference", hinders="secret")
 
 NEEDS = ("services", "task_definitions")
 
 
-@check("arn-malformed", *NEEDS, cured=True)
+@check(
+    "arn-malformed",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: no ARN in valueFrom has other than 7 or 10 fields",
+    fixed_by="troubleshoot",
+)
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference does not follow the grammar of valueFrom."""
     for want in wants(snapshot):
@@ -29,7 +36,13 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The valueFrom is malformed: {want.injection.reference.problem}.")
 
 
-@check("bare-name", *NEEDS, cured=True)
+@check(
+    "bare-name",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: each valueFrom is the ARN of a secret",
+    fixed_by="troubleshoot",
+)
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference is a plain name, which ECS reads as an SSM parameter."""
     for want in wants(snapshot):
@@ -37,7 +50,12 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
 
 
-@check("wrong-account", *NEEDS, "secret")
+@check(
+    "wrong-account",
+    needs=(*NEEDS, "secret"),
+    looks_like=("not-found",),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names another account than the secret's",
+)
 def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names another account."""
     for want, ref in _arns(snapshot):
@@ -46,7 +64,12 @@ def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN's account is {ref.account}; the secret is in {home}.")
 
 
-@check("kms-cross-account", *NEEDS, "secret")
+@check(
+    "kms-cross-account",
+    needs=(*NEEDS, "secret"),
+    looks_like=("access-denied", "kms-refused"),
+    ruled_out_by="DescribeSecret: no secret of another account is without a KmsKeyId",
+)
 def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret of another account is under the AWS managed key, which cannot be shared."""
     for want, ref in _arns(snapshot):
@@ -66,7 +89,14 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
             )
 
 
-@check("wrong-partition", *NEEDS, cured=True)
+@check(
+    "wrong-partition",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: the partition in each valueFrom is the caller's",
+    fixed_by="troubleshoot",
+    not_in_sandbox="The sandbox has one partition of AWS",
+)
 def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names another partition of AWS."""
     home = snapshot.caller.partition
@@ -75,7 +105,14 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN's partition is {ref.partition}; the secret is in {home}.")
 
 
-@check("other-environment", *NEEDS)
+@check(
+    "other-environment",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("not-found", "old-value"),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names another environment's secret",
+    not_in_sandbox="The sandbox has one environment, staging",
+)
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
@@ -86,7 +123,13 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"That is the secret of {other}; this is {here}.")
 
 
-@check("wrong-region", *NEEDS, cured=True)
+@check(
+    "wrong-region",
+    needs=NEEDS,
+    looks_like=("not-found",),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names another region than the secret's",
+    fixed_by="troubleshoot",
+)
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names another region."""
     region = snapshot.environment.names.region
@@ -97,7 +140,13 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
 
 
-@check("suffix-stale", *NEEDS, "secret", cured=True)
+@check(
+    "suffix-stale",
+    needs=(*NEEDS, "secret"),
+    looks_like=("not-found",),
+    ruled_out_by="DescribeSecret: no valueFrom has other six characters than the secret's ARN",
+    fixed_by="troubleshoot",
+)
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names a secret that was deleted and created again under another ARN."""
     for want, ref in _here(snapshot):
@@ -108,7 +157,13 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
 
 
-@check("partial-arn", *NEEDS, "secret", cured=True)
+@check(
+    "partial-arn",
+    needs=(*NEEDS, "secret"),
+    looks_like=("invalid-reference", "not-found"),
+    ruled_out_by="DescribeTaskDefinition: no ARN in valueFrom lacks the six characters after the name",
+    fixed_by="troubleshoot",
+)
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference lacks the six characters at the end of the secret's ARN."""
     for want, ref in _here(snapshot):
@@ -116,7 +171,14 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
 
 
-@check("whole-json", *NEEDS, "contents", cured=True)
+@check(
+    "whole-json",
+    needs=(*NEEDS, "contents"),
+    looks_like=("key-not-found", "bad-value"),
+    ruled_out_by="DescribeTaskDefinition: each valueFrom names a JSON key",
+    hinders="value",
+    fixed_by="troubleshoot",
+)
 def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference names no key, so that the variable holds the whole JSON."""
     plain = snapshot.current is not None and snapshot.current.document is None
@@ -125,7 +187,14 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The key field is empty: {want.injection.variable} gets every key's value.")
 
 
-@check("previous-pinned", *NEEDS, cured=True)
+@check(
+    "previous-pinned",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("not-found", "old-value"),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a stage other than AWSCURRENT",
+    fixed_by="troubleshoot",
+)
 def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a stage other than the current one."""
     for want, ref in _arns(snapshot):
@@ -134,7 +203,14 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _pinned(snapshot, want, f"The stage field is {ref.stage}", held)
 
 
-@check("version-pinned", *NEEDS, cured=True)
+@check(
+    "version-pinned",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("not-found", "old-value"),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a version id",
+    fixed_by="troubleshoot",
+)
 def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version."""
     for want, ref in _arns(snapshot):
@@ -143,7 +219,13 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _pinned(snapshot, want, f"The version field is {ref.version_id}", held)
 
 
-@check("version-short", *NEEDS, cured=True)
+@check(
+    "version-short",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a version id under 32 characters",
+    fixed_by="troubleshoot",
+)
 def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
     """A reference fixes a version by an id that is too short to be one."""
     for want, ref in _arns(snapshot):
@@ -151,7 +233,14 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"The version field has {len(ref.version_id)} characters; 32 to 64 are due.")
 
 
-@check("duplicate-name", *NEEDS)
+@check(
+    "duplicate-name",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTaskDefinition: no variable stands in both environment and secrets",
+    hinders="value",
+)
 def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable stands in both environment and secrets."""
     for want in wants(snapshot):
@@ -163,7 +252,15 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, want, f"{want.injection.variable} stands twice in the container's secrets.")
 
 
-@check("name-mismatch", *NEEDS)
+@check(
+    "name-mismatch",
+    needs=NEEDS,
+    looks_like=("key-not-found", "bad-value", "refuses-to-start", "variable-not-read"),
+    ruled_out_by="DescribeTaskDefinition: secrets[].name is what the application's Settings read",
+    because_of=("duplicate-name",),
+    per_subject=True,
+    hinders="value",
+)
 def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected under a name that the application does not read."""
     served = {
@@ -253,22 +350,3 @@ def _pinned(snapshot: Snapshot, want: Want, fact: str, held: bool) -> Evidence:
     known = held or snapshot.secret is None or "versions" in snapshot.gaps
     tail = "a new value never reaches this variable" if known else "no version of the secret answers to that"
     return replace(_about(snapshot, want, f"{fact}: {tail}."), severity="warning" if known else "error")
-
-
-CHECKS = (
-    arn_malformed,
-    bare_name,
-    wrong_account,
-    kms_cross_account,
-    wrong_partition,
-    other_environment,
-    wrong_region,
-    suffix_stale,
-    partial_arn,
-    whole_json,
-    previous_pinned,
-    version_pinned,
-    version_short,
-    duplicate_name,
-    name_mismatch,
-)

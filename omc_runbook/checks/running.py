@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, Uncertain, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("running")
+check = Family("running", symptom="not-updating")
 
 NEEDS = ("inside", "services", "task_definitions", "tasks")
 
@@ -43,7 +44,12 @@ REASONS: dict[str, str] = {
 }
 
 
-@check("entrypoint-override", *NEEDS)
+@check(
+    "entrypoint-override",
+    needs=NEEDS,
+    looks_like=("old-value",),
+    ruled_out_by="the process holds the value that ECS gave it",
+)
 def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The image's entry point replaces a variable."""
     for service, variable, seen in _variables(snapshot, _is_replaced):
@@ -60,7 +66,12 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _unseen(snapshot)
 
 
-@check("app-cache", *NEEDS)
+@check(
+    "app-cache",
+    needs=NEEDS,
+    looks_like=("old-value",),
+    ruled_out_by="the process started when its task did, and holds the current value",
+)
 def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The application keeps a value that it read earlier."""
     for service, variable, seen in _variables(snapshot, _is_kept):
@@ -82,7 +93,12 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _unseen(snapshot)
 
 
-@check("baked-env", *NEEDS)
+@check(
+    "baked-env",
+    needs=NEEDS,
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process holds its value",
+)
 def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value comes from the image, or from a file in it, and not from the secret."""
     for service, variable, seen in _variables(snapshot, _is_baked):
@@ -183,6 +199,3 @@ def _value(version: str) -> str:
 def _is_older(snapshot: Snapshot, seen: Inside) -> bool:
     created = next((task.created for task in snapshot.tasks if task.id == seen.task_id), None)
     return bool(created and seen.started and seen.started < created - SLACK)
-
-
-CHECKS = (entrypoint_override, app_cache, baked_env)

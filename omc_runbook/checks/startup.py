@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, family
+from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import KINDS, Kind, Stop, of_kind
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("deployment")
+check = Family("deployment")
 Where = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
@@ -32,55 +33,118 @@ PLACED = re.compile(r"has reached a steady state|deployment completed")
 UNPLACED = re.compile(r"unable to place|unable to start|reached the limit|encountered error", re.I)
 
 
-@check("pull-failed", "services", "tasks")
+@check(
+    "pull-failed",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no recent task stopped with ResourceInitializationError",
+    hindered_by=("secret", "calls"),
+    not_in_sandbox="It is what other faults come to: each that keeps a secret from its tasks brings it about",
+)
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start, because ECS cannot give them their secrets."""
     return _stopping(snapshot, "secrets", "never started", _again)
 
 
-@check("image-pull", "services", "tasks")
+@check(
+    "image-pull",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason says CannotPullContainerError",
+    hinders="tasks",
+    hindered_by=("calls",),
+)
 def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot pull an image: not a secrets problem."""
     return _stopping(snapshot, "image", "never started for want of an image", _image)
 
 
-@check("log-group", "services", "tasks")
+@check(
+    "log-group",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason tells of the log group or the log driver",
+    hinders="tasks",
+    hindered_by=("calls",),
+)
 def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot open a container's log: not a secrets problem."""
     return _stopping(snapshot, "log", "never started for want of a log to write to", _log)
 
 
-@check("volume", "services", "tasks")
+@check(
+    "volume",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason tells of a volume",
+    hinders="tasks",
+    not_in_sandbox="The sandbox's tasks mount no volumes",
+)
 def volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot mount a volume: not a secrets problem."""
     return _stopping(snapshot, "volume", "never started for want of a volume", _volume)
 
 
-@check("start-failed", "services", "tasks")
+@check(
+    "start-failed",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason says CannotStartContainerError",
+    hinders="tasks",
+    not_in_sandbox="The sandbox runs one application and pulls no image",
+)
 def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container cannot be started from its image: not a secrets problem."""
     return _stopping(snapshot, "start", "got what they need, and their container could not be started", _program)
 
 
-@check("out-of-memory", "services", "tasks")
+@check(
+    "out-of-memory",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no container was killed for memory, and none exited with 137",
+    hinders="tasks",
+)
 def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container was killed for want of memory: not a secrets problem."""
     return _stopping(snapshot, "memory", "ran until they were out of memory", _memory)
 
 
-@check("health-check", "services", "tasks")
+@check(
+    "health-check",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no recent task was stopped for its health check",
+    hinders="tasks",
+    hindered_by=("value",),
+)
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks read their secrets and then fail the health check: unless a value is at fault, not a secrets problem."""
     return _stopping(snapshot, "health-check", "started, with their secrets, and failed the health check", _logs)
 
 
-@check("task-exits", "services", "tasks")
+@check(
+    "task-exits",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no recent task's container exited by itself",
+    because_of=("rollout-stuck", "breaker-rollback"),
+    hindered_by=("value",),
+    not_in_sandbox="It is what other faults come to: a value at which the application ends, as changethis",
+)
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks read their secrets, start, and exit by themselves."""
     return _stopping(snapshot, "exit", "started, with their secrets, and exited", _logs)
 
 
-@check("no-capacity", "services", "tasks")
+@check(
+    "no-capacity",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeServices: no recent event tells of missing capacity",
+    hinders="tasks",
+    not_in_sandbox="The sandbox has room for every task",
+)
 def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS finds no place for new tasks: not a secrets problem."""
     stopped = dict(of_kind(snapshot, ("capacity",)))
@@ -205,16 +269,3 @@ def _suspect(
     definition = snapshot.definition(stop.task.task_definition_arn)
     containers = definition.containers if definition else ()
     return definition, next((entry for entry in containers if named(entry)), next(iter(containers), None))
-
-
-CHECKS = (
-    pull_failed,
-    image_pull,
-    log_group,
-    volume,
-    start_failed,
-    out_of_memory,
-    health_check,
-    task_exits,
-    no_capacity,
-)

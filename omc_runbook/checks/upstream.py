@@ -9,14 +9,15 @@ from dataclasses import replace
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import DOCUMENT, Evidence, family
+from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.registry import label
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.failure_logs import REFUSED
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("content")
+check = Family("content", hinders="secret")
 
 POINTS = tuple(
     (re.compile(words, re.IGNORECASE), re.compile(keys, re.IGNORECASE))
@@ -41,7 +42,15 @@ COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "t
 """Words of a key's name that say nothing of whose key it is."""
 
 
-@check("store-only", "secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words")
+@check(
+    "store-only",
+    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words"),
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="no log line tells that the database or the provider refused a value",
+    per_subject=True,
+    hinders="value",
+    hindered_by=("value",),
+)
 def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     """The tasks' value is refused by the database or the provider that it is for."""
     told: dict[str, tuple[Stop, str]] = {}
@@ -129,6 +138,3 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
             "rotate", environment, remedies.advise("In psql, \\password with the secret's value."), keys=key
         )
     return remedies.update(environment, key)
-
-
-CHECKS = (store_only,)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Evidence, Uncertain, family
+from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Evidence, Uncertain
 from omc_runbook.checks.dotenv import place_of, quote
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
+from omc_runbook.checks.registry import Family
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
@@ -17,7 +18,7 @@ from omc_runbook.repository.compose import Compose, Service, Setting
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
 
-check = family("local")
+check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """How a variable's name ends that says where something is reached."""
@@ -26,7 +27,12 @@ OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 
 
-@check("environment-wins", DOTENV)
+@check(
+    "environment-wins",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="compose's environment sets nothing that .env sets too",
+)
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """A compose file sets a variable itself, which beats the .env"""
     place = place_of(snapshot)
@@ -49,7 +55,12 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(name, (fact,), remedy, severity="error" if is_secret else mild)
 
 
-@check("second-dotenv", DOTENV)
+@check(
+    "second-dotenv",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no file that is read after .env has another value for a variable of it",
+)
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another file of variables is read after the .env, and has another value"""
     place = place_of(snapshot)
@@ -68,7 +79,12 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
 
 
-@check("compose-refused", DOTENV)
+@check(
+    "compose-refused",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="docker compose config takes the compose files, where it is there to be asked",
+)
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose does not take the compose files with this .env"""
     place = place_of(snapshot)
@@ -89,7 +105,13 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("compose-unset", DOTENV, severity="info")
+@check(
+    "compose-unset",
+    needs=(DOTENV,),
+    severity="info",
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="every variable that the compose files put in has a value",
+)
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A compose file puts in a variable that has no value"""
     place = place_of(snapshot)
@@ -100,7 +122,13 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(name, (fact,), Remedy(f"Write {name}= and a value into {place.path}, if it needs one."))
 
 
-@check("shell-wins", DOTENV, severity="warning")
+@check(
+    "shell-wins",
+    needs=(DOTENV,),
+    severity="warning",
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="the shell sets no variable of .env to another value",
+)
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell has a variable of its own, which beats the .env"""
     place = place_of(snapshot)
@@ -110,7 +138,9 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(name, (fact,), Remedy(f"unset {name}"))
 
 
-@check("committed", WORKPLACE)
+@check(
+    "committed", needs=(WORKPLACE,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
+)
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env is in git, was once, or would be taken along by the next git add"""
     place = place_of(snapshot)
@@ -137,7 +167,13 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain(path.name, (f"git could not tell everything: {git.obstacle}",))
 
 
-@check("template-value", WORKPLACE, severity="warning")
+@check(
+    "template-value",
+    needs=(WORKPLACE,),
+    severity="warning",
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="the template has nothing that looks like a real value",
+)
 def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     """The template holds what looks like a real value, for everybody who has the repository"""
     place = place_of(snapshot)
@@ -150,7 +186,12 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(entry.name, (fact,), remedy)
 
 
-@check("pg-volume", SAID)
+@check(
+    "pg-volume",
+    needs=(SAID,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="the local database takes the password that .env has",
+)
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database's volume kept the password that it was first started with"""
     if any(told.check == "pg-volume" for told in place_of(snapshot).said or ()):
@@ -166,7 +207,12 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(command))
 
 
-@check("start-refused", SAID)
+@check(
+    "start-refused",
+    needs=(SAID,),
+    looks_like=("dotenv-not-read", "dotenv-other-value"),
+    ruled_out_by="the log of the start tells of nothing that the application or its database refuses",
+)
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application did not start, or its database did not let it in"""
     place = place_of(snapshot)
@@ -250,16 +296,3 @@ def _in_shell(place: Workplace) -> set[str]:
     """The variables that the shell has with another value than the .env."""
     values = ((name, place.value(name), theirs) for name, theirs in place.shell.items())
     return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}
-
-
-CHECKS = (
-    environment_wins,
-    second_dotenv,
-    compose_refused,
-    compose_unset,
-    shell_wins,
-    committed,
-    template_value,
-    pg_volume,
-    start_refused,
-)

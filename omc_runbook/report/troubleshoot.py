@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.checks.look_alikes import alike, place, told_by
+from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import Complaint, shown
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.model.findings import Finding
@@ -90,13 +90,13 @@ def evidence(findings: Sequence[Finding]) -> Listing:
 
 def ruled_out(findings: Sequence[Finding]) -> Listing:
     """Of each root cause the faults that look like it, and what tells that it is none of them."""
-    answers = {place(finding.check, finding.family): finding for finding in reversed(findings)}
-    roots = {place(finding.check, finding.family): finding.check for finding in findings if finding.is_root_cause}
+    statuses = {(finding.check, finding.family): finding.status for finding in reversed(findings)}
+    roots = dict.fromkeys((finding.check, finding.family) for finding in findings if finding.is_root_cause)
     entries = []
-    for at, root in roots.items():
-        others = {other: answers[other] for other in alike(at) if other in answers}
-        clear = [f"Not {each.check}: {told_by(other)}." for other, each in others.items() if each.status == "clear"]
-        unseen = [other.check for other in others.values() if other.status in ("unknown", "skipped")]
+    for root, family in roots:
+        others = [(check, statuses.get((check.id, check.family))) for check in look_alikes(root, family)]
+        clear = [f"Not {check.id}: {check.ruled_out_by}." for check, status in others if status == "clear"]
+        unseen = [check.id for check, status in others if status in ("unknown", "skipped")]
         lines = (*clear, *((f"Not looked at: {', '.join(unseen)}.",) if unseen else ()))
         if lines:
             entries.append(Entry(root, "looks like others, and is none of them", lines=lines))
@@ -151,7 +151,7 @@ def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Folded:
             finding.family,
             finding.check,
             finding.status,
-            (finding.evidence or (told_by(place(finding.check, finding.family)),))[0],
+            (finding.evidence or (ruled_out_by(finding.check, finding.family),))[0],
         ]
         for finding in findings
         if finding.status in ("clear", "skipped")

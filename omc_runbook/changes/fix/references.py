@@ -8,11 +8,12 @@ from omc_runbook.aws.definitions import Edit
 from omc_runbook.changes.fix.steps import Correction, Left
 from omc_runbook.checks import reference
 from omc_runbook.checks.key_demand import Want, absent, every_want
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-REFERENCES = frozenset(check.id for check in reference.CHECKS if check.cured)
+REFERENCES = frozenset(check.id for check in checks_of(reference) if check.fixed_by)
 """Checks of which a finding is about one reference, and says where it stands."""
 KEYS = frozenset({"key-case", "key-misspelt"})
 """Checks of which a finding is about a key that references name."""
