@@ -36,6 +36,7 @@ from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -299,10 +300,10 @@ def staged(snapshot: Snapshot) -> Snapshot:
 def test_a_version_that_is_only_staged_makes_no_task_stale() -> None:
     """Until it is current a version changes nothing; without CloudTrail nobody knows that nothing moved."""
     snapshot = staged(healthy())
-    assert {snapshot.freshness(old) for old in snapshot.tasks} == {"fresh"}
+    assert {freshness.by_times(snapshot, old) for old in snapshot.tasks} == {"fresh"}
     assert_clear(CHECKS["not-forced"], snapshot)
     untold = replace(snapshot, writes=None)
-    assert {untold.freshness(old) for old in untold.tasks} == {"undecidable"}
+    assert {freshness.by_times(untold, old) for old in untold.tasks} == {"undecidable"}
 
 
 def test_a_version_that_is_only_staged_makes_no_stop_stale() -> None:
@@ -422,4 +423,4 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
     read = event(
         "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
     )
-    assert replace(snapshot, reads=(read,)).freshness(held) == standing
+    assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing

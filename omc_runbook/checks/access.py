@@ -14,6 +14,7 @@ from omc_runbook.checks.role_access import REFUSALS, Judgement, judge, judge_key
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam.policy import trusts
 from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -270,7 +271,7 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
         snapshot.definition(task.task_definition_arn)
         for service in snapshot.consumers
         for task in snapshot.running(service)
-        if snapshot.freshness(task) == "fresh"
+        if freshness.by_times(snapshot, task) == "fresh"
     )
     return any(
         revision and revision.execution_role_arn == arn and snapshot.own_injections(revision) for revision in fresh

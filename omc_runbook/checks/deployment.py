@@ -14,6 +14,7 @@ from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
@@ -115,11 +116,11 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret changed and running tasks still hold the former value."""
     for service in snapshot.consumers:
-        stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
-        doubtful = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "undecidable"]
-        since = snapshot.current_since
+        stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
+        doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
+        since = freshness.current_since(snapshot)
         if stale and since:
-            keys = sorted({key for task in stale for key in snapshot.changed_keys(service, task) or ()})
+            keys = sorted({key for task in stale for key in freshness.changed_keys(snapshot, task) or ()})
             facts = (
                 f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
                 f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
@@ -193,7 +194,7 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _seen(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     """What a look inside showed of the versions that stale tasks hold; () where none was taken."""
-    held = {entry.injected for task in stale for entry in snapshot.held_by(task) if entry.is_stale}
+    held = {entry.injected for task in stale for entry in freshness.held_by(snapshot, task) if entry.is_stale}
     named = [f"version {version}" for version in sorted(held - {OTHER})]
     named += ["a value that no version which is kept has"] if OTHER in held else []
     return (f"ExecuteCommand: looked into, they hold {' and '.join(named)}.",) if named else ()
@@ -213,7 +214,7 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 
 def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
     """Whether a deployment that has lost no task, and began lately and after the secret changed, replaces tasks."""
-    primary, since = service.primary, snapshot.current_since
+    primary, since = service.primary, freshness.current_since(snapshot)
     if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:
         return False
     lately = max(since[1], snapshot.taken - PATIENCE)
@@ -222,7 +223,7 @@ def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
 
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
-    since, failed, primary = snapshot.current_since, snapshot.stopped(service)[:1], service.primary
+    since, failed, primary = freshness.current_since(snapshot), snapshot.stopped(service)[:1], service.primary
     if since and primary and primary.rollout == "COMPLETED" and primary.updated < since[0]:
         return service.running >= service.desired > 0
     return since is not None and any(

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 Kind = Literal[
@@ -181,7 +182,8 @@ def _is_before(stop: Stop, moment: datetime) -> bool:
 
 
 def _current_since(snapshot: Snapshot) -> datetime | None:
-    return snapshot.current_since[0] if snapshot.current_since else None
+    since = freshness.current_since(snapshot)
+    return since[0] if since else None
 
 
 def _ending(container: TaskContainer) -> str:

@@ -14,6 +14,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.registry import label
 from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.failure_logs import REFUSED
 from omc_runbook.snapshot.state import Snapshot
 
@@ -113,7 +114,7 @@ def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
 
 
 def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     when = f", which came at {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     if changed is None:
         return f"Whether {key} has changed cannot be told: there is no former version that can be read."

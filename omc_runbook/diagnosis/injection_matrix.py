@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from omc_runbook.aws.ecs import Task
 from omc_runbook.checks.key_demand import Want, content_for, wants
 from omc_runbook.masking.document import Member
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
 
 State = Literal["set", "empty", "placeholder", "weak", "missing", "unknown"]
 
@@ -50,7 +50,10 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
     for want in filter(lambda want: want.in_force, wants(snapshot)):
         member, present = _member(snapshot, want)
         ref = want.injection.reference
-        held = Counter(_held(snapshot, want, task) for task in snapshot.running(want.service))
+        held = Counter(
+            freshness.of_variable(snapshot, task, want.container, want.injection)
+            for task in snapshot.running(want.service)
+        )
         yield Row(
             want.service.name,
             want.container.name,
@@ -64,17 +67,6 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             held["stale"],
             held["undecidable"],
         )
-
-
-def _held(snapshot: Snapshot, want: Want, task: Task) -> Freshness:
-    """A task that read an older version is stale for a key only where that version held another value."""
-    if want.injection.reference.names_version:
-        return "fresh"
-    freshness = snapshot.standing(want.service, task)
-    if freshness != "stale":
-        return freshness
-    changed = snapshot.changed_keys(want.service, task)
-    return "stale" if changed is None or want.injection.reference.key in changed else "fresh"
 
 
 def _member(snapshot: Snapshot, want: Want) -> tuple[Member | None, bool | None]:

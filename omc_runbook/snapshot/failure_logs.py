@@ -10,6 +10,7 @@ from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
 
@@ -73,7 +74,7 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
 
 def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
     """Failed tasks that did start, newest first, without those that hold a version before the current one."""
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     started = (task for task in snapshot.stopped(service) if task.started is not None)
     return tuple(task for task in started if not (since and task.stopped and task.stopped < since[0]))
 

@@ -11,6 +11,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -24,13 +25,14 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
     """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
-    doubtful = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
+    doubtful = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
     if doubtful:
         snapshot = read_trail(asking, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
         answer = asking.keep("writes", _events(asking, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
-    wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"} | _pinned(snapshot)
+    stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
+    wanted = {freshness.version_read(snapshot, task) for task in stale} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(

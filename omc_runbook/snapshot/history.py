@@ -11,11 +11,13 @@ from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of
+from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.reading import PARALLEL
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.state import SAME_MOMENT, Content, Snapshot
+from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_KEEPS = timedelta(days=90)
 """How long CloudTrail tells of a call without a trail of one's own."""
@@ -126,11 +128,11 @@ def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
     counts: dict[tuple[str, str], int] = {}
     for service in seen.consumers:
         for task in seen.running(service):
-            freshness, held = seen.freshness(task), ""
-            if freshness == "fresh" and seen.secret:
+            by_times, held = freshness.by_times(seen, task), ""
+            if by_times == "fresh" and seen.secret:
                 held = seen.secret.version_at(CURRENT)
-            elif freshness == "stale" and task.created:
-                read = seen.read_at(task)
+            elif by_times == "stale" and task.created:
+                read = freshness.read_at(seen, task)
                 held = _current_between(history, read or task.created, read or task.started or seen.taken)
             counts[held, service.name] = counts.get((held, service.name), 0) + 1
     return tuple(Holder(version_id, service, tasks) for (version_id, service), tasks in counts.items())

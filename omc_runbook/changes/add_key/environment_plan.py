@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.aws.definitions import Edit as Reference
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.add_key.plan import NewKey, Place
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, Unfinished
@@ -23,6 +23,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 NOTHING = "nothing"
@@ -253,12 +254,4 @@ def _is_late(snapshot: Snapshot, service: Service, key: str, writes: bool) -> bo
         return False
     tasks = snapshot.running(service)
     is_other = any(task.task_definition_arn != service.task_definition_arn for task in tasks)
-    return writes or is_other or any(_is_older(snapshot, service, task, key) for task in tasks)
-
-
-def _is_older(snapshot: Snapshot, service: Service, task: Task, key: str) -> bool:
-    """Whether a task began before the key got the value that it has, as far as can be told."""
-    if snapshot.freshness(task) != "stale":
-        return False
-    changed = snapshot.changed_keys(service, task)
-    return changed is None or key in changed
+    return writes or is_other or any(freshness.of_key(snapshot, task, key) == "stale" for task in tasks)
