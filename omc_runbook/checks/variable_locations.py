@@ -9,13 +9,13 @@ from functools import cached_property
 from omc_runbook.checks.key_demand import every_want
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import Field
 from omc_runbook.repository.template import Entry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.terraform.task_definitions import Container, counts_for
-from omc_runbook.workstation.workstation import is_secret
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"

@@ -13,6 +13,7 @@ from pathlib import Path
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose_tree import MayLack
 from omc_runbook.workstation import docker, git, settings_probe
@@ -23,8 +24,6 @@ from omc_runbook.workstation.settings_probe import Loaded
 
 DOTENV = ".env"
 BACKEND = "backend"
-SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
-"""How a variable's name ends that says its value is nobody else's business: no TOKEN_EXPIRE_MINUTES."""
 
 COMMENT = re.compile(r"\A#(?:\s|\Z)")
 """A comment right behind a =, which both readers take for the value."""
@@ -136,13 +135,6 @@ class Workplace:
         exact = self.dotenv.find(variable)
         others = (each for each in reversed(self.dotenv.bindings) if each.name.casefold() == variable.casefold())
         return exact or (None if self.checkout.settings.case_sensitive else next(others, None))
-
-
-def is_secret(variable: str, key: Key | None) -> bool:
-    """Whether a variable's value is nobody else's business: by the catalogue, else by its name."""
-    if key is not None and (key.generate or key.obtain_from):
-        return True
-    return SECRETIVE.search(variable) is not None
 
 
 def is_value(value: Masked | None) -> bool:
