@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.value_from import means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
 
 
@@ -56,7 +57,8 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
 
 def wants(snapshot: Snapshot) -> Iterator[Want]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
-    return (want for want in every_want(snapshot) if snapshot.refers(want.injection.reference))
+    name, keys = snapshot.secret_name, snapshot.environment.keys
+    return (want for want in every_want(snapshot) if means_secret(want.injection.reference, name, keys))
 
 
 def every_want(snapshot: Snapshot) -> Iterator[Want]:

@@ -15,7 +15,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import Reference, is_secret_name
+from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
 from omc_runbook.snapshot import exec_probe, follow_ups
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
@@ -79,7 +79,7 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     known = dict.fromkeys((*keys, *(document.keys if document else ())))
     found: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
     for injection in container.secrets:
-        if snapshot.refers(injection.reference):
+        if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
             found[injection.variable] = (injection.reference.key, injection.reference)
         else:
             found.pop(injection.variable, None)

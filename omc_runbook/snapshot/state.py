@@ -17,9 +17,8 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, DocumentError
-from omc_runbook.model import value_from
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.value_from import Reference
+from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.held_values import Inside
 from omc_runbook.snapshot.other_environments import OtherKeys
@@ -130,22 +129,11 @@ class Snapshot:
             (task for task in ended if not (service.created and task.created) or task.created > service.created), None
         )
 
-    def refers(self, ref: Reference) -> bool:
-        """Whether a reference means the environment's secret, well or badly written."""
-        name = self.secret_name
-        if ref.problem:
-            return name in ref.text or not (ref.secret_name or ":secret:" in ref.text)
-        if ref.kind == "ssm":
-            # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
-            if ref.text.startswith(("/", "arn:")):
-                return ref.text.endswith(f"/{name}")
-            return name in ref.text or ref.text in self.environment.keys
-        return value_from.is_secret_name(name, ref.secret_name)
-
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""
         injections = revision.injections if revision else ()
-        return tuple(pair for pair in injections if self.refers(pair[1].reference))
+        name, keys = self.secret_name, self.environment.keys
+        return tuple(pair for pair in injections if means_secret(pair[1].reference, name, keys))
 
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""

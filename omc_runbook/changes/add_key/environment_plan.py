@@ -241,7 +241,8 @@ def _missing(
         taken = [injection for injection in container.secrets if injection.variable == key]
         if key in container.environment:
             raise UsageError(f"{where} has {key} in its environment already: take it out first. Nothing was written.")
-        if any(injection.reference.key != key or not snapshot.refers(injection.reference) for injection in taken):
+        own = {id(injection) for _, injection in snapshot.own_injections(definition)}
+        if any(injection.reference.key != key or id(injection) not in own for injection in taken):
             raise UsageError(f"{where} has {key} from another key or secret already. Nothing was written.")
         if not taken:
             lacking.append(Reference(container.name, key, "", f"{snapshot.secret.arn}:{key}::"))
