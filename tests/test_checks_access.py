@@ -179,7 +179,7 @@ def test_policies_alone_tell_faults_apart(id: str) -> None:
     snapshot = with_permissions(healthy(), BY_POLICIES[id])
     assert found_in(snapshot) == {id}
     [found] = run_check(CHECKS[id], snapshot)
-    assert "The role's policies, read and judged here" in found.evidence[0]
+    assert "The role's policies, evaluated here" in found.evidence[0]
     assert "SimulatePrincipalPolicy" not in found.evidence[0]
 
 

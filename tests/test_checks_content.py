@@ -73,17 +73,17 @@ FAULTS = {
     "key-misspelt": Fault(
         lambda s: without_key(s, "OPENAI_API_KEY", "OPENAI_API_KYE"), "OPENAI_API_KEY", "has OPENAI_API_KYE"
     ),
-    "duplicate-key": Fault(text(twice), "SECRET_KEY", "stands more than once"),
+    "duplicate-key": Fault(text(twice), "SECRET_KEY", "occurs more than once"),
     "key-unreferenced": Fault(
         key("STRIPE_KEY", secrets.token_hex(16)), "STRIPE_KEY", "No task definition of backend, worker", frozenset()
     ),
     "null": Fault(key("SECRET_KEY", None), "SECRET_KEY", "JSON null"),
     "nested": Fault(key("SECRET_KEY", {"value": secrets.token_hex(16)}), "SECRET_KEY", "JSON object"),
     "number-format": Fault(key("SMTP_USER", 12345678), "SMTP_USER", "1e+06", BACKEND),
-    "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "empty string"),
+    "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "is empty"),
     "changethis": Fault(key("SECRET_KEY", "changethis"), "SECRET_KEY", "template's default"),
     "placeholder": Fault(
-        key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "matches the placeholders"
+        key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"
     ),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),

@@ -72,7 +72,7 @@ FAULTS = {
     ),
     "exec-agent": Fault(without_agent, "worker", "the ExecuteCommandAgent STOPPED", WORKER),
     "exec-iam": Fault(
-        lambda s: with_role(s, with_channels("implicitDeny")), NAMES.task_role, "may not do ssmmessages:CreateControl"
+        lambda s: with_role(s, with_channels("implicitDeny")), NAMES.task_role, "may not call ssmmessages:CreateControl"
     ),
     "exec-endpoint": Fault(
         lambda s: placed(without_agent(s), by_endpoint()),

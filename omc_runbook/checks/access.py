@@ -10,9 +10,10 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
-from omc_runbook.checks.stopped_tasks import stops_saying
+from omc_runbook.checks.role_access import Judgement, judge, judge_key, judge_resource_policy, told
+from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
 from omc_runbook.iam.policy import trusts
+from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -50,7 +51,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="calls",
 )
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """ECS may not assume the execution role, or there is no such role."""
+    """ECS cannot assume the execution role."""
     for arn, services in _roles(snapshot):
         known, name = snapshot.permissions[arn], iam.role_name(arn)
         if not known.exists:
@@ -60,9 +61,9 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(name, tuple(gap.sentence for gap in known.unread))
         else:
             verdict = trusts(known.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
-            refused = [stop for stop in stops_saying(snapshot, "unable to assume the role") if name in stop.reason]
+            refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
             if verdict.decision == "unknown" and not refused:
-                yield Uncertain(name, (f"Its trust policy cannot be judged: {verdict.reason}.",))
+                yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
             elif verdict.decision != "allowed":
                 facts = (
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
@@ -79,7 +80,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "no-permission",
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
-    ruled_out_by="a policy of the execution role is meant to allow GetSecretValue on the secret",
+    ruled_out_by="a policy of the execution role allows, or tries to allow, GetSecretValue on the secret",
     because_of=("role-untrusted", "suffix-stale"),
     fixed_by="troubleshoot",
 )
@@ -97,7 +98,7 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     fixed_by="troubleshoot",
 )
 def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The role's policy allows the secret's name without the six characters that AWS adds."""
+    """The role's policy omits the six-character suffix of the secret's ARN."""
     return _because(snapshot, "suffix")
 
 
@@ -130,8 +131,8 @@ def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="the simulation's OrganizationsDecisionDetail, or a task's read, shows no denial from above",
 )
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A policy of the organization denies reading the secret."""
-    stops = stops_saying(snapshot, REFUSALS["organization"])
+    """An organization policy denies reading the secret."""
+    stops = stops_saying(snapshot, "scp")
     for arn, services, said in _judged(snapshot):
         told = [stop for stop in stops if stop.service.name in services]
         if said.cause == "organization":
@@ -157,9 +158,11 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         verdict = judge_resource_policy(snapshot, arn)
         if verdict is None:
             continue
-        refused = [stop for stop in stops_saying(snapshot, REFUSALS["resource-deny"]) if stop.service.name in services]
+        refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
         if verdict.decision == "unknown" and not refused:
-            yield Uncertain(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
+            yield Uncertain(
+                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}",)
+            )
         elif verdict.decision in ("explicit-deny", "unknown"):
             remedy = remedies.advise(
                 f"Correct the statement with aws secretsmanager put-resource-policy --secret-id"
@@ -200,7 +203,7 @@ def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("secret", "kms_key"),
     looks_like=("kms-refused",),
     ruled_out_by="no KmsKeyId names a key that DescribeKey does not find",
-    not_in_sandbox="KMS, and so the sandbox, keeps a key for seven days at least before it is gone",
+    not_in_sandbox="KMS, and so the sandbox, keeps a key for at least seven days before it deletes it",
 )
 def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret does not exist."""
@@ -218,7 +221,7 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The role may decrypt by name of the secret, which grants nothing on the key in use."""
+    """kms:Decrypt names the secret's ARN instead of its key's."""
     yield from _key_use(snapshot, useless=True)
 
 
@@ -226,7 +229,7 @@ def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "kms-no-permission",
     needs=(*NEEDS, "kms_key", "key_policy"),
     looks_like=("access-denied", "kms-refused"),
-    ruled_out_by="the role may kms:Decrypt with the secret's key, or needs no leave for it",
+    ruled_out_by="the role may kms:Decrypt with the secret's key, or needs no permission for it",
     fixed_by="troubleshoot",
 )
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -242,8 +245,7 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
-    said = stops_saying(snapshot, "ThrottlingException|Rate exceeded|TooManyRequests|RequestLimitExceeded")
-    stops = [stop for stop in said if stop.lacks_secrets]
+    stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
         remedy = remedies.redeploy(snapshot.environment.names, stops[0].service.name)
         services = frozenset(stop.service.name for stop in stops)
@@ -304,7 +306,7 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], said: Judgement) -> Evidence:
-    stops = [stop for stop in stops_saying(snapshot, "AccessDenied") if stop.service.name in services]
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
     facts = (said.sentence, *(stop.sentence for stop in stops[:1]))
     return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, said), services)
 

@@ -19,9 +19,9 @@ ALL_OR_NOTHING = frozenset(
 """Fields of which nothing can be said while a part of them is missing."""
 
 DEEPER = {
-    "network": "Not asked to look at the network: troubleshoot does.",
-    "inside": "Not asked to look inside running tasks: which value they hold is told by times.",
-    "words": "Not asked to read the logs: troubleshoot does.",
+    "network": "The network was not read: troubleshoot reads it.",
+    "inside": "Running tasks were not looked into: times alone tell which value they hold.",
+    "words": "The logs were not read: troubleshoot reads them.",
 }
 """Fields that are None where nobody asked for them, and what is said then."""
 
@@ -145,15 +145,15 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
         return _nothing_local(check, snapshot.workplace)
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
-        return "No task that reads the secret has a network interface of its own: its way is its instance's."
+        return "No task that reads the secret has its own network interface: its instance's routes apply."
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
-        return f"Cluster {names.cluster} was not found, so there was nothing to look at."
+        return f"Cluster {names.cluster} was not found: there is nothing to check."
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":
-        return f"Secret {names.secret} was not found, so there was nothing to look at."
+        return f"Secret {names.secret} was not found: there is nothing to check."
     if snapshot.current is None and "contents" in check.needs:
         return f"{names.secret} has no current version that can be read."
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
-        return f"The current version of {names.secret} is no JSON object, so it has no keys to look at."
+        return f"The current version of {names.secret} is not a JSON object: it has no keys to check."
     return ""
 
 

@@ -41,7 +41,7 @@ def not_json(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: the JSON is not in single quotes",
 )
 def single_quoted(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The secret has Python's single quotes, not JSON's"""
+    """The secret's JSON has single quotes."""
     return _unparsed(snapshot, "single-quoted")
 
 
@@ -52,7 +52,7 @@ def single_quoted(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: the first character is no byte order mark",
 )
 def bom(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A byte order mark stands before the secret's JSON"""
+    """The secret's JSON begins with a byte order mark."""
     return _unparsed(snapshot, "bom")
 
 
@@ -69,13 +69,13 @@ def truncated(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: SecretString is no bare text, number or list",
 )
 def not_an_object(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The secret's JSON is no object, so it has no keys"""
+    """The secret's JSON is not an object, so it has no keys."""
     return _unparsed(snapshot, "not-an-object")
 
 
 @check("binary", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue answered with a SecretString")
 def binary(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The secret is binary where ECS needs text."""
+    """The secret is stored as binary: ECS needs text."""
     if snapshot.current and snapshot.current.binary:
         facts = ("GetSecretValue answers with SecretBinary and no SecretString.",)
         yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), users(snapshot))
@@ -88,10 +88,10 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: no key that tasks ask for is missing altogether",
 )
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key that tasks ask for is missing from the secret."""
+    """The secret lacks a key that tasks ask for."""
     for key, meant in absent(snapshot).items():
         if not meant:
-            yield _asked_for(snapshot, key, f"No key of the current version is called {key} or nearly so.")
+            yield _asked_for(snapshot, key, f"The current version has neither {key} nor a similar key.")
 
 
 @check(
@@ -101,7 +101,7 @@ def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: no key differs from the one asked for by its case alone",
 )
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key is written in another case than tasks ask for."""
+    """A key's case differs from what tasks ask for."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() == key.casefold():
             yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
@@ -111,10 +111,10 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
     "key-misspelt",
     needs=KEY_NEEDS,
     looks_like=("key-not-found",),
-    ruled_out_by="GetSecretValue: no key is nearly the one asked for",
+    ruled_out_by="GetSecretValue: no key is similar to the one asked for",
 )
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key is spelt otherwise than tasks ask for."""
+    """A key's spelling differs from what tasks ask for."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() != key.casefold():
             yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.", meant)
@@ -126,13 +126,13 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),
-    ruled_out_by="GetSecretValue: no key stands twice in the JSON",
+    ruled_out_by="GetSecretValue: no key occurs twice in the JSON",
 )
 def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key stands twice in the secret."""
+    """A key occurs twice in the secret."""
     document = snapshot.current.document if snapshot.current else None
     for key in document.duplicates if document else ():
-        facts = (f"{key} stands more than once in the JSON; ECS takes the last.",)
+        facts = (f"{key} occurs more than once in the JSON; ECS takes the last.",)
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_wanting(snapshot, key))
 
 
@@ -212,10 +212,10 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A JSON number reaches the application in another notation."""
+    """ECS writes a JSON number in another notation."""
     for member in _wanted_members(snapshot):
         if member.kind == "number" and member.injected.matches(CHANGED_NUMBER):
-            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06); make it a string."
+            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06): make it a string."
             yield _about(snapshot, member.key, fact)
 
 
@@ -231,7 +231,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
         if known and known.required and member.kind == "string" and member.injected.is_empty:
-            yield _about(snapshot, member.key, f"{member.key} is the empty string: the application takes its default.")
+            yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
 
 
 @check(
@@ -247,7 +247,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
     for member in _wanted_members(snapshot):
         if member.injected.matches(TEMPLATE_DEFAULT):
-            fact = f"{member.key} holds the template's default, at which the application refuses to start."
+            fact = f"{member.key} has the template's default: the application refuses to start with it."
             yield _about(snapshot, member.key, fact)
 
 
@@ -265,7 +265,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _wanted_members(snapshot):
         if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
             known = snapshot.environment.keys.get(member.key)
-            fact = f"{member.key} matches the placeholders that Terraform and the templates use: a public value."
+            fact = f"{member.key} is a placeholder of Terraform or of a template: a public value."
             grave = (known and known.required) or _is_refused(snapshot, member)
             yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
@@ -278,11 +278,11 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has characters that break the URL which the application builds with it."""
+    """A value breaks the URL that the application builds with it."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
         if known and known.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
-            fact = f"{member.key} has a character such as / @ : # in it, and goes into the database's URL."
+            fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
             yield _about(snapshot, member.key, fact)
 
 
@@ -301,7 +301,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
         if member.kind != "string" or (known and known.in_url) or member.injected.matches(SEVERAL_LINES):
             continue
         if member.injected.matches(EDGE_SPACE):
-            fact = f"{member.key} has white space at an end, often a pasted line end."
+            fact = f"{member.key} begins or ends with white space, often a pasted line break."
             yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 
 
@@ -314,7 +314,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Terraform wrote its placeholder over a value."""
+    """Terraform overwrote a value with its placeholder."""
     current, secret = snapshot.current, snapshot.secret
     previous = snapshot.contents.get(secret.version_at(PREVIOUS)) if secret else None
     write = write_of(snapshot, current.version_id) if current else None
@@ -327,7 +327,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         if before and _is_placeholder(member) and not _is_placeholder(before):
             facts = (
                 tell(write),
-                f"{member.key} is a placeholder now and was none in the version before.",
+                f"{member.key} is a placeholder now, and was a value in the version before.",
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
@@ -343,7 +343,7 @@ def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
 def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Iterator[Evidence]:
     for member in _wanted_members(snapshot):
         if member.kind in kinds:
-            fact = f"{member.key} is a JSON {member.kind}; ECS hands the application {becomes}."
+            fact = f"{member.key} is a JSON {member.kind}; the application gets {becomes}."
             yield _about(snapshot, member.key, fact)
 
 

@@ -32,7 +32,7 @@ PATIENCE = timedelta(minutes=30)
     ruled_out_by="ListClusters and ListServices have the configured names",
 )
 def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The cluster or the service is not called what the configuration says."""
+    """The configured cluster or service does not exist."""
     names = snapshot.environment.names
     if snapshot.service_names is None:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
@@ -56,7 +56,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     hindered_by=("secret", "calls", "value", "tasks"),
 )
 def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A deployment does not come to its end: its tasks fail while the old ones serve."""
+    """A deployment is stuck: new tasks keep failing."""
     for service in snapshot.consumers:
         primary = service.primary
         if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
@@ -75,7 +75,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("services", "tasks"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: rolloutStateReason tells of no circuit breaker",
+    ruled_out_by="DescribeServices: no rolloutStateReason names the circuit breaker",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
@@ -87,7 +87,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                 facts = (
                     f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
                     f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
-                    "A rollback brings the former task definition back, not the former value of the secret.",
+                    "A rollback restores the former task definition, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
@@ -114,7 +114,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     hindered_by=("tasks",),
 )
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The secret changed and running tasks still hold the former value."""
+    """Running tasks still hold a former value of the secret."""
     for service in snapshot.consumers:
         stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
@@ -126,7 +126,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
                 f"Keys whose value differs: {', '.join(keys)}."
                 if keys
-                else "The version they hold is gone, so that its keys cannot be compared.",
+                else "The version they hold is gone: its keys cannot be compared.",
                 *_seen(snapshot, stale),
                 *author_of_version(snapshot),
                 *tell_stale(snapshot, service),
@@ -134,12 +134,12 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             remedy = remedies.renew_tasks(snapshot.environment, service.name)
             coming = _is_coming(snapshot, service, stale)
             if coming and service.primary:
-                facts += (f"Deployment {service.primary.id} has begun since and is on its way to replace them.",)
+                facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if coming else None)
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
-                "does not tell which value they hold: a redeployment would settle it."
+                "does not say which value they hold: a redeployment would settle it."
             )
             gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
@@ -154,7 +154,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeServices: desiredCount is above 0",
 )
 def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
-    """No task is wanted, so that nothing shows whether the secrets arrive."""
+    """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
         if service.desired == 0 and service.controller == "ECS":
             facts = (f"{service.name} has desiredCount 0: ECS calls that a steady state, with nothing running.",)
@@ -171,7 +171,7 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeServices: deploymentController is not EXTERNAL",
 )
 def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Another deployment controller than ECS's own replaces the tasks."""
+    """An external deployment controller replaces the tasks."""
     for service in snapshot.consumers:
         if service.controller == "EXTERNAL":
             yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
@@ -186,7 +186,7 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeServices: deploymentController is not CODE_DEPLOY",
 )
 def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
-    """CodeDeploy replaces the tasks, so that a forced deployment is refused."""
+    """CodeDeploy replaces the tasks: ECS refuses a forced deployment."""
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
@@ -232,9 +232,7 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
 
 
 def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
-    facts = (
-        f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment there.",
-    )
+    facts = (f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment.",)
     names = snapshot.environment.names
     remedy = remedies.advise(f"To give its tasks a new value, {command} (cluster {names.cluster}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))

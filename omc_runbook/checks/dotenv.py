@@ -41,15 +41,17 @@ def by_setup(snapshot: Snapshot, command: str, values_from: str = "") -> Remedy:
     "dotenv-missing",
     needs=(WORKPLACE,),
     looks_like=("dotenv-not-read",),
-    ruled_out_by=".env is where the application and compose look for it",
+    ruled_out_by=".env is where the application and Docker Compose look for it",
 )
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
-    """There is no .env where the application and compose look for it"""
+    """There is no .env where the application and Docker Compose look for it."""
     place = place_of(snapshot)
     template = place.checkout.template
     if place.dotenv is None:
         facts = [f"{place.path} does not exist."]
-        facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
+        facts += [
+            f"{stray} exists, but nothing that starts at the top of the repository reads it." for stray in place.strays
+        ]
         private = f"{quote(place.path)} && chmod 600 {quote(place.path)}"
         copy = f"cp {quote(place.path.with_name(template.file.name))} {private}" if template else ""
         remedy = Remedy(f"mv {quote(place.strays[0])} {private}") if place.strays else by_setup(snapshot, copy)
@@ -57,16 +59,16 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     looked = place.looked_at
     if looked and place.path not in looked:
-        facts = [f"{place.path} is there, and Settings looks for {', '.join(map(str, looked))}."]
+        facts = [f"{place.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
     if place.unmet:
-        facts = [f"{place.path} is there, and compose looks for {', '.join(map(str, place.unmet))}."]
+        facts = [f"{place.path} exists, but Docker Compose looks for {', '.join(map(str, place.unmet))}."]
         where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
     compose, (service, kept) = place.checkout.compose, _left_out(place)
     if compose and service:
-        facts = [f"{place.path} is there, and compose gives service {service} neither it nor {', '.join(kept)}."]
+        facts = [f"{place.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
 
@@ -83,11 +85,11 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
 def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env begins with a byte order mark, so that its first name is not what it seems"""
+    """The .env begins with a byte order mark."""
     file = place_of(snapshot).dotenv
     assert file
     if file.has_bom:
-        facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
+        facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
         command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.target)}"
         yield Evidence(file.path.name, facts, by_setup(snapshot, command))
 
@@ -100,13 +102,13 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no line of .env ends in a carriage return",
 )
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env has other line ends than plain line feeds"""
+    """The .env has line ends other than plain line feeds."""
     file = place_of(snapshot).dotenv
     assert file
     if file.newline != "lf" and not file.encoding_error:
         facts = (
             f"Its lines end in {SEVERAL[file.newline]}.",
-            "A shell that sources it, and grep, take the carriage return for a part of each value.",
+            "A shell that sources it, and grep, keep the carriage return as part of each value.",
         )
         yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//; s/\r/\n/g' {quote(file.target)}"))
 
@@ -123,11 +125,11 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     for line in open_quotes(place_of(snapshot)):
         if file.compose_kind == "unterminated":
-            fact = f"Line {line}: compose refuses the whole file, python-dotenv skips the line."
+            fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
         else:
-            fact = f"Line {line}: a later quote closes it, so that compose and python-dotenv lose what is between."
+            fact = f"Line {line}: a later quote closes it: Docker Compose and python-dotenv lose the lines between."
         lost = ", ".join(name for name in file.swallowed)
-        facts = (fact, f"What disappears: {lost}.") if lost else (fact,)
+        facts = (fact, f"Lost: {lost}.") if lost else (fact,)
         yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
 
@@ -135,10 +137,10 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     "unreadable-line",
     needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
-    ruled_out_by="no other line of .env is one that its readers cannot take apart",
+    ruled_out_by="no other line of .env fails to parse",
 )
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A line is no NAME=value"""
+    """A line of the .env cannot be parsed."""
     file = place_of(snapshot).dotenv
     assert file
     opened = open_quotes(place_of(snapshot))
@@ -150,11 +152,11 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     lines = sorted({*file.unreadable, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
-        who = "compose refuses the whole file for it" if refuses else "python-dotenv skips it with a warning"
+        who = "Docker Compose rejects the whole file" if refuses else "python-dotenv skips it with a warning"
         yield Evidence(f"line {line}", (f"Line {line}: {who}.",), Remedy(f"Correct line {line} of {file.path}."))
     for binding in file.bindings:
         if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
-            fact = f"Line {binding.line} has {binding.name} and no =: python-dotenv finds no value there."
+            fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."
             remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
             yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
@@ -163,10 +165,10 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     "colon", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name"
 )
 def colon(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A line has a colon where = belongs"""
+    """A line has a colon instead of =."""
     for binding in _bindings(snapshot):
         if binding.separator == ":":
-            fact = f"Line {binding.line}: compose takes it, python-dotenv drops it."
+            fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
             yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
 
 
@@ -174,11 +176,11 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
     "lowercase", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case"
 )
 def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A name is written in another case than the application and compose have it"""
+    """A name's case differs from what the application and Docker Compose read."""
     place = place_of(snapshot)
     for binding, right in miscased(place):
-        taken = "Settings takes it all the same" if not place.checkout.settings.case_sensitive else "Settings does not"
-        fact = f"Line {binding.line} has {binding.name}: {taken}, compose and a shell do not take it for {right}."
+        taken = "Settings reads it" if not place.checkout.settings.case_sensitive else "Settings does not"
+        fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
 
 
@@ -187,7 +189,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(DOTENV,),
     severity="warning",
     looks_like=("dotenv-other-value",),
-    ruled_out_by="no variable stands in .env twice",
+    ruled_out_by="no variable occurs twice in .env",
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable stands in the .env twice"""

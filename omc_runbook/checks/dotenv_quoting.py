@@ -20,36 +20,36 @@ DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 DIFFERENCES = {
     True: (
-        "a backslash in quotes is taken off by the one, and kept or taken for another character by the other.",
+        "one of them removes a backslash in quotes, the other keeps or interprets it.",
         "Write the value of line {line} in double quotes with each backslash twice, or without quotes.",
     ),
     False: (
-        "to python-dotenv a tab and # begin a comment, to compose they are part of the value.",
-        "Put a blank in the place of the tab before # in line {line}.",
+        "python-dotenv takes a tab and # as the start of a comment, Docker Compose as part of the value.",
+        "Replace the tab before # in line {line} with a space.",
     ),
 }
 """Why readers differ on a value, by whether it is in quotes, and what to write instead."""
-BRACES = "Only ${…} python-dotenv expands in any quotes: a value that has it needs to be another one."
+BRACES = "python-dotenv expands ${…} in any quotes: a value that contains it has to change."
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
-REFER = "Where another variable's value is meant, write ${NAME}, below that one. Where a $ is, put it in single quotes."
+REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
 ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
 LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
-QUOTE = "Put the value into single quotes, which every reader takes as they are."
+QUOTE = "Put the value into single quotes: no reader changes what is inside."
 
 
 @check(
     "dollar",
     needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
-    ruled_out_by="compose and python-dotenv read the same from every value with a $",
+    ruled_out_by="Docker Compose and python-dotenv read every value with a $ alike",
 )
 def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has a $, which compose takes for a variable"""
+    """A value has a $, which Docker Compose expands."""
     for binding in _cut_by_dollar(place_of(snapshot)):
         facts = (
-            f"Line {binding.line}: compose puts a variable's value, or nothing, in the place of what follows $;"
-            " python-dotenv does so for ${…} alone.",
-            "So containers and a start by hand get different values, or neither the one that was meant.",
+            f"Line {binding.line}: Docker Compose replaces $NAME with that variable's value, or nothing;"
+            " python-dotenv does so only for ${…}.",
+            "Containers and a start by hand get different values, or neither gets the intended one.",
         )
         refers = refers_to_another(binding)
         yield Evidence(binding.name, facts, Remedy(REFER) if refers else by_setup(snapshot, f"{QUOTE} {BRACES}"))
@@ -62,13 +62,15 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no unquoted value of .env has a # after a space",
 )
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has a # after a blank, which cuts it off there"""
+    """A value is cut off at a # after a space."""
     for binding in _cut_by_hash(place_of(snapshot)):
-        fact = f"Line {binding.line}: what stands behind the blank and # is a comment to every reader."
-        way = f"{QUOTE} If it is meant as a comment, put it on a line of its own above."
+        fact = f"Line {binding.line}: every reader takes what follows the space and # as a comment."
+        way = f"{QUOTE} If it is a comment, put it on its own line above."
         yield Evidence(binding.name, (fact,), Remedy(way))
     for binding in commented(place_of(snapshot)):
-        fact = f"Line {binding.line}: nothing stands before the comment, and compose takes it for the value."
+        fact = (
+            f"Line {binding.line}: there is no value before the comment: Docker Compose takes the comment as the value."
+        )
         remedy = by_setup(snapshot, f"Write {binding.name}='' before the comment in line {binding.line}.")
         yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
@@ -77,23 +79,23 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     "odd-quotes",
     needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
-    ruled_out_by="no value of .env begins or ends with a typographic quote or an unseen character",
+    ruled_out_by="no value of .env begins or ends with a typographic quote or an invisible character",
 )
 def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value begins or ends with a character that only looks like a quote, or like nothing"""
+    """A value begins or ends with a typographic quote or an invisible character."""
     for binding in in_odd_quotes(place_of(snapshot)):
-        fact = f"Line {binding.line}: to every reader a typographic quote or an unseen character is part of the value."
-        yield Evidence(binding.name, (fact,), Remedy(f"Type line {binding.line} anew, with ' for quotes or without."))
+        fact = f"Line {binding.line}: every reader keeps the typographic quote or invisible character in the value."
+        yield Evidence(binding.name, (fact,), Remedy(f"Retype line {binding.line}, with ' as quotes or without."))
 
 
 @check(
     "readers-differ",
     needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
-    ruled_out_by="compose and python-dotenv read the same from every line of .env",
+    ruled_out_by="Docker Compose and python-dotenv read every line of .env alike",
 )
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Compose and python-dotenv read another value each from the same line"""
+    """Docker Compose and python-dotenv parse this line to different values."""
     place = place_of(snapshot)
     file = place.dotenv
     assert file

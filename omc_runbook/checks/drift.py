@@ -33,7 +33,7 @@ _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
     ruled_out_by="the template has every variable that the application needs or is given",
 )
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The template lacks a variable that the application or compose needs, or that comes from the secret"""
+    """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
         if row.is_injected:
             why = f"{_who(row)} it from the secret, and Settings reads it"
@@ -53,10 +53,10 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(CHECKOUT,),
     severity="warning",
     looks_like=("variable-not-read",),
-    ruled_out_by="config.py reads every variable that is made for the application",
+    ruled_out_by="config.py reads every variable that is meant for the application",
 )
 def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Settings does not read a variable that is made for it"""
+    """Settings does not read a variable that is meant for it."""
     for row in _lacking(snapshot, SETTINGS):
         # A key that reaches nobody is told of as key-unreferenced, one under a wrong name as name-mismatch.
         if row.is_misnamed or (row.is_injected and not row.reaches):
@@ -68,7 +68,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
     if doubtful:
         why = "; ".join(_checkout(snapshot).settings.vague)
-        fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {why}."
+        fact = f"It is unknown whether it reads {', '.join(doubtful)}: {why}."
         yield Uncertain("Settings", (fact,))
 
 
@@ -77,10 +77,10 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(CHECKOUT,),
     severity="warning",
     looks_like=("variable-not-read",),
-    ruled_out_by="the compose file hands the .env, or each variable by name, to the application",
+    ruled_out_by="the Compose file passes the .env, or each variable by name, to the application",
 )
 def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Compose does not give the application a variable that it reads"""
+    """Docker Compose does not pass the application a variable that it reads."""
     compose = _checkout(snapshot).compose
     service = compose.application() if compose else None
     if compose is None or service is None:
@@ -96,9 +96,7 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
     if doubtful:
         why = f"it extends a service of {service.extends}, which is not read."
-        yield Uncertain(
-            "compose", (f"Whether service {service.name} gets {', '.join(doubtful)} could not be told: {why}",)
-        )
+        yield Uncertain("compose", (f"It is unknown whether service {service.name} gets {', '.join(doubtful)}: {why}",))
 
 
 @check(
@@ -109,14 +107,14 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="Terraform's files have each reference of the task definitions in force",
 )
 def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Terraform does not give containers a variable that they have from the secret, or that the application needs"""
+    """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
     for row in standings(snapshot):
         hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
         if row.lacking:
             how = "give it plainly" if TERRAFORM in row.plain else "do not give it"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
-            fact += f"; Terraform's files {how}, so that its next apply takes it away."
+            fact += f"; Terraform's files {how}, so the next apply removes it."
             yield _evidence(snapshot, row, fact, hand, row.lacking)
         elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
             fact = f"Settings has no default for {row.variable}; no container gets it, and no secret here has it."
@@ -132,7 +130,7 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeTaskDefinition: each reference in Terraform's files is in force",
 )
 def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Terraform has a reference that the task definition in force lacks: it was not applied"""
+    """Terraform's files have a reference that was not applied."""
     document = snapshot.current.document if snapshot.current else None
     hand = f"terraform {_chdir(snapshot)}apply"
     for row in standings(snapshot):
@@ -145,7 +143,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         asked = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
         absent = sorted(asked - {*document.keys}) if document else []
         if absent:
-            facts.append(f"The secret has no {', '.join(absent)}: with that applied as it is, no task would start.")
+            facts.append(f"The secret has no {', '.join(absent)}: if this is applied, no task will start.")
         if facts:
             by_hand = f"Give {snapshot.secret_name} {', '.join(absent)}; then {hand}" if absent else hand
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
@@ -205,7 +203,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         for each in containers
         if not is_literal(each.name)
     ]
-    asked = f"Whether Terraform gives {', '.join(doubtful)} could not be told."
+    asked = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
     yield Uncertain("Terraform", (asked, *reasons, *declared.unreadable))
 
 

@@ -61,10 +61,10 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     "misspelt",
     needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
-    ruled_out_by="no name in .env is nearly that of a variable without a value",
+    ruled_out_by="no name in .env is similar to that of a variable without a value",
 )
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A name is nearly that of a variable which has no value"""
+    """A name looks like a misspelling of a variable without a value."""
     place = place_of(snapshot)
     for binding, meant in meant_names(place):
         is_required, line = meant in place.required, binding.line
@@ -88,7 +88,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     required = place.required
     for name, value in _values(place):
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT):
-            fact = f"{name} has a placeholder, which the application takes for a value."
+            fact = f"{name} has a placeholder, which the application uses as its value."
             remedy = by_setup(snapshot, f"Give {name} a value in {place.path}, or none.", _source(place, name))
             yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
 
@@ -103,11 +103,11 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     per_subject=True,
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A variable still has the template's default, which everybody knows"""
+    """A variable still has the template's well-known default."""
     place = place_of(snapshot)
     for name, value in _values(place):
         if value.matches(TEMPLATE_DEFAULT):
-            fact = f"{name} has the default: the application warns of it here, and refuses to start anywhere else."
+            fact = f"{name} has the default: the application warns here, and refuses to start anywhere else."
             yield Evidence(name, (fact,), by_setup(snapshot, f"Give {name} a value in {place.path}."))
 
 
@@ -121,7 +121,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     per_subject=True,
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret is short, or easy to guess"""
+    """A secret is short or easy to guess."""
     place = place_of(snapshot)
     words: list[Masked | str] = [snapshot.environment.names.secret, place.checkout.root.name, place.owner]
     words += [value for name, value in _values(place) if not place.is_secret(name) and not value.matches(LOGIN)]
@@ -132,7 +132,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
         if key and value.length < key.weak_below:
             yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(place, name))
         elif (key is None or key.form == "text") and digits_of_guesses(value, words) < _least(key):
-            fact = f"{name} is found in far too few guesses, by words, names, dates and patterns."
+            fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
             yield Evidence(name, (fact,), _renew(place, name))
 
 
@@ -148,7 +148,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     """ENVIRONMENT is not local"""
     place = place_of(snapshot)
     if _is_elsewhere(place):
-        fact = f'{ENVIRONMENT} has another value than "{LOCAL}": the application takes this machine for a server.'
+        fact = f'{ENVIRONMENT} is not "{LOCAL}": the application treats this machine as a server.'
         yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {place.path}."))
 
 
@@ -156,15 +156,15 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     "settings-refused",
     needs=(DOTENV,),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
-    ruled_out_by="Settings, loaded with this .env, takes every other value that is there",
+    ruled_out_by="Settings, loaded with this .env, accepts every other value in it",
     because_of=("duplicate-variable", "weak"),
     per_subject=True,
 )
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Settings does not take a variable's value"""
+    """Settings rejects a variable's value."""
     place = place_of(snapshot)
     if place.loaded and place.loaded.obstacle:
-        yield Uncertain("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
+        yield Uncertain("Settings", (f"Settings could not be loaded: {place.loaded.obstacle}",))
     for told in _unexplained(place):
         subject = told.variable or "Settings"
         where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
@@ -172,7 +172,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             where = f'Take {told.variable} out of {place.path}, or give Settings extra="ignore" in model_config.'
         fact = f"Settings, loaded with this .env: {subject}: {told.reason}."
         if told.variable in refused_empty(place):
-            where = f"Put # before {told.variable}= in {place.path}: Settings takes no empty text for it."
+            where = f"Put # before {told.variable}= in {place.path}: Settings accepts no empty text for it."
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where))
             continue
         yield Evidence(subject, (fact,), Remedy(where))
@@ -189,7 +189,7 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     place = place_of(snapshot)
     assert place.shared is not None
     for name, theirs in place.shared.same.items():
-        fact = f"{name} is {theirs}, by keyed fingerprint: what leaks from this machine opens that environment."
+        fact = f"{name} is {theirs}, by keyed fingerprint: a leak from this machine exposes that environment."
         yield Evidence(name, (fact,), _renew(place, name))
     for reason in place.shared.unread:
         yield Uncertain("other environments", (reason,))

@@ -10,10 +10,10 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.model.findings import Remedy
 from omc_runbook.network.reachability import Path, Place, Request, trace
 from omc_runbook.network.routes import Obstacle
-from omc_runbook.snapshot.networking import ENDPOINT_POLICY, NO_CONNECTION
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -27,10 +27,10 @@ SERVICE = "secretsmanager"
     "no-egress",
     needs=NEEDS,
     looks_like=("no-connection",),
-    ruled_out_by="DescribeRouteTables: the tasks' subnets have a way to Secrets Manager",
+    ruled_out_by="DescribeRouteTables: the tasks' subnets have a route to Secrets Manager",
 )
 def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Tasks have no way to Secrets Manager: neither a route to the internet nor an endpoint that they can use."""
+    """Tasks cannot reach Secrets Manager: no route to the internet, no usable endpoint."""
     yield from _found(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
@@ -39,10 +39,10 @@ def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "private-dns-off",
     needs=NEEDS,
     looks_like=("no-connection",),
-    ruled_out_by="DescribeVpcEndpoints: no endpoint on the way is without PrivateDnsEnabled",
+    ruled_out_by="DescribeVpcEndpoints: no endpoint in use is without PrivateDnsEnabled",
 )
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The endpoint for Secrets Manager has no private DNS name, so tasks pass it by and have no other way."""
+    """The endpoint for Secrets Manager has private DNS off, and tasks have no other way."""
     return _found(snapshot, "private-dns-off")
 
 
@@ -53,7 +53,7 @@ def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeVpcAttribute: enableDnsSupport and enableDnsHostnames are true",
 )
 def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """No name is resolved in the tasks' VPC."""
+    """The tasks' VPC resolves no DNS names."""
     return _found(snapshot, "vpc-dns-off")
 
 
@@ -61,10 +61,10 @@ def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "sg-egress",
     needs=NEEDS,
     looks_like=("no-connection",),
-    ruled_out_by="DescribeSecurityGroups: the tasks' group lets 443 out",
+    ruled_out_by="DescribeSecurityGroups: the tasks' group allows 443 out",
 )
 def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The tasks' security group lets no HTTPS out towards Secrets Manager."""
+    """The tasks' security group blocks HTTPS to Secrets Manager."""
     return _found(snapshot, "sg-egress")
 
 
@@ -75,7 +75,7 @@ def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeSecurityGroups: no endpoint's group refuses 443 from the tasks",
 )
 def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The security group of the endpoint for Secrets Manager lets no HTTPS in from the tasks."""
+    """The endpoint's security group blocks HTTPS from the tasks."""
     return _found(snapshot, "endpoint-sg")
 
 
@@ -86,7 +86,7 @@ def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeNetworkAcls: 443 may leave the subnets and its answers may return",
 )
 def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A network ACL stops the tasks' calls to Secrets Manager, or the answers."""
+    """A network ACL blocks the tasks' calls to Secrets Manager, or the answers."""
     return _found(snapshot, "network-acl")
 
 
@@ -97,7 +97,7 @@ def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeVpcEndpoints: no endpoint's policy keeps the tasks from GetSecretValue",
 )
 def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The policy of the endpoint for Secrets Manager does not let the execution role read the secret."""
+    """The endpoint's policy keeps the execution role from the secret."""
     return _found(snapshot, "endpoint-policy")
 
 
@@ -128,9 +128,9 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
         if any(trouble.obstacle.certain for trouble in troubles):
             services = frozenset(trouble.service.name for trouble in troubles)
             remedy = _remedy(snapshot, troubles[0])
-            yield Evidence(subject, (*facts, f"It is in the way of tasks of {told}."), remedy, services)
+            yield Evidence(subject, (*facts, f"It blocks tasks of {told}."), remedy, services)
         else:
-            yield Uncertain(subject, (*facts, f"So the way of tasks of {told} cannot be judged."))
+            yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {told} is unknown."))
 
 
 def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
@@ -173,9 +173,7 @@ def _stops(snapshot: Snapshot, service: Service) -> tuple[Stop, ...]:
     return tuple(
         stop
         for stop in fresh_stops(snapshot)
-        if stop.service is service
-        and stop.lacks_secrets
-        and (NO_CONNECTION.search(stop.reason) or ENDPOINT_POLICY.search(stop.reason))
+        if stop.service is service and stop.lacks_secrets and is_of_network(stop.reason)
     )
 
 
@@ -197,12 +195,10 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
         if service.name in troubled or not _reads(snapshot, service):
             continue
         if stops and service.placement.subnets:
-            nothing = "No route, security group, network ACL or endpoint that EC2 tells of is in the way any more"
-            yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: look at DNS servers and firewalls on it."))
+            nothing = "No route, security group, network ACL or endpoint in EC2 blocks them any more"
+            yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: check DNS servers and firewalls."))
         elif not service.placement.subnets and not _comes_through(snapshot, service, stops):
-            way = (
-                "have no network interface of their own (awsvpc): their way is their instance's, which is not looked at"
-            )
+            way = "have no network interface of their own (awsvpc): their instance's routes apply, which are not read"
             yield Uncertain(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
 
 

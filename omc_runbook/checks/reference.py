@@ -30,7 +30,7 @@ NEEDS = ("services", "task_definitions")
     fixed_by="troubleshoot",
 )
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference does not follow the grammar of valueFrom."""
+    """A valueFrom is malformed."""
     for want in wants(snapshot):
         if want.injection.reference.problem:
             yield _about(snapshot, want, f"The valueFrom is malformed: {want.injection.reference.problem}.")
@@ -44,7 +44,7 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference is a plain name, which ECS reads as an SSM parameter."""
+    """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
     for want in wants(snapshot):
         if want.injection.reference.kind == "ssm" and not want.injection.reference.problem:
             yield _about(snapshot, want, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
@@ -57,7 +57,7 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeTaskDefinition: no valueFrom names another account than the secret's",
 )
 def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another account."""
+    """A valueFrom names another account."""
     for want, ref in _arns(snapshot):
         home = _home(snapshot)
         if ref.account != home and not _is_foreign_and_there(snapshot, ref):
@@ -98,7 +98,7 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
     not_in_sandbox="The sandbox has one partition of AWS",
 )
 def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another partition of AWS."""
+    """A valueFrom names another AWS partition."""
     home = snapshot.caller.partition
     for want, ref in _arns(snapshot):
         if ref.partition != home:
@@ -114,7 +114,7 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
     not_in_sandbox="The sandbox has one environment, staging",
 )
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another environment's secret."""
+    """A valueFrom names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
     for want in every_want(snapshot):
@@ -131,12 +131,12 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another region."""
+    """A valueFrom names another region."""
     region = snapshot.environment.names.region
     for want, ref in _arns(snapshot):
         if ref.region != region:
             there = snapshot.elsewhere.get(ref.secret_arn)
-            also = f"A secret of that name is in {ref.region} too." if there else f"None is to be seen in {ref.region}."
+            also = f"A secret of that name is in {ref.region} too." if there else f"None was found in {ref.region}."
             yield _about(snapshot, want, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
 
 
@@ -148,7 +148,7 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names a secret that was deleted and created again under another ARN."""
+    """A valueFrom names a deleted secret: the one created since has another ARN."""
     for want, ref in _here(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
         if mine and theirs and mine != theirs:
@@ -165,7 +165,7 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference lacks the six characters at the end of the secret's ARN."""
+    """A valueFrom lacks the six-character suffix of the secret's ARN."""
     for want, ref in _here(snapshot):
         if _suffix(snapshot, _own_name(snapshot)) and not _suffix(snapshot, ref.secret_name):
             yield _about(snapshot, want, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
@@ -180,7 +180,7 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names no key, so that the variable holds the whole JSON."""
+    """A valueFrom names no key: the variable gets the whole JSON."""
     plain = snapshot.current is not None and snapshot.current.document is None
     for want, ref in _arns(snapshot):
         if not ref.key and not plain:
@@ -196,7 +196,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference fixes a stage other than the current one."""
+    """A valueFrom is pinned to a stage other than AWSCURRENT."""
     for want, ref in _arns(snapshot):
         if ref.stage not in ("", CURRENT):
             held = bool(snapshot.secret and snapshot.secret.version_at(ref.stage))
@@ -212,7 +212,7 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference fixes a version."""
+    """A valueFrom is pinned to one version."""
     for want, ref in _arns(snapshot):
         if ref.version_id and not value_from.is_short_version(ref.version_id):
             held = any(version.id == ref.version_id for version in snapshot.versions)
@@ -227,10 +227,12 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference fixes a version by an id that is too short to be one."""
+    """A valueFrom is pinned to a version id that is too short."""
     for want, ref in _arns(snapshot):
         if value_from.is_short_version(ref.version_id):
-            yield _about(snapshot, want, f"The version field has {len(ref.version_id)} characters; 32 to 64 are due.")
+            yield _about(
+                snapshot, want, f"The version field has {len(ref.version_id)} characters; 32 to 64 are required."
+            )
 
 
 @check(
@@ -238,18 +240,18 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=NEEDS,
     symptom="not-updating",
     looks_like=("old-value",),
-    ruled_out_by="DescribeTaskDefinition: no variable stands in both environment and secrets",
+    ruled_out_by="DescribeTaskDefinition: no variable is in both environment and secrets",
     hinders="value",
 )
 def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A variable stands in both environment and secrets."""
+    """A container sets one variable twice."""
     for want in wants(snapshot):
         names = [injection.variable for injection in want.container.secrets]
         if want.injection.variable in want.container.environment:
             fact = f"{want.injection.variable} is in the container's environment and in its secrets."
             yield _about(snapshot, want, fact)
         elif names.count(want.injection.variable) > 1:
-            yield _about(snapshot, want, f"{want.injection.variable} stands twice in the container's secrets.")
+            yield _about(snapshot, want, f"{want.injection.variable} is twice in the container's secrets.")
 
 
 @check(

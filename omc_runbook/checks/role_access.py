@@ -28,16 +28,16 @@ Cause = Literal[
 ]
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
-BY_POLICIES = "The role's policies, read and judged here"
+BY_POLICIES = "The role's policies, evaluated here"
 _EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 REFUSALS: dict[Cause, str] = {
-    "organization": "service control policy|resource control policy",
-    "resource-deny": "explicit deny in a resource-based policy",
-    "identity-deny": "explicit deny in an identity-based policy",
-    "boundary": "permissions boundary",
-    "nothing-allows": "no identity-based policy allows",
+    "organization": "scp",
+    "resource-deny": "resource-deny",
+    "identity-deny": "identity-deny",
+    "boundary": "boundary",
+    "nothing-allows": "no-permission",
 }
-"""Why AWS refused, by the words of its refusal."""
+"""The fault that AWS's refusal tells of, by why a role may not read the secret."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
 
 def told(snapshot: Snapshot, services: frozenset[str]) -> Judgement | None:
     """What AWS said when it refused a task, where nothing else tells."""
-    for cause, pattern in REFUSALS.items():
-        for stop in stops_saying(snapshot, f"{GET_SECRET_VALUE}.*({pattern})"):
+    for cause, check in REFUSALS.items():
+        for stop in stops_saying(snapshot, check):
             if stop.service.name in services:
                 return Judgement(cause, stop.sentence)
     return None

@@ -25,8 +25,8 @@ SWITCH_ON: dict[str, str] = {
     "off": "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
     "agent": "See the findings of family exec for what keeps its agent from running.",
     "network": "Let this machine reach the session's address by HTTPS.",
-    "no-shell": "Only an image with a shell and sha256sum can be looked into.",
-    "no-tool": "Only an image with sha256sum, openssl, python3 or perl can be looked into.",
+    "no-shell": "Looking inside needs an image with a shell and sha256sum.",
+    "no-tool": "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
     "session": "Run again; the same command by hand says more.",
     "timeout": "Run again when the task has less to do.",
 }
@@ -122,7 +122,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for service, variable, seen in _variables(snapshot, _is_shadowed):
         remark = (
             f"ExecuteCommand: {seen[0].held[variable].file} in {_tasks(seen)} of {service} names {variable} too; the"
-            " process has what ECS injected, which wins where the application reads the file as Settings do.",
+            " process has what ECS injected, which takes precedence where Settings reads the file.",
         )
         remedy = remedies.advise("Keep .env out of the image: name it in .dockerignore.")
         yield Evidence(f"{service} {variable}", remark, remedy, frozenset({service}), "info")
@@ -171,14 +171,14 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         services, refused = ", ".join(dict.fromkeys(one.service for one in dark)), dark[0].refused
         of = f"{_tasks(dark)} of {services}"
         if why == UNREADABLE:
-            fact = f"What {of} hold was seen, and not the version that their references mean: they cannot be compared."
+            fact = f"What {of} hold was read, but not the version that their references mean: they cannot be compared."
         elif refused is None:
-            fact = f"The environment of process {dark[0].process} in {of} cannot be read: what it holds is not known."
+            fact = f"The environment of process {dark[0].process} in {of} cannot be read: its values are unknown."
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
             fact = f"Could not look into {of}, because {REASONS[why]}. {SWITCH_ON[why]}"
-        yield Uncertain(services, (fact, "Which value they hold is told by times alone.") if refused else (fact,))
+        yield Uncertain(services, (fact, "Times alone tell which value they hold.") if refused else (fact,))
 
 
 def _tasks(seen: list[Inside]) -> str:

@@ -41,7 +41,7 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
             secret.name,
             (
                 f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
-                "GetSecretValue is refused for as long as that lasts.",
+                "GetSecretValue is refused until the secret is restored.",
                 *author_of(snapshot, "DeleteSecret"),
             ),
             remedies.undelete(snapshot.environment),

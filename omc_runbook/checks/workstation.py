@@ -31,10 +31,10 @@ OPAQUE = 16
     "environment-wins",
     needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
-    ruled_out_by="compose's environment sets nothing that .env sets too",
+    ruled_out_by="no environment in the Compose files sets a variable of .env",
 )
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A compose file sets a variable itself, which beats the .env"""
+    """A Compose file sets a variable and overrides the .env."""
     place = place_of(snapshot)
     compose = place.checkout.compose
     application = compose.application() if compose else None
@@ -48,7 +48,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
             if compose and mine.for_compose and _beats(place, service, setting, mine.for_compose, compose):
                 told.add(name)
                 where = _file_of(compose, name)
-                fact = f"{where} sets {name} for {service.name} to another value than the .env: it beats env_file."
+                fact = f"{where} sets {name} for {service.name} to another value than the .env: it overrides env_file."
                 remedy = Remedy(f"Take {name} out of environment of {service.name} in {where}, or out of the .env.")
                 # An override is a developer's own, and meant to be other than what serves everybody.
                 mild: Severity = "warning" if where == compose.files[0].name else "info"
@@ -62,7 +62,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no file that is read after .env has another value for a variable of it",
 )
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Another file of variables is read after the .env, and has another value"""
+    """A second file of variables overrides the .env."""
     place = place_of(snapshot)
     for other in place.later:
         # A file of this name is there to have other values.
@@ -71,7 +71,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
             mine = place.dotenv.find(theirs.name) if place.dotenv else None
             value = theirs.for_python or theirs.for_compose
             if mine and mine.for_python and value and not value.same_as(mine.for_python):
-                fact = f"{other.path}, line {theirs.line}, has {theirs.name} as well, and is read after the .env."
+                fact = f"{other.path}, line {theirs.line}, also sets {theirs.name}, and is read after the .env."
                 remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {place.path}.")
                 severity: Severity = (
                     "error" if place.is_secret(theirs.name) or theirs.name == ENVIRONMENT else "warning"
@@ -83,10 +83,10 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     "compose-refused",
     needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
-    ruled_out_by="docker compose config takes the compose files, where it is there to be asked",
+    ruled_out_by="docker compose config accepts the Compose files, where it is installed",
 )
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Docker Compose does not take the compose files with this .env"""
+    """Docker Compose rejects the Compose files with this .env."""
     place = place_of(snapshot)
     file, compose = place.dotenv, place.checkout.compose
     refused = place.composed.error if place.composed else ""
@@ -110,15 +110,15 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(DOTENV,),
     severity="info",
     looks_like=("dotenv-other-value",),
-    ruled_out_by="every variable that the compose files put in has a value",
+    ruled_out_by="every variable that the Compose files use has a value",
 )
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A compose file puts in a variable that has no value"""
+    """A Compose file uses a variable that has no value."""
     place = place_of(snapshot)
     compose, unset = place.checkout.compose, place.composed.unset if place.composed else frozenset()
     for name in compose.interpolated if compose else ():
         if name in unset:
-            fact = f"docker compose config: {name} is not set, so that compose puts an empty text there."
+            fact = f"docker compose config: {name} is not set: Docker Compose inserts an empty text."
             yield Evidence(name, (fact,), Remedy(f"Write {name}= and a value into {place.path}, if it needs one."))
 
 
@@ -130,11 +130,11 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="the shell sets no variable of .env to another value",
 )
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The shell has a variable of its own, which beats the .env"""
+    """The shell sets a variable and overrides the .env."""
     place = place_of(snapshot)
     used = {*place.checkout.reads, *(place.checkout.compose.interpolated if place.checkout.compose else ())}
     for name in sorted(_in_shell(place) & used):
-        fact = f"{name} is set in the environment that this runs in, to another value than the .env has."
+        fact = f"{name} is set in this shell's environment to another value than in the .env."
         yield Evidence(name, (fact,), Remedy(f"unset {name}"))
 
 
@@ -142,29 +142,29 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     "committed", needs=(WORKPLACE,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
 )
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The .env is in git, was once, or would be taken along by the next git add"""
+    """The .env is in git, was once, or will be with the next git add."""
     place = place_of(snapshot)
     git, path, root = place.tracked, place.path, place.checkout.root
     facts, commands = [], []
     if git.tracked:
-        facts.append("git ls-files: it is tracked, so that each commit publishes it.")
+        facts.append("git ls-files: it is tracked: each commit publishes it.")
         commands.append(f"git -C {quote(root)} rm --cached {path.name}")
     if git.ignored is False:
-        facts.append("git check-ignore: nothing ignores it.")
+        facts.append("git check-ignore: it is not ignored.")
         # The file's last line may have no end, to which a rule would be added.
         commands.append(rf"printf '\n{path.name}\n' >> {quote(root / '.gitignore')}")
     if git.commits:
-        facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
-        facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
+        facts.append(f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.")
+        facts.append("First give every secret in it a new value; only then rewrite the history.")
         commands.append(f"git -C {quote(root)} log --all --full-history --oneline -- {path.name}")
     for other in place.published:
-        facts.append(f"git has {other} as well, which holds values no less.")
+        facts.append(f"git also has {other}, which holds values too.")
         commands.append(f"git -C {quote(root)} rm --cached {quote(other)}")
     if facts:
         severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     if git.obstacle:
-        yield Uncertain(path.name, (f"git could not tell everything: {git.obstacle}",))
+        yield Uncertain(path.name, (f"git did not answer everything: {git.obstacle}",))
 
 
 @check(
@@ -175,14 +175,14 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="the template has nothing that looks like a real value",
 )
 def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The template holds what looks like a real value, for everybody who has the repository"""
+    """The template holds what looks like a real value."""
     place = place_of(snapshot)
     template = place.checkout.template
     for entry in template.entries if template else ():
         value = Masked(entry.value, entry.name) if place.is_secret(entry.name) and len(entry.value) >= OPAQUE else None
         if template and is_value(value) and value and digits_of_guesses(value) > OPAQUE:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
-            remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value wherever it is in use.")
+            remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value everywhere it is used.")
             yield Evidence(entry.name, (fact,), remedy)
 
 
@@ -190,19 +190,19 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     "pg-volume",
     needs=(SAID,),
     looks_like=("dotenv-other-value",),
-    ruled_out_by="the local database takes the password that .env has",
+    ruled_out_by="the local database accepts the password in .env",
 )
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The database's volume kept the password that it was first started with"""
+    """The database volume kept the password that it was created with."""
     if any(told.check == "pg-volume" for told in place_of(snapshot).said or ()):
         facts = (
-            'The log says "Skipping initialization" of the database, and then that the password is refused.',
-            "POSTGRES_PASSWORD counts only where the volume is empty.",
+            'The log of the database says "Skipping initialization", and then that the password is refused.',
+            "POSTGRES_PASSWORD only takes effect when the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
         command = (
             f"docker compose exec {_database(place_of(snapshot))} sh -c '{psql}' to keep the data,"
-            " or docker compose down --volumes to lose it and begin anew"
+            " or docker compose down --volumes to delete the data and start again"
         )
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(command))
 
@@ -211,10 +211,10 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     "start-refused",
     needs=(SAID,),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
-    ruled_out_by="the log of the start tells of nothing that the application or its database refuses",
+    ruled_out_by="the log of the start names nothing that the application or its database refuses",
 )
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The application did not start, or its database did not let it in"""
+    """The application did not start, or its database refused it."""
     place = place_of(snapshot)
     known = {told.variable for told in place.loaded.told} if place.loaded else set()
     pg = any(told.check == "pg-volume" for told in place.said or ())

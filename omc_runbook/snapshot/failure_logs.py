@@ -10,6 +10,7 @@ from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
+from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
@@ -20,19 +21,6 @@ TROUBLE = re.compile(
     r"Error\b|Exception\b",
     re.IGNORECASE,
 )
-REFUSED = re.compile(
-    r"""(?xi)
-    authentication\ (?: failed | failure | error ) | auth (?: entication )? error | no\ password\ supplied
-    | access\ denied\ for\ user | login\ failed | wrongpass | noauth | username-password\ pair
-    | (?: incorrect | invalid )[\ _]api[\ _]?key | api\ key\ (?: is\ )? (?: not\ valid | invalid | expired | revoked )
-    | invalid\ (?: access\ )? token | (?: invalid | bad )\ credentials | username\ and\ password\ not\ accepted
-    | \b 535 \W{1,4} (?: b\W? )? (?: 5\.7 | auth | incorrect )
-    | baddsn | (?: bad | invalid | unsupported | malformed ) .{0,30} \b dsn \b
-    | unauthori[sz]ed | (?: status | code | error ) \W{0,8} 401 \b
-    | InvalidClientTokenId | SignatureDoesNotMatch | security\ token\ included\ in\ the\ request\ is\ invalid
-    """
-)
-"""How databases and providers say that they do not take a password or a key."""
 LONGEST = 240
 MOST = 2
 TASKS_A_SERVICE = 2
@@ -55,7 +43,7 @@ def read(asking: Asking, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
 
 def tell_of_refusal(snapshot: Snapshot) -> bool:
     """Whether the last words of any task are that something did not take its password or key."""
-    return any(REFUSED.search(line) for words in (snapshot.words or {}).values() for line in words)
+    return any(is_refusal(line) for words in (snapshot.words or {}).values() for line in words)
 
 
 def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id: str) -> tuple[str, ...]:

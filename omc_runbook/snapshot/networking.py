@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.snapshot.gatherer import Asking
 from omc_runbook.snapshot.state import Snapshot
 
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-NO_CONNECTION = re.compile(
-    r"connection issue between the task and|check your task network configuration|context deadline exceeded"
-    r"|i/o timeout|dial tcp|no such host|request send failed|connection timed out",
-    re.IGNORECASE,
-)
-"""What ECS writes where a task did not reach Secrets Manager, whatever it was that stood in the way."""
-ENDPOINT_POLICY = re.compile(r"VPC endpoint policy", re.IGNORECASE)
-"""What it writes where the policy of an endpoint refused."""
 
 NOTHING = Network({}, {}, (), {}, {}, {}, (), (), {})
 
@@ -38,7 +29,7 @@ def is_told(snapshot: Snapshot) -> bool:
         ended = snapshot.last_failed(service) if service.rolled_back else None
         wanted = {deployment.id for deployment in service.deployments} | ({ended.deployment_id} if ended else set())
         reasons = [task.stopped_reason for task in snapshot.stopped(service) if task.deployment_id in wanted]
-        if any(NO_CONNECTION.search(reason) or ENDPOINT_POLICY.search(reason) for reason in reasons):
+        if any(map(is_of_network, reasons)):
             return True
     return False
 
