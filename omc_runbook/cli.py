@@ -68,11 +68,13 @@ def run(
 def lab(in_sandbox: bool, options: tuple[str, ...]) -> None:
     """Open JupyterLab on the notebooks; OPTIONS after -- go to JupyterLab."""
     from omc_runbook.headless import run as headless_run
+    from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
+    os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     with _private_sandbox() if in_sandbox else nullcontext():
         LabApp.launch_instance([f"--ServerApp.root_dir={headless_run.notebooks()}", *options])
 

@@ -20,7 +20,7 @@ from omc_runbook.model import errors
 from omc_runbook.model import parameters as given
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import EXIT_CODES
-from omc_runbook.model.handover import LINES_VARIABLE, OUTCOME_VARIABLE
+from omc_runbook.model.handover import FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.model.suggestions import nearest
 
 ENGINE = "omc-runbook"
@@ -59,6 +59,8 @@ def run(
     runbook or parameter that does not exist, and what the notebook's own verbs raise.
     """
     _spare_a_grammar()
+    # A terminal in JupyterLab has a working folder of its own.
+    os.environ.pop(FOLDER_VARIABLE, None)
     known = {path.stem: path for path in notebooks().glob("*.ipynb")}
     if name not in known:
         raise UsageError(f'There is no runbook "{name}"{nearest(name, known)}')

@@ -56,7 +56,9 @@ class LocalRun:
         """Give Jupyter the banner."""
         where = ", ".join(self.environment.others) if self.clients else ""
         told = f"with {where}, by fingerprint" if where else ""
-        return banner.workplace(self.name, str(self.checkout.root), self.caller, told)._repr_mimebundle_()
+        return banner.workplace(
+            self.name, str(self.checkout.root), self.caller, told, self.environment.origin
+        )._repr_mimebundle_()
 
     @property
     def endpoint(self) -> str:

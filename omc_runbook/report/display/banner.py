@@ -63,12 +63,13 @@ def where(runbook: str, environment: Environment, caller: Caller, endpoint: str,
     lines = (
         f"Account {caller.account}, region {names.region}, as {caller.arn}",
         f"Endpoint {endpoint}",
-        f"Secret {names.secret}, cluster {names.cluster}, names from {environment.source}",
+        f"Secret {names.secret}, cluster {names.cluster}, {environment.origin}",
     )
     return Banner(look, f"{runbook}: {environment.name}{', in the sandbox' if is_sandbox else ''}", lines)
 
 
-def workplace(runbook: str, root: str, caller: Caller, compared: str) -> Banner:
-    """Say which checkout it is about, and with whom its values are compared."""
-    lines = (f"Checkout {root}", f"Values are compared {compared}" if compared else "Values are compared with nobody's")
+def workplace(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
+    """Say which checkout it is about, with whom its values are compared, and where names come from."""
+    values = f"Values are compared {compared}" if compared else "Values are compared with nobody's"
+    lines = (f"Checkout {root}", f"With {origin}", values)
     return Banner("plain", f"{runbook}: this machine", (*lines, *((f"as {caller.arn}",) if caller.arn else ())))
