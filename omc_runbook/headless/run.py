@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import Any
 
 from omc_runbook.headless import record as records
 from omc_runbook.headless.record import Record
+from omc_runbook.masking import registry
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as given
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import EXIT_CODES
 from omc_runbook.model.handover import FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
 PRIVATE = 0o077
@@ -29,15 +32,17 @@ HEARING_SECONDS = 0.1
 CHANGING = "## Change it"
 """The heading from which on a notebook changes something."""
 
+UNTOLD = "The run ended without an outcome: run verify to see how it stands."
 DIED = "The notebook's kernel died before its end: run it again, which finishes or undoes what was begun."
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: the exit code of the contract, and what to tell a person."""
+    """How a run ended: the exit code of the contract, what to tell a person, and whether there is a record of it."""
 
     exit_code: int
     text: str
+    is_recorded: bool = True
 
 
 def notebooks() -> Path:
@@ -52,11 +57,13 @@ def run(
     folder: Path,
     progress: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    world: AbstractContextManager[None] | None = None,
 ) -> Ended:
     """Run a runbook and leave its record, unless it was used wrongly or could not look before it changed anything.
 
-    `tell` is called, on another thread, with each event of a roll-out while the notebook runs. Raises UsageError for a
-    runbook or parameter that does not exist, and what the notebook's own verbs raise.
+    `tell` is called, on another thread, with each event of a roll-out while the notebook runs. `world` is entered for
+    the run, once it is certain that it can be recorded. Raises UsageError for a runbook or parameter that does not
+    exist, what `record.prepare` raises, and what the notebook's own verbs raise.
     """
     _spare_a_grammar()
     # A terminal in JupyterLab has a working folder of its own.
@@ -68,6 +75,7 @@ def run(
     started = datetime.now(UTC)
     record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
     with (
+        world or nullcontext(),
         _private_files(),
         tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
         _hearing(Path(drafts) / "lines", tell),
@@ -123,6 +131,9 @@ def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Re
         failure = error.evalue if kind else f"{error.ename}: {error.evalue}"
     except DeadKernelError:
         failure = DIED
+    except OSError as error:
+        # Of the notebook, after its last cell: what the run did stands in its outcome.
+        return _unrecorded(_body(draft, record, ""), record, error)
     return _keep(draft, record, failure, bool(parameters.get("apply")))
 
 
@@ -130,7 +141,11 @@ def _may_have_changed(path: Path) -> bool:
     """Whether a run broke off where its notebook changes something, or after: that is worth a record."""
     import nbformat
 
-    for cell in nbformat.read(path, as_version=4).cells:
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError):
+        return True
+    for cell in notebook.cells:
         if cell.cell_type == "markdown" and CHANGING in cell.source.splitlines():
             return True
         if any(output.output_type == "error" for output in cell.get("outputs", ())):
@@ -142,22 +157,35 @@ def _keep(draft: Record, record: Record, failure: str, applied: bool) -> Ended:
     """Move what the run wrote into the record's folder, after a look for values."""
     import nbformat
 
-    if failure:
-        records.write_failure(draft, record, failure)
-    notebook = nbformat.read(draft.notebook, as_version=4)
-    records.write_page(notebook, draft)
-    records.close(draft)
+    body = _body(draft, record, failure)
     try:
-        record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for source, target in zip(draft.files, record.files, strict=True):
-            target.write_bytes(source.read_bytes())
-            target.chmod(0o600)
-    except OSError as error:
-        raise UsageError(f"{record.folder} cannot hold the record: {error.strerror}.") from None
-    body = records.read_outcome(record)
-    return Ended(
-        EXIT_CODES[body["status"]], records.summarise(body, record, not applied and records.may_apply(notebook))
-    )
+        notebook = nbformat.read(draft.notebook, as_version=4)
+        private_file.write(draft.outcome, json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n")
+        records.write_page(notebook, body, draft)
+        records.close(draft)
+        record = records.keep(draft, record)
+        body = records.read_outcome(record)
+    except (OSError, ValueError, CouldNotLook) as error:
+        return _unrecorded(body, record, error)
+    dry = not applied and records.may_apply(notebook)
+    return Ended(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), dry))
+
+
+def _body(draft: Record, record: Record, failure: str) -> dict[str, Any]:
+    """The outcome that the run wrote, or that it failed where it did or wrote none."""
+    try:
+        return json.loads(records.failed(record, failure).to_json()) if failure else records.read_outcome(draft)
+    except (OSError, ValueError):
+        return _body(draft, record, UNTOLD)
+
+
+def _unrecorded(body: dict[str, Any], record: Record, error: Exception) -> Ended:
+    """Tell what was done where no record of it can be kept; an older outcome is not left to pass for it."""
+    with suppress(OSError):
+        record.outcome.unlink(missing_ok=True)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    where = f"none in {record.folder}, though the run took place: {reason}"
+    return Ended(RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, where)), is_recorded=False)
 
 
 @contextmanager

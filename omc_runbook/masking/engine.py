@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from subprocess import DEVNULL
 from typing import Any
 
@@ -33,7 +34,10 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
 
     @catch_nb_assignment  # type: ignore[untyped-decorator]
     def save(self, **kwargs: Any) -> None:
-        """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one."""
+        """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one.
+
+        A full disk does not end a run that may be changing something: papermill's own last write tells of it.
+        """
         index = registry.current()
         if index is not self._index:
             self._index, self._clean = index, set()
@@ -42,7 +46,8 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
                 _mask_members(output, _OUTPUT_FORM, self._mask)
             _mask_members(cell, _CELL_FORM, self._mask)
         _mask_members(self.nb.metadata, _NOTEBOOK_FORM, self._mask)
-        super().save()
+        with suppress(OSError):
+            super().save()
 
     def _mask(self, text: str) -> str:
         if text not in self._clean:

@@ -12,6 +12,7 @@ from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.textfile import private_file
 
 
 def end(outcome: Outcome) -> Banner:
@@ -23,20 +24,15 @@ def end(outcome: Outcome) -> Banner:
     outcome = replace(outcome, findings=tuple(map(_masked, outcome.findings)))
     path = os.environ.get(OUTCOME_VARIABLE)
     if path:
-        write_private(Path(path), outcome.to_json())
+        try:
+            private_file.write(Path(path), outcome.to_json().encode())
+        except OSError as refused:
+            lines = (f"No outcome could be kept ({refused.strerror}).", *verify.outcome(outcome).sentences)
+            raise CouldNotLook(" ".join(lines)) from None
     elif outcome.status != "ok" and not kernel.allows_input():
         error = FindingsRemain if outcome.status == "findings" else CouldNotLook
         raise error(verify.headline(outcome))
     return verify.outcome(outcome)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all of it or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def _masked(finding: Finding) -> Finding:

@@ -39,6 +39,11 @@ class Banner:
         """Give Jupyter the HTML and the plain text of the same banner."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it says, line by line."""
+        return self.headline, *self.lines
+
     def to_html(self) -> str:
         """The banner as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
         colour = "color: white; " if self.look == "production" else ""
