@@ -55,7 +55,7 @@ def run(
         if summary or is_watched or line.startswith(FAILED):
             click.echo(line, err=True)
 
-    world = _private_sandbox() if in_sandbox else nullcontext()
+    world = _private_sandbox() if in_sandbox else None
     ended = headless_run.run(name, parameters, record, is_watched, tell, world)
     # Without a record it stands nowhere else.
     if summary or not ended.is_recorded or (summary is None and (sys.stdout.isatty() or ended.exit_code)):

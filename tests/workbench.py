@@ -71,7 +71,7 @@ def turn(
         shown += [
             local_setup.done(plan, done),
             local_setup.start(done, after),
-            run.conclude(found, done),
+            run.conclude(found, done, plan),
             local_setup.undo(plan, done),
         ]
     text = "\n".join(text for each in shown for text in each._repr_mimebundle_().values())

@@ -16,7 +16,7 @@ from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome, Remedy, is_sentence, subject_of
 from omc_runbook.model.suggestions import exists
-from omc_runbook.report.display.banner import ENDINGS, Banner
+from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner
 from omc_runbook.textfile import private_file
 
 PAGE = """<!doctype html>
@@ -189,14 +189,30 @@ def _head(body: dict[str, Any]) -> Banner:
     causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
     lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
     failure = [body["failure"]] if body.get("failure") else []
-    headline = f"{_which(body)}: {', '.join(body['root_causes']) or body['status']}"
+    headline = f"{_which(body)}: {', '.join(body['root_causes']) or _end(body)}"
+    look = ENDINGS[body["status"]]
+    if _is_plan(body):
+        headline = f"{_which(body)}: {_end(body)}"
+        look = "plain" if body["status"] == "ok" else look
     finished = body["finished"].replace("T", " ").replace("Z", " UTC")
-    return Banner(ENDINGS[body["status"]], headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+    return Banner(look, headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
 
 
 def _which(body: dict[str, Any]) -> str:
     """Which run it was: its runbook, and what that looked at."""
     return f"{body['runbook']} on {body.get('where') or body['environment']}"
+
+
+def _is_plan(body: dict[str, Any]) -> bool:
+    """Whether there was something to do and it was only planned."""
+    return bool(body["plan"]) and not body["applied"] and not body.get("failure")
+
+
+def _end(body: dict[str, Any]) -> str:
+    """How the run ended, in a word or two; of a plan first that it is one."""
+    if not _is_plan(body):
+        return str(body["status"])
+    return PLAN if body["status"] == "ok" else f"{PLAN} ({', '.join(body['root_causes']) or body['status']})"
 
 
 def failed(record: Record, failure: str) -> Outcome:
@@ -224,17 +240,16 @@ def read_outcome(record: Record) -> dict[str, Any]:
     return body
 
 
-def may_apply(notebook: Any) -> bool:
-    """Whether a runbook changes something when it is told to."""
-    cells = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-    return any("apply: bool" in cell.source for cell in cells)
+def summarise(body: dict[str, Any], kept: str, command: str) -> str:
+    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is.
 
-
-def summarise(body: dict[str, Any], kept: str, dry: bool = False) -> str:
-    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is."""
-    lines = [f"{_which(body)}: {body['status']}"]
+    Of a plan that was not carried out also what it would do, and the `command` that does it.
+    """
+    lines = [f"{_which(body)}: {_end(body)}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
+    if _is_plan(body):
+        lines += [f"  plan     {sentence}" for sentence in body["plan"]]
     lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]
     unknown: dict[str, list[str]] = {}
     for finding in body["findings"]:
@@ -253,7 +268,7 @@ def summarise(body: dict[str, Any], kept: str, dry: bool = False) -> str:
         lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
     clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
     lines.append(f"  {clear} checks are clear.")
-    if dry:
-        lines.append("  Nothing was changed: the record shows what would be, and -p apply true does it.")
+    if _is_plan(body):
+        lines.append(f"  Carry it out: {command}")
     lines.append(f"Record: {kept}")
     return "\n".join(lines)

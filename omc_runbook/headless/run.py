@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,11 +23,13 @@ from omc_runbook.model import errors
 from omc_runbook.model import parameters as given
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import EXIT_CODES
-from omc_runbook.model.handover import FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
+from omc_runbook.model.handover import CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
+FOLDER = Path("records")
+"""Where records are kept unless a person names another folder."""
 PRIVATE = 0o077
 HEARING_SECONDS = 0.1
 CHANGING = "## Change it"
@@ -68,11 +71,13 @@ def run(
     _spare_a_grammar()
     # A terminal in JupyterLab has a working folder of its own.
     os.environ.pop(FOLDER_VARIABLE, None)
+    pairs = tuple(parameters)
     known = {path.stem: path for path in notebooks().glob("*.ipynb")}
     if name not in known:
         raise UsageError(f'There is no runbook "{name}"{nearest(name, known)}')
-    typed = given.check(known[name], parameters)
+    typed = given.check(known[name], pairs)
     started = datetime.now(UTC)
+    command = _command(name, pairs, typed, folder, world is not None)
     record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
     with (
         world or nullcontext(),
@@ -80,7 +85,19 @@ def run(
         tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
         _hearing(Path(drafts) / "lines", tell),
     ):
-        return _execute(known[name], typed, Record(Path(drafts), record.stem), record, progress)
+        return _execute(known[name], typed, Record(Path(drafts), record.stem), record, command, progress)
+
+
+def _command(
+    name: str, parameters: Sequence[tuple[str, str]], typed: Mapping[str, Any], folder: Path, in_sandbox: bool
+) -> str:
+    """The command line that does what a run with these parameters plans."""
+    kept = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
+    names = {str(typed.get("environment", "")), *str(typed.get("environments", "")).replace(",", " ").split()}
+    sure = [("confirm", CONFIRMED)] if CONFIRMED in names else []
+    words = [word for pair in (*kept, ("apply", "true"), *sure) for word in ("-p", *pair)]
+    place = () if folder == FOLDER else ("--record", str(folder))
+    return shlex.join((ENGINE, "run", name, *words, *place, *(("--sandbox",) if in_sandbox else ())))
 
 
 def _spare_a_grammar() -> None:
@@ -107,7 +124,9 @@ def _missing(name: str) -> Iterator[None]:
             sys.modules[name] = before
 
 
-def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Record, progress: bool) -> Ended:
+def _execute(
+    source: Path, parameters: dict[str, Any], draft: Record, record: Record, command: str, progress: bool
+) -> Ended:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -133,8 +152,8 @@ def _execute(source: Path, parameters: dict[str, Any], draft: Record, record: Re
         failure = DIED
     except OSError as error:
         # Of the notebook, after its last cell: what the run did stands in its outcome.
-        return _unrecorded(_body(draft, record, ""), record, error)
-    return _keep(draft, record, failure, bool(parameters.get("apply")))
+        return _unrecorded(_body(draft, record, ""), record, command, error)
+    return _keep(draft, record, failure, command)
 
 
 def _may_have_changed(path: Path) -> bool:
@@ -153,7 +172,7 @@ def _may_have_changed(path: Path) -> bool:
     return False
 
 
-def _keep(draft: Record, record: Record, failure: str, applied: bool) -> Ended:
+def _keep(draft: Record, record: Record, failure: str, command: str) -> Ended:
     """Move what the run wrote into the record's folder, after a look for values."""
     import nbformat
 
@@ -166,9 +185,8 @@ def _keep(draft: Record, record: Record, failure: str, applied: bool) -> Ended:
         record = records.keep(draft, record)
         body = records.read_outcome(record)
     except (OSError, ValueError, CouldNotLook) as error:
-        return _unrecorded(body, record, error)
-    dry = not applied and records.may_apply(notebook)
-    return Ended(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), dry))
+        return _unrecorded(body, record, command, error)
+    return Ended(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), command))
 
 
 def _body(draft: Record, record: Record, failure: str) -> dict[str, Any]:
@@ -179,13 +197,15 @@ def _body(draft: Record, record: Record, failure: str) -> dict[str, Any]:
         return _body(draft, record, UNTOLD)
 
 
-def _unrecorded(body: dict[str, Any], record: Record, error: Exception) -> Ended:
+def _unrecorded(body: dict[str, Any], record: Record, command: str, error: Exception) -> Ended:
     """Tell what was done where no record of it can be kept; an older outcome is not left to pass for it."""
     with suppress(OSError):
         record.outcome.unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     where = f"none in {record.folder}, though the run took place: {reason}"
-    return Ended(RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, where)), is_recorded=False)
+    return Ended(
+        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, where, command)), is_recorded=False
+    )
 
 
 @contextmanager

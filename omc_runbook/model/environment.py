@@ -13,10 +13,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.suggestions import exists, expand, nearest
 
 LOCAL = "local"
-PRODUCTION = "production"
+PRODUCTION = CONFIRMED
 KNOWN = (LOCAL, "staging", PRODUCTION)
 FILE_NAME = "runbook.toml"
 NOTEBOOKS = "notebooks"

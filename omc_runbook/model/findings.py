@@ -90,6 +90,10 @@ class Outcome:
     failure: str = ""
     where: str = ""
     """What it looked at, in words, where that is not the environment."""
+    plan: tuple[str, ...] | None = None
+    """What was to be done, a sentence each and without a value; None for a runbook that changes nothing."""
+    applied: bool = False
+    """Whether the plan was carried out."""
 
     @property
     def status(self) -> OutcomeStatus:
@@ -101,6 +105,11 @@ class Outcome:
         if any(finding.status == "unknown" for finding in self.findings):
             return "unknown"
         return "ok"
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether there was something to do and it was only planned."""
+        return bool(self.plan) and not self.applied and not self.failure
 
     @property
     def exit_code(self) -> int:
@@ -127,6 +136,8 @@ class Outcome:
             "root_causes": list(self.root_causes),
             "findings": [_finding_as_json(finding) for finding in self.findings],
             "changes": list(self.changes),
+            "applied": self.applied,
+            "plan": list(self.plan or ()),
         }
         if self.where:
             body["where"] = self.where

@@ -21,7 +21,8 @@ def end(outcome: Outcome) -> Banner:
     Under `omc-runbook run` the outcome goes to that command. Elsewhere, where nobody can be asked (plain papermill, a
     scheduler), raises FindingsRemain or CouldNotLook unless nothing is wrong.
     """
-    outcome = replace(outcome, findings=tuple(map(_masked, outcome.findings)))
+    plan = outcome.plan if outcome.plan is None else tuple(map(registry.mask, outcome.plan))
+    outcome = replace(outcome, findings=tuple(map(_masked, outcome.findings)), plan=plan)
     path = os.environ.get(OUTCOME_VARIABLE)
     if path:
         try:

@@ -12,7 +12,7 @@ from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import SetUp
 from omc_runbook.changes.dotenv.plan import Setup
-from omc_runbook.changes.engine import result
+from omc_runbook.changes.engine.result import Changed, Planned
 from omc_runbook.changes.values.reuse import compare as refuse_shared
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
@@ -109,8 +109,8 @@ class LocalRun:
         """What is there after a change; the same snapshot where there was none."""
         return snapshot if done is None else self.look(done)
 
-    def conclude(self, findings: Sequence[Finding], done: result.Changed | None = None) -> Banner:
-        """Say how the run ended and what it changed, and tell the caller; raises as `conclude.end` does."""
+    def conclude(self, findings: Sequence[Finding], done: Changed | None = None, plan: Planned | None = None) -> Banner:
+        """Say how the run ended and what it changed or would, and tell the caller; raises as `conclude.end` does."""
         outcome = Outcome(
             runbook=self.name,
             environment=self.asked,
@@ -122,6 +122,8 @@ class LocalRun:
             findings=tuple(findings),
             changes=done.entries if done else (),
             where="your .env",
+            plan=plan.sentences if plan else None,
+            applied=done is not None,
         )
         return runbooks_conclude.end(outcome)
 

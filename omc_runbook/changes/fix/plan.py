@@ -61,6 +61,13 @@ class Cure:
         return not self.steps and all(redeploy.held for redeploy in self.redeploys)
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done: each step, and who gets new tasks."""
+        names = ", ".join(redeploy.service.name for redeploy in self.redeploys if not redeploy.held)
+        steps = tuple(f"{step.title[0].upper()}{step.title[1:]}." for step in self.steps)
+        return (*steps, f"New tasks would be started: {names}.") if names else steps
+
+    @property
     def because(self) -> tuple[Finding, ...]:
         """The findings that it is made against, each once."""
         found: list[Finding] = []

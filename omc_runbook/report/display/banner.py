@@ -15,6 +15,9 @@ Look = Literal["plain", "production", "sandbox", "good", "bad", "unsure"]
 
 ENDINGS: dict[OutcomeStatus, Look] = {"ok": "good", "findings": "bad", "unknown": "unsure", "failed": "bad"}
 
+PLAN = "PLAN: nothing was changed"
+"""How the end of a run begins that had something to do, and was not told to do it."""
+
 _COLOURS: dict[Look, str] = {
     "plain": "rgba(38, 110, 190, 0.16)",
     "production": "#b3261e",
