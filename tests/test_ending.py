@@ -7,18 +7,25 @@ import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import CliRunner
-from snapshots import healthy
+from snapshots import healthy, with_keys, without_key
 
 from omc_runbook import cli
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
 from omc_runbook.changes.secret.plan import KeyChange, Plan
-from omc_runbook.headless import record, run
+from omc_runbook.headless import record
+from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import Ended
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
+from omc_runbook.runbooks.key_run import KeyRun
+from omc_runbook.runbooks.run import Run
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 DRY = Outcome("rotate", "staging", "123456789012", "ap-southeast-2", "", NOW, NOW, plan=("SECRET_KEY would change.",))
@@ -88,13 +95,12 @@ def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
 
 
 def test_outcome_json_has_the_plan_and_whether_it_was_carried_out() -> None:
-    """Two fields more, whatever the runbook."""
-    fields = [
-        (body["applied"], body["plan"])
-        for outcome in (DRY, replace(DRY, applied=True), replace(DRY, plan=None))
-        for body in [json.loads(outcome.to_json())]
-    ]
-    assert fields == [(False, [*(DRY.plan or ())]), (True, [*(DRY.plan or ())]), (False, [])]
+    """Two members more, of a runbook that can change something; also where there is nothing to do."""
+    outcomes = (DRY, replace(DRY, applied=True), replace(DRY, plan=()), replace(DRY, plan=None))
+    bodies = [json.loads(outcome.to_json()) for outcome in outcomes]
+    steps = ["SECRET_KEY would change."]
+    assert [(body["applied"], body["plan"]) for body in bodies[:3]] == [(False, steps), (True, steps), (False, [])]
+    assert not {"applied", "plan"} & bodies[3].keys()
 
 
 def test_a_plan_is_against_the_errors_of_its_keys_and_services_alone() -> None:
@@ -125,7 +131,7 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
         return Ended(0, "")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "_execute", execute)
+    monkeypatch.setattr(headless_run, "_execute", execute)
     nasty = "$(touch pwned); 'x'"
     given = ["-p", "environment", "production", "-p", "keys", nasty, "-p", "apply", "false"]
     for more in ([], ["--record", "my records"]):
@@ -134,3 +140,19 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     wanted += ["-p", "apply", "true", "-p", "confirm", "production"]
     assert [shlex.split(command) for command in commands] == [wanted, [*wanted, "--record", "my records"]]
     assert shlex.quote(nasty) in commands[0]
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
+    """An error of the key stands in a plan, and is a remark once there is nothing to do; others are remarks anyway."""
+    seen = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
+    run = Run("add_key", seen.environment, cast(Clients, None), Caller("123456789012", "arn"), NOW)
+    new = NewKey("OPENAI_API_KEY", "", "", False, "str", ("backend",))
+
+    def judged(write: Plan | None) -> list[tuple[str, str]]:
+        addition = Addition(new, Path("/checkout"), (), (Place("staging", "a value", write, NOW),))
+        found = KeyRun(Path("/checkout"), (run,)).judge(addition, {"staging": seen}, {"staging": seen}, None)
+        return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
+
+    assert judged(plan("OPENAI_API_KEY")) == [("key-missing", "OPENAI_API_KEY")]
+    assert judged(None) == []

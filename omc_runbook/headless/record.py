@@ -205,7 +205,7 @@ def _which(body: dict[str, Any]) -> str:
 
 def _is_plan(body: dict[str, Any]) -> bool:
     """Whether there was something to do and it was only planned."""
-    return bool(body["plan"]) and not body["applied"] and not body.get("failure")
+    return bool(body.get("plan")) and not body["applied"] and not body.get("failure")
 
 
 def _end(body: dict[str, Any]) -> str:

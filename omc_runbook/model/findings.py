@@ -136,9 +136,9 @@ class Outcome:
             "root_causes": list(self.root_causes),
             "findings": [_finding_as_json(finding) for finding in self.findings],
             "changes": list(self.changes),
-            "applied": self.applied,
-            "plan": list(self.plan or ()),
         }
+        if self.plan is not None:
+            body |= {"applied": self.applied, "plan": list(self.plan)}
         if self.where:
             body["where"] = self.where
         if self.failure:
