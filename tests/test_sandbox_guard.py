@@ -172,6 +172,15 @@ def test_s3_is_understood(stage: Stage) -> None:
         ({}, b"", "MissingAuthenticationToken"),
         (GET_VALUE | {"Authorization": "Bearer secret"}, BODY, "IncompleteSignatureException"),
         (GET_VALUE | {"Authorization": "AWS4-HMAC-SHA256"}, BODY, "IncompleteSignatureException"),
+        (
+            FORM
+            | {
+                "Authorization": "AWS4-HMAC-SHA256 Credential=AKI\xc9/20260101/a/sts/aws4_request, "
+                f"SignedHeaders=host, Signature={'0' * 64}"
+            },
+            b"",
+            "IncompleteSignature",
+        ),
         (FORM | {"Authorization": "AWS AKIAEXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg="}, b"", "IncompleteSignature"),
     ],
 )
