@@ -125,10 +125,7 @@ def down(sandbox: Sandbox | None = None) -> None:
         return
     place = found[0]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if folders.read(place.directory) == place and not folders.is_server(place):
-            raise CouldNotLook(f"Process {place.pid} is no sandbox's, and was not ended: remove {place.directory}.")
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(place.pid, number)
+        _signal(place, number)
         deadline = time.monotonic() + _DOWN_SECONDS
         while time.monotonic() < deadline:
             if folders.read(place.directory) is None:
@@ -223,6 +220,16 @@ def _sandbox(place: Place) -> Sandbox:
         credentials=place.credentials,
         repository=example.find(place.directory),
     )
+
+
+def _signal(place: Place, number: signal.Signals) -> None:
+    # Once the lock is free the number may be another process's.
+    if folders.read(place.directory) != place:
+        return
+    if not folders.is_server(place):
+        raise CouldNotLook(f"Process {place.pid} is no sandbox's, and was not ended: remove {place.directory}.")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(place.pid, number)
 
 
 def _reap(pid: int) -> None:

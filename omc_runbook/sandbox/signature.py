@@ -23,8 +23,9 @@ from omc_runbook.sandbox.principals import PARTITION
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
-    rf"{_ALGORITHM} Credential=(?P<key>[A-Za-z0-9]+)/(?P<scope>(?P<day>[0-9]{{8}})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
-    r"/aws4_request), ?SignedHeaders=(?P<headers>[a-z0-9;_.-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
+    rf"{_ALGORITHM} Credential=(?P<key>[A-Za-z0-9]+)/"
+    r"(?P<scope>(?P<day>[0-9]{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request), ?"
+    r"SignedHeaders=(?P<headers>[a-z0-9;_.-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
 )
 _CLOCK_SKEW = timedelta(minutes=15)
 _UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"

@@ -198,7 +198,7 @@ class _Agent:
 
 
 def _admit(connection: ServerConnection, request: Request) -> Response | None:
-    """Refuse what a web page opens: https://developer.mozilla.org/docs/Web/API/WebSockets_API asks no server first."""
+    """Refuse what a web page opens: a browser lets it open a WebSocket anywhere, CORS or not."""
     host, origin = (request.headers.get_all(name) for name in ("Host", "Origin"))
     reason = objection("GET", ",".join(host), ",".join(origin) if origin else None, connection.local_address[1])
     return connection.respond(HTTPStatus.FORBIDDEN, f"{reason}\n") if reason else None
