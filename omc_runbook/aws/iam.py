@@ -99,7 +99,7 @@ def simulate(
             allowed_by_boundary=result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
             missing_context=tuple(result.get("MissingContextValues", ())),
         )
-        for result in answer.get("EvaluationResults", ())
+        for result in answer["EvaluationResults"]
     )
 
 
