@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workplace
@@ -25,15 +24,10 @@ def place_of(snapshot: Snapshot) -> Workplace:
     return snapshot.workplace
 
 
-def quote(path: Path) -> str:
-    """A path as a shell takes it, whatever blanks and signs it has."""
-    return shlex.quote(str(path))
-
-
-def by_setup(snapshot: Snapshot, command: str, values_from: str = "") -> Remedy:
+def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By the runbook that makes and mends the .env, or by hand."""
     given = {"repository": str(place_of(snapshot).checkout.root), "values_from": values_from}
-    return remedies.by("local_setup", snapshot.environment, Remedy(command), **given)
+    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
 
 @check("dotenv-missing", WORKPLACE)
@@ -44,9 +38,10 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if place.dotenv is None:
         facts = [f"{place.path} does not exist."]
         facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
-        private = f"{quote(place.path)} && chmod 600 {quote(place.path)}"
-        copy = f"cp {quote(place.path.with_name(template.file.name))} {private}" if template else ""
-        remedy = Remedy(f"mv {quote(place.strays[0])} {private}") if place.strays else by_setup(snapshot, copy)
+        private = command("chmod", "600", place.path)
+        copy = command("cp", place.path.with_name(template.file.name), place.path) if template else ""
+        move = command("mv", place.strays[0], place.path) if place.strays else ""
+        remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
         yield Evidence(place.path.name, tuple(facts), remedy)
         return
     looked = place.looked_at
@@ -85,7 +80,9 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
             f"Its lines end in {SEVERAL[file.newline]}.",
             "A shell that sources it, and grep, take the carriage return for a part of each value.",
         )
-        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//; s/\r/\n/g' {quote(file.target)}"))
+        yield Evidence(
+            file.path.name, facts, by_setup(snapshot, command("sed", "-i", r"s/\r$//; s/\r/\n/g", file.target))
+        )
 
 
 @check("dotenv-bom", FILE)
@@ -95,8 +92,8 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
-        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.target)}"
-        yield Evidence(file.path.name, facts, by_setup(snapshot, command))
+        way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, way))
 
 
 @check("permissions", FILE, severity="warning")
@@ -106,7 +103,7 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
-        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {quote(file.path)}"))
+        yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
 
 
 @check("colon", DOTENV)

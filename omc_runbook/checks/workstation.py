@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 
 from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import place_of, quote
+from omc_runbook.checks.dotenv import place_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, Service, Setting
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
@@ -85,7 +86,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             compose.files[0].name,
             (refused,),
-            Remedy(f"docker compose --project-directory {quote(place.checkout.root)} config --quiet"),
+            Remedy(command("docker", "compose", "--project-directory", place.checkout.root, "config", "--quiet")),
         )
 
 
@@ -107,7 +108,7 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     used = {*place.checkout.reads, *(place.checkout.compose.interpolated if place.checkout.compose else ())}
     for name in sorted(_in_shell(place) & used):
         fact = f"{name} is set in the environment that this runs in, to another value than the .env has."
-        yield Evidence(name, (fact,), Remedy(f"unset {name}"))
+        yield Evidence(name, (fact,), Remedy(command("unset", name)))
 
 
 @check("committed", WORKPLACE)
@@ -118,18 +119,19 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so that each commit publishes it.")
-        commands.append(f"git -C {quote(root)} rm --cached {path.name}")
+        commands.append(command("git", "-C", root, "rm", "--cached", path.name))
     if git.ignored is False:
         facts.append("git check-ignore: nothing ignores it.")
         # The file's last line may have no end, to which a rule would be added.
-        commands.append(rf"printf '\n{path.name}\n' >> {quote(root / '.gitignore')}")
+        rule = command("printf", r"\n%s\n", path.name)
+        commands.append(f"{rule} >> {command(root / '.gitignore')}")
     if git.commits:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
         facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
-        commands.append(f"git -C {quote(root)} log --all --full-history --oneline -- {path.name}")
+        commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
     for other in place.published:
         facts.append(f"git has {other} as well, which holds values no less.")
-        commands.append(f"git -C {quote(root)} rm --cached {quote(other)}")
+        commands.append(command("git", "-C", root, "rm", "--cached", other))
     if facts:
         severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
@@ -159,11 +161,9 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
             "POSTGRES_PASSWORD counts only where the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
-        command = (
-            f"docker compose exec {_database(place_of(snapshot))} sh -c '{psql}' to keep the data,"
-            " or docker compose down --volumes to lose it and begin anew"
-        )
-        yield Evidence("POSTGRES_PASSWORD", facts, Remedy(command))
+        keep = command("docker", "compose", "exec", _database(place_of(snapshot)), "sh", "-c", psql)
+        way = f"{keep} to keep the data, or docker compose down --volumes to lose it and begin anew"
+        yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
 
 @check("start-refused", SAID)
@@ -182,7 +182,8 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         what = told.variable or told.service or "the log"
         fact = f"The log of {told.service or 'the start'}: {what}: {told.reason}."
-        look = f"docker compose --project-directory {quote(place.checkout.root)} logs {told.service}".rstrip()
+        service = (told.service,) if told.service else ()
+        look = command("docker", "compose", "--project-directory", place.checkout.root, "logs", *service)
         is_mine = told.variable and place.binding(told.variable)
         yield Evidence(what, (fact,), Remedy(f"Correct {told.variable} in {place.path}." if is_mine else look))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from omc_runbook.model.shell import command
 
 Severity = Literal["error", "warning", "info"]
 Status = Literal["found", "clear", "unknown", "skipped"]
@@ -27,8 +28,8 @@ class Remedy:
     @property
     def invocation(self) -> str:
         """The command line that runs the runbook, which plans until it gets `-p apply true`; "" where none is named."""
-        given = (f"-p {name} {shlex.quote(value)}" for name, value in self.parameters.items())
-        return " ".join(("omc-runbook run", self.runbook, *given)) if self.runbook else ""
+        options = (word for name, value in self.parameters.items() for word in ("-p", name, value))
+        return command("omc-runbook", "run", self.runbook, *options) if self.runbook else ""
 
     @property
     def ways(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from omc_runbook.changes.dotenv.executor import SetUp
 from omc_runbook.changes.dotenv.plan import TEMPLATE, Setup, shown
+from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
@@ -168,9 +169,10 @@ def undo(setup: Setup, done: SetUp | None) -> Listing:
         return Listing("Going back", (), "Nothing was written, so there is nothing to undo.")
     entries = []
     if setup.before is None:
-        entries.append(Entry("remove it", "it was not there before", command=f"rm {path}"))
+        entries.append(Entry("remove it", "it was not there before", command=command("rm", path)))
     elif done.backup:
-        entries.append(Entry("put the former file back", command=f"cp {done.backup} {path} && chmod 600 {path}"))
+        back = f"{command('cp', done.backup, path)} && {command('chmod', '600', path)}"
+        entries.append(Entry("put the former file back", command=back))
     else:
         names = ", ".join(c.key for c in setup.changes if c.action == "added") or "none"
         told = f"No backup was asked for. Added, and safe to remove: {names}. No value that was there is gone."
@@ -184,7 +186,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's own commands for the same."""
     root = _place(snapshot).checkout.root
     rows = [
-        ["copy the template", f"cd {root} && cp .env.template .env && chmod 600 .env"],
+        ["copy the template", f"{command('cd', root)} && cp .env.template .env && chmod 600 .env"],
         ["make SECRET_KEY", "openssl rand -hex 32"],
         ["make a password", "openssl rand -base64 32"],
         ["see whether it is there", "ls -la .env"],

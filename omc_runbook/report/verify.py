@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
@@ -136,19 +137,11 @@ def findings(found: Sequence[Finding]) -> Listing:
 def by_hand(environment: Environment) -> Listing:
     """The guide's own commands for a look, with this environment's names, and the console's pages."""
     names = environment.names
-    region = f"--region {names.region}"
     rows = [
-        ["the secret", f"aws secretsmanager describe-secret --secret-id {names.secret} {region}"],
-        [
-            "the task definition",
-            f"aws ecs describe-task-definition --task-definition {names.task_family} {region}"
-            " | jq '.taskDefinition.containerDefinitions[].secrets'",
-        ],
-        ["the service", f"aws ecs describe-services --cluster {names.cluster} --services {names.service} {region}"],
-        [
-            "the role",
-            f"aws iam get-role-policy --role-name {names.execution_role} --policy-name {names.execution_policy}",
-        ],
+        ["the secret", remedies.show_secret(names).command],
+        ["the task definition", remedies.show_references(names).command],
+        ["the service", remedies.show_service(names).command],
+        ["the role", remedies.show_policy(names).command],
         ["the secret in the console", console.secret(names)],
         ["the service in the console", console.deployments(names)],
     ]
