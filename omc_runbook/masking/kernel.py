@@ -95,10 +95,11 @@ class _Hook:
                 return message
             self._flush()
         message["content"] = {
-            key: item if key in _PROTOCOL else mask_nested(item) for key, item in (message["content"] or {}).items()
+            key: item if key in _PROTOCOL else mask_nested({key: item}, is_text=False)[key]
+            for key, item in (message["content"] or {}).items()
         }
-        message["metadata"] = mask_nested(message.get("metadata"))
-        return self._send(stream, message, ident=ident, buffers=mask_nested(buffers), track=track)
+        message["metadata"] = mask_nested(message.get("metadata"), is_text=False)
+        return self._send(stream, message, ident=ident, buffers=mask_nested(buffers, is_text=False), track=track)
 
     def _say(self, stream: Any, message: Any, ident: Any) -> None:
         spoken = self._streams.setdefault(message["content"]["name"], _Stream(Tail()))
