@@ -243,6 +243,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "not-an-object": lambda s: s.text().startswith("[") and s.refused("cannot unmarshal"),
     "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
     "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
+    "weak": lambda s: s.key("SMTP_PASSWORD") == "found" and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
     "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
 import boto3
+from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,6 +24,7 @@ from botocore.exceptions import (
 )
 
 from omc_runbook.aws.answer import NotAnAnswer, prove_answers
+from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 
 T = TypeVar("T")
@@ -92,10 +94,13 @@ class Clients:
 
     Credentials, profiles and endpoints (AWS_ENDPOINT_URL) are found as boto3 finds them:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
+    From the first one on, neither boto3 nor what it rests on writes down its traffic, whatever is told to logging.
     Raises UsageError for a profile that does not exist.
     """
 
     def __init__(self, region: str, profile: str = "") -> None:
+        wire.silence()
+        wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         self.region = region
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}

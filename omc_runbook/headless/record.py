@@ -14,7 +14,7 @@ from typing import Any
 
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Outcome, Remedy, is_sentence, subject_of
+from omc_runbook.model.findings import Outcome, Remedy, is_sentence, map_texts, subject_of, write_body
 from omc_runbook.model.suggestions import exists
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner
 from omc_runbook.textfile import private_file
@@ -224,7 +224,8 @@ def failed(record: Record, failure: str) -> Outcome:
 
 def close(record: Record) -> None:
     """Make a record's files private and mask what slipped through; raises CouldNotLook where that cannot be done."""
-    for path in record.files:
+    _mask_outcome(record)
+    for path in record.notebook, record.page:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)
@@ -232,6 +233,15 @@ def close(record: Record) -> None:
         if left:
             names = ", ".join(sorted({leak.name for leak in left}))
             raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
+
+
+def _mask_outcome(record: Record) -> None:
+    """Mask the texts of outcome.json, and nothing that a program reads it by."""
+    body = read_outcome(record)
+    masked = map_texts(body, lambda text: registry.mask_thoroughly(text, common=False))
+    if masked != body:
+        record.outcome.write_text(write_body(masked), encoding="utf-8")
+    record.outcome.chmod(0o600)
 
 
 def read_outcome(record: Record) -> dict[str, Any]:

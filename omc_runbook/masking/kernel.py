@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from omc_runbook.masking import wire
 from omc_runbook.masking.nested import mask_nested
 from omc_runbook.masking.stream_buffer import Tail
 
@@ -31,6 +32,7 @@ def install() -> None:
     with _lock:
         if _hook is None or _hook.session is not shell.kernel.session:
             _silence_terminal()
+            wire.silence()
             shell.history_manager.enabled = False
             _hook = _Hook(shell.kernel.session)
 

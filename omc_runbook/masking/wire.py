@@ -1,6 +1,8 @@
 """What libraries log of their traffic, which holds values before anybody can have registered them."""
 
 import logging
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 LIBRARIES = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "websockets", "psycopg"})
@@ -18,14 +20,19 @@ def silence() -> None:
     global _silent
     if _silent:
         return
-    handle = logging.Logger.handle
+    # Both, for kinds of loggers that have another `handle`.
+    logging.Logger.handle = _leave_out(logging.Logger.handle)  # type: ignore[method-assign]
+    logging.Logger.callHandlers = _leave_out(logging.Logger.callHandlers)  # type: ignore[method-assign]
+    _silent = True
 
+
+def _leave_out(handle: Callable[[logging.Logger, logging.LogRecord], None]) -> Callable[..., None]:
+    @wraps(handle)
     def handle_others(self: logging.Logger, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING or record.name.partition(".")[0] not in LIBRARIES:
             handle(self, record)
 
-    logging.Logger.handle = handle_others  # type: ignore[method-assign]
-    _silent = True
+    return handle_others
 
 
 def silence_connections(*connections: type[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -38,6 +39,9 @@ class Remedy:
 
 
 NO_REMEDY = Remedy()
+
+CHANGE_TEXTS = frozenset({"origin", "file"})
+"""Fields of an outcome's change that hold a text, and no name or id."""
 
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
@@ -144,12 +148,31 @@ class Outcome:
             body["where"] = self.where
         if self.failure:
             body["failure"] = self.failure
-        return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+        return write_body(body)
 
 
 def as_before(finding: Finding) -> Finding:
     """A finding of something that a run neither brought about nor was to mend: a remark."""
     return replace(finding, severity="info", evidence=(*finding.evidence, "It was so before this run."))
+
+
+def write_body(body: dict[str, Any]) -> str:
+    """Write the body of an outcome as the JSON text of outcome.json."""
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def map_texts(body: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The body of an outcome.json with each of its texts changed; ids, words of the schema and dates stay."""
+    findings = [
+        finding
+        | {"subject": change(finding["subject"]), "evidence": [change(line) for line in finding["evidence"]]}
+        | {"remedy": finding["remedy"] | {"command": change(finding["remedy"]["command"])}}
+        for finding in body["findings"]
+    ]
+    changes = [{k: change(v) if k in CHANGE_TEXTS else v for k, v in each.items()} for each in body["changes"]]
+    failure = {"failure": change(body["failure"])} if "failure" in body else {}
+    plan = {"plan": [change(line) for line in body["plan"]]} if "plan" in body else {}
+    return body | {"findings": findings, "changes": changes} | failure | plan
 
 
 def subject_of(change: dict[str, str]) -> str:
