@@ -9,7 +9,6 @@ SHORTEST = 4
 
 _NUMBER = re.compile(r"\d{1,5}|(?:19|20)\d{6}|\d{4}-\d{1,2}(?:-\d{1,2})?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{1,2}:\d{2}")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_./ ][^\W\d_]+){0,3}")
-_TOKEN = re.compile(r"[A-Za-z]+(?:[-_./][A-Za-z]+)*")
 _PACKAGE = Path(__file__).parents[1]
 _SECRETIVE = frozenset({"sandbox"})
 """Rooms whose texts hold values of their own."""
@@ -24,7 +23,7 @@ def is_common(text: str) -> bool:
     """
     if len(text) < SHORTEST or _NUMBER.fullmatch(text):
         return True
-    return _WORD.fullmatch(text) is not None and (text.lower() in _dictionary() or text in _vocabulary())
+    return _WORD.fullmatch(text) is not None and (text.lower() in _dictionary() or _is_ours(text))
 
 
 @cache
@@ -34,10 +33,18 @@ def _dictionary() -> frozenset[str]:
     return frozenset(word for words in FREQUENCY_LISTS.values() for word in words)
 
 
+def _is_ours(word: str) -> bool:
+    """Whether our own code, texts or notebooks have the word, as one of theirs and not as a part of one."""
+    texts, start = _own_texts(), -1
+    while (start := texts.find(word, start + 1)) >= 0:
+        if not (texts[start - 1 : start].isalnum() or texts[start + len(word) : start + len(word) + 1].isalnum()):
+            return True
+    return False
+
+
 @cache
-def _vocabulary() -> frozenset[str]:
+def _own_texts() -> str:
     sources = [path for path in _PACKAGE.rglob("*.py") if not _SECRETIVE & set(path.relative_to(_PACKAGE).parts)]
     folders = (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks")
     sources += [path for folder in folders if folder.is_dir() for path in folder.glob("*.ipynb")]
-    tokens = {token for path in sources for token in _TOKEN.findall(path.read_text("utf-8"))}
-    return frozenset(tokens | {part for token in tokens for part in re.split("[-_./]", token)})
+    return "\n".join(path.read_text("utf-8") for path in sources)
