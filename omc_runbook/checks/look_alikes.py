@@ -139,6 +139,7 @@ _LOOKS: dict[str, _Look] = {
     "second-dotenv": _Look(_LOCAL, "no file that is read after .env has another value for a variable of it"),
     "compose-unset": _Look(_LOCAL, "every variable that the compose files put in has a value"),
     "environment-wins": _Look(_LOCAL, "compose's environment sets nothing that .env sets too"),
+    "compose-up": _Look(_LOCAL, "docker compose up ends with exit code 0"),
     "pg-volume": _Look(_LOCAL, "the local database takes the password that .env has"),
 }
 
@@ -180,7 +181,7 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("settings-lacks", "template-lacks", "compose-lacks", "name-mismatch", "terraform-lacks"),
     (
         *("dotenv-missing", "required-empty", "misspelt", "lowercase", "colon", "unterminated", "unreadable-line"),
-        *("dotenv-bom", "dotenv-encoding", "environment-literal", "settings-refused", "start-refused"),
+        *("dotenv-bom", "dotenv-encoding", "environment-literal", "settings-refused", "start-refused", "compose-up"),
     ),
     (
         *(
@@ -194,7 +195,7 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
             "shell-wins",
             "duplicate-variable",
         ),
-        *("second-dotenv", "compose-refused", "compose-unset"),
+        *("second-dotenv", "compose-refused", "compose-unset", "compose-up"),
         *(f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis", "settings-refused", "start-refused", "pg-volume"),
     ),
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
+from omc_runbook.checks.check import DOTENV, SAID, STARTED, WORKPLACE, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import place_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
@@ -152,6 +152,17 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(entry.name, (fact,), remedy)
 
 
+@check("compose-up", STARTED)
+def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """docker compose up did not start the application"""
+    place = place_of(snapshot)
+    if place.started is False:
+        command = f"docker compose --project-directory {quote(place.checkout.root)} up"
+        yield Evidence("docker compose up", (place.start_problem,), Remedy(command))
+    elif place.start_problem:
+        yield Doubt("docker compose up", (place.start_problem,))
+
+
 @check("pg-volume", SAID)
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database's volume kept the password that it was first started with"""
@@ -261,6 +272,7 @@ CHECKS = (
     shell_wins,
     committed,
     template_value,
+    compose_up,
     pg_volume,
     start_refused,
 )

@@ -134,10 +134,12 @@ def done(setup: Setup, done: SetUp | None) -> Banner:
         return Banner("good" if setup.is_empty and not setup.obstacle else "plain", told, _lines(setup))
     lines = [f"The former file is in {done.backup}, readable by you alone."] if done.backup else []
     start = done.start
-    lines += [f"Started with {start.by}."] if start.by else []
-    lines += [start.why_not if start.by else f"Not started: {start.why_not}"] if start.why_not else []
+    lines += [f"Started with {start.by}."] if start.ok else []
+    unclear = "" if start.ok else "Not known whether it started: " if start.by and start.ok is None else "Not started: "
+    lines += [f"{unclear}{start.why_not}"] if start.why_not else []
     what = f"{setup.place.path.name} was written" if done.wrote else "Nothing had to be written"
-    return Banner("good" if not setup.needed else "unsure", f"{what}.", (*lines, *_lines(setup)))
+    is_good = not setup.needed and (start.ok or not start.by)
+    return Banner("good" if is_good else "unsure", f"{what}.", (*lines, *_lines(setup)))
 
 
 def start(done: SetUp | None, snapshot: Snapshot) -> Listing:

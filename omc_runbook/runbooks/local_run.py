@@ -77,8 +77,10 @@ class LocalRun:
             place = replace(place, shared=shared_values.compare(self.clients, self.caller, self.environment, place))
         elif self.unread:
             place = replace(place, shared=Shared({}, (self.unread,)))
-        said = done.start.told if done else None
-        place = replace(place, unshared=self.alone, said=said)
+        place = replace(place, unshared=self.alone)
+        if done and done.start.by:
+            begun = done.start
+            place = replace(place, said=begun.told, started=begun.ok, start_problem=begun.why_not)
         return Snapshot(self.environment, now(), NOBODY, self.endpoint, workplace=place)
 
     def diagnose(self, snapshot: Snapshot) -> tuple[Finding, ...]:

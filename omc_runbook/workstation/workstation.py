@@ -61,6 +61,10 @@ class Workplace:
     """Variables of the .env that this process's environment has as well."""
     said: tuple[Told, ...] | None = None
     """What the application and its database said when they were started; None where nobody started them."""
+    started: bool | None = None
+    """Whether docker compose up started them; None where it was not run, or that cannot be told."""
+    start_problem: str = ""
+    """Why it did not start them, or what of the start cannot be told."""
     shared: Shared | None = None
     """None where values were not compared with other environments'."""
     unshared: str = ""
