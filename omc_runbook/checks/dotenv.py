@@ -149,13 +149,17 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
-    is_told = file.compose_kind == "bad-interpolation" or (file.compose_kind == "bad-name" and file.has_bom)
-    stumbles = file.compose_error and not is_told and not opened
-    lines = sorted({*file.unreadable, *([file.compose_line] if stumbles else [])} - told - {0})
+    is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
+    stumbles = file.compose_kind and not is_told and not opened
+    lines = sorted({*file.unreadable, *file.misnamed, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
-        who = "compose refuses the whole file for it" if refuses else "python-dotenv skips it with a warning"
-        yield Evidence(f"line {line}", (f"Line {line}: {who}.",), Remedy(f"Correct line {line} of {file.path}."))
+        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
+        why = "compose refuses the whole file for it" if refuses else why
+        yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
+    if stumbles and not file.compose_line and not lines:
+        fact = "compose refuses the whole file: a line has no name before its = or :, or the last one has no line end."
+        yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
         if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
             fact = f"Line {binding.line} has {binding.name} and no =: python-dotenv finds no value there."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from omc_runbook.checks.check import DOTENV, SAID, STARTED, WORKPLACE, Doubt, Evidence, family
+from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, SAID, STARTED, WORKPLACE, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import place_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
@@ -23,14 +23,17 @@ check = family("local")
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """How a variable's name ends that says where something is reached."""
 POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
+SWITCH = re.compile(r"\A(?:true|false)\Z", re.IGNORECASE)
 OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 
 
-@check("environment-wins", DOTENV)
-def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
+@check("environment-wins", DOTENV, COMPOSED)
+def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A compose file sets a variable itself, which beats the .env"""
     place = place_of(snapshot)
+    if place.composed and place.composed.error:
+        yield Doubt("environment", (place.composed.error,))
     compose = place.checkout.compose
     application = compose.application() if compose else None
     told: set[str] = set()
@@ -69,7 +72,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
 
 
-@check("compose-refused", DOTENV)
+@check("compose-refused", DOTENV, COMPOSE)
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose does not take the compose files with this .env"""
     place = place_of(snapshot)
@@ -78,7 +81,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     # A variable that it insists on, and does not find under this very name, is told of by other checks.
     found = [file.find(name) for name in compose.required] if file and compose else []
     told = (
-        bool(file and file.compose_error)
+        bool(file and file.compose_kind)
         or bool(place.unmet)
         or any(each is None or is_blank(each.for_compose) for each in found)
     )
@@ -90,7 +93,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("compose-unset", DOTENV, severity="info")
+@check("compose-unset", DOTENV, COMPOSED, severity="info")
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A compose file puts in a variable that has no value"""
     place = place_of(snapshot)
@@ -157,8 +160,8 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """docker compose up did not start the application"""
     place = place_of(snapshot)
     if place.started is False:
-        command = f"docker compose --project-directory {quote(place.checkout.root)} up"
-        yield Evidence("docker compose up", (place.start_problem,), Remedy(command))
+        up = command("docker", "compose", "--project-directory", str(place.checkout.root), "up")
+        yield Evidence("docker compose up", (place.start_problem,), Remedy(up))
     elif place.start_problem:
         yield Doubt("docker compose up", (place.start_problem,))
 
@@ -212,7 +215,7 @@ def _is_of_file(place: Workplace, told: Told) -> bool:
         return False
     if told.check == "required-empty":
         return compose is not None and told.variable in compose.interpolated
-    return bool(file.compose_error) or (told.check == "dollar" and bool(file.unset))
+    return bool(file.compose_kind) or (told.check == "dollar" and bool(file.unset))
 
 
 def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
@@ -221,14 +224,9 @@ def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, c
     if setting.value is None or used & spoilt(place) or _in_shell(place) & used:
         # What is passed through is no other value, and what the line or the shell does to it is told of that.
         return False
-    if setting.interpolates:
-        real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
-        is_refused = place.composed is not None and not place.composed.environment
-        is_there = any(place.dotenv and place.dotenv.find(name) for name in setting.interpolates)
-        beats = not real.same_as(mine) if real is not None else not is_refused and not is_there
-    else:
-        beats = not _is_same(mine, setting.value)
-    if not beats or _is_reached(place, setting, compose):
+    real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
+    # YAML may have written true for True.
+    if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(place, setting, compose):
         return False
     group = setting.variable.partition("_")[0]
     near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
@@ -244,12 +242,6 @@ def _is_reached(place: Workplace, setting: Setting, compose: Compose) -> bool:
     address = re.compile(rf"{before}(?:{hosts})(?=[:/?}},]|\Z)")
     value = setting.value
     return value.matches(address) if isinstance(value, Masked) else bool(value and address.search(value))
-
-
-def _is_same(mine: Masked, theirs: Masked | str) -> bool:
-    """Whether two values are the same, where YAML may have written true for True."""
-    is_switch = isinstance(theirs, str) and theirs.casefold() in ("true", "false")
-    return mine.same_as(theirs, casefold=is_switch)
 
 
 def _file_of(compose: Compose, variable: str) -> str:

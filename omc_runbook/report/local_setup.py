@@ -40,7 +40,7 @@ def inventory(snapshot: Snapshot) -> Table:
     ignored = {True: "ignored", False: "not ignored", None: "not known"}[tracked.ignored]
     history = "tracked" if tracked.tracked else "in its history" if tracked.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
-    asked = "docker compose was asked" if place.composed else "no docker compose here: read as it would"
+    asked = "docker compose was asked" if place.composed else "no Docker Compose here"
     asked = asked if file else "not asked: no .env"
     tried = "loaded" if place.loaded and place.loaded.ok else "refuses" if place.loaded else "not tried: no .env"
     if place.loaded and place.loaded.obstacle:

@@ -21,12 +21,12 @@ from omc_runbook.checks.local import meant_names, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import Overtaken, UsageError
-from omc_runbook.repository import compose_dotenv
-from omc_runbook.repository.layout import variables
+from omc_runbook.repository.layout import spelling_of, variables
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit as lines
-from omc_runbook.workstation.workstation import COMMENT, Workplace, is_text_of_value
+from omc_runbook.workstation.dotenv import COMMENT
+from omc_runbook.workstation.workstation import Workplace, is_text_of_value
 
 SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
 JSON = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
@@ -230,8 +230,8 @@ def _emptied(
 
 def _bare(text: str) -> tuple[str, ...]:
     """The variables with nothing before a comment, which compose would take for the value."""
-    found = compose_dotenv.read(text, {}).assignments
-    return tuple(each.name for each in found if not each.quote and COMMENT.match(each.value))
+    parts = (part for part in lines.statements(text) if part.kind == "assignment" and not lines.quote_of(part))
+    return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 
 def _taken_out(
