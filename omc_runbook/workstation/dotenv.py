@@ -164,7 +164,7 @@ def read_dotenv(
         bindings=tuple(_bind(statements, heads, others, compose, variables)),
         duplicates=tuple(_duplicates(statements, others)),
         unreadable=unreadable,
-        misnamed=tuple(each.line for each in statements if _SIGN.search((each.name or "").removeprefix(BOM + BOM))),
+        misnamed=tuple(_misnamed(statements, text.startswith(BOM))),
         swallowed=() if encoding_error else tuple(name for name in mentions if name not in seen),
         mentions=mentions,
         begun=begun_in(plain, hidden),
@@ -232,6 +232,13 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
             known[binding.key] = value
         if binding.key is not None or binding.error:
             yield _Statement(binding.key, value, literal, line, raw.lstrip(BOM), binding.error)
+
+
+def _misnamed(statements: Iterable[_Statement], has_bom: bool) -> Iterator[int]:
+    for at, each in enumerate(statements):
+        name = each.name or ""
+        if _SIGN.search(name.lstrip(BOM) if has_bom and not at else name):
+            yield each.line
 
 
 def _mask_the_rest(
