@@ -27,12 +27,12 @@ def fail(words: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
-def compose(verb: str, flags: list[str]) -> None:
+def compose(options: list[str], verb: str, flags: list[str]) -> None:
     if verb in ASKING and os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
         fail(NO_ENGINE)
     if verb == "config":
         real = os.environ["STANDIN_DOCKER_COMPOSE"].split()
-        sys.exit(subprocess.run([*real, verb, *flags], check=False).returncode)
+        sys.exit(subprocess.run([*real, *options, verb, *flags], check=False).returncode)
     elif verb == "version":
         sys.stdout.write("Docker Compose version v2.26.1\n")
     elif verb == "logs":
@@ -49,6 +49,9 @@ def main() -> None:
     if log := os.environ.get("STANDIN_DOCKER_LOG"):
         with Path(log).open("a") as file:
             file.write(json.dumps(["docker", *words]) + "\n")
+    options: list[str] = []
+    while words[1:] and words[1].startswith("--"):
+        options += [words.pop(1), words.pop(1)]
     group, verb, *flags = [*words, "", ""]
     failing, _, failure = os.environ.get("STANDIN_DOCKER_FAILS", "").partition(":")
     if failing and failing == verb:
@@ -56,7 +59,7 @@ def main() -> None:
             time.sleep(60)
         fail(failure)
     if group == "compose":
-        compose(verb, [flag for flag in flags if flag])
+        compose(options, verb, [flag for flag in flags if flag])
     elif group == "version":
         if os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
             fail(NO_ENGINE)
