@@ -4,20 +4,40 @@ import re
 
 import pytest
 
-from omc_runbook.checks.families import find, look_alikes, ruled_out_by, symptom
+from omc_runbook.checks import families
+from omc_runbook.checks.check import Check
 from omc_runbook.diagnosis.root_causes import CHECKS
+
+
+def symptom(check: str) -> str:
+    """How a person reports a fault; one of a developer's machine may have its family before its id."""
+    family, _, id = check.rpartition("/")
+    return families.symptom(id, family)
+
+
+def ruled_out_by(check: str) -> str:
+    """What is seen where it is not the fault."""
+    family, _, id = check.rpartition("/")
+    return families.ruled_out_by(id, family)
 
 
 def alike(check: str) -> tuple[str, ...]:
     """The ids of what looks like a fault."""
-    return tuple(other.id for other in look_alikes(check))
+    return tuple(other.id for other in others(check))
+
+
+def others(check: str) -> tuple[Check, ...]:
+    """The checks of what looks like a fault."""
+    family, _, id = check.rpartition("/")
+    return families.look_alikes(id, family)
 
 
 SYMPTOMS = {"cannot-read", "not-updating", "exec-fails", "local"}
 LOCAL = (
     *("dotenv-missing", "crlf", "dotenv-bom", "dollar", "hash", "colon", "lowercase", "unterminated"),
-    *("required-empty", "environment-literal", "permissions", "committed", "reused", "weak"),
+    *("required-empty", "environment-literal", "permissions", "committed", "reused", "local/weak"),
     *("environment-wins", "pg-volume", "odd-quotes", "readers-differ", "compose-unset", "second-dotenv"),
+    *("compose-refused", "compose-up", "start-refused"),
 )
 EXEC = ("exec-off", "exec-agent", "exec-iam", "exec-endpoint", "exec-readonly", "exec-plugin", "exec-no-shell")
 OTHERS = (
@@ -40,9 +60,10 @@ def test_look_alikes_are_mutual(check: str) -> None:
     """What looks like a fault is told apart itself, and is taken for it the other way round too."""
     assert check not in alike(check)
     assert len(set(alike(check))) == len(alike(check))
-    others = look_alikes(check)
-    assert all(other.ruled_out_by and find(check) in look_alikes(other.id, other.family) for other in others)
-    assert {other.symptom == "local" for other in others} <= {symptom(check) == "local"}
+    family, _, id = check.rpartition("/")
+    mine = families.find(id, family)
+    assert all(other.ruled_out_by and mine in others(f"{other.family}/{other.id}") for other in others(check))
+    assert {other.symptom == "local" for other in others(check)} <= {symptom(check) == "local"}
 
 
 def test_every_check_has_its_like() -> None:

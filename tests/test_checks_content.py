@@ -82,11 +82,10 @@ FAULTS = {
     "number-format": Fault(key("SMTP_USER", 12345678), "SMTP_USER", "1e+06", BACKEND),
     "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "is empty"),
     "changethis": Fault(key("SECRET_KEY", "changethis"), "SECRET_KEY", "template's default"),
-    "placeholder": Fault(
-        key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"
-    ),
+    "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
+    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "guesses", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }
 

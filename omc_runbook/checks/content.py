@@ -12,8 +12,10 @@ from omc_runbook.checks.check import DOCUMENT, Evidence
 from omc_runbook.checks.key_demand import absent, named, services_wanting, successions, users
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.strength import is_common_value
 from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("content", hinders="secret")
@@ -303,6 +305,22 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
         if member.injected.matches(EDGE_SPACE):
             fact = f"{member.key} begins or ends with white space, often a pasted line break."
             yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
+
+
+@check(
+    "weak",
+    needs=KEY_NEEDS,
+    severity="warning",
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no secret value is a common word, a date or a short number",
+)
+def weak(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret value is a common word, a date or a short number."""
+    for member in _wanted_members(snapshot):
+        plain = member.kind in ("string", "number", "boolean") and not member.injected.matches(TEMPLATE_DEFAULT)
+        if plain and is_secret(member.key) and is_common_value(member.injected):
+            fact = f"Anybody guesses {member.key}; being so common, it is hidden only where it stands alone as a value."
+            yield _about(snapshot, member.key, fact)
 
 
 @check(

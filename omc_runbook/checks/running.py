@@ -8,6 +8,7 @@ from datetime import timedelta
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
 from omc_runbook.snapshot.state import Snapshot
 
@@ -86,8 +87,8 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if one.started and _is_older(snapshot, one)
         ]
         remedy = remedies.advise(
-            f"Let the application take {variable} from its environment each time it starts, then start new tasks: "
-            + remedies.redeploy(snapshot.environment.names, service).command
+            f"Let the application take {command(variable)} from its environment each time it starts, then start new"
+            f" tasks: {remedies.redeploy(snapshot.environment.names, service).command}"
         )
         yield Evidence(f"{service} {variable}", tuple(facts), remedy, frozenset({service}))
     yield from _unseen(snapshot)
