@@ -10,7 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import Judgement, judge, judge_key, judge_resource_policy, told
+from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, told
 from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
 from omc_runbook.iam.policy import trusts
 from omc_runbook.messages.reasons import is_refusal
@@ -130,17 +130,17 @@ def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An organization policy denies reading the secret."""
     stops = stops_saying(snapshot, "scp")
-    for arn, services, said in _judged(snapshot):
+    for arn, services, access in _judged(snapshot):
         told = [stop for stop in stops if stop.service.name in services]
-        if said.cause == "organization":
-            yield _refused(snapshot, arn, services, said)
+        if access.cause == "organization":
+            yield _refused(snapshot, arn, services, access)
         elif told:
             touched = frozenset(stop.service.name for stop in told)
             yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
-        elif said.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
+        elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
-            yield Uncertain(iam.role_name(arn), gaps or (said.sentence,))
+            yield Uncertain(iam.role_name(arn), gaps or (access.sentence,))
 
 
 @check(
@@ -275,11 +275,11 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
     )
 
 
-def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], Judgement]]:
+def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAccess]]:
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
-            said = judge(snapshot, arn)
-            yield arn, services, (told(snapshot, services) or said) if said.cause == "unknown" else said
+            access = judge(snapshot, arn)
+            yield arn, services, (told(snapshot, services) or access) if access.cause == "unknown" else access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
@@ -293,26 +293,26 @@ def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
 
 
 def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
-    for arn, services, said in _judged(snapshot):
-        if said.cause == "unknown":
-            yield Uncertain(iam.role_name(arn), (said.sentence,))
-        elif said.cause == cause:
-            yield _refused(snapshot, arn, services, said)
+    for arn, services, access in _judged(snapshot):
+        if access.cause == "unknown":
+            yield Uncertain(iam.role_name(arn), (access.sentence,))
+        elif access.cause == cause:
+            yield _refused(snapshot, arn, services, access)
 
 
-def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], said: Judgement) -> Evidence:
+def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
-    facts = (said.sentence, *(stop.sentence for stop in stops[:1]))
-    return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, said), services)
+    facts = (access.sentence, *(stop.sentence for stop in stops[:1]))
+    return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, access), services)
 
 
-def _remedy(snapshot: Snapshot, arn: str, said: Judgement) -> Remedy:
+def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     secret = snapshot.secret.arn if snapshot.secret else ""
-    if said.cause == "organization":
+    if access.cause == "organization":
         return _ask_organization()
-    if said.cause == "identity-deny":
-        return remedies.advise(f"Remove the deny from {', '.join(said.statements) or 'the role’s policies'}.")
-    if said.cause == "boundary":
+    if access.cause == "identity-deny":
+        return remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
+    if access.cause == "boundary":
         return remedies.advise(f"Allow {GET_SECRET_VALUE} on {secret} in the role's permissions boundary.")
     return remedies.grant(
         snapshot.environment.names, iam.role_name(arn), GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????"
@@ -338,15 +338,15 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
     for arn, services in _roles(snapshot):
         if not snapshot.permissions[arn].exists:
             continue
-        said = judge_key(snapshot, arn, key)
-        if said.cause == "unknown" and not useless:
-            yield Uncertain(iam.role_name(arn), (said.sentence,))
-        if said.cause == "key-policy" and not useless:
+        access = judge_key(snapshot, arn, key)
+        if access.cause == "unknown" and not useless:
+            yield Uncertain(iam.role_name(arn), (access.sentence,))
+        if access.cause == "key-policy" and not useless:
             advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
-            yield Evidence(iam.role_name(arn), (said.sentence,), advice, services)
-        if said.cause == ("useless-grant" if useless else "nothing-allows"):
+            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
+        if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            yield Evidence(iam.role_name(arn), (said.sentence,), grant, services)
+            yield Evidence(iam.role_name(arn), (access.sentence,), grant, services)
 
 
 def _all(snapshot: Snapshot) -> frozenset[str]:

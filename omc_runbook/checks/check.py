@@ -127,11 +127,13 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if reason:
         return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
-    place = snapshot.environment
-    found = tuple(_found(check, answer, place) for answer in answers if isinstance(answer, Evidence))
-    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain))
-    if found or doubts:
-        return found + doubts
+    environment = snapshot.environment
+    found = tuple(_found(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
+    uncertain = tuple(
+        _unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain)
+    )
+    if found or uncertain:
+        return found + uncertain
     if gaps:
         return (_unknown(check, _sentences(gaps)),)
     return (Finding(check.id, check.family, check.title, "clear", severity=check.severity),)
@@ -159,24 +161,24 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     return ""
 
 
-def _nothing_local(check: Check, place: Workplace) -> str:
+def _nothing_local(check: Check, workplace: Workplace) -> str:
     """Why a check of a developer's machine has no subject; "" where it has one."""
-    file = place.dotenv
+    file = workplace.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
-        return f"There is no {place.path.name} to look into."
+        return f"There is no {workplace.path.name} to look into."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
-        return f"{place.path.name} cannot be read as text."
-    if {COMPOSE, COMPOSED}.intersection(check.needs) and place.composed is None:
-        files = place.checkout.compose
+        return f"{workplace.path.name} cannot be read as text."
+    if {COMPOSE, COMPOSED}.intersection(check.needs) and workplace.composed is None:
+        files = workplace.checkout.compose
         return "There is no Docker Compose here to ask." if files else "The checkout has no compose file."
     if COMPOSED in check.needs and file and file.compose_kind:
-        return f"Docker Compose refuses {place.path.name}, and so takes no value from it."
-    if SHARED in check.needs and place.shared is None:
-        return f"Local values were not compared with other environments': {place.unshared}"
-    is_untried = place.started is None and not place.start_problem
+        return f"Docker Compose refuses {workplace.path.name}, and so takes no value from it."
+    if SHARED in check.needs and workplace.shared is None:
+        return f"Local values were not compared with other environments': {workplace.unshared}"
+    is_untried = workplace.started is None and not workplace.start_problem
     if STARTED in check.needs and is_untried:
         return "The application was not started here."
-    if SAID in check.needs and place.said is None:
+    if SAID in check.needs and workplace.said is None:
         what = "The application was not started here" if is_untried else "The start left no log"
         return f"{what}, so that there is no log to read."
     return ""

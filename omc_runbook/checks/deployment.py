@@ -195,9 +195,9 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _seen(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     """What a look inside showed of the versions that stale tasks hold; () where none was taken."""
-    held = {entry.injected for task in stale for entry in freshness.held_by(snapshot, task) if entry.is_stale}
-    named = [f"version {version}" for version in sorted(held - {OTHER})]
-    named += ["a value that no version which is kept has"] if OTHER in held else []
+    versions = {entry.injected for task in stale for entry in freshness.held_by(snapshot, task) if entry.is_stale}
+    named = [f"version {version}" for version in sorted(versions - {OTHER})]
+    named += ["a value that no version which is kept has"] if OTHER in versions else []
     return (f"ExecuteCommand: looked into, they hold {' and '.join(named)}.",) if named else ()
 
 

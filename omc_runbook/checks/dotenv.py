@@ -39,33 +39,36 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
 )
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """There is no .env where the application and Docker Compose look for it."""
-    place = place_of(snapshot)
-    template = place.checkout.template
-    if place.dotenv is None:
-        facts = [f"{place.path} does not exist."]
+    workplace = place_of(snapshot)
+    template = workplace.checkout.template
+    if workplace.dotenv is None:
+        facts = [f"{workplace.path} does not exist."]
         facts += [
-            f"{stray} exists, but nothing that starts at the top of the repository reads it." for stray in place.strays
+            f"{stray} exists, but nothing that starts at the top of the repository reads it."
+            for stray in workplace.strays
         ]
-        private = command("chmod", "600", place.path)
-        copy = command("cp", place.path.with_name(template.file.name), place.path) if template else ""
-        move = command("mv", place.strays[0], place.path) if place.strays else ""
+        private = command("chmod", "600", workplace.path)
+        copy = command("cp", workplace.path.with_name(template.file.name), workplace.path) if template else ""
+        move = command("mv", workplace.strays[0], workplace.path) if workplace.strays else ""
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
-        yield Evidence(place.path.name, tuple(facts), remedy)
+        yield Evidence(workplace.path.name, tuple(facts), remedy)
         return
-    looked = place.looked_at
-    if looked and place.path not in looked:
-        facts = [f"{place.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
+    looked = workplace.looked_at
+    if looked and workplace.path not in looked:
+        facts = [f"{workplace.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
-        yield Evidence(place.path.name, tuple(facts), Remedy(where))
-    if place.unmet:
-        facts = [f"{place.path} exists, but Docker Compose looks for {', '.join(map(str, place.unmet))}."]
+        yield Evidence(workplace.path.name, tuple(facts), Remedy(where))
+    if workplace.unmet:
+        facts = [f"{workplace.path} exists, but Docker Compose looks for {', '.join(map(str, workplace.unmet))}."]
         where = "Write .env, as seen from the compose file, into its env_file."
-        yield Evidence(place.path.name, tuple(facts), Remedy(where))
-    compose, (service, kept) = place.checkout.compose, _left_out(place)
+        yield Evidence(workplace.path.name, tuple(facts), Remedy(where))
+    compose, (service, kept) = workplace.checkout.compose, _left_out(workplace)
     if compose and service:
-        facts = [f"{place.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."]
+        facts = [
+            f"{workplace.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."
+        ]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
-        yield Evidence(place.path.name, tuple(facts), Remedy(where))
+        yield Evidence(workplace.path.name, tuple(facts), Remedy(where))
 
 
 @check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
@@ -181,9 +184,9 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name's case differs from what the application and Docker Compose read."""
-    place = place_of(snapshot)
-    for binding, right in miscased(place):
-        taken = "Settings reads it" if not place.checkout.settings.case_sensitive else "Settings does not"
+    workplace = place_of(snapshot)
+    for binding, right in miscased(workplace):
+        taken = "Settings reads it" if not workplace.checkout.settings.case_sensitive else "Settings does not"
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
 
@@ -220,9 +223,9 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
 
 
-def _left_out(place: Workplace) -> tuple[str, tuple[str, ...]]:
+def _left_out(workplace: Workplace) -> tuple[str, tuple[str, ...]]:
     """The application's service where compose gives it no file, and required variables that it has not; "" else."""
-    compose = place.checkout.compose
+    compose = workplace.checkout.compose
     service = compose.application() if compose else None
     if compose is None or service is None or service.env_files or service.has_mounted or service.extends:
         return "", ()
@@ -230,27 +233,27 @@ def _left_out(place: Workplace) -> tuple[str, tuple[str, ...]]:
     if compose.includes or service.context in (".", "./"):
         return "", ()
     given = {setting.variable for setting in service.environment}
-    fields = [field for field in place.checkout.settings.fields if field.required and field.named]
+    fields = [field for field in workplace.checkout.settings.fields if field.required and field.named]
     names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 
 
-def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
+def miscased(workplace: Workplace) -> Iterator[tuple[Binding, str]]:
     """The lines whose name is right but for its case, each with the name that is right."""
-    known = place.known
+    known = workplace.known
     folded = {name.casefold(): name for name in known}
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in known and right != binding.name:
             yield binding, right
 
 
-def open_quotes(place: Workplace) -> tuple[int, ...]:
+def open_quotes(workplace: Workplace) -> tuple[int, ...]:
     """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
-    file = place.dotenv
+    file = workplace.dotenv
     if file is None:
         return ()
-    found = {line for line, names in file.engulfed if line in file.unreadable or place.known.intersection(names)}
+    found = {line for line, names in file.engulfed if line in file.unreadable or workplace.known.intersection(names)}
     at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
     return tuple(sorted(found | at_end))
 

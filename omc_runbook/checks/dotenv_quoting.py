@@ -100,10 +100,10 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
-    place = place_of(snapshot)
-    file = place.dotenv
+    workplace = place_of(snapshot)
+    file = workplace.dotenv
     assert file
-    out = {*spoilt(place), *(each.name for each in commented(place)), *(name for name, _ in file.duplicates)}
+    out = {*spoilt(workplace), *(each.name for each in commented(workplace)), *(name for name, _ in file.duplicates)}
     for binding in file.bindings if file.newline == "lf" else ():
         python, compose = binding.for_python, binding.for_compose
         if binding.name in out or python is None or is_blank(python) or compose is None or python.same_as(compose):
@@ -120,33 +120,33 @@ def refers_to_another(binding: Binding) -> bool:
     return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
-def commented(place: Workplace) -> Iterator[Binding]:
+def commented(workplace: Workplace) -> Iterator[Binding]:
     """The lines of optional variables with a comment where the value would stand."""
-    for binding in place.dotenv.bindings if place.dotenv else ():
-        if binding.is_comment and binding.name not in place.required:
+    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
+        if binding.is_comment and binding.name not in workplace.required:
             yield binding
 
 
-def spoilt(place: Workplace) -> frozenset[str]:
+def spoilt(workplace: Workplace) -> frozenset[str]:
     """The names whose value is not what somebody meant, because of how its line is written."""
-    file = place.dotenv
+    file = workplace.dotenv
     bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
     lines = (each for each in bindings if each.separator == ":" or each.line in unreadable)
-    others = (*lines, *_cut_by_dollar(place), *_cut_by_hash(place), *in_odd_quotes(place))
+    others = (*lines, *_cut_by_dollar(workplace), *_cut_by_hash(workplace), *in_odd_quotes(workplace))
     return frozenset(each.name for each in others)
 
 
-def in_odd_quotes(place: Workplace) -> Iterator[Binding]:
+def in_odd_quotes(workplace: Workplace) -> Iterator[Binding]:
     """The lines whose value has an odd character at one of its ends."""
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
         value = binding.for_python or binding.for_compose
         if value is not None and value.matches(LOOKALIKE):
             yield binding
 
 
-def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
+def _cut_by_dollar(workplace: Workplace) -> Iterator[Binding]:
     """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
-    file = place.dotenv
+    file = workplace.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
         if not file or file.compose_kind is None or not binding.has_dollar:
@@ -159,10 +159,10 @@ def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
             yield binding
 
 
-def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
+def _cut_by_hash(workplace: Workplace) -> Iterator[Binding]:
     """The lines where what stands behind # belongs to the value: the template has no comment there."""
-    template = place.checkout.template
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    template = workplace.checkout.template
+    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
         entry = template.find(binding.name) if template else None
         value = binding.for_python or binding.for_compose
         # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
@@ -171,5 +171,5 @@ def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
             continue
         if not is_value(value) and not binding.is_hash_close:
             continue
-        if place.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
+        if workplace.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
             yield binding

@@ -9,8 +9,8 @@ from dataclasses import replace
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.variable_drift import Standing, standings
-from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
+from omc_runbook.checks.variable_drift import VariableDrift, standings
+from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, VariableLocations
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
@@ -190,7 +190,7 @@ def _chdir(snapshot: Snapshot) -> str:
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
 
-def _lacking(snapshot: Snapshot, place: str) -> Iterator[Standing]:
+def _lacking(snapshot: Snapshot, place: str) -> Iterator[VariableDrift]:
     return (row for row in standings(snapshot) if place in row.missing)
 
 
@@ -200,7 +200,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
         return
-    containers = Places(snapshot, _checkout(snapshot)).containers
+    containers = VariableLocations(snapshot, _checkout(snapshot)).containers
     reasons = [f"{each.name}'s secrets come from {', '.join(each.unseen)} too." for each in containers if each.unseen]
     reasons += [
         f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is no plain text."
@@ -234,13 +234,13 @@ def _get(names: Sequence[str]) -> str:
     return "gets" if len({*names}) == 1 else "get"
 
 
-def _who(row: Standing) -> str:
+def _who(row: VariableDrift) -> str:
     """The containers that get a variable, with their verb."""
     names = tuple(dict.fromkeys((*row.defined, *row.declared)))
     return f"{_listed(names)} {_get(names)}" if names else "containers are to get"
 
 
-def _key(row: Standing) -> str:
+def _key(row: VariableDrift) -> str:
     return " or ".join(row.keys) or row.variable
 
 
@@ -249,30 +249,34 @@ def _from(key: str) -> str:
     return f" from key {key}" if key else ""
 
 
-def _value_from(row: Standing) -> str:
+def _value_from(row: VariableDrift) -> str:
     return f'valueFrom = "${{var.secrets_arn}}:{(row.keys or (row.variable,))[0]}::"'
 
 
 def _evidence(
     snapshot: Snapshot,
-    row: Standing,
+    row: VariableDrift,
     facts: str | Sequence[str],
     by_hand: str,
     containers: Sequence[str] = (),
     by_runbook: bool = True,
 ) -> Evidence:
     """A gap, with add_key where that closes it: it adds what of a key is missing, and leaves the rest."""
-    told = [facts] if isinstance(facts, str) else [*facts]
-    if row.is_injected and row.keys != (row.variable,) and not any(key in text for key in row.keys for text in told):
-        told.append(f"The variable {row.variable} comes from the key {_key(row)}.")
+    sentences = [facts] if isinstance(facts, str) else [*facts]
+    if (
+        row.is_injected
+        and row.keys != (row.variable,)
+        and not any(key in text for key in row.keys for text in sentences)
+    ):
+        sentences.append(f"The variable {row.variable} comes from the key {_key(row)}.")
     hand, known = Remedy(by_hand), snapshot.environment.keys
     is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
-    given = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
-    remedy = remedies.by("add_key", snapshot.environment, hand, **given) if given else hand
-    return Evidence(row.variable, tuple(told), remedy)
+    parameters = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
+    remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
+    return Evidence(row.variable, tuple(sentences), remedy)
 
 
-def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict[str, str]:
+def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
     """What add_key is to be given for a variable, as Settings has it; nothing where it would refuse."""
     obstacles = [
         each.obstacle for each in (checkout.declared.containers if checkout.declared else ()) if each.name in containers
@@ -282,10 +286,14 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
         return {}
     if row.settings == ELSEWHERE or any(obstacles):
         return {}
-    given = {"repository": str(checkout.root), "key": row.variable, "containers": ",".join(dict.fromkeys(containers))}
+    parameters = {
+        "repository": str(checkout.root),
+        "key": row.variable,
+        "containers": ",".join(dict.fromkeys(containers)),
+    }
     field = checkout.settings.find(row.variable)
     if field is None:
-        return given
+        return parameters
     # What edits Settings takes time to load, and is seldom needed.
     from omc_runbook.repository.settings_edit import NewField, add_field
 
@@ -294,4 +302,4 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
     except UsageError:
         return {}
     kind = "" if field.annotation in ("str", "str | None") else field.annotation
-    return {} if edit else given | {"type": kind, "required": "true" if field.required else ""}
+    return {} if edit else parameters | {"type": kind, "required": "true" if field.required else ""}

@@ -173,10 +173,10 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container has no shell, or no program that computes a digest."""
     for service in snapshot.consumers:
-        for seen in snapshot.inside or ():
-            refused = seen.refused
-            if seen.service == service.name and refused and refused.why in ("no-shell", "no-tool"):
-                fact = f"ExecuteCommand: no digest from container {seen.container} of task {seen.task_id[:8]}"
+        for look in snapshot.inside or ():
+            refused = look.refused
+            if look.service == service.name and refused and refused.why in ("no-shell", "no-tool"):
+                fact = f"ExecuteCommand: no digest from container {look.container} of task {look.task_id[:8]}"
                 facts = (f"{fact}: {refused.words.rstrip('.')}.",)
                 remedy = remedies.advise("Put a shell and sha256sum (busybox has both) into the image to look inside.")
                 yield Evidence(service.name, facts, remedy, frozenset({service.name}))
@@ -250,7 +250,7 @@ def _agent_ended(task: Task, name: str) -> bool:
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
     """The ids of the tasks that could not be looked into for one of these reasons."""
     looks = snapshot.inside or ()
-    return frozenset(seen.task_id for seen in looks if seen.refused and seen.refused.why in reasons)
+    return frozenset(look.task_id for look in looks if look.refused and look.refused.why in reasons)
 
 
 def _count(tasks: list[Task]) -> str:

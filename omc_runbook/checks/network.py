@@ -124,14 +124,14 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
             grouped.setdefault(trouble.obstacle.subject, []).append(trouble)
     for subject, troubles in grouped.items():
         facts = tuple(dict.fromkeys(fact for trouble in troubles for fact in trouble.facts))
-        places = {(t.service.name, t.subnet): None for t in troubles}
-        told = ", ".join(f"{service} in {subnet}" for service, subnet in places)
+        pairs = {(t.service.name, t.subnet): None for t in troubles}
+        tasks = ", ".join(f"{service} in {subnet}" for service, subnet in pairs)
         if any(trouble.obstacle.certain for trouble in troubles):
             services = frozenset(trouble.service.name for trouble in troubles)
             remedy = _remedy(snapshot, troubles[0])
-            yield Evidence(subject, (*facts, f"It blocks tasks of {told}."), remedy, services)
+            yield Evidence(subject, (*facts, f"It blocks tasks of {tasks}."), remedy, services)
         else:
-            yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {told} is unknown."))
+            yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {tasks} is unknown."))
 
 
 def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:

@@ -59,10 +59,10 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret has no current version."""
     secret = snapshot.secret
     if secret and not secret.deleted and not secret.version_at(CURRENT):
-        held = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
+        stages = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
         yield Evidence(
             secret.name,
-            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {held}).",),
+            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {stages}).",),
             remedies.update(snapshot.environment),
             _everyone(snapshot),
         )

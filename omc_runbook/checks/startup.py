@@ -148,15 +148,15 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
     stopped = dict(of_kind(snapshot, ("capacity",)))
     for service in snapshot.consumers:
         event = _unplaced(service)
-        said = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
-        said += [stop.sentence for stop in stopped.get(service, ())[:1]]
-        if said:
+        words = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
+        words += [stop.sentence for stop in stopped.get(service, ())[:1]]
+        if words:
             remedy = remedies.advise(
                 "Check the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
                 f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
             )
             missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
-            yield Evidence(service.name, (missing, *said), remedy, frozenset({service.name}))
+            yield Evidence(service.name, (missing, *words), remedy, frozenset({service.name}))
 
 
 def _unplaced(service: Service) -> ServiceEvent | None:
@@ -176,10 +176,10 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, where: Where) -> Iterato
     for service, stops in of_kind(snapshot, (kind,)):
         newest = stops[0]
         count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
-        said = next((stop.words for stop in stops if stop.words), ())
+        words = next((stop.words for stop in stops if stop.words), ())
         codes = {container.exit_code for container in newest.task.containers} if kind == "exit" else set()
         hints = (hint for code, hint in EXIT_CODES.items() if code in codes)
-        facts = (f"{count} since the present state began.", newest.sentence, *hints, *said)
+        facts = (f"{count} since the present state began.", newest.sentence, *hints, *words)
         yield Evidence(service.name, facts, where(snapshot, newest), frozenset({service.name}))
 
 

@@ -38,15 +38,15 @@ COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "t
 )
 def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database or the provider refuses the tasks' value."""
-    told: dict[str, tuple[Stop, str]] = {}
+    refused: dict[str, tuple[Stop, str]] = {}
     services: dict[str, set[str]] = {}
     for stop in fresh_stops(snapshot):
         if stop.kind in ("exit", "health-check"):
             for line in stop.words:
                 for key in _pointed_at(snapshot, stop, line) if is_refusal(line) else ():
-                    told.setdefault(key, (stop, line))
+                    refused.setdefault(key, (stop, line))
                     services.setdefault(key, set()).add(stop.service.name)
-    for key, (stop, line) in told.items():
+    for key, (stop, line) in refused.items():
         changed = _has_changed(snapshot, key)
         facts = (
             line,

@@ -25,7 +25,7 @@ ELSEWHERE = "elsewhere"
 """How a variable is read that another file of the application asks for."""
 
 
-class Places:
+class VariableLocations:
     """What a snapshot and a checkout have, by place."""
 
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws.ecs import Task
 from omc_runbook.checks import families
 from omc_runbook.messages.recognition import Recognised, recognise
-from omc_runbook.messages.startlog import Told, read_log
+from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
@@ -37,7 +37,7 @@ class Complaint:
     task_id: str = ""
     has_text: bool = False
     texts: tuple[Recognised, ...] = ()
-    said: tuple[Told, ...] | None = None
+    said: tuple[StartProblem, ...] | None = None
 
     @property
     def is_local(self) -> bool:
@@ -123,7 +123,7 @@ def hear(symptom: str = "", service: str = "", task: str = "", error_text: str =
     return Complaint(wanted, service, task_id, bool(error_text.strip()), texts, said)
 
 
-def _of_a_machine(texts: Sequence[Recognised], log: Sequence[Told]) -> tuple[Recognised, ...]:
+def _of_a_machine(texts: Sequence[Recognised], log: Sequence[StartProblem]) -> tuple[Recognised, ...]:
     """What a text means where a developer's machine said it: by variable where that is told, and its own faults."""
     found = [
         Recognised(

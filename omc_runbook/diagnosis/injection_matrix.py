@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from omc_runbook.checks.key_demand import Want, content_for, wants
+from omc_runbook.checks.key_demand import KeyDemand, content_for, wants
 from omc_runbook.masking.document import Member
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.snapshot import freshness
@@ -47,19 +47,19 @@ class Row:
 
 def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Every reference of the consumers to the secret, in the order of services and variables."""
-    for want in filter(lambda want: want.in_force, wants(snapshot)):
-        member, present = _member(snapshot, want)
-        ref = want.injection.reference
+    for demand in filter(lambda demand: demand.in_force, wants(snapshot)):
+        member, present = _member(snapshot, demand)
+        ref = demand.injection.reference
         held = Counter(
-            freshness.of_variable(snapshot, task, want.container, want.injection)
-            for task in snapshot.running(want.service)
+            freshness.of_variable(snapshot, task, demand.container, demand.injection)
+            for task in snapshot.running(demand.service)
         )
         yield Row(
-            want.service.name,
-            want.container.name,
-            want.injection.variable,
+            demand.service.name,
+            demand.container.name,
+            demand.injection.variable,
             ref.key or "(whole secret)",
-            want.definition.label,
+            demand.definition.label,
             ref.version_id or ref.stage or "AWSCURRENT",
             present,
             _state(member, present, snapshot.environment.keys.get(ref.key)),
@@ -69,11 +69,11 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
         )
 
 
-def _member(snapshot: Snapshot, want: Want) -> tuple[Member | None, bool | None]:
-    content = content_for(snapshot, want)
+def _member(snapshot: Snapshot, demand: KeyDemand) -> tuple[Member | None, bool | None]:
+    content = content_for(snapshot, demand)
     if content is None or content.document is None:
         return None, None
-    member = content.document.get(want.injection.reference.key)
+    member = content.document.get(demand.injection.reference.key)
     return member, member is not None
 
 

@@ -9,7 +9,7 @@ from omc_runbook.messages.paste import plain
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LoginRefusal:
     """What one kind of system says; `hints` are words that tell whose refusal it is, and none by themselves."""
 
     keys: str
@@ -18,15 +18,15 @@ class Refusal:
     hints: tuple[str, ...] = ()
 
 
-DATABASE = Refusal(
+DATABASE = LoginRefusal(
     r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
         *("password authentication failed", "InvalidPasswordError", "Access denied for user", "no password supplied"),
         "login failed for user",
     ),
 )
-REDIS = Refusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))
-MAIL = Refusal(
+REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))
+MAIL = LoginRefusal(
     "(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)",
     (
         *("SMTPAuthenticationError", "535 5.7", "535-5.7", "(535, b'", "Username and Password not accepted"),
@@ -34,16 +34,16 @@ MAIL = Refusal(
     ),
     ("smtp",),
 )
-SENTRY = Refusal(
+SENTRY = LoginRefusal(
     "SENTRY", ("BadDsn", "bad * dsn", "invalid * dsn", "unsupported * dsn", "malformed * dsn"), ("dsn", "sentry")
 )
-OPENAI = Refusal("OPENAI", (), ("openai", "incorrect API key", "invalid_api_key"))
-AWS = Refusal(
+OPENAI = LoginRefusal("OPENAI", (), ("openai", "incorrect API key", "invalid_api_key"))
+AWS = LoginRefusal(
     r"\AAWS_",
     ("security token included in the request is", "InvalidClientTokenId", "SignatureDoesNotMatch"),
     ("security token",),
 )
-PROVIDER = Refusal(
+PROVIDER = LoginRefusal(
     "",
     (
         *("incorrect API key", "incorrect_api_key", "invalid API key", "invalid_api_key", "invalid x-api-key"),
@@ -53,7 +53,7 @@ PROVIDER = Refusal(
         "401 client error: unauthorized for url",
     ),
 )
-SOMEBODY = Refusal(
+SOMEBODY = LoginRefusal(
     "",
     (
         *("authentication failed", "authentication failure", "authentication error", "auth error", "login failed"),

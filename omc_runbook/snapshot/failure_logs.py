@@ -12,7 +12,7 @@ from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
 from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.snapshot import freshness
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 PERMISSION = "logs:GetLogEvents"
@@ -26,17 +26,17 @@ MOST = 2
 TASKS_A_SERVICE = 2
 
 
-def read(asking: Asking, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
     """Sentences by task id, of the newest failed tasks of each consumer that did start; what is refused is a gap."""
     asked = [
-        (task.id, container, asking.ask(f"the log of {container}", PERMISSION, call))
+        (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
         for service in snapshot.consumers
         for task in _started(snapshot, service)[:TASKS_A_SERVICE]
-        for container, call in _logs(asking.clients, snapshot, task)
+        for container, call in _logs(gatherer.clients, snapshot, task)
     ]
     found: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in asked:
-        lines = [line for line in asking.keep("words", answer, ()) if TROUBLE.search(line)]
+        lines = [line for line in gatherer.keep("words", answer, ()) if TROUBLE.search(line)]
         found[task_id] = (*found.get(task_id, ()), *_told(container, lines))
     return {task_id: words for task_id, words in found.items() if words}
 

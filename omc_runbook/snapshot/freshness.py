@@ -11,7 +11,7 @@ from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.masking.document import Member
-from omc_runbook.snapshot.held_values import Held
+from omc_runbook.snapshot.held_values import HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
 Freshness = Literal["fresh", "stale", "undecidable"]
@@ -108,7 +108,7 @@ def version_read(snapshot: Snapshot, task: Task) -> str:
     return older[-1].id if older else ""
 
 
-def held_by(snapshot: Snapshot, task: Task) -> tuple[Held, ...]:
+def held_by(snapshot: Snapshot, task: Task) -> tuple[HeldValue, ...]:
     """What a look showed of the variables that a task is given of the secret; () where none was taken."""
     looks = [look for look in snapshot.inside or () if look.task_id == task.id]
     return tuple(held for look in looks for held in look.held.values() if held.has_reference and held.meant)
@@ -125,7 +125,7 @@ def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
     return snapshot.definition(service.task_definition_arn if service else task.task_definition_arn)
 
 
-def _looks(snapshot: Snapshot, task: Task, container: Container) -> Iterator[Held]:
+def _looks(snapshot: Snapshot, task: Task, container: Container) -> Iterator[HeldValue]:
     for look in snapshot.inside or ():
         if look.task_id == task.id and look.container == container.name:
             yield from (held for held in look.held.values() if held.has_reference and held.meant)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
-class Asking:
+class Gatherer:
     """The calls of one snapshot, with what could not be read by the field that lacks it."""
 
     def __init__(self, pool: ThreadPoolExecutor, clients: Clients, environment: Environment, caller: Caller) -> None:

@@ -14,7 +14,7 @@ from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of
 from omc_runbook.snapshot.freshness import SAME_MOMENT
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.reading import PARALLEL
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -96,10 +96,10 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     reached. https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
     with ThreadPoolExecutor(PARALLEL, "history") as pool:
-        asking = Asking(pool, clients, snapshot.environment, snapshot.caller)
-        trails = [_trail(asking, snapshot, name) for name in WRITES] if snapshot.versions else []
+        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
+        trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
         answers = {
-            version.id: _content(asking, snapshot, version.id)
+            version.id: _content(gatherer, snapshot, version.id)
             for version in snapshot.versions
             if version.id not in snapshot.contents
         }
@@ -161,19 +161,21 @@ def _kept(version: Version, found: Content | ReadFailure | None, writes: Sequenc
     )
 
 
-def _trail(asking: Asking, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
-    client, secret = asking.clients("cloudtrail"), snapshot.secret_name
+def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
+    client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
-    return asking.ask(
+    return gatherer.ask(
         f"who changed {secret}",
         "cloudtrail:LookupEvents",
         lambda: cloudtrail.read_trail(client, name, secret, since),
     )
 
 
-def _content(asking: Asking, snapshot: Snapshot, version_id: str) -> Future[secretsmanager.Value | ReadFailure | None]:
-    client, name = asking.clients("secretsmanager"), asking.names.secret
-    return asking.ask(
+def _content(
+    gatherer: Gatherer, snapshot: Snapshot, version_id: str
+) -> Future[secretsmanager.Value | ReadFailure | None]:
+    client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
+    return gatherer.ask(
         f"version {version_id} of {snapshot.secret_name}",
         GET_SECRET_VALUE,
         lambda: secretsmanager.get_value(client, name, version_id=version_id),

@@ -11,7 +11,7 @@ from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.messages.reasons import is_of_network
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
@@ -34,17 +34,17 @@ def is_told(snapshot: Snapshot) -> bool:
     return False
 
 
-def read_if_told(asking: Asking, snapshot: Snapshot) -> Snapshot:
+def read_if_told(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add the network where tasks failed in its words."""
-    return replace(snapshot, network=read(asking, snapshot)) if is_told(snapshot) else snapshot
+    return replace(snapshot, network=read(gatherer, snapshot)) if is_told(snapshot) else snapshot
 
 
-def read(asking: Asking, snapshot: Snapshot) -> Network | None:
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Network | None:
     """Read it at once, unless it has been read: what could not be read becomes a gap of "network".
 
     Empty where no consumer's tasks have network interfaces of their own; None where the subnets were refused.
     """
-    if snapshot.network is not None or asking.gaps.get("network"):
+    if snapshot.network is not None or gatherer.gaps.get("network"):
         return snapshot.network
     subnets = sorted(
         {subnet for service in snapshot.consumers for subnet in service.placement.subnets}
@@ -52,14 +52,14 @@ def read(asking: Asking, snapshot: Snapshot) -> Network | None:
     )
     if not subnets:
         return NOTHING
-    look = _Look(asking, asking.clients("ec2"))
+    look = _Look(gatherer, gatherer.clients("ec2"))
     named = look.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
     return look.network(sorted({subnet.vpc for subnet in named.values()})) if named is not None else None
 
 
-def read_vpcs(asking: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
+def read_vpcs(gatherer: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
     """Read all that decides where the traffic of some VPCs goes."""
-    return _Look(asking, client).network(vpcs)
+    return _Look(gatherer, client).network(vpcs)
 
 
 class Asks(Protocol):
@@ -75,8 +75,8 @@ class Asks(Protocol):
 class _Look:
     """The calls to EC2 of one snapshot."""
 
-    def __init__(self, asking: Asks, client: EC2Client) -> None:
-        self._asking = asking
+    def __init__(self, gatherer: Asks, client: EC2Client) -> None:
+        self._asking = gatherer
         self._client = client
 
     def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:

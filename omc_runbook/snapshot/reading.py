@@ -16,7 +16,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -67,7 +67,7 @@ def take(
         return replace(snapshot, gaps=dict(reading.gaps))
 
 
-class _Reading(Asking):
+class _Reading(Gatherer):
     """The calls of one snapshot."""
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:

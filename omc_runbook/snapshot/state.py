@@ -20,7 +20,7 @@ from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.held_values import Inside
+from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.workstation.workstation import Workplace
@@ -77,7 +77,7 @@ class Snapshot:
     """The developer's machine; None where it was not asked for."""
     network: Network | None = None
     """The network that the consumers' tasks stand in; None where it was not asked for."""
-    inside: tuple[Inside, ...] | None = None
+    inside: tuple[ExecLook, ...] | None = None
     """What running tasks hold; None where nobody asked to look inside."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""

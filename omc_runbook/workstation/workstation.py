@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
-from omc_runbook.messages.startlog import Told
+from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
@@ -56,7 +56,7 @@ class Workplace:
     """What docker compose makes of the compose files with it; None where it was not asked."""
     shell: Mapping[str, Masked]
     """Variables of the .env that this process's environment has as well."""
-    said: tuple[Told, ...] | None = None
+    said: tuple[StartProblem, ...] | None = None
     """What the application and its database said when they were started; None where nobody started them."""
     started: bool | None = None
     """Whether docker compose up started them; None where it was not run, or that cannot be told."""
