@@ -17,11 +17,16 @@ _ABOUT = frozenset(
     }
 )
 """Last words of names that tell of a secret's surroundings, as in ACCESS_TOKEN_EXPIRE_MINUTES."""
+_COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
+"""Words of names that count something, as in LLM_MAX_TOKENS."""
 
 
 def is_secret(name: str, key: Key | None = None) -> bool:
     """Whether a variable's value is a secret: by what the catalogue says of its key, else by the words of its name."""
     if key is not None and (key.generate or key.obtain_from):
         return True
-    words = _WORD.findall(name)
-    return any(map(_STEM.search, words)) and words[-1].upper() not in _ABOUT
+    words = _WORD.findall(name.upper() if name.islower() else name)
+    if not any(map(_STEM.search, words)):
+        return False
+    last = words[-1].upper()
+    return last not in _ABOUT and not (last.endswith("S") and _COUNTS.intersection(map(str.upper, words)))
