@@ -16,7 +16,7 @@ import pytest
 from desk import SECRET, client, deny
 
 from omc_runbook.changes.deploy.executor import STEPS, Carried
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
@@ -311,7 +311,7 @@ def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None
             place.put(SMTP_PASSWORD=new)
 
     before = place.service("worker")["deployments"][0]["id"]
-    with pytest.raises(Overtaken, match="SMTP_PASSWORD"):
+    with pytest.raises(ConflictError, match="SMTP_PASSWORD"):
         place.rotate("SECRET_KEY", step=step)
     assert place.members["SMTP_PASSWORD"] == new and not place.labels()
     assert place.service("worker")["deployments"][0]["id"] == before

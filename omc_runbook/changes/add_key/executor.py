@@ -21,7 +21,7 @@ from omc_runbook.changes.fix.steps import Correction, Redeploy
 from omc_runbook.changes.secret import writer
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import why_unread
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding, subject_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
@@ -87,7 +87,7 @@ def carry_out(addition: Addition, means: Mapping[str, Means]) -> Added:
     A key is in a secret before anything asks for it. Killed at any point, another plan and another run do the rest.
     The first environment whose tasks fail ends it, with that one's tasks back at their former revision. Raises
     UsageError for a file that may not be written and for a plan that would do harm, before anything is done;
-    Overtaken where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
+    ConflictError where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
     refuses: both tell what had been done before.
     """
     _refuse(addition)
@@ -96,7 +96,7 @@ def carry_out(addition: Addition, means: Mapping[str, Means]) -> Added:
         doing.write()
         doing.edit()
         doing.deploy()
-    except (CouldNotLook, Overtaken) as error:
+    except (CouldNotLook, ConflictError) as error:
         told = ", ".join(f"{entry['action']} {subject_of(entry)}" for entry in doing.entries)
         more = f"Done before: {told}. Run again, which does the rest." if told else "Nothing was done before."
         raise type(error)(f"{error} {more}") from None
@@ -111,7 +111,7 @@ def _refuse(addition: Addition) -> None:
     for edit in addition.edits:
         files.refuse_unwritable(edit.file.path)
         if files.read(edit.file.path) != edit.file.raw:
-            raise Overtaken(
+            raise ConflictError(
                 f"{edit.file.path} was changed since the plan was made: it stays as it is, and nothing was done. Run"
                 " again to plan on that."
             )
@@ -209,7 +209,7 @@ def _apply(folder: Path, means: Means, place: Place) -> tuple[Entry, ...]:
     try:
         now = changes_of(draft.changes)
         if now != place.terraform:
-            raise Overtaken(
+            raise ConflictError(
                 f"{draft.name} would do something else now than was shown, in {folder}: nothing was applied. Run again"
                 " to see it."
             )

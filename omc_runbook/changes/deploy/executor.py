@@ -16,7 +16,7 @@ from omc_runbook.changes.secret import writer
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, users, why_unread
 from omc_runbook.changes.secret.writer import Written
-from omc_runbook.model.errors import CouldNotLook, Overtaken, RunbookError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import FAILED
 from omc_runbook.snapshot.failure_logs import last_words
@@ -87,7 +87,7 @@ def carry_out(means: Means, plan: Plan, renewal: Renewal | None = None, leave: b
 
     Killed at any point, a second run finishes or undoes it: until then the version holds a label of ours. Where a
     consumer fails, the former version is made current and redeployed again, unless `leave` says that it shall stay.
-    Raises Overtaken where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
+    Raises ConflictError where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
     or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
     """
     if plan.unread:
@@ -135,7 +135,7 @@ def write(means: Means, plan: Plan, renewal: Renewal) -> Written:
         if not is_current:
             with _adding("Run again, which goes on from there.", before=str(error)):
                 _give_back(renewal)
-        if (not is_current or isinstance(error, Overtaken)) and not plan.exists:
+        if (not is_current or isinstance(error, ConflictError)) and not plan.exists:
             # A label that stays goes with the next run; why this one failed matters more.
             with suppress(CouldNotLook):
                 writer.release(means.clients, plan, _label(plan))
@@ -257,7 +257,7 @@ def _look_again(means: Means, carried: Carried) -> Carried:
             writer.prove(means.clients, plan, moved=True)
         elif not is_as_before:
             told = f"Version {plan.base} was current when this run began, and no longer is. Run again."
-    except Overtaken as error:
+    except ConflictError as error:
         told = str(error)
     if not told:
         return carried

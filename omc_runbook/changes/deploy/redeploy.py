@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeVar
 
 from omc_runbook.aws import ecs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.changes.deploy.rollout import GONE, Rollout, State, are_all_ours, expected, judge
 from omc_runbook.model.errors import CouldNotLook
 
@@ -128,14 +128,14 @@ class _Watch:
         self._heard_at = self._heard_at if self._is_deaf else self._clock.monotonic()
         self._show(self._rollouts, lines)
 
-    def _services(self, names: Sequence[str]) -> tuple[Service, ...] | Unread | CouldNotLook:
+    def _services(self, names: Sequence[str]) -> tuple[Service, ...] | ReadFailure | CouldNotLook:
         return _ask(
             f"services of cluster {self._cluster}",
             "ecs:DescribeServices",
             lambda: ecs.describe_services(self._client, self._cluster, names),
         )
 
-    def _news_of_stopped(self) -> tuple[Task, ...] | Unread | CouldNotLook:
+    def _news_of_stopped(self) -> tuple[Task, ...] | ReadFailure | CouldNotLook:
         return _ask(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("STOPPED"))
 
     def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
@@ -163,14 +163,14 @@ class _Watch:
             else:
                 yield new
 
-    def _heed(self, answer: tuple[T, ...] | Unread | CouldNotLook) -> tuple[T, ...] | None:
+    def _heed(self, answer: tuple[T, ...] | ReadFailure | CouldNotLook) -> tuple[T, ...] | None:
         """The answer; None where there was none, unless that has been so for long."""
         if isinstance(answer, tuple):
             return answer
         self._is_deaf = True
-        denied = isinstance(answer, Unread) and answer.kind == "denied"
+        denied = isinstance(answer, ReadFailure) and answer.kind == "denied"
         if denied or self._clock.monotonic() - self._heard_at > SILENCE:
-            raise CouldNotLook(answer.sentence if isinstance(answer, Unread) else str(answer))
+            raise CouldNotLook(answer.sentence if isinstance(answer, ReadFailure) else str(answer))
         return None
 
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
@@ -200,7 +200,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         "ecs:UpdateService",
         lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, revision_arn),
     )
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
             return replace(planned, state="gone", reason=GONE)
         return replace(planned, state="failed", reason=answer.when_to("redeploy"))
@@ -210,7 +210,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     return replace(planned, state=state, deployment_id=answer.id, revision=revision)
 
 
-def _ask(what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | Unread | CouldNotLook:
+def _ask(what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | ReadFailure | CouldNotLook:
     """Look; that nobody answers is an answer too, because a watch outlasts a network that is gone for a moment."""
     try:
         return look(what, permission, call)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Unread, insist, look
+from omc_runbook.aws.session import ReadFailure, insist, look
 from omc_runbook.changes.deploy import failure, redeploy
 from omc_runbook.changes.deploy.executor import Means
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
@@ -19,7 +19,7 @@ from omc_runbook.changes.fix.rollback import Relapse, take_back
 from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Step, Undelete
 from omc_runbook.changes.secret import create, writer
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.errors import CouldNotLook, Overtaken
+from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT
 
@@ -64,7 +64,7 @@ def carry_out(means: Means, cure: Cure) -> Cured:
     """Take every step, give the services new tasks, watch them, and look once more; what fails is taken back.
 
     Killed at any point, another plan and another run finish it: what is done is no finding any more. Raises
-    Overtaken where something else is there than the plan was made on, and it stays as it is; CouldNotLook where AWS
+    ConflictError where something else is there than the plan was made on, and it stays as it is; CouldNotLook where AWS
     refuses. Both tell what had been done before.
     """
     if cure.unread and cure.steps:
@@ -141,7 +141,9 @@ class _Doing:
         elif secret.version_at(CURRENT) != self._current:
             told = f"has version {secret.version_at(CURRENT) or 'none'} as its current one"
         if told:
-            raise Overtaken(f"{cure.secret_name} {told} since the plan was made: run again to plan on what is there.")
+            raise ConflictError(
+                f"{cure.secret_name} {told} since the plan was made: run again to plan on what is there."
+            )
 
     def _undelete(self, step: Undelete) -> None:
         name, client = step.secret.name, self._clients("secretsmanager")
@@ -162,7 +164,7 @@ class _Doing:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
         there = insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
         if there is not None:
-            raise Overtaken(
+            raise ConflictError(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
                 " written over. Run again to plan on what is there."
             )
@@ -183,7 +185,7 @@ class _Doing:
                     client, step.role_arn, [step.action], [step.resource], via if step.action == DECRYPT else None
                 ),
             )
-            if isinstance(said, Unread):
+            if isinstance(said, ReadFailure):
                 clock.sleep(UNTOLD)
                 return
             if any(answer.decision == "allowed" for answer in said):
@@ -204,7 +206,7 @@ class _Doing:
                 expected = step.begun or planned.arn
                 if now.get(name) != expected:
                     runs = now[name].rpartition("/")[2] if name in now else "nothing"
-                    raise Overtaken(
+                    raise ConflictError(
                         f"{name} runs {runs} and no longer {expected.rpartition('/')[2]}, on which the plan was made:"
                         " it stays as it is. Run again to plan on that."
                     )
@@ -219,7 +221,7 @@ class _Doing:
             return newest
         is_later = newest.registered is not None and newest.registered > self._cure.made
         if is_later and newest.arn not in self._registered:
-            raise Overtaken(
+            raise ConflictError(
                 f"Somebody has registered {newest.label} since the plan was made: it stays as it is, and none was"
                 " registered after it. Run again to plan on what is there."
             )
@@ -267,7 +269,7 @@ def _telling(done: Sequence[Entry]) -> Iterator[None]:
     """Let whoever is told that it broke off also hear how far it has come."""
     try:
         yield
-    except (CouldNotLook, Overtaken) as error:
+    except (CouldNotLook, ConflictError) as error:
         if not done:
             raise
         subjects = ", ".join(f"{entry['action']} {_named(entry)}" for entry in done)

@@ -12,7 +12,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.model import value_from
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command
@@ -61,7 +61,7 @@ def find_key(clients: Clients, plan: Creation) -> KmsKey | None:
 def apply(clients: Clients, plan: Creation) -> Created | None:
     """Create or restore the secret as planned, and prove it; None where there is nothing to do.
 
-    Killed at any point, the same plan carried out again finishes the work. Raises Overtaken where somebody else
+    Killed at any point, the same plan carried out again finishes the work. Raises ConflictError where somebody else
     came first, CouldNotLook where AWS or Terraform refuses or shows something else than was planned, UsageError for
     a plan of Terraform's that would do harm.
     """
@@ -130,7 +130,7 @@ def _compare(clients: Clients, plan: Creation, key: KmsKey | None) -> Created:
     client, secret = clients("secretsmanager"), described(clients, plan.name)
     value = insist("the secret", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, plan.name, CURRENT))
     if secret is None or value is None or value.version_id != plan.token:
-        raise Overtaken(
+        raise ConflictError(
             f"Somebody else created {plan.name} meanwhile, or changed it at once: theirs stays, yours was not written."
             " Run create again to see what is there now."
         )

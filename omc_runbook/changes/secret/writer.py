@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
-from omc_runbook.aws.session import Clients, Unread, insist, look
+from omc_runbook.aws.session import Clients, ReadFailure, insist, look
 from omc_runbook.changes.secret.plan import KeyChange, Plan
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import reveal
-from omc_runbook.model.errors import CouldNotLook, Overtaken
+from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 LABEL = "omc-runbook-"
@@ -72,14 +72,14 @@ def move(clients: Clients, plan: Plan) -> bool:
 def prove(clients: Clients, plan: Plan, moved: bool) -> Written:
     """Read back that the plan's version is current; `moved` is what `move` said.
 
-    Raises Overtaken where another version is, CouldNotLook where AWS refuses or the value is not the one written.
+    Raises ConflictError where another version is, CouldNotLook where AWS refuses or the value is not the one written.
     """
     client, arn = clients("secretsmanager"), plan.secret_arn
     now = _do(GET_SECRET_VALUE, plan, lambda: secretsmanager.get_value(client, arn, CURRENT))
     if now is None or now.version_id == plan.base:
         raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
     if now.version_id != plan.token:
-        raise Overtaken(_what_happened(clients, plan, now, moved))
+        raise ConflictError(_what_happened(clients, plan, now, moved))
     if now.text is None or not now.text.same_as(plan.text):
         raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
     return Written(plan.base, plan.token, plan.changed)
@@ -138,7 +138,7 @@ def _what_happened(clients: Clients, plan: Plan, now: Value, moved: bool) -> str
         if mine
         else None
     )
-    keys = _differing(None if isinstance(before, Unread) else _document(before), _document(now))
+    keys = _differing(None if isinstance(before, ReadFailure) else _document(before), _document(now))
     who = _author(clients, plan, now.version_id)
     if moved:
         return (
@@ -159,7 +159,7 @@ def _author(clients: Clients, plan: Plan, version_id: str) -> str:
             "cloudtrail:LookupEvents",
             lambda name=name: cloudtrail.lookup_events(clients("cloudtrail"), name, plan.secret_name, since, 50),  # type: ignore[misc]
         )
-        for event in () if isinstance(events, Unread) else events:
+        for event in () if isinstance(events, ReadFailure) else events:
             if event.version_id == version_id and not event.error:
                 return f" ({event.principal}, {event.time:%H:%M:%S} UTC)"
     return " (CloudTrail does not tell by whom yet)"
