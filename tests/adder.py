@@ -18,7 +18,7 @@ from checkout import Platform, make_platform
 from desk import COMMAND, SECRET, Desk, client
 from sandbox_support import environment_of
 
-from omc_runbook.changes.add_key.executor import Added
+from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import Addition
 from omc_runbook.runbooks import key_run
 from omc_runbook.runbooks.key_run import KeyRun
@@ -64,7 +64,7 @@ class Adder(Desk):
         assert plan
         return plan
 
-    def added(self, environments: str = "", confirm: str = "", **given: Any) -> Added:
+    def added(self, environments: str = "", confirm: str = "", **given: Any) -> AddKeyResult:
         """A whole run, applied."""
         run = self.begun(environments)
         done = run.apply(self.planned(run, **given), True, confirm)

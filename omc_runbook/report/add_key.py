@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
-from omc_runbook.changes.add_key.executor import Added
+from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
@@ -66,7 +66,7 @@ def steps(plan: Addition | None) -> Listing:
     return Listing("What would be done, in this order", entries)
 
 
-def done(plan: Addition | None, done: Added | None) -> Banner:
+def done(plan: Addition | None, done: AddKeyResult | None) -> Banner:
     """How it went, or that nothing was done and why."""
     if plan is None:
         return Banner("plain", f"Nothing was done. {NONE}")
@@ -80,9 +80,8 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
     lines = [f"It waits for its value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings runs.")
     lines += [f"{name} was left for the next run, which goes on there." for name in done.waiting]
-    failed = [each.cured.relapse.told for each in done.deployed if each.cured and each.cured.relapse.told]
-    if failed:
-        return Banner("bad", f"Tasks failed. {' '.join(failed)}", ("The files and the secret keep the key.", *lines))
+    if done.undone:
+        return Banner("bad", f"Tasks failed. {done.undone}", ("The files and the secret keep the key.", *lines))
     if not done.is_proved:
         reasons = tuple(f"{r.service}: {r.reason}" for r in done.rollouts if r.reason)
         return Banner("unsure", f"{plan.key.name} was added, and not proved everywhere.", (*reasons, *lines))
@@ -90,9 +89,9 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
     return Banner("good", f"{plan.key.name} was added and proved: new tasks of {services} have it.", tuple(lines))
 
 
-def proof(done: Added | None) -> Table:
+def proof(done: AddKeyResult | None) -> Table:
     """The deployments of the run."""
-    return changes.deployments(done.rollouts if done else ())
+    return changes.proof(done)
 
 
 def commit(plan: Addition | None) -> Listing:
@@ -108,14 +107,13 @@ def commit(plan: Addition | None) -> Listing:
     return Listing("For git", [Entry("a branch with the edits, once they are made", lead=lead, command=command)])
 
 
-def undo(plan: Addition | None, done: Added | None, environment: Environment) -> Listing:
+def undo(plan: Addition | None, done: AddKeyResult | None, environment: Environment) -> Listing:
     """How to take each part back: the references first, then the files, then the key."""
     if plan is None or done is None or not done.entries:
         return Listing("Going back", (), "Nothing was changed, so there is nothing to undo.")
     entries = []
-    for each in done.deployed:
-        for step in each.cured.steps if each.cured else ():
-            names = each.cured.cure.names if each.cured else environment.names
+    for each in done.environments:
+        for step, names in ((step, each.fix.plan.names) for step in each.fix.steps) if each.fix else ():
             lead = "The service gets back the revision that it had."
             entries += [
                 Entry("undo: the reference", each.place.environment, lead=lead, command=command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from omc_runbook.changes.dotenv.executor import SetUp
+from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, Setup, shown
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
@@ -126,7 +126,7 @@ def needed(setup: Setup) -> Listing:
     )
 
 
-def done(setup: Setup, done: SetUp | None) -> Banner:
+def done(setup: Setup, done: DotenvResult | None) -> Banner:
     """How it went, or that nothing was done and why."""
     if done is None:
         told = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
@@ -139,7 +139,7 @@ def done(setup: Setup, done: SetUp | None) -> Banner:
     return Banner("good" if not setup.needed else "unsure", f"{what}.", (*lines, *_lines(setup)))
 
 
-def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
+def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the start said, told by variable; where nothing was started, what Settings say when they are loaded."""
     place = _place(snapshot)
     said = done.start.told if done and done.start.told is not None else None
@@ -161,7 +161,7 @@ def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
     return Listing(f"What the application says: {by}", entries, empty)
 
 
-def undo(setup: Setup, done: SetUp | None) -> Listing:
+def undo(setup: Setup, done: DotenvResult | None) -> Listing:
     """How to get the former state back."""
     path = setup.place.path
     if done is None or not done.wrote:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,8 @@ from omc_runbook.changes.add_key.environment_plan import (
     refuse_without_secret,
     values_of,
 )
-from omc_runbook.changes.add_key.executor import Added
+from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
-from omc_runbook.changes.deploy.executor import Means
 from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import Unfinished
@@ -33,7 +31,6 @@ from omc_runbook.model.findings import Finding, as_before
 from omc_runbook.model.parameters import listed
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.progress import Progress
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.settings import CONFIG
 from omc_runbook.runbooks import run as runbooks
@@ -77,7 +74,7 @@ class KeyRun:
         """Read every environment, each with the checkout; raises as `Run.look` does."""
         return {run.environment.name: run.look(str(self.root)) for run in self.runs}
 
-    def look_again(self, seen: dict[str, Snapshot], done: Added | None) -> dict[str, Snapshot]:
+    def look_again(self, seen: dict[str, Snapshot], done: AddKeyResult | None) -> dict[str, Snapshot]:
         """What is there after a change; the same snapshots where there was none."""
         return seen if done is None else self.look()
 
@@ -132,10 +129,10 @@ class KeyRun:
 
     def apply(
         self, plan: Addition | None, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
-    ) -> Added | None:
+    ) -> AddKeyResult | None:
         """Add the key as planned, where `apply` says so; None where nothing was to be done.
 
-        Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.carry_out`
+        Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.apply`
         raises.
         """
         if not apply:
@@ -144,14 +141,14 @@ class KeyRun:
             raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
         if self.environment.is_production and confirm != PRODUCTION:
             raise UsageError(f'{PRODUCTION} is among them: set confirm = "{PRODUCTION}" as well. Nothing was written.')
-        means = {
-            run.environment.name: Means(run.clients, run.environment.names.cluster, run.look, Progress(), step, time)
-            for run in self.runs
-        }
-        return executor.carry_out(plan, means)
+        return executor.apply(plan, {run.environment.name: run.context(step) for run in self.runs})
 
     def judge(
-        self, plan: Addition | None, before: Mapping[str, Snapshot], after: Mapping[str, Snapshot], done: Added | None
+        self,
+        plan: Addition | None,
+        before: Mapping[str, Snapshot],
+        after: Mapping[str, Snapshot],
+        done: AddKeyResult | None,
     ) -> tuple[Finding, ...]:
         """The findings that decide how it ended: what was wrong before and still is, is only remarked.
 
@@ -173,7 +170,7 @@ class KeyRun:
                     found.append(told if run is self.runs[0] else replace(told, subject=f"{name}: {told.subject}"))
         return tuple(found)
 
-    def conclude(self, findings: Sequence[Finding], done: Added | None = None) -> Banner:
+    def conclude(self, findings: Sequence[Finding], done: AddKeyResult | None = None) -> Banner:
         """Say how the run ended and what it changed, and tell the caller; raises as `ending.end` does."""
         return self.runs[0].conclude(findings, done)
 

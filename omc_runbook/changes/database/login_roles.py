@@ -122,7 +122,7 @@ def exists(connection: Connection, role: str) -> bool:
 
 
 def prepare(connection: Connection, role: str, former: str, owner: str) -> None:
-    """Let a role take another's turn: made if it is missing, with the other's limits, and acting as their owner."""
+    """Let a role log in instead of another: made if it is missing, with its limits, and acting as their owner."""
     from psycopg.sql import SQL, Identifier, Literal
 
     if not exists(connection, role):

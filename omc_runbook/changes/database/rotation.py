@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Turn:
+class PasswordRotation:
     """What the database will do with a new password; made by looking only."""
 
     url: Masked
@@ -122,7 +122,9 @@ def url_from(given: str) -> Masked | None:
     return url
 
 
-def plan_turn(url: Masked, in_secret: str, server: str = "", outside: str = "", known: Sequence[Masked] = ()) -> Turn:
+def plan_rotation(
+    url: Masked, in_secret: str, server: str = "", outside: str = "", known: Sequence[Masked] = ()
+) -> PasswordRotation:
     """Look which role gets the new password; nothing is changed.
 
     `in_secret` is the login's name as the secret has it, so that it can change with the password; `outside` is the
@@ -159,7 +161,7 @@ def plan_turn(url: Masked, in_secret: str, server: str = "", outside: str = "", 
         )
     role = former if reason else partner
     there = seen.roles.get(role)
-    return Turn(
+    return PasswordRotation(
         url=url,
         role=role,
         former=former,
@@ -173,8 +175,8 @@ def plan_turn(url: Masked, in_secret: str, server: str = "", outside: str = "", 
     )
 
 
-def set_password(turn: Turn, password: Masked) -> None:
-    """Give the turn's role the new password, in one transaction; a partner is made, or mended, so that it can act.
+def set_password(planned: PasswordRotation, password: Masked) -> None:
+    """Give the login role the new password, in one transaction; a partner is made, or mended, so that it can act.
 
     The server sees a SCRAM-SHA-256 verifier that libpq makes on this side, never the password. Done again, with the
     same or another password, the last one is in force. Raises CouldNotLook where the database refuses.
@@ -183,32 +185,32 @@ def set_password(turn: Turn, password: Masked) -> None:
     _refuse_unfit(password)
 
     def act(connection: Connection) -> None:
-        if turn.alternates:
-            login_roles.prepare(connection, turn.role, turn.former, turn.owner)
-        login_roles.alter_password(connection, turn.role, password)
+        if planned.alternates:
+            login_roles.prepare(connection, planned.role, planned.former, planned.owner)
+        login_roles.alter_password(connection, planned.role, password)
 
-    _do(turn, "set a new password for", (password,), act)
+    _do(planned, "set a new password for", (password,), act)
 
 
-def log_in(turn: Turn, password: Masked) -> None:
-    """Log in as the turn's role, over TCP, to prove that the password is in force where tasks log in.
+def log_in(planned: PasswordRotation, password: Masked) -> None:
+    """Log in as the login role, over TCP, to prove that the password is in force where tasks log in.
 
     Raises CouldNotLook where the server does not let it in, or lets it in without having asked for the password.
     """
     _refuse_unfit(password)
-    host, _, port = turn.server.rpartition(":")
-    refused = database_connection.log_in(turn.url, turn.role, password, host.strip("[]"), port, turn.owner)
+    host, _, port = planned.server.rpartition(":")
+    refused = database_connection.log_in(planned.url, planned.role, password, host.strip("[]"), port, planned.owner)
     if refused is None:
         return
     if refused.asked:
-        raise CouldNotLook(f"{turn.server} did not let {turn.role} in with the new password: {refused.reason}.")
+        raise CouldNotLook(f"{planned.server} did not let {planned.role} in with the new password: {refused.reason}.")
     raise CouldNotLook(
-        f"{turn.server} let {turn.role} in without asking for a password, which proves nothing:"
+        f"{planned.server} let {planned.role} in without asking for a password, which proves nothing:"
         " have its pg_hba.conf ask with scram-sha-256."
     )
 
 
-def take_back(turn: Turn, former_password: Masked | None, password: Masked | None = None) -> str:
+def take_back(planned: PasswordRotation, former_password: Masked | None, password: Masked | None = None) -> str:
     """Withdraw a new password, set or not; gives a sentence on what was done.
 
     `password` is the new one: where the URL is of the role itself, it may be the only one that gets in.
@@ -216,25 +218,25 @@ def take_back(turn: Turn, former_password: Masked | None, password: Masked | Non
     One role gets `former_password` again. A partner, whose former password nobody has to use, is left without one.
     Raises CouldNotLook where the database refuses, or where one role's former password is not known.
     """
-    if not turn.alternates and former_password is None:
-        raise CouldNotLook(f"{turn.role} at {turn.where} keeps the new password: its former one is not known.")
-    again = None if turn.alternates else former_password
+    if not planned.alternates and former_password is None:
+        raise CouldNotLook(f"{planned.role} at {planned.where} keeps the new password: its former one is not known.")
+    again = None if planned.alternates else former_password
     if again:
         _refuse_unfit(again)
     tried = tuple(one for one in (again, password) if one and not one.matches(UNFIT))
 
     def act(connection: Connection) -> bool:
-        found = login_roles.exists(connection, turn.role)
+        found = login_roles.exists(connection, planned.role)
         if found:
-            login_roles.alter_password(connection, turn.role, again)
+            login_roles.alter_password(connection, planned.role, again)
         return found
 
-    found = _do(turn, "take back the new password of", tried, act)
+    found = _do(planned, "take back the new password of", tried, act)
     if not found:
-        return f"The database at {turn.where} has no role {turn.role}: there was nothing to take back."
+        return f"The database at {planned.where} has no role {planned.role}: there was nothing to take back."
     if again:
-        return f"{turn.role} has its former password again in the database at {turn.where}."
-    return f"{turn.role} has no password any more in the database at {turn.where}; {turn.former} is as it was."
+        return f"{planned.role} has its former password again in the database at {planned.where}."
+    return f"{planned.role} has no password any more in the database at {planned.where}; {planned.former} is as it was."
 
 
 def _from_variable(name: str) -> Masked:
@@ -264,10 +266,10 @@ def _why_one(seen: Seen, in_secret: str, partner: str) -> str:
     return ""
 
 
-def _do(turn: Turn, doing: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
-    place = database_connection.place_of(turn.url)
-    own = (*turn.known, *passwords) if place and place.user in ("", turn.role) else ()
-    done = database_connection.run(turn.url, own, act)
+def _do(planned: PasswordRotation, doing: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
+    place = database_connection.place_of(planned.url)
+    own = (*planned.known, *passwords) if place and place.user in ("", planned.role) else ()
+    done = database_connection.run(planned.url, own, act)
     if isinstance(done, Refused):
-        raise CouldNotLook(f"Could not {doing} {turn.role} at {turn.where}: {done.reason}.")
+        raise CouldNotLook(f"Could not {doing} {planned.role} at {planned.where}: {done.reason}.")
     return done

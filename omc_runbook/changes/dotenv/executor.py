@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, Setup
+from omc_runbook.changes.engine.change import Change
+from omc_runbook.changes.engine.result import ChangeResult
+from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.messages.startlog import Told, read_log
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Finding
 from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV
 
@@ -30,8 +32,8 @@ class Start:
     told: tuple[Told, ...] | None = None
 
 
-@dataclass(frozen=True)
-class SetUp:
+@dataclass(frozen=True, kw_only=True)
+class DotenvResult(ChangeResult):
     """A .env that was written, and the start after it; `backup` is the file as it was before, where that was asked."""
 
     setup: Setup
@@ -39,30 +41,8 @@ class SetUp:
     backup: Path | None
     start: Start
 
-    @property
-    def entries(self) -> tuple[dict[str, str], ...]:
-        """What was done, as an outcome has it."""
-        if not self.wrote:
-            return ()
-        named = self.setup.place.path.name
-        changed = [change for change in self.setup.changes if change.action != "unchanged"]
-        made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
-        is_new = self.setup.before is None
-        told = made if is_new else changed
-        lines = tuple({"key": c.key, "action": c.action, "origin": c.origin, "file": named} for c in told)
-        if is_new:
-            taken = f"{len(changed) - len(made)} variables from the template"
-            lines = ({"action": "created", "file": named, "origin": taken}, *lines)
-        mended = tuple({"action": "mended", "file": named, "origin": mend} for mend in self.setup.mends)
-        return (*lines, *mended, *(({"action": "made private", "file": named},) if self.setup.tightens else ()))
 
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """None: what is wrong with a .env is found anew after it was written."""
-        return ()
-
-
-def carry_out(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start]) -> SetUp:
+def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start]) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
     Raises UsageError for a plan that cannot be carried out and a file that may not be written, Overtaken where the
@@ -70,14 +50,39 @@ def carry_out(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Sta
     """
     if setup.obstacle:
         raise UsageError(f"{setup.obstacle.rstrip('.')}. Nothing was written.")
-    path, git_dir = setup.place.path, git.git_dir(setup.place.checkout.root)
-    kept = None
-    if not setup.is_empty:
+    path, git_dir, kept = setup.place.path, git.git_dir(setup.place.checkout.root), list[Path]()
+
+    def write() -> Iterator[Change]:
         files.refuse_unwritable(path)
         if backup and setup.before is not None:
-            kept = _back_up(path, setup.before, git_dir, now)
+            kept.append(_back_up(path, setup.before, git_dir, now))
         files.write(path, setup.before, setup.after, git_dir, files.PRIVATE)
-    return SetUp(setup, not setup.is_empty, kept, begin())
+        yield from _changes_of(setup)
+
+    journal = Journal()
+    execute([Step(name="write", apply=write, is_done=lambda: setup.is_empty)], lambda name: None, journal)
+    return DotenvResult(
+        changes=tuple(journal.changes),
+        setup=setup,
+        wrote=not setup.is_empty,
+        backup=kept[0] if kept else None,
+        start=begin(),
+    )
+
+
+def _changes_of(setup: Setup) -> Iterator[Change]:
+    """What the writing of a .env changes; of a new one the template's lines are counted only."""
+    name, is_new = setup.place.path.name, setup.before is None
+    changed = [change for change in setup.changes if change.action != "unchanged"]
+    made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
+    if is_new:
+        yield Change(action="created", file=name, origin=f"{len(changed) - len(made)} variables from the template")
+    for change in made if is_new else changed:
+        yield Change(key=change.key, action=change.action, origin=change.origin, file=name)
+    for mend in setup.mends:
+        yield Change(action="mended", file=name, origin=mend)
+    if setup.tightens:
+        yield Change(action="made private", file=name)
 
 
 def start(root: Path, known: Collection[str]) -> Start:

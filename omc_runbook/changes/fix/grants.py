@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
-from omc_runbook.changes.fix.steps import Grant, Left
+from omc_runbook.changes.fix.steps import Grant, Unfixed
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge, judge_key, judge_resource_policy
 from omc_runbook.iam.policy import PolicyDocument
@@ -27,7 +27,7 @@ _INDEPENDENT = frozenset({"suffix-stale"})
 """Causes of such a finding with which it does not go away."""
 
 
-def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[Left, ...]]:
+def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[Unfixed, ...]]:
     """Plan a policy for each thing that a role lacks, and tell which of these stay and why."""
     grants: list[Grant] = []
     left = []
@@ -38,7 +38,7 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
             grant = _grant(snapshot, arn, finding)
             why = _why_not(snapshot, grant)
             if why:
-                left.append(Left(finding, why))
+                left.append(Unfixed(finding, why))
             else:
                 grants.append(grant)
     return tuple(grants), tuple(left)

@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
-from omc_runbook.changes.fix.steps import Correction, Left, PutBack, Redeploy, Step, Undelete
+from omc_runbook.changes.fix.steps import Correction, FixStep, PutBack, Redeploy, Undelete, Unfixed
 from omc_runbook.changes.secret.plan import current_id, users, why_unread
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.checks import content
@@ -38,7 +38,7 @@ _PULLING = frozenset({"secret", "reference", "content", "access", "network"})
 
 
 @dataclass(frozen=True)
-class Cure:
+class FixPlan:
     """What would be done, in order, and then which services get new tasks, each once.
 
     `current` is the id of the version that was current, `made` when all was read. `left` are root causes that are no
@@ -50,9 +50,9 @@ class Cure:
     secret_name: str
     current: str
     made: datetime
-    steps: tuple[Step, ...]
+    steps: tuple[FixStep, ...]
     redeploys: tuple[Redeploy, ...]
-    left: tuple[Left, ...]
+    left: tuple[Unfixed, ...]
     unread: str = ""
 
     @property
@@ -74,7 +74,7 @@ def may_go_back(findings: Sequence[Finding]) -> bool:
     return any(finding.is_root_cause and _is_of_content(finding) for finding in findings)
 
 
-def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> Cure:
+def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> FixPlan:
     """Plan against the root causes among a snapshot's findings; what is not known for certain is left alone.
 
     `history` has the versions that are kept, where `may_go_back` asks for them.
@@ -84,15 +84,17 @@ def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History)
     grants, ungranted = plan_grants(snapshot, findings)
     corrected = [finding for correction in corrections for finding in correction.because]
     back, unmoved = _plan_back(snapshot, [cause for cause in causes if cause not in corrected], history)
-    steps: tuple[Step, ...] = (*_undelete(snapshot, causes), *back, *grants, *corrections)
+    steps: tuple[FixStep, ...] = (*_undelete(snapshot, causes), *back, *grants, *corrections)
     cured = [finding for step in steps for finding in step.because]
     cured += [cause for cause in causes if _is_retried(snapshot, findings, cause)]
     told = (*uncorrected, *ungranted, *unmoved)
     left = tuple(
-        next((entry for entry in told if entry.finding == cause), Left(cause)) for cause in causes if cause not in cured
+        next((entry for entry in told if entry.finding == cause), Unfixed(cause))
+        for cause in causes
+        if cause not in cured
     )
     secret = snapshot.secret
-    return Cure(
+    return FixPlan(
         names=snapshot.environment.names,
         secret_arn=secret.arn if secret else "",
         secret_name=snapshot.secret_name,
@@ -113,14 +115,14 @@ def _undelete(snapshot: Snapshot, causes: Sequence[Finding]) -> Iterator[Undelet
 
 def _plan_back(
     snapshot: Snapshot, causes: Sequence[Finding], history: History
-) -> tuple[tuple[PutBack, ...], tuple[Left, ...]]:
+) -> tuple[tuple[PutBack, ...], tuple[Unfixed, ...]]:
     """Plan to go back to AWSPREVIOUS, where that is whole and nothing is lost by it."""
     faulty = [cause for cause in causes if _is_of_content(cause) and cause.severity == "error"]
     if not faulty:
         return (), ()
 
-    def stay(why: str) -> tuple[tuple[PutBack, ...], tuple[Left, ...]]:
-        return (), tuple(Left(cause, why) for cause in faulty)
+    def stay(why: str) -> tuple[tuple[PutBack, ...], tuple[Unfixed, ...]]:
+        return (), tuple(Unfixed(cause, why) for cause in faulty)
 
     try:
         plan = plan_restore(snapshot, history, PREVIOUS)
@@ -142,7 +144,7 @@ def _plan_back(
         shared = [key for key in sorted(meant) if _is_in_the_database(snapshot, key)]
         if shared:
             return stay(f"Which {', '.join(shared)} the database has is not known: a former one may not be it.")
-    return (PutBack(plan, mended),), tuple(Left(cause) for cause in faulty if cause not in mended)
+    return (PutBack(plan, mended),), tuple(Unfixed(cause) for cause in faulty if cause not in mended)
 
 
 def _is_of_content(finding: Finding) -> bool:
@@ -186,7 +188,7 @@ def _is_retried(snapshot: Snapshot, findings: Sequence[Finding], cause: Finding)
 
 
 def _redeploys(
-    snapshot: Snapshot, steps: Sequence[Step], cured: Sequence[Finding], left: Sequence[Left]
+    snapshot: Snapshot, steps: Sequence[FixStep], cured: Sequence[Finding], left: Sequence[Unfixed]
 ) -> Iterator[Redeploy]:
     everyone = {service.name for service in users(snapshot)}
     for service in snapshot.consumers:
@@ -196,7 +198,7 @@ def _redeploys(
             yield Redeploy(service, tuple(because), _held(service, left))
 
 
-def _touched(step: Step, everyone: set[str]) -> set[str]:
+def _touched(step: FixStep, everyone: set[str]) -> set[str]:
     if isinstance(step, Undelete | PutBack):
         return everyone
     if isinstance(step, Correction):
@@ -204,7 +206,7 @@ def _touched(step: Step, everyone: set[str]) -> set[str]:
     return {name for finding in step.because for name in finding.services}
 
 
-def _held(service: Service, left: Sequence[Left]) -> str:
+def _held(service: Service, left: Sequence[Unfixed]) -> str:
     """Why new tasks of a service would fail all the same."""
     for entry in left:
         if entry.finding.severity == "error" and service.name in entry.finding.services:

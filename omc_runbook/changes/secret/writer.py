@@ -10,6 +10,7 @@ from typing import TypeVar
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
 from omc_runbook.aws.session import Clients, Unread, insist, look
+from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.secret.plan import KeyChange, Plan
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
@@ -38,21 +39,27 @@ class Written:
     version_id: str
     changes: tuple[KeyChange, ...]
 
-    @property
-    def entries(self) -> tuple[dict[str, str], ...]:
-        """The changes as an outcome has them, one for each key."""
-        return tuple(
-            {"key": c.key, "action": c.action, "origin": registry.mask(c.origin), "version": self.version_id}
-            for c in self.changes
+
+def changes_of(plan: Plan, environment: str | None = None) -> tuple[Change, ...]:
+    """What is done once the plan's version is current, one change for each key."""
+    return tuple(
+        Change(
+            key=change.key,
+            action=change.action,
+            origin=registry.mask(change.origin),
+            version=plan.token,
+            environment=environment,
         )
+        for change in plan.changed
+    )
 
 
-def stage(clients: Clients, plan: Plan, label: str) -> None:
+def stage(clients: Clients, plan: Plan) -> None:
     """Write the plan's version under a label of ours, where nobody reads it yet; a second time does nothing.
 
     Raises CouldNotLook where AWS refuses.
     """
-    client, arn = clients("secretsmanager"), plan.secret_arn
+    client, arn, label = clients("secretsmanager"), plan.secret_arn, _label(plan)
     _do(
         "secretsmanager:PutSecretValue",
         plan,
@@ -101,10 +108,10 @@ def withdraw(clients: Clients, plan: Plan) -> bool:
     return _do(UPDATE_STAGE, plan, lambda: secretsmanager.move_current(client, arn, plan.base, plan.token))
 
 
-def release(clients: Clients, plan: Plan, label: str) -> None:
-    """Take a label of ours off the plan's version; raises CouldNotLook where AWS refuses."""
+def release(clients: Clients, plan: Plan) -> None:
+    """Take our label off the plan's version; raises CouldNotLook where AWS refuses."""
     client, arn = clients("secretsmanager"), plan.secret_arn
-    _do(UPDATE_STAGE, plan, lambda: secretsmanager.drop_label(client, arn, label, plan.token))
+    _do(UPDATE_STAGE, plan, lambda: secretsmanager.drop_label(client, arn, _label(plan), plan.token))
 
 
 def tidy(clients: Clients, plan: Plan) -> None:
@@ -123,6 +130,10 @@ def tidy(clients: Clients, plan: Plan) -> None:
                     client, plan.secret_arn, label, version
                 ),
             )
+
+
+def _label(plan: Plan) -> str:
+    return LABEL + plan.token[:8]
 
 
 def _do(permission: str, plan: Plan, call: Callable[[], T]) -> T:
