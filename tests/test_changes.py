@@ -299,11 +299,11 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     """Neither the failure itself nor that somebody wrote since is a cause of it."""
     plan = planned(healthy(), SECRET_KEY=secrets.token_hex(32))
     cause = Finding("bare-name", "reference", "A reference has no ARN", "found")
-    failed = failure.failure(healthy().environment, "SECRET_KEY", [expected(plan.consumers[0])], [cause], (), "Left.")
-    later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
     rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
+    failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
+    later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
     done = SecretResult(plan=plan, rollouts=rollouts, undone="Left.")
-    text = changes.carried(plan, replace(done, findings=(cause, failed, later))).to_text()
+    text = changes.carried(plan, replace(done, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
 

@@ -14,8 +14,7 @@ from omc_runbook.changes.add_key.plan import NewKey, Place
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, Unfinished
 from omc_runbook.changes.secret.placeholders import placeholder
-from omc_runbook.changes.secret.plan import document_of, plan_update
-from omc_runbook.changes.secret.writer import LABEL
+from omc_runbook.changes.secret.plan import LABEL, document_of, plan_update
 from omc_runbook.changes.values import sources as given
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.masking.document import Member

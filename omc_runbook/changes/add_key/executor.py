@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from omc_runbook.aws.session import insist
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_begun
 from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
-from omc_runbook.changes.deploy.executor import SecretWrite
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
@@ -21,8 +20,8 @@ from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
-from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, current_id, why_unread
+from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
@@ -127,14 +126,13 @@ class _NewKey:
     def _has_failed(self) -> bool:
         return any(each.fix and each.fix.findings for each in self._environments)
 
-    def _write(self, place: Place, plan: Plan) -> Iterable[Change]:
+    def _write(self, place: Place, plan: Plan) -> None:
         """Give an environment's secret the key, or only take off the labels of a run that was killed."""
         context = self._contexts[place.environment]
-        write = SecretWrite(context, plan, Renewal({}), place.environment)
+        write = SecretWriter(context.clients, plan, environment=place.environment)
         with write.clearing_up():
             execute(write.steps(), context.announce, self._journal)
         execute([write.release()], context.announce, self._journal)
-        return ()
 
     def _edit(self, edit: Edit) -> Iterator[Change]:
         """Edit a file, with its patch kept before."""
@@ -144,7 +142,7 @@ class _NewKey:
         files.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)
         yield Change(action="edited", file=edit.file.name, origin=edit.what)
 
-    def _deploy(self, place: Place) -> Iterable[Change]:
+    def _deploy(self, place: Place) -> None:
         """Give an environment's tasks the variable, by Terraform or by new revisions, and watch them."""
         context, begun = self._contexts[place.environment], len(self._journal.changes)
         if place.terraform_dir is not None and place.terraform:
@@ -160,7 +158,6 @@ class _NewKey:
         if names or place.corrections:
             fix = fix_executor.apply(context, self._fix_plan(place, context, snapshot, names), self._journal)
         self._environments.append(EnvironmentResult(place, fix))
-        return ()
 
     def _fix_plan(self, place: Place, context: ChangeContext, snapshot: Snapshot, names: Collection[str]) -> FixPlan:
         begun = self._begun(context, snapshot, names) if place.terraform_dir is None else ()

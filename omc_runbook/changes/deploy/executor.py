@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
@@ -15,19 +13,16 @@ from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
-from omc_runbook.changes.secret import writer
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, users, why_unread
-from omc_runbook.changes.secret.writer import Written
-from omc_runbook.model.errors import CouldNotLook, Overtaken, RunbookError
+from omc_runbook.changes.secret.writer import SecretWriter, Written
+from omc_runbook.model.errors import CouldNotLook, Overtaken
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
 
 NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
 LEFT = "The new version was left in force, as you asked: mend the cause and redeploy, or go back, as below."
-NOT_KNOWN = "It is not known whether the new values are in force: run again, which goes on from there."
-ALL_BUT_LABEL = "All else is done: run again, and what marks it as under way goes too."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,102 +50,12 @@ def apply(context: ChangeContext, plan: Plan, renewal: Renewal | None = None, le
     return _SecretChange(context, plan, renewal or Renewal({}), leave).carry_out()
 
 
-class SecretWrite:
-    """The writing of a plan: staged, taken by the database and proved there by a login, then made current.
-
-    A label of ours stays on the version until `release`, so that a second run knows a change that is under way.
-    """
-
-    def __init__(self, context: ChangeContext, plan: Plan, renewal: Renewal, environment: str | None = None) -> None:
-        self._context, self._plan, self._renewal, self._environment = context, plan, renewal, environment
-        self._has_moved = False
-        self.written: Written | None = None
-
-    def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
-        """The steps in order; `undo` are those that make the former version current again."""
-        plan, rotated = self._plan, self._renewal.rotation is not None and self._renewal.password is not None
-        return (
-            Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty or plan.exists),
-            Step(name="database", apply=self._set_password, is_done=lambda: plan.is_empty or not rotated),
-            Step(name="move", apply=self._move, is_done=lambda: plan.is_empty, undo=undo),
-        )
-
-    def release(self) -> Step:
-        """Take off every label of ours, as the last step."""
-        return Step(name="release", apply=self._release, advice=ALL_BUT_LABEL)
-
-    @contextmanager
-    def clearing_up(self) -> Iterator[None]:
-        """Clear up where a step raises: until the version is current nobody has read it; after that a rerun goes on.
-
-        An answer that never came leaves open which of the two it is. Raises CouldNotLook where that cannot be asked,
-        and where the database does not take its former password back.
-        """
-        try:
-            yield
-        except RunbookError as error:
-            self._clear_up(error)
-            raise
-
-    def give_back(self) -> str:
-        """Let the database have the former password again; gives a sentence, "" where it takes no part."""
-        renewal = self._renewal
-        if renewal.rotation is None:
-            return ""
-        return rotation.take_back(renewal.rotation, renewal.former_password, renewal.password)
-
-    def _clear_up(self, error: RunbookError) -> None:
-        clients, plan = self._context.clients, self._plan
-        if plan.is_empty or self.written:
-            return
-        try:
-            is_current = self._has_moved or writer.is_current(clients, plan, plan.token)
-        except CouldNotLook as unanswered:
-            raise CouldNotLook(f"{unanswered} {NOT_KNOWN}") from None
-        if not is_current:
-            try:
-                self.give_back()
-            except CouldNotLook as refused:
-                raise CouldNotLook(f"{error} {refused} Run again, which goes on from there.") from None
-        if (not is_current or isinstance(error, Overtaken)) and not plan.exists:
-            # A label that stays goes with the next run; why this one failed matters more.
-            with suppress(CouldNotLook):
-                writer.release(clients, plan)
-
-    def _stage(self) -> Iterable[Change]:
-        writer.stage(self._context.clients, self._plan)
-        return ()
-
-    def _set_password(self) -> Iterable[Change]:
-        planned, password = self._renewal.rotation, self._renewal.password
-        assert planned and password, "asked for only where a database takes part"
-        rotation.set_password(planned, password)
-        rotation.log_in(planned, password)
-        return ()
-
-    def _move(self) -> Iterator[Change]:
-        clients, plan = self._context.clients, self._plan
-        self._has_moved = writer.move(clients, plan)
-        changes = writer.changes_of(plan, self._environment)
-        if self._has_moved:
-            yield from changes
-        self.written = writer.prove(clients, plan, self._has_moved)
-        if not self._has_moved:
-            yield from changes
-
-    def _release(self) -> Iterable[Change]:
-        if self.written and not self._plan.exists:
-            writer.release(self._context.clients, self._plan)
-        writer.tidy(self._context.clients, self._plan)
-        return ()
-
-
 class _SecretChange:
     """A change of the secret under way: its steps, and what has come of them."""
 
     def __init__(self, context: ChangeContext, plan: Plan, renewal: Renewal, leave: bool) -> None:
         self._context, self._plan, self._leave = context, plan, leave
-        self._write = SecretWrite(context, plan, renewal)
+        self._writer = SecretWriter(context.clients, plan, renewal)
         self._former = _former(plan, renewal)
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave)
@@ -164,27 +69,23 @@ class _SecretChange:
     def carry_out(self) -> SecretResult:
         journal = Journal()
         leave = self._leave or self._former is None
-        with self._write.clearing_up():
+        with self._writer.clearing_up():
             works = execute(self._steps(), self._context.announce, journal, self._afterwards(), leave)
-        execute([self._write.release()], self._context.announce, journal)
+        execute([self._writer.release()], self._context.announce, journal)
         restored = self._former.base if self._former and self._is_withdrawn else ""
         overtaken = tuple(failure.overtaken(r) for r in self._redeployment.rollouts if r.state == "overtaken")
         result = SecretResult(
             plan=self._plan,
-            written=self._write.written,
+            written=self._writer.written,
             changes=tuple(journal.changes),
             rollouts=self._redeployment.rollouts,
             back=self._way_back.rollouts,
             restored=restored,
             undone=self._undone() if self._failure else "",
-            findings=overtaken
-            if works
-            else self._failure.findings(self._keys, self._undone())
-            if self._failure
-            else (),
+            findings=self._failure.findings(self._keys, self._undone()) if self._failure else overtaken,
             is_in_force=works or leave,
         )
-        return result if restored or not (result.written or result.rollouts) else _look_again(self._context, result)
+        return result if restored or not (result.written or result.rollouts) else self._look_again(result)
 
     @property
     def _keys(self) -> str:
@@ -196,8 +97,8 @@ class _SecretChange:
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
         give_back = Step(name="", apply=self._give_back, is_done=lambda: self._alternates or not self._is_withdrawn)
         return (
-            *self._write.steps(undo=(withdraw, give_back)),
-            Step(name="", apply=self._find_consumers, is_done=lambda: not self._write.written),
+            *self._writer.steps(undo=(withdraw, give_back)),
+            Step(name="", apply=self._find_consumers, is_done=lambda: not self._writer.written),
             *self._redeployment.steps("The new values are in force: run again to see them proved."),
             Step(name="", apply=self._explain, is_done=lambda: not self._redeployment.failed, advice=in_force),
         )
@@ -208,31 +109,29 @@ class _SecretChange:
         advice = f"Version {former} is current again: run again with values_from keep to see it everywhere."
         return (*self._way_back.steps(advice), give_back)
 
-    def _find_consumers(self) -> Iterable[Change]:
+    def _find_consumers(self) -> None:
         """See who uses the secret now: a service may have come, or gone, since the plan was made."""
         snapshot = self._context.look()
         self._consumers = self._plan.consumers if why_unread(snapshot) else users(snapshot)
-        return ()
 
-    def _explain(self) -> Iterable[Change]:
+    def _explain(self) -> None:
         rollouts = self._redeployment.rollouts
         self._failure = failure.explain(self._context, self._context.look(), rollouts, self._keys)
         raise StepFailed
 
     def _withdraw(self) -> Iterator[Change]:
         assert self._former, "without a former version nothing is undone"
-        self._is_withdrawn = writer.withdraw(self._context.clients, self._former)
+        self._is_withdrawn = SecretWriter(self._context.clients, self._former).withdraw()
         for change in self._plan.changed if self._is_withdrawn else ():
             yield Change(key=change.key, action="put back", version=self._former.base)
 
-    def _give_back(self) -> Iterable[Change]:
+    def _give_back(self) -> None:
         try:
-            self._database = self._write.give_back()
+            self._database = self._writer.give_back()
         except CouldNotLook as error:
             self._database = (
                 f"{error} Rotate once more with database_url_from, so that secret and database agree again."
             )
-        return ()
 
     def _reached(self) -> tuple[Service, ...]:
         """The services whose new tasks were begun, where they are to go back."""
@@ -261,6 +160,26 @@ class _SecretChange:
         )
         return " ".join(filter(None, sentences))
 
+    def _look_again(self, result: SecretResult) -> SecretResult:
+        """Ask once more which version is current: somebody may have written while tasks were replaced."""
+        plan, sentence = self._plan, ""
+        try:
+            is_as_before = self._writer.is_current(plan.base)
+            if result.written and is_as_before:
+                sentence = (
+                    f"Somebody has made version {plan.base} current again, as it was before this run. Run verify."
+                )
+            elif result.written:
+                self._writer.prove()
+            elif not is_as_before:
+                sentence = f"Version {plan.base} was current when this run began, and no longer is. Run again."
+        except Overtaken as error:
+            sentence = str(error)
+        if not sentence:
+            return result
+        later = failure.moved_on(plan.secret_name, sentence)
+        return replace(result, findings=(*result.findings, later), is_in_force=False)
+
 
 def _former(plan: Plan, renewal: Renewal) -> Plan | None:
     """The plan whose version has to be withdrawn: this run's, or the one of a run that was killed after its write."""
@@ -268,22 +187,3 @@ def _former(plan: Plan, renewal: Renewal) -> Plan | None:
     if not plan.is_empty:
         return plan if plan.base else None
     return replace(plan, base=left.base, token=left.version_id) if left and left.is_current else None
-
-
-def _look_again(context: ChangeContext, result: SecretResult) -> SecretResult:
-    """Ask once more which version is current: somebody may have written while tasks were replaced."""
-    plan, sentence = result.plan, ""
-    try:
-        is_as_before = writer.is_current(context.clients, plan, plan.base)
-        if result.written and is_as_before:
-            sentence = f"Somebody has made version {plan.base} current again, as it was before this run. Run verify."
-        elif result.written:
-            writer.prove(context.clients, plan, moved=True)
-        elif not is_as_before:
-            sentence = f"Version {plan.base} was current when this run began, and no longer is. Run again."
-    except Overtaken as error:
-        sentence = str(error)
-    if not sentence:
-        return result
-    later = failure.moved_on(plan.secret_name, sentence)
-    return replace(result, findings=(*result.findings, later), is_in_force=False)

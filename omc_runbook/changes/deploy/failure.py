@@ -9,7 +9,6 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import remedies
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot.failure_logs import last_words
@@ -30,9 +29,20 @@ class Failure:
     words: tuple[str, ...]
 
     def findings(self, keys: str, undone: str) -> tuple[Finding, ...]:
-        """The causes, and the failure itself; `undone` says what was taken back."""
-        environment = self.snapshot.environment
-        return (*self.causes, failure(environment, keys, self.failed, self.causes, self.words, undone))
+        """The causes, and that the change of some keys failed: why, what the logs said and what was taken back."""
+        failed = self.failed
+        finding = Finding(
+            FAILED,
+            FAMILY,
+            f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
+            "found",
+            subject=", ".join(rollout.service for rollout in failed),
+            evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.words, undone),
+            remedy=remedies.logs(self.snapshot.environment.names, failed[0].service),
+            services=frozenset(rollout.service for rollout in failed),
+            because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
+        )
+        return (*self.causes, finding)
 
 
 def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollout], keys: str = "") -> Failure:
@@ -60,28 +70,6 @@ def causes(snapshot: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
     ]
     deeper = tuple(finding for finding in problems if finding.family != FAMILY)
     return deeper or tuple(finding for finding in problems if finding.check == "pull-failed")
-
-
-def failure(
-    environment: Environment,
-    keys: str,
-    failed: Sequence[Rollout],
-    found: Sequence[Finding],
-    words: Sequence[str],
-    undone: str,
-) -> Finding:
-    """That a change failed: which services, why, what their logs said and what was put back."""
-    return Finding(
-        FAILED,
-        FAMILY,
-        f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
-        "found",
-        subject=", ".join(rollout.service for rollout in failed),
-        evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *words, undone),
-        remedy=remedies.logs(environment.names, failed[0].service),
-        services=frozenset(rollout.service for rollout in failed),
-        because_of=tuple(dict.fromkeys(cause.check for cause in found)),
-    )
 
 
 def overtaken(rollout: Rollout) -> Finding:

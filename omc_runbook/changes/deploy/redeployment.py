@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
@@ -55,12 +55,11 @@ class Redeployment:
                 yield Change(service=each.service, action="redeployed", deployment=each.deployment_id)
         context.show(self.rollouts, ())
 
-    def _watch(self) -> Iterable[Change]:
+    def _watch(self) -> None:
         context = self._context
         self.rollouts = rollout.watch(
             context.clients, context.cluster, self.rollouts, context.show, context.clock, self._to_the_end
         )
-        return ()
 
     def _of_ours(self, begun: Rollout) -> Rollout:
         why = self._held.get(begun.service)

@@ -25,7 +25,7 @@ class Step:
     """
 
     name: str
-    apply: Callable[[], Iterable[Change]]
+    apply: Callable[[], Iterable[Change] | None]
     is_done: Callable[[], bool] = lambda: False
     undo: tuple[Step, ...] = ()
     advice: str = RUN_AGAIN
@@ -78,7 +78,7 @@ def _take(step: Step, announce: Callable[[str], None], journal: Journal) -> None
             return
         if step.name:
             announce(step.name)
-        for change in step.apply():
+        for change in step.apply() or ():
             journal.changes.append(change)
     except (CouldNotLook, Overtaken) as error:
         raise journal.explain(error, step.advice) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,6 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.aws.session import Unread, insist, look
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
-from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
@@ -22,7 +21,8 @@ from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.rollback import Rollback
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, PutBack, Undelete
-from omc_runbook.changes.secret import create, writer
+from omc_runbook.changes.secret import create
+from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import CouldNotLook, Overtaken
 from omc_runbook.model.findings import Finding
@@ -86,12 +86,18 @@ class _Fix:
             remaining=tuple(is_left) if works else (),
         )
 
-    def _steps(self) -> Iterator[Step]:
-        for step in self._plan.steps:
-            name, act = self._named(step)
-            yield Step(name=name, apply=partial(self._guarded, act), undo=self._rollback.undo(step))
-        yield from self._redeployment.steps()
-        yield Step(name="look", apply=self._look)
+    def _steps(self) -> tuple[Step, ...]:
+        fixes = map(self._as_step, self._plan.steps)
+        return (*fixes, *self._redeployment.steps(), Step(name="look", apply=self._look))
+
+    def _as_step(self, step: FixStep) -> Step:
+        name, act = self._named(step)
+
+        def apply() -> Iterator[Change]:
+            self._insist_on_secret()
+            yield from act()
+
+        return Step(name=name, apply=apply, undo=self._rollback.undo(step))
 
     def _named(self, step: FixStep) -> tuple[str, Callable[[], Iterator[Change]]]:
         """A step's word, and what it does."""
@@ -105,26 +111,23 @@ class _Fix:
             case Correction():
                 return "" if step.begun else "register", partial(self._correct, step)
 
-    def _guarded(self, act: Callable[[], Iterator[Change]]) -> Iterator[Change]:
-        self._insist_on_secret()
-        yield from act()
-
     def _services(self) -> tuple[Service, ...]:
         """Who gets new tasks: all but those that would fail all the same, unless they get another revision."""
         redeploys = self._plan.redeploys
         going = tuple(entry.service for entry in redeploys if not entry.held)
         return (*going, *(e.service for e in redeploys if e.held and e.service.name in self._revisions))
 
-    def _look(self) -> Iterable[Change]:
+    def _look(self) -> None:
         """See what is there now; raises StepFailed where tasks failed."""
-        rollouts = self._redeployment.rollouts
-        _insist_on_one(rollouts)
+        rollouts, failed = self._redeployment.rollouts, self._redeployment.failed
+        if failed and not any(rollout.deployment_id for rollout in rollouts):
+            # AWS let no service have new tasks: none can fail, and nothing is to be taken back.
+            raise CouldNotLook(failed[0].reason)
         snapshot = self._context.look()
         self._found = root_causes.diagnose(snapshot)
-        if self._redeployment.failed:
+        if failed:
             self._rollback.learn(snapshot, self._found, rollouts)
             raise StepFailed
-        return ()
 
     def _insist_on_secret(self) -> None:
         """See that the secret is the one that the plan was made on, with the version that should be current."""
@@ -153,10 +156,8 @@ class _Fix:
         self._insist_on_secret()
 
     def _put_back(self, step: PutBack) -> Iterator[Change]:
-        moved = writer.move(self._clients, step.plan)
-        writer.prove(self._clients, step.plan, moved)
+        yield from SecretWriter(self._clients, step.plan).move()
         self._current = step.plan.token
-        yield from writer.changes_of(step.plan)
 
     def _grant(self, step: Grant) -> Iterator[Change]:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
@@ -238,13 +239,6 @@ class _Fix:
 
 def _change(what: str, permission: str, call: Callable[[], T]) -> T:
     return insist(what, permission, call, "change")
-
-
-def _insist_on_one(rollouts: Sequence[Rollout]) -> None:
-    """Raise CouldNotLook where AWS let no service have new tasks: none can fail, and nothing is to be taken back."""
-    refused = [rollout for rollout in rollouts if rollout.has_failed and not rollout.deployment_id]
-    if refused and not any(rollout.deployment_id for rollout in rollouts):
-        raise CouldNotLook(refused[0].reason)
 
 
 def _is_among(finding: Finding, planned: Sequence[Finding]) -> bool:

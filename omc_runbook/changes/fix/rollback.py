@@ -16,7 +16,7 @@ from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, PutBack
-from omc_runbook.changes.secret import writer
+from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
@@ -137,7 +137,7 @@ class Rollback:
     def _withdraw(self, step: PutBack) -> Iterable[Change]:
         plan = step.plan
         self._taken_back.append(step)
-        if not writer.withdraw(self._context.clients, plan):
+        if not SecretWriter(self._context.clients, plan).withdraw():
             self._sentences.append("The version was not taken back: somebody else has changed the secret meanwhile.")
             return ()
         # No task runs with the version that is withdrawn, so none has to be replaced.

@@ -60,82 +60,18 @@ def apply(clients: Clients, plan: Creation) -> CreateResult | None:
     came first, CouldNotLook where AWS or Terraform refuses or shows something else than was planned, UsageError for
     a plan of Terraform's that would do harm.
     """
-    if plan.intent == "nothing":
-        return None
-    creation, journal = _Creation(clients, plan), Journal()
-    act = creation.apply_draft if plan.draft else creation.restore if plan.intent == "restore" else creation.create
-    execute([Step(name=plan.intent, apply=act)], lambda name: None, journal)
-    assert creation.result, "a step that came through has proved it"
-    return replace(creation.result, changes=tuple(journal.changes))
+    done: list[CreateResult] = []
 
+    def act() -> Iterator[Change]:
+        do = _apply_draft if plan.draft else _restore if plan.intent == "restore" else _create
+        result = do(clients, plan)
+        change = Change(action=result.action, secret=result.name, by=result.by, version=result.version_id)
+        done.append(replace(result, changes=(change,)))
+        yield change
 
-class _Creation:
-    """The one step of a creation, and what it has proved."""
-
-    def __init__(self, clients: Clients, plan: Creation) -> None:
-        self._clients, self._plan = clients, plan
-        self.result: CreateResult | None = None
-
-    def restore(self) -> Iterator[Change]:
-        """Take back a deletion."""
-        client, name = self._clients("secretsmanager"), self._plan.name
-        _change(self._plan, "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, name))
-        yield from self._prove("restored", "the API")
-
-    def create(self) -> Iterator[Change]:
-        """Create the secret by the API, and hold what AWS has against the plan."""
-        plan, client = self._plan, self._clients("secretsmanager")
-        key = find_key(self._clients, plan)
-        kms_key = plan.kms_key if key else ""
-        _change(
-            plan,
-            "secretsmanager:CreateSecret",
-            lambda: secretsmanager.create(
-                client, plan.name, plan.text, plan.token, plan.description, plan.tags, kms_key
-            ),
-        )
-        self.result = _compare(self._clients, plan, key)
-        yield _as_change(self.result)
-
-    def apply_draft(self) -> Iterator[Change]:
-        """Apply Terraform's plan, and see that the secret is where its outputs say."""
-        plan, draft = self._plan, self._plan.draft
-        assert draft, "chosen only where there is one"
-        if plan.harm:
-            draft.drop()
-            first = plan.harm[0]
-            raise UsageError(
-                f"{draft.name}'s plan was not applied. {first.title}: {first.subject}. {first.remedy.command}"
-            )
-        outputs = command.apply(draft)
-        ours = [output for output in outputs if _is_of(output, plan.name)]
-        secret = described(self._clients, plan.name)
-        stray = next((output for output in ours if secret is None or output.arn != secret.arn), None)
-        if stray:
-            raise CouldNotLook(
-                f"{draft.name}'s output {stray.name} is {stray.arn}, and AWS here has"
-                f" {secret.arn if secret else 'none'}: see whether its provider works in this account and region."
-            )
-        yield from self._prove("created", draft.name, tuple(output.name for output in ours))
-
-    def _prove(
-        self, action: Literal["created", "restored"], by: str, outputs: tuple[str, ...] = ()
-    ) -> Iterator[Change]:
-        """Ask AWS whether the secret is there with a current version that can be read; raises CouldNotLook if not."""
-        secret, name = described(self._clients, self._plan.name), self._plan.name
-        if secret is None or secret.deleted:
-            raise CouldNotLook(f"{name} is not there after all, or is scheduled for deletion: run create again to see.")
-        value = _value(self._clients, f"the value of {name}", secret.arn)
-        if value is None:
-            raise CouldNotLook(f"{name} was {action} and has no current version: run verify, it says what to do.")
-        self.result = CreateResult(
-            action=action, name=secret.name, arn=secret.arn, version_id=value.version_id, by=by, outputs=outputs
-        )
-        yield _as_change(self.result)
-
-
-def _as_change(result: CreateResult) -> Change:
-    return Change(action=result.action, secret=result.name, by=result.by, version=result.version_id)
+    step = Step(name=plan.intent, apply=act, is_done=lambda: plan.intent == "nothing")
+    execute([step], lambda name: None, Journal())
+    return done[0] if done else None
 
 
 def described(clients: Clients, name: str) -> Secret | None:
@@ -144,9 +80,56 @@ def described(clients: Clients, name: str) -> Secret | None:
     return insist(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
 
 
-def _value(clients: Clients, what: str, name: str) -> Value | None:
+def _restore(clients: Clients, plan: Creation) -> CreateResult:
     client = clients("secretsmanager")
-    return insist(what, GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT))
+    _change(plan, "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, plan.name))
+    return _prove(clients, plan, "restored", "the API")
+
+
+def _create(clients: Clients, plan: Creation) -> CreateResult:
+    client, key = clients("secretsmanager"), find_key(clients, plan)
+    _change(
+        plan,
+        "secretsmanager:CreateSecret",
+        lambda: secretsmanager.create(
+            client, plan.name, plan.text, plan.token, plan.description, plan.tags, plan.kms_key if key else ""
+        ),
+    )
+    return _compare(clients, plan, key)
+
+
+def _apply_draft(clients: Clients, plan: Creation) -> CreateResult:
+    draft = plan.draft
+    assert draft, "chosen only where there is one"
+    if plan.harm:
+        draft.drop()
+        first = plan.harm[0]
+        raise UsageError(f"{draft.name}'s plan was not applied. {first.title}: {first.subject}. {first.remedy.command}")
+    ours = [output for output in command.apply(draft) if _is_of(output, plan.name)]
+    secret = described(clients, plan.name)
+    stray = next((output for output in ours if secret is None or output.arn != secret.arn), None)
+    if stray:
+        raise CouldNotLook(
+            f"{draft.name}'s output {stray.name} is {stray.arn}, and AWS here has {secret.arn if secret else 'none'}:"
+            " see whether its provider works in this account and region."
+        )
+    return replace(_prove(clients, plan, "created", draft.name), outputs=tuple(output.name for output in ours))
+
+
+def _prove(clients: Clients, plan: Creation, action: Literal["created", "restored"], by: str) -> CreateResult:
+    """Ask AWS whether the secret is there with a current version that can be read; raises CouldNotLook if not."""
+    secret, name = described(clients, plan.name), plan.name
+    if secret is None or secret.deleted:
+        raise CouldNotLook(f"{name} is not there after all, or is scheduled for deletion: run create again to see.")
+    value = _value(clients, name)
+    if value is None:
+        raise CouldNotLook(f"{name} was {action} and has no current version: run verify, it says what to do.")
+    return CreateResult(action=action, name=secret.name, arn=secret.arn, version_id=value.version_id, by=by)
+
+
+def _value(clients: Clients, name: str) -> Value | None:
+    client = clients("secretsmanager")
+    return insist(f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT))
 
 
 def _is_of(output: Output, name: str) -> bool:
@@ -155,7 +138,7 @@ def _is_of(output: Output, name: str) -> bool:
 
 def _compare(clients: Clients, plan: Creation, key: KmsKey | None) -> CreateResult:
     """Hold what AWS has against the plan, and give it as proved: document, version, tags, description and key."""
-    secret, value = described(clients, plan.name), _value(clients, "the secret", plan.name)
+    secret, value = described(clients, plan.name), _value(clients, plan.name)
     if secret is None or value is None or value.version_id != plan.token:
         raise Overtaken(
             f"Somebody else created {plan.name} meanwhile, or changed it at once: theirs stays, yours was not written."

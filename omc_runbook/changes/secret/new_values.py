@@ -10,8 +10,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
-from omc_runbook.changes.secret.plan import document_of
-from omc_runbook.changes.secret.writer import LABEL
+from omc_runbook.changes.secret.plan import LABEL, document_of
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW

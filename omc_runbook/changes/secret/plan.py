@@ -22,6 +22,9 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
 
+LABEL = "omc-runbook-"
+"""How the staging labels begin that a write holds while it is under way."""
+
 LARGEST = 65_536
 """Bytes that Secrets Manager takes as one value."""
 
