@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from omc_runbook.model.shell import command
 
 SECONDS = 20
 MOST_COMMITS = 20
@@ -29,8 +30,7 @@ class Tracked:
 
     `ignored` says whether a rule would keep it out, tracked or not, and is None where git cannot tell. `commits` are
     the short ids of those that added, changed or removed it in the history of any branch or tag, newest first, at most
-    twenty. `is_dirty` has the file's name if it has changes that are not committed. `obstacle` says in a sentence why
-    something of this is not known, "" where all is.
+    twenty. `obstacle` says in a sentence why something of this is not known, "" where all is.
     """
 
     is_work_tree: bool
@@ -38,7 +38,6 @@ class Tracked:
     ignored: bool | None = None
     tracked: bool = False
     commits: tuple[str, ...] = ()
-    is_dirty: tuple[str, ...] = ()
     obstacle: str = ""
 
 
@@ -71,7 +70,6 @@ def look(repository: Path, name: str = ".env") -> Tracked:
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(listed.out),
         commits=tuple(history.out.split()),
-        is_dirty=dirty(repository, (name,)),
         obstacle=trouble or _shallowness(repository),
     )
 
@@ -102,11 +100,6 @@ def takes_back(repository: Path, patch: Path) -> bool:
     """Whether a patch without surroundings is in force in a checkout, so that git can take it back. Only reads."""
     words = ("apply", "--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn", "--", str(patch))
     return _ask(repository, *words).code == 0
-
-
-def remotes(repository: Path) -> bool:
-    """Whether the repository has a remote, so that its history may be elsewhere too."""
-    return bool(_ask(repository, "remote").out.strip())
 
 
 def _shallowness(repository: Path) -> str:
@@ -144,7 +137,7 @@ def _obstacle(repository: Path, verb: str, code: int, err: str) -> str:
     if owner := _OWNER.search(err):
         return (
             f"{repository} belongs to another user, so that git does not look into it (dubious ownership): if you "
-            f"trust it, run git config --global --add safe.directory {shlex.quote(owner[1])}."
+            f"trust it, run {command('git', 'config', '--global', '--add', 'safe.directory', owner[1])}."
         )
     # What else git writes may quote a file, so it is left out.
     return f"git {verb} ended with exit code {code} in {repository}: run it by hand to see why."

@@ -1,9 +1,10 @@
-"""What a change has come to, as its report and its outcome tell it."""
+"""What a change has come to, or a plan would, as its report and its outcome tell it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.change import Change
@@ -36,6 +37,14 @@ class ChangeResult:
         """Whether nothing is wrong, and every service has proved that its tasks run with what is new."""
         is_over = not self.findings and not self.remaining
         return is_over and all(rollout.state in PROVED for rollout in self.rollouts)
+
+
+class Planned(Protocol):
+    """What a runbook would do."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done, a sentence each and without a value; none where there is nothing to do."""
 
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
