@@ -229,7 +229,7 @@ from pathlib import Path
 from checkout import Platform
 from workbench import plan_file, write_file
 from omc_runbook.changes.files import write
-from omc_runbook.errors import RunbookError
+from omc_runbook.model.errors import RunbookError
 
 platform = Platform(Path(sys.argv[2]))
 
