@@ -19,7 +19,7 @@ from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.secret.plan import Plan, plan_update
-from omc_runbook.changes.secret.writer import Written
+from omc_runbook.changes.secret.writer import WrittenVersion
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
 from omc_runbook.changes.values.source_file import Given
@@ -291,7 +291,7 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
     assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
     assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
     first = replace(plan, base="")
-    done = SecretResult(plan=first, written=Written("", first.token, first.changed))
+    done = SecretResult(plan=first, written=WrittenVersion("", first.token, first.changed))
     assert "omc-runbook" not in changes.undo(production, first, done).to_text()
 
 

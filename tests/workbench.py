@@ -15,7 +15,7 @@ from checkout import Platform, make_platform
 
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.changes.dotenv.executor import DotenvResult, Start
+from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
 from omc_runbook.changes.dotenv.plan import Setup
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import EXIT_CODES
@@ -26,7 +26,7 @@ from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import workstation
 
-NOT_HERE = Start("", "Not here.")
+NOT_HERE = StartResult("", "Not here.")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def plan(setup: Setup) -> Table:
 def diff(setup: Setup) -> Diffs:
     """The change line by line, with names in the place of values."""
     lines = tuple(shown(setup))
-    files = [FileDiff(setup.place.path.name, "", lines)] if lines and setup.before is not None else []
+    files = [FileDiff(setup.workplace.path.name, "", lines)] if lines and setup.before is not None else []
     empty = "It is new, from the template." if setup.before is None else "No line changes."
     return Diffs("Line by line", files, empty)
 
@@ -137,7 +137,7 @@ def done(setup: Setup, done: DotenvResult | None) -> Banner:
     lines += [f"Started with {start.by}."] if start.ok else []
     unclear = "" if start.ok else "Not known whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
-    what = f"{setup.place.path.name} was written" if done.wrote else "Nothing had to be written"
+    what = f"{setup.workplace.path.name} was written" if done.wrote else "Nothing had to be written"
     is_good = not setup.needed and (start.ok or not start.by)
     return Banner("good" if is_good else "unsure", f"{what}.", (*lines, *_lines(setup)))
 
@@ -166,7 +166,7 @@ def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
 
 def undo(setup: Setup, done: DotenvResult | None) -> Listing:
     """How to get the former state back."""
-    path = setup.place.path
+    path = setup.workplace.path
     if done is None or not done.wrote:
         return Listing("Going back", (), "Nothing was written, so there is nothing to undo.")
     entries = []

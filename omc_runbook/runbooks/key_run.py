@@ -11,13 +11,13 @@ from omc_runbook.changes.add_key import plan as add_key_plan
 from omc_runbook.changes.add_key.environment_plan import (
     containers_for,
     held_by,
-    plan_place,
+    plan_environment,
     refuse_same,
     refuse_without_secret,
     values_of,
 )
 from omc_runbook.changes.add_key.executor import AddKeyResult
-from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import Unfinished
@@ -89,7 +89,7 @@ class KeyRun:
         containers: str = "",
         values_from: str = "",
         terraform_dir: str = "",
-    ) -> Addition | None:
+    ) -> AddKeyPlan | None:
         """Plan all that a new key lacks; None where no key was named.
 
         Raises UsageError and CannotEdit, in one sentence, for what cannot be added as asked, and what
@@ -118,7 +118,7 @@ class KeyRun:
         ]
         # Production comes last: what fails elsewhere does not reach it.
         places.sort(key=lambda place: place.environment == PRODUCTION)
-        return Addition(
+        return AddKeyPlan(
             new,
             self.root,
             edits,
@@ -128,7 +128,7 @@ class KeyRun:
         )
 
     def apply(
-        self, plan: Addition | None, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
+        self, plan: AddKeyPlan | None, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
     ) -> AddKeyResult | None:
         """Add the key as planned, where `apply` says so; None where nothing was to be done.
 
@@ -145,7 +145,7 @@ class KeyRun:
 
     def judge(
         self,
-        plan: Addition | None,
+        plan: AddKeyPlan | None,
         before: Mapping[str, Snapshot],
         after: Mapping[str, Snapshot],
         done: AddKeyResult | None,
@@ -173,7 +173,7 @@ class KeyRun:
         return tuple(found)
 
     def conclude(
-        self, findings: Sequence[Finding], done: AddKeyResult | None = None, plan: Addition | None = None
+        self, findings: Sequence[Finding], done: AddKeyResult | None = None, plan: AddKeyPlan | None = None
     ) -> Banner:
         """Say how the run ended and what it changed or would, and tell the caller; raises as `ending.end` does."""
         return self.runs[0].conclude(findings, done, plan)
@@ -213,7 +213,7 @@ class KeyRun:
         paths = {name: expand(text.replace(ENVIRONMENT, name)) for name in names}
         return {name: path if path.is_absolute() or path.is_dir() else self.root / path for name, path in paths.items()}
 
-    def _with_terraform(self, place: Place, edits: Sequence[Edit], snapshot: Snapshot) -> Place:
+    def _with_terraform(self, place: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:
         if place.terraform_dir is None:
             return place
         changes = preview(self.root, place.terraform_dir, edits, snapshot.environment.names.profile)
@@ -253,9 +253,9 @@ class _Adding:
     values: Mapping[str, Given]
     left: Unfinished | None
 
-    def place(self, containers: tuple[str, ...], folder: Path | None) -> Place:
-        """Plan it; raises as `plan_place` does, and UsageError for a value that another environment has too."""
-        place = plan_place(self.snapshot, self.new, containers, self.values, folder, self.left)
+    def place(self, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
+        """Plan it; raises as `plan_environment` does, and UsageError for a value that another environment has too."""
+        place = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.left)
         if not place.write:
             return place
         notes = reuse.compare(self.run.clients, self.snapshot.environment, self.run.caller, self.values)

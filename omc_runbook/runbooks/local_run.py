@@ -104,7 +104,7 @@ class LocalRun:
         if not apply:
             return None
         compose = self.checkout.compose
-        known = plan.place.known | (compose.used if compose else frozenset())
+        known = plan.workplace.known | (compose.used if compose else frozenset())
         return executor.apply(plan, backup, now(), lambda: executor.start(self.checkout.root, known))
 
     def look_again(self, snapshot: Snapshot, done: DotenvResult | None) -> Snapshot:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from omc_runbook.changes.add_key.executor import AddKeyResult
-from omc_runbook.changes.add_key.plan import Addition
+from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import Setup
@@ -123,7 +123,7 @@ def offer_setup(
 
 
 def offer_addition(
-    run: KeyRun, seen: dict[str, Snapshot], plan: Addition | None, done: AddKeyResult | None
+    run: KeyRun, seen: dict[str, Snapshot], plan: AddKeyPlan | None, done: AddKeyResult | None
 ) -> Button | Listing:
     """Offer to add a key, as `KeyRun.apply` does it, and to show what the cells below would show of it."""
 

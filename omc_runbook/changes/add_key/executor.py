@@ -11,7 +11,7 @@ from omc_runbook.aws import definitions
 from omc_runbook.aws.session import insist
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_begun
-from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
@@ -35,7 +35,7 @@ PATCH = ".patch"
 class EnvironmentResult:
     """How one environment's new tasks came; `fix` is None where none were needed."""
 
-    place: Place
+    part: EnvironmentPlan
     fix: FixResult | None
 
 
@@ -43,7 +43,7 @@ class EnvironmentResult:
 class AddKeyResult(ChangeResult):
     """A key that was added, with the environments that it came to, and the patches that take the files back."""
 
-    addition: Addition
+    addition: AddKeyPlan
     environments: tuple[EnvironmentResult, ...]
     patches: tuple[Path, ...]
 
@@ -55,10 +55,10 @@ class AddKeyResult(ChangeResult):
     @property
     def waiting(self) -> tuple[str, ...]:
         """The environments to which it did not come, since another one failed before."""
-        return tuple(place.environment for place in self.addition.places[len(self.environments) :])
+        return tuple(part.environment for part in self.addition.places[len(self.environments) :])
 
 
-def apply(addition: Addition, contexts: Mapping[str, ChangeContext]) -> AddKeyResult:
+def apply(addition: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> AddKeyResult:
     """Write the secrets, edit the files, and give tasks the variable; `contexts` has one for each environment.
 
     A key is in a secret before anything asks for it. Killed at any point, another plan and another run do the rest.
@@ -71,10 +71,10 @@ def apply(addition: Addition, contexts: Mapping[str, ChangeContext]) -> AddKeyRe
     return _NewKey(addition, contexts).carry_out()
 
 
-def _refuse(addition: Addition) -> None:
+def _refuse(addition: AddKeyPlan) -> None:
     """Refuse what cannot be carried through, while nothing has been done."""
-    for place in addition.places:
-        for finding in place.harm[:1]:
+    for part in addition.places:
+        for finding in part.harm[:1]:
             raise UsageError(f"Nothing was done. {finding.title}: {finding.subject}. {finding.remedy.command}")
     for edit in addition.edits:
         files.refuse_unwritable(edit.file.path)
@@ -88,7 +88,7 @@ def _refuse(addition: Addition) -> None:
 class _NewKey:
     """A key that is being added: what has been done so far, and how each environment's tasks came."""
 
-    def __init__(self, addition: Addition, contexts: Mapping[str, ChangeContext]) -> None:
+    def __init__(self, addition: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> None:
         self._addition, self._contexts, self._git_dir = addition, contexts, git.git_dir(addition.root)
         self._journal = Journal()
         self._environments: list[EnvironmentResult] = []
@@ -115,21 +115,21 @@ class _NewKey:
 
     def _steps(self) -> Iterator[Step]:
         places = self._addition.places
-        for place in places:
-            for plan in filter(None, (place.write, place.left)):
-                yield Step(name="", apply=partial(self._write, place, plan))
+        for part in places:
+            for plan in filter(None, (part.write, part.left)):
+                yield Step(name="", apply=partial(self._write, part, plan))
         for edit in self._addition.edits:
             yield Step(name="", apply=partial(self._edit, edit))
-        for place in places:
-            yield Step(name="", apply=partial(self._deploy, place), is_done=self._has_failed)
+        for part in places:
+            yield Step(name="", apply=partial(self._deploy, part), is_done=self._has_failed)
 
     def _has_failed(self) -> bool:
         return any(each.fix and each.fix.findings for each in self._environments)
 
-    def _write(self, place: Place, plan: Plan) -> None:
+    def _write(self, part: EnvironmentPlan, plan: Plan) -> None:
         """Give an environment's secret the key, or only take off the labels of a run that was killed."""
-        context = self._contexts[place.environment]
-        write = SecretWriter(context.clients, plan, environment=place.environment)
+        context = self._contexts[part.environment]
+        write = SecretWriter(context.clients, plan, environment=part.environment)
         with write.clearing_up():
             execute(write.steps(), context.announce, self._journal)
         execute([write.release()], context.announce, self._journal)
@@ -142,32 +142,34 @@ class _NewKey:
         files.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)
         yield Change(action="edited", file=edit.file.name, origin=edit.what)
 
-    def _deploy(self, place: Place) -> None:
+    def _deploy(self, part: EnvironmentPlan) -> None:
         """Give an environment's tasks the variable, by Terraform or by new revisions, and watch them."""
-        context, begun = self._contexts[place.environment], len(self._journal.changes)
-        if place.terraform_dir is not None and place.terraform:
-            terraform = Step(name="terraform", apply=partial(_apply_terraform, place.terraform_dir, context, place))
+        context, begun = self._contexts[part.environment], len(self._journal.changes)
+        if part.terraform_dir is not None and part.terraform:
+            terraform = Step(name="terraform", apply=partial(_apply_terraform, part.terraform_dir, context, part))
             execute([terraform], context.announce, self._journal)
         is_applied = len(self._journal.changes) > begun
         snapshot = context.look()
-        names = {service.name for correction in place.corrections for service in correction.services}
-        names |= {*place.services} if (is_applied or place.late) else set()
-        if place.terraform_dir is not None:
-            _insist_on_reference(snapshot, self._addition, place)
+        names = {service.name for correction in part.corrections for service in correction.services}
+        names |= {*part.services} if (is_applied or part.late) else set()
+        if part.terraform_dir is not None:
+            _insist_on_reference(snapshot, self._addition, part)
         fix = None
-        if names or place.corrections:
-            fix = fix_executor.apply(context, self._fix_plan(place, context, snapshot, names), self._journal)
-        self._environments.append(EnvironmentResult(place, fix))
+        if names or part.corrections:
+            fix = fix_executor.apply(context, self._fix_plan(part, context, snapshot, names), self._journal)
+        self._environments.append(EnvironmentResult(part, fix))
 
-    def _fix_plan(self, place: Place, context: ChangeContext, snapshot: Snapshot, names: Collection[str]) -> FixPlan:
-        begun = self._begun(context, snapshot, names) if place.terraform_dir is None else ()
+    def _fix_plan(
+        self, part: EnvironmentPlan, context: ChangeContext, snapshot: Snapshot, names: Collection[str]
+    ) -> FixPlan:
+        begun = self._begun(context, snapshot, names) if part.terraform_dir is None else ()
         return FixPlan(
             names=snapshot.environment.names,
             secret_arn=snapshot.secret.arn if snapshot.secret else "",
             secret_name=snapshot.secret_name,
             current=current_id(snapshot),
-            made=place.made,
-            steps=(*place.corrections, *begun),
+            made=part.made,
+            steps=(*part.corrections, *begun),
             redeploys=tuple(Redeploy(service, ()) for service in snapshot.services if service.name in names),
             left=(),
             unread=why_unread(snapshot),
@@ -190,15 +192,15 @@ class _NewKey:
         return f"add-{self._addition.key.name}-"
 
 
-def _apply_terraform(folder: Path, context: ChangeContext, place: Place) -> Iterator[Change]:
+def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan) -> Iterator[Change]:
     """Plan with Terraform once more, now that the files are edited, and apply just what was shown."""
     draft = command.plan(folder, context.look().environment.names.profile)
     try:
         now = changes_of(draft.changes)
-        if now != place.terraform:
+        if now != part.terraform:
             raise Overtaken(
-                f"{draft.name} would do something else now than was shown, in {folder}: nothing was applied. Run again"
-                " to see it."
+                f"{draft.name} would now do something else than the plan shows, in {folder}: nothing was applied. Run"
+                " again to see it."
             )
         command.apply(draft)
     finally:
@@ -222,14 +224,14 @@ def _is_all_that_differs(context: ChangeContext, step: Correction) -> bool:
     )
 
 
-def _insist_on_reference(snapshot: Snapshot, addition: Addition, place: Place) -> None:
+def _insist_on_reference(snapshot: Snapshot, addition: AddKeyPlan, part: EnvironmentPlan) -> None:
     """See that Terraform has brought the reference; raises CouldNotLook for services that lack it still."""
     key = addition.key.name
     for service in snapshot.services:
         definition = snapshot.definition(service.task_definition_arn)
-        if service.name in place.services and definition and key not in definition.variables:
+        if service.name in part.services and definition and key not in definition.variables:
             raise CouldNotLook(
-                f"{service.name} in {place.environment} runs {definition.label}, which has no {key}, after Terraform's"
+                f"{service.name} in {part.environment} runs {definition.label}, which has no {key}, after Terraform's"
                 " apply: does Terraform leave its task definition alone (ignore_changes)? Then deploy the new revision"
                 " as you always do."
             )

@@ -15,14 +15,14 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, users, why_unread
-from omc_runbook.changes.secret.writer import SecretWriter, Written
+from omc_runbook.changes.secret.writer import SecretWriter, WrittenVersion
 from omc_runbook.model.errors import CouldNotLook, Overtaken
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
 
 NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
-LEFT = "The new version was left in force, as you asked: mend the cause and redeploy, or go back, as below."
+LEFT = "The new version was left in force, as you asked: fix the cause and redeploy, or restore, as below."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class SecretResult(ChangeResult):
     """A change of the secret that was carried out; `written` is None where nothing had to be written."""
 
     plan: Plan
-    written: Written | None = None
+    written: WrittenVersion | None = None
     restored: str = ""
     """The id of the version that was put back."""
     is_in_force: bool = True
@@ -46,7 +46,7 @@ def apply(context: ChangeContext, plan: Plan, renewal: Renewal | None = None, le
     or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
     """
     if plan.unread:
-        raise CouldNotLook(f"{plan.unread} Without it no roll-out can be seen through. Nothing was written.")
+        raise CouldNotLook(f"{plan.unread} Without it no roll-out can be watched. Nothing was written.")
     return _SecretChange(context, plan, renewal or Renewal({}), leave).carry_out()
 
 

@@ -34,7 +34,7 @@ class Failure:
         finding = Finding(
             FAILED,
             FAMILY,
-            f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
+            f"New tasks fail with the new values of {keys}" if keys else "New tasks fail",
             "found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.words, undone),
@@ -77,7 +77,7 @@ def overtaken(rollout: Rollout) -> Finding:
     return Finding(
         "deployment-overtaken",
         FAMILY,
-        "Somebody else's deployment came after ours, so that ours proves nothing",
+        "Somebody else deployed after this run, so it proves nothing of this service",
         "unknown",
         subject=rollout.service,
         evidence=(rollout.reason,),
@@ -90,7 +90,7 @@ def moved_on(secret: str, sentence: str) -> Finding:
     return Finding(
         "version-overtaken",
         "secret",
-        "Somebody else has changed the secret since, and tasks may hold either version",
+        "Somebody else changed the secret during this run: tasks may hold either version",
         "unknown",
         subject=secret,
         evidence=(sentence,),

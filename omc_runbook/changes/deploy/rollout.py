@@ -136,29 +136,33 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task]) ->
         return rollout
     if service is None:
         return replace(rollout, state="gone", reason=GONE)
-    mine = next((d for d in service.deployments if d.id == rollout.deployment_id), None)
-    seen = replace(rollout, state="rolling", desired=service.desired, running=mine.running if mine else 0)
+    ours = next((d for d in service.deployments if d.id == rollout.deployment_id), None)
+    running = ours.running if ours else 0
+
+    def judged(state: State, reason: str = "") -> Rollout:
+        return replace(rollout, state=state, desired=service.desired, running=running, reason=reason)
+
     for task in stopped:
         if task.deployment_id == rollout.deployment_id and task.has_failed:
-            return replace(seen, state="failed", reason=Stop(service, task).sentence)
+            return judged("failed", Stop(service, task).sentence)
     if rollout.state == "done":
         return rollout
-    primary = service.primary
-    if mine is None or mine.status != "PRIMARY":
+    if ours is None or ours.status != "PRIMARY":
         if service.rolled_back:
-            told = mine.rollout_reason if mine else ""
-            return replace(seen, state="rolled-back", reason=told or "The circuit breaker went back to an earlier one.")
-        other = primary.id if primary else "another"
-        told = f"Somebody else's deployment {other} has overtaken ours, {rollout.deployment_id}."
-        return replace(seen, state="overtaken", reason=f"{told} Its tasks read the new values too: run verify.")
-    if mine.rollout == "FAILED":
-        return replace(seen, state="failed", reason=mine.rollout_reason)
+            reason = ours.rollout_reason if ours else ""
+            return judged("rolled-back", reason or "The circuit breaker rolled it back.")
+        other = service.primary.id if service.primary else "another"
+        reason = f"Somebody else's deployment {other} has overtaken ours, {rollout.deployment_id}."
+        return judged("overtaken", f"{reason} Its tasks read the new values too: run verify.")
+    revision = ours.task_definition_arn.rpartition("/")[2]
+    if ours.rollout == "FAILED":
+        return judged("failed", ours.rollout_reason)
     if service.desired == 0:
-        return replace(seen, state="not-started", reason="Its desiredCount was set to 0 meanwhile.")
-    if mine.task_definition_arn.rpartition("/")[2] != rollout.revision:
-        return replace(seen, state="failed", reason=f"It runs {mine.task_definition_arn.rpartition('/')[2]} instead.")
-    whole = mine.rollout == "COMPLETED" and mine.running == service.running == service.desired
-    return replace(seen, state="done" if whole else "rolling")
+        return judged("not-started", "Its desiredCount was set to 0 meanwhile.")
+    if revision != rollout.revision:
+        return judged("failed", f"It runs {revision} instead.")
+    is_whole = ours.rollout == "COMPLETED" and ours.running == service.running == service.desired
+    return judged("done" if is_whole else "rolling", rollout.reason)
 
 
 def are_all_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
@@ -209,12 +213,12 @@ class _Watch:
         answers = [(batch, self._heed(answer.result())) for batch, answer in described]
         services = {service.name: service for _, answer in answers for service in answer or ()}
         # Of a service that is not in the answer ECS says that it is gone; where there is none, nothing is known.
-        told = {name for batch, answer in answers if answer is not None for name in batch}
+        answered = {name for batch, answer in answers if answer is not None for name in batch}
         self._stopped |= {task.arn: task for task in self._heed(stopped.result()) or ()}
         lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
         judged = [
             judge(rollout, services.get(rollout.service), [*self._stopped.values()])
-            if rollout.service in told
+            if rollout.service in answered
             else rollout
             for rollout in self._rollouts
         ]
@@ -236,10 +240,10 @@ class _Watch:
         """Tasks with a desired status; of stopped ones those whose end is not known yet."""
         arns = ecs.list_task_arns(self._client, self._cluster, status)
         known = {arn for arn, task in self._stopped.items() if task.stopped_reason}
-        wanted = [arn for arn in arns if status == "RUNNING" or arn not in known]
+        unread = [arn for arn in arns if status == "RUNNING" or arn not in known]
         return tuple(
             task
-            for batch in ecs.batches(wanted, ecs.TASKS_A_CALL)
+            for batch in ecs.batches(unread, ecs.TASKS_A_CALL)
             for task in ecs.describe_tasks(self._client, self._cluster, batch)
         )
 
@@ -278,9 +282,10 @@ class _Watch:
                 yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
 
     def _give_up(self) -> None:
-        told = f"It neither ended nor failed within {PATIENCE / 60:.0f} minutes: see its events in the console."
+        reason = f"It neither completed nor failed within {PATIENCE / 60:.0f} minutes: see its events in the console."
         self._rollouts = tuple(
-            rollout if rollout.is_over else replace(rollout, state="failed", reason=told) for rollout in self._rollouts
+            rollout if rollout.is_over else replace(rollout, state="failed", reason=reason)
+            for rollout in self._rollouts
         )
         self._show(self._rollouts, ())
 

@@ -23,7 +23,7 @@ LISTENING, AT_REST = 60, 3
 
 
 @dataclass(frozen=True)
-class Start:
+class StartResult:
     """What a start showed: how it was started, or why it was not, and what its log says is wrong."""
 
     by: str
@@ -41,10 +41,10 @@ class DotenvResult(ChangeResult):
     setup: Setup
     wrote: bool
     backup: Path | None
-    start: Start
+    start: StartResult
 
 
-def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start]) -> DotenvResult:
+def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], StartResult]) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
     Raises UsageError for a plan that cannot be carried out and a file that may not be written, Overtaken where the
@@ -52,7 +52,7 @@ def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start])
     """
     if setup.obstacle:
         raise UsageError(f"{setup.obstacle.rstrip('.')}. Nothing was written.")
-    path, git_dir, kept = setup.place.path, git.git_dir(setup.place.checkout.root), list[Path]()
+    path, git_dir, kept = setup.workplace.path, git.git_dir(setup.workplace.checkout.root), list[Path]()
 
     def write() -> Iterator[Change]:
         files.refuse_unwritable(path)
@@ -74,7 +74,7 @@ def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start])
 
 def _changes_of(setup: Setup) -> Iterator[Change]:
     """What the writing of a .env changes; of a new one the template's lines are counted only."""
-    name, is_new = setup.place.path.name, setup.before is None
+    name, is_new = setup.workplace.path.name, setup.before is None
     changed = [change for change in setup.changes if change.action != "unchanged"]
     made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
     if is_new:
@@ -87,25 +87,25 @@ def _changes_of(setup: Setup) -> Iterator[Change]:
         yield Change(action="made private", file=name)
 
 
-def start(root: Path, known: Collection[str]) -> Start:
-    """Start the application by docker compose and read what it says; or say why that cannot be done here."""
+def start(root: Path, known: Collection[str]) -> StartResult:
+    """StartResult the application by docker compose and read what it says; or say why that cannot be done here."""
     program = docker.find_compose()
     if program is None:
-        return Start("", "There is no docker compose here.")
+        return StartResult("", "There is no docker compose here.")
     refused = docker.has_engine(program)
     if refused:
-        return Start("", refused)
+        return StartResult("", refused)
     command = " ".join((*program, "up", "-d"))
     try:
         begun = docker.up(program, root)
     except CouldNotLook as error:
-        return Start(command, str(error), _hear(program, root, known))
+        return StartResult(command, str(error), _hear(program, root, known))
     if not begun.ok:
-        return Start(command, begun.said, _hear(program, root, known), ok=False)
+        return StartResult(command, begun.said, _hear(program, root, known), ok=False)
     try:
-        return Start(command, told=_listen(program, root, known), ok=True)
+        return StartResult(command, told=_listen(program, root, known), ok=True)
     except CouldNotLook as error:
-        return Start(command, str(error), ok=True)
+        return StartResult(command, str(error), ok=True)
 
 
 def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...] | None:

@@ -52,7 +52,7 @@ def apply(context: ChangeContext, plan: FixPlan, journal: Journal | None = None)
     and it stays as it is; CouldNotLook where AWS refuses. Both tell what had been done before.
     """
     if plan.unread and plan.steps:
-        raise CouldNotLook(f"{plan.unread} Without it no cure can be seen through. Nothing was written.")
+        raise CouldNotLook(f"{plan.unread} Without it no roll-out can be watched. Nothing was written.")
     return _Fix(context, plan, journal or Journal()).carry_out()
 
 

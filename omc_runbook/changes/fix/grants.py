@@ -59,22 +59,22 @@ def _why_not(snapshot: Snapshot, grant: Grant) -> str:
     if foreign:
         return foreign
     if account != snapshot.caller.account:
-        return f"Role {grant.role} is in account {account}: it is granted there."
+        return f"Role {grant.role} is in account {account}: grant it there."
     if known.policies is None:
         return f"The policies of {grant.role} could not all be read, so what else would refuse it is not known."
     new = PolicyDocument(grant.policy, "inline", json.loads(grant.document))
     if any(policy.name == new.name and policy.kind == "inline" for policy in known.policies):
         return f"{grant.role} has a policy {grant.policy} that says something else: it is not written over."
-    if any(said.allowed_by_organization is False for said in known.simulated if said.resource == grant.resource):
+    if any(answer.allowed_by_organization is False for answer in known.simulated if answer.resource == grant.resource):
         return "A policy of the organization would refuse it all the same."
     guard = judge_resource_policy(snapshot, grant.role_arn)
     if guard and guard.decision in ("explicit-deny", "unknown"):
         return "The secret's own policy would, or may, refuse it all the same."
     granted = replace(known, simulated=(), policies=(*known.policies, new))
     then = replace(snapshot, permissions={**snapshot.permissions, grant.role_arn: granted})
-    said = (
+    answer = (
         judge_key(then, grant.role_arn, then.kms_key)
         if grant.action == DECRYPT and then.kms_key
         else judge(then, grant.role_arn)
     )
-    return f"It would not help: {said.sentence}" if said.cause else ""
+    return f"It would not help: {answer.sentence}" if answer.cause else ""

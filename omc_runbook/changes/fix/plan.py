@@ -98,9 +98,9 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) 
     retried = [cause for cause in causes if _is_retried(snapshot, findings, cause)]
     foreign = tuple(Unfixed(cause, why) for cause in retried if (why := _why_not_retried(snapshot, cause)))
     cured += [cause for cause in retried if cause not in [entry.finding for entry in foreign]]
-    told = (*undoable, *uncorrected, *ungranted, *unmoved, *foreign)
+    explained = (*undoable, *uncorrected, *ungranted, *unmoved, *foreign)
     left = tuple(
-        next((entry for entry in told if entry.finding == cause), Unfixed(cause))
+        next((entry for entry in explained if entry.finding == cause), Unfixed(cause))
         for cause in causes
         if cause not in cured
     )
@@ -147,7 +147,7 @@ def _plan_back(
         return stay(" ".join(plan.notes) or "No former version differs from the current one.")
     others = {(finding.check, finding.subject) for finding in _problems(_gone_back(snapshot, history, plan.token))}
     if others - {(finding.check, finding.subject) for finding in _problems(snapshot)}:
-        return stay(f"Version {plan.token[:8]}, which was current before, is not whole either.")
+        return stay(f"Version {plan.token[:8]}, which was current before, is broken too.")
     mended = tuple(cause for cause in faulty if (cause.check, cause.subject) not in others)
     if not mended:
         return stay(f"Version {plan.token[:8]}, which was current before, has the same fault.")
@@ -158,7 +158,9 @@ def _plan_back(
             return stay(f"Version {plan.token[:8]}, which was current before, has another {', '.join(lost)} too.")
         shared = [key for key in sorted(meant) if _is_in_the_database(snapshot, key)]
         if shared:
-            return stay(f"Which {', '.join(shared)} the database has is not known: a former one may not be it.")
+            return stay(
+                f"Which {', '.join(shared)} the database has is not known, so that the former one may not match."
+            )
     return (PutBack(plan, mended),), tuple(Unfixed(cause) for cause in faulty if cause not in mended)
 
 
@@ -232,5 +234,5 @@ def _held(service: Service, left: Sequence[Unfixed]) -> str:
     """Why new tasks of a service would fail all the same."""
     for entry in left:
         if entry.finding.severity == "error" and service.name in entry.finding.services:
-            return f"Its tasks would fail on something else: {entry.finding.title} ({entry.finding.check})."
+            return f"Its tasks would still fail: {entry.finding.title} ({entry.finding.check})."
     return ""

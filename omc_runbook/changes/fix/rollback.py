@@ -20,14 +20,14 @@ from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-NOTHING = "Nothing was taken back: what was done is right by itself, and harms no task that runs."
+NOTHING = "Nothing was taken back: every step is right by itself, and harms no running task."
 
 
 class Rollback:
     """The taking back of those steps of a fix with which tasks fail.
 
     A service whose tasks fail goes back to its former revision; a permission is withdrawn that did not let its role
-    read; the former version of the secret becomes current again where no service came through with the other. The
+    read; the former version of the secret becomes current again where no service ran with the other. The
     steps do nothing before `learn` has said what failed.
     """
 
@@ -130,7 +130,7 @@ class Rollback:
         )
         self._taken_back.append(grant)
         self._sentences.append(
-            f"Policy {grant.policy} was taken away from role {grant.role} again: it did not let it read."
+            f"Policy {grant.policy} was taken away from role {grant.role} again: it still could not read the secret."
         )
         yield Change(action="revoked", role=grant.role, policy=grant.policy)
 
@@ -141,7 +141,7 @@ class Rollback:
             self._sentences.append("The version was not taken back: somebody else has changed the secret meanwhile.")
             return ()
         # No task runs with the version that is withdrawn, so none has to be replaced.
-        self._sentences.append(f"Version {plan.base[:8]} is current again: no service came through with the other.")
+        self._sentences.append(f"Version {plan.base[:8]} is current again: no service ran with the other.")
         return (Change(action="withdrawn", secret=plan.secret_name, version=plan.token),)
 
 

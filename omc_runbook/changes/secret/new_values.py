@@ -144,7 +144,7 @@ def _values(
     asked = [key for key in rest if key not in made]
     notes: tuple[str, ...] = ()
     if asked and are_due and not kernel.allows_input():
-        notes = (f"{', '.join(asked)} cannot be made here, and nobody can be asked: due as before.",)
+        notes = (f"{', '.join(asked)} cannot be generated, and nobody can be asked here: still due.",)
         asked = []
     values |= sources.gather(GENERATE, made, known, present) if made or not keys else {}
     values |= sources.gather(GENERATE if values_from == GENERATE else "prompt", asked, known, present) if asked else {}

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenVersion:
     """A change that is proved to be in force: the version that was current, the one that is now, and what changed."""
 
     before: str
@@ -58,7 +58,7 @@ class SecretWriter:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
         self._renewal, self._has_moved = renewal or Renewal({}), False
-        self.written: Written | None = None
+        self.written: WrittenVersion | None = None
 
     def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
         """Stage, let the database take the password and prove that by a login, then make the version current.
@@ -110,7 +110,7 @@ class SecretWriter:
         self._has_moved = self._stage_current(plan.token, plan.base)
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
-        self.written = Written(plan.base, plan.token, plan.changed)
+        self.written = WrittenVersion(plan.base, plan.token, plan.changed)
         yield from () if self._has_moved else changes
 
     def prove(self, moved: bool = True) -> None:
