@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
@@ -207,34 +208,29 @@ class _Watch:
     def _look(self, pool: ThreadPoolExecutor) -> None:
         self._is_deaf = False
         names = [rollout.service for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
-        batches = ecs.batches(names, ecs.SERVICES_A_CALL)
-        described = [(batch, pool.submit(self._services, batch)) for batch in batches]
-        stopped = pool.submit(self._news_of_stopped)
-        answers = [(batch, self._heed(answer.result())) for batch, answer in described]
+        batches = [*ecs.batches(names, ecs.SERVICES_A_CALL)]
+        stopped = pool.submit(self._read_tasks, "STOPPED")
+        answers = [*zip(batches, pool.map(self._read_services, batches), strict=True)]
         services = {service.name: service for _, answer in answers for service in answer or ()}
         # Of a service that is not in the answer ECS says that it is gone; where there is none, nothing is known.
         answered = {name for batch, answer in answers if answer is not None for name in batch}
-        self._stopped |= {task.arn: task for task in self._heed(stopped.result()) or ()}
+        self._stopped |= {task.arn: task for task in stopped.result() or ()}
         lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
-        judged = [
-            judge(rollout, services.get(rollout.service), [*self._stopped.values()])
-            if rollout.service in answered
-            else rollout
-            for rollout in self._rollouts
-        ]
-        self._rollouts = tuple(self._proved(judged))
+        self._rollouts = self._proved(
+            [
+                judge(each, services.get(each.service), [*self._stopped.values()]) if each.service in answered else each
+                for each in self._rollouts
+            ]
+        )
         self._heard_at = self._heard_at if self._is_deaf else self._clock.monotonic()
         self._show(self._rollouts, lines)
 
-    def _services(self, names: Sequence[str]) -> tuple[Service, ...] | Unread | CouldNotLook:
-        return _ask(
-            f"services of cluster {self._cluster}",
-            "ecs:DescribeServices",
-            lambda: ecs.describe_services(self._client, self._cluster, names),
-        )
+    def _read_services(self, names: Sequence[str]) -> tuple[Service, ...] | None:
+        read = partial(ecs.describe_services, self._client, self._cluster, names)
+        return self._ask(f"services of cluster {self._cluster}", "ecs:DescribeServices", read)
 
-    def _news_of_stopped(self) -> tuple[Task, ...] | Unread | CouldNotLook:
-        return _ask(f"tasks of cluster {self._cluster}", "ecs:ListTasks", lambda: self._tasks("STOPPED"))
+    def _read_tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...] | None:
+        return self._ask(f"tasks of cluster {self._cluster}", "ecs:ListTasks", partial(self._tasks, status))
 
     def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
         """Tasks with a desired status; of stopped ones those whose end is not known yet."""
@@ -247,28 +243,29 @@ class _Watch:
             for task in ecs.describe_tasks(self._client, self._cluster, batch)
         )
 
-    def _proved(self, judged: Sequence[Rollout]) -> Iterator[Rollout]:
+    def _proved(self, judged: Sequence[Rollout]) -> tuple[Rollout, ...]:
         """Take a roll-out for done only when no task of another deployment runs in its service."""
-        if not any(
-            new.state == "done" and old.state != "done" for old, new in zip(self._rollouts, judged, strict=True)
-        ):
-            yield from judged
-            return
-        running = self._heed(_ask(f"tasks of {self._cluster}", "ecs:ListTasks", lambda: self._tasks("RUNNING")))
-        for old, new in zip(self._rollouts, judged, strict=True):
-            if new.state == "done" and old.state != "done" and not are_all_ours(new, running):
-                yield replace(new, state="rolling")
-            else:
-                yield new
+        before = {rollout.service for rollout in self._rollouts if rollout.state == "done"}
+        ended = [each.service for each in judged if each.state == "done" and each.service not in before]
+        running = self._read_tasks("RUNNING") if ended else ()
+        return tuple(
+            replace(each, state="rolling") if each.service in ended and not are_all_ours(each, running) else each
+            for each in judged
+        )
 
-    def _heed(self, answer: tuple[T, ...] | Unread | CouldNotLook) -> tuple[T, ...] | None:
-        """The answer; None where there was none, unless that has been so for long."""
-        if isinstance(answer, tuple):
-            return answer
+    def _ask(self, what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
+        """Look; None where nothing answers, unless for long: a watch outlasts a network that is gone for a moment."""
+        try:
+            answer = look(what, permission, call)
+        except CouldNotLook as error:
+            reason, is_denied = str(error), False
+        else:
+            if not isinstance(answer, Unread):
+                return answer
+            reason, is_denied = answer.sentence, answer.kind == "denied"
         self._is_deaf = True
-        denied = isinstance(answer, Unread) and answer.kind == "denied"
-        if denied or self._clock.monotonic() - self._heard_at > SILENCE:
-            raise CouldNotLook(answer.sentence if isinstance(answer, Unread) else str(answer))
+        if is_denied or self._clock.monotonic() - self._heard_at > SILENCE:
+            raise CouldNotLook(reason)
         return None
 
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
@@ -307,11 +304,3 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     revision = answer.task_definition_arn.rpartition("/")[2]
     state: State = planned.state if planned.is_over else "rolling"
     return replace(planned, state=state, deployment_id=answer.id, revision=revision)
-
-
-def _ask(what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | Unread | CouldNotLook:
-    """Look; that nobody answers is an answer too, because a watch outlasts a network that is gone for a moment."""
-    try:
-        return look(what, permission, call)
-    except CouldNotLook as error:
-        return error

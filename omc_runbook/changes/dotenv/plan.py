@@ -67,11 +67,7 @@ class Setup:
         """What would be done: each variable that is written, each mend, the file's mode."""
         if self.is_empty:
             return ()
-        written = (change for change in self.changes if change.action != "unchanged")
-        lines = (
-            f"{change.key} would be {change.action}{f' ({change.origin})' if change.origin else ''}."
-            for change in written
-        )
+        lines = (change.sentence for change in self.changes if change.action != "unchanged")
         return (*lines, *self.mends, *(("The mode of .env would become 600.",) if self.tightens else ()))
 
     @property

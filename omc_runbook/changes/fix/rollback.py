@@ -73,7 +73,8 @@ class Rollback:
     @property
     def kept(self) -> tuple[FixStep, ...]:
         """The steps that stay in force, corrections for the services that keep them."""
-        return tuple(self._kept())
+        kept = [self._kept(step) for step in self._steps if step not in self._taken_back]
+        return tuple(step for step in kept if not isinstance(step, Correction) or step.services)
 
     @property
     def sentence(self) -> str:
@@ -94,14 +95,10 @@ class Rollback:
     def _names(self) -> frozenset[str]:
         return frozenset(rollout.service for rollout in self._failure.failed) if self._failure else frozenset()
 
-    def _kept(self) -> Iterator[FixStep]:
-        for step in self._steps:
-            if isinstance(step, Correction):
-                services = tuple(service for service in step.services if service.name not in self._names)
-                if services:
-                    yield replace(step, services=services) if services != step.services else step
-            elif step not in self._taken_back:
-                yield step
+    def _kept(self, step: FixStep) -> FixStep:
+        if isinstance(step, Correction):
+            return replace(step, services=tuple(each for each in step.services if each.name not in self._names))
+        return step
 
     def _corrected(self) -> tuple[Service, ...]:
         return tuple(

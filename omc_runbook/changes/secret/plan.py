@@ -49,6 +49,11 @@ class KeyChange:
     origin: str = ""
     effect: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What would become of it."""
+        return f"{self.key} would be {self.action}{f' ({self.origin})' if self.origin else ''}."
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -88,10 +93,7 @@ class Plan:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and who gets new tasks."""
-        keys = tuple(
-            f"{change.key} would be {change.action}{f' ({change.origin})' if change.origin else ''}."
-            for change in self.changed
-        )
+        keys = tuple(change.sentence for change in self.changed)
         names = ", ".join(service.name for service in self.consumers)
         return (*keys, f"New tasks would be started: {names}.") if names else keys
 
