@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from desk import PAPERMILL, Desk, assert_nothing_leaked, values
 from test_rotation import Place
 
 from omc_runbook.headless.run import notebooks
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    started = lifecycle.up("fresh")
-    yield started
-    lifecycle.down(started)
 
 
 class Chain(Desk):
@@ -39,9 +29,9 @@ class Chain(Desk):
         return path
 
 
-def test_every_runbook_dry_then_applied_then_again(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_every_runbook_dry_then_applied_then_again(fresh_sandbox: Sandbox, tmp_path: Path) -> None:
     """A dry run changes nothing, an apply reaches every process, the same again changes nothing; verify agrees."""
-    desk, place = Chain(tmp_path, sandbox), Place(sandbox)
+    desk, place = Chain(tmp_path, fresh_sandbox), Place(fresh_sandbox)
 
     def thrice(name: str, *parameters: str, source: dict[str, str] | None = None) -> None:
         """Dry, applied, and again, with the secret's stages looked at each time."""
@@ -75,4 +65,4 @@ def test_every_runbook_dry_then_applied_then_again(sandbox: Sandbox, tmp_path: P
     thrice("restore", "version=AWSPREVIOUS")
     verified("SECRET_KEY", new["SECRET_KEY"])
     assert place.versions == 3
-    assert_nothing_leaked(desk, [*values(sandbox), rotated])
+    assert_nothing_leaked(desk, [*values(fresh_sandbox), rotated])

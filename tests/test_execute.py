@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sandbox_support import CLUSTER, ROLE, Stage, environment_of, policy, running, until
+from sandbox_support import CLUSTER, ROLE, Stage, environment_of, policy, until
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
@@ -31,6 +31,7 @@ from omc_runbook.aws.execute import Refused
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import Stream
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.ecs.container import Container, NotStarted, split
 
 PLUGIN = shutil.which("session-manager-plugin") or ""
@@ -272,25 +273,25 @@ class Ecs:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(empty_sandbox: Sandbox) -> Stage:
     """A sandbox with one task that has ECS Exec, one that has not, and one without a shell."""
-    with running() as made:
-        arn = made.build("off")
-        channels = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
-        allowed = policy({"Effect": "Allow", "Action": channels, "Resource": "*"})
-        made.iam.put_role_policy(RoleName="execution", PolicyName="exec", PolicyDocument=allowed)
-        for name, words in (("app", []), ("bare", ["--sandbox-no-shell"])):
-            made.define(name, arn, command=words)
-            drafted = made.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]["containerDefinitions"]
-            made.ecs.register_task_definition(
-                family=name, executionRoleArn=ROLE, taskRoleArn=ROLE, containerDefinitions=drafted
-            )
-            made.ecs.create_service(
-                cluster=CLUSTER, serviceName=name, taskDefinition=name, desiredCount=1, enableExecuteCommand=True
-            )
-        for name in ("app", "off", "bare"):
-            made.steady(name)
-        yield made
+    made = Stage(empty_sandbox)
+    arn = made.build("off")
+    channels = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
+    allowed = policy({"Effect": "Allow", "Action": channels, "Resource": "*"})
+    made.iam.put_role_policy(RoleName="execution", PolicyName="exec", PolicyDocument=allowed)
+    for name, words in (("app", []), ("bare", ["--sandbox-no-shell"])):
+        made.define(name, arn, command=words)
+        drafted = made.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]["containerDefinitions"]
+        made.ecs.register_task_definition(
+            family=name, executionRoleArn=ROLE, taskRoleArn=ROLE, containerDefinitions=drafted
+        )
+        made.ecs.create_service(
+            cluster=CLUSTER, serviceName=name, taskDefinition=name, desiredCount=1, enableExecuteCommand=True
+        )
+    for name in ("app", "off", "bare"):
+        made.steady(name)
+    return made
 
 
 def run(stage: Stage, command: str, service: str = "app", **more: Any) -> str | Refused:
