@@ -26,6 +26,7 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/vulture
 
 lab: $(VENV)/lab.stamp
 	@$(BIN)/omc-runbook lab --sandbox

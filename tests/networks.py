@@ -54,9 +54,9 @@ def by_nat() -> Network:
     return Network(
         vpcs={VPC: Vpc(VPC, ("10.0.0.0/16",), True, True)},
         subnets={
-            PRIVATE: Subnet(PRIVATE, VPC, "a", "10.0.1.0/24"),
-            OTHER: Subnet(OTHER, VPC, "b", "10.0.2.0/24"),
-            PUBLIC: Subnet(PUBLIC, VPC, "a", "10.0.9.0/24"),
+            PRIVATE: Subnet(PRIVATE, VPC, "10.0.1.0/24"),
+            OTHER: Subnet(OTHER, VPC, "10.0.2.0/24"),
+            PUBLIC: Subnet(PUBLIC, VPC, "10.0.9.0/24"),
         },
         route_tables=(
             RouteTable("rtb-main", VPC, (), True, (LOCAL,)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.workstation.git import dirty, git_dir, look, remotes
+from omc_runbook.workstation.git import dirty, git_dir, look
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
@@ -52,7 +52,7 @@ def test_an_ignored_file_that_was_never_committed(tmp_path: Path) -> None:
     (repository / ".env").write_text("A=1\n")
     seen = look(repository)
     assert (seen.is_work_tree, seen.root, seen.ignored, seen.tracked) == (True, repository, True, False)
-    assert (seen.commits, seen.is_dirty, seen.obstacle) == ((), (), "")
+    assert (seen.commits, dirty(repository, (".env",)), seen.obstacle) == ((), (), "")
 
 
 def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
     (repository / ".gitignore").write_text("")
     (repository / ".env").write_text("A=1\n")
     seen = look(repository)
-    assert (seen.ignored, seen.tracked, seen.is_dirty) == (False, False, (".env",))
+    assert (seen.ignored, seen.tracked, dirty(repository, (".env",))) == (False, False, (".env",))
 
 
 def test_a_tracked_file(tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_a_tracked_file(tmp_path: Path) -> None:
     (repository / ".env").write_text("A=1\n")
     id = commit(repository, "oops", ".env")
     seen = look(repository)
-    assert (seen.ignored, seen.tracked, seen.commits, seen.is_dirty) == (True, True, (id,), ())
+    assert (seen.ignored, seen.tracked, seen.commits, dirty(repository, (".env",))) == (True, True, (id,), ())
     (repository / ".env").write_text("A=2\n")
-    assert look(repository).is_dirty == (".env",)
+    assert dirty(repository, (".env",)) == (".env",)
 
 
 def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_no_repository(tmp_path: Path) -> None:
     assert look(tmp_path) == look(tmp_path, "other")
     seen = look(tmp_path)
     assert (seen.is_work_tree, seen.root, seen.ignored, seen.obstacle) == (False, None, None, "")
-    assert (git_dir(tmp_path), remotes(tmp_path), dirty(tmp_path, ("a",))) == (None, False, ())
+    assert (git_dir(tmp_path), dirty(tmp_path, ("a",))) == (None, ())
 
 
 def test_a_repository_without_a_commit(tmp_path: Path) -> None:
@@ -128,7 +128,8 @@ def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
     id = commit(root, "app", "app")
     (root / "app" / "config.py").write_text("a = 2\n")
     seen = look(root / "app")
-    assert (seen.root, seen.ignored, seen.tracked, seen.commits, seen.is_dirty) == (root, True, True, (id,), ())
+    assert (seen.root, seen.ignored, seen.tracked, seen.commits) == (root, True, True, (id,))
+    assert dirty(root / "app", (".env",)) == ()
     assert dirty(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
     assert dirty(root / "app", (".",)) == (".",)
     outside = look(root, "../.env")
@@ -148,7 +149,7 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
     assert dirty(repository, (name, "other")) == (name,)
     id = commit(repository, "named", ".")
     after = look(repository, name)
-    assert (after.tracked, after.commits, after.is_dirty) == (True, (id,), ())
+    assert (after.tracked, after.commits, dirty(repository, (name,))) == (True, (id,), ())
 
 
 def test_what_is_not_committed(tmp_path: Path) -> None:
@@ -181,8 +182,8 @@ def test_a_linked_work_tree_and_a_submodule(tmp_path: Path) -> None:
     assert (look(tmp_path / "linked").root, look(tmp_path / "linked").ignored) == (tmp_path / "linked", True)
 
 
-def test_remotes_and_a_shallow_clone(tmp_path: Path) -> None:
-    """A clone has a remote; one that is cut short says that older commits were not seen."""
+def test_a_shallow_clone(tmp_path: Path) -> None:
+    """A clone that is cut short says that older commits were not seen."""
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
     commit(repository, "oops", ".env")
@@ -190,9 +191,7 @@ def test_remotes_and_a_shallow_clone(tmp_path: Path) -> None:
     git(repository, "commit", "--quiet", "--message", "removed")
     (repository / "later").write_text("x")
     commit(repository, "later", "later")
-    assert not remotes(repository)
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "short")
-    assert remotes(tmp_path / "short")
     seen = look(tmp_path / "short")
     assert seen.commits == () and "is a shallow clone" in seen.obstacle
 
@@ -210,7 +209,7 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
     seen = look(repository)
-    assert (seen.root, seen.commits, seen.is_dirty) == (repository, (id,), ())
+    assert (seen.root, seen.commits, dirty(repository, (".env",))) == (repository, (id,), ())
     assert not ran.exists()
 
 
@@ -230,7 +229,7 @@ def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "home"))
     seen = look(repository)
     assert not seen.is_work_tree and seen.obstacle.startswith("git is not installed")
-    assert (git_dir(repository), remotes(repository), dirty(repository, ("a",))) == (None, False, ())
+    assert (git_dir(repository), dirty(repository, ("a",))) == (None, ())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")

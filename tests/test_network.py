@@ -391,7 +391,7 @@ def test_a_second_vpc() -> None:
     both = replace(
         network,
         vpcs={**(network.vpcs or {}), "vpc-2": replace((network.vpcs or {})[VPC], id="vpc-2")},
-        subnets={**(network.subnets or {}), "subnet-2": Subnet("subnet-2", "vpc-2", "a", "10.0.1.0/24")},
+        subnets={**(network.subnets or {}), "subnet-2": Subnet("subnet-2", "vpc-2", "10.0.1.0/24")},
         route_tables=(*(network.route_tables or ()), RouteTable("rtb-2", "vpc-2", (), True, (LOCAL,))),
         endpoints=(there,),
     )

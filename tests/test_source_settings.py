@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.settings import CONFIG, Field, Settings, read_fields, read_settings, settings_of
+from omc_runbook.repository.settings import CONFIG, Field, Settings, read_settings, settings_of
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.textfile.file import Edit, SourceFile
 
@@ -71,7 +71,6 @@ def test_a_checkout_is_read(tmp_path: Path) -> None:
     assert read_settings(tmp_path).variables == ("PROJECT_NAME", "PORT")
     assert read_settings(tmp_path).required == ("PROJECT_NAME",)
     assert read_settings(tmp_path).file.name == CONFIG
-    assert read_fields(tmp_path) == ("PROJECT_NAME", "PORT")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,6 @@ class TaskDefinition:
     execution_role_arn: str
     task_role_arn: str
     containers: tuple[Container, ...]
-    network_mode: str = ""
     """awsvpc on Fargate; bridge, host or none on instances."""
     os_family: str = ""
 
@@ -146,7 +145,6 @@ def _task_definition(raw: Any) -> TaskDefinition:
         execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
         task_role_arn=_role_arn(raw.get("taskRoleArn") or "", raw["taskDefinitionArn"]),
         containers=tuple(_container(container) for container in raw["containerDefinitions"]),
-        network_mode=raw.get("networkMode") or "",
         os_family=(raw.get("runtimePlatform") or {}).get("operatingSystemFamily", ""),
     )
 

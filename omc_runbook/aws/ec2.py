@@ -28,7 +28,6 @@ class Subnet:
 
     id: str
     vpc: str
-    zone: str
     cidr: str
 
 

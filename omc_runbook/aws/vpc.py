@@ -141,10 +141,7 @@ def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
 def _subnets(client: EC2Client, by: str, values: Sequence[str]) -> dict[str, Subnet]:
     pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": by, "Values": list(values)}])
     found = (raw for page in pages for raw in page["Subnets"])
-    return {
-        raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw["AvailabilityZone"], raw.get("CidrBlock", ""))
-        for raw in found
-    }
+    return {raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", "")) for raw in found}
 
 
 def _vpc(raw: Any) -> Vpc:

@@ -230,7 +230,7 @@ def _number(text: str) -> float:
     return number
 
 
-def _refuse(constant: str) -> Never:
+def _refuse(_: str) -> Never:
     raise ValueError("NaN and Infinity are no JSON")
 
 

@@ -64,7 +64,7 @@ class Masked:
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> Self:
+    def __deepcopy__(self, _memo: object) -> Self:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:

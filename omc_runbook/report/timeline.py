@@ -54,9 +54,7 @@ class Timeline:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> tuple[dict[str, str], dict[str, dict[str, str | int]]]:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str | int]]]:
         """Give Jupyter the picture and the same in words."""
         picture = io.BytesIO()
         draw(self.snapshot).savefig(picture, format="png", dpi=_SHARPNESS)

@@ -86,11 +86,6 @@ def read_settings(repository: Path) -> Settings:
     return settings_of(file)
 
 
-def read_fields(repository: Path) -> tuple[str, ...]:
-    """Names of the fields of the class Settings in a checkout; raises as `read_settings` does."""
-    return tuple(each.name for each in read_settings(repository).fields if each.owner == MAIN)
-
-
 def settings_of(file: SourceFile) -> Settings:
     """The Settings that a file declares; raises UsageError where it is no Python or has no class Settings."""
     classes = Classes(file)

@@ -57,7 +57,7 @@ class KeyRun:
     root: Path
     runs: tuple[Run, ...]
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter a banner for each environment."""
         bundles = [run._repr_mimebundle_() for run in self.runs]
         return {kind: "\n".join(bundle[kind] for bundle in bundles) for kind in bundles[0]}

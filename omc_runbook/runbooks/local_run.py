@@ -52,7 +52,7 @@ class LocalRun:
     alone: str = ""
     unread: str = ""
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the banner."""
         where = ", ".join(self.environment.others) if self.clients else ""
         told = f"with {where}, by fingerprint" if where else ""

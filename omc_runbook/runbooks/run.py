@@ -63,7 +63,7 @@ class Run:
     caller: Caller
     started: datetime
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the banner: red for production, striped for the sandbox."""
         where = banner.where(self.name, self.environment, self.caller, self.clients.endpoint, self.is_sandbox)
         return where._repr_mimebundle_()

@@ -262,7 +262,7 @@ class _Area:
 
         display(thing)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         if not self._shown:
             return {"text/plain": "Nothing was done yet.", "text/html": "<p>Nothing was done yet.</p>"}
         return {

@@ -47,11 +47,6 @@ class Kept:
         return self.version.id
 
     @property
-    def is_gone(self) -> bool:
-        """Whether Secrets Manager removed the version after it had listed it."""
-        return self.content is None and self.unread is None
-
-    @property
     def returned(self) -> Event | None:
         """The last call that gave AWSCURRENT back to it, after another version had it."""
         again = self.moves[:-1] if self.staged else self.moves

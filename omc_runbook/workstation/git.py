@@ -29,8 +29,7 @@ class Tracked:
 
     `ignored` says whether a rule would keep it out, tracked or not, and is None where git cannot tell. `commits` are
     the short ids of those that added, changed or removed it in the history of any branch or tag, newest first, at most
-    twenty. `is_dirty` has the file's name if it has changes that are not committed. `obstacle` says in a sentence why
-    something of this is not known, "" where all is.
+    twenty. `obstacle` says in a sentence why something of this is not known, "" where all is.
     """
 
     is_work_tree: bool
@@ -38,7 +37,6 @@ class Tracked:
     ignored: bool | None = None
     tracked: bool = False
     commits: tuple[str, ...] = ()
-    is_dirty: tuple[str, ...] = ()
     obstacle: str = ""
 
 
@@ -71,7 +69,6 @@ def look(repository: Path, name: str = ".env") -> Tracked:
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(listed.out),
         commits=tuple(history.out.split()),
-        is_dirty=dirty(repository, (name,)),
         obstacle=trouble or _shallowness(repository),
     )
 
@@ -102,11 +99,6 @@ def takes_back(repository: Path, patch: Path) -> bool:
     """Whether a patch without surroundings is in force in a checkout, so that git can take it back. Only reads."""
     words = ("apply", "--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn", "--", str(patch))
     return _ask(repository, *words).code == 0
-
-
-def remotes(repository: Path) -> bool:
-    """Whether the repository has a remote, so that its history may be elsewhere too."""
-    return bool(_ask(repository, "remote").out.strip())
 
 
 def _shallowness(repository: Path) -> str:

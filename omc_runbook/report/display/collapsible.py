@@ -16,7 +16,7 @@ class Folded:
         self.summary = summary
         self.parts = tuple(parts)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the HTML and the plain text of the same things."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 

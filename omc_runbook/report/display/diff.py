@@ -35,7 +35,7 @@ class Diffs:
         self.empty = empty
         self.notes = tuple(notes)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the HTML and the plain text of the same diffs."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 

@@ -42,7 +42,7 @@ class Listing:
         self.entries = tuple(entries)
         self.empty = empty
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the HTML and the plain text of the same listing."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 

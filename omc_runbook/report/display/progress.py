@@ -70,7 +70,7 @@ class Progress:
 
             self._handle = display(self, display_id=True)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the HTML and the plain text of the same state."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 

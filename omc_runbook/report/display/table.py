@@ -54,7 +54,7 @@ class Table:
 
         return pd.DataFrame(self.rows, columns=self.columns, dtype="str")
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the HTML and the plain text of the same table."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
