@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 READ_POLICY = f"read-{SECRET}"
 KILLED = f"""
 import os, signal
-from omc_runbook import runbook
+from omc_runbook.runbooks import run as runbook
 run = runbook.begin("troubleshoot", "staging")
 snapshot = run.look()
 plan = run.plan_cure(snapshot, run.diagnose(snapshot))

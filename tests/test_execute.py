@@ -31,8 +31,8 @@ from omc_runbook.aws.execute import Refused
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import Stream
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.ecs.container import Container, NotStarted, split
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 PLUGIN = shutil.which("session-manager-plugin") or ""
 GOODBYE = Message(CLOSED, 0, b'{"Output": ""}')

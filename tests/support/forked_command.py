@@ -1,7 +1,7 @@
 """Commands and scripts run in a fork of the tests' process, which has imported the libraries that take long.
 
-A fork has its own variables, folder, streams and end, and imports `omc_runbook` anew. The kernel that a notebook runs in
-is forked too. What stands and falls with a new interpreter (its first import, its start-up files) is for `subprocess`.
+A fork has its own variables, folder, streams and end, and imports `omc_runbook` anew. The kernel that a notebook runs
+in is forked too. What stands and falls with a new interpreter (its first import, start-up files) is for `subprocess`.
 """
 
 from __future__ import annotations
