@@ -224,7 +224,7 @@ def _row(cells: tuple[str, ...], holds: bool, found: Diagnosis) -> Row:
 
 
 def _sandbox() -> Sandbox:
-    return Sandbox(os.environ["AWS_ENDPOINT_URL"], 0, 0)
+    return lifecycle.at(os.environ["AWS_ENDPOINT_URL"])
 
 
 @contextmanager

@@ -132,7 +132,10 @@ def use_verbs(scene: Scene) -> Ended:
 
 def follow_guide(scene: Scene, *services: str) -> Ended:
     """The guide's commands, through boto3: write, force new deployments, wait until the services are stable."""
-    world, document = World(scene.network.endpoint), scene.members() | {scene.case.key: scene.new}
+    world, document = (
+        World(scene.network.endpoint, credentials=scene.sandbox.credentials),
+        scene.members() | {scene.case.key: scene.new},
+    )
     world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(document))
     for service in services:
         world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True)

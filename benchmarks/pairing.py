@@ -37,7 +37,7 @@ def reach(touches: str, stops: frozenset[str] = frozenset(), seen_in: str = "") 
 _ONE = frozenset({WORKER})
 
 STARTING = (
-    *("null", "nested", "duplicate-key", "number-format", "white-space", "empty", "placeholder"),
+    *("null", "nested", "duplicate-key", "number-format", "white-space", "empty", "placeholder", "weak"),
     *("terraform-overwrote", "key-unreferenced"),
 )
 """Faults of the content that tasks start with all the same."""

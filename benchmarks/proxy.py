@@ -14,6 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from omc_runbook.sandbox import folders
+
+SIGNED = {"host", "authorization", "x-amz-date"}
 HOP_BY_HOP = {"connection", "date", "server", "transfer-encoding", "keep-alive"}
 
 
@@ -82,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         began = time.monotonic()
         time.sleep(self.network.delay)
-        self.onward.request("POST", self.path, body, dict(self.headers.items()))
+        self.onward.request("POST", self.path, body, self._signed(body))
         answer = self.onward.getresponse()
         content = answer.read()
         self.network.note(*_asked(self.headers.get("X-Amz-Target", ""), body), (began, time.monotonic()))
@@ -93,6 +100,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _signed(self, body: bytes) -> dict[str, str]:
+        """The request's headers with the sandbox's own address, signed anew since a signature covers that."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in SIGNED}
+        scope = self.headers["Authorization"].split("Credential=")[1].split("/")
+        request = AWSRequest("POST", f"{self.network.server}{self.path}", headers, body)
+        own = folders.at(self.network.server).credentials
+        SigV4Auth(Credentials(own.access_key, own.secret_key), scope[3], scope[2]).add_auth(request)
+        return dict(request.headers.items())
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""

@@ -55,9 +55,10 @@ def run(
         if summary or is_watched or line.startswith(FAILED):
             click.echo(line, err=True)
 
-    with _private_sandbox() if in_sandbox else nullcontext():
-        ended = headless_run.run(name, parameters, record, is_watched, tell)
-    if summary or (summary is None and (sys.stdout.isatty() or ended.exit_code)):
+    world = _private_sandbox() if in_sandbox else None
+    ended = headless_run.run(name, parameters, record, is_watched, tell, world)
+    # Without a record it stands nowhere else.
+    if summary or not ended.is_recorded or (summary is None and (sys.stdout.isatty() or ended.exit_code)):
         click.echo(ended.text)
     context.exit(ended.exit_code)
 
@@ -68,11 +69,13 @@ def run(
 def lab(in_sandbox: bool, options: tuple[str, ...]) -> None:
     """Open JupyterLab on the notebooks; OPTIONS after -- go to JupyterLab."""
     from omc_runbook.headless import run as headless_run
+    from omc_runbook.model.handover import FOLDER_VARIABLE
 
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise UsageError("JupyterLab is not installed: pip install 'omc-runbook[lab]'.") from None
+    os.environ[FOLDER_VARIABLE] = str(Path.cwd())
     with _private_sandbox() if in_sandbox else nullcontext():
         LabApp.launch_instance([f"--ServerApp.root_dir={headless_run.notebooks()}", *options])
 
@@ -111,6 +114,10 @@ def main(arguments: list[str] | None = None) -> None:
     except RunbookError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Never 1, which means findings.
+        click.echo(f"This machine refused: {error}.", err=True)
+        sys.exit(ENDED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -78,8 +78,8 @@ def client(sandbox: Sandbox, service: str) -> Any:
         service,
         endpoint_url=sandbox.endpoint,
         region_name=lifecycle.REGION,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
+        aws_access_key_id=sandbox.credentials.access_key,
+        aws_secret_access_key=sandbox.credentials.secret_key,
     )
 
 

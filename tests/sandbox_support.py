@@ -53,7 +53,9 @@ class Stage:
 
     def client(self, service: str, **more: Any) -> Any:
         """The administrator's client, or that of other credentials."""
-        more = {"region_name": REGION, "aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"} | more
+        own = self.sandbox.credentials
+        signer = {"aws_access_key_id": own.access_key, "aws_secret_access_key": own.secret_key}
+        more = {"region_name": REGION} | signer | more
         config = Config(retries={"total_max_attempts": 1}, proxies={})
         return boto3.session.Session().client(service, endpoint_url=self.sandbox.endpoint, config=config, **more)
 

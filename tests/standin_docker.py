@@ -2,15 +2,14 @@
 
 It is told by variables what to do: STANDIN_DOCKER_ENGINE is "no" where no engine is to answer, STANDIN_DOCKER_LOGS is
 the file with what `compose logs` prints, STANDIN_DOCKER_FAILS is "VERB:WORDS" for a command that fails with these
-words, or "VERB:hang" for one that does not end, STANDIN_DOCKER_LOG is the file for what it was called with. `compose
-config` is left to the real docker-compose where there is one.
+words, or "VERB:hang" for one that does not end, STANDIN_DOCKER_LOG is the file for what it was called with, and
+STANDIN_DOCKER_COMPOSE has the words that call the real Docker Compose, which answers `compose config`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -28,18 +27,12 @@ def fail(words: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
-def config(flags: list[str]) -> None:
-    real = shutil.which("docker-compose")
-    if real is None:
-        fail("there is no docker-compose to ask")
-    sys.exit(subprocess.run([real, "config", *flags], check=False).returncode)
-
-
-def compose(verb: str, flags: list[str]) -> None:
+def compose(options: list[str], verb: str, flags: list[str]) -> None:
     if verb in ASKING and os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
         fail(NO_ENGINE)
     if verb == "config":
-        config(flags)
+        real = os.environ["STANDIN_DOCKER_COMPOSE"].split()
+        sys.exit(subprocess.run([*real, *options, verb, *flags], check=False).returncode)
     elif verb == "version":
         sys.stdout.write("Docker Compose version v2.26.1\n")
     elif verb == "logs":
@@ -56,6 +49,9 @@ def main() -> None:
     if log := os.environ.get("STANDIN_DOCKER_LOG"):
         with Path(log).open("a") as file:
             file.write(json.dumps(["docker", *words]) + "\n")
+    options: list[str] = []
+    while words[1:] and words[1].startswith("--"):
+        options += [words.pop(1), words.pop(1)]
     group, verb, *flags = [*words, "", ""]
     failing, _, failure = os.environ.get("STANDIN_DOCKER_FAILS", "").partition(":")
     if failing and failing == verb:
@@ -63,7 +59,7 @@ def main() -> None:
             time.sleep(60)
         fail(failure)
     if group == "compose":
-        compose(verb, [flag for flag in flags if flag])
+        compose(options, verb, [flag for flag in flags if flag])
     elif group == "version":
         if os.environ.get("STANDIN_DOCKER_ENGINE") == "no":
             fail(NO_ENGINE)

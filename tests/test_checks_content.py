@@ -86,6 +86,7 @@ FAULTS = {
     ),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
+    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "guesses", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }
 

@@ -20,7 +20,7 @@ STANDIN = Path(__file__).with_name("standin_docker.py")
 REAL = shutil.which("docker-compose")
 CANARY = "kanarienvogel-7c41"
 
-needs_compose = pytest.mark.skipif(REAL is None, reason="needs docker-compose, which answers without an engine")
+needs_compose = pytest.mark.skipif(REAL is None, reason="no Docker Compose here")
 
 PLATFORM = """\
 x-logging: &logging
@@ -94,6 +94,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     monkeypatch.setenv("STANDIN_DOCKER_LOG", str(folder / "log"))
+    monkeypatch.setenv("STANDIN_DOCKER_COMPOSE", REAL or "")
     return folder / "log"
 
 
@@ -386,11 +387,13 @@ def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pyte
     assert docker.find_compose() == ("docker", "compose")
     assert docker.undo(("docker", "compose")) == "docker compose down"
     own = tmp_path / "docker-compose"
-    own.write_text("#!/bin/sh\nexit 0\n")
+    own.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
     own.chmod(0o755)
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", "version:docker: 'compose' is not a docker command.")
     monkeypatch.setenv("PATH", f"{tmp_path}:{standin.parent}")
     assert docker.find_compose() == ("docker-compose",)
+    own.write_text("#!/bin/sh\necho docker-compose version 1.29.2, build unknown\n")
+    assert docker.find_compose() is None
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert docker.find_compose() is None
 

@@ -70,14 +70,17 @@ def here(desk: Creator, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> 
 
 
 def test_a_dry_run_creates_nothing_an_apply_does_and_a_second_one_finds_it(desk: Creator) -> None:
-    """In an account without a cluster; the second run says that it exists, and all three end with 0."""
+    """In an account without a cluster; the second run says that it exists. Until it is there, its lack is an error."""
     given = ("-p", "environment", "production")
     apply = (*given, "-p", "apply", "true", "-p", "confirm", "production")
     before = desk.secrets()
     dry = desk.run(*given)
-    assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
+    assert (dry.returncode, dry.stderr) == (1, "")
     assert desk.secrets() == before and desk.outcome()["changes"] == []
-    assert (desk.outcome()["status"], desk.outcome()["root_causes"]) == ("ok", [])
+    assert (desk.outcome()["status"], desk.outcome()["root_causes"]) == ("findings", ["secret-missing"])
+    assert desk.outcome()["applied"] is False and "would be created" in desk.outcome()["plan"][0]
+    assert "PLAN: nothing was changed (secret-missing)" in dry.stdout
+    assert "run create -p environment production -p apply true -p confirm production" in dry.stdout
 
     done = desk.run(*apply)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -110,13 +113,13 @@ def test_verify_names_exactly_the_placeholders(desk: Creator) -> None:
 
 
 def test_one_scheduled_for_deletion_is_restored_and_nothing_else(desk: Creator) -> None:
-    """A dry run offers it with exit code 0; an apply gives everything back as it was."""
+    """A dry run offers it with exit code 1; an apply gives everything back as it was."""
     members = {"SECRET_KEY": secrets.token_hex(32)}
     desk.client.create_secret(Name=desk.name, SecretString=json.dumps(members))
     stages = desk.described()["VersionIdsToStages"]
     desk.client.delete_secret(SecretId=desk.name, RecoveryWindowInDays=7)
     dry = desk.run()
-    assert dry.returncode == 0 and "DeletedDate" in desk.described() and "can still be restored" in desk.notebook()
+    assert dry.returncode == 1 and "DeletedDate" in desk.described() and "can still be restored" in desk.notebook()
     done = desk.run("-p", "apply", "true")
     assert (done.returncode, done.stdout) == (0, "")
     assert "DeletedDate" not in desk.described() and desk.described()["VersionIdsToStages"] == stages

@@ -27,6 +27,7 @@ from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.faults.change import put, refer, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.roles import restore_role
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRETS_POLICY, STAGING, World
 from omc_runbook.snapshot.state import Snapshot
 
@@ -297,3 +298,22 @@ def test_without_the_services_nothing_is_begun(world: World) -> None:
     unread = replace(plan, unread="Could not look at the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
         run.cure(unread, True)
+
+
+def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
+    """The worker's revision names production's role: it is granted nothing, and what to correct is said."""
+    theirs = EXECUTION_ROLE.replace("staging", "production")
+    restore_role(world, theirs, {})
+    arn = world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]
+    present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    taken = ("family", "containerDefinitions", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    role = world.iam.get_role(RoleName=theirs)["Role"]["Arn"]
+    request: Any = {name: present[name] for name in taken if name in present}
+    revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
+    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
+    run, _, plan = begun()
+    run.cure(plan, True)
+    left = {entry.finding.subject: entry.why for entry in plan.left}
+    assert f"{theirs} belongs to production" in left[theirs]
+    assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []
+    world.iam.delete_role(RoleName=theirs)

@@ -48,7 +48,7 @@ FAULTS: dict[str, Fault] = {
     **test_checks_content.FAULTS,
     **test_checks_access.FAULTS,
 }
-MILD = {"key-unreferenced", "duplicate-key", "white-space"}
+MILD = {"key-unreferenced", "duplicate-key", "white-space", "weak"}
 PINS = {"previous-pinned", "version-pinned"}
 SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"} | {
     "empty",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import http.client
 import json
 import os
 import secrets
@@ -18,11 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_support import CLUSTER, ROLE, Stage, environment_of, policy, until
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
@@ -397,6 +401,49 @@ def test_trail_keeps_no_command(stage: Stage) -> None:
     (task,) = stage.processes()
     assert task["task"] in events[0]["CloudTrailEvent"]
     assert mark not in str(events)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},
+        {"Host": "rebound.example.com"},
+        {"Host": "localhost"},
+        {"Host": "rebound.example.com", "X-Forwarded-Host": "127.0.0.1"},
+    ],
+)
+def test_web_page_opens_no_session(stage: Stage, headers: dict[str, str]) -> None:
+    """A page gets no connection, whatever it knows, and spends nothing."""
+    session = session_of(stage, "echo once")
+    url = urlsplit(session["streamUrl"])
+    sent = {
+        "Host": url.netloc,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+    } | headers
+    opening = http.client.HTTPConnection(url.netloc, timeout=5)
+    opening.putrequest("GET", f"{url.path}?{url.query}", skip_host=True)
+    for name, value in (sent | {"Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode()}).items():
+        opening.putheader(name, value)
+    opening.endheaders()
+    answer = opening.getresponse()
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (403, None)
+    opening.close()
+    assert channel.hear(session["streamUrl"], session["tokenValue"], {}, 5) == ("once\r\n", "")
+
+
+@pytest.mark.parametrize("opening", ["", "[]", '{"TokenValue": null}', '{"TokenValue": "\u00e9"}', "\xff"])
+def test_session_wants_its_token_first(stage: Stage, opening: str) -> None:
+    """Nothing else is taken for it, and the connection is closed for good."""
+    session = session_of(stage, "echo once")
+    with connect(session["streamUrl"], compression=None, proxy=None) as connection:
+        connection.send(opening)
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(timeout=5)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
+    assert channel.hear(session["streamUrl"], session["tokenValue"], {}, 5) == ("once\r\n", "")
 
 
 def test_proxy_never_stands_between_the_client_and_this_machine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
-from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.staging import (
     ACCOUNT,
@@ -245,6 +244,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "not-an-object": lambda s: s.text().startswith("[") and s.refused("cannot unmarshal"),
     "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
     "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
+    "weak": lambda s: s.key("SMTP_PASSWORD") == "found" and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
     "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),
@@ -410,7 +410,7 @@ def scene(world: World) -> Scene:
 def root_causes(endpoint: str) -> list[str]:
     """What a deep look's diagnosis calls the cause of what it sees."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in Sandbox(endpoint, 0, 0).variables.items():
+        for name, value in lifecycle.at(endpoint).variables.items():
             patch.setenv(name, value)
         run = runbooks_run.begin("verify", "staging")
         findings = run.diagnose(run.look(look_inside=True, deeply=True))
@@ -469,7 +469,7 @@ def test_own_good_values_survive(scene: Scene) -> None:
 
 def test_mends_one_of_two(scene: Scene) -> None:
     """Mending one fault by name leaves the other that the server knows of."""
-    sandbox = lifecycle.Sandbox(scene.world.endpoint, port=0, pid=0)
+    sandbox = lifecycle.at(scene.world.endpoint)
     for fault in ("desired-zero", "placeholder"):
         break_(scene.world.endpoint, fault)
     lifecycle.ask(sandbox, "POST", "note", {"broken": ["desired-zero", "placeholder"]})

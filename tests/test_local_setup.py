@@ -28,6 +28,7 @@ from omc_runbook.model.errors import Overtaken, UsageError
 from omc_runbook.runbooks import local_run
 from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.workstation.docker import SECONDS, find_compose
 
 __all__ = ["bench"]
 MADE = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
@@ -394,6 +395,10 @@ def test_a_secret_that_may_not_be_read_makes_the_comparison_unknown(
 @pytest.fixture
 def docker(bench: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
     """A docker on PATH that answers as docker does, and a note of what it was called with."""
+    real = find_compose()
+    if real is None:
+        pytest.skip("no Docker Compose here")
+    bench.setenv("STANDIN_DOCKER_COMPOSE", " ".join((str(shutil.which(real[0])), *real[1:])))
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/docker"
     program.write_text(f"#!{sys.executable}\n{STANDIN.read_text()}")
@@ -459,7 +464,7 @@ def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listeni
     done = turn(platform, apply=True)
     assert [(each["check"], each["subject"]) for each in done.outcome["findings"] if each["status"] == "found"] == [
         ("start-refused", "BINANCE_API_KEY"),
-        *([("compose-unset", "ALPHA_KEY")] if shutil.which("docker-compose") else []),
+        ("compose-unset", "ALPHA_KEY"),
     ]
 
 
@@ -503,21 +508,67 @@ def test_without_an_engine_settings_are_loaded_instead(
         *(("STANDIN_DOCKER_FAILS", fails.format(canary=canary)) if fails else ("STANDIN_DOCKER_ENGINE", "no"))
     )
     done = turn(platform, apply=True)
-    assert done.causes == ["settings-refused"] and "POSTGRES_PORT" in done.shown
+    assert {*done.causes} == {"settings-refused", *(["compose-up"] if fails else [])} and "POSTGRES_PORT" in done.shown
     assert ("an image could not be built" if fails else "no Docker engine answers") in done.shown
     assert "Settings, loaded in a process of its own" in done.shown
     assert_absent([canary], done.shown)
 
 
-def test_without_compose_on_the_path_the_same_is_found(bench: pytest.MonkeyPatch, platform: Platform) -> None:
-    """The .env is then read as compose would read it."""
+UNHEALTHY = "up:dependency failed to start: container omc-backend-1 {how}"
+
+
+@pytest.mark.parametrize("how", ["is unhealthy", "exited (1)"])
+def test_a_start_that_failed_is_a_finding(how: str, docker: pytest.MonkeyPatch, platform: Platform) -> None:
+    """Exit 1, whatever the files look like: nothing runs; a dry run afterwards tells nothing of a start."""
+    platform.write_dotenv()
+    docker.setenv("STANDIN_DOCKER_FAILS", UNHEALTHY.format(how=how))
+    done = turn(platform, apply=True)
+    assert (done.exit_code, done.causes) == (1, ["compose-up"])
+    assert f"container omc-backend-1 {how}" in done.shown and "Started with" not in done.shown
+    assert turn(platform).status("compose-up") == "skipped"
+
+
+@pytest.mark.parametrize(("log", "cause"), [("REFUSAL", "start-refused"), ("LOG", "pg-volume")])
+def test_the_log_says_why_a_start_failed(log: str, cause: str, docker: pytest.MonkeyPatch, platform: Platform) -> None:
+    """The services' own words are read and recognised; that the start failed is their consequence."""
+    canary = HEX(12)
+    platform.write_dotenv()
+    file = platform.root.parent / "log"
+    file.write_text({"REFUSAL": REFUSAL, "LOG": LOG}[log].format(canary=canary))
+    docker.setenv("STANDIN_DOCKER_LOGS", str(file))
+    docker.setenv("STANDIN_DOCKER_FAILS", UNHEALTHY.format(how="is unhealthy"))
+    done = turn(platform, apply=True)
+    assert (done.exit_code, done.causes) == (1, [cause])
+    assert done.status("compose-up") == "found"
+    assert_absent([canary], done.shown)
+
+
+@pytest.mark.parametrize("verb", ["up", "logs"])
+def test_a_start_of_which_nothing_is_known_is_never_ok(
+    verb: str, docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """Where docker compose does not come to an end, or gives no log, exit 2 and what it was."""
+    platform.write_dotenv()
+    docker.setitem(SECONDS, verb, 2)
+    docker.setenv("STANDIN_DOCKER_FAILS", f"{verb}:hang")
+    done = turn(platform, apply=True)
+    assert (done.exit_code, done.status("compose-up"), done.status("start-refused")) == (2, "unknown", "skipped")
+    assert f"{verb} did not end within 2 s" in done.shown
+
+
+def test_without_compose_on_the_path_what_it_would_say_is_skipped(
+    bench: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """Nobody guesses how it reads the .env; what the other readers make of it is found all the same."""
     bench.setenv("PATH", str(platform.root.parent / "bin"))
     (platform.root.parent / "bin").mkdir()
     for name in ("git",):
         (platform.root.parent / "bin" / name).symlink_to(f"/usr/bin/{name}")
-    put(FIRST_SUPERUSER_PASSWORD="pa$word")(platform)
+    put(FIRST_SUPERUSER_PASSWORD=f"{HEX(16)}$x", POSTGRES_PASSWORD="letmein")(platform)
     seen = turn(platform)
-    assert seen.causes == ["dollar"] and "no docker compose here" in seen.shown
+    asked = ("dollar", "readers-differ", "environment-wins", "compose-refused", "compose-unset")
+    assert {check: seen.status(check) for check in asked} == dict.fromkeys(asked, "skipped")
+    assert seen.causes == ["weak"] and "no Docker Compose here" in seen.shown
 
 
 LEAKY = {
@@ -536,6 +587,7 @@ def test_no_value_is_shown_in_whatever_way_its_line_is_wrong(name: str, platform
     """Tables, diff, findings and outcome name variables and lines alone, and nothing is left elsewhere."""
     canary = HEX(12)
     change, causes = LEAKY[name]
+    causes = causes if find_compose() or causes != ["dollar"] else []
     platform.write_dotenv()
     change(platform)
     wide = "utf-16" if name == "UTF-16" else "utf-8"

@@ -173,3 +173,23 @@ def test_many_values_can_be_announced_at_once(monkeypatch: pytest.MonkeyPatch) -
         with ThreadPoolExecutor(60) as pool:
             list(pool.map(lambda number: channel.announce_value(f"value-{number}", "KEY"), range(300)))
     assert len(heard) == 300
+
+
+def test_a_value_that_reads_like_code_breaks_no_cell(tmp_path: Path, canary: str) -> None:
+    """Cells run as they were written, whatever is registered before them; a parameter that has the value is masked."""
+    take = (
+        "from omc_runbook.masking.value import Masked\nMasked('after', 'WORD'); Masked('2026', 'YEAR'); print('after')"
+    )
+    cells = ["word = ''", take, TAKE, f"after = '{canary}'", f"assert after == text == '{canary}'; 2026 + len(word)"]
+    saved = run(tmp_path, "omc-runbook", cells, parameters={"word": "after"})
+    notebook = nbformat.read(saved, as_version=4)
+    assert [cell.source for cell in notebook.cells[3:]] == [
+        TAKE,
+        "after = '‹CANARY›'",
+        "assert after == text == '‹CANARY›'; 2026 + len(word)",
+    ]
+    assert 'word = "‹WORD›"' in notebook.cells[1].source and notebook.metadata.papermill.parameters == {
+        "word": "‹WORD›"
+    }
+    assert notebook.cells[2].outputs[0].text == "‹WORD›\n"
+    assert notebook.cells[-1].outputs[0].data["text/plain"] == "2031"

@@ -256,10 +256,10 @@ def test_loading_the_hook_again_changes_nothing(kernel: Kernel) -> None:
 
 
 def test_small_field_names_survive_a_value_that_reads_like_them(kernel: Kernel) -> None:
-    """A value such as "error" does not break the protocol."""
+    """A value such as "error" does not break the protocol, nor a sentence: it is masked where it stands alone."""
     kernel.run("Masked('error', 'LEVEL'), Masked('stdout', 'STREAM'), Masked('plain', 'KIND')")
-    messages = kernel.run("print('an error'); 1 / 0")
-    assert messages[0]["content"] == {"name": "stdout", "text": "an ‹LEVEL›\n"}
+    messages = kernel.run("print('an error'); print('error'); 1 / 0")
+    assert messages[0]["content"] == {"name": "stdout", "text": "an error\n‹LEVEL›\n"}
     assert messages[-1]["content"]["status"] == "error"
     assert "text/plain" in kernel.run("'x'")[0]["content"]["data"]
 

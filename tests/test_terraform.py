@@ -328,7 +328,7 @@ def test_a_secret_that_terraform_does_not_know_is_to_be_imported(here: Terraform
     arn = here.create()
     plan = planned(here)
     assert [finding.check for finding in plan.warnings] == ["terraform-unaware"]
-    assert plan.harm[0].remedy.command == f"terraform import 'aws_secretsmanager_secret.app' '{arn}'"
+    assert plan.harm[0].remedy.command == f"terraform import aws_secretsmanager_secret.app {arn}"
     assert runbooks_run.begin("create", "staging").create(plan, True) is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,10 @@ class Updater(Desk):
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [str(COMMAND), "run", "update", "--record", str(self.record), *arguments]
         return self.call(command, **variables)
+
+    def notebook(self) -> str:
+        """The record's newest notebook."""
+        return max(self.record.glob("*.ipynb"), key=lambda path: path.stat().st_mtime).read_text()
 
     def source(self, **new: str) -> Path:
         """A file of new values, in the working folder and readable by its owner alone."""
@@ -156,6 +161,38 @@ def test_what_was_wrong_before_and_still_is_is_a_remark(own: Kept, desk: Updater
     assert [(change["key"], change["origin"]) for change in body["changes"]] == [("SECRET_KEY", "generated (hex-32)")]
     assert "changed  SECRET_KEY" in ended.stdout
     assert_nothing_leaked(desk, [own.members["SECRET_KEY"]], ended.stdout, ended.stderr)
+
+
+def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: Kept, desk: Updater) -> None:
+    """The remedy of a finding mends nothing before it is applied: PLAN, the error, and the command, which does it."""
+    own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
+    text, given = own.text, ("-p", "values_from", "generate", "-p", "keys", "FIRST_SUPERUSER_PASSWORD")
+    dry = desk.run(*given)
+    body = desk.outcome()
+    assert (dry.returncode, body["status"], body["root_causes"]) == (1, "findings", ["placeholder"])
+    assert body["applied"] is False and own.text == text
+    assert body["plan"][0].startswith("FIRST_SUPERUSER_PASSWORD would be changed (generated")
+    assert "PLAN: nothing was changed (placeholder)" in dry.stdout
+    assert f"plan     {body['plan'][0]}" in dry.stdout
+    (command,) = [line.partition("Carry it out: ")[2] for line in dry.stdout.splitlines() if "Carry it out" in line]
+    done = desk.call([str(COMMAND), *shlex.split(command)[1:]])
+    assert done.returncode == 0, done.stdout
+    body = desk.outcome()
+    assert (body["status"], body["applied"]) == ("ok", True) and own.text != text
+    assert_nothing_leaked(desk, [own.members["FIRST_SUPERUSER_PASSWORD"]], dry.stdout, done.stdout)
+
+
+def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Updater) -> None:
+    """A healthy key, and an error of another, which the plan is not against: exit 0, and PLAN in the notebook."""
+    own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
+    dry = desk.run("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "--summary")
+    assert (dry.returncode, desk.outcome()["status"], desk.outcome()["applied"]) == (0, "ok", False)
+    assert dry.stdout.startswith("update on staging: PLAN: nothing was changed\n")
+    assert "PLAN: nothing was changed in staging; remarks: placeholder" in desk.notebook()
+    idle = desk.run("--summary")
+    assert (idle.returncode, desk.outcome()["plan"]) == (0, [])
+    assert "Nothing to do, and nothing worse than remarks in staging" in desk.notebook()
+    assert "PLAN" not in idle.stdout
 
 
 BAD_INPUT = {

@@ -71,7 +71,7 @@ def turn(
         shown += [
             local_setup.done(plan, done),
             local_setup.start(done, after),
-            run.conclude(found, done),
+            run.conclude(found, done, plan),
             local_setup.undo(plan, done),
         ]
     text = "\n".join(text for each in shown for text in each._repr_mimebundle_().values())
@@ -89,7 +89,7 @@ def small_platform(root: Path) -> Platform:
 
 
 def plan_file(platform: Platform, values_from: str = "") -> Setup:
-    """The plan of the .env alone: Settings are not loaded, docker compose is not asked."""
+    """The plan of the .env alone: Settings are not loaded."""
     run = local_run.begin("local_setup", "local", "", str(platform.root))
     place = workstation.look(run.checkout, run.environment.keys, deeply=False)
     return dotenv_plan.plan_setup(place, values_from)

@@ -59,7 +59,7 @@ def read_trail(client: CloudTrailClient, name: str, resource: str, since: dateti
         StartTime=since,
         PaginationConfig={"PageSize": 50, "MaxItems": limit},
     )
-    entries = [entry for page in pages for entry in page.get("Events", ())]
+    entries = [entry for page in pages for entry in page["Events"]]
     events = tuple(
         _parse(entry["CloudTrailEvent"], entry["EventTime"])
         for entry in entries

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from omc_runbook.aws import channel
 from omc_runbook.aws import plugin as own_plugin
+from omc_runbook.aws.answer import NotAnAnswer
 from omc_runbook.aws.session import DENIED, code_of, message_of
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def run(
         written, words = _hear(client, answer, plugin, seconds)
     except ClientError as error:
         return _refused(error)
+    except NotAnAnswer as error:
+        return Refused("session", str(error))
     except (ConnectionError, HTTPClientError) as error:
         return Refused("network", str(error))
     except channel.ChannelFailed as error:

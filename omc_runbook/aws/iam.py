@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Role:
-    """A role: who may assume it and, where it has one, the ARN of its permissions boundary.
+    """A role: who may assume it, its tags and, where it has one, the ARN of its permissions boundary.
 
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
     """
@@ -29,6 +29,7 @@ class Role:
     name: str
     trust: PolicyDocument
     boundary_arn: str
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def get_role(client: IAMClient, name: str) -> Role | None:
         raise
     trust = PolicyDocument(f"trust policy of {name}", "trust", _document(answer.get("AssumeRolePolicyDocument", {})))
     boundary = answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
-    return Role(answer["Arn"], answer["RoleName"], trust, boundary)
+    tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
+    return Role(answer["Arn"], answer["RoleName"], trust, boundary, tags)
 
 
 def simulate(
@@ -99,7 +101,7 @@ def simulate(
             allowed_by_boundary=result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
             missing_context=tuple(result.get("MissingContextValues", ())),
         )
-        for result in answer.get("EvaluationResults", ())
+        for result in answer["EvaluationResults"]
     )
 
 

@@ -23,4 +23,4 @@ def last_lines(client: CloudWatchLogsClient, group: str, stream: str, limit: int
         if code_of(error) == "ResourceNotFoundException":
             return ()
         raise
-    return tuple(event.get("message", "") for event in answer.get("events", ()))
+    return tuple(event.get("message", "") for event in answer["events"])

@@ -103,7 +103,7 @@ def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version
             raise
         versions += [
             Version(entry["VersionId"], entry["CreatedDate"], tuple(entry.get("VersionStages", ())))
-            for entry in answer.get("Versions", ())
+            for entry in answer["Versions"]
         ]
         if not answer.get("NextToken"):
             return tuple(sorted(versions, key=lambda version: version.created))

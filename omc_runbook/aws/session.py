@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
 import boto3
+from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -22,6 +23,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from omc_runbook.aws.answer import NotAnAnswer, prove_answers
+from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 
 T = TypeVar("T")
@@ -68,7 +71,7 @@ class Unread:
     what: str
     permission: str
     code: str
-    kind: Literal["denied", "throttled", "failed"]
+    kind: Literal["denied", "throttled", "failed", "no-answer"]
 
     @property
     def sentence(self) -> str:
@@ -81,6 +84,8 @@ class Unread:
             return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
             return f"Could not {do} {self.what}: {self.code} outlasted the retries; run again in a minute."
+        if self.kind == "no-answer":
+            return f"Could not {do} {self.what}: {self.code} Check the network, then run again."
         return f"Could not {do} {self.what}: {self.permission} failed with {self.code}."
 
 
@@ -89,10 +94,13 @@ class Clients:
 
     Credentials, profiles and endpoints (AWS_ENDPOINT_URL) are found as boto3 finds them:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
+    From the first one on, neither boto3 nor what it rests on writes down its traffic, whatever is told to logging.
     Raises UsageError for a profile that does not exist.
     """
 
     def __init__(self, region: str, profile: str = "") -> None:
+        wire.silence()
+        wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         self.region = region
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}
@@ -102,6 +110,7 @@ class Clients:
             raise UsageError(
                 f'Profile "{profile}" is not in the AWS configuration: set another in runbook.toml.'
             ) from None
+        prove_answers(self._session.events)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another."""
@@ -124,7 +133,7 @@ class Clients:
 
 def code_of(error: ClientError) -> str:
     """The error's code without the "#" prefix that some services add."""
-    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2] or _status_of(error)
 
 
 def message_of(error: ClientError) -> str:
@@ -132,8 +141,13 @@ def message_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
+def _status_of(error: ClientError) -> str:
+    """The status of an error that has no code: a proxy's page."""
+    return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
+
+
 def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
-    """Make a call; a refusal, lasting throttling or an error of this one call becomes Unread.
+    """Make a call; a refusal, lasting throttling, an error or no answer to this one call becomes Unread.
 
     Raises CouldNotLook where no call would succeed: no credentials, expired ones, no network.
     """
@@ -141,6 +155,8 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
         return call()
     except ClientError as error:
         return _unread(what, permission, error)
+    except NotAnAnswer as error:
+        return Unread(what, error.operation, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
             "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."

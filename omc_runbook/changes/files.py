@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.shell import command
 
 PRIVATE = 0o600
 DRAFT = "omc-runbook.draft"
@@ -33,7 +34,7 @@ def refuse_unwritable(path: Path) -> None:
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         raise UsageError(f"{path} is no plain file: nothing was written.")
     if target.exists() and not (os.access(target, os.W_OK) and target.stat().st_mode & stat.S_IWUSR):
-        raise UsageError(f"{path} is read-only: chmod u+w {path}, then run again. Nothing was written.")
+        raise UsageError(f"{path} is read-only: {command('chmod', 'u+w', path)}, then run again. Nothing was written.")
     folder = target.parent
     if not folder.is_dir():
         raise UsageError(

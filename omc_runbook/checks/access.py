@@ -54,10 +54,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
                     *(stop.sentence for stop in refused[:1]),
                 )
-                remedy = remedies.advise(
-                    f"aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json"
-                    f" (with Principal Service {ECS_TASKS})"
-                )
+                remedy = remedies.advise(f"{remedies.trust(name).command} (with Principal Service {ECS_TASKS})")
                 yield Evidence(name, facts, remedy, services)
 
 
@@ -113,10 +110,8 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         if verdict.decision == "unknown" and not refused:
             yield Doubt(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
         elif verdict.decision in ("explicit-deny", "unknown"):
-            remedy = remedies.advise(
-                f"Correct the statement with aws secretsmanager put-resource-policy --secret-id"
-                f" {snapshot.environment.names.secret} --resource-policy file://policy.json"
-            )
+            write = remedies.put_resource_policy(snapshot.environment.names)
+            remedy = remedies.advise(f"Correct the statement with {write.command}")
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
                 *(stop.sentence for stop in refused[:1]),
@@ -245,11 +240,11 @@ def _ask_organization() -> Remedy:
     return remedies.advise("Ask the organization's administrator: no policy of this account can lift it.")
 
 
-def _key_state(snapshot: Snapshot, state: str, command: str) -> Iterator[Evidence]:
+def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
     key = snapshot.kms_key
     if key and key.state == state:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
-        remedy = remedies.advise(f"aws kms {command} --key-id {key.arn} --region {snapshot.environment.names.region}")
+        remedy = remedies.use_key(snapshot.environment.names, verb, key.arn)
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, _all(snapshot))
 
 

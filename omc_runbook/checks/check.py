@@ -29,9 +29,11 @@ ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 DOCUMENT = "document"
 """A need of the checks that look at keys: that the current version could be taken apart."""
 
-WORKPLACE, FILE, DOTENV, SHARED, SAID = "workplace", "dotenv file", "dotenv", "shared", "said"
+WORKPLACE, FILE, DOTENV, SHARED = "workplace", "dotenv file", "dotenv", "shared"
+COMPOSE, COMPOSED, STARTED, SAID = "compose", "composed", "started", "said"
 """Needs of the checks of a developer's machine: that it was looked at, has a .env, one that can be read, that values
-were compared with other environments', and that the application was started."""
+were compared with other environments', that Docker Compose was asked, that it takes the .env, that the application was
+started, and that there is a log of it."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,19 @@ def _nothing_local(check: Check, place: Workplace) -> str:
         return f"There is no {place.path.name} to look into."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
         return f"{place.path.name} cannot be read as text."
+    if {COMPOSE, COMPOSED}.intersection(check.needs) and place.composed is None:
+        files = place.checkout.compose
+        return "There is no Docker Compose here to ask." if files else "The checkout has no compose file."
+    if COMPOSED in check.needs and file and file.compose_kind:
+        return f"Docker Compose refuses {place.path.name}, and so takes no value from it."
     if SHARED in check.needs and place.shared is None:
         return f"Local values were not compared with other environments': {place.unshared}"
+    is_untried = place.started is None and not place.start_problem
+    if STARTED in check.needs and is_untried:
+        return "The application was not started here."
     if SAID in check.needs and place.said is None:
-        return "The application was not started here, so that there is no log to read."
+        what = "The application was not started here" if is_untried else "The start left no log"
+        return f"{what}, so that there is no log to read."
     return ""
 
 

@@ -11,6 +11,8 @@ from omc_runbook.checks.change_authors import tell, write_of
 from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
 from omc_runbook.checks.key_demand import absent, named, services_wanting, successions, users
 from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.public_values import SECRETIVE
+from omc_runbook.masking.strength import is_common_value
 from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
@@ -195,6 +197,16 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 
 
+@check("weak", *KEY_NEEDS, severity="warning")
+def weak(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret value is a common word, a date or a short number."""
+    for member in _wanted_members(snapshot):
+        plain = member.kind in ("string", "number", "boolean") and not member.injected.matches(TEMPLATE_DEFAULT)
+        if plain and SECRETIVE.search(member.key) and is_common_value(member.injected):
+            fact = f"Anybody guesses {member.key}; being so common, it is hidden only where it stands alone as a value."
+            yield _about(snapshot, member.key, fact)
+
+
 @check("terraform-overwrote", *KEY_NEEDS, "writes")
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform wrote its placeholder over a value."""
@@ -283,5 +295,6 @@ CHECKS = (
     placeholder,
     url_chars,
     white_space,
+    weak,
     terraform_overwrote,
 )

@@ -12,6 +12,7 @@ from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
 from omc_runbook.model.findings import Severity
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
@@ -169,12 +170,12 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     )
 
 
-def _controlled(snapshot: Snapshot, service: Service, command: str) -> Evidence:
+def _controlled(snapshot: Snapshot, service: Service, way: str) -> Evidence:
     facts = (
         f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment there.",
     )
     names = snapshot.environment.names
-    remedy = remedies.advise(f"To give its tasks a new value, {command} (cluster {names.cluster}).")
+    remedy = remedies.advise(f"To give its tasks a new value, {way} (cluster {command(names.cluster)}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 

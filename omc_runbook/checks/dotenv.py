@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workplace
@@ -25,15 +24,10 @@ def place_of(snapshot: Snapshot) -> Workplace:
     return snapshot.workplace
 
 
-def quote(path: Path) -> str:
-    """A path as a shell takes it, whatever blanks and signs it has."""
-    return shlex.quote(str(path))
-
-
-def by_setup(snapshot: Snapshot, command: str, values_from: str = "") -> Remedy:
+def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By the runbook that makes and mends the .env, or by hand."""
     given = {"repository": str(place_of(snapshot).checkout.root), "values_from": values_from}
-    return remedies.by("local_setup", snapshot.environment, Remedy(command), **given)
+    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
 
 @check("dotenv-missing", WORKPLACE)
@@ -44,9 +38,10 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if place.dotenv is None:
         facts = [f"{place.path} does not exist."]
         facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
-        private = f"{quote(place.path)} && chmod 600 {quote(place.path)}"
-        copy = f"cp {quote(place.path.with_name(template.file.name))} {private}" if template else ""
-        remedy = Remedy(f"mv {quote(place.strays[0])} {private}") if place.strays else by_setup(snapshot, copy)
+        private = command("chmod", "600", place.path)
+        copy = command("cp", place.path.with_name(template.file.name), place.path) if template else ""
+        move = command("mv", place.strays[0], place.path) if place.strays else ""
+        remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
         yield Evidence(place.path.name, tuple(facts), remedy)
         return
     looked = place.looked_at
@@ -85,7 +80,9 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
             f"Its lines end in {SEVERAL[file.newline]}.",
             "A shell that sources it, and grep, take the carriage return for a part of each value.",
         )
-        yield Evidence(file.path.name, facts, by_setup(snapshot, rf"sed -i 's/\r$//; s/\r/\n/g' {quote(file.target)}"))
+        yield Evidence(
+            file.path.name, facts, by_setup(snapshot, command("sed", "-i", r"s/\r$//; s/\r/\n/g", file.target))
+        )
 
 
 @check("dotenv-bom", FILE)
@@ -95,8 +92,8 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
-        command = rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(file.target)}"
-        yield Evidence(file.path.name, facts, by_setup(snapshot, command))
+        way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, way))
 
 
 @check("permissions", FILE, severity="warning")
@@ -106,7 +103,7 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     assert file
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
-        yield Evidence(file.path.name, facts, by_setup(snapshot, f"chmod 600 {quote(file.path)}"))
+        yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
 
 
 @check("colon", DOTENV)
@@ -152,13 +149,17 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
-    is_told = file.compose_kind == "bad-interpolation" or (file.compose_kind == "bad-name" and file.has_bom)
-    stumbles = file.compose_error and not is_told and not opened
-    lines = sorted({*file.unreadable, *([file.compose_line] if stumbles else [])} - told - {0})
+    is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
+    stumbles = file.compose_kind and not is_told and not opened
+    lines = sorted({*file.unreadable, *file.misnamed, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
-        who = "compose refuses the whole file for it" if refuses else "python-dotenv skips it with a warning"
-        yield Evidence(f"line {line}", (f"Line {line}: {who}.",), Remedy(f"Correct line {line} of {file.path}."))
+        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
+        why = "compose refuses the whole file for it" if refuses else why
+        yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
+    if stumbles and not file.compose_line and not lines:
+        fact = "compose refuses the whole file: a line has no name before its = or :, or the last one has no line end."
+        yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
         if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
             fact = f"Line {binding.line} has {binding.name} and no =: python-dotenv finds no value there."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import DOTENV, Evidence, family
+from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import by_setup, place_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import COMMENT, Workplace, is_blank, is_value
+from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
 
 check = family("local")
 
@@ -36,9 +36,13 @@ LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
 QUOTE = "Put the value into single quotes, which every reader takes as they are."
 
 
-@check("dollar", DOTENV)
-def dollar(snapshot: Snapshot) -> Iterable[Evidence]:
+@check("dollar", DOTENV, COMPOSE)
+def dollar(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A value has a $, which compose takes for a variable"""
+    file = place_of(snapshot).dotenv
+    if file and file.compose_kind == "other":
+        fact = "docker compose config refuses it, for a reason that is not known here: run it by hand to see it."
+        yield Doubt(file.path.name, (fact,))
     for binding in _cut_by_dollar(place_of(snapshot)):
         facts = (
             f"Line {binding.line}: compose puts a variable's value, or nothing, in the place of what follows $;"
@@ -70,7 +74,7 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), Remedy(f"Type line {binding.line} anew, with ' for quotes or without."))
 
 
-@check("readers-differ", DOTENV)
+@check("readers-differ", DOTENV, COMPOSED)
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Compose and python-dotenv read another value each from the same line"""
     place = place_of(snapshot)
@@ -96,8 +100,7 @@ def refers_to_another(binding: Binding) -> bool:
 def commented(place: Workplace) -> Iterator[Binding]:
     """The lines of optional variables with a comment where the value would stand."""
     for binding in place.dotenv.bindings if place.dotenv else ():
-        taken = any(value and value.matches(COMMENT) for value in (binding.for_python, binding.for_compose))
-        if taken and not binding.quote and binding.name not in place.required:
+        if binding.is_comment and binding.name not in place.required:
             yield binding
 
 
@@ -123,11 +126,10 @@ def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
     file = place.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
-        if not file or not binding.has_dollar:
+        if not file or file.compose_kind is None or not binding.has_dollar:
             continue
-        if file.compose_error:
-            is_stop = file.compose_kind == "bad-interpolation" and binding.line == file.compose_line
-            cut = is_stop or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
+        if file.compose_kind:
+            cut = binding.is_refused or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
         else:
             cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
         if cut:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, 
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import CONFIG
 from omc_runbook.snapshot.state import Snapshot
@@ -114,7 +114,11 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         if absent:
             facts.append(f"The secret has no {', '.join(absent)}: with that applied as it is, no task would start.")
         if facts:
-            by_hand = f"Give {snapshot.secret_name} {', '.join(absent)}; then {hand}" if absent else hand
+            by_hand = (
+                f"Give {command(snapshot.secret_name)} {', '.join(map(command, absent))}; then {hand}"
+                if absent
+                else hand
+            )
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
     yield from _unseen(snapshot)
 
@@ -146,7 +150,7 @@ def _chdir(snapshot: Snapshot) -> str:
     checkout, guide = _checkout(snapshot), "infrastructure/terraform"
     files = [each.file for each in checkout.declared.containers] if checkout.declared else []
     folder = checkout.root / guide / "environments" / snapshot.environment.name
-    return f"-chdir={shlex.quote(str(folder))} " if any(name.startswith(f"{guide}/") for name in files) else ""
+    return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
 
 def _lacking(snapshot: Snapshot, place: str) -> Iterator[Standing]:

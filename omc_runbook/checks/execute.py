@@ -10,6 +10,7 @@ from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
 from omc_runbook.iam.policy import evaluate
+from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import Place, trace
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -97,7 +98,9 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = tuple(dict.fromkeys(fact for obstacle in certain for fact in obstacle.facts))
             way = certain[0].command
             remedy = (
-                f"{way} --region {region}" if way and "{" not in way else f"Give {subnet} an endpoint for {MESSAGES}."
+                f"{way} {command('--region', region)}"
+                if way and "{" not in way
+                else f"Give {subnet} an endpoint for {MESSAGES}."
             )
             yield Evidence(
                 certain[0].subject,

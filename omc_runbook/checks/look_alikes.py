@@ -44,6 +44,7 @@ _LOOKS: dict[str, _Look] = {
     "placeholder": _Look(_READ, "GetSecretValue: no key has a placeholder"),
     "white-space": _Look(_READ, "GetSecretValue: no value begins or ends in white space"),
     "url-chars": _Look(_READ, "GetSecretValue: no password has a character that ends its part of a URL"),
+    "weak": _Look(_READ, "GetSecretValue: no secret value is a common word, a date or a short number"),
     "terraform-overwrote": _Look(_STALE, "CloudTrail: the current version was not written by Terraform"),
     "store-only": _Look(_READ, "no log line tells that the database or the provider refused a value"),
     "key-unreferenced": _Look(_READ, "DescribeTaskDefinition: every key of the secret is in some secrets[]"),
@@ -133,11 +134,12 @@ _LOOKS: dict[str, _Look] = {
     "permissions": _Look(_LOCAL, "nobody but its owner may read .env"),
     "committed": _Look(_LOCAL, "git ignores .env and never had it"),
     "reused": _Look(_LOCAL, "no local value has the fingerprint of one in AWS"),
-    "weak": _Look(_LOCAL, "the local passwords are long and random"),
+    f"{_LOCAL}/weak": _Look(_LOCAL, "the local passwords are long and random"),
     "compose-refused": _Look(_LOCAL, "docker compose config takes the compose files, where it is there to be asked"),
     "second-dotenv": _Look(_LOCAL, "no file that is read after .env has another value for a variable of it"),
     "compose-unset": _Look(_LOCAL, "every variable that the compose files put in has a value"),
     "environment-wins": _Look(_LOCAL, "compose's environment sets nothing that .env sets too"),
+    "compose-up": _Look(_LOCAL, "docker compose up ends with exit code 0"),
     "pg-volume": _Look(_LOCAL, "the local database takes the password that .env has"),
 }
 
@@ -158,7 +160,7 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary"),
     ("key-missing", "key-case", "key-misspelt", "name-mismatch", "key-unreferenced", "whole-json"),
     (
-        *("empty", "placeholder", "changethis", "white-space", "url-chars", "null", "nested", "number-format"),
+        *("empty", "placeholder", "changethis", "weak", "white-space", "url-chars", "null", "nested", "number-format"),
         *("whole-json", "name-mismatch", "terraform-overwrote", "store-only"),
     ),
     (
@@ -179,7 +181,7 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("settings-lacks", "template-lacks", "compose-lacks", "name-mismatch", "terraform-lacks"),
     (
         *("dotenv-missing", "required-empty", "misspelt", "lowercase", "colon", "unterminated", "unreadable-line"),
-        *("dotenv-bom", "dotenv-encoding", "environment-literal", "settings-refused", "start-refused"),
+        *("dotenv-bom", "dotenv-encoding", "environment-literal", "settings-refused", "start-refused", "compose-up"),
     ),
     (
         *(
@@ -193,10 +195,18 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
             "shell-wins",
             "duplicate-variable",
         ),
-        *("second-dotenv", "compose-refused", "compose-unset"),
+        *("second-dotenv", "compose-refused", "compose-unset", "compose-up"),
         *(f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis", "settings-refused", "start-refused", "pg-volume"),
     ),
-    ("permissions", "committed", "reused", "weak", "template-value", f"{_LOCAL}/placeholder", f"{_LOCAL}/changethis"),
+    (
+        "permissions",
+        "committed",
+        "reused",
+        f"{_LOCAL}/weak",
+        "template-value",
+        f"{_LOCAL}/placeholder",
+        f"{_LOCAL}/changethis",
+    ),
 )
 """Faults that show the same to whoever meets them: the same stoppedReason, or the same behaviour."""
 

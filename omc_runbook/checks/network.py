@@ -10,6 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Check, Doubt, Evidence, family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import Path, Place, Request, trace
 from omc_runbook.network.routes import Obstacle
 from omc_runbook.snapshot.networking import ENDPOINT_POLICY, NO_CONNECTION
@@ -173,17 +174,17 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Doubt]:
 def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
     names, placement = snapshot.environment.names, trouble.service.placement
     awsvpc = (
-        f"'awsvpcConfiguration={{subnets=[{','.join(placement.subnets)}],"
-        f"securityGroups=[{','.join(placement.groups)}],assignPublicIp=ENABLED}}'"
+        f"awsvpcConfiguration={{subnets=[{','.join(placement.subnets)}],"
+        f"securityGroups=[{','.join(placement.groups)}],assignPublicIp=ENABLED}}"
     )
     filled = {"{cluster}": names.cluster, "{service}": trouble.service.name, "{public}": awsvpc}
-    command, note = trouble.obstacle.command, ""
+    way, note = trouble.obstacle.command, ""
     for name, text in filled.items():
-        command = command.replace(name, text)
-    if " (" in command:
-        command, _, note = command.partition(" (")
+        way = way.replace(name, command(text))
+    if " (" in way:
+        way, _, note = way.partition(" (")
         note = f" ({note}"
-    return remedies.advise(f"{command} --region {names.region}{note}")
+    return remedies.advise(f"{way} {command('--region', names.region)}{note}")
 
 
 CHECKS: tuple[Check, ...] = (

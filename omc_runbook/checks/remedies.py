@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from omc_runbook.model.environment import GUIDE, Environment, Names
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
+FROM_FILE = "file://secrets.json"
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 
@@ -59,38 +62,29 @@ def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: st
 
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
-    return Remedy(
-        f"aws secretsmanager create-secret --name {names.secret} --secret-string file://secrets.json"
-        f" --region {names.region}"
-    )
+    return _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
 
 
 def restore_secret(names: Names) -> Remedy:
     """Take back the deletion."""
-    return Remedy(f"aws secretsmanager restore-secret --secret-id {names.secret} --region {names.region}")
+    return _aws(names, "secretsmanager", "restore-secret", "--secret-id", names.secret)
 
 
 def delete_secret(name: str, days: int, region: str) -> Remedy:
     """Schedule the secret for deletion; for so many days it can be restored."""
-    return Remedy(
-        f"aws secretsmanager delete-secret --secret-id {name} --recovery-window-in-days {days} --region {region}"
-    )
+    schedule = ("aws", "secretsmanager", "delete-secret", "--secret-id", name)
+    return Remedy(command(*schedule, "--recovery-window-in-days", str(days), "--region", region))
 
 
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
-    return Remedy(
-        f"aws secretsmanager put-secret-value --secret-id {names.secret} --secret-string file://secrets.json"
-        f" --region {names.region}"
-    )
+    return _aws(names, "secretsmanager", "put-secret-value", "--secret-id", names.secret, "--secret-string", FROM_FILE)
 
 
 def move_back(names: Names, to: str, from_: str) -> Remedy:
     """Give AWSCURRENT back to an earlier version."""
-    return Remedy(
-        f"aws secretsmanager update-secret-version-stage --secret-id {names.secret} --version-stage AWSCURRENT"
-        f" --move-to-version-id {to} --remove-from-version-id {from_} --region {names.region}"
-    )
+    move = ("update-secret-version-stage", "--secret-id", names.secret, "--version-stage", "AWSCURRENT")
+    return _aws(names, "secretsmanager", *move, "--move-to-version-id", to, "--remove-from-version-id", from_)
 
 
 def register(names: Names, instead: str) -> Remedy:
@@ -103,34 +97,22 @@ def register(names: Names, instead: str) -> Remedy:
 
 def redeploy(names: Names, service: str) -> Remedy:
     """Start new tasks, which read the secret anew."""
-    return Remedy(
-        f"aws ecs update-service --cluster {names.cluster} --service {service} --force-new-deployment"
-        f" --region {names.region}"
-    )
+    return _update_service(names, service, "--force-new-deployment")
 
 
 def deploy(names: Names, service: str, revision: str) -> Remedy:
     """Give a service a revision of its task definition."""
-    return Remedy(
-        f"aws ecs update-service --cluster {names.cluster} --service {service} --task-definition {revision}"
-        f" --force-new-deployment --region {names.region}"
-    )
+    return _update_service(names, service, "--task-definition", revision, "--force-new-deployment")
 
 
 def scale(names: Names, service: str) -> Remedy:
     """Ask for running tasks."""
-    return Remedy(
-        f"aws ecs update-service --cluster {names.cluster} --service {service} --desired-count 1"
-        f" --region {names.region}"
-    )
+    return _update_service(names, service, "--desired-count", "1")
 
 
 def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
     """Let a role do one thing on one resource, in a policy of its own so that no other is written over."""
-    return Remedy(
-        f"aws iam put-role-policy --role-name {role} --policy-name {grant_name(names, action)}"
-        f" --policy-document '{grant_document(names, action, resource)}'"
-    )
+    return _put_policy(role, grant_name(names, action), grant_document(names, action, resource))
 
 
 def grant_name(names: Names, action: str) -> str:
@@ -145,37 +127,114 @@ def grant_document(names: Names, action: str, resource: str) -> str:
     if action == DECRYPT:
         via = f"secretsmanager.{names.region}.amazonaws.com"
         statement["Condition"] = {"StringEquals": {"kms:ViaService": via}}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+    return _document(statement)
 
 
 def revoke(role: str, policy: str) -> Remedy:
     """Take an inline policy away from a role."""
-    return Remedy(f"aws iam delete-role-policy --role-name {role} --policy-name {policy}")
+    return Remedy(command("aws", "iam", "delete-role-policy", "--role-name", role, "--policy-name", policy))
 
 
 def enable_execute(names: Names, service: str) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
-    return Remedy(
-        f"aws ecs update-service --cluster {names.cluster} --service {service} --enable-execute-command"
-        f" --force-new-deployment --region {names.region}"
-    )
+    return _update_service(names, service, "--enable-execute-command", "--force-new-deployment")
 
 
 def let_execute(role: str) -> Remedy:
     """Let a task role open the channels of ECS Exec, in a policy of its own: they take no resource but all."""
-    actions = ",".join(f'"{action}"' for action in CHANNELS)
-    statement = f'{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}'
-    return Remedy(
-        f"aws iam put-role-policy --role-name {role} --policy-name ecs-exec"
-        f' --policy-document \'{{"Version":"2012-10-17","Statement":[{statement}]}}\''
-    )
+    statement = {"Effect": "Allow", "Action": list(CHANNELS), "Resource": "*"}
+    return _put_policy(role, "ecs-exec", _document(statement))
 
 
 def logs(names: Names, service: str) -> Remedy:
     """Read what the service's containers said of late."""
-    return Remedy(f"aws logs tail /ecs/{names.cluster}/{service} --since 30m --region {names.region}")
+    return log_group(names, f"/ecs/{names.cluster}/{service}")
+
+
+def log_group(names: Names, group: str) -> Remedy:
+    """Read what was written to a log group of late."""
+    return _aws(names, "logs", "tail", group, "--since", "30m")
+
+
+def create_log_group(names: Names, group: str) -> Remedy:
+    """Create a log group."""
+    return _aws(names, "logs", "create-log-group", "--log-group-name", group)
+
+
+def use_key(names: Names, verb: str, key: str) -> Remedy:
+    """Let a KMS key be used again: enable-key, or cancel-key-deletion."""
+    return _aws(names, "kms", verb, "--key-id", key)
+
+
+def trust(role: str) -> Remedy:
+    """Write a role's trust policy from a file."""
+    words = ("update-assume-role-policy", "--role-name", role, "--policy-document", "file://trust.json")
+    return Remedy(command("aws", "iam", *words))
+
+
+def put_resource_policy(names: Names) -> Remedy:
+    """Write the secret's own policy from a file."""
+    words = ("put-resource-policy", "--secret-id", names.secret, "--resource-policy", "file://policy.json")
+    return _aws(names, "secretsmanager", *words)
+
+
+def capacity(names: Names) -> Remedy:
+    """See what the cluster has room for."""
+    return _aws(names, "ecs", "describe-clusters", "--clusters", names.cluster, "--include", "STATISTICS")
+
+
+def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
+    """See whether an image is in its repository; by its tag, where it has one."""
+    image = ("--image-ids", f"imageTag={tag}") if tag else ()
+    words = ("describe-images", "--repository-name", repository, *image, "--registry-id", account, "--region", region)
+    return Remedy(command("aws", "ecr", *words))
+
+
+def list_versions(names: Names) -> Remedy:
+    """See the secret's versions."""
+    words = ("list-secret-version-ids", "--secret-id", names.secret, "--include-deprecated")
+    return _aws(names, "secretsmanager", *words)
+
+
+def show_secret(names: Names) -> Remedy:
+    """See what is known of the secret, without its value."""
+    return _aws(names, "secretsmanager", "describe-secret", "--secret-id", names.secret)
+
+
+def show_references(names: Names) -> Remedy:
+    """See the references of the newest task definition."""
+    shown = _aws(names, "ecs", "describe-task-definition", "--task-definition", names.task_family)
+    return Remedy(f"{shown.command} | jq '.taskDefinition.containerDefinitions[].secrets'")
+
+
+def show_service(names: Names) -> Remedy:
+    """See how the service and its deployments stand."""
+    return _aws(names, "ecs", "describe-services", "--cluster", names.cluster, "--services", names.service)
+
+
+def show_policy(names: Names) -> Remedy:
+    """See what the execution role may read."""
+    words = ("--role-name", names.execution_role, "--policy-name", names.execution_policy)
+    return Remedy(command("aws", "iam", "get-role-policy", *words))
 
 
 def advise(text: str) -> Remedy:
     """Say in a sentence what no single command does."""
     return Remedy(text)
+
+
+def _aws(names: Names, *words: str) -> Remedy:
+    return Remedy(command("aws", *words, "--region", names.region))
+
+
+def _update_service(names: Names, service: str, *words: str) -> Remedy:
+    return _aws(names, "ecs", "update-service", "--cluster", names.cluster, "--service", service, *words)
+
+
+def _put_policy(role: str, policy: str, document: str) -> Remedy:
+    words = ("put-role-policy", "--role-name", role, "--policy-name", policy, "--policy-document", document)
+    return Remedy(command("aws", "iam", *words))
+
+
+def _document(statement: Mapping[str, object]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
 from omc_runbook.snapshot.state import Snapshot
 
@@ -75,8 +76,8 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             if one.started and _is_older(snapshot, one)
         ]
         remedy = remedies.advise(
-            f"Let the application take {variable} from its environment each time it starts, then start new tasks: "
-            + remedies.redeploy(snapshot.environment.names, service).command
+            f"Let the application take {command(variable)} from its environment each time it starts, then start new"
+            f" tasks: {remedies.redeploy(snapshot.environment.names, service).command}"
         )
         yield Evidence(f"{service} {variable}", tuple(facts), remedy, frozenset({service}))
     yield from _unseen(snapshot)

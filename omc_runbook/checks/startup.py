@@ -91,9 +91,7 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
         if said:
             remedy = remedies.advise(
                 "Look at the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
-                " and free addresses in the service's subnets:"
-                f" aws ecs describe-clusters --clusters {snapshot.environment.names.cluster} --include STATISTICS"
-                f" --region {snapshot.environment.names.region}"
+                f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
             )
             missing = f"{service.name} runs {service.running} of {service.desired} tasks that are wanted."
             yield Evidence(service.name, (missing, *said), remedy, frozenset({service.name}))
@@ -131,7 +129,7 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
     groups = [container.log_group for container in definition.containers if container.log_group] if definition else []
     if not groups:
         return remedies.logs(names, service.name)
-    return remedies.advise(f"aws logs tail {groups[0]} --since 30m --region {names.region}")
+    return remedies.log_group(names, groups[0])
 
 
 def _again(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -158,11 +156,8 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
         return remedies.advise(
             f"Look at the image's name, and at whether the execution role{f' {role}' if role else ''} may pull it."
         )
-    tag = f" --image-ids imageTag={found['tag']}" if found["tag"] else ""
-    return remedies.advise(
-        f"See whether the image is there: aws ecr describe-images --repository-name {found['name']}{tag}"
-        f" --registry-id {found['account']} --region {found['region']}"
-    )
+    search = remedies.find_image(found["name"], found["tag"] or "", found["account"], found["region"])
+    return remedies.advise(f"See whether the image is there: {search.command}")
 
 
 def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -173,9 +168,8 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if NOT_ALLOWED.search(stop.reason) or not container or not container.log_group:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
-    return remedies.advise(
-        f"aws logs create-log-group --log-group-name {container.log_group} --region {names.region}, then redeploy."
-    )
+    create = remedies.create_log_group(names, container.log_group)
+    return remedies.advise(f"{create.command}, then redeploy.")
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:

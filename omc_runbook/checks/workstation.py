@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from omc_runbook.checks.check import DOTENV, SAID, WORKPLACE, Doubt, Evidence, family
-from omc_runbook.checks.dotenv import place_of, quote
+from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, SAID, STARTED, WORKPLACE, Doubt, Evidence, family
+from omc_runbook.checks.dotenv import place_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, Service, Setting
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
@@ -22,14 +23,17 @@ check = family("local")
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """How a variable's name ends that says where something is reached."""
 POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
+SWITCH = re.compile(r"\A(?:true|false)\Z", re.IGNORECASE)
 OPAQUE = 16
 """Characters from which on a text in the template that nobody can guess is taken for a value."""
 
 
-@check("environment-wins", DOTENV)
-def environment_wins(snapshot: Snapshot) -> Iterable[Evidence]:
+@check("environment-wins", DOTENV, COMPOSED)
+def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A compose file sets a variable itself, which beats the .env"""
     place = place_of(snapshot)
+    if place.composed and place.composed.error:
+        yield Doubt("environment", (place.composed.error,))
     compose = place.checkout.compose
     application = compose.application() if compose else None
     told: set[str] = set()
@@ -68,7 +72,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
 
 
-@check("compose-refused", DOTENV)
+@check("compose-refused", DOTENV, COMPOSE)
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose does not take the compose files with this .env"""
     place = place_of(snapshot)
@@ -77,7 +81,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     # A variable that it insists on, and does not find under this very name, is told of by other checks.
     found = [file.find(name) for name in compose.required] if file and compose else []
     told = (
-        bool(file and file.compose_error)
+        bool(file and file.compose_kind)
         or bool(place.unmet)
         or any(each is None or is_blank(each.for_compose) for each in found)
     )
@@ -85,11 +89,11 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             compose.files[0].name,
             (refused,),
-            Remedy(f"docker compose --project-directory {quote(place.checkout.root)} config --quiet"),
+            Remedy(command("docker", "compose", "--project-directory", place.checkout.root, "config", "--quiet")),
         )
 
 
-@check("compose-unset", DOTENV, severity="info")
+@check("compose-unset", DOTENV, COMPOSED, severity="info")
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A compose file puts in a variable that has no value"""
     place = place_of(snapshot)
@@ -107,7 +111,7 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     used = {*place.checkout.reads, *(place.checkout.compose.interpolated if place.checkout.compose else ())}
     for name in sorted(_in_shell(place) & used):
         fact = f"{name} is set in the environment that this runs in, to another value than the .env has."
-        yield Evidence(name, (fact,), Remedy(f"unset {name}"))
+        yield Evidence(name, (fact,), Remedy(command("unset", name)))
 
 
 @check("committed", WORKPLACE)
@@ -118,18 +122,19 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so that each commit publishes it.")
-        commands.append(f"git -C {quote(root)} rm --cached {path.name}")
+        commands.append(command("git", "-C", root, "rm", "--cached", path.name))
     if git.ignored is False:
         facts.append("git check-ignore: nothing ignores it.")
         # The file's last line may have no end, to which a rule would be added.
-        commands.append(rf"printf '\n{path.name}\n' >> {quote(root / '.gitignore')}")
+        rule = command("printf", r"\n%s\n", path.name)
+        commands.append(f"{rule} >> {command(root / '.gitignore')}")
     if git.commits:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
         facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
-        commands.append(f"git -C {quote(root)} log --all --full-history --oneline -- {path.name}")
+        commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
     for other in place.published:
         facts.append(f"git has {other} as well, which holds values no less.")
-        commands.append(f"git -C {quote(root)} rm --cached {quote(other)}")
+        commands.append(command("git", "-C", root, "rm", "--cached", other))
     if facts:
         severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
@@ -150,6 +155,17 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(entry.name, (fact,), remedy)
 
 
+@check("compose-up", STARTED)
+def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+    """docker compose up did not start the application"""
+    place = place_of(snapshot)
+    if place.started is False:
+        up = command("docker", "compose", "--project-directory", str(place.checkout.root), "up")
+        yield Evidence("docker compose up", (place.start_problem,), Remedy(up))
+    elif place.start_problem:
+        yield Doubt("docker compose up", (place.start_problem,))
+
+
 @check("pg-volume", SAID)
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database's volume kept the password that it was first started with"""
@@ -159,11 +175,9 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
             "POSTGRES_PASSWORD counts only where the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
-        command = (
-            f"docker compose exec {_database(place_of(snapshot))} sh -c '{psql}' to keep the data,"
-            " or docker compose down --volumes to lose it and begin anew"
-        )
-        yield Evidence("POSTGRES_PASSWORD", facts, Remedy(command))
+        keep = command("docker", "compose", "exec", _database(place_of(snapshot)), "sh", "-c", psql)
+        way = f"{keep} to keep the data, or docker compose down --volumes to lose it and begin anew"
+        yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
 
 @check("start-refused", SAID)
@@ -182,7 +196,8 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         what = told.variable or told.service or "the log"
         fact = f"The log of {told.service or 'the start'}: {what}: {told.reason}."
-        look = f"docker compose --project-directory {quote(place.checkout.root)} logs {told.service}".rstrip()
+        service = (told.service,) if told.service else ()
+        look = command("docker", "compose", "--project-directory", place.checkout.root, "logs", *service)
         is_mine = told.variable and place.binding(told.variable)
         yield Evidence(what, (fact,), Remedy(f"Correct {told.variable} in {place.path}." if is_mine else look))
 
@@ -200,7 +215,7 @@ def _is_of_file(place: Workplace, told: Told) -> bool:
         return False
     if told.check == "required-empty":
         return compose is not None and told.variable in compose.interpolated
-    return bool(file.compose_error) or (told.check == "dollar" and bool(file.unset))
+    return bool(file.compose_kind) or (told.check == "dollar" and bool(file.unset))
 
 
 def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
@@ -209,14 +224,9 @@ def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, c
     if setting.value is None or used & spoilt(place) or _in_shell(place) & used:
         # What is passed through is no other value, and what the line or the shell does to it is told of that.
         return False
-    if setting.interpolates:
-        real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
-        is_refused = place.composed is not None and not place.composed.environment
-        is_there = any(place.dotenv and place.dotenv.find(name) for name in setting.interpolates)
-        beats = not real.same_as(mine) if real is not None else not is_refused and not is_there
-    else:
-        beats = not _is_same(mine, setting.value)
-    if not beats or _is_reached(place, setting, compose):
+    real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
+    # YAML may have written true for True.
+    if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(place, setting, compose):
         return False
     group = setting.variable.partition("_")[0]
     near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
@@ -232,12 +242,6 @@ def _is_reached(place: Workplace, setting: Setting, compose: Compose) -> bool:
     address = re.compile(rf"{before}(?:{hosts})(?=[:/?}},]|\Z)")
     value = setting.value
     return value.matches(address) if isinstance(value, Masked) else bool(value and address.search(value))
-
-
-def _is_same(mine: Masked, theirs: Masked | str) -> bool:
-    """Whether two values are the same, where YAML may have written true for True."""
-    is_switch = isinstance(theirs, str) and theirs.casefold() in ("true", "false")
-    return mine.same_as(theirs, casefold=is_switch)
 
 
 def _file_of(compose: Compose, variable: str) -> str:
@@ -260,6 +264,7 @@ CHECKS = (
     shell_wins,
     committed,
     template_value,
+    compose_up,
     pg_volume,
     start_refused,
 )

@@ -76,6 +76,7 @@ _BECAUSE: dict[str, frozenset[str]] = {
     "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
     "name-mismatch": frozenset({"duplicate-name"}),
     "required-empty": frozenset({"misspelt", "duplicate-variable"}),
+    "compose-up": frozenset({"start-refused", "pg-volume", "compose-refused"}),
     "key-unreferenced": frozenset({"terraform-ahead"}),
     "store-only": _SPOILING - {"store-only"},
     "rollout-stuck": _PULL_STOPS | NOT_SECRETS,

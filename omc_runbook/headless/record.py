@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from dataclasses import dataclass
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Outcome, Remedy, is_sentence, subject_of
-from omc_runbook.report.display.banner import ENDINGS, Banner
+from omc_runbook.model.findings import Outcome, Remedy, is_sentence, map_texts, subject_of, write_body
+from omc_runbook.model.suggestions import exists
+from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner
+from omc_runbook.textfile import private_file
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -49,6 +55,11 @@ a.anchor-link {{ display: none; }}
 </html>
 """
 
+ROOM = 4 * 1024 * 1024
+"""Bytes that have to be free before a run begins: several times what a record takes."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+
 PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 
@@ -81,18 +92,83 @@ class Record:
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
-    """Choose the record's names; raises UsageError where its folder cannot be one."""
-    if folder.exists() and not folder.is_dir():
+    """Choose the record's names, and try its folder and the one for temporary files, which leaves nothing in either.
+
+    Raises UsageError for a folder that cannot hold a record, CouldNotLook where there is no room for one, and for a
+    folder for temporary files that cannot be used: Python would go to another one in silence.
+    """
+    if exists(folder) and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the record.")
+    missing = [each for each in (folder, *folder.parents) if not exists(each)]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _try(folder)
+    except OSError as error:
+        kind = CouldNotLook if error.errno in NO_ROOM else UsageError
+        raise kind(f"{folder} cannot hold the record: {error.strerror}. Nothing was done.") from None
+    finally:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+    temporary = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
+    try:
+        temporary = temporary or tempfile.gettempdir()
+        _try(Path(temporary))
+    except OSError as error:
+        raise CouldNotLook(
+            f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
+            " Nothing was done."
+        ) from None
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in environment)
     return Record(folder, f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}")
 
 
-def write_page(notebook: Any, record: Record) -> None:
-    """Write the executed notebook as one page that needs nothing else: how it ended, then all but the code.
+def _try(folder: Path) -> None:
+    """Write as much as a record may take into a folder, and remove it; raises OSError."""
+    system = os.statvfs(folder)
+    # A file system that does not tell its size has none.
+    if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with tempfile.NamedTemporaryFile(prefix=".omc-runbook-", dir=folder) as file:
+        file.write(bytes(ROOM))
+        file.flush()
+        os.fsync(file.fileno())
 
-    The notebook's outcome has to be there already.
+
+def keep(draft: Record, record: Record) -> Record:
+    """Move a run's files into its record's folder, the outcome last, and say where they are; raises OSError.
+
+    Before that an older outcome is removed, so that nobody takes it for that of this run. A run that ended in the same
+    second keeps its files. No link is followed, and where a file cannot be written whole, none of this run stays.
     """
+    record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    record.outcome.unlink(missing_ok=True)
+    record = _reserve(record)
+    try:
+        for source, target in zip(draft.files, record.files, strict=True):
+            private_file.write(target, source.read_bytes())
+    except OSError:
+        for path in (record.notebook, record.page):
+            path.unlink(missing_ok=True)
+        raise
+    return record
+
+
+def _reserve(record: Record) -> Record:
+    """The record under a name that no other run has taken, with an empty notebook in its place."""
+    chosen, number = record, 1
+    while True:
+        try:
+            os.close(os.open(chosen.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            number += 1
+            chosen = replace(record, stem=f"{record.stem}-{number}")
+        else:
+            return chosen
+
+
+def write_page(notebook: Any, body: dict[str, Any], record: Record) -> None:
+    """Write the executed notebook as one page that needs nothing else: how it ended, then all but the code."""
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_markdown_cell
 
@@ -103,8 +179,8 @@ def write_page(notebook: Any, record: Record) -> None:
     ]
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
     exporter.embed_images = True
-    body, _ = exporter.from_notebook_node(shown)
-    page = PAGE.format(title=record.stem, head=_head(read_outcome(record)).to_html(), body=body)
+    text, _ = exporter.from_notebook_node(shown)
+    page = PAGE.format(title=record.stem, head=_head(body).to_html(), body=text)
     record.page.write_text(page, encoding="utf-8")
 
 
@@ -113,9 +189,13 @@ def _head(body: dict[str, Any]) -> Banner:
     causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
     lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
     failure = [body["failure"]] if body.get("failure") else []
-    headline = f"{_which(body)}: {', '.join(body['root_causes']) or body['status']}"
+    headline = f"{_which(body)}: {', '.join(body['root_causes']) or _end(body)}"
+    look = ENDINGS[body["status"]]
+    if _is_plan(body):
+        headline = f"{_which(body)}: {_end(body)}"
+        look = "plain" if body["status"] == "ok" else look
     finished = body["finished"].replace("T", " ").replace("Z", " UTC")
-    return Banner(ENDINGS[body["status"]], headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+    return Banner(look, headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
 
 
 def _which(body: dict[str, Any]) -> str:
@@ -123,17 +203,29 @@ def _which(body: dict[str, Any]) -> str:
     return f"{body['runbook']} on {body.get('where') or body['environment']}"
 
 
-def write_failure(draft: Record, record: Record, failure: str) -> None:
-    """Write the outcome of a run that broke off before it could write its own."""
+def _is_plan(body: dict[str, Any]) -> bool:
+    """Whether there was something to do and it was only planned."""
+    return bool(body.get("plan")) and not body["applied"] and not body.get("failure")
+
+
+def _end(body: dict[str, Any]) -> str:
+    """How the run ended, in a word or two; of a plan first that it is one."""
+    if not _is_plan(body):
+        return str(body["status"])
+    return PLAN if body["status"] == "ok" else f"{PLAN} ({', '.join(body['root_causes']) or body['status']})"
+
+
+def failed(record: Record, failure: str) -> Outcome:
+    """The outcome of a run that broke off before it could write its own."""
     now = datetime.now(UTC)
     runbook, environment = record.stem.split("-")[:2]
-    outcome = Outcome(runbook, environment, "", "", "", now, now, failure=registry.mask(failure))
-    draft.outcome.write_text(outcome.to_json(), encoding="utf-8")
+    return Outcome(runbook, environment, "", "", "", now, now, failure=registry.mask(failure))
 
 
 def close(record: Record) -> None:
     """Make a record's files private and mask what slipped through; raises CouldNotLook where that cannot be done."""
-    for path in record.files:
+    _mask_outcome(record)
+    for path in record.notebook, record.page:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)
@@ -143,23 +235,31 @@ def close(record: Record) -> None:
             raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
 
 
+def _mask_outcome(record: Record) -> None:
+    """Mask the texts of outcome.json, and nothing that a program reads it by."""
+    body = read_outcome(record)
+    masked = map_texts(body, lambda text: registry.mask_thoroughly(text, common=False))
+    if masked != body:
+        record.outcome.write_text(write_body(masked), encoding="utf-8")
+    record.outcome.chmod(0o600)
+
+
 def read_outcome(record: Record) -> dict[str, Any]:
     """The outcome as written by the run."""
     body: dict[str, Any] = json.loads(record.outcome.read_text(encoding="utf-8"))
     return body
 
 
-def may_apply(notebook: Any) -> bool:
-    """Whether a runbook changes something when it is told to."""
-    cells = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-    return any("apply: bool" in cell.source for cell in cells)
+def summarise(body: dict[str, Any], kept: str, command: str) -> str:
+    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is.
 
-
-def summarise(body: dict[str, Any], record: Record, dry: bool = False) -> str:
-    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is."""
-    lines = [f"{_which(body)}: {body['status']}"]
+    Of a plan that was not carried out also what it would do, and the `command` that does it.
+    """
+    lines = [f"{_which(body)}: {_end(body)}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
+    if _is_plan(body):
+        lines += [f"  plan     {sentence}" for sentence in body["plan"]]
     lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]
     unknown: dict[str, list[str]] = {}
     for finding in body["findings"]:
@@ -178,7 +278,7 @@ def summarise(body: dict[str, Any], record: Record, dry: bool = False) -> str:
         lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
     clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
     lines.append(f"  {clear} checks are clear.")
-    if dry:
-        lines.append("  Nothing was changed: the record shows what would be, and -p apply true does it.")
-    lines.append(f"Record: {record.page}")
+    if _is_plan(body):
+        lines.append(f"  Carry it out: {command}")
+    lines.append(f"Record: {kept}")
     return "\n".join(lines)

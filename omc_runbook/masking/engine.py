@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from subprocess import DEVNULL
 from typing import Any
 
@@ -18,8 +19,9 @@ from omc_runbook.model.errors import UsageError
 
 # What makes a notebook one, and is nobody's text.
 _OUTPUT_FORM = frozenset({"output_type", "name"})
-_CELL_FORM = frozenset({"cell_type", "id", "outputs"})
+_CELL_FORM = frozenset({"cell_type", "id", "outputs", "source"})
 _NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
+_PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 
 class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
@@ -29,11 +31,26 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         # Most of a notebook is the same at its next save: what was clean is, until another value is registered.
         self._index: Index | None = None
-        self._clean: set[str] = set()
+        self._clean: set[tuple[str, bool]] = set()
 
     @catch_nb_assignment  # type: ignore[untyped-decorator]
     def save(self, **kwargs: Any) -> None:
-        """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one."""
+        """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one.
+
+        Sources are masked in what is written alone: cells that are still to run stay as they are. A full disk does not
+        end a run that may be changing something: papermill's own last write tells of it.
+        """
+        sources = [cell.source for cell in self.nb.cells]
+        self.mask()
+        try:
+            with suppress(OSError):
+                super().save()
+        finally:
+            for cell, source in zip(self.nb.cells, sources, strict=True):
+                cell.source = source
+
+    def mask(self) -> None:
+        """Mask the notebook for good."""
         index = registry.current()
         if index is not self._index:
             self._index, self._clean = index, set()
@@ -41,13 +58,13 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
             for output in cell.get("outputs", ()):
                 _mask_members(output, _OUTPUT_FORM, self._mask)
             _mask_members(cell, _CELL_FORM, self._mask)
+            cell.source = self._mask(cell.source, bool(_PARAMETERS & {*cell.metadata.get("tags", ())}))
         _mask_members(self.nb.metadata, _NOTEBOOK_FORM, self._mask)
-        super().save()
 
-    def _mask(self, text: str) -> str:
-        if text not in self._clean:
-            text = registry.mask_thoroughly(text)
-            self._clean.add(text)
+    def _mask(self, text: str, common: bool) -> str:
+        if (text, common) not in self._clean:
+            text = registry.mask_thoroughly(text, common)
+            self._clean.add((text, common))
         return text
 
 
@@ -82,6 +99,7 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
         finally:
             manager.cleanup_pbar()
             manager.notebook_complete()
+            manager.mask()
         return manager.nb
 
     @classmethod
@@ -119,6 +137,6 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
             return client.execute(env={**os.environ, **private}, stdout=DEVNULL, stderr=DEVNULL)
 
 
-def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str], str]) -> None:
+def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str, bool], str]) -> None:
     for key in node.keys() - keep:
-        node[key] = from_dict(mask_nested(node[key], mask))
+        node[key] = from_dict(mask_nested({key: node[key]}, mask, is_text=False)[key])

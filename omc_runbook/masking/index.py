@@ -2,24 +2,22 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from omc_runbook.masking.spelling import LONG, PIECE, SHORT, pieces, spell
+from omc_runbook.masking.alone import Alone
+from omc_runbook.masking.common import SHORTEST, is_common
+from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
+from omc_runbook.masking.span import Span
+from omc_runbook.masking.spelling import LONG, PIECE, SHORT, long_lines, pieces, spell
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
 
 _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
+_CORE = re.compile(r"[A-Za-z0-9_-]+")
+_DEEPEST = 8
+"""How much longer than a value its deepest spelling may become, for the end of a stream."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
-
-
-class Span(NamedTuple):
-    """The half-open range of characters of a text that shows some of the value called ``name``."""
-
-    start: int
-    end: int
-    name: str
 
 
 class Index:
@@ -28,34 +26,51 @@ class Index:
     def __init__(self, values: Iterable[tuple[str, str]], public: frozenset[str]) -> None:
         """Prepare for (text, name) pairs; a spelling that is a public word, or a piece of one, is not found."""
         self._names: dict[str, str] = {}
+        self._plain: dict[str, str] = {}
         self._short: set[str] = set()
         self._pieces: dict[str, tuple[str, int, str]] = {}
-        for text, name in values:
-            if text in public:
+        secret = [(text, name) for text, name in values if text not in public]
+        self._alone = Alone([(text, name) for text, name in secret if is_common(text)])
+        for text, name in secret:
+            if is_common(text):
                 continue
             for spelling in spell(text) - public:
                 self._names.setdefault(spelling, name)
+            self._add_plain(text, name, public)
             if len(text) < SHORT:
                 self._short |= spell(text)
             for piece, start in pieces(text).items():
                 if not any(piece in word for word in public):
                     self._pieces.setdefault(piece, (text, start, name))
-        self._ordered = sorted(self._names)
-        self._initials = {spelling[0] for spelling in self._names}
+        self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
+        # What no spelling changes: where none of these is, there is no use in undoing escapes.
+        self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
+        self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
 
-    def find(self, text: str) -> list[Span]:
-        """List where ``text`` shows values, in order and apart, colour codes between characters or not."""
-        return self._find(text, ANSI, 0)
+    def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
+        for line in (text, *long_lines(text)):
+            plain = unescape(line)
+            if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
+                self._plain.setdefault(plain, name)
+                if len(plain) < SHORT:
+                    self._short.add(plain)
+
+    def find(self, text: str, common: bool = True) -> list[Span]:
+        """List where ``text`` shows values, in order and apart, colour codes between characters or not.
+
+        Values that are ``common`` count where they stand alone, or not at all.
+        """
+        return self._find(text, ANSI, 0, common)
 
     def find_scattered(self, text: str) -> list[Span]:
         """List where ``text`` shows long values (12 characters or more), wrapped or with spaces between them."""
-        return self._find(text, _SPACE, LONG)
+        return self._find(text, _SPACE, LONG, False)
 
-    def _find(self, text: str, ignoring: re.Pattern[str], shortest: int) -> list[Span]:
+    def _find(self, text: str, ignoring: re.Pattern[str], shortest: int, common: bool) -> list[Span]:
         ignored = [hit.span() for hit in ignoring.finditer(text)]
         if not ignored:
-            return _merge([*self._whole(text, shortest), *self._partial(text)])
+            return self._all(text, shortest, common)
         kept: list[str] = []
         places: list[int] = []
         last = 0
@@ -63,30 +78,48 @@ class Index:
             kept.append(text[last:start])
             places.extend(range(last, start))
             last = end
-        bare = "".join(kept)
-        spans = _merge([*self._whole(bare, shortest), *self._partial(bare)])
+        spans = self._all("".join(kept), shortest, common)
         return [Span(places[span.start], places[span.end - 1] + 1, span.name) for span in spans]
+
+    def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
+        spans = [*_whole(text, self._names, self._short, shortest), *self._partial(text)]
+        if self._plain and is_escaped(text):
+            spans += self._escaped(text, shortest)
+        if common:
+            spans += self._alone.find(text)
+        return _merge(spans)
+
+    def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
+        """Values whose escapes nest in a way that no spelling foresees."""
+        if not any(core in text for core in self._cores):
+            return
+        bare = unescape(text)
+        if not any(plain in bare for plain in self._plain):
+            return
+        plain = unescape_traceably(text)
+        for start, end, name in _whole(plain.text, self._plain, self._short, shortest):
+            yield Span(plain.starts[start], plain.ends[end - 1], name)
 
     def unfinished(self, text: str) -> Span:
         """Find the longest end of ``text`` that more text could turn into a value; empty if there is none."""
+        start, name = self._begun(text, self._ordered)
+        tail = text[max(0, len(text) - _DEEPEST * self._longest) :]
+        if self._plain and is_escaped(tail):
+            plain = unescape_traceably(without_unfinished(tail))
+            at, plain_name = self._begun(plain.text, self._ordered_plain)
+            if at < len(plain.text):
+                first = len(text) - len(tail) + plain.starts[at]
+                start, name = (first, plain_name) if first < start else (start, name)
+        return Span(start, len(text), name)
+
+    def _begun(self, text: str, ordered: list[str]) -> tuple[int, str]:
         for start in range(max(0, len(text) - self._longest), len(text)):
             if text[start] in self._initials:
                 end = text[start:]
-                place = bisect_right(self._ordered, end)
-                if place < len(self._ordered) and self._ordered[place].startswith(end):
-                    return Span(start, len(text), self._names[self._ordered[place]])
-        return Span(len(text), len(text), "")
-
-    def _whole(self, text: str, shortest: int) -> Iterable[Span]:
-        for spelling, name in self._names.items():
-            if len(spelling) < shortest:
-                continue
-            start = text.find(spelling)
-            while start >= 0:
-                end = start + len(spelling)
-                if spelling not in self._short or not _glued(text, start, end):
-                    yield Span(start, end, name)
-                start = text.find(spelling, start + 1)
+                place = bisect_right(ordered, end)
+                if place < len(ordered) and ordered[place].startswith(end):
+                    return start, self._names.get(ordered[place]) or self._plain[ordered[place]]
+        return len(text), ""
 
     def _partial(self, text: str) -> Iterable[Span]:
         if not self._pieces:
@@ -104,6 +137,18 @@ class Index:
                 end, offset = end + 1, offset + 1
             reached = end - PIECE + 1
             yield Span(start, end, name)
+
+
+def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:
+    for spelling, name in names.items():
+        if len(spelling) < shortest:
+            continue
+        start = text.find(spelling)
+        while start >= 0:
+            end = start + len(spelling)
+            if spelling not in short or not _glued(text, start, end):
+                yield Span(start, end, name)
+            start = text.find(spelling, start + 1)
 
 
 def _glued(text: str, start: int, end: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from omc_runbook.masking import wire
 from omc_runbook.masking.nested import mask_nested
 from omc_runbook.masking.stream_buffer import Tail
 
@@ -31,6 +32,7 @@ def install() -> None:
     with _lock:
         if _hook is None or _hook.session is not shell.kernel.session:
             _silence_terminal()
+            wire.silence()
             shell.history_manager.enabled = False
             _hook = _Hook(shell.kernel.session)
 
@@ -95,10 +97,11 @@ class _Hook:
                 return message
             self._flush()
         message["content"] = {
-            key: item if key in _PROTOCOL else mask_nested(item) for key, item in (message["content"] or {}).items()
+            key: item if key in _PROTOCOL else mask_nested({key: item}, is_text=False)[key]
+            for key, item in (message["content"] or {}).items()
         }
-        message["metadata"] = mask_nested(message.get("metadata"))
-        return self._send(stream, message, ident=ident, buffers=mask_nested(buffers), track=track)
+        message["metadata"] = mask_nested(message.get("metadata"), is_text=False)
+        return self._send(stream, message, ident=ident, buffers=mask_nested(buffers, is_text=False), track=track)
 
     def _say(self, stream: Any, message: Any, ident: Any) -> None:
         spoken = self._streams.setdefault(message["content"]["name"], _Stream(Tail()))

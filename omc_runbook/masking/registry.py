@@ -5,10 +5,11 @@ import re
 import threading
 from collections.abc import Iterable
 
-from omc_runbook.masking import channel
-from omc_runbook.masking.index import ANSI, Index, Span
+from omc_runbook.masking import channel, coredump
+from omc_runbook.masking.common import SHORTEST
+from omc_runbook.masking.index import ANSI, Index
+from omc_runbook.masking.span import Span
 
-_SHORTEST = 4
 # Words that a configuration may hold as values and that no page, script or message can do without.
 _COMMON = frozenset({"true", "false", "null", "none", "True", "False", "None"})
 
@@ -28,10 +29,13 @@ def register(text: str, name: str) -> None:
     """Mask ``text`` as ``name`` from now on, here and in the process that listens for values, if one does.
 
     A text under four characters is not registered. One under eight is masked only where no letter or digit
-    touches it. Of several names for one text the first is shown. Raises RunbookError when the listener is gone.
+    touches it, and one that `common.is_common` calls so only where it stands alone as a value. Of several names for one
+    text the first is shown. From the first text on, this process leaves no core. Raises RunbookError when the
+    listener is gone.
     """
     global _index
-    if len(text) < _SHORTEST or (text, name) in _announced:
+    coredump.forbid()
+    if len(text) < SHORTEST or (text, name) in _announced:
         return
     with _lock:
         _values[text, name] = None
@@ -54,14 +58,17 @@ def exempt(words: Iterable[str]) -> None:
         _index = None
 
 
-def mask(text: str) -> str:
-    """Return ``text`` with ``‹NAME›`` in the place of each value or piece of one."""
-    return mask_spans(text, current().find(text))
+def mask(text: str, common: bool = True) -> str:
+    """Return ``text`` with ``‹NAME›`` in the place of each value or piece of one.
+
+    Values that are ``common`` are masked where they stand alone, or not at all: in what is no text for a person.
+    """
+    return mask_spans(text, current().find(text, common))
 
 
-def mask_thoroughly(text: str) -> str:
+def mask_thoroughly(text: str, common: bool = True) -> str:
     """Mask ``text``, and in it long values that are wrapped or put out one character a line as well."""
-    return mask(mask_spans(text, current().find_scattered(text)))
+    return mask(mask_spans(text, current().find_scattered(text)), common)
 
 
 def mask_spans(text: str, spans: Iterable[Span]) -> str:

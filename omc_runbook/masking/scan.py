@@ -28,7 +28,8 @@ class Leak:
 def leaks(path: Path) -> tuple[Leak, ...]:
     """Find what ``path`` shows of registered values: whole in any spelling, or 8 telling characters in a row.
 
-    A JSON file or notebook is searched as it reads, and as it is written. Raises OSError when it cannot be read.
+    A JSON file or notebook is searched as it reads, and as it is written. Common words are no leaks.
+    Raises OSError when it cannot be read.
     """
     written = _read(path)
     content = _parse(path, written)
@@ -36,7 +37,7 @@ def leaks(path: Path) -> tuple[Leak, ...]:
     if content is not None:
         reads = "\n".join(text for _, text in sorted(_texts(content), key=itemgetter(0)))
     index = registry.current()
-    spans = [*index.find(reads), *index.find_scattered(reads), *index.find_scattered(written)]
+    spans = [*index.find(reads, common=False), *index.find_scattered(reads), *index.find_scattered(written)]
     found = {Leak(path, span.name, span.end - span.start) for span in spans}
     return tuple(sorted(found, key=lambda leak: (leak.name, -leak.characters)))
 
@@ -50,9 +51,9 @@ def scrub(path: Path) -> None:
     written = _read(path)
     content = _parse(path, written)
     if content is None:
-        data = registry.mask_thoroughly(written).encode("utf-8", "surrogateescape")
+        data = registry.mask_thoroughly(written, common=False).encode("utf-8", "surrogateescape")
     else:
-        masked = json.dumps(mask_nested(content, registry.mask_thoroughly), ensure_ascii=False, indent=1)
+        masked = json.dumps(mask_nested(content, _mask), ensure_ascii=False, indent=1)
         data = f"{masked}\n".encode("utf-8", "backslashreplace")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -77,8 +78,12 @@ def _parse(path: Path, text: str) -> Any:
         return None
 
 
+def _mask(text: str, is_text: bool) -> str:
+    return registry.mask_thoroughly(text, common=False)
+
+
 def _number(digits: str) -> int | str:
-    return int(digits) if len(digits) < SHORT or registry.mask(digits) == digits else digits
+    return int(digits) if len(digits) < SHORT or registry.mask(digits, common=False) == digits else digits
 
 
 def _texts(item: Any, field: str = "") -> Iterator[tuple[str, str]]:

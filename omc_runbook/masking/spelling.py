@@ -37,8 +37,9 @@ def spell(text: str) -> frozenset[str]:
     spellings |= {text.replace("'", """'"'"'"""), text.replace("'", "'\\''")}
     spellings = {spelling for spelling in spellings if len(spelling) >= len(text)}
     if len(text) >= SHORT:
-        spellings |= _encodings(_encode(text))
-        for line in _long_lines(text):
+        for written in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
+            spellings |= _encodings(_encode(written))
+        for line in long_lines(text):
             spellings |= spell(line)
     return frozenset(spellings)
 
@@ -59,6 +60,12 @@ def pieces(text: str) -> dict[str, int]:
     return found
 
 
+def long_lines(text: str) -> list[str]:
+    """List the lines of a text of several lines that could be told as its own."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if len(line) >= SHORT and line != text and not line.startswith("-----")]
+
+
 def _encodings(data: bytes) -> set[str]:
     """Spell bytes in hexadecimal, and in base64 at each of the three places where they can start."""
     spellings = {data.hex(), data.hex().upper()}
@@ -72,12 +79,6 @@ def _encodings(data: bytes) -> set[str]:
                 wrapped = [spelling[at : min(at + _WRAP, end)] for at in range(0, end, _WRAP)]
                 spellings.update(line for line in wrapped if len(line) >= LONG)
     return spellings
-
-
-def _long_lines(text: str) -> list[str]:
-    """List the lines of a text of several lines that could be told as its own."""
-    lines = [line.strip() for line in text.splitlines()]
-    return [line for line in lines if len(line) >= SHORT and line != text and not line.startswith("-----")]
 
 
 def _encode(text: str) -> bytes:

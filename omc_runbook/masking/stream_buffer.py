@@ -1,7 +1,7 @@
 """The end of a stream that may still turn into a value, held back until that is known."""
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.index import Span
+from omc_runbook.masking.span import Span
 
 _TELLING = 4
 

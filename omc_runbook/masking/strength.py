@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from omc_runbook.masking.common import is_common
 from omc_runbook.masking.value import Masked, reveal
 
 PIECE, SEPARATOR = re.compile(r"[@:/,\s]+"), re.compile(r"[-_. ]+")
@@ -13,6 +14,11 @@ WORD = re.compile(r"[^\W\d_]+")
 SHORTEST = 3
 LONGEST = 40
 """Characters beyond which nobody guesses, and that take long to judge."""
+
+
+def is_common_value(value: Masked) -> bool:
+    """Whether a value is a word, a date or a short number, so that it cannot be masked everywhere (`common`)."""
+    return not value.is_empty and is_common(reveal(value))
 
 
 def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> float:

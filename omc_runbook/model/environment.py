@@ -13,12 +13,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.suggestions import exists, expand, nearest
 
 LOCAL = "local"
-PRODUCTION = "production"
+PRODUCTION = CONFIRMED
 KNOWN = (LOCAL, "staging", PRODUCTION)
 FILE_NAME = "runbook.toml"
+NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """Where names come from that no file sets."""
 
@@ -120,11 +122,17 @@ class Environment:
         """Whether a change here wants a second word."""
         return self.name == PRODUCTION
 
+    @property
+    def origin(self) -> str:
+        """Where the names come from, in words."""
+        return f"{GUIDE}'s names" if self.source == GUIDE else f"names from {self.source}"
+
 
 def load(environment: str, runbook_toml: str = "") -> Environment:
     """Fill in an environment's names from the guide, runbook.toml and OMC_… variables, the last the strongest.
 
-    `runbook_toml` is a path, or "" for the runbook.toml beside the notebooks or in the working folder, if any.
+    `runbook_toml` is a path, or "" for the runbook.toml of the folder in which `omc-runbook lab` was started, of the
+    working folder or beside the notebooks, if any.
     Raises UsageError for an unknown environment and for a file that cannot be read or says something unknown.
     """
     path = _find(runbook_toml)
@@ -164,7 +172,10 @@ def _find(runbook_toml: str) -> Path | None:
         if not exists(path) or not path.is_file():
             raise UsageError(f"{path} is not a file: name an existing runbook.toml, or none for the guide's names.")
         return path
-    folders = (Path.cwd(), Path.cwd() / "notebooks")
+    here = Path.cwd()
+    # A kernel that another JupyterLab or an editor started runs beside the notebooks: their checkout counts as well.
+    around = (here.parent,) if here.name == NOTEBOOKS else ()
+    folders = (here / expand(""), here / expand(NOTEBOOKS), here, here / NOTEBOOKS, *around)
     return next((folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()), None)
 
 

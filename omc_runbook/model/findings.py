@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from omc_runbook.model.shell import command
 
 Severity = Literal["error", "warning", "info"]
 Status = Literal["found", "clear", "unknown", "skipped"]
@@ -27,8 +29,8 @@ class Remedy:
     @property
     def invocation(self) -> str:
         """The command line that runs the runbook, which plans until it gets `-p apply true`; "" where none is named."""
-        given = (f"-p {name} {shlex.quote(value)}" for name, value in self.parameters.items())
-        return " ".join(("omc-runbook run", self.runbook, *given)) if self.runbook else ""
+        options = (word for name, value in self.parameters.items() for word in ("-p", name, value))
+        return command("omc-runbook", "run", self.runbook, *options) if self.runbook else ""
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -37,6 +39,9 @@ class Remedy:
 
 
 NO_REMEDY = Remedy()
+
+CHANGE_TEXTS = frozenset({"origin", "file"})
+"""Fields of an outcome's change that hold a text, and no name or id."""
 
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
@@ -90,6 +95,10 @@ class Outcome:
     failure: str = ""
     where: str = ""
     """What it looked at, in words, where that is not the environment."""
+    plan: tuple[str, ...] | None = None
+    """What was to be done, a sentence each and without a value; None for a runbook that changes nothing."""
+    applied: bool = False
+    """Whether the plan was carried out."""
 
     @property
     def status(self) -> OutcomeStatus:
@@ -101,6 +110,11 @@ class Outcome:
         if any(finding.status == "unknown" for finding in self.findings):
             return "unknown"
         return "ok"
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether there was something to do and it was only planned."""
+        return bool(self.plan) and not self.applied and not self.failure
 
     @property
     def exit_code(self) -> int:
@@ -128,16 +142,37 @@ class Outcome:
             "findings": [_finding_as_json(finding) for finding in self.findings],
             "changes": list(self.changes),
         }
+        if self.plan is not None:
+            body |= {"applied": self.applied, "plan": list(self.plan)}
         if self.where:
             body["where"] = self.where
         if self.failure:
             body["failure"] = self.failure
-        return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+        return write_body(body)
 
 
 def as_before(finding: Finding) -> Finding:
     """A finding of something that a run neither brought about nor was to mend: a remark."""
     return replace(finding, severity="info", evidence=(*finding.evidence, "It was so before this run."))
+
+
+def write_body(body: dict[str, Any]) -> str:
+    """Write the body of an outcome as the JSON text of outcome.json."""
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def map_texts(body: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The body of an outcome.json with each of its texts changed; ids, words of the schema and dates stay."""
+    findings = [
+        finding
+        | {"subject": change(finding["subject"]), "evidence": [change(line) for line in finding["evidence"]]}
+        | {"remedy": finding["remedy"] | {"command": change(finding["remedy"]["command"])}}
+        for finding in body["findings"]
+    ]
+    changes = [{k: change(v) if k in CHANGE_TEXTS else v for k, v in each.items()} for each in body["changes"]]
+    failure = {"failure": change(body["failure"])} if "failure" in body else {}
+    plan = {"plan": [change(line) for line in body["plan"]]} if "plan" in body else {}
+    return body | {"findings": findings, "changes": changes} | failure | plan
 
 
 def subject_of(change: dict[str, str]) -> str:

@@ -1,8 +1,12 @@
-"""What a headless run and its notebook tell each other by: variables that name files, and the mark of a failure."""
+"""What a command and the kernels of its notebooks tell each other: variables that name files, and a failure's mark."""
 
 OUTCOME_VARIABLE = "OMC_RUNBOOK_OUTCOME"
 """Names the file into which a run under `omc-runbook run` writes its outcome instead of raising it."""
 LINES_VARIABLE = "OMC_RUNBOOK_LINES"
 """Names the file through which `omc-runbook run` hears of events while the notebook runs."""
+FOLDER_VARIABLE = "OMC_RUNBOOK_FOLDER"
+"""Names the folder in which `omc-runbook lab` was started: JupyterLab starts kernels beside the notebooks instead."""
+CONFIRMED = "production"
+"""The environment in which nothing is changed unless `confirm` has its name."""
 FAILED = "✗"
 """Marks the line that tells why a change failed."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from omc_runbook.model.handover import FOLDER_VARIABLE
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -20,11 +23,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def expand(text: str) -> Path:
-    """The path that a person wrote, with the home that ~ stands for where there is one."""
+    """The path that a person wrote, with the home that ~ stands for where there is one.
+
+    Under `omc-runbook lab` a relative path starts at the folder in which that was started.
+    """
+    start = os.environ.get(FOLDER_VARIABLE, "")
     try:
-        return Path(text).expanduser()
+        return Path(start, Path(text).expanduser())
     except RuntimeError:
-        return Path(text)
+        return Path(start, text)
 
 
 def exists(path: Path) -> bool:

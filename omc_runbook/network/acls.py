@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import Network
+from omc_runbook.model.shell import command
 from omc_runbook.network import rules
 from omc_runbook.network.routes import Obstacle
 
@@ -29,9 +30,9 @@ def stop(
         f" {'out' if egress else 'in'} {where} ({by} {'decides' if entry else 'allows it'}).",
     )
     number = max(min((e.number for e in acl.entries if e.egress == egress), default=100) - 1, 1)
-    command = (
-        f"aws ec2 create-network-acl-entry --network-acl-id {acl.id} --rule-number {number} --protocol tcp"
-        f" --port-range From={ports[0]},To={ports[1]} --cidr-block {others[0]} --rule-action allow"
-        f" --{'egress' if egress else 'ingress'}"
+    allow = command(
+        *("aws", "ec2", "create-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
+        *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", "--cidr-block", str(others[0])),
+        *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
     )
-    yield Obstacle("network-acl", acl.id, facts, command, passing is False)
+    yield Obstacle("network-acl", acl.id, facts, allow, passing is False)

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Subnet, Vpc
 from omc_runbook.iam.policy import evaluate_resource
+from omc_runbook.model.shell import command
 from omc_runbook.network import acls, routes
 from omc_runbook.network import rules as network_rules
 from omc_runbook.network.routes import Obstacle
@@ -131,8 +132,8 @@ class _Call:
                 f"DescribeVpcAttribute: enableDnsSupport of {self.vpc.id} is false, so no name of AWS is resolved there"
                 f"{', unless the DNS servers of its DHCP options do' if own else ''}.",
             )
-            command = f"aws ec2 modify-vpc-attribute --vpc-id {self.vpc.id} --enable-dns-support '{{\"Value\":true}}'"
-            yield Obstacle("vpc-dns-off", self.vpc.id, facts, command, certain=not own)
+            way = _modify_vpc(self.vpc.id, "--enable-dns-support")
+            yield Obstacle("vpc-dns-off", self.vpc.id, facts, way, certain=not own)
 
     def _unused(self, endpoint: Endpoint) -> Obstacle:
         """There is an endpoint, and names do not lead to it."""
@@ -141,16 +142,16 @@ class _Call:
                 f"DescribeVpcAttribute: enableDnsHostnames of {endpoint.vpc} is false, so the private DNS names of"
                 f" {endpoint.id} are not resolved, and there is no other way.",
             )
-            command = (
-                f"aws ec2 modify-vpc-attribute --vpc-id {endpoint.vpc} --enable-dns-hostnames '{{\"Value\":true}}'"
-            )
+            way = _modify_vpc(endpoint.vpc, "--enable-dns-hostnames")
         else:
             facts = (
                 f"DescribeVpcEndpoints: PrivateDnsEnabled of {endpoint.id} ({endpoint.service}) is false, so tasks call"
                 " the service's public address, and no route leads there.",
             )
-            command = f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint.id} --private-dns-enabled"
-        return Obstacle("private-dns-off", endpoint.id, facts, command)
+            way = command(
+                "aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", endpoint.id, "--private-dns-enabled"
+            )
+        return Obstacle("private-dns-off", endpoint.id, facts, way)
 
     def _by_route(self) -> tuple[str, tuple[Obstacle, ...]]:
         way = routes.leave(self.network, self.subnet, self.place.public_ip)
@@ -176,12 +177,12 @@ class _Call:
         let_in = (
             ""
             if network_rules.allows(ingress, self.here, frozenset(self.own), self.network.prefix_lists) or not self.own
-            else f"aws ec2 authorize-security-group-ingress --group-id {self.own[0]} --protocol tcp --port 443"
-            f" --source-group {self.own[0]} --region {self.region} && "
+            else f"{_let_in(self.own[0], '--source-group', self.own[0], '--region', self.region)} && "
         )
-        create = (
-            f"{let_in}aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Interface --service-name {name}"
-            f" --subnet-ids {self.subnet.id} --security-group-ids {' '.join(self.own)} --private-dns-enabled"
+        create = let_in + command(
+            *("aws", "ec2", "create-vpc-endpoint", "--vpc-id", vpc, "--vpc-endpoint-type", "Interface"),
+            *("--service-name", name, "--subnet-ids", self.subnet.id, "--security-group-ids", *self.own),
+            "--private-dns-enabled",
         )
         return Obstacle(obstacle.check, obstacle.subject, (*obstacle.facts, fact), obstacle.command or create)
 
@@ -224,11 +225,11 @@ class _Call:
             f"{'' if certain else ' that surely lets'}{' for' if certain else ''} TCP 443 to {whither}"
             f"{'' if certain else ' pass'}.",
         )
-        command = (
-            f"aws ec2 authorize-security-group-egress --group-id {self.own[0]}"
-            f" --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,{peer}"
+        way = command(
+            *("aws", "ec2", "authorize-security-group-egress", "--group-id", self.own[0]),
+            *("--ip-permissions", f"IpProtocol=tcp,FromPort=443,ToPort=443,{peer}"),
         )
-        return Obstacle("sg-egress", names, facts, command, certain)
+        return Obstacle("sg-egress", names, facts, way, certain)
 
     def _inward(self, endpoint: Endpoint) -> Iterator[Obstacle]:
         known = self.network.groups
@@ -244,12 +245,8 @@ class _Call:
                 f" from {self.subnet.id} ({self.subnet.cidr}) or {' '.join(self.own) or 'its tasks'}"
                 f"{'' if sure else ' that surely holds for all of it'}.",
             )
-            source = f"--source-group {self.own[0]}" if self.own else f"--cidr {self.subnet.cidr}"
-            command = (
-                f"aws ec2 authorize-security-group-ingress --group-id {endpoint.groups[0]} --protocol tcp --port 443"
-                f" {source}"
-            )
-            yield Obstacle("endpoint-sg", names, facts, command, sure)
+            source = ("--source-group", self.own[0]) if self.own else ("--cidr", self.subnet.cidr)
+            yield Obstacle("endpoint-sg", names, facts, _let_in(endpoint.groups[0], *source), sure)
 
     def _acl(self, subnet: str, others: tuple[IPv4Network, ...], ports: tuple[int, int]) -> Iterator[Obstacle]:
         """Out to port 443, and the answer back."""
@@ -278,8 +275,16 @@ class _Call:
             )
             if verdict.decision != "allowed":
                 facts = (f"DescribeVpcEndpoints: PolicyDocument of {endpoint.id}: {verdict.reason}.",)
-                command = (
-                    f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint.id} --policy-document file://policy.json"
-                    f" (with Allow {request.action} on {request.resource} for {request.role})"
-                )
-                yield Obstacle("endpoint-policy", endpoint.id, facts, command, verdict.decision != "unknown")
+                words = ("--vpc-endpoint-id", endpoint.id, "--policy-document", "file://policy.json")
+                statement = f"Allow {request.action} on {command(request.resource)} for {command(request.role)}"
+                way = f"{command('aws', 'ec2', 'modify-vpc-endpoint', *words)} (with {statement})"
+                yield Obstacle("endpoint-policy", endpoint.id, facts, way, verdict.decision != "unknown")
+
+
+def _modify_vpc(vpc: str, attribute: str) -> str:
+    return command("aws", "ec2", "modify-vpc-attribute", "--vpc-id", vpc, attribute, '{"Value":true}')
+
+
+def _let_in(group: str, *source: str) -> str:
+    words = ("--group-id", group, "--protocol", "tcp", "--port", "443", *source)
+    return command("aws", "ec2", "authorize-security-group-ingress", *words)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, collapse_addresses
 
 from omc_runbook.aws.ec2 import Network, Route, RouteTable, Subnet
+from omc_runbook.model.shell import command
 from omc_runbook.network.rules import INTERNET, is_private, network_of
 
 _WIDE = 8
@@ -113,13 +114,13 @@ def _by_internet_gateway(
     network: Network, subnet: Subnet, table: RouteTable, gateway: str, leads: str, public_ip: bool
 ) -> Way:
     if network.internet_gateways is not None and network.internet_gateways.get(gateway) != subnet.vpc:
-        command = f"aws ec2 attach-internet-gateway --internet-gateway-id {gateway} --vpc-id {subnet.vpc}"
+        attach = ("attach-internet-gateway", "--internet-gateway-id", gateway, "--vpc-id", subnet.vpc)
         fact = f"{leads}, which is not attached to {subnet.vpc} (DescribeInternetGateways: Attachments)."
-        return Way("", (_blocked(table, fact, command),))
+        return Way("", (_blocked(table, fact, command("aws", "ec2", *attach)),))
     if not public_ip:
         fact = f"{leads}, which serves public addresses alone, and the tasks have none (assignPublicIp DISABLED)."
-        command = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
-        return Way("", (Obstacle("no-egress", subnet.id, (fact,), command),))
+        public = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
+        return Way("", (Obstacle("no-egress", subnet.id, (fact,), public),))
     return Way(f"internet gateway {gateway}")
 
 
@@ -168,8 +169,8 @@ def _by_nat(network: Network, table: RouteTable, id: str, leads: str) -> Way:
     return replace(onto, by=f"NAT gateway {id}" if not onto.obstacles else "", nat_subnet=stands.id)
 
 
-def _blocked(table: RouteTable, fact: str, command: str) -> Obstacle:
-    return Obstacle("no-egress", table.id, (fact,), command)
+def _blocked(table: RouteTable, fact: str, way: str) -> Obstacle:
+    return Obstacle("no-egress", table.id, (fact,), way)
 
 
 def _unsure(by: str, subject: str, sentence: str) -> Way:
@@ -189,10 +190,15 @@ def _to_nat(network: Network, table: RouteTable, verb: str) -> str:
     ]
     if not usable:
         return ""
-    return f"aws ec2 {verb} --route-table-id {table.id} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {usable[0]}"
+    return _lead(table, verb, "--nat-gateway-id", usable[0])
 
 
 def _to_internet(network: Network, subnet: Subnet, table: RouteTable, verb: str) -> str:
     gateways = [id for id, vpc in (network.internet_gateways or {}).items() if vpc == subnet.vpc]
     gateway = gateways[0] if gateways else "igw-…"
-    return f"aws ec2 {verb} --route-table-id {table.id} --destination-cidr-block 0.0.0.0/0 --gateway-id {gateway}"
+    return _lead(table, verb, "--gateway-id", gateway)
+
+
+def _lead(table: RouteTable, verb: str, *target: str) -> str:
+    everywhere = ("--destination-cidr-block", "0.0.0.0/0")
+    return command("aws", "ec2", verb, "--route-table-id", table.id, *everywhere, *target)

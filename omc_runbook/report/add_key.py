@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import Added
 from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.shell import command
 from omc_runbook.report import changes, drift
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
@@ -99,13 +100,15 @@ def commit(plan: Addition | None) -> Listing:
     """A branch and a message for the edits, which nothing commits but you."""
     if plan is None or not plan.edits:
         return Listing("For git", (), "No file was edited, so that there is nothing to commit.")
-    names = " ".join(shlex.quote(_path_for_git(plan, edit)) for edit in plan.edits)
-    command = (
-        f"cd {shlex.quote(str(plan.root))} && git switch -c {plan.branch} && git add {names}"
-        f" && git commit -m {shlex.quote(plan.message)}"
+    parts = (
+        ("cd", plan.root),
+        ("git", "switch", "-c", plan.branch),
+        ("git", "add", *(_path_for_git(plan, edit) for edit in plan.edits)),
+        ("git", "commit", "-m", plan.message),
     )
+    shell = " && ".join(command(*words) for words in parts)
     lead = f"Mind {', '.join(plan.dirty)}: what else you changed there goes along." if plan.dirty else ""
-    return Listing("For git", [Entry("a branch with the edits, once they are made", lead=lead, command=command)])
+    return Listing("For git", [Entry("a branch with the edits, once they are made", lead=lead, command=shell)])
 
 
 def undo(plan: Addition | None, done: Added | None, environment: Environment) -> Listing:
@@ -118,21 +121,20 @@ def undo(plan: Addition | None, done: Added | None, environment: Environment) ->
             names = each.cured.cure.names if each.cured else environment.names
             lead = "The service gets back the revision that it had."
             entries += [
-                Entry("undo: the reference", each.place.environment, lead=lead, command=command)
-                for command in step.undo(names)
+                Entry("undo: the reference", each.place.environment, lead=lead, command=back)
+                for back in step.undo(names)
             ]
         if each.place.terraform:
             told = "Take the files back, as below, and apply Terraform again."
             entries.append(Entry("undo: Terraform", each.place.environment, lead=told))
     if done.patches:
-        patches = " ".join(shlex.quote(str(path)) for path in done.patches)
         lead = (
             "Each file gets back exactly the lines that it had, and other changes of yours stay; git refuses where you"
             " have changed the new lines themselves."
         )
-        words = "apply --reverse --unidiff-zero --whitespace=nowarn"
-        command = f"git -C {shlex.quote(str(plan.root))} {words} {patches}"
-        entries.append(Entry("undo: the files", lead=lead, command=command))
+        options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
+        back = command("git", "-C", plan.root, "apply", *options, *done.patches)
+        entries.append(Entry("undo: the files", lead=lead, command=back))
     loose = [edit.file.name for edit in plan.edits if not (done.patches and not why_no_patch(plan.root, edit))]
     if loose:
         lead = f"Take the new lines out again, as they stand above: {', '.join(loose)}."
@@ -142,10 +144,9 @@ def undo(plan: Addition | None, done: Added | None, environment: Environment) ->
         parameters = {"environment": place.environment, "remove": plan.key.name}
         known = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
         sure = {"confirm": place.environment} if place.environment == "production" else {}
-        given = " ".join(f"-p {k} {v}" for k, v in {**parameters, **known, "apply": "true", **sure}.items())
-        command = f"omc-runbook run update {given}"
+        back = replace(remedy, parameters={**parameters, **known, "apply": "true", **sure}).invocation
         lead = "" if place.write else HAD_IT
-        entries.append(Entry("undo: the key", place.environment, lead=lead, command=command))
+        entries.append(Entry("undo: the key", place.environment, lead=lead, command=back))
     return Listing("Going back, in this order", entries)
 
 
@@ -161,7 +162,10 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
         ],
         ["4. the secret: write the whole of it from a file", remedies.put_value(names).command],
         ["the file away again", "rm secrets.json"],
-        ["5. Terraform", f"cd infrastructure/terraform/environments/{environment.name} && terraform apply"],
+        [
+            "5. Terraform",
+            f"{command('cd', f'infrastructure/terraform/environments/{environment.name}')} && terraform apply",
+        ],
         ["new tasks", remedies.redeploy(names, names.service).command],
         ["the secret in the console", console.secret(names)],
     ]

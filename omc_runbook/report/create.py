@@ -8,6 +8,7 @@ from omc_runbook.changes.secret.placeholders import unset_keys, update_command
 from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.shell import command
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -115,7 +116,10 @@ def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
     names = environment.names
     folder = terraform_dir or f"infrastructure/terraform/environments/{environment.name}"
     rows = [
-        ["create with Terraform", f"cd {folder} && terraform init && terraform plan -out=new && terraform apply new"],
+        [
+            "create with Terraform",
+            f"{command('cd', folder)} && terraform init && terraform plan -out=new && terraform apply new",
+        ],
         ["create without it", remedies.create_secret(names).command],
         ["restore a deleted one", remedies.restore_secret(names).command],
         ["give it values", remedies.put_value(names).command],

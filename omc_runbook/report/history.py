@@ -67,11 +67,7 @@ def by_hand(snapshot: Snapshot, history: History) -> Listing:
     current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
     move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
     entries = [
-        Entry(
-            "see the versions",
-            command=f"aws secretsmanager list-secret-version-ids --secret-id {names.secret} --include-deprecated"
-            f" --region {names.region}",
-        ),
+        Entry("see the versions", command=remedies.list_versions(names).command),
         Entry(
             f"make {history.short(former)} current again" if former else "make a version current again",
             command=move.command,

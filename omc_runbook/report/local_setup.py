@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from omc_runbook.changes.dotenv.executor import SetUp
 from omc_runbook.changes.dotenv.plan import TEMPLATE, Setup, shown
+from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
@@ -39,7 +40,7 @@ def inventory(snapshot: Snapshot) -> Table:
     ignored = {True: "ignored", False: "not ignored", None: "not known"}[tracked.ignored]
     history = "tracked" if tracked.tracked else "in its history" if tracked.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
-    asked = "docker compose was asked" if place.composed else "no docker compose here: read as it would"
+    asked = "docker compose was asked" if place.composed else "no Docker Compose here"
     asked = asked if file else "not asked: no .env"
     tried = "loaded" if place.loaded and place.loaded.ok else "refuses" if place.loaded else "not tried: no .env"
     if place.loaded and place.loaded.obstacle:
@@ -133,10 +134,12 @@ def done(setup: Setup, done: SetUp | None) -> Banner:
         return Banner("good" if setup.is_empty and not setup.obstacle else "plain", told, _lines(setup))
     lines = [f"The former file is in {done.backup}, readable by you alone."] if done.backup else []
     start = done.start
-    lines += [f"Started with {start.by}."] if start.by else []
-    lines += [start.why_not if start.by else f"Not started: {start.why_not}"] if start.why_not else []
+    lines += [f"Started with {start.by}."] if start.ok else []
+    unclear = "" if start.ok else "Not known whether it started: " if start.by and start.ok is None else "Not started: "
+    lines += [f"{unclear}{start.why_not}"] if start.why_not else []
     what = f"{setup.place.path.name} was written" if done.wrote else "Nothing had to be written"
-    return Banner("good" if not setup.needed else "unsure", f"{what}.", (*lines, *_lines(setup)))
+    is_good = not setup.needed and (start.ok or not start.by)
+    return Banner("good" if is_good else "unsure", f"{what}.", (*lines, *_lines(setup)))
 
 
 def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
@@ -168,9 +171,10 @@ def undo(setup: Setup, done: SetUp | None) -> Listing:
         return Listing("Going back", (), "Nothing was written, so there is nothing to undo.")
     entries = []
     if setup.before is None:
-        entries.append(Entry("remove it", "it was not there before", command=f"rm {path}"))
+        entries.append(Entry("remove it", "it was not there before", command=command("rm", path)))
     elif done.backup:
-        entries.append(Entry("put the former file back", command=f"cp {done.backup} {path} && chmod 600 {path}"))
+        back = f"{command('cp', done.backup, path)} && {command('chmod', '600', path)}"
+        entries.append(Entry("put the former file back", command=back))
     else:
         names = ", ".join(c.key for c in setup.changes if c.action == "added") or "none"
         told = f"No backup was asked for. Added, and safe to remove: {names}. No value that was there is gone."
@@ -184,7 +188,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's own commands for the same."""
     root = _place(snapshot).checkout.root
     rows = [
-        ["copy the template", f"cd {root} && cp .env.template .env && chmod 600 .env"],
+        ["copy the template", f"{command('cd', root)} && cp .env.template .env && chmod 600 .env"],
         ["make SECRET_KEY", "openssl rand -hex 32"],
         ["make a password", "openssl rand -base64 32"],
         ["see whether it is there", "ls -la .env"],

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Outcome, subject_of
 from omc_runbook.report.display import console
-from omc_runbook.report.display.banner import ENDINGS, Banner
+from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Look
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
@@ -136,19 +137,11 @@ def findings(found: Sequence[Finding]) -> Listing:
 def by_hand(environment: Environment) -> Listing:
     """The guide's own commands for a look, with this environment's names, and the console's pages."""
     names = environment.names
-    region = f"--region {names.region}"
     rows = [
-        ["the secret", f"aws secretsmanager describe-secret --secret-id {names.secret} {region}"],
-        [
-            "the task definition",
-            f"aws ecs describe-task-definition --task-definition {names.task_family} {region}"
-            " | jq '.taskDefinition.containerDefinitions[].secrets'",
-        ],
-        ["the service", f"aws ecs describe-services --cluster {names.cluster} --services {names.service} {region}"],
-        [
-            "the role",
-            f"aws iam get-role-policy --role-name {names.execution_role} --policy-name {names.execution_policy}",
-        ],
+        ["the secret", remedies.show_secret(names).command],
+        ["the task definition", remedies.show_references(names).command],
+        ["the service", remedies.show_service(names).command],
+        ["the role", remedies.show_policy(names).command],
         ["the secret in the console", console.secret(names)],
         ["the service in the console", console.deployments(names)],
     ]
@@ -157,31 +150,40 @@ def by_hand(environment: Environment) -> Listing:
 
 def outcome(result: Outcome) -> Banner:
     """How the run ended, in one sentence, with what it changed and the root causes named."""
-    return Banner(ENDINGS[result.status], headline(result), tuple(_lines(result)))
+    look: Look = "plain" if result.is_plan and result.status == "ok" else ENDINGS[result.status]
+    return Banner(look, headline(result), tuple(_lines(result)))
 
 
 def headline(result: Outcome) -> str:
     """The run's end in one sentence."""
     where = result.where or result.environment
     unknown = sum(1 for finding in result.findings if finding.status == "unknown")
+    start = f"{PLAN} in {where}" if result.is_plan else ""
     if result.status == "ok":
         clear = sum(1 for finding in result.findings if finding.status == "clear")
         remarks = ", ".join(dict.fromkeys(finding.check for finding in result.findings if finding.status == "found"))
+        if start:
+            return f"{start}; {f'remarks: {remarks}; ' if remarks else ''}{clear} checks are clear."
+        nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
         if remarks:
-            return f"Nothing worse than remarks in {where}: {remarks}; {clear} checks are clear."
-        return f"Nothing is wrong in {where}: {clear} checks are clear."
+            return f"{nothing} worse than remarks in {where}: {remarks}; {clear} checks are clear."
+        return f"{nothing} is wrong in {where}: {clear} checks are clear."
     if result.status == "findings":
         tail = f", and {unknown} checks could not be made" if unknown else ""
-        return f"Something is wrong in {where}: {', '.join(result.root_causes)}{tail}."
+        start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
+        return f"{start}: {', '.join(result.root_causes)}{tail}."
     if result.status == "unknown":
         if result.changes:
             return f"The change in {where} was made, but not everything after it could be proved."
         are = "1 check is" if unknown == 1 else f"{unknown} checks are"
+        if start:
+            return f"{start}, where not everything could be looked at: {are} unknown."
         return f"Not everything in {where} could be looked at: {are} unknown."
     return f"The run on {where} failed: {result.failure}"
 
 
 def _lines(result: Outcome) -> Iterator[str]:
+    yield from (result.plan or ()) if result.is_plan else ()
     for change in result.changes:
         yield f"{change['action'].capitalize()}: {subject_of(change)}."
     for finding in result.findings:

@@ -12,7 +12,6 @@ from typing import Any
 from omc_runbook.masking.public_values import COMMON, SECRETIVE
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
-from omc_runbook.repository.compose_dotenv import EXPANDED
 from omc_runbook.repository.compose_tree import based, included, merge, read_services, read_tree, texts
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -23,6 +22,12 @@ OVERRIDES = (
 )
 """Of these and of those above Compose takes the first that is there, whichever goes with which."""
 
+# Go folds the case of two letters more than ASCII has: the long s and the sign for kelvin.
+_VARIABLE = r"[A-Za-z_\u017f\u212a][A-Za-z0-9_\u017f\u212a]*"
+_EXPANDED = re.compile(
+    rf"\$(?:(?P<dollar>\$)|(?P<plain>{_VARIABLE})"
+    rf"|\{{(?P<name>{_VARIABLE})(?:(?P<operator>:?[-+?])(?P<word>.*))?\}}|(?P<invalid>\{{))"
+)
 _URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
@@ -181,7 +186,7 @@ class _Reading:
 def find_references(text: str) -> Iterator[tuple[str, str]]:
     """The names after $ in a text, each with the operator of its ${…}: "", ":-", "-", ":?", "?", ":+" or "+"."""
     at = 0
-    while found := EXPANDED.search(text, at):
+    while found := _EXPANDED.search(text, at):
         name, operator = found["plain"] or found["name"], found["operator"] or ""
         if name:
             yield name, operator

@@ -155,27 +155,29 @@ class KeyRun:
     ) -> tuple[Finding, ...]:
         """The findings that decide how it ended: what was wrong before and still is, is only remarked.
 
-        That the key waits for its value is a remark too, and that a plan was not carried out none at all.
+        That the key waits for its value is a remark too. An error of the key stays one until the plan is carried out.
         """
         unproved = {rollout.service for rollout in (done.rollouts if done else ()) if rollout.state not in PROVED}
         harm = [finding for place in (plan.places if plan else ()) for finding in place.harm]
         found: list[Finding] = [] if done else harm
+        name_of = plan.key.name if plan and plan.sentences and not done else ""
         for run in self.runs:
             name = run.environment.name
             was = {(f.check, f.subject) for f in run.diagnose(before[name], families=FAMILIES) if f.is_problem}
             for finding in run.diagnose(after[name], families=FAMILIES):
                 waits = plan is not None and finding.check in WAITING and finding.subject == plan.key.name
                 same = (finding.check, finding.subject) in was and not finding.services & unproved
-                told = as_before(finding) if finding.is_problem and same else finding
+                stands = finding.severity == "error" and finding.is_root_cause and name_of in finding.subject.split()
+                told = as_before(finding) if finding.is_problem and same and not stands else finding
                 told = _as_planned(told) if waits and told.is_problem else told
                 # Each check's answer once, but what is found in any environment.
                 if finding.status in ("found", "unknown") or run is self.runs[0]:
                     found.append(told if run is self.runs[0] else replace(told, subject=f"{name}: {told.subject}"))
         return tuple(found)
 
-    def conclude(self, findings: Sequence[Finding], done: Added | None = None) -> Banner:
-        """Say how the run ended and what it changed, and tell the caller; raises as `ending.end` does."""
-        return self.runs[0].conclude(findings, done)
+    def conclude(self, findings: Sequence[Finding], done: Added | None = None, plan: Addition | None = None) -> Banner:
+        """Say how the run ended and what it changed or would, and tell the caller; raises as `ending.end` does."""
+        return self.runs[0].conclude(findings, done, plan)
 
     def _snapshot_checkout(self, seen: Mapping[str, Snapshot]) -> Checkout:
         checkout = seen[self.runs[0].environment.name].checkout

@@ -12,7 +12,7 @@ from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import SetUp
 from omc_runbook.changes.dotenv.plan import Setup
-from omc_runbook.changes.engine import result
+from omc_runbook.changes.engine.result import Changed, Planned
 from omc_runbook.changes.values.reuse import compare as refuse_shared
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
@@ -56,7 +56,9 @@ class LocalRun:
         """Give Jupyter the banner."""
         where = ", ".join(self.environment.others) if self.clients else ""
         told = f"with {where}, by fingerprint" if where else ""
-        return banner.workplace(self.name, str(self.checkout.root), self.caller, told)._repr_mimebundle_()
+        return banner.workplace(
+            self.name, str(self.checkout.root), self.caller, told, self.environment.origin
+        )._repr_mimebundle_()
 
     @property
     def endpoint(self) -> str:
@@ -75,8 +77,10 @@ class LocalRun:
             place = replace(place, shared=shared_values.compare(self.clients, self.caller, self.environment, place))
         elif self.unread:
             place = replace(place, shared=Shared({}, (self.unread,)))
-        said = done.start.told if done else None
-        place = replace(place, unshared=self.alone, said=said)
+        place = replace(place, unshared=self.alone)
+        if done and done.start.by:
+            begun = done.start
+            place = replace(place, said=begun.told, started=begun.ok, start_problem=begun.why_not)
         return Snapshot(self.environment, now(), NOBODY, self.endpoint, workplace=place)
 
     def diagnose(self, snapshot: Snapshot) -> tuple[Finding, ...]:
@@ -107,8 +111,8 @@ class LocalRun:
         """What is there after a change; the same snapshot where there was none."""
         return snapshot if done is None else self.look(done)
 
-    def conclude(self, findings: Sequence[Finding], done: result.Changed | None = None) -> Banner:
-        """Say how the run ended and what it changed, and tell the caller; raises as `conclude.end` does."""
+    def conclude(self, findings: Sequence[Finding], done: Changed | None = None, plan: Planned | None = None) -> Banner:
+        """Say how the run ended and what it changed or would, and tell the caller; raises as `conclude.end` does."""
         outcome = Outcome(
             runbook=self.name,
             environment=self.asked,
@@ -120,6 +124,8 @@ class LocalRun:
             findings=tuple(findings),
             changes=done.entries if done else (),
             where="your .env",
+            plan=plan.sentences if plan else None,
+            applied=done is not None,
         )
         return runbooks_conclude.end(outcome)
 

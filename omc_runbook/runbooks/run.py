@@ -16,7 +16,7 @@ from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor
 from omc_runbook.changes.deploy.executor import Carried, Means
 from omc_runbook.changes.deploy.rollout import PROVED
-from omc_runbook.changes.engine import result as changed
+from omc_runbook.changes.engine.result import Changed, Planned, with_failure
 from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix import plan as cure
 from omc_runbook.changes.secret import age, create_plan, new_values, restore
@@ -171,17 +171,24 @@ class Run:
         means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
         return executor.carry_out(means, plan, new, on_failure == LEAVE)
 
-    def judge(self, before: Snapshot, after: Snapshot, done: Carried | None) -> tuple[Finding, ...]:
+    def judge(
+        self, before: Snapshot, after: Snapshot, done: Carried | None, plan: Plan | None = None
+    ) -> tuple[Finding, ...]:
         """The findings that decide how a change ended; what was wrong before it and still is, is only remarked.
 
-        Unless it touches a service that has not proved the change. Of deployments only where somebody uses the secret.
+        Unless it touches a service that has not proved the change, or is what a `plan` that was not carried out is
+        against. Of deployments only where somebody uses the secret.
         """
+        against = plan.is_against if plan and plan.sentences and done is None else lambda finding: False
         families = ("secret", "content", "deployment") if after.consumers else ("secret", "content")
         was = {(f.check, f.subject) for f in self.diagnose(before, families=families) if f.is_problem}
         unproved = {rollout.service for rollout in (done.rollouts if done else ()) if rollout.state not in PROVED}
         return tuple(
             as_before(finding)
-            if finding.is_problem and (finding.check, finding.subject) in was and not finding.services & unproved
+            if finding.is_problem
+            and (finding.check, finding.subject) in was
+            and not finding.services & unproved
+            and not against(finding)
             else finding
             for finding in self.diagnose(after, families=families)
         )
@@ -229,8 +236,8 @@ class Run:
             raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
         return apply
 
-    def conclude(self, findings: Sequence[Finding], done: changed.Changed | None = None) -> Banner:
-        """Say how the run ended and what it changed, and tell the caller; raises as `conclude.end` does."""
+    def conclude(self, findings: Sequence[Finding], done: Changed | None = None, plan: Planned | None = None) -> Banner:
+        """Say how the run ended and what it changed or would, and tell the caller; raises as `conclude.end` does."""
         outcome = Outcome(
             runbook=self.name,
             environment=self.environment.name,
@@ -239,8 +246,10 @@ class Run:
             endpoint=self.clients.endpoint,
             started=self.started,
             finished=now(),
-            findings=changed.with_failure(findings, done),
+            findings=with_failure(findings, done),
             changes=done.entries if done else (),
+            plan=plan.sentences if plan else None,
+            applied=done is not None,
         )
         return runbooks_conclude.end(outcome)
 

@@ -63,7 +63,7 @@ def offer_apply(
         yield changes.carried(plan, carried, cleared)
         after = run.look()
         yield changes.holders(after)
-        yield run.conclude(run.judge(snapshot, after, carried), carried)
+        yield run.conclude(run.judge(snapshot, after, carried), carried, plan)
         yield changes.undo(run.environment, plan, carried)
         if carried.is_proved:
             return "✓ Done and proved"
@@ -80,8 +80,8 @@ def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | L
         yield report.created(plan, created)
         after = run.look()
         yield report.placeholders(after)
-        findings = create_plan.remaining(plan, run.diagnose(after, families=("secret",)), created is not None)
-        yield run.conclude(findings, created)
+        findings = create_plan.remaining(plan, run.diagnose(after, families=("secret",)))
+        yield run.conclude(findings, created, plan)
         yield report.undo(plan, created)
         return "✓ Done and proved"
 
@@ -95,7 +95,7 @@ def offer_cure(run: Run, plan: Cure, done: Cured | None) -> Button | Listing:
         cured = run.cure(plan, True, word)
         assert cured is not None, "it was told to"
         yield fix.done(plan, cured)
-        yield run.conclude(run.diagnose(run.look(deeply=True)), cured)
+        yield run.conclude(run.diagnose(run.look(deeply=True)), cured, plan)
         yield fix.undo(plan, cured)
         if cured.is_proved:
             return "✓ Cured and proved"
@@ -115,7 +115,7 @@ def offer_setup(
         yield local_setup.done(plan, made)
         after = run.look_again(snapshot, made)
         yield local_setup.start(made, after)
-        yield run.conclude(run.diagnose(after), made)
+        yield run.conclude(run.diagnose(after), made, plan)
         yield local_setup.undo(plan, made)
         return "✓ Written"
 
@@ -134,7 +134,7 @@ def offer_addition(
         after = run.look_again(seen, made)
         yield add_key.standing(after, plan)
         yield add_key.commit(plan)
-        yield run.conclude(run.judge(plan, seen, after, made), made)
+        yield run.conclude(run.judge(plan, seen, after, made), made, plan)
         yield add_key.undo(plan, made, run.environment)
         return "✓ Added and proved" if made.is_proved else "? Added, and not proved"
 

@@ -11,6 +11,15 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_reques
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 _EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
+# What other services call the errors that STS names: in a JSON or CBOR answer, and at EC2.
+_EXCEPTIONS = {
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "IncompleteSignature": "IncompleteSignatureException",
+    "ExpiredToken": "ExpiredTokenException",
+}
+_FAILURES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
 DEFAULT_ACCOUNT = "123456789012"
 
 
@@ -67,6 +76,13 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
     return Call(service, action, region, access_key, agent, protocol, params) if action else None
 
 
+def unsigned(environ: Mapping[str, Any]) -> Call:
+    """A request that is no signed call of an action, as far as it takes to refuse it in its protocol."""
+    is_cbor = _CBOR_PATH.search(environ.get("PATH_INFO", ""))
+    protocol = "json" if environ.get("HTTP_X_AMZ_TARGET") else "cbor" if is_cbor else "query"
+    return Call("", "", "", "", "", protocol, {})
+
+
 def _members(body: bytes) -> Mapping[str, Any]:
     try:
         members = json.loads(body or b"{}")
@@ -77,6 +93,10 @@ def _members(body: bytes) -> Mapping[str, Any]:
 
 def refuse(call: Call, code: str, message: str, request_id: str) -> tuple[str, str, bytes]:
     """Shape an error as the call's protocol does: (HTTP status line, content type, body)."""
+    if call.protocol in ("json", "cbor"):
+        code = _EXCEPTIONS.get(code, code)
+    elif call.service == "ec2":
+        code = _FAILURES.get(code, code)
     if call.protocol == "json":
         return "400 Bad Request", "application/x-amz-json-1.1", _json_error(code, message)
     if call.protocol == "cbor":

@@ -4,43 +4,59 @@ import fcntl
 import json
 import os
 import shutil
+import stat
+import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox import postgres
+from omc_runbook.sandbox.credentials import Credentials
 
 _STATE = "state.json"
+SERVER = "omc_runbook.sandbox.server"
+TOKEN_HEADER = "X-Sandbox-Token"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
-    """What a sandbox wrote about itself."""
+    """What a sandbox wrote about itself, for its owner alone; `token` lets one use its control paths."""
 
     endpoint: str
     port: int
     pid: int
     directory: Path
+    credentials: Credentials
+    token: str = field(repr=False)
 
 
 def root() -> Path:
     """This user's directory of sandboxes, made where it is missing: mode 700 and nobody else's."""
     path = _root()
     path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if path.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not _is_private(path):
         raise RunbookError(f"{path} is not a private directory of yours: remove it and try again.")
     return path
 
 
-def claim(directory: Path, endpoint: str, port: int) -> int:
+def claim(directory: Path, port: int, credentials: Credentials, token: str) -> int:
     """Write the state file and hold its lock until this process ends; the file descriptor to keep open."""
     directory.parent.mkdir(mode=0o700, exist_ok=True)
     directory.mkdir(mode=0o700, exist_ok=True)
+    if not (_is_private(directory.parent) and _is_private(directory)):
+        raise RunbookError(f"{directory} is not a private directory of yours: remove it and try again.")
+    members = {
+        "endpoint": f"http://127.0.0.1:{port}",
+        "port": port,
+        "pid": os.getpid(),
+        "credentials": asdict(credentials),
+        "token": token,
+    }
     draft = directory / f"{_STATE}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(descriptor, json.dumps({"endpoint": endpoint, "port": port, "pid": os.getpid()}).encode())
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    os.write(descriptor, json.dumps(members).encode())
     # Locked before it can be seen, so that nobody takes a sandbox that starts for one that died.
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     draft.rename(directory / _STATE)
@@ -50,19 +66,32 @@ def claim(directory: Path, endpoint: str, port: int) -> int:
 def running() -> list[Place]:
     """The sandboxes whose server lives; what dead ones left behind is removed."""
     found = []
-    for directory in sorted(_root().iterdir()) if _root().is_dir() else []:
-        if not (directory / _STATE).exists():
-            continue
-        place = read(directory)
-        if place is None:
+    for directory in sorted(_root().iterdir()) if _is_private(_root()) else []:
+        if _state(directory) == "":
             release(directory)
-        else:
+        elif (place := read(directory)) is not None:
             found.append(place)
     return found
 
 
+def at(endpoint: str) -> Place:
+    """The sandbox of this user that serves at an address, by its state alone; UsageError where there is none."""
+    try:
+        address = urlsplit(endpoint)
+        is_ours = address.scheme == "http" and address.hostname in ("127.0.0.1", "localhost")
+        place = read(_root() / str(address.port)) if is_ours and address.path in ("", "/") else None
+    except ValueError:
+        place = None
+    if place is None:
+        raise UsageError(f"No sandbox that you started runs at {endpoint}: start one with `omc-runbook sandbox up`.")
+    return place
+
+
 def release(directory: Path) -> None:
-    """Remove a sandbox's directory with its database, and the user's where it was the last."""
+    """Remove a sandbox's directory with its database, and the user's where it was the last; no other directory."""
+    is_ours = directory.parent.name == _root().name and directory.name.isdecimal()
+    if not (is_ours and _is_private(directory.parent) and _is_private(directory)):
+        return
     postgres.clear(directory)
     shutil.rmtree(directory, ignore_errors=True)
     try:
@@ -72,17 +101,70 @@ def release(directory: Path) -> None:
 
 
 def read(directory: Path) -> Place | None:
-    """What the sandbox of this directory wrote, or None where its server does not live."""
+    """What the sandbox of this directory wrote, or None where its server does not live or another could have written.
+
+    The lock is the proof that the process lives that the state names.
+    """
     try:
-        with (directory / _STATE).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                members = json.load(file)
-                return Place(members["endpoint"], members["port"], members["pid"], directory)
-    except (OSError, ValueError, KeyError):
+        members = json.loads(_state(directory) or "")
+        place = Place(
+            endpoint=f"http://127.0.0.1:{int(members['port'])}",
+            port=int(members["port"]),
+            pid=int(members["pid"]),
+            directory=directory,
+            credentials=Credentials(**members["credentials"]),
+            token=str(members["token"]),
+        )
+    except (ValueError, LookupError, TypeError):
         return None
-    return None
+    # A number below 2 would name a group of processes, or the first of all.
+    return place if place.pid > 1 and str(place.port) == directory.name else None
+
+
+def is_server(place: Place) -> bool:
+    """Whether the process that the state names is a sandbox's server, of the directory that ours are in."""
+    try:
+        command = Path(f"/proc/{place.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        # There is no /proc on macOS.
+        asked = ["/bin/ps", "-ww", "-o", "command=", "-p", str(place.pid)]
+        try:
+            command = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        except OSError:
+            return False
+    return f" -m {SERVER} " in command and f" --state {place.directory.parent.resolve()} " in command
+
+
+def _state(directory: Path) -> str | None:
+    """The state's text while its server holds it, "" where it died, and None where it is not this user's alone."""
+    if not (_is_private(directory.parent) and _is_private(directory)):
+        return None
+    try:
+        descriptor = os.open(directory / _STATE, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or not _is_owners_alone(found):
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read()
+    return ""
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a path is a directory, no link to one, that nobody but this user can enter."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and _is_owners_alone(found)
+
+
+def _is_owners_alone(found: os.stat_result) -> bool:
+    return found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
 def _root() -> Path:

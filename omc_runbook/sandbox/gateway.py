@@ -1,7 +1,9 @@
-"""The WSGI layer in front of moto: wire faults, permissions, the trail, and the sandbox's private paths."""
+"""The WSGI layer in front of moto: who may ask, wire faults, permissions, the trail, and the control paths."""
 
+import hmac
 import io
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,12 +12,15 @@ from moto.core.exceptions import JsonRESTError
 from moto.secretsmanager.models import FakeSecret
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.sandbox import folders
+from omc_runbook.sandbox.admission import objection
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import locate
-from omc_runbook.sandbox.calls import Call, error_of, parse, refuse
+from omc_runbook.sandbox.calls import Call, error_of, parse, refuse, unsigned
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.principals import Principal, caller
 from omc_runbook.sandbox.resources import resources_of
+from omc_runbook.sandbox.signature import verify
 from omc_runbook.sandbox.trail import TRAIL
 from omc_runbook.sandbox.wire import WIRE
 
@@ -25,27 +30,42 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 Control = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
 
 PRIVATE = "/_sandbox/"
+_CONTROL = ("/_sandbox", "/moto-api", "/favicon.ico")
+_TOKEN = f"HTTP_{folders.TOKEN_HEADER.upper().replace('-', '_')}"
+_SLASHES = re.compile("/+")
+_LARGEST = 64 * 1024 * 1024
+_FORBIDDEN = "403 Forbidden"
 # Decided with the secret and its key at hand, and once a secret for a batch.
 _DECIDED_LATER = {"secretsmanager:GetSecretValue"}
 _JSON = "application/json"
 
 
 class Gateway:
-    """A WSGI application around moto's; `control` answers the private paths."""
+    """A WSGI application around moto's; `control` answers the private paths, to those who know the token."""
 
-    def __init__(self, application: Application, control: Control) -> None:
+    def __init__(self, application: Application, control: Control, token: str) -> None:
         self._application = application
         self._control = control
+        self._token = token.encode()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length else b""
-        path = environ.get("PATH_INFO", "")
-        if path.startswith(PRIVATE):
-            return self._private(environ["REQUEST_METHOD"], path, body, start_response)
-        environ["wsgi.input"] = io.BytesIO(body)
-        call = parse(environ, body)
+        """Answer one request, unless it is a web page's, or signed by nobody whom the sandbox knows."""
+        host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+        reason = objection(environ["REQUEST_METHOD"], host, origin, int(environ["SERVER_PORT"]))
+        if reason:
+            return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": reason}))
+        try:
+            body = _read(environ)
+        except (ValueError, OSError) as error:
+            return _respond(start_response, "400 Bad Request", _JSON, _json({"error": f"the body: {error}"}))
+        # As a router may read a path, which takes two slashes for one.
+        path = _SLASHES.sub("/", environ.get("PATH_INFO", "")).lower()
+        if path.startswith(_CONTROL):
+            return self._operate(environ, body, start_response)
+        call, mismatch = parse(environ, body), verify(environ, body)
+        if mismatch is not None:
+            _, kind, answer = refuse(call or unsigned(environ), mismatch.code, mismatch.message, str(uuid.uuid4()))
+            return _respond(start_response, _FORBIDDEN, kind, answer)
         if call is None:
             return self._application(environ, start_response)
         return self._answer(call, environ, start_response)
@@ -80,15 +100,35 @@ class Gateway:
         TRAIL.record(call, principal, request_id, resources, error_of(answer) if failed else None)
         return [answer]
 
-    def _private(self, method: str, path: str, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
+    def _operate(self, environ: Environ, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a control path, the sandbox's own or moto's, to whoever can read its state file."""
+        if not hmac.compare_digest(environ.get(_TOKEN, "").encode(), self._token):
+            error = f"{folders.TOKEN_HEADER} has to be the token of the sandbox's state file"
+            return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": error}))
+        path = environ["PATH_INFO"]
+        if not path.startswith(PRIVATE):
+            return self._application(environ, start_response)
         try:
-            members = json.loads(body or b"{}")
-            answer = self._control(method, path.removeprefix(PRIVATE), members)
+            answer = self._control(environ["REQUEST_METHOD"], path.removeprefix(PRIVATE), json.loads(body or b"{}"))
         except (ValueError, TypeError, UsageError) as error:
             return _respond(start_response, "400 Bad Request", _JSON, _json({"error": str(error)}))
         if answer is None:
             return _respond(start_response, "404 Not Found", _JSON, _json({"error": f"no such path: {path}"}))
         return _respond(start_response, "200 OK", _JSON, _json(answer))
+
+
+def _read(environ: Environ) -> bytes:
+    """The body, of whatever length or in pieces, which moto then finds whole; ValueError where it is too long."""
+    stream, length = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
+    is_chunked = environ.pop("wsgi.input_terminated", False)
+    if not 0 <= length <= _LARGEST:
+        raise ValueError(f"its length is not between 0 and {_LARGEST} bytes")
+    body: bytes = stream.read(_LARGEST + 1) if is_chunked else stream.read(length) if length else b""
+    if len(body) > _LARGEST:
+        raise ValueError(f"it is longer than {_LARGEST} bytes")
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    return body
 
 
 def _denied(call: Call, principal: Principal, resources: list[str]) -> tuple[str, str] | None:

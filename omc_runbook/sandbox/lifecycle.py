@@ -13,10 +13,10 @@ import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.sandbox import folders, postgres
+from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.folders import Place
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds import example
@@ -26,16 +26,17 @@ WorldName = Literal["healthy", "fresh"]
 REGION = "ap-southeast-2"
 WORLDS = ("healthy", "fresh")
 _SETTLED_SECONDS, _DOWN_SECONDS = 120.0, 15.0
-_UP = "`omc-runbook sandbox up`"
+_UP = "start one with `omc-runbook sandbox up`"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sandbox:
-    """A running sandbox; any access key but those that its IAM gave out is the administrator's."""
+    """A running sandbox, with its administrator's credentials."""
 
     endpoint: str
     port: int
     pid: int
+    credentials: Credentials
     database: Database | None = field(default=None, compare=False)
     repository: Path | None = field(default=None, compare=False)
     """Its example checkout of the platform."""
@@ -47,8 +48,8 @@ class Sandbox:
         url = {"OMC_SANDBOX_DATABASE_URL": self.database.administrator_url} if self.database else {}
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "sandbox",
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
             "AWS_DEFAULT_REGION": REGION,
             **checkout,
             **url,
@@ -66,9 +67,9 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
     sandbox = _start(port, database)
     with contextlib.ExitStack() as undo:
         undo.callback(down, sandbox)
-        told = status(sandbox)
-        repository = example.make(Path(told["directory"]))
-        sandbox = replace(sandbox, database=postgres.read(told["database"]), repository=repository)
+        answer = status(sandbox)
+        repository = example.make(_place(sandbox).directory)
+        sandbox = replace(sandbox, database=postgres.read(answer["database"]), repository=repository)
         if world is not None:
             _build(sandbox, world)
         undo.pop_all()
@@ -95,20 +96,25 @@ def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
 
 def find() -> Sandbox:
     """The sandbox that AWS_ENDPOINT_URL names, or else the only one that runs."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if endpoint:
         try:
-            return _sandbox(_place(endpoint))
-        except (CouldNotLook, UsageError, ValueError, LookupError):
-            message = f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or start one with {_UP}."
+            return at(endpoint)
+        except UsageError:
+            message = f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}) that you started: unset it, or {_UP}."
             raise UsageError(message) from None
     running = folders.running()
     if not running:
-        raise UsageError(f"No sandbox is running: start one with {_UP}.")
+        raise UsageError(f"No sandbox is running: {_UP}.")
     if len(running) > 1:
         listed = ", ".join(place.endpoint for place in running)
         raise UsageError(f"{len(running)} sandboxes are running ({listed}): set AWS_ENDPOINT_URL to one of them.")
     return _sandbox(running[0])
+
+
+def at(endpoint: str) -> Sandbox:
+    """The sandbox of this user that serves at an address, by its private state file; UsageError where none does."""
+    return _sandbox(folders.at(endpoint))
 
 
 def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
@@ -117,19 +123,18 @@ def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
 
 
 def down(sandbox: Sandbox | None = None) -> None:
-    """End a sandbox and all its processes, and remove its files; nothing to do where it has ended already."""
+    """End a sandbox and all its processes, and remove its files; nothing to do where it has ended already.
+
+    Its state file alone says which process and which files these are. CouldNotLook where the process is none of a
+    sandbox, or does not end.
+    """
     sandbox = sandbox or find()
-    try:
-        place = _place(sandbox.endpoint)
-    except CouldNotLook:
-        # A server that hangs answers nothing, and holds its lock all the same.
-        found = [place for place in folders.running() if place.endpoint == sandbox.endpoint]
-        if not found:
-            return
-        place = found[0]
+    found = [place for place in folders.running() if place.endpoint == sandbox.endpoint]
+    if not found:
+        return
+    place = found[0]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(place.pid, number)
+        _signal(place, number)
         deadline = time.monotonic() + _DOWN_SECONDS
         while time.monotonic() < deadline:
             if folders.read(place.directory) is None:
@@ -141,10 +146,12 @@ def down(sandbox: Sandbox | None = None) -> None:
 
 
 def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Call one of the server's private paths."""
+    """Call one of the server's private paths, with the token of its state file."""
+    place = _place(sandbox)
     body = json.dumps(members).encode() if members is not None else None
-    request = urllib.request.Request(f"{sandbox.endpoint}/_sandbox/{path}", body, method=method)
+    request = urllib.request.Request(f"{place.endpoint}/_sandbox/{path}", body, method=method)
     request.add_header("Content-Type", "application/json")
+    request.add_header(folders.TOKEN_HEADER, place.token)
     # A proxy in the environment has no business with this machine's own address.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -154,7 +161,7 @@ def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None
     except urllib.error.HTTPError as error:
         raise UsageError(f"The sandbox refused {path}: {json.load(error).get('error', error.reason)}") from None
     except (OSError, ValueError) as error:
-        raise CouldNotLook(f"The sandbox at {sandbox.endpoint} does not answer: {error}") from None
+        raise CouldNotLook(f"The sandbox at {place.endpoint} does not answer: {error}") from None
 
 
 def _build(sandbox: Sandbox, world: WorldName) -> None:
@@ -170,7 +177,7 @@ def _start(port: int, database: bool) -> Sandbox:
         raise UsageError("The sandbox needs more than is installed: pip install 'omc-runbook[sandbox]'.")
     root = folders.root()
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "omc_runbook.sandbox.server", "--port", str(port), "--state", str(root)]
+    command = [sys.executable, "-m", folders.SERVER, "--port", str(port), "--state", str(root.resolve())]
     if database:
         command.append("--database")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
@@ -195,8 +202,9 @@ def _start(port: int, database: bool) -> Sandbox:
                 said = line.strip() or said
                 word, _, rest = said.partition(" ")
                 if word == "ready":
+                    started = at(f"http://127.0.0.1:{rest}")
                     undo.pop_all()
-                    return Sandbox(f"http://127.0.0.1:{rest}", int(rest), process.pid)
+                    return started
     with contextlib.suppress(OSError):
         root.rmdir()
     if said.startswith("error ") and port:
@@ -206,17 +214,31 @@ def _start(port: int, database: bool) -> Sandbox:
     raise RunbookError(f"The sandbox did not start: {said.rstrip('.') or 'it ended without a word'}.")
 
 
-def _place(endpoint: str) -> Place:
-    """Where the sandbox that answers at this address lives; only this machine is asked."""
-    address = urlsplit(endpoint)
-    if address.hostname not in ("localhost", "127.0.0.1"):
-        raise CouldNotLook(f"{endpoint} is not an address of this machine.")
-    answer = ask(Sandbox(endpoint, address.port or 0, 0), "GET", "status")
-    return Place(answer["endpoint"], answer["port"], answer["pid"], Path(answer["directory"]))
+def _place(sandbox: Sandbox) -> Place:
+    try:
+        return folders.at(sandbox.endpoint)
+    except UsageError:
+        raise CouldNotLook(f"The sandbox at {sandbox.endpoint} does not answer: it has ended.") from None
 
 
 def _sandbox(place: Place) -> Sandbox:
-    return Sandbox(place.endpoint, place.port, place.pid, repository=example.find(place.directory))
+    return Sandbox(
+        endpoint=place.endpoint,
+        port=place.port,
+        pid=place.pid,
+        credentials=place.credentials,
+        repository=example.find(place.directory),
+    )
+
+
+def _signal(place: Place, number: signal.Signals) -> None:
+    # Once the lock is free the number may be another process's.
+    if folders.read(place.directory) != place:
+        return
+    if not folders.is_server(place):
+        raise CouldNotLook(f"Process {place.pid} is no sandbox's, and was not ended: remove {place.directory}.")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(place.pid, number)
 
 
 def _reap(pid: int) -> None:

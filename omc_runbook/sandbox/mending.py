@@ -3,10 +3,11 @@
 import importlib
 
 from moto.moto_api import state_manager
+from moto.moto_server import werkzeug_app
 
 
 def mend() -> None:
-    """Swap in every mended service, and keep moto from moving a task's state by itself."""
+    """Swap in every mended service, and keep moto from moving a task's state by itself and from answering web pages."""
     from omc_runbook.sandbox.aws.cloudtrail import MendedCloudTrail
     from omc_runbook.sandbox.aws.ec2 import MendedEc2
     from omc_runbook.sandbox.aws.ecs import MendedEcs
@@ -26,6 +27,8 @@ def mend() -> None:
         paths = importlib.import_module(f"moto.{service}.urls").url_paths
         for path in paths:
             paths[path] = response.dispatch
+    # Else flask-cors would let every web page read every answer.
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
     hold_tasks()
 
 

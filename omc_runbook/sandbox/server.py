@@ -6,6 +6,7 @@
 import argparse
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
@@ -57,7 +59,8 @@ class Sandbox:
         self._world = ""
         self._broken: list[str] = []
         self._drill: dict[str, Any] | None = None
-        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control)
+        self.token = secrets.token_urlsafe(32)
+        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token)
         # Bound here, because werkzeug ends the process when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(
@@ -130,7 +133,7 @@ def main() -> int:
         _tell(options.ready, f"error {error.strerror}")
         return 1
     directory = sandbox.directory
-    lock = folders.claim(directory, sandbox.endpoint, sandbox.port)
+    lock = folders.claim(directory, sandbox.port, administrator(), sandbox.token)
     if options.database:
         try:
             sandbox.database = postgres.start(directory)

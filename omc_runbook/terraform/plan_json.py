@@ -12,6 +12,7 @@ from omc_runbook.aws.secretsmanager import Secret as Existing
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.terraform.configuration import SECRET, VERSION, Unguarded
 
 FAMILY = "terraform"
@@ -114,7 +115,7 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
                 "AWS has the secret and Terraform's state does not",
                 change,
                 "The plan would create it, and that would fail.",
-                f"terraform import '{change.address}' '{existing.arn}'",
+                command("terraform", "import", change.address, existing.arn),
             )
         elif existing and existing.version_at(CURRENT) and change.type == VERSION and change.belongs_to and ours:
             version = f"{existing.arn}|{existing.version_at(CURRENT)}"
@@ -123,12 +124,13 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
                 "Terraform would write its placeholders over the secret's values",
                 change,
                 f"The plan says {change.action}: the version that it tracked may have been collected after updates.",
-                f"terraform state rm '{change.address}'; terraform import '{change.address}' '{version}'",
+                f"{command('terraform', 'state', 'rm', change.address)};"
+                f" {command('terraform', 'import', change.address, version)}",
             )
 
 
-def _found(check: str, title: str, change: ResourceChange, fact: str, command: str) -> Finding:
-    return Finding(check, FAMILY, title, "found", change.address, "error", (fact,), Remedy(command))
+def _found(check: str, title: str, change: ResourceChange, fact: str, way: str) -> Finding:
+    return Finding(check, FAMILY, title, "found", change.address, "error", (fact,), Remedy(way))
 
 
 def _change(entry: dict[str, Any]) -> ResourceChange:

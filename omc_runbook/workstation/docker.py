@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.public_values import find_harmless
@@ -24,6 +24,20 @@ SECONDS = {"version": 20, "config": 30, "ls": 20, "up": 900, "logs": 60}
 LINES = 5000
 """How many of each service's last lines a log has."""
 
+Kind = Literal["", "unterminated", "space-in-name", "bad-name", "bad-interpolation", "other"]
+"""Why Compose refuses a .env, by its own words; "other" for words that are not known here, "" where it takes it."""
+
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("unterminated quoted value", "unterminated"),
+    ("key cannot contain a space", "space-in-name"),
+    ("unexpected character", "bad-name"),
+    ("zero length string", "bad-name"),
+    ("Invalid template", "bad-interpolation"),
+    ("required variable", "bad-interpolation"),
+)
+_NAMELESS = "setenv: invalid argument"
+_REFUSAL = re.compile(rf"failed to read .+?: (?:line (\d+): )?({'|'.join(words for words, _ in _KINDS)})")
+_VERSION = re.compile(r"version v?(\d+)\.")
 _UNSET = re.compile(r'The \\?"([^"\\]*)\\?" variable is not set')
 _READING = re.compile(r"failed to read (\S+): (?:line (\d+): )?")
 _NEEDED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
@@ -64,6 +78,18 @@ class Config:
 
 
 @dataclass(frozen=True)
+class EnvFile:
+    """What Compose reads from a .env beside the compose file: its variables, or why it refuses all of it."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kind: Kind = ""
+    line: int = 0
+    """Where it stops, counted by line feeds: of an open quote the end; 0 where it does not say."""
+    unset: frozenset[str] = field(default=frozenset(), repr=False)
+    """Names after a $ for which it puts nothing: one of them may be a piece of a password."""
+
+
+@dataclass(frozen=True)
 class Started:
     """Whether the services were started, and a sentence on it."""
 
@@ -72,14 +98,37 @@ class Started:
 
 
 def find_compose() -> tuple[str, ...] | None:
-    """The words that call Compose here: those of docker's plugin, else of the program of its own; None for neither."""
+    """The words that call Compose here: those of docker's plugin, else of the program of its own; None for neither.
+
+    The first version, which was another program, does not count.
+    """
     for program in PROGRAMS:
         try:
-            if _call(program, "version", (), Path.cwd()).returncode == 0:
-                return program
+            done = _call(program, "version", (), Path.cwd())
         except CouldNotLook:
             continue
+        version = _VERSION.search(done.stdout)
+        if done.returncode == 0 and version and int(version[1]) >= 2:
+            return program
     return None
+
+
+def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str] | None = None) -> EnvFile:
+    """Ask Compose how it reads a .env, for the project and for a service, whatever the compose files say.
+
+    `env` are the variables of the shell, this process's own where it is None. Raises CouldNotLook as `config` does.
+    """
+    service = {"image": "none", "env_file": [str(path.absolute()).replace("$", "$$")]}
+    project = ("--project-name", "dotenv", "--project-directory", str(path.parent.absolute()), "--file", "-")
+    body = json.dumps({"services": {"dotenv": service}})
+    done = _call((*program, *project), "config", ("--format", "json"), path.parent, env, body)
+    unset = frozenset(_UNSET.findall(done.stderr))
+    if done.returncode == 0:
+        return EnvFile(_variables(json.loads(done.stdout)["services"]["dotenv"]), unset=unset)
+    found = _REFUSAL.search(done.stderr)
+    if found:
+        return EnvFile(kind=dict(_KINDS)[found[2]], line=int(found[1] or 0), unset=unset)
+    return EnvFile(kind="bad-name" if _NAMELESS in done.stderr else "other", unset=unset)
 
 
 def config(program: Sequence[str], repository: Path, env: Mapping[str, str] | None = None) -> Config:
@@ -95,11 +144,7 @@ def config(program: Sequence[str], repository: Path, env: Mapping[str, str] | No
         services: Mapping[str, Any] = json.loads(done.stdout).get("services") or {}
     except json.JSONDecodeError:
         return Config({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
-    # On its way out every $ is doubled, so that the output could be read in again.
-    plain = {
-        service: {name: str(value).replace("$$", "$") for name, value in _set(body) if value is not None}
-        for service, body in services.items()
-    }
+    plain = {service: _variables(body) for service, body in services.items()}
     pairs = [pair for variables in plain.values() for pair in variables.items()]
     registry.exempt({*services, *find_harmless(pairs)})
     environment = {
@@ -149,7 +194,12 @@ def undo(program: Sequence[str]) -> str:
 
 
 def _call(
-    program: Sequence[str], verb: str, words: Sequence[str], folder: Path, env: Mapping[str, str] | None = None
+    program: Sequence[str],
+    verb: str,
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    body: str = "",
 ) -> subprocess.CompletedProcess[str]:
     variables = {**(os.environ if env is None else env), "COMPOSE_ANSI": "never", "COMPOSE_MENU": "false"}
     try:
@@ -157,7 +207,7 @@ def _call(
             [*program, verb, *words],
             cwd=folder,
             env=variables,
-            stdin=subprocess.DEVNULL,
+            input=body,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -173,8 +223,10 @@ def _call(
         raise CouldNotLook(f"{program[0]} could not be started in {folder}: {error.strerror}.") from None
 
 
-def _set(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield from (body.get("environment") or {}).items()
+def _variables(service: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a service; on its way out every $ is doubled, so that the output could be read in again."""
+    variables = (service.get("environment") or {}).items()
+    return {name: str(value).replace("$$", "$") for name, value in variables if value is not None}
 
 
 def _warnings(said: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,9 @@ from omc_runbook.masking import registry
 from omc_runbook.masking.public_values import find_harmless
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.compose_dotenv import BOM, Assignment, Kind, read_beside
+from omc_runbook.repository.compose import find_references
+from omc_runbook.textfile.file import BOM
+from omc_runbook.workstation.docker import EnvFile, Kind, read_env_file
 from omc_runbook.workstation.dotenv_names import ALONE, HEAD, NAME, begun_in, heads_of, key_lines, lines_of, open_quotes
 
 Newline = Literal["lf", "crlf", "mixed", "cr"]
@@ -27,9 +29,14 @@ Newline = Literal["lf", "crlf", "mixed", "cr"]
 LARGEST = 262_144
 """Bytes of the largest .env that is read."""
 
+COMMENT = re.compile(r"\s*#(?:\s|\Z)")
+"""What stands behind a = where there is a comment in the place of the value."""
+
 _DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 # python-dotenv looks into single quotes as well.
 _LITERAL_DOLLAR = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
+_BROKEN = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
+_SIGN = re.compile(r"[^\w.\[\]-]")
 _CUT = re.compile(r"\s#(.?)")
 
 
@@ -42,17 +49,21 @@ class Binding:
     for_python: Masked | None
     """As python-dotenv gives it to Settings; None where it does not see the name or no value."""
     for_compose: Masked | None
-    """As Docker Compose gives it to a service; None where it does not, or refuses the file."""
+    """As Docker Compose gives it to a service; None where it does not, refuses the file, or was not asked."""
     separator: str
     quote: str
     has_dollar: bool
     """Whether one of them takes a $ in it for more than a $."""
     has_hash: bool
     """Whether it is cut before a # that follows a blank."""
+    is_comment: bool
+    """Whether a comment stands where its value would, which Compose takes for the value."""
     is_hash_close: bool
     """Whether text follows that # without a blank, as it does in a value rather than in a comment."""
     is_unset: bool
     """Whether Compose finds no value for a name after a $, and puts nothing there."""
+    is_refused: bool
+    """Whether a ${…} in it is one for which Compose refuses the file."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ class Dotenv:
     duplicates: tuple[tuple[str, tuple[int, ...]], ...]
     unreadable: tuple[int, ...]
     """The lines that python-dotenv skips with a warning."""
+    misnamed: tuple[int, ...]
+    """The lines that python-dotenv reads under a name with signs that no variable's name has."""
     swallowed: tuple[str, ...]
     """Names with a line in the file which python-dotenv does not see as that name, or with no value."""
     mentions: tuple[str, ...]
@@ -84,10 +97,10 @@ class Dotenv:
     """First words of lines without a =, of use only to look for a name that is known."""
     engulfed: tuple[tuple[int, tuple[str, ...]], ...]
     """Each line with a quote that a later line closes, if any, with the names that those between look to assign."""
-    compose_error: str
-    """Why Compose refuses the file, without any of its text; "" where it does not."""
-    compose_kind: Kind
+    compose_kind: Kind | None
+    """Why Docker Compose refuses the file; "" where it does not, None where there is none to ask."""
     compose_line: int
+    """Where it stops; 0 where it does not say."""
     unset: int
     """How many names after a $ Compose warns of, since they are not set; the names may be pieces of a secret."""
 
@@ -102,16 +115,20 @@ class _Statement:
 
     name: str | None
     value: str | None
+    literal: str | None
     line: int
     raw: str
     is_error: bool
 
 
-def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str] = ()) -> Dotenv | None:
+def read_dotenv(
+    path: Path, variables: Mapping[str, str], public: Collection[str] = (), program: Sequence[str] | None = None
+) -> Dotenv | None:
     """Read a .env with the variables that the shell has; None where there is no file.
 
-    `public` has texts that may be shown though they are values here, such as the template's own. Raises UsageError
-    for what is no small, readable file.
+    `public` has texts that may be shown though they are values here, such as the template's own. `program` calls
+    Docker Compose, which is asked how it reads the file. Raises UsageError for what is no small, readable file, and
+    CouldNotLook where Compose does not answer.
     """
     loaded = _load(path)
     if loaded is None:
@@ -120,14 +137,15 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
     text, encoding_error = _decode(raw)
     plain = text.removeprefix(BOM).replace("\r\n", "\n").replace("\r", "\n")
     statements = () if encoding_error else tuple(_statements(plain, variables, text.startswith(BOM)))
-    compose = read_beside(raw.decode("utf-8", errors="replace"), variables)
+    is_text = not encoding_error and b"\0" not in raw
+    compose = read_env_file(program, path, variables) if program and is_text else None
     hidden = key_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
-    registry.exempt(find_harmless([*values, *((each.name, each.value) for each in compose.assignments)], public))
+    registry.exempt(find_harmless([*values, *(compose.values.items() if compose else ())], public))
     _mask_the_rest(statements, plain, hidden, public)
     heads = heads_of(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
-    assignments = tuple(each for each in compose.assignments if each.line not in hidden and _is_at_home(each, heads))
+    others = _other_heads(statements, heads, compose)
     unreadable = tuple(each.line for each in statements if each.is_error)
     mentions = tuple(dict.fromkeys(head[1] for head in heads.values()))
     last = {each.name: each.value for each in statements}
@@ -143,17 +161,17 @@ def read_dotenv(path: Path, variables: Mapping[str, str], public: Collection[str
         has_bom=text.startswith(BOM) and encoding_error != "UTF-16",
         encoding_error=encoding_error,
         has_nul=b"\0" in raw,
-        bindings=tuple(_bind(statements, assignments, heads)),
-        duplicates=tuple(_duplicates(statements, assignments)),
+        bindings=tuple(_bind(statements, heads, others, compose, variables)),
+        duplicates=tuple(_duplicates(statements, others)),
         unreadable=unreadable,
+        misnamed=tuple(_misnamed(statements, text.startswith(BOM))),
         swallowed=() if encoding_error else tuple(name for name in mentions if name not in seen),
         mentions=mentions,
         begun=begun_in(plain, hidden),
         engulfed=tuple(_engulfed(statements, heads)),
-        compose_error=compose.error,
-        compose_kind=compose.kind,
-        compose_line=compose.line,
-        unset=len(compose.unset),
+        compose_kind=compose.kind if compose else None,
+        compose_line=_stop(compose, text, heads) if compose else 0,
+        unset=len(compose.unset) if compose else 0,
     )
 
 
@@ -207,13 +225,20 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
     for binding in parse_stream(io.StringIO(f"{BOM}{BOM}{text}" if has_bom else text)):
         raw = binding.original.string.lstrip()
         line = binding.original.line + binding.original.string.removesuffix(raw).count("\n")
-        value = binding.value
+        literal = value = binding.value
         if value is not None:
             value = "".join(atom.resolve(known) for atom in parse_variables(value))
         if binding.key is not None:
             known[binding.key] = value
         if binding.key is not None or binding.error:
-            yield _Statement(binding.key, value, line, raw.lstrip(BOM), binding.error)
+            yield _Statement(binding.key, value, literal, line, raw.lstrip(BOM), binding.error)
+
+
+def _misnamed(statements: Iterable[_Statement], has_bom: bool) -> Iterator[int]:
+    for at, each in enumerate(statements):
+        name = each.name or ""
+        if _SIGN.search(name.lstrip(BOM) if has_bom and not at else name):
+            yield each.line
 
 
 def _mask_the_rest(
@@ -221,6 +246,9 @@ def _mask_the_rest(
 ) -> None:
     """Mask what is no variable's value to Python: what stands in lines that are not read, and behind a #."""
     clear = {each.raw.strip() for each in statements if each.name and re.fullmatch(NAME, each.name)}
+    for each in statements:
+        if each.name and each.literal and each.literal != each.value:
+            Masked(each.literal, each.name)
     for number, line in lines_of(text):
         head = None if number in hidden else HEAD.match(line)
         if head and (line.strip() not in clear or _is_close(_CUT.search(head[3] + head[5]))):
@@ -231,38 +259,65 @@ def _mask_the_rest(
             Masked(line.strip(), ".env")
 
 
+def _stop(compose: EnvFile, text: str, heads: Mapping[int, re.Match[str]]) -> int:
+    """The line that Compose stops at, as an editor counts them; of an open quote that where it begins."""
+    opened = open_quotes(heads) if compose.kind == "unterminated" else ()
+    if opened or not compose.line:
+        return opened[-1] if opened else 0
+    before = "\n".join(text.split("\n")[: compose.line])
+    return len(re.findall(r"\r\n|\r|\n", before)) + 1
+
+
+def _other_heads(
+    statements: Iterable[_Statement], heads: Mapping[int, re.Match[str]], compose: EnvFile | None
+) -> dict[int, re.Match[str]]:
+    """The lines that are an assignment to Compose, and not to python-dotenv: those with a colon, say."""
+    inner: set[int] = set()
+    shown: set[int] = set()
+    for each in statements:
+        inner |= {*range(each.line + 1, each.line + 1 + each.raw.rstrip("\n").count("\n"))}
+        shown |= {each.line} if _may_be_shown(each) else set()
+    return {
+        at: head
+        for at, head in heads.items()
+        if at not in inner | shown and (head[2] == ":" or (compose and head[1] in compose.values))
+    }
+
+
 def _bind(
-    statements: tuple[_Statement, ...], assignments: tuple[Assignment, ...], heads: Mapping[int, re.Match[str]]
+    statements: tuple[_Statement, ...],
+    heads: Mapping[int, re.Match[str]],
+    others: Mapping[int, re.Match[str]],
+    compose: EnvFile | None,
+    variables: Mapping[str, str],
 ) -> Iterator[Binding]:
     python = {each.name: each for each in statements if each.name and _may_be_shown(each)}
-    compose = {each.name: each for each in assignments if re.fullmatch(NAME, each.name)}
-    lines = {name: each.line for name, each in compose.items()} | {name: each.line for name, each in python.items()}
+    lines = {head[1]: at for at, head in others.items()} | {name: each.line for name, each in python.items()}
+    theirs = compose.values if compose else {}
+    unset = compose.unset - theirs.keys() - variables.keys() if compose else frozenset()
     for name, line in sorted(lines.items(), key=lambda pair: pair[1]):
-        mine, theirs = python.get(name), compose.get(name)
-        value, other = mine.value if mine else None, theirs.value if theirs else None
+        mine = python.get(name)
+        value, other = mine.value if mine else None, theirs.get(name)
         head = (HEAD.match(mine.raw) if mine else None) or heads.get(line)
         head = head if head and head[1] == name else None
-        quote = head[4] if head else theirs.quote if theirs else ""
+        quote = head[4] if head else ""
         rest = head[3] + head[5] if head else ""
+        expanded = "" if quote == "'" else rest
         cut = None if quote else _CUT.search(rest)
         yield Binding(
             name=name,
             line=line,
             for_python=None if value is None else Masked(value, name),
             for_compose=None if other is None else Masked(other, name),
-            separator=head[2] if head else theirs.separator if theirs else "",
+            separator=head[2] if head else "",
             quote=quote,
             has_dollar=(_LITERAL_DOLLAR if quote == "'" else _DOLLAR).search(rest) is not None,
             has_hash=cut is not None,
+            is_comment=not quote and COMMENT.match(rest) is not None,
             is_hash_close=_is_close(cut),
-            is_unset=theirs is not None and theirs.is_unset,
+            is_unset=any(each in unset and not operator for each, operator in find_references(expanded)),
+            is_refused=bool(compose and compose.kind == "bad-interpolation" and _BROKEN.search(expanded)),
         )
-
-
-def _is_at_home(assignment: Assignment, heads: Mapping[int, re.Match[str]]) -> bool:
-    """Whether a name that Compose finds begins its line, and is no piece of a value behind a quote that closed late."""
-    head = heads.get(assignment.line)
-    return head is None or head[1] == assignment.name
 
 
 def _is_close(cut: re.Match[str] | None) -> bool:
@@ -288,12 +343,12 @@ def _may_be_shown(statement: _Statement) -> bool:
 
 
 def _duplicates(
-    statements: tuple[_Statement, ...], assignments: tuple[Assignment, ...]
+    statements: tuple[_Statement, ...], others: Mapping[int, re.Match[str]]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     lines: dict[str, set[int]] = {}
     for name, line in [
         *((each.name, each.line) for each in statements if _may_be_shown(each)),
-        *((each.name, each.line) for each in assignments),
+        *((head[1], at) for at, head in others.items()),
     ]:
         if name and re.fullmatch(NAME, name):
             lines.setdefault(name, set()).add(line)

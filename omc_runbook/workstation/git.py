@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from omc_runbook.model.shell import command
 
 SECONDS = 20
 MOST_COMMITS = 20
@@ -136,7 +137,7 @@ def _obstacle(repository: Path, verb: str, code: int, err: str) -> str:
     if owner := _OWNER.search(err):
         return (
             f"{repository} belongs to another user, so that git does not look into it (dubious ownership): if you "
-            f"trust it, run git config --global --add safe.directory {shlex.quote(owner[1])}."
+            f"trust it, run {command('git', 'config', '--global', '--add', 'safe.directory', owner[1])}."
         )
     # What else git writes may quote a file, so it is left out.
     return f"git {verb} ended with exit code {code} in {repository}: run it by hand to see why."

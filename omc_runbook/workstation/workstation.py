@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
@@ -26,8 +26,6 @@ BACKEND = "backend"
 SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
 """How a variable's name ends that says its value is nobody else's business: no TOKEN_EXPIRE_MINUTES."""
 
-COMMENT = re.compile(r"\A#(?:\s|\Z)")
-"""A comment right behind a =, which both readers take for the value."""
 NOTHING = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
 
@@ -56,11 +54,15 @@ class Workplace:
     loaded: Loaded | None
     """What Settings say to the .env; None where there is none to load."""
     composed: Config | None
-    """What docker compose makes of it; None where there is no docker compose."""
+    """What docker compose makes of the compose files with it; None where it was not asked."""
     shell: Mapping[str, Masked]
     """Variables of the .env that this process's environment has as well."""
     said: tuple[Told, ...] | None = None
     """What the application and its database said when they were started; None where nobody started them."""
+    started: bool | None = None
+    """Whether docker compose up started them; None where it was not run, or that cannot be told."""
+    start_problem: str = ""
+    """Why it did not start them, or what of the start cannot be told."""
     shared: Shared | None = None
     """None where values were not compared with other environments'."""
     unshared: str = ""
@@ -165,11 +167,12 @@ def is_blank(value: Masked | None) -> bool:
 def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Workplace:
     """Read a developer's machine as it is: nothing is written, started or sent anywhere.
 
-    `deeply` also loads Settings in a process of its own and asks docker compose. Raises UsageError for a .env that
-    is no readable file.
+    `deeply` also loads Settings in a process of its own. Raises UsageError for a .env that is no readable file, and
+    CouldNotLook where docker compose does not answer.
     """
     path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
-    dotenv = read_dotenv(path, os.environ, public)
+    program = docker.find_compose() if checkout.compose and path.exists() else None
+    dotenv = read_dotenv(path, os.environ, public, program)
     others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_read_later(checkout, path)))
     later = tuple(each for each in others if dotenv and each)
     with ThreadPoolExecutor(3, "workplace") as pool:
@@ -179,19 +182,19 @@ def look(checkout: Checkout, keys: Mapping[str, Key], deeply: bool = True) -> Wo
         loaded = (
             pool.submit(settings_probe.load_settings, checkout.root, given, names=names) if dotenv and deeply else None
         )
-        composed = pool.submit(_compose, checkout) if dotenv and deeply else None
-    strays, said = tuple(_strays(checkout, path)), composed.result() if composed else None
+        composed = pool.submit(docker.config, program, checkout.root) if dotenv and program else None
+    strays = tuple(_strays(checkout, path))
     return Workplace(
         checkout=checkout,
         keys=keys,
-        dotenv=_as_composed(checkout, dotenv, said, later) if dotenv and said else dotenv,
+        dotenv=dotenv,
         later=later,
         strays=strays,
         unmet=tuple(dict.fromkeys(_unmet(checkout))),
         published=tuple(each for each in (*strays, *_target(dotenv)) if _is_published(checkout.root, each)),
         tracked=tracked.result(),
         loaded=loaded.result() if loaded else None,
-        composed=said,
+        composed=composed.result() if composed else None,
         shell=_shell(dotenv),
         owner=pwd.getpwuid(os.getuid()).pw_name,
     )
@@ -220,28 +223,6 @@ def _read_later(checkout: Checkout, path: Path) -> Iterator[Path]:
     for folder, names in read:
         paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
         yield from paths[paths.index(path) + 1 :] if path in paths else ()
-
-
-def _as_composed(checkout: Checkout, dotenv: Dotenv, composed: Config, later: Sequence[Dotenv]) -> Dotenv:
-    """The .env with what docker compose itself makes of each line, where it says: that counts, whatever its version."""
-    service = checkout.compose.application() if checkout.compose else None
-    if service is None:
-        return dotenv
-    own = {setting.variable for setting in service.environment}
-    own |= {binding.name for each in later for binding in each.bindings}
-    real = (
-        composed.environment.get(service.name, {}) if DOTENV in (Path(name).name for name in service.env_files) else {}
-    )
-    bindings = (
-        replace(each, for_compose=real[each.name]) if each.name in real and each.name not in own else each
-        for each in dotenv.bindings
-    )
-    return replace(dotenv, bindings=tuple(bindings))
-
-
-def _compose(checkout: Checkout) -> Config | None:
-    program = docker.find_compose() if checkout.compose else None
-    return docker.config(program, checkout.root) if program else None
 
 
 def _strays(checkout: Checkout, path: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from omc_runbook.aws.definitions import Edit as Reference
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.changes.add_key.plan import NewKey, Place
+from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, Unfinished
 from omc_runbook.changes.secret.placeholders import placeholder
@@ -95,11 +96,15 @@ def plan_place(
     for definition in dict.fromkeys(definition for _, definition in services):
         edits = _missing(snapshot, definition, key.name, containers)
         using = tuple(service for service, used in services if used is definition)
-        own = tuple(service for service in using if service.controller == "ECS")
+        foreign = ownership.why_not_family(snapshot, definition.family)
+        own = () if foreign else tuple(service for service in using if _is_own(snapshot, service))
+        notes += [foreign] if foreign else []
         for service in using:
             if service.controller != "ECS":
                 notes.append(f"{service.name} is deployed by {service.controller}: give it the new revision there.")
-        if edits and terraform_dir is None:
+            elif why := ownership.why_not_service(snapshot, service.name):
+                notes.append(why)
+        if edits and terraform_dir is None and not foreign:
             corrections.append(Correction(definition, edits, own, ()))
         lacking += [service.name for service in own if edits]
         # A placeholder of before or tasks of before: what is there now reaches tasks only when they start.
@@ -113,12 +118,17 @@ def plan_place(
         snapshot.taken,
         replace(plan_update(snapshot, {}), labels=ours) if ours and not write else None,
         tuple(corrections),
-        tuple(service.name for service, _ in services if service.controller == "ECS"),
+        tuple(service.name for service, _ in services if _is_own(snapshot, service)),
         terraform_dir,
         lacking=tuple(lacking),
         late=late,
         notes=tuple(notes),
     )
+
+
+def _is_own(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a run on this environment may deploy a service."""
+    return service.controller == "ECS" and not ownership.why_not_service(snapshot, service.name)
 
 
 def find_begun(snapshot: Snapshot, key: str, services: Collection[str]) -> tuple[Correction, ...]:

@@ -106,6 +106,15 @@ class Place:
     notes: tuple[str, ...] = ()
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done for its tasks."""
+        changes = tuple(f"Terraform: {address} ({action})." for address, action in self.terraform or ())
+        corrections = tuple(f"{correction.title} in {self.environment}." for correction in self.corrections)
+        names = ", ".join(self.services) if corrections or self.late else ""
+        tasks = (f"New tasks would be started in {self.environment}: {names}.",) if names else ()
+        return (*changes, *corrections, *tasks)
+
+    @property
     def is_done(self) -> bool:
         """Whether the environment has the key, and its tasks the variable."""
         waits = bool(self.terraform) and self.terraform_dir is not None
@@ -128,6 +137,17 @@ class Addition:
     def is_empty(self) -> bool:
         """Whether everything has the key already."""
         return not self.edits and all(place.is_done for place in self.places)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done: each environment's secret, each file, each environment's tasks."""
+        if self.is_empty:
+            return ()
+        secrets = (
+            f"The secret of {place.environment} would get {self.key.name}." for place in self.places if place.write
+        )
+        files = (f"{edit.file.name} would be edited." for edit in self.edits)
+        return (*secrets, *files, *(line for place in self.places for line in place.sentences))
 
     @property
     def branch(self) -> str:

@@ -25,9 +25,11 @@ class Start:
     """What a start showed: how it was started, or why it was not, and what its log says is wrong."""
 
     by: str
-    """The command, or "" where nothing was started."""
+    """The command, or "" where none was given."""
     why_not: str = ""
     told: tuple[Told, ...] | None = None
+    ok: bool | None = None
+    """Whether the command started the application; None where none was given, or that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,23 @@ def start(root: Path, known: Collection[str]) -> Start:
     command = " ".join((*program, "up", "-d"))
     try:
         begun = docker.up(program, root)
-        if not begun.ok:
-            return Start("", begun.said)
-        return Start(command, told=_listen(program, root, known))
     except CouldNotLook as error:
-        return Start(command, str(error))
+        return Start(command, str(error), _hear(program, root, known))
+    if not begun.ok:
+        return Start(command, begun.said, _hear(program, root, known), ok=False)
+    try:
+        return Start(command, told=_listen(program, root, known), ok=True)
+    except CouldNotLook as error:
+        return Start(command, str(error), ok=True)
+
+
+def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...] | None:
+    """What the log tells of a start that failed, as it is now; None where there is none."""
+    try:
+        text = docker.logs(program, root)
+    except CouldNotLook:
+        return None
+    return read_log(text, known) if text.strip() else None
 
 
 def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...]:

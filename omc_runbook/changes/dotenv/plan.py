@@ -21,12 +21,12 @@ from omc_runbook.checks.local import meant_names, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import Overtaken, UsageError
-from omc_runbook.repository import compose_dotenv
-from omc_runbook.repository.layout import variables
+from omc_runbook.repository.layout import spelling_of, variables
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
-from omc_runbook.workstation import dotenv_edit
-from omc_runbook.workstation.workstation import COMMENT, Workplace, is_text_of_value
+from omc_runbook.workstation import dotenv_edit as lines
+from omc_runbook.workstation.dotenv import COMMENT
+from omc_runbook.workstation.workstation import Workplace, is_text_of_value
 
 SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
 JSON = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
@@ -63,6 +63,18 @@ class Setup:
         return self.before == self.after and not self.tightens
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done: each variable that is written, each mend, the file's mode."""
+        if self.is_empty:
+            return ()
+        written = (change for change in self.changes if change.action != "unchanged")
+        lines = (
+            f"{change.key} would be {change.action}{f' ({change.origin})' if change.origin else ''}."
+            for change in written
+        )
+        return (*lines, *self.mends, *(("The mode of .env would become 600.",) if self.tightens else ()))
+
+    @property
     def tightens(self) -> bool:
         """Whether others can read it, and could not any more."""
         file = self.place.dotenv
@@ -93,11 +105,11 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         found, needed, notes = values_for(place, _literals(text), added, before is None, values_from)
         emptied = _emptied(place, text, found, needed, added, before is None)
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
-        text = dotenv_edit.set_values(text, values, is_secret=True)
-        text = dotenv_edit.set_values(text, dict.fromkeys(_bare(text), ""))
-        tabbed, text = text, dotenv_edit.untabbed(text, () if before is None else spoilt(place))
+        text = lines.set_values(text, values, is_secret=True)
+        text = lines.set_values(text, dict.fromkeys(_bare(text), ""))
+        tabbed, text = text, lines.untabbed(text, () if before is None else spoilt(place))
         mends += ("A blank stands in the place of a tab before a comment.",) if before and text != tabbed else ()
-        text = dotenv_edit.comment_out(text, _taken_out(place, text, emptied, added, before is None))
+        text = lines.comment_out(text, _taken_out(place, text, emptied, added, before is None))
     except ValueError as error:
         return Setup(place, before, before or b"", obstacle=str(error))
     changes = tuple(_changes(place, text, found, emptied, added, before is None))
@@ -170,7 +182,7 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
         is_mine = binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":"
         if is_mine and binding.name in literal and not refers_to_another(binding):
             try:
-                text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
+                text = lines.set_values(text, {binding.name: literal[binding.name]})
             except ValueError:
                 continue
             mends.append(f"Line {binding.line}: {binding.name} in single quotes, since it has a $.")
@@ -188,13 +200,13 @@ def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str
     file = place.dotenv
     theirs = {*(file.begun | {*file.swallowed} if file else ()), *(meant for _, meant in meant_names(place))}
     # What was taken out because it must not be empty stays out.
-    out = (each.name for each in variables(dotenv_edit.statements(text)) if each.commented_out)
+    out = (each.name for each in variables(lines.statements(text)) if each.commented_out)
     theirs |= {name for name in out if _cannot_be_empty(place, name)}
-    additions = [each for each in dotenv_edit.merge(base, text) if each.name not in theirs]
+    additions = [each for each in lines.merge(base, text) if each.name not in theirs]
     # Beside another variable of the same field an empty one would count.
     additions = [each for each in additions if place.written_as(each.name).casefold() == each.name.casefold()]
     for addition in additions:
-        text = dotenv_edit.insert(text, addition.block, addition.after)
+        text = lines.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text
 
 
@@ -218,8 +230,8 @@ def _emptied(
 
 def _bare(text: str) -> tuple[str, ...]:
     """The variables with nothing before a comment, which compose would take for the value."""
-    found = compose_dotenv.read(text, {}).assignments
-    return tuple(each.name for each in found if not each.quote and COMMENT.match(each.value))
+    parts = (part for part in lines.statements(text) if part.kind == "assignment" and not lines.quote_of(part))
+    return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 
 def _taken_out(
@@ -265,10 +277,10 @@ def _effect(place: Workplace, name: str) -> Effect:
 
 
 def _shown_lines(text: str) -> list[tuple[str, str]]:
-    return [(raw.rstrip("\r\n"), told) for raw, told in map(_shown, dotenv_edit.statements(text.lstrip(BOM)))]
+    return [(raw.rstrip("\r\n"), told) for raw, told in map(_shown, lines.statements(text.lstrip(BOM)))]
 
 
-def _shown(part: dotenv_edit.Statement) -> tuple[str, str]:
+def _shown(part: lines.Statement) -> tuple[str, str]:
     """A statement, and how it is shown: names in the place of values, also of those that are commented out."""
     raw = part.raw.rstrip("\r\n")
     if part.kind == "blank":
@@ -278,6 +290,6 @@ def _shown(part: dotenv_edit.Statement) -> tuple[str, str]:
         return raw, f"# {found[1]}=‹{found[1]}›" if found else raw
     if part.kind == "assignment":
         literal = _literals(part.raw).get(part.name or "", "")
-        quote = dotenv_edit.quote_of(part)
+        quote = lines.quote_of(part)
         return raw, f"{part.name}={quote}‹{part.name}›{quote}" if literal else f"{part.name}={quote}{quote}"
     return raw, "‹a line that cannot be read›"

@@ -1,4 +1,4 @@
-"""What a runbook did, as its outcome tells it."""
+"""What a runbook did or would do, as its outcome tells it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ class Changed(Protocol):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was wrong when it failed, where it did."""
+
+
+class Planned(Protocol):
+    """What a runbook would do."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done, a sentence each and without a value; none where there is nothing to do."""
 
 
 def with_failure(findings: Sequence[Finding], done: Changed | None) -> tuple[Finding, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
+from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
 from omc_runbook.changes.fix.steps import Grant, Left
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge, judge_key, judge_resource_policy
@@ -54,6 +55,9 @@ def _grant(snapshot: Snapshot, arn: str, finding: Finding) -> Grant:
 
 def _why_not(snapshot: Snapshot, grant: Grant) -> str:
     known, account = snapshot.permissions[grant.role_arn], grant.role_arn.split(":")[4]
+    foreign = why_not_role(snapshot, grant.role_arn) or why_not_secret(snapshot)
+    if foreign:
+        return foreign
     if account != snapshot.caller.account:
         return f"Role {grant.role} is in account {account}: it is granted there."
     if known.policies is None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
+from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
 from omc_runbook.changes.fix.steps import Correction, Left, PutBack, Redeploy, Step, Undelete
@@ -61,6 +62,13 @@ class Cure:
         return not self.steps and all(redeploy.held for redeploy in self.redeploys)
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done: each step, and who gets new tasks."""
+        names = ", ".join(redeploy.service.name for redeploy in self.redeploys if not redeploy.held)
+        steps = tuple(f"{step.title[0].upper()}{step.title[1:]}." for step in self.steps)
+        return (*steps, f"New tasks would be started: {names}.") if names else steps
+
+    @property
     def because(self) -> tuple[Finding, ...]:
         """The findings that it is made against, each once."""
         found: list[Finding] = []
@@ -84,10 +92,13 @@ def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History)
     grants, ungranted = plan_grants(snapshot, findings)
     corrected = [finding for correction in corrections for finding in correction.because]
     back, unmoved = _plan_back(snapshot, [cause for cause in causes if cause not in corrected], history)
-    steps: tuple[Step, ...] = (*_undelete(snapshot, causes), *back, *grants, *corrections)
+    undeleted, undoable = _undelete(snapshot, causes)
+    steps: tuple[Step, ...] = (*undeleted, *back, *grants, *corrections)
     cured = [finding for step in steps for finding in step.because]
-    cured += [cause for cause in causes if _is_retried(snapshot, findings, cause)]
-    told = (*uncorrected, *ungranted, *unmoved)
+    retried = [cause for cause in causes if _is_retried(snapshot, findings, cause)]
+    foreign = tuple(Left(cause, why) for cause in retried if (why := _why_not_retried(snapshot, cause)))
+    cured += [cause for cause in retried if cause not in [entry.finding for entry in foreign]]
+    told = (*undoable, *uncorrected, *ungranted, *unmoved, *foreign)
     left = tuple(
         next((entry for entry in told if entry.finding == cause), Left(cause)) for cause in causes if cause not in cured
     )
@@ -105,10 +116,12 @@ def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History)
     )
 
 
-def _undelete(snapshot: Snapshot, causes: Sequence[Finding]) -> Iterator[Undelete]:
+def _undelete(snapshot: Snapshot, causes: Sequence[Finding]) -> tuple[tuple[Undelete, ...], tuple[Left, ...]]:
     found = tuple(cause for cause in causes if cause.check == "scheduled-deletion")
-    if found and snapshot.secret:
-        yield Undelete(snapshot.secret, found)
+    why = ownership.why_not_secret(snapshot)
+    if why or not found or not snapshot.secret:
+        return (), tuple(Left(cause, why) for cause in found)
+    return (Undelete(snapshot.secret, found),), ()
 
 
 def _plan_back(
@@ -122,6 +135,8 @@ def _plan_back(
     def stay(why: str) -> tuple[tuple[PutBack, ...], tuple[Left, ...]]:
         return (), tuple(Left(cause, why) for cause in faulty)
 
+    if foreign := ownership.why_not_secret(snapshot):
+        return stay(foreign)
     try:
         plan = plan_restore(snapshot, history, PREVIOUS)
     except (UsageError, CouldNotLook) as error:
@@ -185,6 +200,12 @@ def _is_retried(snapshot: Snapshot, findings: Sequence[Finding], cause: Finding)
     return bool(stops) and all(stop.lacks_secrets for stop in stops)
 
 
+def _why_not_retried(snapshot: Snapshot, cause: Finding) -> str:
+    """Why none of a finding's services may get new tasks; "" where one may."""
+    reasons = [ownership.why_not_service(snapshot, name) for name in sorted(cause.services)]
+    return " ".join(reasons) if reasons and all(reasons) else ""
+
+
 def _redeploys(
     snapshot: Snapshot, steps: Sequence[Step], cured: Sequence[Finding], left: Sequence[Left]
 ) -> Iterator[Redeploy]:
@@ -193,7 +214,8 @@ def _redeploys(
         because = [finding for step in steps if service.name in _touched(step, everyone) for finding in step.because]
         because += [finding for finding in cured if service.name in finding.services and finding not in because]
         if because:
-            yield Redeploy(service, tuple(because), _held(service, left))
+            held = ownership.why_not_service(snapshot, service.name) or _held(service, left)
+            yield Redeploy(service, tuple(because), held)
 
 
 def _touched(step: Step, everyone: set[str]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook.aws.definitions import Edit
+from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, Left
 from omc_runbook.checks import reference
 from omc_runbook.checks.key_demand import Want, absent, every_want
@@ -46,7 +47,9 @@ def plan_corrections(
 
 def _correction(snapshot: Snapshot, arn: str, edits: list[Edit], because: list[Finding]) -> Correction:
     using = (service for service in snapshot.consumers if service.task_definition_arn == arn)
-    services = tuple(service for service in using if service.controller == "ECS")
+    services = tuple(
+        service for service in using if service.controller == "ECS" and not why_not_service(snapshot, service.name)
+    )
     return Correction(snapshot.task_definitions[arn], tuple(edits), services, tuple(because))
 
 
@@ -74,6 +77,13 @@ def _why_not(snapshot: Snapshot, want: Want) -> str:
         return f"There is no secret {snapshot.secret_name} that it could refer to."
     if want.service.controller != "ECS":
         return f"{want.service.name} is deployed by {want.service.controller}, which has to be given the new revision."
+    foreign = (
+        why_not_secret(snapshot)
+        or why_not_family(snapshot, want.definition.family)
+        or why_not_service(snapshot, want.service.name)
+    )
+    if foreign:
+        return foreign
     if not _right(snapshot, want):
         return f"No key of the secret is clearly the one for {want.injection.variable}."
     return ""

@@ -23,13 +23,6 @@ from omc_runbook.terraform.configuration import find_unguarded
 
 Intent = Literal["create", "restore", "nothing"]
 
-CURED: dict[Intent, frozenset[str]] = {
-    "create": frozenset({"secret-missing"}),
-    "restore": frozenset({"scheduled-deletion"}),
-    "nothing": frozenset(),
-}
-"""The checks that find what a plan would put right, which before it is carried out is no news."""
-
 
 @dataclass(frozen=True)
 class Creation:
@@ -54,6 +47,17 @@ class Creation:
     """Terraform's plan, where Terraform is to create the secret."""
     warnings: tuple[Finding, ...] = ()
     """What is to be said of Terraform's files and of its plan."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done: nothing, a restoration, Terraform's changes, or a new secret."""
+        if self.intent == "nothing":
+            return ()
+        if self.intent == "restore":
+            return (f"{self.name} would be restored, with all its keys and versions.",)
+        if self.draft:
+            return tuple(f"Terraform: {change.address} ({change.action})." for change in self.draft.changes)
+        return (f"{self.name} would be created in {self.region} with {len(self.keys)} keys and no value yet.",)
 
     @property
     def harm(self) -> tuple[Finding, ...]:
@@ -127,14 +131,9 @@ def plan_creation(snapshot: Snapshot, terraform_dir: Path | None = None) -> Crea
     return plan
 
 
-def remaining(plan: Creation, findings: tuple[Finding, ...], done: bool) -> tuple[Finding, ...]:
-    """What is still to be said, and what the plan warns of; what it would put right, if carried out, is a remark."""
-    cured = CURED[plan.intent] if not done else frozenset()
-    return (*(_to_be_cured(f) if f.is_problem and f.check in cured else f for f in findings), *plan.warnings)
-
-
-def _to_be_cured(finding: Finding) -> Finding:
-    return replace(finding, severity="info", evidence=(*finding.evidence, "The plan puts it right, once applied."))
+def remaining(plan: Creation, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What is still to be said, and what the plan warns of."""
+    return (*findings, *plan.warnings)
 
 
 def _with_terraform(kept: Creation, folder: Path, profile: str) -> Creation:

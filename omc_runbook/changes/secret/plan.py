@@ -19,6 +19,7 @@ from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
 
@@ -80,6 +81,24 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether the secret already is as the plan would make it."""
         return not self.changed
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What would be done: each key that changes, and who gets new tasks."""
+        keys = tuple(
+            f"{change.key} would be {change.action}{f' ({change.origin})' if change.origin else ''}."
+            for change in self.changed
+        )
+        names = ", ".join(service.name for service in self.consumers)
+        return (*keys, f"New tasks would be started: {names}.") if names else keys
+
+    def is_against(self, finding: Finding) -> bool:
+        """Whether it is meant to mend an error: of a key that changes, of the secret, of services it redeploys."""
+        if finding.severity != "error" or not finding.is_root_cause:
+            return False
+        if finding.family == "content" and finding.subject != self.secret_name:
+            return finding.subject in {change.key for change in self.changed}
+        return not finding.services or not finding.services.isdisjoint(service.name for service in self.consumers)
 
 
 def document_of(snapshot: Snapshot) -> Document:

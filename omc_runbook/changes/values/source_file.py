@@ -15,6 +15,7 @@ from dotenv.parser import parse_stream
 from omc_runbook.masking.document import DocumentError, Kind, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
 
 LARGEST_FILE = 262_144
@@ -50,7 +51,7 @@ def precautions(values_from: str) -> tuple[str, ...]:
         return ()
     found = []
     if path.stat().st_mode & OTHERS:
-        found.append(f"{path} can be read by others on this machine: chmod 600 {path}.")
+        found.append(f"{path} can be read by others on this machine: {command('chmod', '600', path)}.")
     if _may_be_committed(path):
         found.append(f"{path} is in a git work tree that does not ignore it: one `git add .` would publish it.")
     return tuple(found)

@@ -15,6 +15,9 @@ Look = Literal["plain", "production", "sandbox", "good", "bad", "unsure"]
 
 ENDINGS: dict[OutcomeStatus, Look] = {"ok": "good", "findings": "bad", "unknown": "unsure", "failed": "bad"}
 
+PLAN = "PLAN: nothing was changed"
+"""How the end of a run begins that had something to do, and was not told to do it."""
+
 _COLOURS: dict[Look, str] = {
     "plain": "rgba(38, 110, 190, 0.16)",
     "production": "#b3261e",
@@ -38,6 +41,11 @@ class Banner:
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the HTML and the plain text of the same banner."""
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it says, line by line."""
+        return self.headline, *self.lines
 
     def to_html(self) -> str:
         """The banner as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
@@ -63,12 +71,13 @@ def where(runbook: str, environment: Environment, caller: Caller, endpoint: str,
     lines = (
         f"Account {caller.account}, region {names.region}, as {caller.arn}",
         f"Endpoint {endpoint}",
-        f"Secret {names.secret}, cluster {names.cluster}, names from {environment.source}",
+        f"Secret {names.secret}, cluster {names.cluster}, {environment.origin}",
     )
     return Banner(look, f"{runbook}: {environment.name}{', in the sandbox' if is_sandbox else ''}", lines)
 
 
-def workplace(runbook: str, root: str, caller: Caller, compared: str) -> Banner:
-    """Say which checkout it is about, and with whom its values are compared."""
-    lines = (f"Checkout {root}", f"Values are compared {compared}" if compared else "Values are compared with nobody's")
+def workplace(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
+    """Say which checkout it is about, with whom its values are compared, and where names come from."""
+    values = f"Values are compared {compared}" if compared else "Values are compared with nobody's"
+    lines = (f"Checkout {root}", f"With {origin}", values)
     return Banner("plain", f"{runbook}: this machine", (*lines, *((f"as {caller.arn}",) if caller.arn else ())))

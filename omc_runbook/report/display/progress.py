@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def _wrapped(text: str, indent: str) -> list[str]:
 def _pass_on(lines: Sequence[str]) -> None:
     path = os.environ.get(LINES_VARIABLE)
     if path and lines:
-        with Path(path).open("a", encoding="utf-8") as file:
+        # A full disk is no reason to break a roll-out off.
+        with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
             file.writelines(f"{registry.mask(' '.join(line.split()))}\n" for line in lines)
 
 

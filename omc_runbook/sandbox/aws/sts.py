@@ -27,6 +27,12 @@ class MendedSts(TokenResponse):
             raise AccessDenied(f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}")
         return super().assume_role()
 
+    def get_session_token(self) -> ActionResult:
+        """Not offered: moto gives out the keys of AWS's documentation, which sign nothing here."""
+        raise NotImplementedError
+
+    get_federation_token = get_session_token
+
     def get_caller_identity(self) -> ActionResult:
         """Who signs this call."""
         principal = caller(self.access_key)

@@ -11,14 +11,17 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import RESEND_SECONDS, Stream
+from omc_runbook.sandbox.admission import objection
 from omc_runbook.sandbox.ecs.container import Container, NotStarted, Running
 
 _AGENT_VERSION = "3.3.0.0"
@@ -56,7 +59,7 @@ class Channels:
     def start(self, directory: Path) -> None:
         """Serve on a free port of 127.0.0.1; what a command needs on disk while it runs is kept in the directory."""
         self._directory = directory
-        self._server = serve(self._serve, "127.0.0.1", 0, compression=None, ping_interval=None)
+        self._server = serve(self._serve, "127.0.0.1", 0, process_request=_admit, compression=None, ping_interval=None)
         threading.Thread(target=self._server.serve_forever, name="data-channels", daemon=True).start()
 
     def open(self, container: Container, command: str) -> Session:
@@ -99,7 +102,11 @@ class Channels:
             return None
         with self._lock:
             session = self._waiting.get(name)
-            if session is None or session.until < time.monotonic() or not hmac.compare_digest(session.token, token):
+            if (
+                session is None
+                or session.until < time.monotonic()
+                or not hmac.compare_digest(session.token.encode(), token.encode())
+            ):
                 return None
             return self._waiting.pop(name)
 
@@ -188,6 +195,13 @@ class _Agent:
         if message.type == ACKNOWLEDGE:
             self._stream.settle(message)
         return self._stream.receive(message) if message.type == INPUT else []
+
+
+def _admit(connection: ServerConnection, request: Request) -> Response | None:
+    """Refuse what a web page opens: a browser lets it open a WebSocket anywhere, CORS or not."""
+    host, origin = (request.headers.get_all(name) for name in ("Host", "Origin"))
+    reason = objection("GET", ",".join(host), ",".join(origin) if origin else None, connection.local_address[1])
+    return connection.respond(HTTPStatus.FORBIDDEN, f"{reason}\n") if reason else None
 
 
 def _closed(session: Session, said: str) -> bytes:

@@ -38,6 +38,7 @@ def faults() -> tuple[Fault, ...]:
         _fault("duplicate-key", "OPENAI_API_KEY stands twice in the secret's JSON.", _doubled),
         _fault("number-format", "OPENAI_API_KEY is a large JSON number.", lambda d: {**d, "OPENAI_API_KEY": 12345678}),
         _fault("white-space", "OPENAI_API_KEY ends in a line end.", _with_line_end),
+        _fault("weak", "SMTP_PASSWORD is a word of any dictionary.", lambda d: {**d, "SMTP_PASSWORD": "found"}),
         _fault("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _fault("empty", "SECRET_KEY is an empty text.", lambda d: {**d, "SECRET_KEY": ""}),
         _fault("changethis", "SECRET_KEY is the template's changethis.", _template_default),

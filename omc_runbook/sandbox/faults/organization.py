@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import ACCOUNT, EXECUTION_ROLE, World
 
@@ -60,7 +61,6 @@ def secrets_of_other_account(world: World) -> SecretsManagerClient:
     """Secrets Manager of the account beside, as that account's administrator."""
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{MEMBER_ADMINISTRATOR}"
     session = world.client("sts").assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
-    client: SecretsManagerClient = world.client(
-        "secretsmanager", session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
-    )
+    own = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+    client: SecretsManagerClient = world.client("secretsmanager", own)
     return client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omc_runbook.sandbox.lifecycle import Sandbox, ask
+from omc_runbook.sandbox.lifecycle import ask, at
 from omc_runbook.sandbox.postgres import Database, read
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, World
 
@@ -37,5 +37,4 @@ def database(endpoint: str) -> Database | None:
 
 
 def _ask(world: World, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
-    # Only the endpoint counts for a question.
-    return ask(Sandbox(world.endpoint, port=0, pid=0), method, path, members)
+    return ask(at(world.endpoint), method, path, members)

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.masking.common import is_common
+from omc_runbook.masking.public_values import SECRETIVE
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
@@ -111,7 +113,12 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
         return False
     if not all(isinstance(value, str) and value and value == value.strip() for _, value in found):
         return False
-    if any(PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) for _, value in found):
+    if any(
+        PLACEHOLDER.match(value)
+        or TEMPLATE_DEFAULT.match(value)
+        or (SECRETIVE.search(key) and value and is_common(value))
+        for key, value in found
+    ):
         return False
     password: str = dict(found)["POSTGRES_PASSWORD"]
     return quote(password, safe="") == password

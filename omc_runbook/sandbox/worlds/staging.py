@@ -13,6 +13,8 @@ import botocore.session
 from botocore.config import Config
 
 from omc_runbook.model.errors import RunbookError
+from omc_runbook.sandbox import folders
+from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.postgres import Database
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ SECRET_PATTERN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-???
 EXECUTION_ROLE = f"{STAGING}-ecs-task-execution-role"
 SECRETS_POLICY = f"{STAGING}-ecs-task-execution-secrets-policy"
 TASK_ROLE = f"{STAGING}-ecs-task-role"
-ADMINISTRATOR = "sandbox"
 SETTLING_SECONDS = 90.0
 
 
@@ -67,12 +68,16 @@ CONSUMERS = tuple(service for service in SERVICES if service.keys)
 
 @dataclass(frozen=True)
 class World:
-    """A sandbox seen through AWS's API, as its administrator, with the database beside it if there is one."""
+    """A sandbox seen through AWS's API, as its administrator, with the database beside it if there is one.
+
+    Without `credentials` it is the administrator's that the sandbox at the endpoint wrote down for this user.
+    """
 
     endpoint: str
     region: str = REGION
     user_agent: str | None = None
     database: Database | None = None
+    credentials: Credentials | None = None
 
     @cached_property
     def secretsmanager(self) -> SecretsManagerClient:
@@ -109,17 +114,16 @@ class World:
         """Systems Manager in this world's region."""
         return self.client("ssm")
 
-    def client(
-        self, service: str, access_key: str = ADMINISTRATOR, secret_key: str = ADMINISTRATOR, token: str = ""
-    ) -> Any:
+    def client(self, service: str, credentials: Credentials | None = None) -> Any:
         """A client of one AWS service; a proxy of the shell never stands between it and the sandbox."""
+        signer = credentials or self.credentials or folders.at(self.endpoint).credentials
         return _session().client(
             service,  # type: ignore[call-overload]
             region_name=self.region,
             endpoint_url=self.endpoint,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            aws_session_token=token or None,
+            aws_access_key_id=signer.access_key,
+            aws_secret_access_key=signer.secret_key,
+            aws_session_token=signer.token or None,
             config=Config(proxies={}, user_agent=self.user_agent),
         )
 

@@ -1,0 +1,154 @@
+"""Proof that what came back from AWS is the answer to its call, and no cut body or a proxy's page.
+
+botocore parses such a body into an answer without members, which would pass for an empty one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from botocore.exceptions import BotoCoreError
+from botocore.parsers import ResponseParserError
+
+if TYPE_CHECKING:
+    from botocore.hooks import BaseEventHooks
+    from botocore.model import OperationModel
+
+_FIRST_ERROR_STATUS = 300
+_READS = ("Describe", "Get", "List", "Lookup", "Simulate")
+
+MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
+    "secretsmanager:CreateSecret": ("ARN", "VersionId"),
+    "secretsmanager:DescribeSecret": ("ARN", "Name"),
+    "secretsmanager:GetResourcePolicy": ("ARN", "Name"),
+    "secretsmanager:GetSecretValue": ("ARN", "VersionId", ("SecretString", "SecretBinary")),
+    "secretsmanager:ListSecretVersionIds": ("ARN", "Versions"),
+    "secretsmanager:PutSecretValue": ("ARN", "VersionId", "VersionStages"),
+    "secretsmanager:RestoreSecret": ("ARN", "Name"),
+    "secretsmanager:UpdateSecretVersionStage": ("ARN", "Name"),
+    "ecs:DescribeServices": ("services",),
+    "ecs:DescribeTaskDefinition": ("taskDefinition",),
+    "ecs:DescribeTasks": ("tasks",),
+    "ecs:ExecuteCommand": ("session",),
+    "ecs:ListClusters": ("clusterArns",),
+    "ecs:ListServices": ("serviceArns",),
+    "ecs:ListTasks": ("taskArns",),
+    "ecs:RegisterTaskDefinition": ("taskDefinition",),
+    "ecs:UpdateService": ("service",),
+    "iam:GetPolicy": ("Policy",),
+    "iam:GetPolicyVersion": ("PolicyVersion",),
+    "iam:GetRole": ("Role",),
+    "iam:GetRolePolicy": ("PolicyDocument",),
+    "iam:ListAttachedRolePolicies": ("AttachedPolicies",),
+    "iam:ListRolePolicies": ("PolicyNames",),
+    "iam:SimulatePrincipalPolicy": ("EvaluationResults",),
+    "iam:DeleteRolePolicy": (),
+    "iam:PutRolePolicy": (),
+    "sts:GetCallerIdentity": ("Account", "Arn"),
+    "kms:DescribeKey": ("KeyMetadata",),
+    "kms:GetKeyPolicy": ("Policy",),
+    "logs:GetLogEvents": ("events",),
+    "cloudtrail:LookupEvents": ("Events",),
+    "ec2:DescribeDhcpOptions": ("DhcpOptions",),
+    "ec2:DescribeInternetGateways": ("InternetGateways",),
+    "ec2:DescribeManagedPrefixLists": ("PrefixLists",),
+    "ec2:DescribeNatGateways": ("NatGateways",),
+    "ec2:DescribeNetworkAcls": ("NetworkAcls",),
+    "ec2:DescribeRouteTables": ("RouteTables",),
+    "ec2:DescribeSecurityGroups": ("SecurityGroups",),
+    "ec2:DescribeSubnets": ("Subnets",),
+    "ec2:DescribeVpcAttribute": (("EnableDnsSupport", "EnableDnsHostnames"),),
+    "ec2:DescribeVpcEndpoints": ("VpcEndpoints",),
+    "ec2:DescribeVpcs": ("Vpcs",),
+    "ec2:GetManagedPrefixListEntries": ("Entries",),
+}
+"""The members that every answer of an operation has, of several in brackets at least one.
+
+botocore's models do not mark members of an output as required: these are the ones that this package reads.
+"""
+
+
+class NotAnAnswer(BotoCoreError):
+    """A call was answered with something that is not its answer; `operation` names the call, as in ecs:ListTasks."""
+
+    fmt = "{operation} answered with something that is not its answer: the body is cut, or a proxy answered."
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation=operation)
+        self.operation = operation
+
+
+class _Proving:
+    """What a client does more than botocore's: each answer has its members; a read without them is made once more."""
+
+    def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+        try:
+            return self._prove(operation_name, api_params)
+        except NotAnAnswer:
+            # Whether a write was carried out is not known: the next run reads how it stands.
+            if not operation_name.startswith(_READS):
+                raise
+        return self._prove(operation_name, api_params)
+
+    def _prove(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+        operation = f"{self.meta.service_model.service_name}:{operation_name}"  # type: ignore[attr-defined]
+        try:
+            answer = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+        except ResponseParserError:
+            raise NotAnAnswer(operation) from None
+        if not _is_whole(answer, MEMBERS.get(operation, ())):
+            raise NotAnAnswer(operation)
+        return answer
+
+
+def prove_answers(events: BaseEventHooks) -> None:
+    """Let every client that a session makes from now on raise NotAnAnswer where what came back is no answer."""
+    events.register("creating-client-class", _prove_client)
+    events.register("before-parse", _prove_body)
+
+
+def _prove_client(base_classes: list[type], **_: object) -> None:
+    base_classes.insert(0, _Proving)
+
+
+def _prove_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
+    if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
+        return
+    service = operation_model.service_model
+    prove = _is_json_answer if service.resolved_protocol == "json" else _is_xml_answer
+    if not prove(operation_model, response_dict["body"]):
+        raise NotAnAnswer(f"{service.service_name}:{operation_model.name}")
+
+
+def _is_json_answer(operation: OperationModel, body: bytes) -> bool:
+    if not body:
+        return operation.output_shape is None
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
+def _is_xml_answer(operation: OperationModel, body: bytes) -> bool:
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError:
+        return False
+    wrapper = operation.output_shape.serialization.get("resultWrapper") if operation.output_shape else None
+    children = {_name_of(child) for child in root}
+    return _name_of(root) == f"{operation.name}Response" and (not wrapper or wrapper in children)
+
+
+def _name_of(element: ElementTree.Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _is_whole(answer: Mapping[str, Any], members: tuple[str | tuple[str, ...], ...]) -> bool:
+    choices = ((member,) if isinstance(member, str) else member for member in members)
+    has_members = all(any(name in answer for name in choice) for choice in choices)
+    # IAM says where more is to be had; without the place, botocore would take this page for the last.
+    return has_members and not (answer.get("IsTruncated") and not answer.get("Marker"))

@@ -1,0 +1,63 @@
+"""Common words that are values, found only where they stand alone as one."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.masking.span import Span
+
+_QUOTE = r"\\*[\"']|&(?:quot|apos|\#0*39|\#0*34|\#[xX]2[27]);"
+_TAG = re.compile(r"<[A-Za-z][^<>]*?([\w-]+)\s*=\s*\Z")
+_SHOWN = frozenset({"value", "title", "alt", "content", "placeholder"})
+"""Attributes of HTML that hold a text for a person; the others are the page's own words."""
+_LOOK_BACK = 400
+
+
+class Alone:
+    """A fixed set of common words, each with the name of the key that has it as its value.
+
+    A word stands alone as a line, in quotes, behind its key or any variable (``NAME=``), and as a URL's password.
+    """
+
+    def __init__(self, values: Iterable[tuple[str, str]]) -> None:
+        names: dict[str, str] = {}
+        owners: dict[str, set[str]] = {}
+        for text, name in values:
+            names.setdefault(text, name)
+            owners.setdefault(text, set()).add(name)
+        self._names = names
+        self._patterns = [_compile(names)] if names else []
+        self._patterns += [_compile_owned(text, owners[text]) for text in names]
+
+    def find(self, text: str) -> Iterator[Span]:
+        """Yield where ``text`` has one of the words standing alone, in no order."""
+        for pattern in self._patterns:
+            for hit in pattern.finditer(text):
+                word = hit.lastgroup or ""
+                if word != "quoted" or not _is_markup(text, hit.start()):
+                    yield Span(*hit.span(word), self._names[hit[word]])
+
+
+def _compile(words: Iterable[str]) -> re.Pattern[str]:
+    any_word = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(
+        rf"^[^\S\n]*(?P<line>{any_word})[^\S\n]*$"
+        # Not a member's name: that is the form of something, and no value.
+        rf"|(?P<mark>{_QUOTE})(?P<quoted>{any_word})(?P=mark)(?!\s*:)"
+        rf"|\b[A-Z][A-Z0-9_]+=(?P<assigned>{any_word})(?![\w.-])"
+        rf"|(?<=:)(?P<login>{any_word})(?=[@/])",
+        re.MULTILINE,
+    )
+
+
+def _compile_owned(word: str, owners: Iterable[str]) -> re.Pattern[str]:
+    owner, word = "|".join(map(re.escape, sorted(owners))), re.escape(word)
+    between = rf"(?:{_QUOTE})?\s*[:=]\s*|[^\S\n]{{2,}}|[^\S\n]*\|[^\S\n]*|\s*</t[dh]>\s*<t[dh][^<>]*>\s*"
+    return re.compile(
+        rf"(?<![\w-])(?:{owner})(?:{between})(?P<owned>{word})(?=[^\S\n]*(?:$|[\"'\\,;&|<>)}}\]]))", re.MULTILINE
+    )
+
+
+def _is_markup(text: str, at: int) -> bool:
+    """Whether a quoted word is an attribute's value in HTML, which a page cannot do without."""
+    tag = _TAG.search(text[max(0, at - _LOOK_BACK) : at])
+    return tag is not None and tag[1].lower() not in _SHOWN and not tag[1].lower().startswith("data-")

@@ -1,0 +1,50 @@
+"""Values that any text may hold by chance: words, dates, short numbers, and our own vocabulary."""
+
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+
+SHORTEST = 4
+"""Characters that a value needs at least to be masked at all."""
+
+_NUMBER = re.compile(r"\d{1,5}|(?:19|20)\d{6}|\d{4}-\d{1,2}(?:-\d{1,2})?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{1,2}:\d{2}")
+_WORD = re.compile(r"[^\W\d_]+(?:[-_./ ][^\W\d_]+){0,3}")
+_PACKAGE = Path(__file__).parents[1]
+_SECRETIVE = frozenset({"sandbox"})
+"""Rooms whose texts hold values of their own."""
+
+
+@lru_cache(maxsize=4096)
+def is_common(text: str) -> bool:
+    """Whether ``text`` is so common that masking it everywhere would spoil what has nothing to do with it.
+
+    A text under four characters, a number up to five digits, a date, a word of a dictionary (English, names, popular
+    passwords), and what our own code and notebooks call something by.
+    """
+    if len(text) < SHORTEST or _NUMBER.fullmatch(text):
+        return True
+    return _WORD.fullmatch(text) is not None and (text.lower() in _dictionary() or _is_ours(text))
+
+
+@cache
+def _dictionary() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(word for words in FREQUENCY_LISTS.values() for word in words)
+
+
+def _is_ours(word: str) -> bool:
+    """Whether our own code, texts or notebooks have the word, as one of theirs and not as a part of one."""
+    texts, start = _own_texts(), -1
+    while (start := texts.find(word, start + 1)) >= 0:
+        if not (texts[start - 1 : start].isalnum() or texts[start + len(word) : start + len(word) + 1].isalnum()):
+            return True
+    return False
+
+
+@cache
+def _own_texts() -> str:
+    sources = [path for path in _PACKAGE.rglob("*.py") if not _SECRETIVE & set(path.relative_to(_PACKAGE).parts)]
+    folders = (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks")
+    sources += [path for folder in folders if folder.is_dir() for path in folder.glob("*.ipynb")]
+    return "\n".join(path.read_text("utf-8") for path in sources)

@@ -1,0 +1,118 @@
+"""Text with its escapes undone, however deep they nest: JSON in JSON, a repr of bytes, HTML in a URL."""
+
+import html
+import re
+from typing import NamedTuple
+
+_HEX = "[0-9a-fA-F]"
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
+_PASSES = 6
+"""How many layers of URL and HTML escapes are undone; of backslashes a single pass undoes all layers."""
+
+
+def _bytes(prefix: str) -> str:
+    """The pattern of one character's UTF-8 bytes, or of one byte of something else."""
+    tail = f"{prefix}[89abAB]{_HEX}"
+    return (
+        f"{prefix}[cdCD]{_HEX}{tail}|{prefix}[eE]{_HEX}(?:{tail}){{2}}|{prefix}[fF][0-7](?:{tail}){{3}}"
+        f"|{prefix}{_HEX}{{2}}"
+    )
+
+
+_SLASHED, _PERCENT = _bytes(r"\\+x"), _bytes("%")
+_PAIR = rf"\\+u[dD][89abAB]{_HEX}{{2}}\\+u[dD][c-fC-F]{_HEX}{{2}}"
+_ESCAPE = re.compile(
+    r"(?P<quote>'\\*\"\\*'\\*\"\\*'|'\\+'')"
+    rf"|(?P<bytes>{_SLASHED}|{_PERCENT})"
+    rf"|(?P<code>{_PAIR}|\\+u{_HEX}{{4}}|\\+U{_HEX}{{8}})"
+    r"|\\+(?P<control>[nrtbfva0])"
+    r"|(?P<slashes>\\+)"
+    r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});)"
+    r"|(?P<plus>\+)"
+)
+_ANY = re.compile(r"[\\%&]|'\"")
+_UNFINISHED = re.compile(
+    rf"(?:\\+(?:u{_HEX}{{0,3}}|U{_HEX}{{0,7}}|x{_HEX}?)?|%{_HEX}?|&[#A-Za-z0-9]{{0,8}}|'\\*(?:\"\\*(?:'\\*)?)?)\Z"
+)
+
+
+class Plain(NamedTuple):
+    """A text without its escapes, and for each of its characters where in the text it comes from."""
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+
+
+def is_escaped(text: str) -> bool:
+    """Whether there may be an escape in ``text``."""
+    return _ANY.search(text) is not None
+
+
+def unescape(text: str) -> str:
+    """Return ``text`` with all escapes undone, whatever their order, and backslashes left out.
+
+    Two spellings of one text give the same, so that a value is found by what this makes of it.
+    """
+    for _ in range(_PASSES):
+        shown = _ESCAPE.sub(_decode, text)
+        if shown == text:
+            break
+        text = shown
+    return text
+
+
+def unescape_traceably(text: str) -> Plain:
+    """Do what `unescape` does, and tell where each character comes from."""
+    plain = Plain(text, list(range(len(text))), list(range(1, len(text) + 1)))
+    for _ in range(_PASSES):
+        shown = _pass(plain)
+        if shown.text == plain.text:
+            break
+        plain = shown
+    return plain
+
+
+def without_unfinished(text: str) -> str:
+    """Return ``text`` without an escape that has only begun at its end."""
+    return _UNFINISHED.sub("", text)
+
+
+def _pass(plain: Plain) -> Plain:
+    parts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    last = 0
+    for hit in _ESCAPE.finditer(plain.text):
+        start, end = hit.span()
+        shown = _decode(hit)
+        parts += [plain.text[last:start], shown]
+        starts += plain.starts[last:start] + [plain.starts[start]] * len(shown)
+        ends += plain.ends[last:start] + [plain.ends[end - 1]] * len(shown)
+        last = end
+    return Plain("".join([*parts, plain.text[last:]]), starts + plain.starts[last:], ends + plain.ends[last:])
+
+
+def _decode(hit: re.Match[str]) -> str:
+    kind, found = hit.lastgroup, hit[0]
+    if kind == "slashes":
+        return ""
+    if kind == "control":
+        return _CONTROLS[hit["control"]]
+    if kind == "plus":
+        return " "
+    if kind == "quote":
+        return "'"
+    if kind == "entity":
+        return html.unescape(found)
+    if kind == "code":
+        return _character(re.findall(rf"[uU]({_HEX}+)", found))
+    data = bytes.fromhex(re.sub(r"\\+x|%", "", found))
+    return data.decode("utf-8", "replace") if len(data) > 1 else data.decode("latin-1")
+
+
+def _character(codes: list[str]) -> str:
+    if len(codes) == 2:
+        return bytes.fromhex("".join(codes)).decode("utf-16-be")
+    code = int(codes[0], 16)
+    return chr(code) if code <= 0x10FFFF else ""
