@@ -26,7 +26,7 @@ CHANGE = """
 import os, resource
 from datetime import UTC, datetime
 from omc_runbook import ending
-from omc_runbook.finding import Outcome
+from omc_runbook.model.findings import Outcome
 now = datetime.now(UTC)
 change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
 outcome = Outcome("night", "staging", "123456789012", "ap-southeast-2", "", now, now, changes=(change,))
