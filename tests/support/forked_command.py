@@ -112,7 +112,7 @@ def _read(file: Any) -> str:
 
 def _become(main: Main, command: list[str], variables: Mapping[str, str], folder: Path, out: int, err: int) -> NoReturn:
     """Be the command from here to its end."""
-    code = 70
+    code = 1
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
