@@ -220,7 +220,7 @@ def test_a_creation_that_was_killed_is_finished_by_a_second_try(here: Creator) -
     """The same plan finds its own version there and proves it; nothing is made twice."""
     code = """
 import os, signal
-from omc_runbook import runbook
+from omc_runbook.runbooks import run as runbook
 from omc_runbook.aws import secretsmanager
 create = secretsmanager.create
 def die(*arguments):

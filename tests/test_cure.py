@@ -17,7 +17,7 @@ from desk import SECRET, values
 
 from omc_runbook.aws import iam
 from omc_runbook.changes.fix import executor
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 READ_POLICY = f"read-{SECRET}"
 KILLED = f"""
 import os, signal
-from omc_runbook import runbook
+from omc_runbook.runbooks import run as runbook
 run = runbook.begin("troubleshoot", "staging")
 snapshot = run.look()
 plan = run.plan_cure(snapshot, run.diagnose(snapshot))
@@ -53,7 +53,7 @@ def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     mend(sandbox.endpoint)
 
 
-def begun() -> tuple[Run, Snapshot, Cure]:
+def begun() -> tuple[Run, Snapshot, FixPlan]:
     """A run that has looked and planned."""
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()

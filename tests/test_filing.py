@@ -217,7 +217,7 @@ def test_what_was_edited_meanwhile_stays(platform: Platform) -> None:
     new = make_platform(platform.root.parent / "new")
     plan = plan_file(new)
     new.dotenv.write_bytes(theirs)
-    with pytest.raises(ConflictError, match="has come to be"):
+    with pytest.raises(ConflictError, match="was created"):
         write_file(plan)
     assert new.dotenv.read_bytes() == theirs
 
@@ -229,7 +229,7 @@ from pathlib import Path
 from checkout import Platform
 from workbench import plan_file, write_file
 from omc_runbook.changes.files import write
-from omc_runbook.errors import RunbookError
+from omc_runbook.model.errors import RunbookError
 
 platform = Platform(Path(sys.argv[2]))
 
@@ -415,6 +415,6 @@ def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: 
     """Nobody looks for rights of a folder that is missing."""
     platform.dotenv.unlink(missing_ok=True)
     platform.dotenv.symlink_to("nowhere/mine.env")
-    with pytest.raises(UsageError, match=r"nowhere, which is no folder: make it, or remove the link"):
+    with pytest.raises(UsageError, match=r"nowhere, which is not a directory: create it, or remove the link"):
         write_file(plan_file(platform))
     assert platform.dotenv.is_symlink() and not platform.dotenv.exists()

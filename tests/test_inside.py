@@ -403,7 +403,7 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
     run.look()
     taken = []
     # Beside other work on the machine, some may have had to wait for it.
-    while min(taken, default=1) >= 1 and len(taken) < 5:
+    while min(taken, default=1) >= 1 and len(taken) < 30:
         began = time.monotonic()
         snapshot = run.look(look_inside=True)
         taken.append(time.monotonic() - began)

@@ -25,8 +25,8 @@ OLD = '{"status": "ok"}'
 CHANGE = """
 import os, resource
 from datetime import UTC, datetime
-from omc_runbook import ending
-from omc_runbook.finding import Outcome
+from omc_runbook.runbooks import conclude as ending
+from omc_runbook.model.findings import Outcome
 now = datetime.now(UTC)
 change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
 outcome = Outcome("night", "staging", "123456789012", "ap-southeast-2", "", now, now, changes=(change,))
@@ -37,7 +37,8 @@ FULL = "resource.prlimit({process}, resource.RLIMIT_FSIZE, ({size}, resource.RLI
 RUN = """
 import sys
 from pathlib import Path
-from omc_runbook import cli, headless
+from omc_runbook import cli
+from omc_runbook.headless import run as headless
 headless.notebooks = lambda: Path(sys.argv[1])
 cli.main(["run", "night", "--quiet", "--record", sys.argv[2]])
 """
@@ -177,7 +178,7 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tm
 
 def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path: Path) -> None:
     """Exit 2 and a record of it, with the change in the sentence."""
-    lines = ("from omc_runbook.report import banner", FULL.format(process=0, size=64), "ending.end(outcome)")
+    lines = ("from omc_runbook.report.display import banner", FULL.format(process=0, size=64), "ending.end(outcome)")
     ended = run_night(tmp_path, *lines)
     assert ended.returncode == 2, ended.stderr
     (page,) = (tmp_path / "records").glob("night-staging-*.html")

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, values
 from jupyter_client.manager import start_new_kernel
+from support import forked_command
 from writer import fingerprint
 
 from omc_runbook.aws import secretsmanager
@@ -449,7 +450,7 @@ def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pyt
 
 def call_writer(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(WRITER), *arguments]
-    return subprocess.run(command, env=dict(os.environ) | variables, capture_output=True, text=True, timeout=60)
+    return forked_command.run(command, dict(os.environ) | variables, Path.cwd(), seconds=60)
 
 
 STEPS = ["PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionStage"]

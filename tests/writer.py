@@ -1,7 +1,7 @@
 """A process that changes the secret, for the tests that race it with another or kill it.
 
-`writer.py race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
-says how that went. `writer.py once FILE CALL` writes a file's values, and kills itself after that many calls that
+`race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
+says how that went. `once FILE CALL` writes a file's values, and kills itself after that many calls that
 change the secret (0: never).
 """
 

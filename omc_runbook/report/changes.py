@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy import failure as deploy_failure
-from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
+from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
@@ -63,7 +64,7 @@ def consumers(planned: Plan) -> Table:
     )
 
 
-def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
+def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banner:
     """How it went, or that nothing was done and why; with a sentence on the source's file."""
     lines = (source,) if source else ()
     if done is None:
@@ -91,7 +92,7 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
     return Banner("good", f"Done and proved: {what}; new tasks of {services} have it.", (*told, *lines))
 
 
-def proof(done: Carried | None) -> Table:
+def proof(done: ChangeResult | None) -> Table:
     """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
     return deployments((*done.rollouts, *done.back) if done else ())
 
@@ -125,7 +126,7 @@ def holders(snapshot: Snapshot) -> Listing:
     return Listing("Who holds the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listing:
+def undo(environment: Environment, planned: Plan, done: SecretResult | None) -> Listing:
     """The runbook that gives the former version back and redeploys, and AWS's own command for the first half."""
     is_ahead = done is None and not planned.is_empty and bool(planned.base)
     if not is_ahead and (done is None or done.restored or not done.written):

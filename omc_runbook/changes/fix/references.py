@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omc_runbook.aws.definitions import Edit
 from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
-from omc_runbook.changes.fix.steps import Correction, Left
+from omc_runbook.changes.fix.steps import Correction, Unfixed
 from omc_runbook.checks import reference
 from omc_runbook.checks.key_demand import KeyDemand, absent, every_want
 from omc_runbook.checks.registry import checks_of
@@ -22,7 +22,7 @@ KEYS = frozenset({"key-case", "key-misspelt"})
 
 def plan_corrections(
     snapshot: Snapshot, findings: Sequence[Finding]
-) -> tuple[tuple[Correction, ...], tuple[Left, ...]]:
+) -> tuple[tuple[Correction, ...], tuple[Unfixed, ...]]:
     """Plan a new revision for each one in force that has wrong references, and tell which of these stay and why."""
     wants = [*every_want(snapshot)]
     edits: dict[str, list[Edit]] = {}
@@ -34,7 +34,7 @@ def plan_corrections(
         meant = [want for want in wants if _is_about(snapshot, finding, want)]
         reasons = [why for want in meant if (why := _why_not(snapshot, want))]
         if not meant or reasons:
-            left += [Left(finding, reasons[0])] if reasons else []
+            left += [Unfixed(finding, reasons[0])] if reasons else []
             continue
         for want in meant:
             arn, after = want.definition.arn, _right(snapshot, want)
