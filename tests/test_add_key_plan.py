@@ -16,7 +16,7 @@ from checkout import Platform, make_platform
 from dotenv import dotenv_values
 
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.add_key.environment_plan import NOTHING, containers_for
 from omc_runbook.changes.add_key.plan import AddKeyPlan, describe, plan_edits
 from omc_runbook.headless.run import notebooks
@@ -381,7 +381,7 @@ def test_a_secret_that_cannot_be_read_is_told_of_first(
     """Whether a reference in force is the secret's nobody knows then."""
     text = 'resource "aws_ecs_task_definition" "backend" {\n  container_definitions = file("backend.json")\n}\n'
     platform.main_tf.write_text(text)
-    gap = Unread("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
     snapshot = replace(seen["staging"], secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
     with pytest.raises(CouldNotLook, match="secretsmanager:DescribeSecret"):
         planned(run, {"staging": snapshot}, platform.root)

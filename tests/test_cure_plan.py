@@ -37,7 +37,7 @@ from snapshots import (
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
@@ -213,7 +213,7 @@ def test_a_stale_reference_and_a_policy_for_the_former_arn_are_both_cured() -> N
 
 def test_what_is_not_known_for_certain_is_left_alone() -> None:
     """A role that cannot be judged, or a secret that cannot be read: unknown, and no plan against it."""
-    gap = Unread(f"the value of {NAME}", GET_SECRET_VALUE, "AccessDeniedException", "denied")
+    gap = ReadFailure(f"the value of {NAME}", GET_SECRET_VALUE, "AccessDeniedException", "denied")
     conditional = by_policies(policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}}))
     for snapshot in (
         with_permissions(healthy(), conditional),
@@ -291,7 +291,7 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
     known = replace(snapshot, network=Network({}, {}, (), {}, {}, {}, (), (), {}))
     plan = planned(known)
     assert (redeployed(plan), plan.steps) == (["worker"], ())
-    gap = Unread("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
+    gap = ReadFailure("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
     assert planned(replace(known, gaps={"resource_policy": (gap,)})).is_empty
 
 

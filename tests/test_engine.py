@@ -9,7 +9,7 @@ import pytest
 
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 
 
 class Bench:
@@ -62,7 +62,7 @@ def test_leave_keeps_what_was_done() -> None:
     assert bench.done == ["a", "b"]
 
 
-@pytest.mark.parametrize("kind", [CouldNotLook, Overtaken])
+@pytest.mark.parametrize("kind", [CouldNotLook, ConflictError])
 def test_an_error_says_once_how_far_the_run_has_come_and_undoes_nothing(kind: type[Exception]) -> None:
     """Also what was done before in the step itself, and within another execution with the same journal."""
     bench = Bench()

@@ -18,7 +18,7 @@ from dotenv_faults import HEX, Change, edit, put, swap
 from workbench import assert_absent, bench, plan_file, small_platform, write_file
 
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
@@ -211,13 +211,13 @@ def test_what_was_edited_meanwhile_stays(platform: Platform) -> None:
     plan = plan_file(platform)
     theirs = platform.dotenv.read_bytes() + b"MY_OWN=1\n"
     platform.dotenv.write_bytes(theirs)
-    with pytest.raises(Overtaken, match="was changed since the plan was made"):
+    with pytest.raises(ConflictError, match="was changed since the plan was made"):
         write_file(plan)
     assert platform.dotenv.read_bytes() == theirs
     new = make_platform(platform.root.parent / "new")
     plan = plan_file(new)
     new.dotenv.write_bytes(theirs)
-    with pytest.raises(Overtaken, match="was created"):
+    with pytest.raises(ConflictError, match="was created"):
         write_file(plan)
     assert new.dotenv.read_bytes() == theirs
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.shell import command
 
 PRIVATE = 0o600
@@ -50,7 +50,7 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
 
     What a link leads to is written, and the link stays. The file keeps its mode, unless one is given, and its owner and
     group, where they can be given. Killed at any point, either the whole new text is there or the old one. Raises
-    Overtaken where the file is not as it was when the plan was made, and CouldNotLook where the system refuses.
+    ConflictError where the file is not as it was when the plan was made, and CouldNotLook where the system refuses.
     """
     target = path.resolve()
     draft = _draft(target, git_dir)
@@ -60,7 +60,7 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
             locks.enter_context(_alone(folder))
         if read(target) != before:
             what = "was changed" if before is not None else "was created"
-            raise Overtaken(f"{path} {what} since the plan was made: it stays as it is. Run again to plan on that.")
+            raise ConflictError(f"{path} {what} since the plan was made: it stays as it is. Run again to plan on that.")
         there = target.stat() if before is not None else None
         kept = stat.S_IMODE(there.st_mode) if there else PRIVATE
         try:

@@ -17,6 +17,7 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import STATES
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 ACTIONS: dict[str, Mood] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
@@ -114,12 +115,7 @@ def holders(snapshot: Snapshot) -> Listing:
                 Entry(service.name, "the next one to start reads the current values", "quiet", "no task runs")
             )
             continue
-        # A task holds what its variables are made of: a change of other keys is none to it.
-        old = [
-            task
-            for task in tasks
-            if snapshot.freshness(task) != "fresh" and snapshot.changed_keys(service, task) != frozenset()
-        ]
+        old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
         told = f"{len(old)} of {len(tasks)} tasks hold older values, or may" if old else ""
         command = remedies.redeploy(snapshot.environment.names, service.name).command
         entries.append(

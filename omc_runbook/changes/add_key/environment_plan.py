@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.aws.definitions import Edit as Reference
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.add_key.plan import EnvironmentPlan, NewKey
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.steps import Correction
@@ -23,6 +23,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 NOTHING = "nothing"
@@ -249,7 +250,8 @@ def _missing(
         taken = [injection for injection in container.secrets if injection.variable == key]
         if key in container.environment:
             raise UsageError(f"{where} has {key} in its environment already: take it out first. Nothing was written.")
-        if any(injection.reference.key != key or not snapshot.refers(injection.reference) for injection in taken):
+        own = {id(injection) for _, injection in snapshot.own_injections(definition)}
+        if any(injection.reference.key != key or id(injection) not in own for injection in taken):
             raise UsageError(f"{where} has {key} from another key or secret already. Nothing was written.")
         if not taken:
             lacking.append(Reference(container.name, key, "", f"{snapshot.secret.arn}:{key}::"))
@@ -262,12 +264,4 @@ def _is_late(snapshot: Snapshot, service: Service, key: str, writes: bool) -> bo
         return False
     tasks = snapshot.running(service)
     is_other = any(task.task_definition_arn != service.task_definition_arn for task in tasks)
-    return writes or is_other or any(_is_older(snapshot, service, task, key) for task in tasks)
-
-
-def _is_older(snapshot: Snapshot, service: Service, task: Task, key: str) -> bool:
-    """Whether a task began before the key got the value that it has, as far as can be told."""
-    if snapshot.freshness(task) != "stale":
-        return False
-    changed = snapshot.changed_keys(service, task)
-    return changed is None or key in changed
+    return writes or is_other or any(freshness.of_key(snapshot, task, key) == "stale" for task in tasks)

@@ -22,7 +22,7 @@ from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
 from omc_runbook.changes.secret.plan import Plan, current_id, why_unread
 from omc_runbook.changes.secret.writer import SecretWriter
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
 from omc_runbook.textfile.file import Edit
@@ -64,7 +64,7 @@ def apply(addition: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> AddKey
     A key is in a secret before anything asks for it. Killed at any point, another plan and another run do the rest.
     The first environment whose tasks fail ends it, with that one's tasks back at their former revision. Raises
     UsageError for a file that may not be written and for a plan that would do harm, before anything is done;
-    Overtaken where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
+    ConflictError where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
     refuses: both tell what had been done before.
     """
     _refuse(addition)
@@ -79,7 +79,7 @@ def _refuse(addition: AddKeyPlan) -> None:
     for edit in addition.edits:
         files.refuse_unwritable(edit.file.path)
         if files.read(edit.file.path) != edit.file.raw:
-            raise Overtaken(
+            raise ConflictError(
                 f"{edit.file.path} was changed since the plan was made: it stays as it is, and nothing was done. Run"
                 " again to plan on that."
             )
@@ -97,7 +97,7 @@ class _NewKey:
         try:
             # What an environment announces goes to its own context.
             execute(self._steps(), lambda name: None, self._journal)
-        except (CouldNotLook, Overtaken) as error:
+        except (CouldNotLook, ConflictError) as error:
             if self._journal.changes:
                 raise
             raise type(error)(f"{error} Nothing was done before.") from None
@@ -198,7 +198,7 @@ def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan
     try:
         now = changes_of(draft.changes)
         if now != part.terraform:
-            raise Overtaken(
+            raise ConflictError(
                 f"{draft.name} would now do something else than the plan shows, in {folder}: nothing was applied. Run"
                 " again to see it."
             )

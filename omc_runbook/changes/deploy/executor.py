@@ -16,7 +16,7 @@ from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, users, why_unread
 from omc_runbook.changes.secret.writer import SecretWriter, WrittenVersion
-from omc_runbook.model.errors import CouldNotLook, Overtaken
+from omc_runbook.model.errors import ConflictError, CouldNotLook
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
 """The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
@@ -42,7 +42,7 @@ def apply(context: ChangeContext, plan: Plan, renewal: Renewal | None = None, le
 
     Killed at any point, a second run finishes or undoes it: until then the version holds a label of ours. Where a
     consumer fails, the former version is made current and redeployed again, unless `leave` says that it shall stay.
-    Raises Overtaken where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
+    Raises ConflictError where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
     or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
     """
     if plan.unread:
@@ -173,7 +173,7 @@ class _SecretChange:
                 self._writer.prove()
             elif not is_as_before:
                 sentence = f"Version {plan.base} was current when this run began, and no longer is. Run again."
-        except Overtaken as error:
+        except ConflictError as error:
             sentence = str(error)
         if not sentence:
             return result

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeVar
 
 from omc_runbook.aws import ecs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.errors import CouldNotLook
 
@@ -260,7 +260,7 @@ class _Watch:
         except CouldNotLook as error:
             reason, is_denied = str(error), False
         else:
-            if not isinstance(answer, Unread):
+            if not isinstance(answer, ReadFailure):
                 return answer
             reason, is_denied = answer.sentence, answer.kind == "denied"
         self._is_deaf = True
@@ -296,7 +296,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         "ecs:UpdateService",
         lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, revision_arn),
     )
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
             return replace(planned, state="gone", reason=GONE)
         return replace(planned, state="failed", reason=answer.when_to("redeploy"))

@@ -13,7 +13,7 @@ from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, Setup
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
-from omc_runbook.messages.startlog import Told, read_log
+from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV
@@ -29,7 +29,7 @@ class StartResult:
     by: str
     """The command, or "" where none was given."""
     why_not: str = ""
-    told: tuple[Told, ...] | None = None
+    told: tuple[StartProblem, ...] | None = None
     ok: bool | None = None
     """Whether the command started the application; None where none was given, or that cannot be told."""
 
@@ -47,7 +47,7 @@ class DotenvResult(ChangeResult):
 def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], StartResult]) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
-    Raises UsageError for a plan that cannot be carried out and a file that may not be written, Overtaken where the
+    Raises UsageError for a plan that cannot be carried out and a file that may not be written, ConflictError where the
     .env is not as it was when the plan was made, CouldNotLook where the system refuses.
     """
     if setup.obstacle:
@@ -108,7 +108,7 @@ def start(root: Path, known: Collection[str]) -> StartResult:
         return StartResult(command, str(error), ok=True)
 
 
-def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...] | None:
+def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[StartProblem, ...] | None:
     """What the log tells of a start that failed, as it is now; None where there is none."""
     try:
         text = docker.logs(program, root)
@@ -117,7 +117,7 @@ def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[T
     return read_log(text, known) if text.strip() else None
 
 
-def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...]:
+def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[StartProblem, ...]:
     """What the log tells, once something is wrong in it or it has come to rest."""
     heard, still = "", 0
     for _ in range(LISTENING):

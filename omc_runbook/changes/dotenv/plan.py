@@ -20,7 +20,7 @@ from omc_runbook.checks.dotenv_quoting import commented, refers_to_another, spoi
 from omc_runbook.checks.local import meant_names, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
-from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import spelling_of, variables
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
@@ -81,14 +81,15 @@ def plan_setup(workplace: Workplace, values_from: str = "") -> Setup:
     """Plan the .env of a checkout: the template's lines that it lacks, values for those that have none, mends.
 
     A value that is there stays. Raises UsageError where there is no template, for a source of values that is none,
-    and for a new value that the catalogue objects to; Overtaken where the .env is not as it was when it was looked at.
+    and for a new value that the catalogue objects to; ConflictError where the .env is not as it was when it was
+    looked at.
     """
     template = workplace.checkout.template
     if template is None:
         raise UsageError(f"{workplace.checkout.root} has no .env.template: name a checkout of the platform.")
     before = files.read(workplace.path)
     if (None if before is None else sha256(before).digest()) != (workplace.dotenv.digest if workplace.dotenv else None):
-        raise Overtaken(
+        raise ConflictError(
             f"{workplace.path} was changed since it was looked at: it stays as it is. Run again from the start."
         )
     obstacle = _obstacle(workplace)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.changes.engine.change import Change
-from omc_runbook.model.errors import CouldNotLook, Overtaken
+from omc_runbook.model.errors import ConflictError, CouldNotLook
 
 RUN_AGAIN = "Run again: it does the rest."
 
@@ -38,7 +38,7 @@ class Journal:
         self.changes: list[Change] = []
         self._is_told = False
 
-    def explain(self, error: CouldNotLook | Overtaken, advice: str) -> CouldNotLook | Overtaken:
+    def explain(self, error: CouldNotLook | ConflictError, advice: str) -> CouldNotLook | ConflictError:
         """The same error, which also says how far the run has come; one that says so already stays."""
         if self._is_told or not self.changes:
             return error
@@ -57,7 +57,7 @@ def execute(
 
     Where a step raises StepFailed, those up to it are undone, the last one first, and then `afterwards` is carried
     out; with `leave` all stays as it is. `announce` hears the name of each step as it begins. Raises CouldNotLook and
-    Overtaken as the steps do, with what was done before: nothing is undone then, because a second run goes on.
+    ConflictError as the steps do, with what was done before: nothing is undone then, because a second run goes on.
     """
     begun: list[Step] = []
     try:
@@ -80,5 +80,5 @@ def _take(step: Step, announce: Callable[[str], None], journal: Journal) -> None
             announce(step.name)
         for change in step.apply() or ():
             journal.changes.append(change)
-    except (CouldNotLook, Overtaken) as error:
+    except (CouldNotLook, ConflictError) as error:
         raise journal.explain(error, step.advice) from None

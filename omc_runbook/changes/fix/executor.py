@@ -11,7 +11,7 @@ from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Unread, insist, look
+from omc_runbook.aws.session import ReadFailure, insist, look
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.change import Change
@@ -24,7 +24,7 @@ from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, PutBack, U
 from omc_runbook.changes.secret import create
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.errors import CouldNotLook, Overtaken
+from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT
 
@@ -48,8 +48,8 @@ def apply(context: ChangeContext, plan: FixPlan, journal: Journal | None = None)
     """Take every step, give the services new tasks, watch them, and look once more; what fails is taken back.
 
     Killed at any point, another plan and another run finish it: what is done is no finding any more. `journal` is that
-    of the change that this fix is a part of. Raises Overtaken where something else is there than the plan was made on,
-    and it stays as it is; CouldNotLook where AWS refuses. Both tell what had been done before.
+    of the change that this fix is a part of. Raises ConflictError where something else is there than the plan was made
+    on, and it stays as it is; CouldNotLook where AWS refuses. Both tell what had been done before.
     """
     if plan.unread and plan.steps:
         raise CouldNotLook(f"{plan.unread} Without it no roll-out can be watched. Nothing was written.")
@@ -142,7 +142,7 @@ class _Fix:
         elif secret.version_at(CURRENT) != self._current:
             problem = f"has version {secret.version_at(CURRENT) or 'none'} as its current one"
         if problem:
-            raise Overtaken(
+            raise ConflictError(
                 f"{plan.secret_name} {problem} since the plan was made: run again to plan on what is there."
             )
 
@@ -163,7 +163,7 @@ class _Fix:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
         there = insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
         if there is not None:
-            raise Overtaken(
+            raise ConflictError(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
                 " written over. Run again to plan on what is there."
             )
@@ -184,7 +184,7 @@ class _Fix:
                     client, step.role_arn, [step.action], [step.resource], via if step.action == DECRYPT else None
                 ),
             )
-            if isinstance(answers, Unread):
+            if isinstance(answers, ReadFailure):
                 clock.sleep(UNTOLD)
                 return
             if any(answer.decision == "allowed" for answer in answers):
@@ -205,7 +205,7 @@ class _Fix:
                 expected = step.begun or planned.arn
                 if now.get(name) != expected:
                     runs = now[name].rpartition("/")[2] if name in now else "nothing"
-                    raise Overtaken(
+                    raise ConflictError(
                         f"{name} runs {runs} and no longer {expected.rpartition('/')[2]}, on which the plan was made:"
                         " it stays as it is. Run again to plan on that."
                     )
@@ -226,7 +226,7 @@ class _Fix:
             return newest, False
         is_later = newest.registered is not None and newest.registered > self._plan.made
         if is_later and newest.arn not in self._registered:
-            raise Overtaken(
+            raise ConflictError(
                 f"Somebody has registered {newest.label} since the plan was made: it stays as it is, and none was"
                 " registered after it. Run again to plan on what is there."
             )

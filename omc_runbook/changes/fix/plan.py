@@ -15,8 +15,9 @@ from omc_runbook.changes.fix.steps import Correction, FixStep, PutBack, Redeploy
 from omc_runbook.changes.secret.plan import current_id, users, why_unread
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.checks import content
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import absent
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -178,7 +179,7 @@ def _gone_back(snapshot: Snapshot, history: History, version: str) -> Snapshot:
 
 
 def _problems(snapshot: Snapshot) -> list[Finding]:
-    found = [finding for check in content.CHECKS for finding in conduct(check, snapshot)]
+    found = [finding for check in checks_of(content) for finding in run_check(check, snapshot)]
     return [finding for finding in found if finding.is_problem and finding.severity == "error"]
 
 

@@ -15,7 +15,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.model import value_from
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command
 from omc_runbook.terraform.command import Output
@@ -56,7 +56,7 @@ def find_key(clients: Clients, plan: Creation) -> KmsKey | None:
 def apply(clients: Clients, plan: Creation) -> CreateResult | None:
     """Create or restore the secret as planned, and prove it; None where there is nothing to do.
 
-    Killed at any point, the same plan carried out again finishes the work. Raises Overtaken where somebody else
+    Killed at any point, the same plan carried out again finishes the work. Raises ConflictError where somebody else
     came first, CouldNotLook where AWS or Terraform refuses or shows something else than was planned, UsageError for
     a plan of Terraform's that would do harm.
     """
@@ -140,7 +140,7 @@ def _compare(clients: Clients, plan: Creation, key: KmsKey | None) -> CreateResu
     """Hold what AWS has against the plan, and give it as proved: document, version, tags, description and key."""
     secret, value = described(clients, plan.name), _value(clients, plan.name)
     if secret is None or value is None or value.version_id != plan.token:
-        raise Overtaken(
+        raise ConflictError(
             f"Somebody else created {plan.name} meanwhile, or changed it at once: theirs stays, yours was not written."
             " Run create again to see what is there now."
         )

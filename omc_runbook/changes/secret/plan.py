@@ -21,6 +21,7 @@ from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 LABEL = "omc-runbook-"
@@ -235,7 +236,7 @@ def why_unread(snapshot: Snapshot) -> str:
 def _is_late(snapshot: Snapshot, service: Service) -> bool:
     primary = service.primary
     under_way = primary is not None and primary.rollout not in ("", "COMPLETED")
-    return under_way or any(snapshot.freshness(task) != "fresh" for task in snapshot.running(service))
+    return under_way or any(freshness.of(snapshot, task) != "fresh" for task in snapshot.running(service))
 
 
 def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") -> KeyChange:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
-from omc_runbook.aws.session import Clients, Unread, insist, look
+from omc_runbook.aws.session import Clients, ReadFailure, insist, look
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.step import Step
@@ -20,7 +20,7 @@ from omc_runbook.changes.secret.plan import LABEL, KeyChange, Plan
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import reveal
-from omc_runbook.model.errors import CouldNotLook, Overtaken, RunbookError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
@@ -94,7 +94,7 @@ class SecretWriter:
     def move(self) -> Iterator[Change]:
         """Make the plan's version current and read that back.
 
-        Raises Overtaken where another version is current, CouldNotLook where the value is not the one written.
+        Raises ConflictError where another version is current, CouldNotLook where the value is not the one written.
         """
         plan = self._plan
         changes = [
@@ -119,7 +119,7 @@ class SecretWriter:
         if now is None or now.version_id == plan.base:
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
         if now.version_id != plan.token:
-            raise Overtaken(self._what_happened(now, moved))
+            raise ConflictError(self._what_happened(now, moved))
         if now.text is None or not now.text.same_as(plan.text):
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
 
@@ -174,7 +174,7 @@ class SecretWriter:
                 self.give_back()
             except CouldNotLook as refused:
                 raise CouldNotLook(f"{error} {refused} Run again, which goes on from there.") from None
-        if (not is_current or isinstance(error, Overtaken)) and not self._plan.exists:
+        if (not is_current or isinstance(error, ConflictError)) and not self._plan.exists:
             # A label that stays goes with the next run; why this one failed matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)
@@ -204,7 +204,7 @@ class SecretWriter:
             if mine
             else None
         )
-        keys = _differing(None if isinstance(before, Unread) else _document(before), _document(now))
+        keys = _differing(None if isinstance(before, ReadFailure) else _document(before), _document(now))
         who = self._author(now.version_id)
         if moved:
             return (
@@ -221,7 +221,7 @@ class SecretWriter:
         for name in AUTHORING:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
             events = look(f"who called {name}", "cloudtrail:LookupEvents", lookup)
-            for event in () if isinstance(events, Unread) else events:
+            for event in () if isinstance(events, ReadFailure) else events:
                 if event.version_id == version_id and not event.error:
                     return f" ({event.principal}, {event.time:%H:%M:%S} UTC)"
         return " (CloudTrail does not tell by whom yet)"
