@@ -116,12 +116,9 @@ def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Enviro
         return Listing("Going back", (), "Nothing was changed, so there is nothing to undo.")
     entries = []
     for each in done.environments:
-        for step, names in ((step, each.fix.plan.names) for step in each.fix.steps) if each.fix else ():
-            lead = "The service gets back the revision that it had."
-            entries += [
-                Entry("undo: the reference", each.part.environment, lead=lead, command=back)
-                for back in step.undo(names)
-            ]
+        lead = "The service gets back the revision that it had."
+        commands = [back for step in each.fix.steps for back in step.undo(each.fix.plan.names)] if each.fix else []
+        entries += [Entry("undo: the reference", each.part.environment, lead=lead, command=back) for back in commands]
         if each.part.terraform:
             told = "Take the files back, as below, and apply Terraform again."
             entries.append(Entry("undo: Terraform", each.part.environment, lead=told))

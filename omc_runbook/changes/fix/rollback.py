@@ -27,15 +27,15 @@ class Rollback:
     """The taking back of those steps of a fix with which tasks fail.
 
     A service whose tasks fail goes back to its former revision; a permission is withdrawn that did not let its role
-    read; the former version of the secret becomes current again where no service ran with the other. The
-    steps do nothing before `learn` has said what failed.
+    read; the former version of the secret becomes current again where no service ran with the other. Nothing of it
+    does anything before `learn` has said what failed.
     """
 
     def __init__(self, context: ChangeContext, steps: Sequence[FixStep]) -> None:
         self._context, self._steps = context, steps
-        self._former = {
-            service.name: step.definition for step in steps if isinstance(step, Correction) for service in step.services
-        }
+        corrections = [step for step in steps if isinstance(step, Correction)]
+        self._services = {service.name: service for step in corrections for service in step.services}
+        self._former = {service.name: step.definition for step in corrections for service in step.services}
         revisions = {name: definition.arn for name, definition in self._former.items()}
         self._redeployment = Redeployment(context, self._corrected, revisions, is_back=True)
         self._taken_back: list[FixStep] = []
@@ -101,13 +101,7 @@ class Rollback:
         return step
 
     def _corrected(self) -> tuple[Service, ...]:
-        return tuple(
-            service
-            for step in self._steps
-            if isinstance(step, Correction)
-            for service in step.services
-            if service.name in self._names
-        )
+        return tuple(service for name, service in self._services.items() if name in self._names)
 
     def _is_proved(self) -> bool:
         return any(rollout.state == "done" for rollout in self._rollouts)
