@@ -228,8 +228,8 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from checkout import Platform
 from workbench import plan_file, write_file
-from omc_runbook.changes.filing import write
-from omc_runbook.errors import RunbookError
+from omc_runbook.changes.files import write
+from omc_runbook.model.errors import RunbookError
 
 platform = Platform(Path(sys.argv[2]))
 
