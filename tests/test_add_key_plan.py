@@ -542,10 +542,10 @@ def test_checkouts_as_they_are_in_the_wild(
     if change not in (dirty, nothing):
         platform.commit()
     key, before = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", tree(platform.root)
-    there = replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
+    there = replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and plan.dirty == (EDITED[:2] if change is dirty else ())
-    done = there.apply(plan, True)
+    done = add_key.apply(there, plan, True)
     assert done and len(done.patches) == 3
     checkout = read_checkout(platform.root)
     assert checkout.settings.find(key) and dotenv_values(platform.template)[key]
@@ -556,7 +556,7 @@ def test_checkouts_as_they_are_in_the_wild(
     for name in EDITED:
         text = (platform.root / name).read_bytes()
         assert b"\n" not in text.replace(b"\r\n", b"") if change is in_crlf else b"\r" not in text
-    after = there.plan(there.look(), key, "Headlines")
+    after = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert after and after.is_empty
 
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
@@ -580,9 +580,9 @@ def assert_fits(*texts: str) -> None:
 
 def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder, run: Run, platform: Platform) -> None:
     """Above and below the new ones; and a checkout that is a folder of a larger work tree."""
-    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
-    done = there.apply(plan, True)
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
+    done = add_key.apply(there, plan, True)
     platform.edit(platform.config, "    # Redis\n", "    MINE: str | None = None\n    # Redis\n")
     platform.config.write_bytes(b"# First.\n" + platform.config.read_bytes())
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
@@ -593,9 +593,9 @@ def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder,
     (larger / "inner").mkdir(parents=True)
     outer = make_platform(larger)
     within = make_platform(larger / "inner", git=False)
-    files, there = tree(within.root), replace(run, root=within.root)
-    plan = there.plan(there.look(), key, "Headlines")
-    done = there.apply(plan, True)
+    files, there = tree(within.root), replace(run, checkout=read_checkout(within.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
+    done = add_key.apply(there, plan, True)
     assert done and len(done.patches) == 3 and (outer.root / ".git/omc-runbook").is_dir()
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
     assert tree(within.root) == files
@@ -607,11 +607,11 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
     platform = make_platform(tmp_path / "own", git=False)
     key, there, names = (
         f"NEWS_K{secrets.token_hex(3).upper()}_KEY",
-        replace(run, root=platform.root),
+        replace(run, checkout=read_checkout(platform.root)),
         {*tree(platform.root)},
     )
-    plan = there.plan(there.look(), key)
-    done = there.apply(plan, True)
+    plan = add_key.plan(there, add_key.look(there), key)
+    done = add_key.apply(there, plan, True)
     assert done and done.patches == () and {*tree(platform.root)} == names
     assert "in no git work tree" in report.diffs(plan).to_text() and "set one" in report.diffs(plan).to_text()
     undo = report.undo(plan, done, run.environment).to_text()
@@ -655,10 +655,10 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
         platform.edit(platform.template, "OPENAI_API_KEY=", f"{name}={canary}\nOPENAI_API_KEY=")
         element = f'        {{\n          name = "{name}"\n          valueFrom = "{canary}"\n        }},\n'
         platform.edit(platform.main_tf, "      secrets = [\n", f"      secrets = [\n{element}")
-    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan
-    done = there.apply(plan, True)
+    done = add_key.apply(there, plan, True)
     told = [report.diffs(plan), report.steps(plan), report.done(plan, done), report.undo(plan, done, run.environment)]
     shown = [text for each in told for text in each._repr_mimebundle_().values()]
     shown += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
@@ -672,10 +672,10 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     head = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n"
     platform.config.write_text(f'{head}    NEWS_TOKEN: str = "{canaries[0]}"')
     platform.template.write_text(f"{platform.template.read_text()}NEWS_TOKEN={canaries[1]}")
-    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and {line for edit in plan.edits for line in edit.replaced if any(c in line for c in canaries)}
-    done = there.apply(plan, True)
+    done = add_key.apply(there, plan, True)
     assert done and [path.name for path in done.patches] == [
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
     ]

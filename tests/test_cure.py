@@ -115,7 +115,7 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
 
     again, _, empty = begun()
     settled = described(world)
-    nothing = again.cure(empty, True)
+    nothing = troubleshoot.apply(again, empty, True)
     assert empty.is_empty and nothing and nothing.entries == () and described(world) == settled
 
 

@@ -431,7 +431,7 @@ def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytes
     monkeypatch.setattr(execute, "run", run)
     runs = runbooks_run.begin("verify", "staging")
     first, second = runs.look(look_inside=True), runs.look(look_inside=True)
-    said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runs.diagnose(second))]
+    said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runbooks_run.diagnose(second))]
     assert len(heard) == 12
     assert not [value for value in values(desk) for text in said if value in text]
     salts = [re.findall(r"s=(\w{32});", text)[0] for text in heard if text.startswith("sh -c")]

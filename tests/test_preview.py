@@ -200,7 +200,7 @@ def test_a_wrong_folder_is_told_in_one_sentence(here: Terraformer, case: str) ->
     several = here.begun("staging,production") if case == "several environments" else run
     seen = add_key.look(run)
     with pytest.raises(UsageError, match=told):
-        several.plan({**seen, "production": seen["staging"]}, here.key, terraform_dir=folder)
+        add_key.plan(several, {**seen, "production": seen["staging"]}, here.key, terraform_dir=folder)
     assert here.tree() == before and here.calls == []
 
 
