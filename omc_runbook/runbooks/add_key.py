@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import listed
@@ -75,22 +75,22 @@ def findings(snapshots: Snapshots) -> Listing:
 
 
 def apply(
-    run: Run, plan: Addition | None, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
-) -> Added | None:
+    run: Run, plan: AddKeyPlan | None, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+) -> AddKeyResult | None:
     """Add the key as planned, where `apply` says so; None where nothing was to be done.
 
-    Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.carry_out`
+    Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.apply`
     raises.
     """
     if apply and plan is None:
         raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
     if not run.may_change(apply, confirm) or plan is None:
         return None
-    return executor.carry_out(plan, {target.environment.name: target.context(step) for target in run.targets})
+    return executor.apply(plan, {target.environment.name: target.context(step) for target in run.targets})
 
 
 def judge(
-    plan: Addition | None, before: Snapshots, after: Snapshots, result: Added | None
+    plan: AddKeyPlan | None, before: Snapshots, after: Snapshots, result: AddKeyResult | None
 ) -> dict[str, tuple[Finding, ...]]:
     """For each environment the findings that decide how it ended there.
 
@@ -98,7 +98,7 @@ def judge(
     key stays one until the plan is carried out.
     """
     name = plan.key.name if plan and plan.sentences and not result else ""
-    harm = {place.environment: place.harm for place in plan.places} if plan and not result else {}
+    harm = {part.environment: part.harm for part in plan.places} if plan and not result else {}
     rollouts = result.rollouts if result else ()
 
     def is_of_key(finding: Finding) -> bool:
@@ -123,7 +123,7 @@ def merge(found: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
     return (*main, *rest)
 
 
-def closing(run: Run, before: Snapshots, plan: Addition | None, may_apply: bool, confirm: str) -> Closing:
+def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
     """Add the key, where `may_apply` says so: result, proof, variables, commit, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:
@@ -135,7 +135,7 @@ def closing(run: Run, before: Snapshots, plan: Addition | None, may_apply: bool,
         yield "commit", report.commit(plan)
         yield "outcome", _conclude(run, judge(plan, before, after, result), result, plan)
         yield "undo", report.undo(plan, result, run.environment)
-        return "✓ Added and proved" if result is None or result.is_proved else "? Added, and not proved"
+        return "✓ AddKeyResult and proved" if result is None or result.is_proved else "? AddKeyResult, and not proved"
 
     return Closing(run, "Add the key", displays, may_apply, confirm, plan is None or plan.is_empty)
 
@@ -145,9 +145,11 @@ def by_hand(run: Run, key: str = "") -> Listing:
     return report.by_hand(run.environment, key)
 
 
-def _conclude(run: Run, found: Mapping[str, Sequence[Finding]], result: Added | None, plan: Addition | None) -> Banner:
-    deployed = result.deployed if result else ()
-    failed = {each.place.environment: each.cured.findings for each in deployed if each.cured}
+def _conclude(
+    run: Run, found: Mapping[str, Sequence[Finding]], result: AddKeyResult | None, plan: AddKeyPlan | None
+) -> Banner:
+    reached = result.environments if result else ()
+    failed = {each.part.environment: each.fix.findings for each in reached if each.fix}
     by_target = {name: (*failed.get(name, ()), *findings) for name, findings in found.items()}
     return run.conclude(merge(found), result, plan, by_target)
 
@@ -157,7 +159,7 @@ def _root(run: Run) -> Path:
     return run.checkout.root
 
 
-def _as_planned(plan: Addition | None, finding: Finding) -> Finding:
+def _as_planned(plan: AddKeyPlan | None, finding: Finding) -> Finding:
     """A remark, where the finding is that the new key waits for its value."""
     if plan is None or not finding.is_problem or finding.check not in WAITING or finding.subject != plan.key.name:
         return finding

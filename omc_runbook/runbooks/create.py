@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omc_runbook.changes.secret import create as secret_create
 from omc_runbook.changes.secret import create_plan
-from omc_runbook.changes.secret.create import Created
+from omc_runbook.changes.secret.create import CreateResult
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.masking import kernel
 from omc_runbook.model.suggestions import expand
@@ -63,7 +63,7 @@ def steps(run: Run, plan: Creation) -> Table:
     return report.plan(plan, run.environment)
 
 
-def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> Created | None:
+def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateResult | None:
     """Create or restore the secret as planned, where `apply` says so; None where nothing was to be done.
 
     Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.changes.dotenv.executor import SetUp
+from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import Setup
 from omc_runbook.changes.values.reuse import compare as refuse_shared
 from omc_runbook.masking import registry
@@ -61,7 +61,7 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "") -> Run
     return Run(runbook="local_setup", started=started, checkout=checkout, workstation=here)
 
 
-def look(run: Run, result: SetUp | None = None) -> Snapshot:
+def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     """Read the machine as it is now, with what a start said, where there was one."""
     here, checkout = _workstation(run), _checkout(run)
     workplace = workstation.look(checkout, here.environment.keys)
@@ -93,16 +93,16 @@ def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> Setup:
     return replace(setup, notes=(*setup.notes, *notes))
 
 
-def apply(run: Run, plan: Setup, apply: bool, confirm: str = "", backup: bool = False) -> SetUp | None:
+def apply(run: Run, plan: Setup, apply: bool, confirm: str = "", backup: bool = False) -> DotenvResult | None:
     """Write the .env and start the application, where `apply` says so; None where nothing was to be done.
 
-    `confirm` counts for nothing here: no server is touched. Raises as `executor.carry_out` does.
+    `confirm` counts for nothing here: no server is touched. Raises as `executor.apply` does.
     """
     if not run.may_change(apply, confirm):
         return None
     checkout = _checkout(run)
-    known = plan.place.known | (checkout.compose.used if checkout.compose else frozenset())
-    return executor.carry_out(plan, backup, now(), lambda: executor.start(checkout.root, known))
+    known = plan.workplace.known | (checkout.compose.used if checkout.compose else frozenset())
+    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, known))
 
 
 def closing(

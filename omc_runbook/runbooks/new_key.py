@@ -11,12 +11,12 @@ from omc_runbook.changes.add_key import plan as add_key_plan
 from omc_runbook.changes.add_key.environment_plan import (
     containers_for,
     held_by,
-    plan_place,
+    plan_environment,
     refuse_same,
     refuse_without_secret,
     values_of,
 )
-from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import Unfinished
 from omc_runbook.changes.secret.plan import document_of
@@ -50,7 +50,7 @@ def plan(
     containers: str = "",
     values_from: str = "",
     terraform_dir: str = "",
-) -> Addition | None:
+) -> AddKeyPlan | None:
     """Plan all that a new key lacks; None where no key was named.
 
     Raises UsageError and CannotEdit, in one sentence, for what cannot be added as asked, and what
@@ -74,14 +74,14 @@ def plan(
     edits = add_key_plan.plan_edits(checkout, new, lacking, known, present[main.environment.name])
     parts = [_part(run, target, snapshots[target.environment.name], new, values_from) for target in run.targets]
     refuse_same({part.name: part.values for part in parts})
-    places = [part.place(chosen[part.name], folders.get(part.name)) for part in parts]
+    places = [part.plan(chosen[part.name], folders.get(part.name)) for part in parts]
     # Production comes last: what fails elsewhere does not reach it.
-    places.sort(key=lambda place: place.environment == PRODUCTION)
-    return Addition(
+    places.sort(key=lambda part: part.environment == PRODUCTION)
+    return AddKeyPlan(
         new,
         root,
         edits,
-        tuple(_with_terraform(root, place, edits, snapshots[place.environment]) for place in places),
+        tuple(_with_terraform(root, part, edits, snapshots[part.environment]) for part in places),
         add_key_plan.dirty_files(root, edits),
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *_source_notes(values_from)),
     )
@@ -102,13 +102,13 @@ class _Part:
         """The environment's name."""
         return self.target.environment.name
 
-    def place(self, containers: tuple[str, ...], folder: Path | None) -> Place:
-        """Plan it; raises as `plan_place` does, and UsageError for a value that another environment has too."""
-        place = plan_place(self.snapshot, self.new, containers, self.values, folder, self.left)
-        if not place.write:
-            return place
+    def plan(self, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
+        """Plan it; raises as `plan_environment` does, and UsageError for a value that another environment has too."""
+        planned = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.left)
+        if not planned.write:
+            return planned
         notes = reuse.compare(self.target.clients, self.snapshot.environment, self.target.caller, self.values)
-        return replace(place, notes=(*place.notes, *notes))
+        return replace(planned, notes=(*planned.notes, *notes))
 
 
 def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from: str) -> _Part:
@@ -143,18 +143,18 @@ def _folders(run: Run, root: Path, terraform_dir: str) -> dict[str, Path]:
     return {name: path if path.is_absolute() or path.is_dir() else root / path for name, path in paths.items()}
 
 
-def _with_terraform(root: Path, place: Place, edits: Sequence[Edit], snapshot: Snapshot) -> Place:
-    if place.terraform_dir is None:
-        return place
-    changes = preview(root, place.terraform_dir, edits, snapshot.environment.names.profile)
-    if place.lacking and not changes:
+def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:
+    if part.terraform_dir is None:
+        return part
+    changes = preview(root, part.terraform_dir, edits, snapshot.environment.names.profile)
+    if part.lacking and not changes:
         raise UsageError(
-            f"Terraform would change nothing in {place.terraform_dir}, though {', '.join(place.lacking)} in"
-            f" {place.environment} would lack the variable: name the folder that its task definition comes from, or"
+            f"Terraform would change nothing in {part.terraform_dir}, though {', '.join(part.lacking)} in"
+            f" {part.environment} would lack the variable: name the folder that its task definition comes from, or"
             " leave terraform_dir empty. Nothing was written."
         )
     harm = plan_json.judge(changes, snapshot.secret_name, snapshot.secret)
-    return replace(place, terraform=executor.changes_of(changes), harm=harm)
+    return replace(part, terraform=executor.changes_of(changes), harm=harm)
 
 
 def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.changes.deploy.executor import Means
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
-from omc_runbook.changes.engine.result import Changed, Planned, with_failure
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.result import ChangeResult, Planned, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
@@ -84,9 +84,16 @@ class Target:
         shared = shared_values.compare(self.clients, self.caller, self.environment, workplace)
         return replace(snapshot, workplace=replace(workplace, shared=shared, said=complaint.said))
 
-    def context(self, step: Callable[[str], None] = ignore) -> Means:
+    def context(self, step: Callable[[str], None] = ignore) -> ChangeContext:
         """What a change of this environment works with; `step` hears the name of each step as it begins."""
-        return Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
+        return ChangeContext(
+            clients=self.clients,
+            cluster=self.environment.names.cluster,
+            look=self.look,
+            show=Progress(),
+            announce=step,
+            clock=time,
+        )
 
     def outcome(self, findings: Sequence[Finding]) -> TargetOutcome:
         """How a run ended here, with these findings."""
@@ -165,7 +172,7 @@ class Run:
     def conclude(
         self,
         findings: Sequence[Finding],
-        done: Changed | None = None,
+        done: ChangeResult | None = None,
         plan: Planned | None = None,
         by_target: Mapping[str, Sequence[Finding]] | None = None,
     ) -> Banner:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor
-from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, plan_update
@@ -64,22 +64,24 @@ def apply(
     new: Renewal | None = None,
     on_failure: str = RESTORE,
     step: Callable[[str], None] = ignore,
-) -> Carried | None:
+) -> SecretResult | None:
     """Carry a plan out, where `apply` says so: write, redeploy every consumer, watch and prove.
 
     `new` is what the plan was made of; `on_failure` is "restore" or "leave"; `step` hears each step as it begins. None
     where nothing was to be done. Raises UsageError in production without its name in `confirm`, and what
-    `live_check.check` and `executor.carry_out` raise.
+    `live_check.check` and `executor.apply` raise.
     """
     if on_failure not in (RESTORE, LEAVE):
         raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
     if not run.may_change(apply, confirm):
         return None
     live_check.check(plan, run.environment.keys)
-    return executor.carry_out(run.target.context(step), plan, new, on_failure == LEAVE)
+    return executor.apply(run.target.context(step), plan, new, on_failure == LEAVE)
 
 
-def judge(before: Snapshot, after: Snapshot, result: Carried | None, plan: Plan | None = None) -> tuple[Finding, ...]:
+def judge(
+    before: Snapshot, after: Snapshot, result: SecretResult | None, plan: Plan | None = None
+) -> tuple[Finding, ...]:
     """The findings that decide how a change ended; an error that a `plan` is against counts until it is carried out."""
     families = (*FAMILIES, "deployment") if after.consumers else FAMILIES
     counts = plan.is_against if plan and plan.sentences and result is None else lambda finding: False

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
-from omc_runbook.changes.fix.executor import Cured
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.diagnosis.complaint import Complaint, hear
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import fix, verify
@@ -59,24 +59,26 @@ def diagnose(snapshot: Snapshot, complaint: Complaint) -> tuple[Finding, ...]:
     return complaint.focus(runbooks_run.diagnose(snapshot))
 
 
-def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> Cure:
+def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:
     """Plan the steps that can be taken against the root causes found; nothing is written."""
     kept = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else History(())
-    return fix_plan.plan_cure(snapshot, findings, kept)
+    return fix_plan.plan_fix(snapshot, findings, kept)
 
 
-def apply(run: Run, plan: Cure, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore) -> Cured | None:
+def apply(
+    run: Run, plan: FixPlan, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+) -> FixResult | None:
     """Take the steps and prove them, where `apply` says so; None where nothing was to be done.
 
-    Raises UsageError in production without its name in `confirm`, and what `executor.carry_out` raises.
+    Raises UsageError in production without its name in `confirm`, and what `executor.apply` raises.
     """
-    return executor.carry_out(run.target.context(step), plan) if run.may_change(apply, confirm) else None
+    return executor.apply(run.target.context(step), plan) if run.may_change(apply, confirm) else None
 
 
 def closing(
     run: Run,
     snapshot: Snapshot,
-    plan: Cure,
+    plan: FixPlan,
     may_apply: bool,
     confirm: str,
     complaint: Complaint,
@@ -94,8 +96,8 @@ def closing(
         yield "outcome", run.conclude(remaining, fixed, plan)
         yield "undo", fix.undo(plan, fixed)
         if fixed is None or fixed.is_proved:
-            return "✓ Cured and proved"
-        return "✗ It failed" if fixed.relapse.told else "? Done, and not proved"
+            return "✓ FixResult and proved"
+        return "✗ It failed" if fixed.undone else "? Done, and not proved"
 
     return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
 
