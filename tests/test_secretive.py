@@ -36,7 +36,7 @@ PLAIN = (
         "LOG_LEVEL",
         "SMTP_HOST",
     ),
-    *("PROJECT_NAME", "POSTGRES_USER", "", "_"),
+    *("PROJECT_NAME", "POSTGRES_USER", "LLM_MAX_TOKENS", "", "_"),
 )
 
 

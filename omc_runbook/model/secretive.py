@@ -18,10 +18,15 @@ _ABOUT = frozenset(
 )
 """Last words of names that tell of a secret's surroundings, as in ACCESS_TOKEN_EXPIRE_MINUTES."""
 
+_NUMBERS = frozenset({"MAX", "MIN", "NUM"})
+"""Words that make of a plural after them a number, as in LLM_MAX_TOKENS."""
+
 
 def is_secret(name: str, key: Key | None = None) -> bool:
     """Whether a variable's value is a secret: by what the catalogue says of its key, else by the words of its name."""
     if key is not None and (key.generate or key.obtain_from):
         return True
-    words = _WORD.findall(name)
-    return any(map(_STEM.search, words)) and words[-1].upper() not in _ABOUT
+    words = [word.upper() for word in _WORD.findall(name)]
+    if not any(map(_STEM.search, words)) or words[-1] in _ABOUT:
+        return False
+    return not (words[-1].endswith("S") and _NUMBERS.intersection(words))
