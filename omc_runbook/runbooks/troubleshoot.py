@@ -96,7 +96,7 @@ def closing(
         yield "outcome", run.conclude(remaining, fixed, plan)
         yield "undo", fix.undo(plan, fixed)
         if fixed is None or fixed.is_proved:
-            return "✓ FixResult and proved"
+            return "✓ Fixed and proved"
         return "✗ It failed" if fixed.undone else "? Done, and not proved"
 
     return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
