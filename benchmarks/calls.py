@@ -27,9 +27,9 @@ DELAY_MS = 30.0
 ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3")
 LOOK = """
 import json, time
-from omc_runbook.runbooks import run as runbook
+from omc_runbook.runbooks import verify
 start = time.perf_counter()
-snapshot = runbook.begin("verify", "staging").look()
+snapshot = verify.begin("staging").look()
 seconds = time.perf_counter() - start
 print(json.dumps([len(snapshot.services), len(snapshot.tasks), list(snapshot.gaps), seconds]))
 """

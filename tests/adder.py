@@ -20,8 +20,8 @@ from sandbox_support import environment_of
 
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
-from omc_runbook.runbooks import key_run
-from omc_runbook.runbooks.key_run import KeyRun
+from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING, World
@@ -54,20 +54,20 @@ class Adder(Desk):
         command = [str(COMMAND), "run", "add_key", "--record", str(self.record)]
         return self.call([*command, "-p", "repository", str(self.platform.root), *arguments], **variables)
 
-    def begun(self, environments: str = "") -> KeyRun:
-        return key_run.begin("staging", environments, "", str(self.platform.root))
+    def begun(self, environments: str = "") -> Run:
+        return add_key.begin("staging", environments, "", str(self.platform.root))
 
-    def planned(self, run: KeyRun, seen: dict[str, Snapshot] | None = None, **given: Any) -> AddKeyPlan:
+    def planned(self, run: Run, seen: dict[str, Snapshot] | None = None, **given: Any) -> AddKeyPlan:
         """The plan of this desk's key; its value is in the variable NEW_VALUE."""
         asked = {"key": self.key, "description": DESCRIPTION, "obtain_from": ADDRESS} | given
-        plan = run.plan(seen or run.look(), **asked)
+        plan = add_key.plan(run, seen or add_key.look(run), **asked)
         assert plan
         return plan
 
     def added(self, environments: str = "", confirm: str = "", **given: Any) -> AddKeyResult:
         """A whole run, applied."""
         run = self.begun(environments)
-        done = run.apply(self.planned(run, **given), True, confirm)
+        done = add_key.apply(run, self.planned(run, **given), True, confirm)
         assert done
         return done
 

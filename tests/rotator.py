@@ -7,6 +7,7 @@ import signal
 import sys
 
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 
 
 def main(keys: str, values_from: str, last: str, database_url_from: str = "") -> None:
@@ -18,9 +19,9 @@ def main(keys: str, values_from: str, last: str, database_url_from: str = "") ->
 
     run = runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
-    new = run.gather(snapshot, values_from, keys, database_url_from)
-    plan = run.plan(snapshot, new)
-    done = run.apply(plan, True, new=new, step=step)
+    new = secret_change.gather(run, snapshot, values_from, keys, database_url_from)
+    plan = secret_change.plan(run, snapshot, new)
+    done = secret_change.apply(run, plan, True, new=new, step=step)
     assert done
     sys.stdout.write("proved" if done.is_proved else "failed")
 

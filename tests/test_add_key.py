@@ -28,9 +28,9 @@ from omc_runbook.headless.run import notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report
-from omc_runbook.runbooks import key_run
+from omc_runbook.runbooks import add_key, secret_change
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.key_run import KeyRun
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults.change import grant, put, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import container_definition, create_service, restore_network
@@ -101,7 +101,12 @@ def take_back(desk: Adder, commands: str) -> None:
             pairs = dict(zip(words[4::3], words[5::3], strict=True))
             told = parameters.check(notebooks() / "update.ipynb", pairs.items())
             run = runbooks_run.begin("update", told["environment"])
-            assert run.apply(run.plan(run.look(), Renewal({}), told["remove"]), told["apply"], told.get("confirm", ""))
+            assert secret_change.apply(
+                run,
+                secret_change.plan(run, run.look(), Renewal({}), told["remove"]),
+                told["apply"],
+                told.get("confirm", ""),
+            )
         elif words:
             ended = desk.call(words)
             assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
@@ -201,7 +206,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying_after(desk: Adder, run: KeyRun, changes: Sequence[str], **given: Any) -> None:
+def dying_after(desk: Adder, run: Run, changes: Sequence[str], **given: Any) -> None:
     """A run in a process of its own that is killed after just these changes."""
 
     def act() -> None:
@@ -214,12 +219,12 @@ def dying_after(desk: Adder, run: KeyRun, changes: Sequence[str], **given: Any) 
                 die()
 
         counted(note)
-        run.apply(plan, True)
+        add_key.apply(run, plan, True)
 
     killed(act)
 
 
-def settled(desk: Adder, run: KeyRun, files: dict[str, str], references: list[tuple[str, str]]) -> None:
+def settled(desk: Adder, run: Run, files: dict[str, str], references: list[tuple[str, str]]) -> None:
     """All parts have the key, each once, and the next run has nothing to do."""
     for name, text in desk.edited().items():
         block = inserted(files[name], text)
@@ -227,10 +232,10 @@ def settled(desk: Adder, run: KeyRun, files: dict[str, str], references: list[tu
     assert desk.text.count(f'"{desk.key}"') == 1 and desk.labels() == []
     assert [entry for entry in desk.references() if entry[0] != desk.key] == references
     assert [name for name, _ in desk.references()].count(desk.key) == 1
-    seen = run.look()
+    seen = add_key.look(run)
     plan = desk.planned(run, seen, values_from="env:NEW_VALUE")
     assert plan.is_empty, plan
-    assert not [f for f in run.judge(plan, seen, seen, None) if f.is_problem]
+    assert not [f for f in add_key.merge(add_key.judge(plan, seen, seen, None)) if f.is_problem]
 
 
 def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
@@ -240,7 +245,7 @@ def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
         desk = idle.anew()
         files, references, revisions = desk.edited(), desk.references(), desk.revisions()
         dying_after(desk, run, CHANGES[:last])
-        done = run.apply(desk.planned(run, values_from="env:NEW_VALUE"), True)
+        done = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
         assert done and done.entries
         settled(desk, run, files, references)
         assert len(desk.revisions()) == len(revisions) + 1 and desk.members[desk.key] == desk.value
@@ -256,7 +261,7 @@ def test_killed_among_its_deployment_a_rerun_proves_it(here: Adder, call: str) -
     run = here.begun()
     dying_after(here, run, [*CHANGES, *LAST[: LAST.index(call) + 1]])
     plan = here.planned(run, values_from="env:NEW_VALUE")
-    done = run.apply(plan, True)
+    done = add_key.apply(run, plan, True)
     assert done and done.is_proved and len(here.revisions()) == len(revisions) + 1
     here.world.settle()
     settled(here, run, files, references)
@@ -289,7 +294,7 @@ def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
     assert plan.places[0].late and not plan.places[0].corrections
-    done = run.apply(plan, True)
+    done = add_key.apply(run, plan, True)
     assert done and not done.is_proved
     told = " ".join(line for finding in done.findings for line in finding.evidence)
     undo = report.undo(plan, done, run.environment).to_text()
@@ -328,7 +333,7 @@ def test_killed_while_a_file_is_written_it_is_the_old_one_and_git_sees_nothing(i
         run = idle.begun()
         plan = idle.planned(run, values_from="generate")
         os.fsync = lambda descriptor: die()
-        run.apply(plan, True)
+        add_key.apply(run, plan, True)
 
     killed(act)
     assert idle.edited() == files and idle.platform.git("status", "--porcelain") == ""
@@ -351,7 +356,7 @@ def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: 
     run = desk.begun()
     plan = desk.planned(run, values_from="env:NEW_VALUE")
     assert "A change of SMTP_PASSWORD was not finished" in " ".join(plan.places[0].notes)
-    run.apply(plan, True)
+    add_key.apply(run, plan, True)
     assert desk.labels() == [label]
     api.update_secret_version_stage(SecretId=SECRET, VersionStage=label, RemoveFromVersionId=theirs)
 
@@ -373,7 +378,7 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
             continue
         desk, there = idle.anew(), dict(zip(PARTS, done, strict=True))
         files, references = desk.edited(), desk.references()
-        seen = {"staging": replace(run.look()["staging"], checkout=run.checkout)}
+        seen = {"staging": add_key.look(run)["staging"]}
         plan = desk.planned(run, seen, values_from="env:NEW_VALUE")
         for edit, part in zip(plan.edits, PARTS, strict=False):
             if there[part]:
@@ -384,7 +389,7 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
             arn = desk.world.secret_arn
             entry: Any = {"name": desk.key, "valueFrom": f"{arn}:{desk.key}::"}
             revise(desk.world, "backend", lambda container, entry=entry: container["secrets"].append(entry))
-        rest = run.apply(desk.planned(run, values_from="env:NEW_VALUE"), True)
+        rest = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
         said = [entry["action"] for entry in rest.entries] if rest else []
         assert said.count("edited") == 3 - sum(done[:3]) and said.count("added") == 1 - done[3], (there, said)
         assert said.count("registered") == 1 - done[4], (there, said)
@@ -407,11 +412,15 @@ def test_a_reference_that_was_there_before_its_key_gets_its_tasks(here: Adder) -
 def test_a_placeholder_gets_its_value_and_a_value_stays(here: Adder) -> None:
     """Required without a value it waits, as a remark; with one it reaches tasks; another one is not written over it."""
     run = here.begun()
-    before = run.look()
+    before = add_key.look(run)
     plan = here.planned(run, before, required=True)
-    done = run.apply(plan, True)
-    after = run.look_again(before, done)
-    found = [f for f in run.judge(plan, before, after, done) if f.subject == here.key and f.status == "found"]
+    done = add_key.apply(run, plan, True)
+    after = add_key.look(run)
+    found = [
+        f
+        for f in add_key.merge(add_key.judge(plan, before, after, done))
+        if f.subject == here.key and f.status == "found"
+    ]
     assert {f.severity for f in found} == {"info"} and {f.check for f in found} == {"placeholder"}
     assert "waits for its value in staging" in report.done(plan, done).to_text()
     assert here.members[here.key].startswith("temporary-") and ".tf" not in " ".join(plan.places[0].notes)
@@ -487,7 +496,7 @@ def test_what_somebody_else_has_changed_since_stays(idle: Adder, what: str) -> N
         idle.world.settle()
     theirs, before = idle.aws(), idle.text
     with pytest.raises(ConflictError) as error:
-        run.apply(plan, True)
+        add_key.apply(run, plan, True)
     assert all(part in str(error.value) for part in OVERTAKEN[what]) and idle.value not in str(error.value)
     assert idle.aws()[1:] == theirs[1:]
     if what in ("secret", "file"):
@@ -554,15 +563,15 @@ def permitting_all() -> Any:
 def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
     """Production wants its name and comes last, whichever is named first; and going back is told for each."""
     desk = here
-    run = key_run.begin("production", "production,staging", "", str(desk.platform.root))
+    run = add_key.begin("production", "production,staging", "", str(desk.platform.root))
     plan = desk.planned(run, values_from="generate")
     assert [place.environment for place in plan.places] == ["staging", "production"]
     before = desk.aws()
     for word in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
-            run.apply(plan, True, word)
+            add_key.apply(run, plan, True, word)
     assert desk.aws() == before
-    done = run.apply(plan, True, "production")
+    done = add_key.apply(run, plan, True, "production")
     assert done and done.is_proved and len(done.rollouts) == 2
     theirs = json.loads(desk.world.secretsmanager.get_secret_value(SecretId=PRODUCTION)["SecretString"])
     assert len(theirs[desk.key]) == 64 and theirs[desk.key] != desk.members[desk.key]
@@ -583,7 +592,7 @@ def test_what_fails_in_staging_does_not_come_to_production(here: Adder) -> None:
     run = desk.begun("staging,production")
     live = desk.references("backend", LIVE)
     plan = desk.planned(run)
-    done = run.apply(plan, True, "production")
+    done = add_key.apply(run, plan, True, "production")
     assert done and not done.is_proved and done.waiting == ("production",)
     assert desk.references("backend", LIVE) == live
     assert "production was left for the next run" in report.done(plan, done).to_text()

@@ -27,8 +27,8 @@ from omc_runbook.model.parameters import check
 from omc_runbook.model.value_from import parse as reference
 from omc_runbook.report import add_key as report
 from omc_runbook.repository.checkout import read_checkout
-from omc_runbook.runbooks import key_run
-from omc_runbook.runbooks.key_run import KeyRun
+from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Content, Snapshot
 from omc_runbook.textfile.redaction import veil
@@ -49,13 +49,13 @@ def desk(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def run(desk: Adder) -> KeyRun:
+def run(desk: Adder) -> Run:
     return desk.begun()
 
 
 @pytest.fixture(scope="module")
-def seen(run: KeyRun) -> dict[str, Snapshot]:
-    return run.look()
+def seen(run: Run) -> dict[str, Snapshot]:
+    return add_key.look(run)
 
 
 @pytest.fixture
@@ -65,15 +65,17 @@ def platform(tmp_path: Path) -> Platform:
     return make_platform(tmp_path / "own")
 
 
-def at(run: KeyRun, seen: dict[str, Snapshot], root: Path) -> tuple[KeyRun, dict[str, Snapshot]]:
+def at(run: Run, seen: dict[str, Snapshot], root: Path) -> tuple[Run, dict[str, Snapshot]]:
     """The same run and what it saw, on another checkout."""
     checkout = read_checkout(root)
-    return replace(run, root=root), {name: replace(snapshot, checkout=checkout) for name, snapshot in seen.items()}
+    return replace(run, checkout=checkout), {
+        name: replace(snapshot, checkout=checkout) for name, snapshot in seen.items()
+    }
 
 
-def planned(run: KeyRun, seen: dict[str, Snapshot], root: Path, **given: Any) -> AddKeyPlan:
+def planned(run: Run, seen: dict[str, Snapshot], root: Path, **given: Any) -> AddKeyPlan:
     there, snapshots = at(run, seen, root)
-    plan = there.plan(snapshots, **({"key": KEY, "description": "Headlines"} | given))
+    plan = add_key.plan(there, snapshots, **({"key": KEY, "description": "Headlines"} | given))
     assert plan
     return plan
 
@@ -114,7 +116,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_added_is_refused_in_one_sentence(
-    desk: Adder, run: KeyRun, seen: dict[str, Snapshot], monkeypatch: pytest.MonkeyPatch, case: str
+    desk: Adder, run: Run, seen: dict[str, Snapshot], monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     """Exit code 3, nothing written, and nothing in the sentence that may be a value."""
     given, told = BAD[case]
@@ -141,7 +143,7 @@ def test_a_type_is_the_same_however_it_is_written(type: str) -> None:
 
 @pytest.mark.parametrize("type", ["int", "bool", "HttpUrl"])
 def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_absent(
-    type: str, run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    type: str, run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """With env_ignore_empty it waits for its value with nothing in it; without, only a value fits."""
     plan = planned(run, seen, platform.root, type=type)
@@ -153,7 +155,7 @@ def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_a
 
 @pytest.mark.parametrize("type", ["int", "bool", "HttpUrl", "list[str]", "str"])
 def test_a_copy_of_the_template_starts_the_application_with_an_optional_key_of_any_type(
-    type: str, run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    type: str, run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """The guide's `cp .env.template .env` gives the application no placeholder that it cannot read."""
     plan = planned(run, seen, platform.root, type=type)
@@ -168,13 +170,13 @@ def test_a_name_that_is_another_keys_variable_is_refused(desk: Adder, tmp_path: 
     """runbook.toml says which variable a key fills."""
     toml = tmp_path / "runbook.toml"
     toml.write_text('[keys.news-token]\nvariable = "NEWS_API_KEY"\n')
-    run = key_run.begin("staging", "", str(toml), str(desk.platform.root))
+    run = add_key.begin("staging", "", str(toml), str(desk.platform.root))
     with pytest.raises(UsageError, match="is the variable of the key news-token already"):
-        run.plan(run.look(), KEY)
+        add_key.plan(run, add_key.look(run), KEY)
 
 
 def test_a_name_that_a_container_has_from_elsewhere_is_refused(
-    desk: Adder, run: KeyRun, seen: dict[str, Snapshot]
+    desk: Adder, run: Run, seen: dict[str, Snapshot]
 ) -> None:
     """From another key of the secret, though Terraform knows nothing of it."""
     snapshot = seen["staging"]
@@ -230,7 +232,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_checkout_that_is_not_fit_is_told_in_one_sentence(
-    platform: Platform, run: KeyRun, seen: dict[str, Snapshot], case: str
+    platform: Platform, run: Run, seen: dict[str, Snapshot], case: str
 ) -> None:
     """What is wrong and where; nothing is written."""
     broken(platform, case)
@@ -241,7 +243,7 @@ def test_a_checkout_that_is_not_fit_is_told_in_one_sentence(
 
 
 def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
-    desk: Adder, run: KeyRun, seen: dict[str, Snapshot], tmp_path: Path
+    desk: Adder, run: Run, seen: dict[str, Snapshot], tmp_path: Path
 ) -> None:
     """A folder that is none, a file, an empty one; an environment that is none, and one without a secret."""
     (tmp_path / "file").touch()
@@ -249,19 +251,19 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     wrong = {"nowhere": "is no folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
     for name, told in wrong.items():
         with pytest.raises(UsageError, match=told):
-            key_run.begin("staging", "", "", str(tmp_path / name))
+            add_key.begin("staging", "", "", str(tmp_path / name))
     with pytest.raises(UsageError, match="did you mean staging"):
-        key_run.begin("stagin", "", "", str(desk.platform.root))
+        add_key.begin("stagin", "", "", str(desk.platform.root))
     with pytest.raises(UsageError, match="did you mean production"):
-        key_run.begin("staging", "staging,prodution", "", str(desk.platform.root))
-    both = key_run.begin("staging", "staging,production", "", str(desk.platform.root))
+        add_key.begin("staging", "staging,prodution", "", str(desk.platform.root))
+    both = add_key.begin("staging", "staging,production", "", str(desk.platform.root))
     with pytest.raises(
         UsageError, match="There is no secret ohmycoins-production-app-secrets in production: run create"
     ):
-        both.plan(both.look(), KEY)
+        add_key.plan(both, add_key.look(both), KEY)
     with pytest.raises(UsageError, match="key is empty"):
-        run.apply(run.plan(seen, " "), True)
-    assert run.apply(run.plan(seen, ""), False) is None
+        add_key.apply(run, add_key.plan(run, seen, " "), True)
+    assert add_key.apply(run, add_key.plan(run, seen, ""), False) is None
 
 
 def test_the_command_ends_with_3_and_one_sentence(desk: Adder) -> None:
@@ -285,19 +287,19 @@ def test_what_cannot_be_edited_ends_with_3_and_one_sentence(desk: Adder) -> None
 
 
 @pytest.mark.parametrize("name", [*EDITED])
-def test_a_file_that_is_read_only_keeps_everything_from_being_begun(desk: Adder, run: KeyRun, name: str) -> None:
+def test_a_file_that_is_read_only_keeps_everything_from_being_begun(desk: Adder, run: Run, name: str) -> None:
     """The secret, too, is as it was: the sentence says nothing was written."""
     desk.anew()
     path = desk.platform.root / name
     path.chmod(0o444)
     plan, before, aws = desk.planned(run), desk.tree(), desk.aws()
     with pytest.raises(UsageError, match=r"is read-only: chmod u\+w .*Nothing was written"):
-        run.apply(plan, True)
+        add_key.apply(run, plan, True)
     assert desk.tree() == before and desk.aws() == aws
     path.chmod(0o644)
 
 
-def test_two_environments_never_share_a_value(run: KeyRun, seen: dict[str, Snapshot], desk: Adder) -> None:
+def test_two_environments_never_share_a_value(run: Run, seen: dict[str, Snapshot], desk: Adder) -> None:
     """Typed in twice; from one file or variable it is not taken at all."""
     from omc_runbook.changes.add_key.environment_plan import refuse_same
     from omc_runbook.changes.values.source_file import Given
@@ -333,7 +335,7 @@ def referring(snapshot: Snapshot, key: str) -> Snapshot:
 
 
 def test_of_every_subset_that_is_done_the_rest_is_planned(
-    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """All 32 of Settings, template, Terraform, secret and task definition."""
     edits = planned(run, seen, platform.root).edits
@@ -360,7 +362,7 @@ HIDDEN = (
 
 @pytest.mark.parametrize("containers", HIDDEN)
 def test_a_reference_that_was_added_by_hand_where_it_cannot_be_read_leaves_the_rest(
-    run: KeyRun, seen: dict[str, Snapshot], platform: Platform, containers: str
+    run: Run, seen: dict[str, Snapshot], platform: Platform, containers: str
 ) -> None:
     """It is refused until the tasks have it, and then the plan says why Terraform is left alone."""
     text = f'resource "aws_ecs_task_definition" "backend" {{\n  container_definitions = {containers}\n}}\n'
@@ -375,9 +377,7 @@ def test_a_reference_that_was_added_by_hand_where_it_cannot_be_read_leaves_the_r
     assert planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root).is_empty
 
 
-def test_a_secret_that_cannot_be_read_is_told_of_first(
-    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
-) -> None:
+def test_a_secret_that_cannot_be_read_is_told_of_first(run: Run, seen: dict[str, Snapshot], platform: Platform) -> None:
     """Whether a reference in force is the secret's nobody knows then."""
     text = 'resource "aws_ecs_task_definition" "backend" {\n  container_definitions = file("backend.json")\n}\n'
     platform.main_tf.write_text(text)
@@ -388,7 +388,7 @@ def test_a_secret_that_cannot_be_read_is_told_of_first(
 
 
 def test_what_several_containers_need_and_terraform_does_not_have(
-    desk: Adder, run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    desk: Adder, run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """Where no file has a task definition, each service gets its revision all the same, and the plan says so."""
     for path in (platform.root / "infrastructure").rglob("*.tf"):
@@ -403,7 +403,7 @@ def test_what_several_containers_need_and_terraform_does_not_have(
 
 
 def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
-    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """Only a container that gets what Settings reads is the application; another one can be named."""
     snapshot = seen["staging"]
@@ -427,7 +427,7 @@ def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
 
 
 def test_an_environments_own_folder_of_terraforms_is_edited_for_it_alone(
-    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """Where each environment has its task definitions in a folder of its name, those asked for get the reference."""
     own = [platform.staging / "ecs.tf", platform.production / "ecs.tf"]
@@ -533,7 +533,7 @@ WILD = (nothing, in_crlf, without_final_newline, linked, dirty, prefixed, concat
 
 @pytest.mark.parametrize("change", WILD, ids=lambda change: change.__name__)
 def test_checkouts_as_they_are_in_the_wild(
-    desk: Adder, run: KeyRun, tmp_path: Path, change: Callable[[Platform], None]
+    desk: Adder, run: Run, tmp_path: Path, change: Callable[[Platform], None]
 ) -> None:
     """The lines are found by those who read them, links and line ends stay, and undo gives back every byte."""
     (tmp_path / "own").mkdir()
@@ -542,10 +542,10 @@ def test_checkouts_as_they_are_in_the_wild(
     if change not in (dirty, nothing):
         platform.commit()
     key, before = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", tree(platform.root)
-    there = replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
+    there = replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and plan.dirty == (EDITED[:2] if change is dirty else ())
-    done = there.apply(plan, True)
+    done = add_key.apply(there, plan, True)
     assert done and len(done.patches) == 3
     checkout = read_checkout(platform.root)
     assert checkout.settings.find(key) and dotenv_values(platform.template)[key]
@@ -556,7 +556,7 @@ def test_checkouts_as_they_are_in_the_wild(
     for name in EDITED:
         text = (platform.root / name).read_bytes()
         assert b"\n" not in text.replace(b"\r\n", b"") if change is in_crlf else b"\r" not in text
-    after = there.plan(there.look(), key, "Headlines")
+    after = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert after and after.is_empty
 
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
@@ -578,13 +578,11 @@ def assert_fits(*texts: str) -> None:
     assert wide == []
 
 
-def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(
-    desk: Adder, run: KeyRun, platform: Platform
-) -> None:
+def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder, run: Run, platform: Platform) -> None:
     """Above and below the new ones; and a checkout that is a folder of a larger work tree."""
-    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
-    done = there.apply(plan, True)
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
+    done = add_key.apply(there, plan, True)
     platform.edit(platform.config, "    # Redis\n", "    MINE: str | None = None\n    # Redis\n")
     platform.config.write_bytes(b"# First.\n" + platform.config.read_bytes())
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
@@ -595,25 +593,25 @@ def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(
     (larger / "inner").mkdir(parents=True)
     outer = make_platform(larger)
     within = make_platform(larger / "inner", git=False)
-    files, there = tree(within.root), replace(run, root=within.root)
-    plan = there.plan(there.look(), key, "Headlines")
-    done = there.apply(plan, True)
+    files, there = tree(within.root), replace(run, checkout=read_checkout(within.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
+    done = add_key.apply(there, plan, True)
     assert done and len(done.patches) == 3 and (outer.root / ".git/omc-runbook").is_dir()
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
     assert tree(within.root) == files
 
 
-def test_without_git_it_is_done_all_the_same_and_told(run: KeyRun, tmp_path: Path) -> None:
+def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) -> None:
     """There is no patch, so that the record says what to take out."""
     (tmp_path / "own").mkdir()
     platform = make_platform(tmp_path / "own", git=False)
     key, there, names = (
         f"NEWS_K{secrets.token_hex(3).upper()}_KEY",
-        replace(run, root=platform.root),
+        replace(run, checkout=read_checkout(platform.root)),
         {*tree(platform.root)},
     )
-    plan = there.plan(there.look(), key)
-    done = there.apply(plan, True)
+    plan = add_key.plan(there, add_key.look(there), key)
+    done = add_key.apply(there, plan, True)
     assert done and done.patches == () and {*tree(platform.root)} == names
     assert "in no git work tree" in report.diffs(plan).to_text() and "set one" in report.diffs(plan).to_text()
     undo = report.undo(plan, done, run.environment).to_text()
@@ -621,7 +619,7 @@ def test_without_git_it_is_done_all_the_same_and_told(run: KeyRun, tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
-def test_where_git_distrusts_the_owner_it_says_so(run: KeyRun, seen: dict[str, Snapshot], platform: Platform) -> None:
+def test_where_git_distrusts_the_owner_it_says_so(run: Run, seen: dict[str, Snapshot], platform: Platform) -> None:
     """A work tree that git does not look into is not taken for none: the command that lets it is named."""
     for path in (platform.root, platform.root / ".git"):
         os.chown(path, 65_534, 65_534)
@@ -630,7 +628,7 @@ def test_where_git_distrusts_the_owner_it_says_so(run: KeyRun, seen: dict[str, S
 
 
 def test_settings_that_derive_from_another_file_are_told_of(
-    run: KeyRun, seen: dict[str, Snapshot], platform: Platform
+    run: Run, seen: dict[str, Snapshot], platform: Platform
 ) -> None:
     """A class that was not read may give variables a prefix."""
     platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(AppSettings):")
@@ -642,7 +640,7 @@ def test_settings_that_derive_from_another_file_are_told_of(
 
 
 def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
-    desk: Adder, run: KeyRun, platform: Platform, tmp_path: Path
+    desk: Adder, run: Run, platform: Platform, tmp_path: Path
 ) -> None:
     """In config.py, the template and main.tf, in the line before and the line after; not in a patch either."""
     canaries = [
@@ -657,10 +655,10 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
         platform.edit(platform.template, "OPENAI_API_KEY=", f"{name}={canary}\nOPENAI_API_KEY=")
         element = f'        {{\n          name = "{name}"\n          valueFrom = "{canary}"\n        }},\n'
         platform.edit(platform.main_tf, "      secrets = [\n", f"      secrets = [\n{element}")
-    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan
-    done = there.apply(plan, True)
+    done = add_key.apply(there, plan, True)
     told = [report.diffs(plan), report.steps(plan), report.done(plan, done), report.undo(plan, done, run.environment)]
     shown = [text for each in told for text in each._repr_mimebundle_().values()]
     shown += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
@@ -668,16 +666,16 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
     assert any("…" in text for text in shown) and all(key in text for text in shown[:2])
 
 
-def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(run: KeyRun, platform: Platform) -> None:
+def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(run: Run, platform: Platform) -> None:
     """Last lines without a newline: no patch of them is kept, the plan says so, and undo tells what to take out."""
     canaries = [secrets.token_hex(16) for _ in range(2)]
     head = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n"
     platform.config.write_text(f'{head}    NEWS_TOKEN: str = "{canaries[0]}"')
     platform.template.write_text(f"{platform.template.read_text()}NEWS_TOKEN={canaries[1]}")
-    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
-    plan = there.plan(there.look(), key, "Headlines")
+    key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and {line for edit in plan.edits for line in edit.replaced if any(c in line for c in canaries)}
-    done = there.apply(plan, True)
+    done = add_key.apply(there, plan, True)
     assert done and [path.name for path in done.patches] == [
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
     ]

@@ -8,7 +8,8 @@ import pytest
 from checkout import Platform, make_platform
 from workbench import quiet_machine
 
-from omc_runbook.runbooks import local_run
+from omc_runbook.runbooks import local_setup
+from omc_runbook.runbooks.run import diagnose
 from omc_runbook.workstation import docker
 
 pytestmark = pytest.mark.skipif(not docker.find_compose(), reason="no Docker Compose here")
@@ -25,14 +26,14 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None
 
 def causes(platform: Platform) -> list[tuple[str, str]]:
     """The root causes, each with what it is about."""
-    run = local_run.begin("local_setup", "local", "", str(platform.root))
-    return [(finding.check, finding.subject) for finding in run.diagnose(run.look()) if finding.is_root_cause]
+    run = local_setup.begin("local", "", str(platform.root))
+    return [(finding.check, finding.subject) for finding in diagnose(local_setup.look(run)) if finding.is_root_cause]
 
 
 def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> None:
     """How it reads the .env alone is how it gives it to the application."""
-    run = local_run.begin("local_setup", "local", "", str(platform.root))
-    place = run.look().workplace
+    run = local_setup.begin("local", "", str(platform.root))
+    place = local_setup.look(run).workplace
     assert place and place.composed and place.dotenv
     compose, real = place.checkout.compose, place.composed.environment["backend"]
     service = compose.application() if compose else None

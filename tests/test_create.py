@@ -18,6 +18,7 @@ from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, upd
 from omc_runbook.headless.run import notebooks
 from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.runbooks import create
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -169,8 +170,8 @@ recovery_days = 9
 required = true
 """)
     run = runbooks_run.begin("create", "staging")
-    plan = run.plan_creation(run.look())
-    done = run.create(plan, True)
+    plan = create.plan(run, run.look())
+    done = create.apply(run, plan, True)
     assert done and plan.undo.endswith("--recovery-window-in-days 9 --region ap-southeast-2")
     found = here.described()
     assert (found["Description"], found["Tags"]) == ("Keys of staging", [{"Key": "Team", "Value": "ohmycoins"}])
@@ -190,7 +191,7 @@ def test_a_key_that_cannot_encrypt_is_refused_in_the_plan(
     monkeypatch.setenv("OMC_KMS_KEY", key if state == "disabled" else "alias/nobodys")
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(UsageError, match="does not exist" if state == "missing" else "is Disabled"):
-        run.plan_creation(run.look())
+        create.plan(run, run.look())
 
 
 def test_a_name_that_only_aws_can_give_is_refused(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,19 +199,19 @@ def test_a_name_that_only_aws_can_give_is_refused(here: Creator, monkeypatch: py
     monkeypatch.setenv("OMC_SECRET", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:new-AbCdEf")
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(UsageError, match="cannot be created under an ARN"):
-        run.plan_creation(run.look())
+        create.plan(run, run.look())
 
 
 def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
     """Exit 2 in a sentence; what is there is theirs, whether in use or deleted already."""
     run = runbooks_run.begin("create", "staging")
-    plan = run.plan_creation(run.look())
+    plan = create.plan(run, run.look())
     here.client.create_secret(Name=here.name, SecretString='{"SECRET_KEY": "theirs"}')
     for deleted in (False, True):
         if deleted:
             here.client.delete_secret(SecretId=here.name)
         with pytest.raises(ConflictError, match="Somebody else created") as error:
-            run.create(plan, True)
+            create.apply(run, plan, True)
         assert error.value.exit_code == 2
     here.client.restore_secret(SecretId=here.name)
     assert here.members() == {"SECRET_KEY": "theirs"}
@@ -220,23 +221,23 @@ def test_a_creation_that_was_killed_is_finished_by_a_second_try(here: Creator) -
     """The same plan finds its own version there and proves it; nothing is made twice."""
     code = """
 import os, signal
-from omc_runbook.runbooks import run as runbook
+from omc_runbook.runbooks import create as runbook
 from omc_runbook.aws import secretsmanager
-create = secretsmanager.create
+made = secretsmanager.create
 def die(*arguments):
-    create(*arguments)
+    made(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 secretsmanager.create = die
-run = runbook.begin("create", "staging")
-run.create(run.plan_creation(run.look()), True)
+run = runbook.begin("staging")
+runbook.apply(run, runbook.plan(run, run.look()), True)
 """
     run = runbooks_run.begin("create", "staging")
-    plan = run.plan_creation(run.look())
+    plan = create.plan(run, run.look())
     killed = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
     assert killed.returncode == -9 and [*here.described()["VersionIdsToStages"]] == [plan.token]
-    done = run.create(plan, True)
+    done = create.apply(run, plan, True)
     assert done and done.version_id == plan.token and [*here.described()["VersionIdsToStages"]] == [plan.token]
-    assert run.create(run.plan_creation(run.look()), True) is None
+    assert create.apply(run, create.plan(run, run.look()), True) is None
 
 
 @pytest.mark.parametrize("action", ["CreateSecret", "RestoreSecret", "DescribeSecret"])
@@ -248,7 +249,7 @@ def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.Monkey
     deny(here.sandbox, monkeypatch, f"secretsmanager:{action}")
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook, match=f"secretsmanager:{action} is missing"):
-        run.create(run.plan_creation(run.look()), True)
+        create.apply(run, create.plan(run, run.look()), True)
 
 
 def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,4 +264,4 @@ def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypa
     monkeypatch.setattr(secretsmanager, "create", forget)
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook, match="the tags cannot be read back"):
-        run.create(run.plan_creation(run.look()), True)
+        create.apply(run, create.plan(run, run.look()), True)

@@ -23,6 +23,7 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import troubleshoot
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.faults.change import put, refer, revise
@@ -36,11 +37,11 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 READ_POLICY = f"read-{SECRET}"
 KILLED = f"""
 import os, signal
-from omc_runbook.runbooks import run as runbook
-run = runbook.begin("troubleshoot", "staging")
+from omc_runbook.runbooks import run as runbooks_run, troubleshoot
+run = troubleshoot.begin("staging")
 snapshot = run.look()
-plan = run.plan_cure(snapshot, run.diagnose(snapshot))
-run.cure(plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
+plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+troubleshoot.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
 """
 
 
@@ -57,7 +58,7 @@ def begun() -> tuple[Run, Snapshot, FixPlan]:
     """A run that has looked and planned."""
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()
-    return run, snapshot, run.plan_cure(snapshot, run.diagnose(snapshot))
+    return run, snapshot, troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
 
 
 def causes(found: tuple[Finding, ...]) -> set[str]:
@@ -97,24 +98,25 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
     break_(sandbox.endpoint, fault)
     run, _, plan = begun()
     before = described(world)
-    assert run.cure(plan, False) is None and described(world) == before
+    assert troubleshoot.apply(run, plan, False) is None and described(world) == before
     assert "dry run" in report.done(plan, None).to_text()
 
-    done = run.cure(plan, True)
+    done = troubleshoot.apply(run, plan, True)
     assert done and done.is_proved and done.steps == plan.steps
-    found = run.diagnose(run.look())
+    found = runbooks_run.diagnose(run.look())
     assert causes(found) == set()
     assert {service["name"] for service in map(_whole, _services(world))} == {"backend", "worker"}
     assert [entry["service"] for entry in done.entries if entry["action"] == "redeployed"] == ["backend", "worker"][
         -len(done.rollouts) :
     ]
     run.conclude(found, done)
+    assert "Fixed and proved" in report.done(plan, done).to_text()
     told = [report.plan(plan), report.left(plan), report.done(plan, done), report.proof(done), report.undo(plan, done)]
     assert not [value for value in known for shown in told if value in shown.to_text()]
 
     again, _, empty = begun()
     settled = described(world)
-    nothing = again.cure(empty, True)
+    nothing = troubleshoot.apply(again, empty, True)
     assert empty.is_empty and nothing and nothing.entries == () and described(world) == settled
 
 
@@ -146,7 +148,7 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
     )["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=tagged)
     run, _, plan = begun()
-    done = run.cure(plan, True)
+    done = troubleshoot.apply(run, plan, True)
     assert done and done.is_proved
     now = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
     old, new = (world.ecs.describe_task_definition(taskDefinition=each, include=["TAGS"]) for each in (tagged, now))
@@ -165,7 +167,7 @@ def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(wor
     run = runbooks_run.begin("troubleshoot", "production")
     for word in ("", "staging", "Production"):
         with pytest.raises(UsageError, match='confirm = "production"'):
-            run.cure(plan, True, word)
+            troubleshoot.apply(run, plan, True, word)
 
 
 def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> None:
@@ -175,7 +177,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     revise(world, "worker", lambda container: container.update(stopTimeout=9))
     theirs = described(world)
     with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
-        run.cure(plan, True)
+        troubleshoot.apply(run, plan, True)
     assert described(world) == theirs
 
     run, _, plan = begun()
@@ -187,7 +189,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     )
     theirs = described(world)
     with pytest.raises(ConflictError, match="Somebody has registered"):
-        run.cure(plan, True)
+        troubleshoot.apply(run, plan, True)
     assert described(world) == theirs
 
 
@@ -200,16 +202,16 @@ def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
     before = described(world)
     with pytest.raises(ConflictError, match="was not written over"):
-        run.cure(plan, True)
+        troubleshoot.apply(run, plan, True)
     assert described(world) == before
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
     document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
     put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
     with pytest.raises(ConflictError, match="as its current one since the plan was made"):
-        run.cure(plan, True)
+        troubleshoot.apply(run, plan, True)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
     with pytest.raises(ConflictError, match="scheduled for deletion"):
-        run.cure(plan, True)
+        troubleshoot.apply(run, plan, True)
     assert READ_POLICY not in world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
 
 
@@ -226,10 +228,10 @@ def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_o
     registered = revisions(world, "worker")
     assert len(registered) == len(before) + 1
     run, _, plan = begun()
-    done = run.cure(plan, True)
+    done = troubleshoot.apply(run, plan, True)
     assert done and done.is_proved and revisions(world, "worker") == registered
     assert {entry["action"] for entry in done.entries} == {"redeployed"}
-    assert causes(run.diagnose(run.look())) == set()
+    assert causes(runbooks_run.diagnose(run.look())) == set()
 
 
 def test_what_fails_is_taken_back(world: World) -> None:
@@ -243,7 +245,7 @@ def test_what_fails_is_taken_back(world: World) -> None:
     run, snapshot, plan = begun()
     assert [type(step).__name__ for step in plan.steps] == ["PutBack", "Correction"]
     stages, former = snapshot.secret and snapshot.secret.stages, [each["taskDefinition"] for each in _services(world)]
-    done = run.cure(plan, True)
+    done = troubleshoot.apply(run, plan, True)
     assert done and not done.is_proved and done.steps == ()
     now = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     current = [version for version, labels in (stages or {}).items() if "AWSCURRENT" in labels]
@@ -286,7 +288,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     put_inline = iam.put_inline
     monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
     monkeypatch.setattr(executor, "GRANTED_WITHIN", 0.0)
-    done = run.cure(plan, True)
+    done = troubleshoot.apply(run, plan, True)
     assert done and "revoked" in [entry["action"] for entry in done.entries] and done.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
     assert "no-permission" in {finding.check for finding in done.findings}
@@ -297,7 +299,7 @@ def test_without_the_services_nothing_is_begun(world: World) -> None:
     run, _, plan = begun()
     unread = replace(plan, unread="Could not look at the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
-        run.cure(unread, True)
+        troubleshoot.apply(run, unread, True)
 
 
 def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
@@ -312,7 +314,7 @@ def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
     revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
     run, _, plan = begun()
-    run.cure(plan, True)
+    troubleshoot.apply(run, plan, True)
     left = {entry.finding.subject: entry.why for entry in plan.left}
     assert f"{theirs} belongs to production" in left[theirs]
     assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []

@@ -30,7 +30,7 @@ from omc_runbook.model.value_from import parse
 from omc_runbook.report import drift
 from omc_runbook.report.display.table import WIDTH, Table
 from omc_runbook.repository.checkout import read_checkout
-from omc_runbook.runbooks import key_run
+from omc_runbook.runbooks import add_key
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -379,9 +379,9 @@ def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Pa
     assert {name: str(value) for name, value in taken.items()} == {
         name: "True" if text == "true" else text for name, text in remedy.parameters.items()
     }
-    run = key_run.begin("staging", repository=remedy.parameters["repository"])
+    run = add_key.begin("staging", repository=remedy.parameters["repository"])
     texts = {name: text for name, text in remedy.parameters.items() if name in ("key", "containers", "type")}
-    plan = run.plan(run.look(), required=remedy.parameters.get("required") == "true", **texts)
+    plan = add_key.plan(run, add_key.look(run), required=remedy.parameters.get("required") == "true", **texts)
     assert plan is not None
     lacking = {"not in the template": ".env.template", "not in Settings": "config.py", "not in Terraform": "main.tf"}
     (edit,) = plan.edits

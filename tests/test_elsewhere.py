@@ -19,6 +19,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report import changes
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -56,7 +57,9 @@ def production(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
 
 def plan(run: Run, **new: str) -> Plan:
     """A plan of these values on top of what staging has."""
-    return run.plan(run.look(), Renewal({key: Given(Masked(text, key), "a test") for key, text in new.items()}))
+    return secret_change.plan(
+        run, run.look(), Renewal({key: Given(Masked(text, key), "a test") for key, text in new.items()})
+    )
 
 
 def test_a_value_of_production_is_refused_without_being_shown(home: Path, production: dict[str, Any]) -> None:

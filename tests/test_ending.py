@@ -7,16 +7,13 @@ import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import pytest
 from click.testing import CliRunner
 from snapshots import healthy, with_keys, without_key
 
 from omc_runbook import cli
-from omc_runbook.aws.session import Clients
-from omc_runbook.aws.sts import Caller
-from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.secret.plan import KeyChange, Plan
 from omc_runbook.headless import record
 from omc_runbook.headless import run as headless_run
@@ -24,8 +21,7 @@ from omc_runbook.headless.run import Ended
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
-from omc_runbook.runbooks.key_run import KeyRun
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks import add_key
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 DRY = Outcome("rotate", "staging", "123456789012", "ap-southeast-2", "", NOW, NOW, plan=("SECRET_KEY would change.",))
@@ -146,12 +142,11 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
 def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
     """An error of the key stands in a plan, and is a remark once there is nothing to do; others are remarks anyway."""
     seen = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
-    run = Run("add_key", seen.environment, cast(Clients, None), Caller("123456789012", "arn"), NOW)
     new = NewKey("OPENAI_API_KEY", "", "", False, "str", ("backend",))
 
     def judged(write: Plan | None) -> list[tuple[str, str]]:
-        addition = Addition(new, Path("/checkout"), (), (Place("staging", "a value", write, NOW),))
-        found = KeyRun(Path("/checkout"), (run,)).judge(addition, {"staging": seen}, {"staging": seen}, None)
+        addition = AddKeyPlan(new, Path("/checkout"), (), (EnvironmentPlan("staging", "a value", write, NOW),))
+        found = add_key.merge(add_key.judge(addition, {"staging": seen}, {"staging": seen}, None))
         return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
 
     assert judged(plan("OPENAI_API_KEY")) == [("key-missing", "OPENAI_API_KEY")]

@@ -414,7 +414,7 @@ def root_causes(endpoint: str) -> list[str]:
         for name, value in lifecycle.at(endpoint).variables.items():
             patch.setenv(name, value)
         run = runbooks_run.begin("verify", "staging")
-        findings = run.diagnose(run.look(look_inside=True, deeply=True))
+        findings = runbooks_run.diagnose(run.look(look_inside=True, deeply=True))
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 
 

@@ -15,7 +15,7 @@ from omc_runbook.model.errors import (
     UsageError,
     named,
 )
-from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity, Status
+from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity, Status, TargetOutcome, status_of
 
 STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -120,6 +120,22 @@ def test_outcome_json_has_the_contracts_members() -> None:
     assert body["findings"][1]["because_of"] == ["empty"]
     assert "cause_of" not in body["findings"][1]
     assert not {"cause_of", "because_of"} & set(body["findings"][2])
+
+
+def test_a_run_on_environments_has_each_of_them_with_its_status() -> None:
+    """A member more; those of old mean the first."""
+    targets = tuple(
+        TargetOutcome(environment=name, account="1", region="r", endpoint="e", status=status_of(found))
+        for name, found in (("staging", [CLEAR, REMARK]), ("production", [CLEAR, FOUND]), ("preview", [UNKNOWN]))
+    )
+    body = json.loads(replace(outcome(FOUND, CLEAR), targets=targets).to_json())
+    assert [(each["environment"], each["status"]) for each in body["targets"]] == [
+        ("staging", "ok"),
+        ("production", "findings"),
+        ("preview", "unknown"),
+    ]
+    assert list(body["targets"][0]) == ["environment", "account", "region", "endpoint", "status"]
+    assert (body["environment"], body["status"]) == ("staging", "findings")
 
 
 def test_times_are_written_in_utc() -> None:

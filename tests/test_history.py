@@ -28,6 +28,7 @@ from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.secret.age import Age, ages, due
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.history import History, Kept, holders, read_history
@@ -258,7 +259,7 @@ class Writers:
     def read(self) -> tuple[Snapshot, History]:
         run = runbooks_run.begin("restore", "staging")
         snapshot = run.look()
-        return snapshot, read_history(run.clients, snapshot)
+        return snapshot, read_history(run.target.clients, snapshot)
 
 
 @pytest.fixture
@@ -295,7 +296,9 @@ def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writ
     people.admin.create_secret(Name=people.name, SecretString=text())
     run = runbooks_run.begin("update", "staging")
     snapshot = run.look()
-    done = run.apply(run.plan(snapshot, run.gather(snapshot, "generate", "SECRET_KEY")), True)
+    done = secret_change.apply(
+        run, secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, "generate", "SECRET_KEY")), True
+    )
     _, found = people.read()
     assert done and done.written and found.kept[0].id == done.written.version_id
     assert (found.kept[0].staged, found.kept[0].promoted, found.kept[0].returned) == (True, True, None)
@@ -336,9 +339,9 @@ def test_a_version_that_is_gone_meanwhile_is_told_as_gone(people: Writers) -> No
     run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()
     lost = Version(secrets.token_hex(16), snapshot.taken - timedelta(days=1), ())
-    found = read_history(run.clients, replace(snapshot, versions=(lost, *snapshot.versions)))
+    found = read_history(run.target.clients, replace(snapshot, versions=(lost, *snapshot.versions)))
     assert [kept.content is None and kept.unread is None for kept in found.kept] == [False, True]
-    assert read_history(run.clients, replace(snapshot, versions=())).kept == ()
+    assert read_history(run.target.clients, replace(snapshot, versions=())).kept == ()
 
 
 def test_an_id_is_cut_where_it_is_told_from_the_others() -> None:

@@ -412,7 +412,7 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
     held = [h for seen in snapshot.inside or () for h in seen.held.values() if h.has_reference]
     assert len(held) == 9 + 9 + 3 and all(h.is_fresh and not h.differs for h in held)
     assert all(seen.started and seen.process.startswith("1 (") for seen in snapshot.inside or ())
-    findings = run.diagnose(snapshot, families=("running", "exec"))
+    findings = runbooks_run.diagnose(snapshot, families=("running", "exec"))
     assert {finding.status for finding in findings if finding.check not in ("exec-plugin", "exec-endpoint")} == {
         "clear"
     }
@@ -431,7 +431,7 @@ def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytes
     monkeypatch.setattr(execute, "run", run)
     runs = runbooks_run.begin("verify", "staging")
     first, second = runs.look(look_inside=True), runs.look(look_inside=True)
-    said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runs.diagnose(second))]
+    said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runbooks_run.diagnose(second))]
     assert len(heard) == 12
     assert not [value for value in values(desk) for text in said if value in text]
     salts = [re.findall(r"s=(\w{32});", text)[0] for text in heard if text.startswith("sh -c")]
@@ -449,7 +449,7 @@ def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
         snapshot = run.look(look_inside=True)
         stale = {(h.key, h.injected) for seen in snapshot.inside or () for h in seen.held.values() if h.is_stale}
         assert stale == {("SECRET_KEY", before)}
-        roots = {finding.check for finding in run.diagnose(snapshot) if finding.is_root_cause}
+        roots = {finding.check for finding in runbooks_run.diagnose(snapshot) if finding.is_root_cause}
         assert roots == {"not-forced"}
     finally:
         mend(desk.endpoint)
@@ -477,7 +477,7 @@ def test_who_may_not_execute_commands_is_told_which_permission(desk: Sandbox, mo
     run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
     assert {seen.refused.why for seen in snapshot.inside or () if seen.refused} == {"denied"}
-    findings = run.diagnose(snapshot)
+    findings = runbooks_run.diagnose(snapshot)
     assert not [finding for finding in findings if finding.is_root_cause]
     unknown = [finding for finding in findings if finding.status == "unknown"]
     assert {finding.family for finding in unknown} == {"running"}
@@ -493,5 +493,5 @@ def test_a_role_that_may_not_be_simulated_is_judged_by_its_policies(
     snapshot = run.look(look_inside=True)
     [known] = snapshot.task_roles.values()
     assert known.policies and not known.simulated
-    [finding] = [finding for finding in run.diagnose(snapshot) if finding.check == "exec-iam"]
+    [finding] = [finding for finding in runbooks_run.diagnose(snapshot) if finding.check == "exec-iam"]
     assert finding.status == "clear"

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from omc_runbook import cli
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless import run
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import FOLDER_VARIABLE
 from omc_runbook.report.display import banner
+from omc_runbook.report.display.banner import Banner
 from omc_runbook.repository.checkout import find_root
+from omc_runbook.runbooks.run import Target
 
 ACCOUNT = "210987654321"
 LOOK = """
@@ -85,9 +88,23 @@ def test_an_editor_that_starts_kernels_beside_the_notebooks_finds_the_file(
 
 def test_the_banner_says_where_the_names_come_from(folder: Path) -> None:
     """The path of the file, or that there is none."""
-    found = load("staging")
-    assert f"names from {folder / 'runbook.toml'}" in banner.where("verify", found, Caller("", ""), "", False).to_text()
+    assert f"names from {folder / 'runbook.toml'}" in where("staging").to_text()
     local = banner.workplace("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
     assert f"names from {folder / 'runbook.toml'}" in local
     (folder / "runbook.toml").unlink()
-    assert "the guide's names" in banner.where("verify", load("staging"), Caller("", ""), "", False).to_text()
+    assert "the guide's names" in where("staging").to_text()
+
+
+def test_one_banner_covers_all_targets() -> None:
+    """Each with its account and names under one headline, red if one of them is production."""
+    both = where("staging", "production")
+    assert (both.look, both.headline) == ("production", "add_key: staging, production")
+    for name in ("staging", "production"):
+        assert f"Secret ohmycoins-{name}-app-secrets" in both.to_text() and f"{name}: account" in both.to_text()
+    assert where("staging").look == "plain" and "Account" in where("staging").to_text()
+
+
+def where(*environments: str) -> Banner:
+    """The banner of a run on some environments."""
+    targets = [Target(load(name), Clients("ap-southeast-2"), Caller("123456789012", "arn")) for name in environments]
+    return banner.where("add_key", targets)

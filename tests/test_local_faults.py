@@ -16,9 +16,8 @@ from workbench import quiet_machine, small_platform
 
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
-from omc_runbook.runbooks import local_run
-from omc_runbook.runbooks.local_run import NOBODY
-from omc_runbook.runbooks.run import now
+from omc_runbook.runbooks import local_setup
+from omc_runbook.runbooks.run import NOBODY, now
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import docker, workstation
 
@@ -62,9 +61,10 @@ def healthy(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch)
 
 def look(root: Path, deeply: bool) -> Snapshot:
     """What local_setup sees; where not deeply, without loading Settings."""
-    run = local_run.begin("local_setup", "local", "", str(root))
+    run = local_setup.begin("local", "", str(root))
     if deeply:
-        return run.look()
+        return local_setup.look(run)
+    assert run.checkout
     place = workstation.look(run.checkout, run.environment.keys, deeply=False)
     return Snapshot(run.environment, now(), NOBODY, "", workplace=place)
 

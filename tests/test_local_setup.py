@@ -25,7 +25,7 @@ from omc_runbook.headless.run import notebooks
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import ConflictError, UsageError
-from omc_runbook.runbooks import local_run
+from omc_runbook.runbooks import local_setup
 from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.workstation.docker import SECONDS, find_compose
@@ -181,12 +181,12 @@ def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
     """Lines that were counted in the old text say nothing of the new one, and nothing is lost of it."""
     if before:
         platform.dotenv.write_text(before)
-    started = local_run.begin("local_setup", "local", "", str(platform.root))
-    snapshot = started.look()
+    started = local_setup.begin("local", "", str(platform.root))
+    snapshot = local_setup.look(started)
     for after in (b"# mine\npostgres_password=mine-and-no-one-elses\n", b"\xff\xfe"):
         platform.dotenv.write_bytes(after)
         with pytest.raises(ConflictError, match="was changed since it was looked at"):
-            started.plan(snapshot)
+            local_setup.plan(started, snapshot)
         assert platform.dotenv.read_bytes() == after
 
 
@@ -317,8 +317,8 @@ def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(name: str, plat
     given = change(platform)
     before = tree(platform.root)
     with pytest.raises(UsageError) as refused:
-        started = local_run.begin("local_setup", "local", "", given.get("repository", str(platform.root)))
-        started.plan(started.look(), given.get("values_from", ""))
+        started = local_setup.begin("local", "", given.get("repository", str(platform.root)))
+        local_setup.plan(started, local_setup.look(started), given.get("values_from", ""))
     assert words in str(refused.value) and "\n" not in str(refused.value) and refused.value.exit_code == 3
     assert tree(platform.root) == before
 

@@ -17,6 +17,7 @@ from platform_terraform import GUIDE
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.runbooks import add_key
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING
 from omc_runbook.terraform.preview import preview
@@ -92,7 +93,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
     assert [*(plan.places[0].terraform or ())] == PLANNED and plan.places[0].corrections == ()
     shown = report.steps(plan).to_text()
     assert all(f"Terraform: {address} ({action})." in " ".join(shown.split()) for address, action in PLANNED)
-    done = run.apply(plan, True)
+    done = add_key.apply(run, plan, True)
     assert done and done.is_proved and here.digests() == [digest(here.value)] * 2
     actions = [entry["action"] for entry in done.entries]
     assert actions == ["added", *["edited"] * 3, *["applied"] * 2, "redeployed"]
@@ -102,7 +103,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
 
     again = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     assert again.is_empty and again.places[0].terraform == ()
-    nothing = run.apply(again, True)
+    nothing = add_key.apply(run, again, True)
     assert nothing and nothing.entries == ()
     assert "apply Terraform again" in report.undo(plan, done, run.environment).to_text()
 
@@ -115,7 +116,7 @@ def test_another_plan_than_was_shown_is_not_applied(here: Terraformer, monkeypat
     with pytest.raises(
         ConflictError, match=r"would now do something else than the plan shows.*nothing was applied.*Done before: added"
     ) as error:
-        run.apply(plan, True)
+        add_key.apply(run, plan, True)
     assert "apply" not in [verb for _, verb in here.calls] and here.references() == references
     assert here.value not in str(error.value)
     monkeypatch.delenv("STANDIN_LATER")
@@ -130,12 +131,14 @@ def test_harm_to_the_secret_is_refused_before_anything_is_done(
     """The dry run finds it, an apply is refused, and all is as it was."""
     monkeypatch.setenv("STANDIN_HARM", harm)
     run, before, aws = here.begun(), here.tree(), here.aws()
-    seen = run.look()
+    seen = add_key.look(run)
     plan = here.planned(run, seen, terraform_dir=FOLDER)
-    assert "terraform-recreates" in {f.check for f in run.judge(plan, seen, seen, None) if f.is_problem}
+    assert "terraform-recreates" in {
+        f.check for f in add_key.merge(add_key.judge(plan, seen, seen, None)) if f.is_problem
+    }
     assert "It will not be applied" in report.steps(plan).to_text()
     with pytest.raises(UsageError, match="Nothing was done"):
-        run.apply(plan, True)
+        add_key.apply(run, plan, True)
     assert here.tree() == before and here.aws() == aws
 
 
@@ -195,9 +198,9 @@ def test_a_wrong_folder_is_told_in_one_sentence(here: Terraformer, case: str) ->
     folder, told = BAD[case]
     run, before = here.begun(), here.tree()
     several = here.begun("staging,production") if case == "several environments" else run
-    seen = run.look()
+    seen = add_key.look(run)
     with pytest.raises(UsageError, match=told):
-        several.plan({**seen, "production": seen["staging"]}, here.key, terraform_dir=folder)
+        add_key.plan(several, {**seen, "production": seen["staging"]}, here.key, terraform_dir=folder)
     assert here.tree() == before and here.calls == []
 
 

@@ -58,6 +58,7 @@ STATEMENTS = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
     *(ast.For, ast.AsyncFor, ast.While, ast.comprehension),
     *(ast.Try, ast.TryStar, ast.With, ast.AsyncWith),
+    *(ast.If, ast.IfExp, ast.Match, ast.BoolOp, ast.Compare, ast.BinOp, ast.Subscript),
 )
 
 
@@ -324,7 +325,7 @@ def test_parameters_are_literals_with_a_comment(notebook: Path) -> None:
 
 @in_each_notebook
 def test_code_cells_are_short_and_plain(notebook: Path) -> None:
-    """A code cell has at most eight lines and neither definitions, loops, handlers, magics nor boto3."""
+    """A code cell has at most eight lines and neither definitions, loops, conditions, handlers, magics nor boto3."""
     for cell in cells_of(notebook, "code"):
         nodes = list(ast.walk(ast.parse(cell["source"])))
         if "parameters" not in cell["metadata"].get("tags", ()):
@@ -334,10 +335,37 @@ def test_code_cells_are_short_and_plain(notebook: Path) -> None:
 
 
 @in_each_notebook
+def test_a_notebook_calls_its_own_module_and_no_other(notebook: Path) -> None:
+    """It imports one module of runbooks/, whose `__all__` names what it calls of it, in the notebook's order."""
+    trees = [ast.parse(cell["source"]) for cell in cells_of(notebook, "code")]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imports] == [f"from omc_runbook.runbooks import {notebook.stem}"]
+    attributes = [node for tree in trees for node in in_order(tree) if isinstance(node, ast.Attribute)]
+    called = [node.attr for node in attributes if ast.unparse(node.value) == notebook.stem]
+    assert [*dict.fromkeys(called)] == importlib.import_module(f"omc_runbook.runbooks.{notebook.stem}").__all__
+
+
+def in_order(tree: ast.AST) -> list[ast.AST]:
+    """The nodes of a tree in the order in which they stand in the text."""
+    nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
+    return sorted(nodes, key=lambda node: (node.lineno, node.col_offset))
+
+
+@in_each_notebook
 def test_notebooks_are_one_family(notebook: Path) -> None:
-    """Every notebook has a title and then the same headings in the same order."""
+    """Every notebook has a title and then headings of the family in its order, and one that writes has all of them."""
     text = "\n".join(cell["source"] for cell in cells_of(notebook, "markdown"))
     text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^(#{1,2}) (.+?)\??$", text, flags=re.MULTILINE)
-    assert [mark for mark, _ in headings] == ["#", *("##" for _ in HEADINGS)]
-    assert tuple(title for _, title in headings[1:]) == HEADINGS
+    titles = [title for _, title in headings[1:]]
+    assert [mark for mark, _ in headings] == ["#", *("##" for _ in titles)]
+    assert titles == [title for title in HEADINGS if title in titles]
+    writes = any("apply: bool" in cell["source"] for cell in cells_of(notebook, "code"))
+    assert len(titles) == len(HEADINGS) if writes else {"Change it", "How to undo it"}.isdisjoint(titles)
+
+
+@in_each_notebook
+def test_notebooks_are_brief(notebook: Path) -> None:
+    """At three in the morning nobody reads a thousand words."""
+    words = [word for cell in cells_of(notebook, "markdown") for word in cell["source"].split()]
+    assert len(words) <= 720

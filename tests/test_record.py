@@ -25,7 +25,7 @@ OLD = '{"status": "ok"}'
 CHANGE = """
 import os, resource
 from datetime import UTC, datetime
-from omc_runbook.runbooks import conclude as ending
+from omc_runbook.runbooks import conclude
 from omc_runbook.model.findings import Outcome
 now = datetime.now(UTC)
 change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
@@ -168,7 +168,7 @@ def test_a_record_that_cannot_be_written_whole_leaves_no_piece_and_no_older_outc
 
 def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tmp_path: Path) -> None:
     """Exit 2; what was done is told though it was to be quiet, and where no record is; the older outcome is gone."""
-    ended = run_night(tmp_path, FULL.format(process="os.getppid()", size=64), "ending.end(outcome)")
+    ended = run_night(tmp_path, FULL.format(process="os.getppid()", size=64), "conclude.end(outcome)")
     assert ended.returncode == 2, ended.stderr
     assert "changed  SECRET_KEY, in version a-version" in ended.stdout
     assert f"Record: none in {tmp_path / 'records'}, though the run took place: File too large" in ended.stdout
@@ -178,7 +178,7 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tm
 
 def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path: Path) -> None:
     """Exit 2 and a record of it, with the change in the sentence."""
-    lines = ("from omc_runbook.report.display import banner", FULL.format(process=0, size=64), "ending.end(outcome)")
+    lines = ("from omc_runbook.report.display import banner", FULL.format(process=0, size=64), "conclude.end(outcome)")
     ended = run_night(tmp_path, *lines)
     assert ended.returncode == 2, ended.stderr
     (page,) = (tmp_path / "records").glob("night-staging-*.html")
@@ -190,7 +190,7 @@ def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path
 
 def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path) -> None:
     """The older outcome makes room for that of this run; nothing else is in the folder."""
-    ended = run_night(tmp_path, "ending.end(outcome)")
+    ended = run_night(tmp_path, "conclude.end(outcome)")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     names = [path.suffix for path in sorted((tmp_path / "records").iterdir())]
     assert names == [".html", ".ipynb", ".json"]

@@ -22,6 +22,7 @@ from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
 from omc_runbook.report import changes, history
+from omc_runbook.runbooks import restore, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -298,10 +299,10 @@ def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: p
     desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
     run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()
-    plan = run.plan_restore(snapshot, run.history(snapshot), "AWSPREVIOUS")
+    plan = restore.plan(snapshot, restore.history(run, snapshot), "AWSPREVIOUS")
     theirs = desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
     with pytest.raises(ConflictError, match=r"administrator.*differs in SMTP_PASSWORD"):
-        run.apply(plan, True)
+        secret_change.apply(run, plan, True)
     assert desk.current == theirs
 
 

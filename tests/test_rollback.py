@@ -42,7 +42,7 @@ def deploy(sandbox: Sandbox, ecs: Any, value_from: Any = None, role: str = "") -
 
 def root_causes() -> set[str]:
     run = runbooks_run.begin("verify", "staging")
-    return {finding.check for finding in run.diagnose(run.look()) if finding.is_root_cause}
+    return {finding.check for finding in runbooks_run.diagnose(run.look()) if finding.is_root_cause}
 
 
 FAULTS = {

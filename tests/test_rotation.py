@@ -19,6 +19,7 @@ from omc_runbook.changes.deploy.executor import STEPS, SecretResult
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
@@ -79,9 +80,11 @@ class Place:
     def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> SecretResult | None:
         run = runbooks_run.begin("rotate", "staging")
         snapshot = run.look()
-        new = run.gather(snapshot, values_from, keys)
-        plan = run.plan(snapshot, new)
-        return run.apply(plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options})
+        new = secret_change.gather(run, snapshot, values_from, keys)
+        plan = secret_change.plan(run, snapshot, new)
+        return secret_change.apply(
+            run, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}
+        )
 
 
 @pytest.fixture
@@ -195,7 +198,7 @@ def test_a_service_that_cannot_be_redeployed_is_told_as_such(mended: Place, faul
     assert {rollout.state for rollout in told.values() if rollout is not lost} == {"done"}
     run = runbooks_run.begin("rotate", "staging")
     seen = run.look()
-    found = [finding.check for finding in run.judge(seen, seen, done) if finding.is_problem]
+    found = [finding.check for finding in secret_change.judge(seen, seen, done) if finding.is_problem]
     assert fault in found, "what keeps it from being proved is no mere remark"
 
 

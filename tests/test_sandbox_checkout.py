@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.findings import Finding
-from omc_runbook.runbooks import key_run, local_run
+from omc_runbook.runbooks import add_key, local_setup
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.cli import sandbox as commands
@@ -160,22 +160,22 @@ def test_up_says_where_it_is_and_down_removes_it(tmp_path: Path, monkeypatch: py
 
 def test_local_setup_finds_it_and_has_something_to_add(at_sandbox: Sandbox) -> None:
     """With every parameter left as it is: nothing is wrong, and three variables would be added."""
-    run = local_run.begin("local_setup", "staging")
-    assert run.checkout.root == at_sandbox.repository
-    snapshot = run.look()
-    assert problems(run.diagnose(snapshot)) == []
-    plan = run.plan(snapshot)
+    run = local_setup.begin("staging")
+    assert run.checkout and run.checkout.root == at_sandbox.repository
+    snapshot = local_setup.look(run)
+    assert problems(runbooks_run.diagnose(snapshot)) == []
+    plan = local_setup.plan(run, snapshot)
     assert {change.key for change in plan.changes if change.action == "added"} == set(example.BEHIND)
     assert not plan.needed and not plan.obstacle
 
 
 def test_add_key_finds_it_and_plans_the_whole_way(at_sandbox: Sandbox) -> None:
     """Nothing is wrong there; a new key would go into three of its files, the secret and new tasks."""
-    run = key_run.begin("staging")
-    assert run.root == at_sandbox.repository
-    seen = run.look()
-    assert problems(run.runs[0].diagnose(seen["staging"], families=key_run.FAMILIES)) == []
-    plan = run.plan(seen, "NEWS_API_KEY", "News feed")
+    run = add_key.begin("staging")
+    assert run.checkout and run.checkout.root == at_sandbox.repository
+    seen = add_key.look(run)
+    assert problems(runbooks_run.diagnose(seen["staging"], add_key.FAMILIES)) == []
+    plan = add_key.plan(run, seen, "NEWS_API_KEY", "News feed")
     assert plan is not None and len(plan.edits) == 3
     (place,) = plan.places
     assert place.write and place.services == ("backend",)

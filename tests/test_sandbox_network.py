@@ -45,7 +45,7 @@ class Stand:
     def findings(self, deeply: bool = False) -> tuple[Finding, ...]:
         """What the verify runbook's verbs find."""
         run = runbooks_run.begin("verify", "staging")
-        return tuple(run.diagnose(run.look(deeply=deeply)))
+        return tuple(runbooks_run.diagnose(run.look(deeply=deeply)))
 
     def calls(self) -> int:
         """How often EC2 was asked."""

@@ -16,8 +16,9 @@ from desk import COMMAND, Desk, assert_nothing_leaked, client
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.runbooks import create
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import widgets
+from omc_runbook.runbooks.button import Button
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.terraform import command as terraform_command
 from omc_runbook.terraform.configuration import SECRET, VERSION, find_unguarded
@@ -116,7 +117,7 @@ def here(desk: Terraformer, monkeypatch: pytest.MonkeyPatch, own_registry: None)
 
 def planned(desk: Terraformer) -> Creation:
     run = runbooks_run.begin("create", "staging")
-    return run.plan_creation(run.look(), str(desk.folder))
+    return create.plan(run, run.look(), str(desk.folder))
 
 
 def test_a_dry_run_leaves_no_trace_an_apply_creates_and_a_second_one_finds_it(desk: Terraformer) -> None:
@@ -181,7 +182,7 @@ def test_each_failure_is_told_in_a_sentence_without_a_value(
     monkeypatch.setenv("STANDIN_FAILS", failure)
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook) as error:
-        run.create(run.plan_creation(run.look(), str(here.folder)), True)
+        create.apply(run, create.plan(run, run.look(), str(here.folder)), True)
     told = str(error.value)
     assert all(words in told for words in (*FAILURES[failure], str(here.folder)))
     assert here.password not in told and "\n" not in told and "│" not in told
@@ -193,7 +194,7 @@ def test_a_plan_whose_state_changed_since_is_refused_by_terraform(here: Terrafor
     plan = planned(here)
     (here.folder / "terraform.tfstate").write_text('{"serial": 7, "arn": ""}')
     with pytest.raises(CouldNotLook, match=r"Saved plan is stale.*plan on top"):
-        runbooks_run.begin("create", "staging").create(plan, True)
+        create.apply(runbooks_run.begin("create", "staging"), plan, True)
 
 
 def test_a_plan_is_applied_once(here: Terraformer) -> None:
@@ -202,10 +203,10 @@ def test_a_plan_is_applied_once(here: Terraformer) -> None:
     assert plan.draft
     home = plan.draft.file.parent
     assert stat.S_IMODE(home.stat().st_mode) == 0o700 and plan.draft.file.exists()
-    run.create(plan, True)
+    create.apply(run, plan, True)
     assert not home.exists()
     with pytest.raises(UsageError, match="applied or dropped already"):
-        run.create(plan, True)
+        create.apply(run, plan, True)
 
 
 def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
@@ -214,12 +215,12 @@ def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
     """A dry run drops its plan file elsewhere, and keeps it in JupyterLab: the button applies that very plan."""
     run = runbooks_run.begin("create", "staging")
     dropped = planned(here)
-    assert run.create(dropped, False) is None and dropped.draft and not dropped.draft.file.exists()
+    assert create.apply(run, dropped, False) is None and dropped.draft and not dropped.draft.file.exists()
     monkeypatch.setattr(kernel, "allows_input", lambda: True)
     kept = planned(here)
-    assert run.create(kept, False) is None
-    offered = widgets.offer_creation(run, kept, None)
-    assert isinstance(offered, widgets.Button)
+    assert create.apply(run, kept, False) is None
+    offered = create.closing(run, kept, False, "").button()
+    assert isinstance(offered, Button)
     shown = [str(getattr(each, "headline", "")) for each in offered._act("")]
     assert "was created by terraform" in shown[0] and here.name in here.names()
     assert kept.draft and not kept.draft.file.exists()
@@ -280,7 +281,7 @@ def test_terraform_in_another_region_is_noticed(here: Terraformer, monkeypatch: 
     """Its output is an ARN that AWS here does not have."""
     monkeypatch.setenv("STANDIN_REGION", "eu-west-1")
     with pytest.raises(CouldNotLook, match=r"eu-west-1.*this account and region"):
-        runbooks_run.begin("create", "staging").create(planned(here), True)
+        create.apply(runbooks_run.begin("create", "staging"), planned(here), True)
 
 
 @pytest.mark.parametrize("text", ["no folder", "no file"])
@@ -309,7 +310,7 @@ def test_a_plan_that_does_harm_is_a_finding_and_is_not_applied(
     plan, run = planned(here), runbooks_run.begin("create", "staging")
     assert plan.draft and plan.harm[0].check == HARM[actions]
     with pytest.raises(UsageError, match="terraform's plan was not applied") as error:
-        run.create(plan, True)
+        create.apply(run, plan, True)
     assert "\n" not in str(error.value) and here.name not in here.names() and not plan.draft.file.exists()
 
 
@@ -330,7 +331,7 @@ def test_a_secret_that_terraform_does_not_know_is_to_be_imported(here: Terraform
     plan = planned(here)
     assert [finding.check for finding in plan.warnings] == ["terraform-unaware"]
     assert plan.harm[0].remedy.command == f"terraform import aws_secretsmanager_secret.app {arn}"
-    assert runbooks_run.begin("create", "staging").create(plan, True) is None
+    assert create.apply(runbooks_run.begin("create", "staging"), plan, True) is None
 
 
 def test_a_version_without_ignore_changes_is_a_remark(here: Terraformer) -> None:
@@ -340,7 +341,7 @@ def test_a_version_without_ignore_changes_is_a_remark(here: Terraformer) -> None
     (found,) = plan.warnings
     assert (found.check, found.severity) == ("terraform-unguarded", "info")
     assert found.subject == "module.secrets.aws_secretsmanager_secret_version.app"
-    assert runbooks_run.begin("create", "staging").create(plan, True) and here.name in here.names()
+    assert create.apply(runbooks_run.begin("create", "staging"), plan, True) and here.name in here.names()
 
 
 GUARDS = {

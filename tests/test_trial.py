@@ -34,6 +34,7 @@ from omc_runbook.model.catalogue import Key, default_keys
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -248,10 +249,10 @@ def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
         run = runbooks_run.begin("update", "staging", str(path))
         before = run.look()
         new = {"OPENAI_API_KEY": Given(Masked(f"sk-{token_urlsafe(20)}", "OPENAI_API_KEY"), "a test")}
-        plan = run.plan(before, Renewal(new))
-        assert run.apply(plan, False) is None and seen == []
+        plan = secret_change.plan(run, before, Renewal(new))
+        assert secret_change.apply(run, plan, False) is None and seen == []
         with pytest.raises(UsageError, match=r"was refused by 127\.0\.0\.1"):
-            run.apply(plan, True)
+            secret_change.apply(run, plan, True)
     after = run.look()
     assert len(seen) == 1 and before.secret and after.secret and after.secret.stages == before.secret.stages
     assert reveal(new["OPENAI_API_KEY"].value) in reveal(plan.text) and parse(plan.text).keys

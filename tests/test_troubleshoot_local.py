@@ -21,6 +21,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import troubleshoot
 from omc_runbook.runbooks import run
+from omc_runbook.runbooks import troubleshoot as troubleshoot_run
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Snapshot
 
@@ -62,7 +63,7 @@ def platform(whole: Platform) -> Platform:
 
 
 def look(platform: Platform, told: Complaint) -> Snapshot:
-    return run.begin("troubleshoot", "staging").look(str(platform.root), told=told)
+    return troubleshoot_run.look(troubleshoot_run.begin("staging"), told, str(platform.root))
 
 
 def asked(platform: Platform, error_text: str = "") -> tuple[Snapshot, Complaint, tuple[Finding, ...]]:
@@ -126,7 +127,7 @@ def test_one_local_fault_is_the_only_root_cause(at: Sandbox, platform: Platform,
     (entry,) = ruled.entries
     assert entry.name == fault and entry.lines
     assert all("GetSecretValue" not in line and "DescribeTask" not in line for line in entry.lines)
-    assert run.begin("troubleshoot", "staging").plan_cure(snapshot, findings).is_empty
+    assert troubleshoot_run.plan(troubleshoot_run.begin("staging"), snapshot, findings).is_empty
 
 
 def test_local_faults_come_before_those_of_the_environment(at: Sandbox, platform: Platform) -> None:
@@ -195,7 +196,7 @@ def test_without_a_repository_it_is_one_sentence(at: Sandbox, monkeypatch: pytes
     """Nothing is read of a machine whose checkout nobody named."""
     monkeypatch.delenv("OMC_REPOSITORY")
     with pytest.raises(UsageError, match="set repository"):
-        run.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
+        troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.hear("local"))
 
 
 def test_the_checkout_of_the_configuration_will_do(
@@ -203,7 +204,7 @@ def test_the_checkout_of_the_configuration_will_do(
 ) -> None:
     """As it does for local_setup."""
     monkeypatch.setenv("OMC_REPOSITORY", str(platform.root))
-    snapshot = run.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
+    snapshot = troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.hear("local"))
     assert snapshot.workplace and snapshot.workplace.path == platform.dotenv
 
 

@@ -26,6 +26,7 @@ from omc_runbook.headless.run import notebooks
 from omc_runbook.model import errors
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -111,7 +112,7 @@ def planned(run: Run, **new: str) -> Any:
     snapshot = run.look()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEW", json.dumps(new))
-        return run.plan(snapshot, run.gather(snapshot, "env:NEW"))
+        return secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, "env:NEW"))
 
 
 def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_to_do(desk: Updater) -> None:
@@ -310,11 +311,11 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
     plan = planned(run, SECRET_KEY=new)
     own.put(POSTGRES_PASSWORD=(theirs := secrets.token_hex(16)))
     with pytest.raises(ConflictError) as error:
-        run.apply(plan, True)
+        secret_change.apply(run, plan, True)
     assert "differs in POSTGRES_PASSWORD" in str(error.value) and error.value.exit_code == 2
     assert errors.named("ConflictError") is ConflictError
     assert own.members == before | {"POSTGRES_PASSWORD": theirs} and not own.labels()
-    run.apply(planned(run, SECRET_KEY=new), True)
+    secret_change.apply(run, planned(run, SECRET_KEY=new), True)
     assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}
 
 
@@ -328,7 +329,7 @@ def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: py
 
     monkeypatch.setattr(secretsmanager, "drop_label", edit)
     plan = planned(run, SECRET_KEY=(new := secrets.token_hex(32)))
-    done = run.apply(plan, True)
+    done = secret_change.apply(run, plan, True)
     assert done and not done.is_proved and done.findings[-1].status == "unknown"
     (told,) = done.findings[-1].evidence
     assert f"was changed as version {plan.token}, and at once again" in told
@@ -346,10 +347,10 @@ def test_a_missing_permission_is_named_and_nothing_becomes_current(
         deny(own.sandbox, patch, f"secretsmanager:{action}")
         run = runbooks_run.begin("update", "staging")
         with pytest.raises(CouldNotLook, match=f"Could not change .*secretsmanager:{action} is missing"):
-            run.apply(planned(run, SECRET_KEY=new), True)
+            secret_change.apply(run, planned(run, SECRET_KEY=new), True)
     assert own.text == before
     run = runbooks_run.begin("update", "staging")
-    run.apply(planned(run, SECRET_KEY=new), True)
+    secret_change.apply(run, planned(run, SECRET_KEY=new), True)
     assert own.members["SECRET_KEY"] == new and not own.labels()
 
 
@@ -357,7 +358,7 @@ def test_every_written_version_can_be_put_back(own: Kept) -> None:
     """The command that undoes it is accepted, and gives back the former text."""
     run, text = runbooks_run.begin("update", "staging"), own.text
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))
-    run.apply(plan, True)
+    secret_change.apply(run, plan, True)
     words = remedies.restore(run.environment, plan.base, plan.token).command.split()
     given = dict(zip(words[3::2], words[4::2], strict=True))
     own.client.update_secret_version_stage(
@@ -367,7 +368,7 @@ def test_every_written_version_can_be_put_back(own: Kept) -> None:
         RemoveFromVersionId=given["--remove-from-version-id"],
     )
     assert own.text == text
-    run.apply(plan, True)
+    secret_change.apply(run, plan, True)
     assert own.text != text and not own.labels()
 
 
@@ -375,9 +376,9 @@ def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
     """Dry first; then the member is gone and the others are as they were."""
     run, before = runbooks_run.begin("update", "staging"), own.text
     snapshot = run.look()
-    plan = run.plan(snapshot, Renewal({}), "SMTP_PORT")
-    assert run.apply(plan, False) is None and own.text == before
-    assert run.apply(plan, True)
+    plan = secret_change.plan(run, snapshot, Renewal({}), "SMTP_PORT")
+    assert secret_change.apply(run, plan, False) is None and own.text == before
+    assert secret_change.apply(run, plan, True)
     assert own.text == before.replace(',\n "SMTP_PORT": 587', "")
 
 
@@ -387,9 +388,9 @@ def test_production_wants_its_name_as_well(own: Kept) -> None:
     plan, before = planned(run, SECRET_KEY=secrets.token_hex(32)), own.text
     for confirm in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
-            run.apply(plan, True, confirm)
+            secret_change.apply(run, plan, True, confirm)
     assert own.text == before
-    assert run.apply(plan, True, "production") and own.text != before
+    assert secret_change.apply(run, plan, True, "production") and own.text != before
 
 
 def whole() -> dict[str, str]:
@@ -412,7 +413,7 @@ def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: 
     plan = planned(run, **new)
     note = plan.notes[-1]
     assert "all that it holds is replaced" in note and plan.base[:8] in note and own.stages == stages
-    assert run.apply(plan, True)
+    assert secret_change.apply(run, plan, True)
     assert own.members == new and not own.labels()
     before = own.client.get_secret_value(SecretId=own.name, VersionStage="AWSPREVIOUS")
     assert before["VersionId"] == plan.base and former in (before.get("SecretString"), before.get("SecretBinary"))
@@ -423,12 +424,12 @@ def test_nothing_is_planned_where_nothing_is_given(own: Kept) -> None:
     own.client.put_secret_value(SecretId=own.name, SecretString="no JSON")
     run = runbooks_run.begin("update", "staging")
     plan = planned_none(run)
-    assert plan.is_empty and plan.notes == () and run.apply(plan, True) and own.text == "no JSON"
+    assert plan.is_empty and plan.notes == () and secret_change.apply(run, plan, True) and own.text == "no JSON"
 
 
 def planned_none(run: Run) -> Any:
     snapshot = run.look()
-    return run.plan(snapshot, run.gather(snapshot, ""))
+    return secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, ""))
 
 
 def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,10 +441,10 @@ def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pyt
     plan, other = planned(run, **mine), planned(run, **late)
     assert plan.base == "" and "becomes its first version" in plan.notes[-1]
     with pytest.raises(UsageError, match=r"has no value yet.* would be missing"):
-        run.plan(before := run.look(), run.gather(before, "renew", "SECRET_KEY"))
-    assert run.apply(plan, True) and bare.members == mine and not bare.labels()
+        secret_change.plan(run, before := run.look(), secret_change.gather(run, before, "renew", "SECRET_KEY"))
+    assert secret_change.apply(run, plan, True) and bare.members == mine and not bare.labels()
     with pytest.raises(ConflictError, match="Theirs stays"):
-        run.apply(other, True)
+        secret_change.apply(run, other, True)
     assert bare.members == mine and not bare.labels() and len(bare.versions) == 2
     assert planned(run, **mine).is_empty
 
@@ -477,9 +478,9 @@ def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with
     stray = {"SecretString": own.text, "VersionStages": [f"{LABEL}stray"]}
     own.client.put_secret_value(SecretId=own.name, **stray)
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))
-    run.apply(plan, False)
+    secret_change.apply(run, plan, False)
     assert own.labels()
-    run.apply(plan, True)
+    secret_change.apply(run, plan, True)
     assert not own.labels() and own.text != stray["SecretString"]
 
 

@@ -25,8 +25,8 @@ from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import kernel as masking_kernel
 from omc_runbook.model.environment import load
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.runbooks import widgets
-from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks import button
+from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 pytest.importorskip("ipywidgets", reason="needs ipywidgets to make a button")
@@ -40,7 +40,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.progress import Progress
-from omc_runbook.runbooks.widgets import Button
+from omc_runbook.runbooks.button import Button
 text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
 words = []
 def roll(word):
@@ -267,8 +267,8 @@ def assert_masked(lab: Lab) -> None:
 
 def a_run(environment: str) -> Run:
     """A run that calls nothing."""
-    place = load(environment)
-    return Run("update", place, Clients(place.names.region), Caller("123456789012", "arn"), NOW)
+    target = Target(load(environment), Clients("ap-southeast-2"), Caller("123456789012", "arn"))
+    return Run(runbook="update", started=NOW, targets=(target,))
 
 
 def nothing(word: str) -> Generator[object, None, str]:
@@ -291,8 +291,8 @@ def test_where_there_is_no_button_a_sentence_says_why(
 ) -> None:
     """Done allab, nothing to do, nobody there to press it, or no library to make it."""
     monkeypatch.setattr(masking_kernel, "allows_input", lambda: is_watched)
-    monkeypatch.setattr(widgets, "find_spec", lambda name: has_widgets or None)
-    offered = widgets.offer(a_run("staging"), "Write", nothing, is_done, is_empty)
+    monkeypatch.setattr(button, "find_spec", lambda name: has_widgets or None)
+    offered = button.offer(a_run("staging"), "Write", nothing, is_done, is_empty)
     assert isinstance(offered, Listing) and told in offered.to_text()
 
 

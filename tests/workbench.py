@@ -21,8 +21,8 @@ from omc_runbook.masking import registry
 from omc_runbook.model.findings import EXIT_CODES
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import local_setup, verify
-from omc_runbook.runbooks import local_run
-from omc_runbook.runbooks.run import now
+from omc_runbook.runbooks import local_setup as runbook
+from omc_runbook.runbooks.run import diagnose, now
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import workstation
 
@@ -57,14 +57,14 @@ def turn(
     platform: Platform, apply: bool = False, values_from: str = "", environment: str = "local", backup: bool = False
 ) -> Turn:
     """Do what the notebook's cells do, one after another, and keep what they show."""
-    run = local_run.begin("local_setup", environment, "", str(platform.root))
-    snapshot = run.look()
-    shown = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(run.diagnose(snapshot))]
-    plan = run.plan(snapshot, values_from)
+    run = runbook.begin(environment, "", str(platform.root))
+    snapshot = runbook.look(run)
+    shown = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(diagnose(snapshot))]
+    plan = runbook.plan(run, snapshot, values_from)
     shown += [local_setup.plan(plan), local_setup.diff(plan), local_setup.needed(plan)]
-    done = run.apply(plan, apply, "", backup)
-    after = run.look_again(snapshot, done)
-    found = run.diagnose(after)
+    done = runbook.apply(run, plan, apply, "", backup)
+    after = runbook.look(run, done) if done else snapshot
+    found = diagnose(after)
     path = platform.root.parent / "outcome.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OUTCOME_VARIABLE, str(path))
@@ -90,7 +90,8 @@ def small_platform(root: Path) -> Platform:
 
 def plan_file(platform: Platform, values_from: str = "") -> Setup:
     """The plan of the .env alone: Settings are not loaded."""
-    run = local_run.begin("local_setup", "local", "", str(platform.root))
+    run = runbook.begin("local", "", str(platform.root))
+    assert run.checkout
     place = workstation.look(run.checkout, run.environment.keys, deeply=False)
     return dotenv_plan.plan_setup(place, values_from)
 

@@ -22,6 +22,7 @@ from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.errors import ConflictError
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Content, Snapshot
 
@@ -30,7 +31,7 @@ WRITING = ("PutSecretValue", "UpdateSecretVersionStage")
 
 def reread(run: Run, snapshot: Snapshot) -> Snapshot:
     """The snapshot with the secret as it is now, for a round of its own."""
-    client, name = run.clients("secretsmanager"), run.environment.names.secret
+    client, name = run.target.clients("secretsmanager"), run.environment.names.secret
     value = secretsmanager.get_value(client, name, secretsmanager.CURRENT)
     assert value and value.text
     contents = {value.version_id: Content(value.version_id, parse(value.text))}
@@ -42,12 +43,12 @@ def race(run: Run) -> None:
     snapshot = run.look()
     while keys := sys.stdin.readline().strip():
         snapshot = reread(run, snapshot)
-        new = run.gather(snapshot, "generate", keys)
-        plan = run.plan(snapshot, new)
+        new = secret_change.gather(run, snapshot, "generate", keys)
+        plan = secret_change.plan(run, snapshot, new)
         say("ready")
         sys.stdin.readline()
         try:
-            run.apply(plan, True)
+            secret_change.apply(run, plan, True)
         except ConflictError as error:
             say(f"overtaken {error}")
         else:
@@ -58,10 +59,10 @@ def race(run: Run) -> None:
 def once(run: Run, file: str, last: int) -> None:
     """Write a file's values, up to a call and no further."""
     snapshot = run.look()
-    plan = run.plan(snapshot, run.gather(snapshot, f"file:{file}"))
+    plan = secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, f"file:{file}"))
     if last:
         _die_after(last)
-    done = run.apply(plan, True)
+    done = secret_change.apply(run, plan, True)
     assert done
     say(f"written {done.written.version_id if done.written else plan.base}")
 

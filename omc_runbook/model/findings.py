@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -80,8 +80,19 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class TargetOutcome:
+    """How a run ended on one of its environments."""
+
+    environment: str
+    account: str
+    region: str
+    endpoint: str
+    status: OutcomeStatus
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How a run of a runbook ended; written as outcome.json."""
+    """How a run of a runbook ended; written as outcome.json. Of several environments, its fields mean the first."""
 
     runbook: str
     environment: str
@@ -99,17 +110,13 @@ class Outcome:
     """What was to be done, a sentence each and without a value; None for a runbook that changes nothing."""
     applied: bool = False
     """Whether the plan was carried out."""
+    targets: tuple[TargetOutcome, ...] = ()
+    """Each environment with its own status; none for a run on a developer's machine."""
 
     @property
     def status(self) -> OutcomeStatus:
-        """ "failed", else "findings" when something is wrong, else "unknown" when something was not seen."""
-        if self.failure:
-            return "failed"
-        if any(finding.is_problem for finding in self.findings):
-            return "findings"
-        if any(finding.status == "unknown" for finding in self.findings):
-            return "unknown"
-        return "ok"
+        """Status of the whole run: "failed", else what its findings say."""
+        return "failed" if self.failure else status_of(self.findings)
 
     @property
     def is_plan(self) -> bool:
@@ -144,11 +151,21 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.targets:
+            body["targets"] = [asdict(target) for target in self.targets]
         if self.where:
             body["where"] = self.where
         if self.failure:
             body["failure"] = self.failure
         return write_body(body)
+
+
+def status_of(findings: Iterable[Finding]) -> OutcomeStatus:
+    """What findings amount to: "findings" when something is wrong, else "unknown" when something was not seen."""
+    found = tuple(findings)
+    if any(finding.is_problem for finding in found):
+        return "findings"
+    return "unknown" if any(finding.status == "unknown" for finding in found) else "ok"
 
 
 def as_before(finding: Finding) -> Finding:

@@ -20,6 +20,11 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
+DONE = (
+    "done: our deployment is the one in force and completed, as many tasks run as are wanted, and none of an older one."
+)
+"""What the state of a deployment means that has proved the change."""
+
 ACTIONS: dict[str, Mood] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
 
 
@@ -102,7 +107,8 @@ def deployments(rollouts: Sequence[Rollout]) -> Table:
     rows = [_row(rollout) for rollout in rollouts]
     moods: dict[str, Mood] = {str(state): mood for state, mood in STATES.items()}
     columns = ["service", "version", "deployment", "revision", "tasks", "state", "reason"]
-    return Table("The deployments of this run", columns, rows, moods, "This run has deployed nothing.")
+    notes = (DONE,) if rows else ()
+    return Table("The deployments of this run", columns, rows, moods, "This run has deployed nothing.", notes=notes)
 
 
 def holders(snapshot: Snapshot) -> Listing:

@@ -73,7 +73,7 @@ def done(planned: FixPlan, cured: FixResult | None) -> Banner:
     causes = _checks(planned.because)
     if cured.is_proved:
         services = ", ".join(rollout.service for rollout in cured.rollouts if rollout.state == "done") or "no service"
-        return Banner("good", f"FixResult and proved: {causes}; new tasks of {services} run.", lines)
+        return Banner("good", f"Fixed and proved: {causes}; new tasks of {services} run.", lines)
     still = _checks(cured.remaining)
     told = f"{still} found again" if still else "not proved everywhere"
     return Banner("unsure", f"Done against {causes}, and {told}.", lines)

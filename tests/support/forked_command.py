@@ -145,8 +145,10 @@ def _exit_code(main: Main) -> int:
 def _start_anew(variables: Mapping[str, str], folder: Path, arguments: list[str]) -> None:
     """Have nothing of the tests' process but the libraries."""
     gc.freeze()
+    # They may be this process's own.
+    own = dict(variables)
     os.environ.clear()
-    os.environ.update(variables)
+    os.environ.update(own)
     os.chdir(folder)
     sys.argv = arguments
     for stream in (sys.stdout, sys.stderr):

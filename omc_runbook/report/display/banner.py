@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from omc_runbook.model.findings import OutcomeStatus
 
@@ -17,6 +18,10 @@ ENDINGS: dict[OutcomeStatus, Look] = {"ok": "good", "findings": "bad", "unknown"
 
 PLAN = "PLAN: nothing was changed"
 """How the end of a run begins that had something to do, and was not told to do it."""
+
+STOP_HERE = (
+    "Nothing else has been read yet. If this is not the account you meant, stop here and sign in to the right one."
+)
 
 _COLOURS: dict[Look, str] = {
     "plain": "rgba(38, 110, 190, 0.16)",
@@ -64,16 +69,47 @@ class Banner:
         return "\n".join((rule, self.headline, *self.lines, rule))
 
 
-def where(runbook: str, environment: Environment, caller: Caller, endpoint: str, is_sandbox: bool) -> Banner:
-    """Say account, region, principal, endpoint and environment: red for production, striped for the sandbox."""
-    names = environment.names
-    look: Look = "production" if environment.is_production else "sandbox" if is_sandbox else "plain"
-    lines = (
-        f"Account {caller.account}, region {names.region}, as {caller.arn}",
-        f"Endpoint {endpoint}",
-        f"Secret {names.secret}, cluster {names.cluster}, {environment.origin}",
+class Site(Protocol):
+    """An environment as a run reaches it."""
+
+    @property
+    def environment(self) -> Environment:
+        """The environment with its names."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who is signed in."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where AWS is asked."""
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether AWS's answers come from this machine."""
+
+
+def where(runbook: str, sites: Sequence[Site]) -> Banner:
+    """Say account, region, principal, endpoint and names of each environment.
+
+    It is red if one of them is production, and striped in the sandbox.
+    """
+    is_sandbox = any(site.is_sandbox for site in sites)
+    is_production = any(site.environment.is_production for site in sites)
+    look: Look = "production" if is_production else "sandbox" if is_sandbox else "plain"
+    names = ", ".join(site.environment.name for site in sites)
+    lines = tuple(line for site in sites for line in _where(site, len(sites) > 1))
+    return Banner(look, f"{runbook}: {names}{', in the sandbox' if is_sandbox else ''}", (*lines, STOP_HERE))
+
+
+def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:
+    names, account = site.environment.names, f"region {site.environment.names.region}, as {site.caller.arn}"
+    of = f"{site.environment.name}: account" if is_one_of_several else "Account"
+    return (
+        f"{of} {site.caller.account}, {account}",
+        f"Endpoint {site.endpoint}",
+        f"Secret {names.secret}, cluster {names.cluster}, {site.environment.origin}",
     )
-    return Banner(look, f"{runbook}: {environment.name}{', in the sandbox' if is_sandbox else ''}", lines)
 
 
 def workplace(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
