@@ -15,8 +15,8 @@ from wire import REGION, Wire, between, client, clients_of
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import Unread
-from omc_runbook.snapshot.gatherer import Asking
-from omc_runbook.snapshot.networking import is_told, read
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.networking import has_network_failure, read
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
@@ -88,8 +88,8 @@ def placed(sites: tuple[Site, Site]) -> Snapshot:
 def look(snapshot: Snapshot, wire: Wire) -> tuple[Network | None, tuple[Unread, ...]]:
     """Read a snapshot's network across a wire, with what was refused of it."""
     with ThreadPoolExecutor(4) as pool, between(wire):
-        asking = Asking(pool, clients_of(REGION), snapshot.environment, snapshot.caller)
-        return read(asking, snapshot), asking.gaps["network"]
+        gatherer = Gatherer(pool, clients_of(REGION), snapshot.environment, snapshot.caller)
+        return read(gatherer, snapshot), gatherer.gaps["network"]
 
 
 def test_two_networks_are_read_in_the_calls_of_one(sites: tuple[Site, Site]) -> None:
@@ -144,6 +144,6 @@ def test_nothing_to_read(sites: tuple[Site, Site]) -> None:
 def test_whose_words_are_the_networks(reason: str, told: bool) -> None:
     """What ECS writes of a lost connection makes verify look at the network; nothing else does."""
     failed = stopped("worker", f"ResourceInitializationError: unable to pull secrets: {reason}", NOW)
-    assert is_told(with_tasks(healthy(), failed)) is told
+    assert has_network_failure(with_tasks(healthy(), failed)) is told
     ended = stopped("worker", failed.stopped_reason, NOW, deployment_id="ecs-svc/ended-long-ago")
-    assert not is_told(with_tasks(healthy(), ended))
+    assert not has_network_failure(with_tasks(healthy(), ended))

@@ -133,7 +133,7 @@ def test_harm_to_the_secret_is_refused_before_anything_is_done(
     seen = run.look()
     plan = here.planned(run, seen, terraform_dir=FOLDER)
     assert "terraform-recreates" in {f.check for f in run.judge(plan, seen, seen, None) if f.is_problem}
-    assert "It will not be applied" in report.steps(plan).to_text()
+    assert "Terraform will not be applied" in report.steps(plan).to_text()
     with pytest.raises(UsageError, match="Nothing was done"):
         run.apply(plan, True)
     assert here.tree() == before and here.aws() == aws

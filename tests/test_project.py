@@ -153,8 +153,8 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
 def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
     """A kernel tells an error by its class's name; one that the command did not know would end with another code."""
     classes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ClassDef)]
-    ours = {c.name for c in classes if any(errors.named(ast.unparse(base).split(".")[-1]) for base in c.bases)}
-    assert {each for each in ours if errors.named(each) is None} <= {"DocumentError"}
+    ours = {c.name for c in classes if any(errors.find_class(ast.unparse(base).split(".")[-1]) for base in c.bases)}
+    assert {each for each in ours if errors.find_class(each) is None} <= {"DocumentError"}
 
 
 @in_each_module

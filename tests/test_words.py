@@ -19,7 +19,7 @@ from omc_runbook.checks.check import conduct
 from omc_runbook.diagnosis.root_causes import CHECKS
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot import failure_logs, follow_ups
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -73,11 +73,11 @@ class Values:
         return {"VersionId": asked["VersionId"], "SecretString": "{}"}
 
 
-def ask(client: object, snapshot: Snapshot, call: Callable[[Asking, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
+def ask(client: object, snapshot: Snapshot, call: Callable[[Gatherer, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
     """Make a look with one client for every service; what it found, and its gaps."""
     with ThreadPoolExecutor(4) as pool:
-        asking = Asking(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
-        return call(asking, snapshot), asking.gaps
+        gatherer = Gatherer(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
+        return call(gatherer, snapshot), gatherer.gaps
 
 
 def failing(reason: str = EXIT, **changes: Any) -> Snapshot:

@@ -55,7 +55,7 @@ def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
     known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = {**_context(snapshot, role_arn), **_tags(snapshot)}
     granted = _grants_directly(snapshot, role_arn, context)
-    said = known.said_of(GET_SECRET_VALUE, resource)
+    said = known.simulation_of(GET_SECRET_VALUE, resource)
     if said and not said.missing_context:
         return _by_simulation(known, said, resource, context, granted)
     if known.policies is None:
@@ -101,7 +101,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Judgement:
         if delegated.decision != "allowed":
             cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
             return Judgement(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
-    said = known.said_of(DECRYPT, key.arn)
+    said = known.simulation_of(DECRYPT, key.arn)
     if said and not said.missing_context:
         allowed, source = said.decision == "allowed", BY_SIMULATION
     elif known.policies is not None:
@@ -140,7 +140,7 @@ def _by_simulation(
         return Judgement("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted:
         return Judgement("", f"{what}, but the secret's own policy allows it.")
-    base = known.said_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
+    base = known.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
     # What allows any other name as well does not mean this one.
     if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
         return Judgement("suffix", f"{what}, and allowed for the ARN without its last six characters.")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Doubt, Evidence, family
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ContainerValues, HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("running")
@@ -114,25 +114,27 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     yield from _unseen(snapshot)
 
 
-def _is_replaced(held: Held) -> bool:
+def _is_replaced(held: HeldValue) -> bool:
     return held.has_reference and held.differs and held.process in (OTHER, ABSENT) and held.injected != ABSENT
 
 
-def _is_kept(held: Held) -> bool:
+def _is_kept(held: HeldValue) -> bool:
     return held.has_reference and held.differs and held.process not in (OTHER, ABSENT, UNSEEN)
 
 
-def _is_baked(held: Held) -> bool:
+def _is_baked(held: HeldValue) -> bool:
     if held.has_reference:
         return False
     return held.injected != ABSENT or held.process not in (ABSENT, UNSEEN) or bool(held.file)
 
 
-def _is_shadowed(held: Held) -> bool:
+def _is_shadowed(held: HeldValue) -> bool:
     return held.has_reference and bool(held.file) and not held.differs
 
 
-def _variables(snapshot: Snapshot, is_so: Callable[[Held], bool]) -> Iterator[tuple[str, str, list[Inside]]]:
+def _variables(
+    snapshot: Snapshot, is_so: Callable[[HeldValue], bool]
+) -> Iterator[tuple[str, str, list[ContainerValues]]]:
     """By service and variable, the looks that show something of it, which never is none."""
     for service in snapshot.consumers:
         looks = [seen for seen in snapshot.inside or () if seen.service == service.name]
@@ -145,7 +147,7 @@ def _variables(snapshot: Snapshot, is_so: Callable[[Held], bool]) -> Iterator[tu
 def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
     """What was not looked into, and what would help: a sentence for each reason, and one if that is a choice."""
     looks = snapshot.inside or ()
-    by_reason: dict[str, list[Inside]] = {}
+    by_reason: dict[str, list[ContainerValues]] = {}
     for seen in looks:
         if seen.refused:
             by_reason.setdefault(seen.refused.why, []).append(seen)
@@ -166,7 +168,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
         yield Doubt(services, (fact, "Which value they hold is told by times alone.") if refused else (fact,))
 
 
-def _tasks(seen: list[Inside]) -> str:
+def _tasks(seen: list[ContainerValues]) -> str:
     ids = list(dict.fromkeys(one.task_id[:8] for one in seen))
     return f"task {ids[0]}" if len(ids) == 1 else f"{len(ids)} tasks ({', '.join(ids[:3])}{'…' if ids[3:] else ''})"
 
@@ -181,7 +183,7 @@ def _value(version: str) -> str:
     return " It is no value of the secret's." if version == OTHER else f" It is the value of version {version}."
 
 
-def _is_older(snapshot: Snapshot, seen: Inside) -> bool:
+def _is_older(snapshot: Snapshot, seen: ContainerValues) -> bool:
     created = next((task.created for task in snapshot.tasks if task.id == seen.task_id), None)
     return bool(created and seen.started and seen.started < created - SLACK)
 

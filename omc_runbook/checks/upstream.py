@@ -13,7 +13,7 @@ from omc_runbook.checks.check import DOCUMENT, Evidence, family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.registry import label
 from omc_runbook.model.findings import Remedy
-from omc_runbook.snapshot.failure_logs import REFUSED
+from omc_runbook.snapshot.failure_logs import REJECTED
 from omc_runbook.snapshot.state import Snapshot
 
 check = family("content")
@@ -49,7 +49,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     for stop in fresh_stops(snapshot):
         if stop.kind in ("exit", "health-check"):
             for line in stop.words:
-                for key in _pointed_at(snapshot, stop, line) if REFUSED.search(line) else ():
+                for key in _pointed_at(snapshot, stop, line) if REJECTED.search(line) else ():
                     told.setdefault(key, (stop, line))
                     services.setdefault(key, set()).add(stop.service.name)
     for key, (stop, line) in told.items():

@@ -30,7 +30,7 @@ from omc_runbook.changes.values.sources import GENERATE
 from omc_runbook.model.environment import KNOWN, PRODUCTION, Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, as_before
-from omc_runbook.model.parameters import listed
+from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.progress import Progress
@@ -101,7 +101,7 @@ class KeyRun:
         if not key.strip():
             return None
         new = add_key_plan.describe(
-            key.strip(), description, obtain_from, required, type, listed("containers", containers)
+            key.strip(), description, obtain_from, required, type, split_names("containers", containers)
         )
         for snapshot in seen.values():
             refuse_without_secret(snapshot)
@@ -268,7 +268,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
 
     Raises as `runbook.begin` and `find_root` do.
     """
-    names = listed("environments", environments) or (environment,)
+    names = split_names("environments", environments) or (environment,)
     names = (environment, *(name for name in names if name != environment)) if environment in names else names
     runs = tuple(runbooks.begin("add_key", name, runbook_toml) for name in names)
     root = find_root(repository or runs[0].environment.repository)

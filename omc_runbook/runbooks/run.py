@@ -31,7 +31,7 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, Outcome, as_before
-from omc_runbook.model.parameters import listed
+from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.display import banner
 from omc_runbook.report.display.banner import Banner
@@ -122,7 +122,7 @@ class Run:
         Raises as `new_values.renew` and `rotation.url_from` do. Nothing is written.
         """
         are_due = due is not None and keys.strip() == DUE
-        names = tuple(due or ()) if are_due else listed("keys", keys)
+        names = tuple(due or ()) if are_due else split_names("keys", keys)
         url = rotation.url_from(database_url_from)
         return new_values.renew(self.clients, snapshot, names, values_from, url, are_due)
 
@@ -131,7 +131,7 @@ class Run:
 
         Raises as `plan_update` does, and UsageError for a value that another environment has too.
         """
-        plan = plan_update(snapshot, new.values, listed("remove", remove), new.finish)
+        plan = plan_update(snapshot, new.values, split_names("remove", remove), new.finish)
         changed = {change.key: new.values[change.key] for change in plan.changed if change.key in new.values}
         notes = reuse.compare(self.clients, self.environment, self.caller, changed)
         return replace(plan, notes=(*new.notes, *plan.notes, *notes))

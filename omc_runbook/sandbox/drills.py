@@ -181,7 +181,10 @@ def _follows(effect: str, cause: str) -> bool:
     """Whether the diagnosis counts one among the consequences of the other."""
     checks = {check.id: check for check in root_causes.CHECKS}
     both = [checks[id] for id in (effect, cause) if id in checks]
-    found = [Finding(check.id, check.family, check.title, "found", severity=check.severity) for check in both]
+    found = [
+        Finding(check=check.id, family=check.family, title=check.title, status="found", severity=check.severity)
+        for check in both
+    ]
     return any(cause in finding.because_of for finding in root_causes.relate(found) if finding.check == effect)
 
 

@@ -22,7 +22,7 @@ from omc_runbook.model import value_from
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.value_from import Reference
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.held_values import Held, Inside
+from omc_runbook.snapshot.held_values import ContainerValues, HeldValue
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.workstation.workstation import Workplace
@@ -87,7 +87,7 @@ class Snapshot:
     """The developer's machine; None where it was not asked for."""
     network: Network | None = None
     """The network that the consumers' tasks stand in; None where it was not asked for."""
-    inside: tuple[Inside, ...] | None = None
+    inside: tuple[ContainerValues, ...] | None = None
     """What running tasks hold; None where nobody asked to look inside."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
@@ -216,7 +216,7 @@ class Snapshot:
         older = [version for version in self.versions if version.created <= moment]
         return older[-1].id if older else ""
 
-    def held_by(self, task: Task) -> tuple[Held, ...]:
+    def held_by(self, task: Task) -> tuple[HeldValue, ...]:
         """What a look showed of the variables that a task is given of the secret; () where none was taken."""
         looked = [seen for seen in self.inside or () if seen.task_id == task.id]
         return tuple(held for seen in looked for held in seen.held.values() if held.has_reference and held.meant)

@@ -37,10 +37,10 @@ def failure(
 ) -> Finding:
     """That a change failed: which services, why, what their logs said and what was put back."""
     return Finding(
-        FAILED,
-        FAMILY,
-        f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
-        "found",
+        check=FAILED,
+        family=FAMILY,
+        title=f"Tasks do not start, or do not stay, with the new values of {keys}" if keys else "New tasks do not stay",
+        status="found",
         subject=", ".join(rollout.service for rollout in failed),
         evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *words, undone),
         remedy=remedies.logs(environment.names, failed[0].service),
@@ -52,10 +52,10 @@ def failure(
 def overtaken(rollout: Rollout) -> Finding:
     """That somebody else deployed a service, so that nothing is proved of it."""
     return Finding(
-        "deployment-overtaken",
-        FAMILY,
-        "Somebody else's deployment came after ours, so that ours proves nothing",
-        "unknown",
+        check="deployment-overtaken",
+        family=FAMILY,
+        title="Somebody else's deployment came after ours, so that ours proves nothing",
+        status="unknown",
         subject=rollout.service,
         evidence=(rollout.reason,),
         services=frozenset({rollout.service}),
@@ -65,10 +65,10 @@ def overtaken(rollout: Rollout) -> Finding:
 def moved_on(secret: str, told: str) -> Finding:
     """That the secret has another current version than the one that was rolled out."""
     return Finding(
-        "version-overtaken",
-        "secret",
-        "Somebody else has changed the secret since, and tasks may hold either version",
-        "unknown",
+        check="version-overtaken",
+        family="secret",
+        title="Somebody else has changed the secret since, and tasks may hold either version",
+        status="unknown",
         subject=secret,
         evidence=(told,),
     )

@@ -193,7 +193,7 @@ class _Agent:
         except (TimeoutError, ValueError):
             return []
         if message.type == ACKNOWLEDGE:
-            self._stream.settle(message)
+            self._stream.acknowledge(message)
         return self._stream.receive(message) if message.type == INPUT else []
 
 
@@ -214,7 +214,7 @@ def _closed(session: Session, said: str) -> bytes:
         "SchemaVersion": 1,
         "Output": said,
     }
-    return encode(Message(CLOSED, 0, json.dumps(content).encode()))
+    return encode(Message(type=CLOSED, sequence=0, payload=json.dumps(content).encode()))
 
 
 CHANNELS = Channels()
