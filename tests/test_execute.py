@@ -35,7 +35,7 @@ from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import Stream
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.ecs.container import Container, NotStarted, split
+from omc_runbook.sandbox.ecs.container import NotStarted, RunningContainer, split
 
 PLUGIN = shutil.which("session-manager-plugin") or ""
 GOODBYE = Message(type=CLOSED, sequence=0, payload=b'{"Output": ""}')
@@ -268,7 +268,7 @@ def test_open_quote_is_told_as_the_agent_tells_it() -> None:
 
 def test_container_without_programs_starts_nothing(tmp_path: Path) -> None:
     """The words are those of the agent, and nothing is left behind."""
-    container = Container({}, None, has_programs=False)
+    container = RunningContainer({}, None, has_programs=False)
     missing = r'^Unable to start command: Failed to start pty: exec: "sh": executable file not found in \$PATH$'
     with pytest.raises(NotStarted, match=missing), container.run("sh -c true", tmp_path):
         pass
@@ -598,5 +598,7 @@ def test_real_plugin_and_our_client_hear_the_same(stage: Stage) -> None:
 def test_nothing_secret_is_shown_by_what_is_held() -> None:
     """Neither a message nor a container shows what it holds where it is printed."""
     value = secrets.token_hex(16)
-    shown = repr(Message(type=OUTPUT, sequence=0, payload=value.encode())) + repr(Container({"KEY": value}, None))
+    shown = repr(Message(type=OUTPUT, sequence=0, payload=value.encode())) + repr(
+        RunningContainer({"KEY": value}, None)
+    )
     assert value not in shown

@@ -29,7 +29,7 @@ from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.sandbox.ecs.container import Container
+from omc_runbook.sandbox.ecs.container import RunningContainer
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
@@ -85,7 +85,7 @@ def sleeping(process: Any, environment: Mapping[str, str]) -> int:
 def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[str, ...] = tuple(ODD)) -> str:
     """What the script writes into the terminal of a container."""
     written = b""
-    with Container(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
+    with RunningContainer(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
         while piece := running.read(4096):
             written += piece
     return written.decode()

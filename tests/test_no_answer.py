@@ -200,7 +200,7 @@ def test_a_run_says_unknown_and_never_clear(operation: str, fault: Fault, world:
     world.spoil(operation, fault)
     findings = findings_at(world)
     unknown = [finding for finding in findings if finding.status == "unknown"]
-    assert any(f":{operation} answered with" in text for finding in unknown for text in finding.evidence)
+    assert any(f":{operation} returned an invalid response" in text for finding in unknown for text in finding.evidence)
     after = {finding.check: finding.status for finding in findings}
     assert not [name for name, status in after.items() if status == "clear" and before[name] != "clear"]
 

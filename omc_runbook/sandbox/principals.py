@@ -1,4 +1,4 @@
-"""Who makes a call: a principal with the policies that AWS would judge it by, read from moto's own state."""
+"""The principal of a call, with the policies that AWS would evaluate, from moto's state."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from omc_runbook.sandbox import credentials
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT
 
 PARTITION = "aws"
-# The role that an organization makes in each member account; a world builder reaches other accounts by it.
+# The role that an organization creates in each member account; worlds use it to reach other accounts.
 MEMBER_ADMINISTRATOR = "OrganizationAccountAccessRole"
 _EVERYTHING = PolicyDocument(
     "AdministratorAccess",
@@ -24,7 +24,7 @@ _EVERYTHING = PolicyDocument(
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller: its own ARN, the user or role behind it, and every policy that limits or allows it."""
+    """A caller: its ARN, the user or role behind it, and every policy that applies to it."""
 
     arn: str
     identity_arn: str
@@ -38,12 +38,12 @@ class Principal:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name by which a resource's policy can mean this caller itself."""
+        """The ARNs by which a resource-based policy can name this caller."""
         return frozenset({self.arn, self.identity_arn})
 
 
 def caller(access_key: str) -> Principal:
-    """The principal behind an access key; nobody, who may do nothing, where the key was deleted meanwhile."""
+    """The principal of an access key; one without permissions where the key was deleted meanwhile."""
     if access_key == credentials.administrator().access_key:
         return administrator(DEFAULT_ACCOUNT)
     for account in list(iam_backends):
@@ -66,13 +66,13 @@ def caller(access_key: str) -> Principal:
 
 
 def administrator(account: str, arn: str = "") -> Principal:
-    """The administrator of an account, who may do all that no other policy denies."""
+    """The administrator of an account, who may do everything that no other policy denies."""
     arn = arn or f"arn:{PARTITION}:iam::{account}:user/administrator"
     return Principal(arn, arn, account, "administrator", "administrator", "", (_EVERYTHING,), None, scps(account))
 
 
 def role_session(role_arn: str, session: str) -> Principal:
-    """A session of a role, with no policies at all where the role is gone."""
+    """A session of a role; without policies where the role does not exist."""
     account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
     role = next((r for r in list(iam.get_roles()) if r.name == name), None)

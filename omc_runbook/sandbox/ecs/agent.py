@@ -16,13 +16,13 @@ from werkzeug.exceptions import HTTPException
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import scheduler, tasks
 from omc_runbook.sandbox.ecs.connection import connects
-from omc_runbook.sandbox.ecs.container import NO_SHELL, Container
+from omc_runbook.sandbox.ecs.container import NO_SHELL, RunningContainer
 from omc_runbook.sandbox.ecs.image import refusal
 from omc_runbook.sandbox.ecs.injection import PullFailed, environments
 from omc_runbook.sandbox.ecs.logs import open_stream
 from omc_runbook.sandbox.ecs.network import place_of
 from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, Application
-from omc_runbook.sandbox.ecs.services import Deployment, EcsService, note_failure, note_health, services_of
+from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, note_failure, note_health, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 _TICK_SECONDS = 0.1
@@ -142,7 +142,7 @@ class Agent(threading.Thread):
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
         place = place_of(getattr(task, "network_configuration", None))
         application, reason = None, ""
-        inside: dict[str, Container] = {}
+        inside: dict[str, RunningContainer] = {}
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock: a delay on the wire must hold up the agent alone.
@@ -158,7 +158,7 @@ class Agent(threading.Thread):
                     kept = self._kept.setdefault(definition.arn, environment) if CACHED in arguments else environment
                     application = Application(kept, arguments, log)
                     pid = application.pid
-                inside[container["name"]] = Container(environment, pid, NO_SHELL not in arguments)
+                inside[container["name"]] = RunningContainer(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:
             reason = str(failure)
         except (ValueError, OSError) as error:
@@ -235,7 +235,7 @@ def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
     return [(backend, task) for backend in _backends() for task in tasks.of_backend(backend)]
 
 
-def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, Deployment | None]:
+def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, EcsDeployment | None]:
     for service in services_of(backend):
         if task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name:
             return service, next((d for d in service.deployments if d.id == task.started_by), None)

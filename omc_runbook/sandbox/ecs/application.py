@@ -48,7 +48,7 @@ def salted(password: str, salt: str) -> str:
     return f"{salt}:{hashlib.sha256(f'{salt}{password}'.encode()).hexdigest()}"
 
 
-class Settings(BaseSettings):
+class ApplicationSettings(BaseSettings):
     """What the application is configured by; an empty variable counts as absent."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
@@ -159,7 +159,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     _log("Waiting for application startup.")
     try:
-        settings = Settings()
+        settings = ApplicationSettings()
     except ValidationError as error:
         _log(f"Application startup failed: {_describe(error)}", "ERROR")
         return 3
@@ -173,7 +173,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _serve(port: int, options: Mapping[str, str], settings: Settings) -> None:
+def _serve(port: int, options: Mapping[str, str], settings: ApplicationSettings) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()

@@ -22,7 +22,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import RESEND_SECONDS, Stream
 from omc_runbook.sandbox.admission import objection
-from omc_runbook.sandbox.ecs.container import Container, NotStarted, Running
+from omc_runbook.sandbox.ecs.container import NotStarted, RunningContainer, TerminalProcess
 
 _AGENT_VERSION = "3.3.0.0"
 _SESSION_TYPE = "InteractiveCommands"
@@ -41,7 +41,7 @@ class Session:
     id: str
     token: str = field(repr=False)
     url: str
-    container: Container
+    container: RunningContainer
     command: str = field(repr=False)
     until: float
 
@@ -52,7 +52,7 @@ class Channels:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, Session] = {}
-        self._running: set[Running] = set()
+        self._running: set[TerminalProcess] = set()
         self._directory: Path | None = None
         self._server: Server | None = None
 
@@ -62,7 +62,7 @@ class Channels:
         self._server = serve(self._serve, "127.0.0.1", 0, process_request=_admit, compression=None, ping_interval=None)
         threading.Thread(target=self._server.serve_forever, name="data-channels", daemon=True).start()
 
-    def open(self, container: Container, command: str) -> Session:
+    def open(self, container: RunningContainer, command: str) -> Session:
         """A new session that runs a command when its client comes, within a minute."""
         assert self._server is not None, "the data channels were not started"
         now = time.monotonic()
@@ -158,7 +158,7 @@ class _Agent:
                     return ""
         return "Handshake timed out."
 
-    def pass_on(self, process: Running) -> None:
+    def pass_on(self, process: TerminalProcess) -> None:
         """Send what the command writes, and type what the client sends, until all is written and acknowledged."""
         ended = threading.Event()
         pump = threading.Thread(target=self._pump, args=(process, ended), daemon=True)
@@ -176,7 +176,7 @@ class _Agent:
             process.kill()
             ended.wait(1)
 
-    def _pump(self, process: Running, ended: threading.Event) -> None:
+    def _pump(self, process: TerminalProcess, ended: threading.Event) -> None:
         with contextlib.suppress(ConnectionClosed):
             while piece := process.read(_PIECE):
                 self._stream.send(Kind.OUTPUT, piece)

@@ -24,7 +24,7 @@ class NotStarted(Exception):
 
 
 @dataclass(frozen=True)
-class Container:
+class RunningContainer:
     """A running container as commands see it: the environment that ECS gave it, and its application's process.
 
     `pid` is None for a container whose image is not run here (all but the first essential one of a task).
@@ -35,7 +35,7 @@ class Container:
     has_programs: bool = True
 
     @contextmanager
-    def run(self, command: str, directory: Path) -> Iterator["Running"]:
+    def run(self, command: str, directory: Path) -> Iterator["TerminalProcess"]:
         """Run a command as the agent of ECS Exec does, in a terminal of its own; it has ended when the block ends.
 
         The words are split as the agent splits them, and no shell comes between them and the program.
@@ -50,7 +50,7 @@ class Container:
         with tempfile.TemporaryDirectory(prefix="proc-", dir=directory) as table:
             self._fill(Path(table))
             words = [word.replace("/proc/", f"{table}/") for word in split(command)]
-            process = Running(words, self._variables(), self.has_programs)
+            process = TerminalProcess(words, self._variables(), self.has_programs)
             try:
                 yield process
             finally:
@@ -69,7 +69,7 @@ class Container:
                 (table / str(child)).symlink_to(f"/proc/{child}")
 
 
-class Running:
+class TerminalProcess:
     """A command that runs in a pseudo-terminal."""
 
     def __init__(self, words: list[str], variables: Mapping[str, str], has_programs: bool) -> None:

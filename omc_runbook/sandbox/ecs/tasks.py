@@ -10,14 +10,14 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
-from omc_runbook.sandbox.ecs.container import Container as Inside
-from omc_runbook.sandbox.ecs.services import Deployment, EcsService
+from omc_runbook.sandbox.ecs.container import RunningContainer
+from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService
 
 KEPT = timedelta(hours=1)
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
 
 
-class Container:
+class EcsContainer:
     """A container of a task, as DescribeTasks tells it."""
 
     def __init__(self, task: Task, definition: dict[str, Any]) -> None:
@@ -34,13 +34,13 @@ class Container:
         self.runtime_id: str | None = None
         self.network_interfaces: list[dict[str, str]] = []
         self.managed_agents: list[dict[str, Any]] = []
-        self.inside: Inside | None = None
+        self.inside: RunningContainer | None = None
 
 
 class EcsTask(Task):
     """moto's task with the fields that ECS fills, built with moto's own arguments."""
 
-    containers: list[Container]  # type: ignore[assignment]  # moto describes the first alone
+    containers: list[EcsContainer]  # type: ignore[assignment]  # moto describes the first alone
     stopped_reason: str | None  # type: ignore[assignment]  # moto has an empty one from the start
     started_at: datetime
     pull_started_at: datetime
@@ -60,7 +60,7 @@ class EcsTask(Task):
         self.cpu, self.memory = task_definition.cpu, task_definition.memory
         self.platform_family, self.version = "Linux", 1
         self.stopped_reason = None
-        self.containers = [Container(self, entry) for entry in task_definition.container_definitions]
+        self.containers = [EcsContainer(self, entry) for entry in task_definition.container_definitions]
         if execute:
             for container in self.containers:
                 container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
@@ -72,7 +72,7 @@ def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     return [task for task in held if isinstance(task, EcsTask)]
 
 
-def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: Deployment) -> EcsTask:
+def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment) -> EcsTask:
     """A new task of a service's deployment."""
     return accept(
         backend,

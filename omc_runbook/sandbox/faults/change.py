@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         ServiceTypeDef,
     )
 
-Edit = Callable[["ContainerDefinitionOutputTypeDef"], None]
+ContainerEdit = Callable[["ContainerDefinitionOutputTypeDef"], None]
 
 
 def document(world: World) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def service(world: World, name: str) -> ServiceTypeDef:
     return world.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
 
-def revise(world: World, name: str, edit: Edit, execution_role: bool = True) -> None:
+def revise(world: World, name: str, edit: ContainerEdit, execution_role: bool = True) -> None:
     """Register a revision of a service's task definition with an edited container, and deploy it."""
     arn = service(world, name)["taskDefinition"]
     present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]

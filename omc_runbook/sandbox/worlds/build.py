@@ -25,7 +25,7 @@ from omc_runbook.sandbox.worlds.staging import (
     SERVICES,
     STAGING,
     TASK_ROLE,
-    Service,
+    ServiceSpec,
     World,
     is_external,
 )
@@ -180,7 +180,7 @@ def restore_log_group(world: World, name: str) -> None:
             raise
 
 
-def restore_task_definition(world: World, service: Service, secret_arn: str) -> str:
+def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str) -> str:
     """The ARN of the service's newest revision if it is as it should be, else of a new one that is."""
     family = f"{STAGING}-{service.name}"
     container = container_definition(service, secret_arn, world.database)
@@ -210,7 +210,7 @@ def restore_task_definition(world: World, service: Service, secret_arn: str) -> 
     return registered["taskDefinition"]["taskDefinitionArn"]
 
 
-def container_definition(service: Service, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
+def container_definition(service: ServiceSpec, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
     """The service's one container, with a reference to each key that it uses."""
     environment = {"ENVIRONMENT": "staging", "PROJECT_NAME": "Oh My Coins", "OMC_APP_ROLE": service.name}
     # What uses no secret has no business with the database.
@@ -233,7 +233,9 @@ def container_definition(service: Service, arn: str, database: Database | None) 
     }
 
 
-def restore_service(world: World, service: Service, task_definition: str, network: AwsVpcConfigurationTypeDef) -> None:
+def restore_service(
+    world: World, service: ServiceSpec, task_definition: str, network: AwsVpcConfigurationTypeDef
+) -> None:
     """Deploy a revision anew as the service, created again where it is gone or not ECS's to deploy."""
     found = [present for present in world.services() if present["serviceName"] == service.name]
     if found and is_external(found[0]):
@@ -256,7 +258,7 @@ def restore_service(world: World, service: Service, task_definition: str, networ
 
 def create_service(
     world: World,
-    service: Service,
+    service: ServiceSpec,
     task_definition: str,
     network: AwsVpcConfigurationTypeDef,
     cluster: str = CLUSTER,
@@ -275,7 +277,7 @@ def create_service(
     )
 
 
-def deployment_configuration(service: Service) -> DeploymentConfigurationTypeDef:
+def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTypeDef:
     """New tasks before old ones go, with the circuit breaker where the service has it."""
     return {
         "minimumHealthyPercent": 100,

@@ -38,7 +38,7 @@ SETTLING_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
-class Service:
+class ServiceSpec:
     """An ECS service of the healthy world; `keys` are those of the secret's keys that it references."""
 
     name: str
@@ -59,9 +59,9 @@ KEYS = (
     "SENTRY_DSN",
 )
 SERVICES = (
-    Service("backend", 2, KEYS, breaker=True),
-    Service("worker", 1, KEYS[:3], breaker=False),
-    Service("frontend", 1, (), breaker=False),
+    ServiceSpec("backend", 2, KEYS, breaker=True),
+    ServiceSpec("worker", 1, KEYS[:3], breaker=False),
+    ServiceSpec("frontend", 1, (), breaker=False),
 )
 CONSUMERS = tuple(service for service in SERVICES if service.keys)
 
