@@ -27,7 +27,7 @@ DELAY_MS = 30.0
 ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3")
 LOOK = """
 import json, time
-from omc_runbook import runbook
+from omc_runbook.runbooks import run as runbook
 start = time.perf_counter()
 snapshot = runbook.begin("verify", "staging").look()
 seconds = time.perf_counter() - start

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
+import botocore.session
 import pytest
 
 from omc_runbook.masking import registry
@@ -36,8 +38,19 @@ SLOW = frozenset(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of slow files first, and leave all else in its order."""
+    """Put the tests of slow files first, and leave all else in its order; one worker runs a file or a named group."""
     items.sort(key=lambda item: item.path.stem not in SLOW)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_reading_of_botocores_models() -> Iterator[None]:
+    """Let botocore's sessions share the service models that they read, which else takes longer than the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture
@@ -60,9 +73,30 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """A healthy sandbox for the tests of one module."""
-    started = lifecycle.up("healthy")
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[Sandbox]:
+    """The one sandbox that a worker starts, for its modules to renew."""
+    started = lifecycle.up(None)
     yield started
     lifecycle.down(started)
+
+
+@pytest.fixture(scope="module")
+def sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A healthy sandbox that no other module has changed."""
+    lifecycle.renew(sandbox_server)
+    return sandbox_server
+
+
+@pytest.fixture(scope="module")
+def fresh_sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A sandbox as Terraform leaves AWS: with placeholders for values."""
+    lifecycle.renew(sandbox_server, "fresh")
+    return sandbox_server
+
+
+@pytest.fixture(scope="module")
+def empty_sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A sandbox with nothing in it."""
+    lifecycle.renew(sandbox_server, None)
+    return sandbox_server

@@ -1,4 +1,4 @@
-"""A process that rotates keys: `rotator.py KEYS VALUES_FROM STEP` kills itself as a step begins, if one is named."""
+"""A process that rotates keys: `KEYS VALUES_FROM STEP` kills itself as a step begins, if one is named."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.execute import ExecFailure, Why
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import DocumentError, parse
@@ -26,7 +26,7 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import settings_of
-from omc_runbook.snapshot.held_values import ABSENT, ContainerValues, HeldValue
+from omc_runbook.snapshot.held_values import ABSENT, ExecLook, HeldValue
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
 from omc_runbook.textfile.file import SourceFile
@@ -299,7 +299,9 @@ def simulated(
 
 def by_policies(*policies: PolicyDocument, boundary: PolicyDocument | None = None) -> Permissions:
     """A role whose policies are known, because AWS refused to simulate."""
-    refused = Unread(f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied")
+    refused = ReadFailure(
+        f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied"
+    )
     role = Role(arn=ROLE, name=ROLE_NAME, trust=PolicyDocument("trust policy", "trust", TRUST), boundary_arn="")
     return Permissions(role=role, policies=policies, boundary=boundary, unread=(refused,))
 
@@ -407,7 +409,7 @@ def with_refusal(snapshot: Snapshot, name: str, why: Why, words: str = "No.", pe
     """Let the tasks of a service not be looked into."""
     refused = ExecFailure(why, words, permission)
     inside = tuple(
-        ContainerValues(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
+        ExecLook(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
         if seen.service == name
         else seen
         for seen in snapshot.inside or ()
@@ -415,7 +417,7 @@ def with_refusal(snapshot: Snapshot, name: str, why: Why, words: str = "No.", pe
     return replace(snapshot, inside=inside)
 
 
-def _inside(snapshot: Snapshot, service: Service, task: Task) -> ContainerValues:
+def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
     own = {
         i.variable: i.reference.key
         for _, i in snapshot.own_injections(snapshot.definition(service.task_definition_arn))
@@ -427,7 +429,7 @@ def _inside(snapshot: Snapshot, service: Service, task: Task) -> ContainerValues
         else HeldValue(variable=name, key=name, injected=ABSENT, process=ABSENT, has_reference=False, meant=current)
         for name in default_keys()
     }
-    return ContainerValues(
+    return ExecLook(
         service=service.name,
         task_id=task.id,
         container=service.name,

@@ -26,7 +26,7 @@ from omc_runbook.changes import files as changes_files
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.headless.run import notebooks
 from omc_runbook.model import parameters
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import key_run
 from omc_runbook.runbooks import run as runbooks_run
@@ -280,6 +280,8 @@ def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_
     former = here.service()["taskDefinition"]
     # So that what another test has registered is not the newest, and taken up.
     registered_anew(here, former)
+    # However long the rerun's plan takes, nothing else gives the former revision back meanwhile.
+    break_off(here, False)
     dying_after(here, here.begun(), [*CHANGES, *LAST])
     if not is_ours_alone:
         theirs = registered_anew(here, here.service()["taskDefinition"], SOMEBODY="else")
@@ -301,6 +303,21 @@ def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_
     put(here.world, {**here.members, here.key: ""})
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=former, forceNewDeployment=True)
     here.world.settle()
+    break_off(here, True)
+
+
+def break_off(desk: Adder, enable: bool) -> None:
+    """Let the circuit breaker of backend end deployments that fail, or let them go on."""
+    breaker = {"enable": enable, "rollback": enable}
+    desk.world.ecs.update_service(
+        cluster=CLUSTER,
+        service="backend",
+        deploymentConfiguration={
+            "deploymentCircuitBreaker": breaker,
+            "minimumHealthyPercent": 100,
+            "maximumPercent": 200,
+        },
+    )
 
 
 def test_killed_while_a_file_is_written_it_is_the_old_one_and_git_sees_nothing(idle: Adder) -> None:
@@ -469,7 +486,7 @@ def test_what_somebody_else_has_changed_since_stays(idle: Adder, what: str) -> N
         revise(idle.world, "backend", lambda container: container.update(stopTimeout=9))
         idle.world.settle()
     theirs, before = idle.aws(), idle.text
-    with pytest.raises(Overtaken) as error:
+    with pytest.raises(ConflictError) as error:
         run.apply(plan, True)
     assert all(part in str(error.value) for part in OVERTAKEN[what]) and idle.value not in str(error.value)
     assert idle.aws()[1:] == theirs[1:]

@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 import pytest
 from checkout import make_platform
-from desk import SECRET, Desk, assert_nothing_leaked, client, values
+from desk import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from dotenv import dotenv_values
 
 from omc_runbook.headless.run import notebooks
@@ -49,10 +49,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def sandbox(browser: Any) -> Iterator[Sandbox]:
-    started = lifecycle.up("healthy")
-    yield started
-    lifecycle.down(started)
+def sandbox(browser: Any, sandbox_server: Sandbox) -> Sandbox:
+    lifecycle.renew(sandbox_server)
+    return sandbox_server
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Desk:
 @pytest.fixture(scope="module")
 def page_file(desk: Desk) -> Path:
     """The page of a record of the healthy world."""
-    ended = desk.run()
+    # A fork would take the browser's event loop along.
+    ended = desk.start([str(COMMAND), "run", "verify", "--record", str(desk.record)])
     assert ended.returncode == 0, ended.stderr
     (page,) = desk.record.glob("*.html")
     return page

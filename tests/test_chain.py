@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from desk import PAPERMILL, Desk, assert_nothing_leaked, values
 from test_rotation import Place
 
 from omc_runbook.headless.run import notebooks
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    started = lifecycle.up("fresh")
-    yield started
-    lifecycle.down(started)
 
 
 class Chain(Desk):
     """A desk at which papermill runs one notebook after the other."""
 
-    def papermill(self, name: str, *parameters: str) -> None:
+    def papermill(self, name: str, *parameters: str, plans_against: str = "") -> None:
+        """Run a notebook; a plan against an error ends as a failure that says so."""
         given = [word for pair in parameters for word in ("-p", *pair.split("="))]
         ended = self.call([str(PAPERMILL), str(notebooks() / f"{name}.ipynb"), f"{name}.ipynb", *given])
-        assert ended.returncode == 0, ended.stderr
+        if plans_against:
+            assert ended.returncode == 1
+            assert re.search(f"PLAN: nothing was changed.*{plans_against}", ended.stderr), ended.stderr
+        else:
+            assert ended.returncode == 0, ended.stderr
 
     def source(self, new: dict[str, str]) -> Path:
         path = self.work / "secrets.json"
@@ -39,16 +35,16 @@ class Chain(Desk):
         return path
 
 
-def test_every_runbook_dry_then_applied_then_again(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_every_runbook_dry_then_applied_then_again(fresh_sandbox: Sandbox, tmp_path: Path) -> None:
     """A dry run changes nothing, an apply reaches every process, the same again changes nothing; verify agrees."""
-    desk, place = Chain(tmp_path, sandbox), Place(sandbox)
+    desk, place = Chain(tmp_path, fresh_sandbox), Place(fresh_sandbox)
 
-    def thrice(name: str, *parameters: str, source: dict[str, str] | None = None) -> None:
+    def thrice(name: str, *parameters: str, source: dict[str, str] | None = None, **dry: str) -> None:
         """Dry, applied, and again, with the secret's stages looked at each time."""
         before = place.stages
         if source:
             desk.source(source)
-        desk.papermill(name, *parameters)
+        desk.papermill(name, *parameters, **dry)
         assert place.stages == before
         desk.papermill(name, *parameters, "apply=True")
         after, current = place.stages, place.current
@@ -67,7 +63,7 @@ def test_every_runbook_dry_then_applied_then_again(sandbox: Sandbox, tmp_path: P
     thrice("create")
     assert place.members == build.FRESH_DOCUMENT
     new = build.healthy_document()
-    thrice("update", "values_from=file:secrets.json", source=new)
+    thrice("update", "values_from=file:secrets.json", source=new, plans_against="placeholder")
     verified("SECRET_KEY", new["SECRET_KEY"])
     rotated = secrets.token_hex(32)
     thrice("rotate", "keys=SECRET_KEY", "values_from=file:secrets.json", source={"SECRET_KEY": rotated})
@@ -75,4 +71,4 @@ def test_every_runbook_dry_then_applied_then_again(sandbox: Sandbox, tmp_path: P
     thrice("restore", "version=AWSPREVIOUS")
     verified("SECRET_KEY", new["SECRET_KEY"])
     assert place.versions == 3
-    assert_nothing_leaked(desk, [*values(sandbox), rotated])
+    assert_nothing_leaked(desk, [*values(fresh_sandbox), rotated])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.staging import (
     ACCOUNT,
@@ -395,11 +397,9 @@ def assert_healthy(scene: Scene) -> None:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world(sandbox: Sandbox) -> World:
     """A healthy sandbox that this module's tests break and mend in turn."""
-    sandbox = lifecycle.up("healthy")
-    yield World(sandbox.endpoint)
-    lifecycle.down(sandbox)
+    return World(sandbox.endpoint)
 
 
 @pytest.fixture
@@ -423,13 +423,29 @@ def test_healthy_world(scene: Scene) -> None:
     assert_healthy(scene)
 
 
-@pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
+FAMILIES = {family: list(faults) for family, faults in groupby(catalogue(), lambda fault: fault.family)}
+"""Each family is a group of its own for pytest-xdist, for workers to share them."""
+
+
+def of_family(family: str, values: Sequence[Any]) -> list[Any]:
+    """Parameters of one family's group, which one worker runs in their order."""
+    group = pytest.mark.xdist_group(f"faults of {family}")
+    return [pytest.param(value, marks=group, id=getattr(value, "id", value)) for value in values]
+
+
+@pytest.mark.parametrize("fault", [each for family in FAMILIES for each in of_family(family, FAMILIES[family])])
 def test_fault(fault: Fault, scene: Scene) -> None:
     """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
     break_(scene.world.endpoint, fault.id)
     assert EVIDENCE[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
     assert root_causes(scene.world.endpoint) == [fault.id]
     mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+@pytest.mark.parametrize("family", [each for family in FAMILIES for each in of_family(family, [family])])
+def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> None:
+    """After each fault of a family came and went, a deep look finds nothing wrong, and no trace is in the API."""
     assert_healthy(scene)
     assert root_causes(scene.world.endpoint) == []
 

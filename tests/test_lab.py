@@ -23,9 +23,9 @@ from omc_runbook.repository.checkout import find_root
 ACCOUNT = "210987654321"
 LOOK = """
 import json
-from omc_runbook.changes.source import path_of
-from omc_runbook.environment import load
-from omc_runbook.source.checkout import find_root
+from omc_runbook.changes.values.source_file import path_of
+from omc_runbook.model.environment import load
+from omc_runbook.repository.checkout import find_root
 found = load("staging")
 paths = [find_root("checkout"), path_of("file:values.env")]
 print(json.dumps([found.names.account_id, found.source, *map(str, paths)]))

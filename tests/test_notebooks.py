@@ -16,20 +16,12 @@ import nbformat
 import pytest
 
 from omc_runbook.headless.run import notebooks
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 SANITIZE = Path(__file__).with_name("notebooks.cfg")
 NOTEBOOKS = sorted(notebooks().glob("*.ipynb"))
 in_each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 WIDTH = 120
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    started = lifecycle.up("healthy")
-    yield started
-    lifecycle.down(started)
 
 
 def nbval(sandbox: Sandbox, home: Path, *notebooks: Path) -> subprocess.CompletedProcess[str]:

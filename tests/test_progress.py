@@ -16,8 +16,8 @@ from omc_runbook.report.display.progress import NEWEST, STATES, Progress
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
 
 START = """
-from omc_runbook.changes.rollout import Rollout
-from omc_runbook.report.progress import Progress
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.report.display.progress import Progress
 progress = Progress()
 for running in range(3):
     for again in range(5):

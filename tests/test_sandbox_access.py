@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sandbox_support import ACCOUNT, CLUSTER, READ, REGION, ROLE, Stage, policy, running, until
+from sandbox_support import ACCOUNT, CLUSTER, READ, REGION, ROLE, Stage, policy, until
+
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 DESCRIBE = {"Effect": "Allow", "Action": "ecs:DescribeServices", "Resource": "*"}
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(empty_sandbox: Sandbox) -> Stage:
     """One sandbox with a service that runs."""
-    with running() as made:
-        made.build()
-        made.steady()
-        yield made
+    made = Stage(empty_sandbox)
+    made.build()
+    made.steady()
+    return made
 
 
 def user(stage: Stage, *statements: dict[str, Any]) -> dict[str, str]:

@@ -10,24 +10,23 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sandbox_support import CLUSTER, READ, TRUST, Stage, document, environment_of, policy, running, until
+from sandbox_support import CLUSTER, READ, TRUST, Stage, document, environment_of, policy, until
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.ecs.application import salted
 from omc_runbook.sandbox.ecs.process import Application
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Stage]:
+def server(empty_sandbox: Sandbox) -> Stage:
     """One sandbox for the module."""
-    with running() as made:
-        yield made
+    return Stage(empty_sandbox)
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,12 +132,12 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_it_costs_next_to_nothing(tmp_path: Path) -> None:
-    """The quickest of some takes less than a tenth of a second."""
+    """The quickest of some takes a processor less than a tenth of a second, git's part included."""
     taken = []
     for number in range(5):
-        begun = time.perf_counter()
+        begun = sum(os.times()[:4])
         example.make(tmp_path / str(number))
-        taken.append(time.perf_counter() - begun)
+        taken.append(sum(os.times()[:4]) - begun)
     assert min(taken) < 0.1
 
 

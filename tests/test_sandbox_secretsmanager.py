@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sandbox_support import ACCOUNT, Stage, policy, running
+from sandbox_support import ACCOUNT, Stage, policy
+
+from omc_runbook.sandbox.lifecycle import Sandbox
 
 MINE = "omc-runbook-test"
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(empty_sandbox: Sandbox) -> Stage:
     """One sandbox for the module."""
-    with running() as made:
-        yield made
+    return Stage(empty_sandbox)
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import textwrap
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import hcl2
+import hcl2.api
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -974,6 +976,15 @@ def said(declared: Declared) -> dict[str, Counter[tuple[str, ...]]]:
     }
 
 
+@pytest.fixture
+def one_parse_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hcl2 parse the same text once; that is nearly all that the generated files cost."""
+    parse = lru_cache(64)(hcl2.api.parses_to_tree)
+    for module in (hcl2, hcl2.api):
+        monkeypatch.setattr(module, "parses_to_tree", parse)
+
+
+@pytest.mark.usefixtures("one_parse_of_a_text")
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(modules(), st.data())
 def test_any_module_gets_exactly_one_reference(module: tuple[str, list[str]], data: st.DataObject) -> None:

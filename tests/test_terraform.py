@@ -123,7 +123,8 @@ def test_a_dry_run_leaves_no_trace_an_apply_creates_and_a_second_one_finds_it(de
     """The whole notebook: init, plan, its JSON; then exactly that plan file applied, and the output compared."""
     tree, names = desk.tree(), desk.names()
     dry = desk.run()
-    assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
+    assert (dry.returncode, dry.stderr) == (1, "")
+    assert "PLAN: nothing was changed (secret-missing)" in dry.stdout
     assert (desk.tree(), desk.names(), desk.outcome()["changes"]) == (tree, names, [])
     assert [call[1] for call in desk.calls()] == ["init", "plan", "show"]
 

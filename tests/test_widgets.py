@@ -35,12 +35,12 @@ CANARY = secrets.token_urlsafe(24)
 START = """
 import os
 import ipywidgets
-from omc_runbook.changes.rollout import Rollout
-from omc_runbook.errors import UsageError
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.model.errors import UsageError
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.report.banner import Banner
-from omc_runbook.report.progress import Progress
-from omc_runbook.widgets import Button
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.progress import Progress
+from omc_runbook.runbooks.widgets import Button
 text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
 words = []
 def roll(word):

@@ -1,7 +1,7 @@
 """A process that changes the secret, for the tests that race it with another or kill it.
 
-`writer.py race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
-says how that went. `writer.py once FILE CALL` writes a file's values, and kills itself after that many calls that
+`race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
+says how that went. `once FILE CALL` writes a file's values, and kills itself after that many calls that
 change the secret (0: never).
 """
 
@@ -20,7 +20,7 @@ from botocore.client import BaseClient
 from omc_runbook.aws import secretsmanager
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import reveal
-from omc_runbook.model.errors import Overtaken
+from omc_runbook.model.errors import ConflictError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -48,7 +48,7 @@ def race(run: Run) -> None:
         sys.stdin.readline()
         try:
             run.apply(plan, True)
-        except Overtaken as error:
+        except ConflictError as error:
             say(f"overtaken {error}")
         else:
             prints = (f"{key}={fingerprint(reveal(entry.value))}" for key, entry in new.values.items())

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from omc_runbook.model.secretive import is_secret
+
 COMMON = re.compile(r"(?i)true|false|yes|no|on|off|none|null|localhost|local|staging|production|postgres|\d{1,5}")
 """Values that may be shown under any name."""
-
-SECRETIVE = re.compile(r"(?i)PASSW|PASSPHRASE|(?:\A|_)PASS(?:_|\Z)|PWD|SECRET|KEY|TOKEN|DSN|CREDENTIAL")
-"""What of a name says that its value is nobody else's business."""
 
 _WORD = re.compile(r"[a-z]{1,16}|[A-Z]{1,16}|[A-Z][a-z]{1,15}")
 
@@ -21,7 +20,7 @@ def find_public(values: Iterable[tuple[str, str]], public: Collection[str] = ())
     `debug` for LOG_LEVEL, unless a secret name has the same value.
     """
     pairs = tuple(values)
-    secret = {value for name, value in pairs if SECRETIVE.search(name)}
+    secret = {value for name, value in pairs if is_secret(name)}
     return frozenset(
         value
         for _, value in pairs

@@ -27,7 +27,7 @@ class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
 
-class Overtaken(RunbookError):
+class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
 
 
@@ -39,5 +39,5 @@ class FindingsRemain(RunbookError):
 
 def find_class(name: str) -> type[RunbookError] | None:
     """The error class of a name, as a kernel reports it (ename); None for other errors."""
-    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, Overtaken, FindingsRemain)
+    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, ConflictError, FindingsRemain)
     return next((kind for kind in kinds if kind.__name__ == name), None)

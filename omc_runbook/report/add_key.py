@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
@@ -26,7 +26,7 @@ NONE = "No key was named: set the parameter key."
 HAD_IT = "The secret had this key before: remove it only if an earlier, interrupted run added it."
 
 
-def standing(snapshots: Mapping[str, Snapshot], plan: Addition | None = None) -> Table | Listing:
+def standing(snapshots: Mapping[str, Snapshot], plan: AddKeyPlan | None = None) -> Table | Listing:
     """Where every variable is defined, or only the one to add."""
     table = drift.table(next(iter(snapshots.values())), plan.key.name if plan else "")
     if plan and not table.rows:
@@ -34,7 +34,7 @@ def standing(snapshots: Mapping[str, Snapshot], plan: Addition | None = None) ->
     return table
 
 
-def diffs(plan: Addition | None) -> Diffs:
+def diffs(plan: AddKeyPlan | None) -> Diffs:
     """The edits of the checkout's files, with values redacted in the context lines."""
     if plan is None:
         return Diffs("The files", (), NONE)
@@ -45,7 +45,7 @@ def diffs(plan: Addition | None) -> Diffs:
     return Diffs(count, files, empty, (*((dirty,) if plan.dirty else ()), *plan.notes))
 
 
-def steps(plan: Addition | None) -> Listing:
+def steps(plan: AddKeyPlan | None) -> Listing:
     """The steps in order: the secrets, the files, new tasks."""
     if plan is None:
         return Listing("Planned steps", (), NONE)
@@ -72,7 +72,7 @@ def steps(plan: Addition | None) -> Listing:
     return Listing("Planned steps, in order", entries)
 
 
-def done(plan: Addition | None, done: Added | None) -> Banner:
+def done(plan: AddKeyPlan | None, done: AddKeyResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if plan is None:
         return Banner("plain", f"Nothing was done. {NONE}")
@@ -86,9 +86,8 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
     lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings is deployed.")
     lines += [f"{name} is left for the next run, which continues there." for name in done.waiting]
-    failed = [each.cured.relapse.told for each in done.deployed if each.cured and each.cured.relapse.told]
-    if failed:
-        return Banner("bad", f"Tasks failed. {' '.join(failed)}", ("The files and the secret keep the key.", *lines))
+    if done.undone:
+        return Banner("bad", f"Tasks failed. {done.undone}", ("The files and the secret keep the key.", *lines))
     if not done.is_proved:
         reasons = tuple(f"{r.service}: {r.reason}" for r in done.rollouts if r.reason)
         return Banner("unsure", f"{plan.key.name} was added, but not verified everywhere.", (*reasons, *lines))
@@ -96,12 +95,12 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
     return Banner("good", f"{plan.key.name} was added and verified: new tasks of {services} have it.", tuple(lines))
 
 
-def proof(done: Added | None) -> Table:
+def proof(done: AddKeyResult | None) -> Table:
     """The deployments of the run."""
-    return changes.deployments(done.rollouts if done else ())
+    return changes.proof(done)
 
 
-def commit(plan: Addition | None) -> Listing:
+def commit(plan: AddKeyPlan | None) -> Listing:
     """The commands that commit the edits on a branch; the runbook itself commits nothing."""
     if plan is None or not plan.edits:
         return Listing("For git", (), "No file was edited, so there is nothing to commit.")
@@ -116,22 +115,21 @@ def commit(plan: Addition | None) -> Listing:
     return Listing("For git", [Entry("commit the edits on a branch, once they are made", lead=lead, command=shell)])
 
 
-def undo(plan: Addition | None, done: Added | None, environment: Environment) -> Listing:
+def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Environment) -> Listing:
     """How to undo each part: the references first, then the files, then the key."""
     if plan is None or done is None or not done.entries:
         return Listing("Undo", (), "Nothing was changed, so there is nothing to undo.")
     entries = []
-    for each in done.deployed:
-        for step in each.cured.steps if each.cured else ():
-            names = each.cured.cure.names if each.cured else environment.names
+    for each in done.environments:
+        for step, names in ((step, each.fix.plan.names) for step in each.fix.steps) if each.fix else ():
             lead = "The service returns to its former task definition revision."
             entries += [
-                Entry("undo: the reference", each.place.environment, lead=lead, command=back)
+                Entry("undo: the reference", each.part.environment, lead=lead, command=back)
                 for back in step.undo(names)
             ]
-        if each.place.terraform:
+        if each.part.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."
-            entries.append(Entry("undo: Terraform", each.place.environment, lead=lead))
+            entries.append(Entry("undo: Terraform", each.part.environment, lead=lead))
     if done.patches:
         lead = (
             "Reverts exactly the lines that were edited and keeps your other changes; git refuses where you have"
@@ -177,7 +175,7 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _value_of(plan: Addition, place: Place) -> str:
+def _value_of(plan: AddKeyPlan, place: EnvironmentPlan) -> str:
     if place.write is None:
         return "it exists and is empty" if place.holds == NOTHING else f"it has {place.holds}"
     origin = next((change.origin for change in place.write.changes if change.key == plan.key.name), "")
@@ -189,7 +187,7 @@ def _value_of(plan: Addition, place: Place) -> str:
     return f"{description}; on top of version {place.write.base[:8]}" if place.write.base else description
 
 
-def _deployment(place: Place) -> Entry:
+def _deployment(place: EnvironmentPlan) -> Entry:
     name = f"new tasks in {place.environment}"
     if not (place.corrections or place.late or place.terraform):
         return Entry(name, "none are needed", level="quiet", label="present")
@@ -205,13 +203,13 @@ def _deployment(place: Place) -> Entry:
     return Entry(name, services, level="error" if place.harm else "warning", label="deploy", lines=tuple(lines))
 
 
-def _path_for_git(plan: Addition, edit: Edit) -> str:
+def _path_for_git(plan: AddKeyPlan, edit: Edit) -> str:
     """The edited file's path as git knows it: a symbolic link's target."""
     path = edit.file.path.resolve()
     return path.relative_to(plan.root).as_posix() if _is_within(plan, edit) else edit.file.name
 
 
-def _is_within(plan: Addition, edit: Edit) -> bool:
+def _is_within(plan: AddKeyPlan, edit: Edit) -> bool:
     """Whether a file, or a symbolic link's target, is in the checkout."""
     return edit.file.path.resolve().is_relative_to(plan.root)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy import failure as deploy_failure
-from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
+from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
@@ -16,6 +17,7 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import STATES
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
@@ -62,7 +64,7 @@ def consumers(planned: Plan) -> Table:
     )
 
 
-def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
+def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banner:
     """How the change went, or why nothing was done; `source` is a sentence about the source file, "" for none."""
     lines = (source,) if source else ()
     if done is None:
@@ -90,7 +92,7 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
     return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
 
 
-def proof(done: Carried | None) -> Table:
+def proof(done: ChangeResult | None) -> Table:
     """For each service: its deployment, revision, running and desired tasks, and how it ended."""
     return deployments((*done.rollouts, *done.back) if done else ())
 
@@ -115,12 +117,7 @@ def holders(snapshot: Snapshot) -> Listing:
                 )
             )
             continue
-        # Only the keys that a task's variables read matter to it.
-        old = [
-            task
-            for task in tasks
-            if snapshot.freshness(task) != "fresh" and snapshot.changed_keys(service, task) != frozenset()
-        ]
+        old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
         count = f"{len(old)} of {len(tasks)} tasks have older values, or may have" if old else ""
         command = remedies.redeploy(snapshot.environment.names, service.name).command
         entries.append(
@@ -140,7 +137,7 @@ def holders(snapshot: Snapshot) -> Listing:
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listing:
+def undo(environment: Environment, planned: Plan, done: SecretResult | None) -> Listing:
     """The runbook that restores the former version and redeploys, and the AWS CLI's command for the first half."""
     is_ahead = done is None and not planned.is_empty and bool(planned.base)
     if not is_ahead and (done is None or done.restored or not done.written):

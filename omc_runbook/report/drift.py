@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from omc_runbook.checks.variable_drift import Standing, standings
+from omc_runbook.checks.variable_drift import VariableDrift, standings
 from omc_runbook.checks.variable_locations import COMPOSE, DEFINITION, SETTINGS, TASKS, TEMPLATE, TERRAFORM
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -48,7 +48,7 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     return Table(TITLE, columns, cells, levels, "None.", notes=[*_notes(snapshot)])
 
 
-def _key(row: Standing) -> str:
+def _key(row: VariableDrift) -> str:
     """The key, "the same" where it has the variable's name, and both keys where Terraform names another."""
     if not row.is_injected:
         return NOWHERE
@@ -60,13 +60,13 @@ def _key(row: Standing) -> str:
     return _join(row.keys)
 
 
-def _cell(row: Standing, location: str, state: str) -> str:
+def _cell(row: VariableDrift, location: str, state: str) -> str:
     if location in row.unsure:
         return NOT_READ
     return MISSING if location in row.missing else state or NOWHERE
 
 
-def _containers(row: Standing, location: str, names: Mapping[str, str], missing: Sequence[str]) -> str:
+def _containers(row: VariableDrift, location: str, names: Mapping[str, str], missing: Sequence[str]) -> str:
     if names and missing and location not in row.unsure:
         return f"{MISSING} in {_join(missing)}"
     return _cell(row, location, _join(names) or ("plain" if location in row.plain else ""))

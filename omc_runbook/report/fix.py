@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy.rollout import expected
-from omc_runbook.changes.fix.executor import Cured
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Redeploy
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
@@ -19,7 +19,7 @@ NOTHING = "This runbook can fix nothing of it: the findings above say what to do
 WHOLE = "There is nothing to fix."
 
 
-def plan(planned: Cure) -> Listing:
+def plan(planned: FixPlan) -> Listing:
     """The steps in order, each with the exact change, the checks that it fixes and the command; then redeployments."""
     entries = [
         Entry(
@@ -41,7 +41,7 @@ def plan(planned: Cure) -> Listing:
     return Listing(title, entries, NOTHING if planned.left else WHOLE)
 
 
-def left(planned: Cure) -> Listing:
+def left(planned: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and what to do about each."""
     entries = []
     for entry in planned.left:
@@ -66,7 +66,7 @@ def left(planned: Cure) -> Listing:
     return Listing("What is left to you", entries, empty)
 
 
-def done(planned: Cure, cured: Cured | None) -> Banner:
+def done(planned: FixPlan, cured: FixResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if cured is None:
         reason = "This was a dry run." if not planned.is_empty else NOTHING if planned.left else WHOLE
@@ -74,8 +74,8 @@ def done(planned: Cure, cured: Cured | None) -> Banner:
     if not cured.entries and not cured.rollouts:
         return Banner("plain" if planned.left else "good", f"Nothing was changed. {NOTHING if planned.left else WHOLE}")
     lines = (*(f"Done: {step.title}." for step in cured.steps), *_reasons(cured))
-    if cured.relapse.told:
-        return Banner("bad", f"Tasks failed. {cured.relapse.told}", (*_failure(cured), *lines))
+    if cured.undone:
+        return Banner("bad", f"Tasks failed. {cured.undone}", (*_failure(cured), *lines))
     causes = _checks(planned.because)
     if cured.is_proved:
         services = ", ".join(rollout.service for rollout in cured.rollouts if rollout.state == "done") or "no service"
@@ -85,13 +85,12 @@ def done(planned: Cure, cured: Cured | None) -> Banner:
     return Banner("unsure", f"The fix for {causes} was applied, but {result}.", lines)
 
 
-def proof(cured: Cured | None) -> Table:
+def proof(cured: FixResult | None) -> Table:
     """For each service: its deployment, revision, running and desired tasks, and how it ended."""
-    rollouts = (*cured.rollouts, *cured.relapse.rollouts) if cured else ()
-    return changes.deployments(rollouts)
+    return changes.proof(cured)
 
 
-def undo(planned: Cure, cured: Cured | None) -> Listing:
+def undo(planned: FixPlan, cured: FixResult | None) -> Listing:
     """The commands that undo each step, the last step first."""
     steps = planned.steps if cured is None else cured.steps
     entries = [
@@ -115,10 +114,10 @@ def _checks(findings: Sequence[Finding]) -> str:
     return ", ".join(dict.fromkeys(finding.check for finding in findings))
 
 
-def _reasons(cured: Cured) -> tuple[str, ...]:
+def _reasons(cured: FixResult) -> tuple[str, ...]:
     return tuple(f"{rollout.service}: {rollout.reason}" for rollout in cured.rollouts if rollout.reason)
 
 
-def _failure(cured: Cured) -> tuple[str, ...]:
+def _failure(cured: FixResult) -> tuple[str, ...]:
     causes = [finding for finding in cured.findings if finding.is_root_cause]
     return tuple(f"Root cause: {finding.title} ({finding.check})." for finding in causes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from omc_runbook.changes.dotenv.executor import SetUp
+from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, Setup, shown
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
@@ -101,7 +101,7 @@ def plan(setup: Setup) -> Table:
 def diff(setup: Setup) -> Diffs:
     """The change line by line, with names instead of values."""
     lines = tuple(shown(setup))
-    files = [FileDiff(setup.place.path.name, "", lines)] if lines and setup.before is not None else []
+    files = [FileDiff(setup.workplace.path.name, "", lines)] if lines and setup.before is not None else []
     empty = "The file is new, copied from the template." if setup.before is None else "No line changes."
     return Diffs("Line by line", files, empty)
 
@@ -125,7 +125,7 @@ def needed(setup: Setup) -> Listing:
     return Listing("Values that you have to provide", entries, "None: every required variable has a value or gets one.")
 
 
-def done(setup: Setup, done: SetUp | None) -> Banner:
+def done(setup: Setup, done: DotenvResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if done is None:
         headline = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
@@ -135,12 +135,12 @@ def done(setup: Setup, done: SetUp | None) -> Banner:
     lines += [f"Started with {start.by}."] if start.ok else []
     unclear = "" if start.ok else "Unknown whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
-    headline = f"{setup.place.path.name} was written." if done.wrote else "Nothing had to be written."
+    headline = f"{setup.workplace.path.name} was written." if done.wrote else "Nothing had to be written."
     is_good = not setup.needed and (start.ok or not start.by)
     return Banner("good" if is_good else "unsure", headline, (*lines, *_lines(setup)))
 
 
-def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
+def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the application rejected at its start, by variable; without a start, what loading Settings rejected."""
     workplace = _workplace(snapshot)
     from_log = done.start.told if done and done.start.told is not None else None
@@ -162,9 +162,9 @@ def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
     return Listing(f"What the application rejects ({source})", entries, empty)
 
 
-def undo(setup: Setup, done: SetUp | None) -> Listing:
+def undo(setup: Setup, done: DotenvResult | None) -> Listing:
     """How to restore the former state."""
-    path = setup.place.path
+    path = setup.workplace.path
     if done is None or not done.wrote:
         return Listing("Undo", (), "Nothing was written, so there is nothing to undo.")
     entries = []

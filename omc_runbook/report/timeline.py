@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
 from omc_runbook.report.display.table import WIDTH
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.freshness import Freshness
+from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +111,7 @@ def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:
 
 def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
     running = [
-        (task.created or snapshot.taken, snapshot.standing(service, task), task.id[:8])
+        (task.created or snapshot.taken, freshness.of(snapshot, task), task.id[:8])
         for task in snapshot.running(service)
     ]
     if len(running) <= MOST_TASKS:
@@ -169,7 +171,7 @@ def _mark_versions(axes: Axes, snapshot: Snapshot, left: datetime, right: dateti
     """Mark each version that has a staging label, the current one with a line through all rows."""
     from matplotlib.dates import date2num
 
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= left)]
     for number, version in enumerate(staged):
         is_current = CURRENT in version.stages

@@ -76,6 +76,15 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
     return sandbox
 
 
+def renew(sandbox: Sandbox, world: WorldName | None = "healthy") -> None:
+    """Forget everything in a sandbox without a database, and build a world in it; returns when it is settled."""
+    ask(sandbox, "POST", "reset")
+    if sandbox.repository is not None:
+        example.make(sandbox.repository.parent)
+    if world is not None:
+        _build(sandbox, world)
+
+
 def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
     """Wait until every service is steady, or keeps failing; raises CouldNotLook after `seconds`."""
     deadline = time.monotonic() + seconds

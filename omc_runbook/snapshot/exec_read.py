@@ -11,14 +11,14 @@ from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import Reference, is_secret_name
+from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
 from omc_runbook.snapshot import exec_probe, follow_ups
 from omc_runbook.snapshot.gatherer import Gatherer
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ContainerValues, HeldValue
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Content, Snapshot
 
 SECONDS = 20
@@ -38,7 +38,7 @@ class _Target:
     variables: Mapping[str, tuple[str, Reference | None]]
 
 
-def read(gatherer: Gatherer, snapshot: Snapshot) -> tuple[ContainerValues, ...]:
+def read(gatherer: Gatherer, snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Read the values inside every container with the secret, of the consumers' running tasks, in parallel.
 
     Each container gets one ECS Exec command, which prints digests under a new salt. See
@@ -87,7 +87,7 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     known = dict.fromkeys((*keys, *(document.keys if document else ())))
     found: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
     for injection in container.secrets:
-        if snapshot.refers(injection.reference):
+        if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
             found[injection.variable] = (injection.reference.key, injection.reference)
         else:
             found.pop(injection.variable, None)
@@ -112,20 +112,20 @@ def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_
         EXECUTE,
         lambda: execute.run(client, gatherer.names.cluster, task.arn, name, command, plugin, SECONDS),
     )
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         return ExecFailure("denied" if answer.kind == "denied" else "session", answer.sentence, answer.permission)
     return exec_probe.read(answer, mark) if isinstance(answer, str) else answer
 
 
-def _failed(target: _Target, failure: ExecFailure) -> ContainerValues:
-    return ContainerValues(
+def _failed(target: _Target, failure: ExecFailure) -> ExecLook:
+    return ExecLook(
         service=target.service.name, task_id=target.task.id, container=target.container.name, refused=failure
     )
 
 
 def _identify(
     snapshot: Snapshot, contents: Mapping[str, Content], salt: str, target: _Target, result: exec_probe.ProbeResult
-) -> ContainerValues:
+) -> ExecLook:
     """The version of each variable's value, by its digest."""
     values = {}
     for variable, (key, ref) in target.variables.items():
@@ -144,7 +144,7 @@ def _identify(
             differs=result.is_readable and injected != process,
         )
     process_name = f"{result.pid} ({result.name})" if result.name else result.pid
-    return ContainerValues(
+    return ExecLook(
         service=target.service.name,
         task_id=target.task.id,
         container=target.container.name,

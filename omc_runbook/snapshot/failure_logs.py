@@ -8,8 +8,10 @@ from functools import partial
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
+from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
@@ -19,19 +21,6 @@ ERROR = re.compile(
     r"Error\b|Exception\b",
     re.IGNORECASE,
 )
-REJECTED = re.compile(
-    r"""(?xi)
-    authentication\ (?: failed | failure | error ) | auth (?: entication )? error | no\ password\ supplied
-    | access\ denied\ for\ user | login\ failed | wrongpass | noauth | username-password\ pair
-    | (?: incorrect | invalid )[\ _]api[\ _]?key | api\ key\ (?: is\ )? (?: not\ valid | invalid | expired | revoked )
-    | invalid\ (?: access\ )? token | (?: invalid | bad )\ credentials | username\ and\ password\ not\ accepted
-    | \b 535 \W{1,4} (?: b\W? )? (?: 5\.7 | auth | incorrect )
-    | baddsn | (?: bad | invalid | unsupported | malformed ) .{0,30} \b dsn \b
-    | unauthori[sz]ed | (?: status | code | error ) \W{0,8} 401 \b
-    | InvalidClientTokenId | SignatureDoesNotMatch | security\ token\ included\ in\ the\ request\ is\ invalid
-    """
-)
-"""How databases and providers reject a password or a key."""
 LONGEST = 240
 MOST = 2
 TASKS_A_SERVICE = 2
@@ -54,7 +43,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
 
 def has_login_failure(snapshot: Snapshot) -> bool:
     """Whether any log line says that a password or key was rejected."""
-    return any(REJECTED.search(line) for words in (snapshot.words or {}).values() for line in words)
+    return any(is_refusal(line) for words in (snapshot.words or {}).values() for line in words)
 
 
 def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id: str) -> tuple[str, ...]:
@@ -67,13 +56,13 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     sentences: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():
         answer = look(f"the log of {container}", PERMISSION, call)
-        sentences += [answer.sentence] if isinstance(answer, Unread) else _sentences(container, answer)
+        sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, answer)
     return tuple(sentences)
 
 
 def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
     """Failed tasks that had started, newest first, without those that stopped before the current version."""
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     started = (task for task in snapshot.stopped(service) if task.started is not None)
     return tuple(task for task in started if not (since and task.stopped and task.stopped < since[0]))
 

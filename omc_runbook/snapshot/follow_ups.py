@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -24,13 +25,14 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
-    is_unclear = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
+    is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
     if is_unclear:
         snapshot = read_trail(gatherer, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
-    needed = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"} | _pinned(snapshot)
+    stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
+    needed = {freshness.version_read(snapshot, task) for task in stale} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(
@@ -91,7 +93,7 @@ def look_elsewhere(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsm
         # A mistyped region has no endpoint: this call fails, and the reference is wrong in any case.
         with suppress(CouldNotLook):
             found[arn] = answer.result()
-    return {arn: secret for arn, secret in found.items() if not isinstance(secret, Unread)}
+    return {arn: secret for arn, secret in found.items() if not isinstance(secret, ReadFailure)}
 
 
 def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
@@ -106,7 +108,7 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
         return {value.version_id: Content(value.version_id, error=error)}
 
 
-def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
+def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
     since = min((version.created for version in snapshot.versions[-2:]), default=created)
@@ -124,7 +126,7 @@ def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
     """
     for answer in _request(gatherer, {version.id for version in snapshot.versions} - set(snapshot.contents)):
         value = answer.result()
-        if not isinstance(value, Unread):
+        if not isinstance(value, ReadFailure):
             contents_of(value)
 
 
@@ -136,7 +138,7 @@ def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Conten
     return found
 
 
-def _request(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmanager.Value | Unread | None]]:
+def _request(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmanager.Value | ReadFailure | None]]:
     client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
     return [
         gatherer.ask(

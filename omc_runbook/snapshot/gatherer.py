@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 
@@ -24,16 +24,16 @@ class Gatherer:
         self.names = environment.names
         self.environment = environment
         self.caller = caller
-        self.gaps: dict[str, tuple[Unread, ...]] = defaultdict(tuple)
+        self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Start a call on another thread; `what` and `permission` are those of `session.look`."""
         return self.pool.submit(look, what, permission, call)
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for an answer; where it could not be read, record a gap of the field and return the default."""
         result = answer.result()
-        if isinstance(result, Unread):
+        if isinstance(result, ReadFailure):
             if result not in self.gaps[field]:
                 self.gaps[field] += (result,)
             return default

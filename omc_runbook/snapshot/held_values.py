@@ -51,7 +51,7 @@ class HeldValue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerValues:
+class ExecLook:
     """The values inside one container of one task; `refused` says why they could not be read."""
 
     service: str

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
-from omc_runbook.aws.session import Clients, Unread
+from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of
+from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.reading import PARALLEL
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.state import SAME_MOMENT, Content, Snapshot
+from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_KEEPS = timedelta(days=90)
 """How long CloudTrail's event history keeps a call."""
@@ -35,7 +37,7 @@ class VersionHistory:
 
     version: Version
     content: Content | None
-    unread: Unread | None = None
+    unread: ReadFailure | None = None
     author: str = ""
     staged: bool = False
     moves: tuple[Event, ...] = ()
@@ -59,7 +61,7 @@ class History:
 
     kept: tuple[VersionHistory, ...]
     writes: tuple[Event, ...] | None = None
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
     """What could not be read from CloudTrail."""
 
     def find(self, version_id: str) -> VersionHistory | None:
@@ -101,7 +103,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
             for version in snapshot.versions
             if version.id not in snapshot.contents
         }
-        found: dict[str, Content | Unread | None] = dict(snapshot.contents)
+        found: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
         found |= {version_id: _parse(answer.result()) for version_id, answer in answers.items()}
         results = [answer.result() for answer in trails]
     known = [trail for trail in results if isinstance(trail, Trail)]
@@ -111,7 +113,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     return History(
         kept=tuple(_kept(version, found[version.id], writes, complete) for version in reversed(snapshot.versions)),
         writes=writes if complete else None,
-        unread=tuple(dict.fromkeys(answer for answer in results if isinstance(answer, Unread))),
+        unread=tuple(dict.fromkeys(answer for answer in results if isinstance(answer, ReadFailure))),
     )
 
 
@@ -121,11 +123,11 @@ def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
     counts: dict[tuple[str, str], int] = {}
     for service in with_writes.consumers:
         for task in with_writes.running(service):
-            freshness, version_id = with_writes.freshness(task), ""
-            if freshness == "fresh" and with_writes.secret:
+            by_times, version_id = freshness.by_times(with_writes, task), ""
+            if by_times == "fresh" and with_writes.secret:
                 version_id = with_writes.secret.version_at(CURRENT)
-            elif freshness == "stale" and task.created:
-                read = with_writes.read_at(task)
+            elif by_times == "stale" and task.created:
+                read = freshness.read_at(with_writes, task)
                 last = read or task.started or with_writes.taken
                 version_id = _current_between(history, read or task.created, last)
             counts[version_id, service.name] = counts.get((version_id, service.name), 0) + 1
@@ -142,7 +144,9 @@ def _current_between(history: History, first: datetime, last: datetime) -> str:
     return possible.pop() if len(possible) == 1 else ""
 
 
-def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Event], complete: bool) -> VersionHistory:
+def _kept(
+    version: Version, found: Content | ReadFailure | None, writes: Sequence[Event], complete: bool
+) -> VersionHistory:
     calls = [event for event in writes if event.version_id == version.id]
     made = [event for event in calls if event.name != MOVE]
     moves = tuple(event for event in calls if event.name == MOVE and CURRENT in event.stages)
@@ -152,7 +156,7 @@ def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Eve
     return VersionHistory(
         version=version,
         content=found if isinstance(found, Content) else None,
-        unread=found if isinstance(found, Unread) else None,
+        unread=found if isinstance(found, ReadFailure) else None,
         author=made[-1].principal if made else "",
         staged=staged,
         moves=moves,
@@ -160,7 +164,7 @@ def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Eve
     )
 
 
-def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | Unread]:
+def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
     return gatherer.ask(
@@ -170,7 +174,9 @@ def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | 
     )
 
 
-def _content(gatherer: Gatherer, snapshot: Snapshot, version_id: str) -> Future[secretsmanager.Value | Unread | None]:
+def _content(
+    gatherer: Gatherer, snapshot: Snapshot, version_id: str
+) -> Future[secretsmanager.Value | ReadFailure | None]:
     client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
     return gatherer.ask(
         f"version {version_id} of {snapshot.secret_name}",
@@ -179,7 +185,7 @@ def _content(gatherer: Gatherer, snapshot: Snapshot, version_id: str) -> Future[
     )
 
 
-def _parse(answer: secretsmanager.Value | Unread | None) -> Content | Unread | None:
-    if isinstance(answer, Unread):
+def _parse(answer: secretsmanager.Value | ReadFailure | None) -> Content | ReadFailure | None:
+    if isinstance(answer, ReadFailure):
         return answer
     return next(iter(contents_of(answer).values()), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-NO_CONNECTION = re.compile(
-    r"connection issue between the task and|check your task network configuration|context deadline exceeded"
-    r"|i/o timeout|dial tcp|no such host|request send failed|connection timed out",
-    re.IGNORECASE,
-)
-"""ECS's messages where a task did not reach Secrets Manager."""
-ENDPOINT_POLICY = re.compile(r"VPC endpoint policy", re.IGNORECASE)
-"""ECS's message where a VPC endpoint's policy denied the call."""
 
 NOTHING = Network(
     vpcs={},
@@ -49,7 +40,7 @@ def has_network_failure(snapshot: Snapshot) -> bool:
         deployments = {deployment.id for deployment in service.deployments}
         deployments |= {failed.deployment_id} if failed else set()
         reasons = [task.stopped_reason for task in snapshot.stopped(service) if task.deployment_id in deployments]
-        if any(NO_CONNECTION.search(reason) or ENDPOINT_POLICY.search(reason) for reason in reasons):
+        if any(map(is_of_network, reasons)):
             return True
     return False
 
@@ -85,10 +76,10 @@ def read_vpcs(gatherer: MakesCalls, client: EC2Client, vpcs: Sequence[str]) -> N
 class MakesCalls(Protocol):
     """Makes calls and records what could not be read, as Gatherer does."""
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Start a call."""
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for an answer, or return the default."""
 
 
@@ -99,13 +90,13 @@ class _Reader:
         self._asking = gatherer
         self._client = client
 
-    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | Unread]:
+    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
         return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
 
     def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
         return self.keep(self.ask(call, get))
 
-    def keep(self, answer: Future[T | Unread]) -> T | None:
+    def keep(self, answer: Future[T | ReadFailure]) -> T | None:
         return self._asking.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
@@ -168,7 +159,7 @@ def _of(get: Callable[[EC2Client, str], T], id: str) -> Callable[[EC2Client], T]
     return lambda client: get(client, id)
 
 
-def _keep_all(reader: _Reader, answers: Mapping[str, Future[bool | Unread]]) -> dict[str, bool | None]:
+def _keep_all(reader: _Reader, answers: Mapping[str, Future[bool | ReadFailure]]) -> dict[str, bool | None]:
     return {id: reader.keep(answer) for id, answer in answers.items()}
 
 

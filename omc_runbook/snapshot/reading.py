@@ -9,7 +9,7 @@ from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, Unread, insist
+from omc_runbook.aws.session import Clients, ReadFailure, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
@@ -180,7 +180,7 @@ class _Reading(Gatherer):
             )
         return found
 
-    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | Unread]]:
+    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | ReadFailure]]:
         client, cluster = self.clients("ecs"), self.names.cluster
         return [
             self.ask(
@@ -191,7 +191,7 @@ class _Reading(Gatherer):
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
         ]
 
-    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | Unread]:
+    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | ReadFailure]:
         client, cluster = self.clients("ecs"), self.names.cluster
         return self.ask(
             f"the tasks of cluster {cluster}",

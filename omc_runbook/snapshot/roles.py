@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Role, Simulated
-from omc_runbook.aws.session import Clients, Unread, look, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
 from omc_runbook.iam.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
@@ -31,7 +31,7 @@ class Permissions:
     simulated: tuple[Simulated, ...] = ()
     policies: tuple[PolicyDocument, ...] | None = None
     boundary: PolicyDocument | None = None
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
 
     def simulation_of(self, action: str, resource: str) -> Simulated | None:
         """The simulation's result for an action on a resource; None where there is none."""
@@ -49,19 +49,19 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
-    known, unread = or_none(role), [role] if isinstance(role, Unread) else []
+    known, unread = or_none(role), [role] if isinstance(role, ReadFailure) else []
     if simulation is None:
         return Permissions(role=known, unread=tuple(unread))
     simulated = simulation.result()
     needed = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
-    results = [] if isinstance(simulated, Unread) else list(simulated)
+    results = [] if isinstance(simulated, ReadFailure) else list(simulated)
     allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
     if allowed.issuperset(needed) and not any(entry.missing_context for entry in results):
         return Permissions(role=known, simulated=tuple(results), unread=tuple(unread))
     policies = _policies(clients, name)
     boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
-    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, Unread)]
-    complete = not any(isinstance(answer, Unread) for answer in (role, *policies, boundary))
+    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, ReadFailure)]
+    complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
     return Permissions(
         role=known,
         simulated=tuple(results),
@@ -85,12 +85,12 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
-    unread = tuple(answer for answer in (role, simulated) if isinstance(answer, Unread))
-    if simulated and not isinstance(simulated, Unread):
+    unread = tuple(answer for answer in (role, simulated) if isinstance(answer, ReadFailure))
+    if simulated and not isinstance(simulated, ReadFailure):
         return Permissions(role=or_none(role), simulated=simulated, unread=unread)
     policies = _policies(clients, name)
     boundary = _boundary(clients, name, role.boundary_arn) if isinstance(role, Role) and role.boundary_arn else None
-    missing = tuple(answer for answer in (*policies, boundary) if isinstance(answer, Unread))
+    missing = tuple(answer for answer in (*policies, boundary) if isinstance(answer, ReadFailure))
     known = tuple(answer for answer in policies if isinstance(answer, PolicyDocument))
     is_complete = isinstance(role, Role) and not missing
     return Permissions(
@@ -101,7 +101,7 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     )
 
 
-def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | Unread:
+def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | ReadFailure:
     """Also simulates the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
     actions = [GET_SECRET_VALUE] + ([DECRYPT] if key_arn else [])
     resources = [secret_arn, secret_arn.rpartition("-")[0]] + ([key_arn] if key_arn else [])
@@ -112,7 +112,7 @@ def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tupl
     )
 
 
-def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
+def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFailure]:
     client, what = clients("iam"), f"the policies of role {name}"
     with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as pool:
         inline = pool.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
@@ -124,10 +124,10 @@ def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
             pool.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
             for arn in or_none(attached.result()) or ()
         ]
-    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, Unread)]
+    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, ReadFailure)]
     return [*lists, *(answer.result() for answer in answers)]
 
 
-def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | Unread:
+def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | ReadFailure:
     what = f"the permissions boundary of role {name}"
     return look(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))
