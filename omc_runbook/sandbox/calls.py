@@ -23,7 +23,7 @@ _FAILURES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "Au
 DEFAULT_ACCOUNT = "123456789012"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """A signed API request; `params` are the parsed JSON members or the query's form fields."""
 
@@ -73,14 +73,26 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         # A request body that is not text (an upload) has no form fields to read.
         params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))
         action, protocol = params.get("Action", ""), "query"
-    return Call(service, action, region, access_key, agent, protocol, params) if action else None
+    return (
+        Call(
+            service=service,
+            action=action,
+            region=region,
+            access_key=access_key,
+            user_agent=agent,
+            protocol=protocol,
+            params=params,
+        )
+        if action
+        else None
+    )
 
 
 def unsigned(environ: Mapping[str, Any]) -> Call:
     """A placeholder for a request that is no signed call, with the protocol in which to reject it."""
     is_cbor = _CBOR_PATH.search(environ.get("PATH_INFO", ""))
     protocol = "json" if environ.get("HTTP_X_AMZ_TARGET") else "cbor" if is_cbor else "query"
-    return Call("", "", "", "", "", protocol, {})
+    return Call(service="", action="", region="", access_key="", user_agent="", protocol=protocol, params={})
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

@@ -46,7 +46,7 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Database:
     """A database's address: TCP for logins with a password, a socket for the administrator without one."""
 
@@ -212,7 +212,12 @@ def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, A
         time.sleep(0.01)
     options = urlencode({"host": str(directory), "port": port, "user": ADMINISTRATOR}, safe="/")
     url = f"postgresql:///{DBNAME}?{options}"
-    return PostgresServer(Database("127.0.0.1", port, DBNAME, str(directory), url, str(log)), keeper)
+    return PostgresServer(
+        Database(
+            host="127.0.0.1", port=port, dbname=DBNAME, socket=str(directory), administrator_url=url, log=str(log)
+        ),
+        keeper,
+    )
 
 
 def _run(command: list[str], identity: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:

@@ -22,7 +22,7 @@ _EVERYTHING = PolicyDocument(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Principal:
     """A caller: its ARN, the user or role behind it, and every policy that applies to it."""
 
@@ -60,15 +60,45 @@ def caller(access_key: str) -> Principal:
         if user is not None:
             groups = iam.get_groups_for_user(user.name)
             policies = [doc for owner in (user, *groups) for doc in _documents(owner)]
-            return Principal(user.arn, user.arn, account, "user", user.name, "", tuple(policies), None, scps(account))
+            return Principal(
+                arn=user.arn,
+                identity_arn=user.arn,
+                account=account,
+                kind="user",
+                name=user.name,
+                session="",
+                policies=tuple(policies),
+                boundary=None,
+                scps=scps(account),
+            )
     arn = f"arn:{PARTITION}:iam::{DEFAULT_ACCOUNT}:user/nobody"
-    return Principal(arn, arn, DEFAULT_ACCOUNT, "user", "nobody", "", (), None, scps(DEFAULT_ACCOUNT))
+    return Principal(
+        arn=arn,
+        identity_arn=arn,
+        account=DEFAULT_ACCOUNT,
+        kind="user",
+        name="nobody",
+        session="",
+        policies=(),
+        boundary=None,
+        scps=scps(DEFAULT_ACCOUNT),
+    )
 
 
 def administrator(account: str, arn: str = "") -> Principal:
     """The administrator of an account, who may do everything that no other policy denies."""
     arn = arn or f"arn:{PARTITION}:iam::{account}:user/administrator"
-    return Principal(arn, arn, account, "administrator", "administrator", "", (_EVERYTHING,), None, scps(account))
+    return Principal(
+        arn=arn,
+        identity_arn=arn,
+        account=account,
+        kind="administrator",
+        name="administrator",
+        session="",
+        policies=(_EVERYTHING,),
+        boundary=None,
+        scps=scps(account),
+    )
 
 
 def role_session(role_arn: str, session: str) -> Principal:
@@ -79,7 +109,17 @@ def role_session(role_arn: str, session: str) -> Principal:
     policies = tuple(_documents(role)) if role is not None else ()
     boundary = _managed(iam, role.permissions_boundary_arn) if role is not None else None
     arn = f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}"
-    return Principal(arn, role_arn, account, "role", name, session, policies, boundary, scps(account))
+    return Principal(
+        arn=arn,
+        identity_arn=role_arn,
+        account=account,
+        kind="role",
+        name=name,
+        session=session,
+        policies=policies,
+        boundary=boundary,
+        scps=scps(account),
+    )
 
 
 def identity(arn: str) -> Principal | None:
@@ -96,7 +136,17 @@ def identity(arn: str) -> Principal | None:
         user = iam.users[name]
         owners = (user, *iam.get_groups_for_user(name))
         policies = tuple(doc for owner in owners for doc in _documents(owner))
-        return Principal(arn, arn, account, "user", name, "", policies, None, scps(account))
+        return Principal(
+            arn=arn,
+            identity_arn=arn,
+            account=account,
+            kind="user",
+            name=name,
+            session="",
+            policies=policies,
+            boundary=None,
+            scps=scps(account),
+        )
     return None
 
 

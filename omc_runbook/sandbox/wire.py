@@ -12,7 +12,7 @@ from omc_runbook.model.errors import UsageError
 _NUMBERS = itertools.count(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WireRule:
     """A rule for calls of `action` ("ecs:DescribeServices", wildcards allowed) by matching principals.
 

@@ -29,7 +29,7 @@ _TICK_SECONDS = 0.1
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskStatus:
     """A task as `sandbox status` tells it: pid where a process runs, `health` its address while it takes requests.
 

@@ -34,7 +34,7 @@ _POLICY_VIOLATION = 1008
 _SUCCESS = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """A session that ECS opened, good for one client that has its token."""
 
@@ -69,7 +69,14 @@ class Channels:
         name = f"ecs-execute-command-{secrets.token_hex(8)}"
         port = self._server.socket.getsockname()[1]
         url = f"ws://127.0.0.1:{port}/v1/data-channel/{name}?role=publish_subscribe"
-        session = Session(name, secrets.token_urlsafe(48), url, container, command, now + _SESSION_SECONDS)
+        session = Session(
+            id=name,
+            token=secrets.token_urlsafe(48),
+            url=url,
+            container=container,
+            command=command,
+            until=now + _SESSION_SECONDS,
+        )
         with self._lock:
             self._waiting = {key: held for key, held in self._waiting.items() if held.until > now}
             self._waiting[name] = session

@@ -190,4 +190,12 @@ def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[st
 
 
 def _call(service: str, action: str, region: str, params: dict[str, Any]) -> Call:
-    return Call(service, action, region, "ASIASANDBOXECSAGENT", _AGENT, "json", params)
+    return Call(
+        service=service,
+        action=action,
+        region=region,
+        access_key="ASIASANDBOXECSAGENT",
+        user_agent=_AGENT,
+        protocol="json",
+        params=params,
+    )

@@ -23,7 +23,7 @@ DEFAULT_CONFIGURATION = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class EcsDeployment:
     """A deployment as DescribeServices tells it, with what the scheduler remembers of it."""
 

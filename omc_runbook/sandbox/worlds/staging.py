@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,7 @@ class World:
     """
 
     endpoint: str
+    _: KW_ONLY
     region: str = REGION
     user_agent: str | None = None
     database: Database | None = None

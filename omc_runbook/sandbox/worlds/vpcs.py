@@ -36,7 +36,7 @@ def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PrivateNetwork:
     """A VPC from which nothing leads out, with an endpoint for Secrets Manager that its tasks reach."""
 
@@ -70,7 +70,14 @@ def make_private(ec2: EC2Client) -> PrivateNetwork:
         SecurityGroupIds=[endpoint],
         PrivateDnsEnabled=True,
     )
-    return PrivateNetwork(vpc, inner, outer, tasks, endpoint, made["VpcEndpoint"]["VpcEndpointId"])
+    return PrivateNetwork(
+        vpc=vpc,
+        tasks_subnet=inner,
+        endpoint_subnet=outer,
+        tasks_group=tasks,
+        endpoint_group=endpoint,
+        endpoint=made["VpcEndpoint"]["VpcEndpointId"],
+    )
 
 
 def remove_private(world: World) -> None:
