@@ -1,4 +1,4 @@
-"""What a command sees inside a sandbox task's container: its environment, and a process table of its own."""
+"""A sandbox task's container as a command inside it sees it: its environment and process table."""
 
 import contextlib
 import fcntl
@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NO_SHELL = "--sandbox-no-shell"
-"""A word of a container's command that says: its image holds no program but the application."""
+"""An argument of a container's command: its image has no programs except the application."""
 _SPACES, _QUOTES = " \t\r\n", "\"'"
 
 
 class NotStarted(Exception):
-    """A command that could not be started; its text is what the agent says of it."""
+    """A command that could not be started; the message is the agent's."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class RunningContainer:
 
 
 class TerminalProcess:
-    """A command that runs in a pseudo-terminal."""
+    """A command in a pseudo-terminal."""
 
     def __init__(self, words: list[str], variables: Mapping[str, str], has_programs: bool) -> None:
-        """Start it; raises NotStarted with Go's own words, which are those that the agent passes on."""
+        """Start the command; raises NotStarted with Go's error message, as the agent reports it."""
         program = words[0] if words else ""
         path = program if "/" in program else shutil.which(program, path=variables["PATH"])
         if path is None or not has_programs:
@@ -109,22 +109,22 @@ class TerminalProcess:
         return b"" if self._is_over else data
 
     def write(self, data: bytes) -> None:
-        """Type something; Ctrl-C interrupts it."""
+        """Type input; Ctrl-C interrupts the command."""
         if b"\x03" in data:
             self._signal(signal.SIGINT)
         with contextlib.suppress(OSError):
             os.write(self._terminal, data)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give its terminal another size."""
+        """Resize the terminal."""
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def kill(self) -> None:
-        """End it and its children at once."""
+        """Kill the command and its children."""
         self._signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill what is left of it, and collect it."""
+        """Kill what is left of the command, and reap it."""
         self.kill()
         self._process.wait()
         self._is_over = True

@@ -1,4 +1,4 @@
-"""A service and its deployments: how one begins, completes, fails or is rolled back, and what ECS says of it.
+"""Services and deployments: how one begins, completes, fails or is rolled back, with ECS's event messages.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 """
@@ -25,7 +25,7 @@ DEFAULT_CONFIGURATION = {
 
 @dataclass(kw_only=True)
 class EcsDeployment:
-    """A deployment as DescribeServices tells it, with what the scheduler remembers of it."""
+    """A deployment as DescribeServices returns it, with the scheduler's state."""
 
     id: str
     task_definition: str
@@ -51,7 +51,7 @@ class EcsDeployment:
 
 
 class EcsService(Service):
-    """moto's service with what the scheduler keeps; built with moto's own arguments."""
+    """moto's service with the scheduler's state."""
 
     deployments: list[EcsDeployment]  # type: ignore[assignment]  # moto keeps mappings, and one of them
     task_definition: str
@@ -124,13 +124,13 @@ def note_failure(service: EcsService, task_id: str, deployment: EcsDeployment, r
 
 
 def note_health(deployment: EcsDeployment) -> None:
-    """A task became healthy: earlier failures no longer count."""
+    """Reset the failures after a task became healthy."""
     deployment.failures = deployment.failed_tasks = 0
     deployment.next_start = 0.0
 
 
 def complete(service: EcsService, deployment: EcsDeployment) -> None:
-    """The deployment has all its tasks healthy and no other task is left."""
+    """Complete a deployment: all its tasks are healthy and no other task is left."""
     deployment.rollout_state = "COMPLETED"
     deployment.has_completed = True
     deployment.updated_at = datetime.now(UTC)

@@ -20,13 +20,13 @@ Change = Callable[["EC2Client", PrivateNetwork], object]
 def faults() -> tuple[Fault, ...]:
     """The faults of this family: each moves the worker into a private network that has one thing wrong."""
     return (
-        _fault("no-egress", "The worker's subnet has no way to Secrets Manager.", _remove_endpoint),
-        _fault("endpoint-sg", "The endpoint's security group lets nobody in.", _shut_endpoint),
-        _fault("private-dns-off", "The endpoint has no private DNS name.", _unname_endpoint),
-        _fault("sg-egress", "The worker's security group lets nothing out.", _shut_tasks),
+        _fault("no-egress", "The worker's subnet has no route to Secrets Manager.", _remove_endpoint),
+        _fault("endpoint-sg", "The endpoint's security group allows no ingress.", _shut_endpoint),
+        _fault("private-dns-off", "Private DNS is off for the endpoint.", _unname_endpoint),
+        _fault("sg-egress", "The worker's security group allows no egress.", _shut_tasks),
         _fault("network-acl", "A network ACL of the worker's subnet denies HTTPS.", _deny_https),
-        _fault("endpoint-policy", "The endpoint's policy allows another secret alone.", _allow_another_secret),
-        _fault("vpc-dns-off", "The worker's VPC resolves no names.", _resolve_nothing),
+        _fault("endpoint-policy", "The endpoint's policy only allows another secret.", _allow_another_secret),
+        _fault("vpc-dns-off", "DNS support is off in the worker's VPC.", _resolve_nothing),
     )
 
 

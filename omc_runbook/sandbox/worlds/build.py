@@ -1,4 +1,4 @@
-"""The worlds of the sandbox, made through AWS's public API alone: healthy, and fresh from Terraform."""
+"""The worlds of the sandbox, built only through AWS's public API: healthy, and fresh from Terraform."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ FRESH_DOCUMENT = {
 
 
 def build(endpoint: str, world: WorldName, database: Database | None = None) -> None:
-    """Make a whole world in an empty sandbox; returns when its services are at rest."""
+    """Build a world in an empty sandbox; returns when its services are settled."""
     made = World(endpoint, database=database)
     if world == "fresh":
         restore(made, with_login(FRESH_DOCUMENT, database))
@@ -123,9 +123,9 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
 
 
 def restore(world: World, document: dict[str, str]) -> None:
-    """Make or repair everything that a world consists of, whatever state it is in, and wait for it.
+    """Create or repair everything that a world consists of, and wait until it is settled.
 
-    Gives the secret the document's values and every service a deployment that has read them.
+    The secret gets the document's values, and every service a deployment that has read them.
     """
     restore_roles(world)
     arn = restore_secret(world, document)

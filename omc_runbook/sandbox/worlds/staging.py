@@ -1,4 +1,4 @@
-"""The sandbox's staging environment: its names, its services, its API clients and when it is at rest."""
+"""The sandbox's staging environment: names, services, API clients, and when it is settled."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SETTLING_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """An ECS service of the healthy world; `keys` are those of the secret's keys that it references."""
+    """An ECS service of the healthy world; `keys` are the secret's keys that it references."""
 
     name: str
     desired: int
@@ -68,9 +68,9 @@ CONSUMERS = tuple(service for service in SERVICES if service.keys)
 
 @dataclass(frozen=True)
 class World:
-    """A sandbox seen through AWS's API, as its administrator, with the database beside it if there is one.
+    """A sandbox through AWS's API, with its database if it has one.
 
-    Without `credentials` it is the administrator's that the sandbox at the endpoint wrote down for this user.
+    `credentials` are by default the administrator's, from the sandbox's state file.
     """
 
     endpoint: str
@@ -147,7 +147,7 @@ class World:
         self.wait(lambda: all(service["serviceName"] != name for service in self.services(cluster)), f"{name} was gone")
 
     def settle(self) -> None:
-        """Wait until every service of every cluster is at rest, whole or failing for good."""
+        """Wait until every service of every cluster is steady, or keeps failing."""
         for cluster in self.ecs.list_clusters()["clusterArns"]:
             self.wait(partial(self._at_rest, cluster), f"{cluster} came to rest")
 
@@ -161,7 +161,7 @@ class World:
             if time.monotonic() > end:
                 raise RunbookError(
                     f"The sandbox did not settle: {SETTLING_SECONDS:.0f} s passed before {what}; "
-                    "start it anew with omc-runbook sandbox down, then up."
+                    "restart it with omc-runbook sandbox down, then up."
                 )
             time.sleep(0.1)
 
