@@ -274,7 +274,7 @@ def test_another_environment_that_may_not_be_read_is_unknown(
     assert {column(table, "secret production")[key] for key in GUIDE} == {"not read"}
     assert "GetSecretValue" in table.notes[0]
     assert drifts(apart, "unknown") == {} and apart.other_keys == {}
-    assert "production is in another account" in drift.table(apart).to_text()
+    assert "production is not compared: it is in another account" in drift.table(apart).to_text()
 
 
 def deny_on(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str, resource: str) -> None:
@@ -418,7 +418,7 @@ def test_wild_references_are_told_by_their_keys(at: Sandbox, tmp_path: Path) -> 
     wild = ("REDIS_PASSWORD", "CRYPTOPANIC_API_KEY", "SMTP_USER", "SENTRY_DSN")
     assert told(snapshot) == {("terraform-ahead", name) for name in wild}
     found = {finding.subject: finding for finding in problems(snapshot)}
-    assert "no task would start" in " ".join(found["REDIS_PASSWORD"].evidence)
+    assert "no task will start" in " ".join(found["REDIS_PASSWORD"].evidence)
     assert found["REDIS_PASSWORD"].remedy.runbook == "" and "terraform" in found["REDIS_PASSWORD"].remedy.command
     table = drift.table(snapshot)
     assert column(table, "key")["CRYPTOPANIC_API_KEY"] == "omc-CryptoPanic-testkey"
