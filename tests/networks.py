@@ -42,7 +42,15 @@ def rule(*peers: str, protocol: str = "tcp", ports: tuple[int, int] | None = (44
 def entry(number: int, allow: bool, egress: bool, cidr: str = EVERYWHERE, **ports: Any) -> AclEntry:
     """An entry of an ACL, of every protocol unless `ports` are given as (first, last)."""
     first, last = ports.get("ports", (None, None))
-    return AclEntry(number, egress, allow, "6" if first is not None else "-1", cidr, first, last)
+    return AclEntry(
+        number=number,
+        egress=egress,
+        allow=allow,
+        protocol="6" if first is not None else "-1",
+        cidr=cidr,
+        first=first,
+        last=last,
+    )
 
 
 OPEN = (entry(100, True, True), entry(100, True, False), entry(32767, False, True), entry(32767, False, False))
@@ -52,25 +60,41 @@ ALL_OUT = rule(EVERYWHERE, protocol="-1", ports=None)
 def by_nat() -> Network:
     """Private subnets with a NAT gateway in a public one; the main table leads nowhere."""
     return Network(
-        vpcs={VPC: Vpc(VPC, ("10.0.0.0/16",), True, True)},
+        vpcs={VPC: Vpc(id=VPC, cidrs=("10.0.0.0/16",), dns_support=True, dns_hostnames=True)},
         subnets={
             PRIVATE: Subnet(PRIVATE, VPC, "10.0.1.0/24"),
             OTHER: Subnet(OTHER, VPC, "10.0.2.0/24"),
             PUBLIC: Subnet(PUBLIC, VPC, "10.0.9.0/24"),
         },
         route_tables=(
-            RouteTable("rtb-main", VPC, (), True, (LOCAL,)),
-            RouteTable("rtb-private", VPC, (PRIVATE, OTHER), False, (LOCAL, Route(EVERYWHERE, NAT, "active"))),
-            RouteTable("rtb-public", VPC, (PUBLIC,), False, (LOCAL, Route(EVERYWHERE, GATEWAY, "active"))),
+            RouteTable(id="rtb-main", vpc=VPC, subnets=(), main=True, routes=(LOCAL,)),
+            RouteTable(
+                id="rtb-private",
+                vpc=VPC,
+                subnets=(PRIVATE, OTHER),
+                main=False,
+                routes=(LOCAL, Route(EVERYWHERE, NAT, "active")),
+            ),
+            RouteTable(
+                id="rtb-public",
+                vpc=VPC,
+                subnets=(PUBLIC,),
+                main=False,
+                routes=(LOCAL, Route(EVERYWHERE, GATEWAY, "active")),
+            ),
         ),
         nat_gateways={NAT: NatGateway(NAT, PUBLIC, "available", True)},
         internet_gateways={GATEWAY: VPC},
         groups={
-            TASKS: SecurityGroup(TASKS, "tasks", VPC, (), (ALL_OUT,)),
-            ENDPOINTS: SecurityGroup(ENDPOINTS, "endpoint", VPC, (rule("10.0.0.0/16"),), (ALL_OUT,)),
-            "sg-default": SecurityGroup("sg-default", "default", VPC, (rule("sg-default"),), (ALL_OUT,)),
+            TASKS: SecurityGroup(id=TASKS, name="tasks", vpc=VPC, ingress=(), egress=(ALL_OUT,)),
+            ENDPOINTS: SecurityGroup(
+                id=ENDPOINTS, name="endpoint", vpc=VPC, ingress=(rule("10.0.0.0/16"),), egress=(ALL_OUT,)
+            ),
+            "sg-default": SecurityGroup(
+                id="sg-default", name="default", vpc=VPC, ingress=(rule("sg-default"),), egress=(ALL_OUT,)
+            ),
         },
-        acls=(NetworkAcl("acl-1", VPC, (PRIVATE, OTHER, PUBLIC), True, OPEN),),
+        acls=(NetworkAcl(id="acl-1", vpc=VPC, subnets=(PRIVATE, OTHER, PUBLIC), default=True, entries=OPEN),),
         endpoints=(),
         prefix_lists={},
     )
@@ -83,7 +107,17 @@ def by_endpoint(**changes: Any) -> Network:
 
 def with_endpoint(network: Network, **changes: Any) -> Network:
     """Add an interface endpoint with a private DNS name."""
-    made = Endpoint(ENDPOINT, VPC, SERVICE, "Interface", "available", True, (PRIVATE, OTHER), (ENDPOINTS,), None)
+    made = Endpoint(
+        id=ENDPOINT,
+        vpc=VPC,
+        service=SERVICE,
+        kind="Interface",
+        state="available",
+        private_dns=True,
+        subnets=(PRIVATE, OTHER),
+        groups=(ENDPOINTS,),
+        policy=None,
+    )
     return replace(network, endpoints=(*(network.endpoints or ()), replace(made, **changes)))
 
 
@@ -115,7 +149,9 @@ def with_ingress(network: Network, *rules: Rule, group: str = ENDPOINTS) -> Netw
 
 def with_acl(network: Network, *entries: AclEntry, subnet: str = PRIVATE) -> Network:
     """Give a subnet an ACL of its own."""
-    own = NetworkAcl("acl-2", VPC, (subnet,), False, tuple(sorted(entries, key=lambda e: e.number)))
+    own = NetworkAcl(
+        id="acl-2", vpc=VPC, subnets=(subnet,), default=False, entries=tuple(sorted(entries, key=lambda e: e.number))
+    )
     others = tuple(replace(a, subnets=tuple(s for s in a.subnets if s != subnet)) for a in network.acls or ())
     return replace(network, acls=(*others, own))
 

@@ -13,7 +13,7 @@ from typing import Any
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
-from omc_runbook.aws.execute import Refused, Why
+from omc_runbook.aws.execute import ExecFailure, Why
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
 from omc_runbook.aws.session import ReadFailure
@@ -88,7 +88,9 @@ def healthy() -> Snapshot:
     with it, and frontend, which has no secrets.
     """
     found = Snapshot(
-        environment=Environment("staging", "ohmycoins", NAMES, default_keys(), "the guide"),
+        environment=Environment(
+            name="staging", project="ohmycoins", names=NAMES, keys=default_keys(), source="the guide"
+        ),
         taken=NOW,
         caller=Caller(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call/engineer"),
         endpoint=f"https://secretsmanager.{REGION}.amazonaws.com",
@@ -137,7 +139,7 @@ def task_definition(name: str, keys: tuple[str, ...], revision: int = 7) -> Task
         registered=NOW - timedelta(days=59),
         execution_role_arn=ROLE,
         task_role_arn=f"arn:aws:iam::{ACCOUNT}:role/ohmycoins-staging-ecs-task-role",
-        containers=(Container(name, injections, ("ENVIRONMENT",)),),
+        containers=(Container(name=name, secrets=injections, environment=("ENVIRONMENT",)),),
     )
 
 
@@ -270,10 +272,26 @@ def simulated(
     """A role of which AWS's simulation spoke; `base` is what it said of the secret's ARN without its suffix."""
     name = ARN.rpartition("-")[0]
     return Permissions(
-        Role(ROLE, ROLE_NAME, PolicyDocument("trust policy", "trust", TRUST), ""),
+        role=Role(arn=ROLE, name=ROLE_NAME, trust=PolicyDocument("trust policy", "trust", TRUST), boundary_arn=""),
         simulated=(
-            Simulated(GET_SECRET_VALUE, ARN, decision, statements, organization, boundary, ()),
-            Simulated(GET_SECRET_VALUE, name, base or decision, (), organization, boundary, ()),
+            Simulated(
+                action=GET_SECRET_VALUE,
+                resource=ARN,
+                decision=decision,
+                statements=statements,
+                allowed_by_organization=organization,
+                allowed_by_boundary=boundary,
+                missing_context=(),
+            ),
+            Simulated(
+                action=GET_SECRET_VALUE,
+                resource=name,
+                decision=base or decision,
+                statements=(),
+                allowed_by_organization=organization,
+                allowed_by_boundary=boundary,
+                missing_context=(),
+            ),
         ),
         policies=policies,
     )
@@ -284,8 +302,8 @@ def by_policies(*policies: PolicyDocument, boundary: PolicyDocument | None = Non
     refused = ReadFailure(
         f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied"
     )
-    role = Role(ROLE, ROLE_NAME, PolicyDocument("trust policy", "trust", TRUST), "")
-    return Permissions(role, policies=policies, boundary=boundary, unread=(refused,))
+    role = Role(arn=ROLE, name=ROLE_NAME, trust=PolicyDocument("trust policy", "trust", TRUST), boundary_arn="")
+    return Permissions(role=role, policies=policies, boundary=boundary, unread=(refused,))
 
 
 def policy(effect: str = "Allow", action: Any = GET_SECRET_VALUE, resource: Any = "*", **more: Any) -> PolicyDocument:
@@ -360,9 +378,20 @@ def looked(snapshot: Snapshot) -> Snapshot:
 
 def with_channels(decision: str = "allowed") -> Permissions:
     """A task role of which AWS's simulation said one thing of all that ECS Exec needs."""
-    said = tuple(Simulated(action, "*", decision, (), None, None, ()) for action in CHANNELS)
+    said = tuple(
+        Simulated(
+            action=action,
+            resource="*",
+            decision=decision,
+            statements=(),
+            allowed_by_organization=None,
+            allowed_by_boundary=None,
+            missing_context=(),
+        )
+        for action in CHANNELS
+    )
     trust = PolicyDocument("trust policy", "trust", TRUST)
-    return Permissions(Role(ROLE, NAMES.task_role, trust, ""), simulated=said)
+    return Permissions(role=Role(arn=ROLE, name=NAMES.task_role, trust=trust, boundary_arn=""), simulated=said)
 
 
 def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> Snapshot:
@@ -378,9 +407,11 @@ def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> S
 
 def with_refusal(snapshot: Snapshot, name: str, why: Why, words: str = "No.", permission: str = "") -> Snapshot:
     """Let the tasks of a service not be looked into."""
-    refused = Refused(why, words, permission)
+    refused = ExecFailure(why, words, permission)
     inside = tuple(
-        ExecLook(seen.service, seen.task_id, seen.container, refused) if seen.service == name else seen
+        ExecLook(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
+        if seen.service == name
+        else seen
         for seen in snapshot.inside or ()
     )
     return replace(snapshot, inside=inside)
@@ -393,14 +424,29 @@ def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
     }
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
     held = {
-        name: HeldValue(name, own[name], current, current, meant=current)
+        name: HeldValue(variable=name, key=own[name], injected=current, process=current, meant=current)
         if name in own
-        else HeldValue(name, name, ABSENT, ABSENT, has_reference=False, meant=current)
+        else HeldValue(variable=name, key=name, injected=ABSENT, process=ABSENT, has_reference=False, meant=current)
         for name in default_keys()
     }
-    return ExecLook(service.name, task.id, service.name, None, "1 (python)", task.started, held)
+    return ExecLook(
+        service=service.name,
+        task_id=task.id,
+        container=service.name,
+        refused=None,
+        process="1 (python)",
+        started=task.started,
+        held=held,
+    )
 
 
 def event(name: str, time: datetime, version: str = "", principal: str = "", agent: str = "aws-cli") -> Event:
     """A call that CloudTrail recorded."""
-    return Event(name, time, principal or f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call/engineer", agent, "", version)
+    return Event(
+        name=name,
+        time=time,
+        principal=principal or f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call/engineer",
+        user_agent=agent,
+        error="",
+        version_id=version,
+    )

@@ -422,7 +422,7 @@ def test_a_placeholder_gets_its_value_and_a_value_stays(here: Adder) -> None:
         if f.subject == here.key and f.status == "found"
     ]
     assert {f.severity for f in found} == {"info"} and {f.check for f in found} == {"placeholder"}
-    assert "waits for its value in staging" in report.done(plan, done).to_text()
+    assert "still needs a value in staging" in report.done(plan, done).to_text()
     assert here.members[here.key].startswith("temporary-") and ".tf" not in " ".join(plan.places[0].notes)
 
     filled = here.added(required=True, values_from="env:NEW_VALUE")
@@ -595,6 +595,6 @@ def test_what_fails_in_staging_does_not_come_to_production(here: Adder) -> None:
     done = add_key.apply(run, plan, True, "production")
     assert done and not done.is_proved and done.waiting == ("production",)
     assert desk.references("backend", LIVE) == live
-    assert "production was left for the next run" in report.done(plan, done).to_text()
+    assert "production is left for the next run" in report.done(plan, done).to_text()
     put(desk.world, {name: value for name, value in desk.members.items() if name != desk.key})
     desk.world.settle()

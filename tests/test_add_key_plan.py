@@ -615,7 +615,7 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
     assert done and done.patches == () and {*tree(platform.root)} == names
     assert "in no git work tree" in report.diffs(plan).to_text() and "set one" in report.diffs(plan).to_text()
     undo = report.undo(plan, done, run.environment).to_text()
-    assert "Take the new lines out again" in undo and "git " not in undo
+    assert "Remove the new lines shown above" in undo and "git " not in undo
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
@@ -680,7 +680,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
     ]
     undo = report.undo(plan, done, run.environment).to_text()
-    assert "as they stand above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
+    assert "shown above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
     shown = report.diffs(plan).to_text()
     assert shown.count("may be a value in a line that changes: there will be no patch of it") == 2
     texts = [undo, shown, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]

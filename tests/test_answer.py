@@ -9,8 +9,24 @@ from snapshots import healthy
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import troubleshoot
 
-ROOT = Finding("placeholder", "content", "A placeholder is in use", "found", "SECRET_KEY", "error", ("It is public.",))
-UNSEEN = Finding("bom", "content", "A byte order mark stands first", "unknown", "", "error", ("Not allowed.",))
+ROOT = Finding(
+    check="placeholder",
+    family="content",
+    title="A placeholder is in use",
+    status="found",
+    subject="SECRET_KEY",
+    severity="error",
+    evidence=("It is public.",),
+)
+UNSEEN = Finding(
+    check="bom",
+    family="content",
+    title="A byte order mark stands first",
+    status="unknown",
+    subject="",
+    severity="error",
+    evidence=("Not allowed.",),
+)
 
 
 def test_one_fault_of_several_keys_is_told_once() -> None:
@@ -18,7 +34,7 @@ def test_one_fault_of_several_keys_is_told_once() -> None:
     findings = (ROOT, replace(ROOT, subject="POSTGRES_PASSWORD"), replace(ROOT, title="A key is missing", subject="X"))
     said = troubleshoot.verdict(healthy(), findings).to_text()
     assert "A placeholder is in use: SECRET_KEY, POSTGRES_PASSWORD." in said
-    assert said.count("A placeholder") == 1 and "Also wrong, and not because of it: A key is missing: X." in said
+    assert said.count("A placeholder") == 1 and "Also wrong, independently of it: A key is missing: X." in said
 
 
 def test_what_could_not_be_seen_is_no_all_clear() -> None:
@@ -30,4 +46,4 @@ def test_what_could_not_be_seen_is_no_all_clear() -> None:
 
 def test_a_check_that_could_not_be_made_is_counted_beside_a_fault() -> None:
     """One is told as one."""
-    assert "1 check could not be made" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()
+    assert "1 check is unknown" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()

@@ -84,5 +84,9 @@ def test_a_version_that_was_staged_became_current_by_the_move() -> None:
 )
 def test_the_program_is_named_and_its_machine_is_not(agent: str, told: str) -> None:
     """A user agent is long; what counts is which program it was."""
-    assert told in tell(Event("PutSecretValue", NOW, SOMEBODY, agent, "", CURRENT))
-    assert "x86_64" not in tell(Event("PutSecretValue", NOW, SOMEBODY, agent, "", CURRENT))
+    assert told in tell(
+        Event(name="PutSecretValue", time=NOW, principal=SOMEBODY, user_agent=agent, error="", version_id=CURRENT)
+    )
+    assert "x86_64" not in tell(
+        Event(name="PutSecretValue", time=NOW, principal=SOMEBODY, user_agent=agent, error="", version_id=CURRENT)
+    )

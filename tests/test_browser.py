@@ -207,7 +207,7 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
     saved = nbformat.read(desk.work / "notebooks" / "update.ipynb", as_version=4)
     (cell,) = [cell for cell in saved.cells if cell.id == "button"]
     for told in (text, cell.outputs[-1].data["text/plain"]):
-        assert "Done and proved: SECRET_KEY changed;" in told and new in told
+        assert "Done and verified: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
 

@@ -29,7 +29,7 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.parameters import listed
+from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes
 from omc_runbook.snapshot.state import Content, Snapshot
 
@@ -134,8 +134,8 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "cut JSON": (b'{"SMTP_PASSWORD": "hunter2hunter2', "ends in the middle"),
     "wrong JSON": (b'{"SMTP_PASSWORD" "hunter2hunter2"}', "is not JSON"),
     "Python's quotes": (b"{'SMTP_PASSWORD': 'hunter2hunter2'}", "single quotes"),
-    "a list": (b'["hunter2hunter2"]', "no object"),
-    "a string": (b'"hunter2hunter2"', "no object"),
+    "a list": (b'["hunter2hunter2"]', "not an object"),
+    "a string": (b'"hunter2hunter2"', "not an object"),
     "empty": (b"", "is empty"),
     "white space": (b" \n\t\n", "is empty"),
     "NUL": (b"SMTP_PASSWORD=hunter2\0hunter2", "NUL byte"),
@@ -193,7 +193,7 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "not to be generated": (lambda: take("generate", "OPENAI_API_KEY"), "platform.openai.com"),
     "an unknown key": (lambda: take("generate", "SECRT_KEY"), "did you mean SECRET_KEY?"),
     "nobody to ask": (lambda: take("prompt", "SECRET_KEY"), "Nobody can be asked here"),
-    "a key twice": (lambda: listed("keys", "SECRET_KEY, SMTP_HOST,SECRET_KEY"), "keys names SECRET_KEY twice"),
+    "a key twice": (lambda: split_names("keys", "SECRET_KEY, SMTP_HOST,SECRET_KEY"), "keys names SECRET_KEY twice"),
     "an unknown key removed": (lambda: planned(healthy(), "SENTRY_DNS"), "did you mean SENTRY_DSN?"),
     "set and removed": (lambda: planned(healthy(), "SMTP_HOST", SMTP_HOST="a.test"), "both set and removed"),
 }
@@ -219,7 +219,7 @@ def test_a_source_lacks_a_key(tmp_path: Path) -> None:
 
 def test_lists_are_text_with_commas() -> None:
     """Empty text is an empty list; white space and a trailing comma do not matter."""
-    assert listed("keys", "") == () and listed("keys", " A, B ,") == ("A", "B")
+    assert split_names("keys", "") == () and split_names("keys", " A, B ,") == ("A", "B")
 
 
 ODD = '{ "SMTP_PORT" : 1.50e2,\n\t"SMTP_USER":"a\\u00e9\\/",  "UNKNOWN": {"a": [1, null]},\n "SECRET_KEY": "old" }\n'
@@ -298,7 +298,7 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
 def test_a_change_that_failed_names_its_causes_alone() -> None:
     """Neither the failure itself nor that somebody wrote since is a cause of it."""
     plan = planned(healthy(), SECRET_KEY=secrets.token_hex(32))
-    cause = Finding("bare-name", "reference", "A reference has no ARN", "found")
+    cause = Finding(check="bare-name", family="reference", title="A reference has no ARN", status="found")
     rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
     failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
     later = failure.moved_on(plan.secret_name, "Somebody else wrote.")

@@ -87,7 +87,7 @@ def under_key(state: str = "Enabled", key_policy: PolicyDocument | None = DELEGA
 
     def change(snapshot: Snapshot) -> Snapshot:
         deletion = NOW + timedelta(days=7) if state == "PendingDeletion" else None
-        key = KmsKey(KEY, state, "CUSTOMER", deletion, key_policy)
+        key = KmsKey(arn=KEY, state=state, manager="CUSTOMER", deletion=deletion, policy=key_policy)
         return replace(with_secret(snapshot, kms_key_id=KEY), kms_key=key)
 
     return change
@@ -101,7 +101,15 @@ def keyed(permissions: Permissions, key_policy: PolicyDocument = DELEGATES) -> C
 def decrypting(decision: str, *policies: PolicyDocument) -> Permissions:
     """A role that may read the secret, and of which AWS said this of the key."""
     allowed = simulated("allowed", policies=policies)
-    said = Simulated(DECRYPT, KEY, decision, (), None, None, ())
+    said = Simulated(
+        action=DECRYPT,
+        resource=KEY,
+        decision=decision,
+        statements=(),
+        allowed_by_organization=None,
+        allowed_by_boundary=None,
+        missing_context=(),
+    )
     return replace(allowed, simulated=(*allowed.simulated, said))
 
 
@@ -276,7 +284,7 @@ def test_a_deny_counts_for_whom_it_names(principal: str, denied: bool) -> None:
 
 def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
     """A role that does not exist is one fault, not one of permission too."""
-    snapshot = with_permissions(healthy(), Permissions(None, exists=False))
+    snapshot = with_permissions(healthy(), Permissions(role=None, exists=False))
     assert found_in(snapshot) == {"role-untrusted"}
     [found] = run_check(CHECKS["role-untrusted"], snapshot)
     assert "there is no role" in found.evidence[0]
@@ -330,7 +338,7 @@ def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: Poli
 
 def test_the_managed_key_wants_no_grant() -> None:
     """The guide's kms:Decrypt on secrets does no harm under the AWS managed key."""
-    key = KmsKey(KEY, "Enabled", "AWS", None)
+    key = KmsKey(arn=KEY, state="Enabled", manager="AWS", deletion=None)
     managed = replace(with_secret(healthy(), kms_key_id=KEY), kms_key=key)
     assert found_in(with_permissions(managed, by_policies(GUIDE))) == set()
 

@@ -64,7 +64,7 @@ FAULTS = {
     "single-quoted": Fault(text(str), NAME, "single quotes"),
     "bom": Fault(text(lambda d: "\ufeff" + json.dumps(d)), NAME, "byte order mark"),
     "truncated": Fault(text(lambda d: json.dumps(d)[:-20]), NAME, "middle"),
-    "not-an-object": Fault(text(lambda d: json.dumps(list(d.values()))), NAME, "no object"),
+    "not-an-object": Fault(text(lambda d: json.dumps(list(d.values()))), NAME, "not an object"),
     "binary": Fault(lambda s: replace(s, contents={CURRENT: Content(CURRENT, binary=True)}), NAME, "SecretBinary"),
     "key-missing": Fault(lambda s: without_key(s, "OPENAI_API_KEY"), "OPENAI_API_KEY", "backend, worker ask for"),
     "key-case": Fault(

@@ -140,7 +140,7 @@ def test_a_read_only_sidecar_is_why_its_agent_ended() -> None:
     """The container with the secret can be looked into, and the agent of the other one is told with its cause."""
     pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("side", None, "", "STOPPED"))
     snapshot = with_worker(looked(healthy()), containers=pair)
-    side = Container("side", (), (), readonly=True, essential=False)
+    side = Container(name="side", secrets=(), environment=(), readonly=True, essential=False)
     snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, side)))
     found = {finding.check: finding for finding in diagnose(snapshot) if finding.is_problem}
     assert found["exec-readonly"].subject.endswith(" side")
@@ -184,7 +184,7 @@ ROLES = {
         "unknown",
     ),
     "unreadable": (replace(by_policies(), policies=None), "unknown"),
-    "gone": (Permissions(None, exists=False), "found"),
+    "gone": (Permissions(role=None, exists=False), "found"),
 }
 
 

@@ -46,7 +46,7 @@ def refers(value_from: str) -> Callable[[Snapshot], Snapshot]:
 
 def shared(key: str) -> Callable[[Snapshot], Snapshot]:
     """Let the worker's SECRET_KEY come from another account's secret under a KMS key."""
-    secret = Secret(THEIRS, NAME, NOW, None, NOW, key, {})
+    secret = Secret(arn=THEIRS, name=NAME, created=NOW, deleted=None, changed=NOW, kms_key_id=key, stages={})
     return lambda snapshot: replace(refers(f"{THEIRS}:SECRET_KEY::")(snapshot), elsewhere={THEIRS: secret})
 
 

@@ -120,7 +120,7 @@ def test_one_scheduled_for_deletion_is_restored_and_nothing_else(desk: Creator) 
     stages = desk.described()["VersionIdsToStages"]
     desk.client.delete_secret(SecretId=desk.name, RecoveryWindowInDays=7)
     dry = desk.run()
-    assert dry.returncode == 1 and "DeletedDate" in desk.described() and "can still be restored" in desk.notebook()
+    assert dry.returncode == 1 and "DeletedDate" in desk.described() and "will be restored" in desk.notebook()
     done = desk.run("-p", "apply", "true")
     assert (done.returncode, done.stdout) == (0, "")
     assert "DeletedDate" not in desk.described() and desk.described()["VersionIdsToStages"] == stages

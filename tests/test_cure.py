@@ -257,7 +257,7 @@ def test_what_fails_is_taken_back(world: World) -> None:
     shown = report.done(plan, done).to_text()
     assert (
         "is current again" in " ".join(shown.split())
-        and "Nothing has been changed" in report.undo(plan, done).to_text()
+        and "There is nothing to undo" in report.undo(plan, done).to_text()
     )
     assert registry.mask(shown) == shown
 
@@ -297,7 +297,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
 def test_without_the_services_nothing_is_begun(world: World) -> None:
     """Who uses the secret could not be read: no cure could be seen through."""
     run, _, plan = begun()
-    unread = replace(plan, unread="Could not look at the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
+    unread = replace(plan, unread="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
         troubleshoot.apply(run, unread, True)
 

@@ -48,7 +48,7 @@ from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.report import fix as report
-from omc_runbook.snapshot.history import History, Kept
+from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -75,7 +75,10 @@ BROKEN = "{'SECRET_KEY'"
 
 def planned(snapshot: Snapshot) -> FixPlan:
     """The plan against what is found in a snapshot, whose former versions are all known."""
-    kept = [Kept(version, snapshot.contents.get(version.id), promoted=True) for version in snapshot.versions]
+    kept = [
+        VersionHistory(version=version, content=snapshot.contents.get(version.id), promoted=True)
+        for version in snapshot.versions
+    ]
     return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
 
 
@@ -90,7 +93,7 @@ def redeployed(plan: FixPlan) -> list[str]:
 def under_key(snapshot: Snapshot, *policies: Any) -> Snapshot:
     """The secret under a customer key, and a role that may read it and has these policies."""
     delegates = policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
-    key = KmsKey(KEY, "Enabled", "CUSTOMER", None, delegates)
+    key = KmsKey(arn=KEY, state="Enabled", manager="CUSTOMER", deletion=None, policy=delegates)
     granted = by_policies(policy(resource=f"{BASE}-??????"), *policies)
     return with_permissions(replace(with_secret(snapshot, kms_key_id=KEY), kms_key=key), granted)
 
@@ -222,7 +225,7 @@ def test_what_is_not_known_for_certain_is_left_alone() -> None:
     ):
         plan = planned(snapshot)
         assert plan.is_empty and plan.steps == () == plan.redeploys
-    assert "Nothing was found to cure" in report.plan(planned(healthy())).to_text()
+    assert "There is nothing to fix" in report.plan(planned(healthy())).to_text()
 
 
 def test_a_deletion_is_taken_back_before_anything_else() -> None:
@@ -288,7 +291,20 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
     snapshot = stuck(healthy(), "worker", reason.replace("ThrottlingException", "InternalServiceError"))
     assert planned(snapshot).is_empty, "nobody looked at the network"
-    known = replace(snapshot, network=Network({}, {}, (), {}, {}, {}, (), (), {}))
+    known = replace(
+        snapshot,
+        network=Network(
+            vpcs={},
+            subnets={},
+            route_tables=(),
+            nat_gateways={},
+            internet_gateways={},
+            groups={},
+            acls=(),
+            endpoints=(),
+            prefix_lists={},
+        ),
+    )
     plan = planned(known)
     assert (redeployed(plan), plan.steps) == (["worker"], ())
     gap = ReadFailure("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")

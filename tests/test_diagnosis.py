@@ -242,7 +242,7 @@ def test_findings_are_read_causes_first() -> None:
     """Root causes by severity, then consequences, then what was not seen, what is clear and what was skipped."""
 
     def finding(check: str, status: Status = "found", severity: Severity = "error") -> Finding:
-        return Finding(check, "deployment", check, status, severity=severity)
+        return Finding(check=check, family="deployment", title=check, status=status, severity=severity)
 
     ordered = relate(
         [

@@ -195,7 +195,7 @@ def test_a_healthy_world_has_no_drift(at: Sandbox, platform: Platform) -> None:
     assert not [name for name in column(table, "variable") if name.startswith(("FEATURE_", "VITE_", "COLLECTOR_"))]
     assert {column(table, "key")[key] for key in GUIDE} == {"the same"}
     assert column(table, "tasks")["SECRET_KEY"] == "3 of 3" and column(table, "Terraform")["PROJECT_NAME"] == "plain"
-    assert "production has no secret" in table.to_text()
+    assert "The secret of production does not exist" in table.to_text()
 
 
 @pytest.mark.parametrize("gap", FILES)
@@ -223,7 +223,7 @@ def test_a_key_that_nobody_reads_stands_in_the_secret_alone(at: Sandbox, platfor
         snapshot = look(platform)
     assert told(snapshot) == {("key-unreferenced", "LEGACY_TOKEN")}
     row = column(drift.table(snapshot), "secret staging")["LEGACY_TOKEN"]
-    assert row == "there"
+    assert row == "yes"
     missing = dict.fromkeys(("Settings", "Terraform", "task definition"), "missing")
     assert cells(drift.table(snapshot), "missing") == {"LEGACY_TOKEN": missing}
 
@@ -274,7 +274,7 @@ def test_another_environment_that_may_not_be_read_is_unknown(
     assert {column(table, "secret production")[key] for key in GUIDE} == {"not read"}
     assert "GetSecretValue" in table.notes[0]
     assert drifts(apart, "unknown") == {} and apart.other_keys == {}
-    assert "production is in another account" in drift.table(apart).to_text()
+    assert "production is not compared: it is in another account" in drift.table(apart).to_text()
 
 
 def deny_on(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str, resource: str) -> None:
@@ -309,7 +309,7 @@ def test_tasks_of_an_older_revision_and_a_key_of_another_name(at: Sandbox, platf
         assert ("key-missing", "redis-auth-token") in told(snapshot) and not drifts(snapshot)
         table = drift.table(snapshot)
         assert cells(table, "missing") == {"REDIS_PASSWORD": {"secret staging": "missing"}}
-        assert (column(table, "tasks")["REDIS_PASSWORD"], table.moods["0 of 1"]) == ("0 of 1", "warning")
+        assert (column(table, "tasks")["REDIS_PASSWORD"], table.levels["0 of 1"]) == ("0 of 1", "warning")
         assert column(table, "tasks")["SECRET_KEY"] == "3 of 3"
         with holding(at, **{"redis-auth-token": "0123456789abcdef"}):
             ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=arn, forceNewDeployment=True)
@@ -430,7 +430,7 @@ def test_without_a_repository_the_table_says_so(at: Sandbox) -> None:
     """In one line; no check of drift is made and no other environment is asked."""
     snapshot = look()
     assert len(drift.table(snapshot).to_text().splitlines()) == 2
-    assert "No repository was given" in drift.table(snapshot).to_html()
+    assert "No repository was named" in drift.table(snapshot).to_html()
     assert snapshot.other_keys == {} and {*drifts(snapshot, "clear"), *drifts(snapshot)} == set()
 
 

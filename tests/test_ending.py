@@ -17,18 +17,29 @@ from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.secret.plan import KeyChange, Plan
 from omc_runbook.headless import record
 from omc_runbook.headless import run as headless_run
-from omc_runbook.headless.run import Ended
+from omc_runbook.headless.run import RunResult
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.report import verify
 from omc_runbook.runbooks import add_key
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
-DRY = Outcome("rotate", "staging", "123456789012", "ap-southeast-2", "", NOW, NOW, plan=("SECRET_KEY would change.",))
+DRY = Outcome(
+    runbook="rotate",
+    environment="staging",
+    account="123456789012",
+    region="ap-southeast-2",
+    endpoint="",
+    started=NOW,
+    finished=NOW,
+    plan=("SECRET_KEY would change.",),
+)
 """A run that was not told to do what it planned."""
-CLEAR = Finding("empty", "content", "A key is empty", "clear")
-WRONG = Finding("placeholder", "content", "A placeholder", "found", "SECRET_KEY")
-UNKNOWN = Finding("stale", "deployment", "Stale", "unknown", evidence=("ecs:ListTasks is denied.",))
+CLEAR = Finding(check="empty", family="content", title="A key is empty", status="clear")
+WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
+UNKNOWN = Finding(
+    check="stale", family="deployment", title="Stale", status="unknown", evidence=("ecs:ListTasks is denied.",)
+)
 
 
 def summary(outcome: Outcome) -> str:
@@ -45,7 +56,7 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
     """Exit 0, and PLAN before anything else; no mark of success."""
     outcome = replace(DRY, findings=(CLEAR,))
     banner = verify.outcome(outcome)
-    assert (banner.look, banner.headline) == (
+    assert (banner.style, banner.headline) == (
         "plain",
         "PLAN: nothing was changed in staging; 1 checks are clear.",
     )
@@ -55,7 +66,7 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
         "rotate on staging: PLAN: nothing was changed",
         "  plan     SECRET_KEY would change.",
         "  1 checks are clear.",
-        "  Carry it out: omc-runbook run rotate -p apply true",
+        "  Apply it: omc-runbook run rotate -p apply true",
         "Record: a.html",
     ]
 
@@ -66,7 +77,7 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
         (WRONG, "✗ PLAN: nothing was changed in staging, where something is wrong: placeholder.", 1),
         (
             UNKNOWN,
-            "? PLAN: nothing was changed in staging, where not everything could be looked at: 1 check is unknown.",
+            "? PLAN: nothing was changed in staging, where not everything could be read: 1 check is unknown.",
             2,
         ),
     ],
@@ -85,7 +96,7 @@ def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
     done, failed = replace(DRY, applied=True), replace(DRY, failure="It broke off.")
     idle, looked = replace(DRY, plan=()), replace(DRY, plan=None)
     for outcome in (done, failed, idle, looked):
-        assert "PLAN" not in summary(outcome) + verify.headline(outcome) and "Carry it out" not in summary(outcome)
+        assert "PLAN" not in summary(outcome) + verify.headline(outcome) and "Apply it" not in summary(outcome)
     assert verify.headline(done) == verify.headline(looked) == "Nothing is wrong in staging: 0 checks are clear."
     assert verify.headline(idle) == "Nothing to do, and nothing is wrong in staging: 0 checks are clear."
 
@@ -103,8 +114,15 @@ def test_a_plan_is_against_the_errors_of_its_keys_and_services_alone() -> None:
     """Of other keys, other services, what follows from another fault, and warnings it is not."""
     drawn = plan("SECRET_KEY")
     (service, *_) = drawn.consumers
-    stuck = Finding("stuck", "deployment", "Stuck", "found", "it", services=frozenset({service.name}))
-    broken = Finding("not-json", "content", "No JSON", "found", drawn.secret_name)
+    stuck = Finding(
+        check="stuck",
+        family="deployment",
+        title="Stuck",
+        status="found",
+        subject="it",
+        services=frozenset({service.name}),
+    )
+    broken = Finding(check="not-json", family="content", title="No JSON", status="found", subject=drawn.secret_name)
     against = (WRONG, stuck, broken)
     others = (
         replace(WRONG, subject="OTHER_KEY"),
@@ -122,9 +140,9 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     """Every parameter as it was given, quoted; what production wants; the record's folder and the sandbox."""
     commands: list[str] = []
 
-    def execute(source: Path, typed: object, draft: object, kept: object, command: str, progress: bool) -> Ended:
+    def execute(source: Path, typed: object, draft: object, kept: object, command: str, progress: bool) -> RunResult:
         commands.append(command)
-        return Ended(0, "")
+        return RunResult(0, "")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(headless_run, "_execute", execute)

@@ -31,15 +31,15 @@ from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 from omc_runbook.aws import channel, execute
-from omc_runbook.aws.execute import Refused
+from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import Stream
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.ecs.container import Container, NotStarted, split
+from omc_runbook.sandbox.ecs.container import NotStarted, RunningContainer, split
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 PLUGIN = shutil.which("session-manager-plugin") or ""
-GOODBYE = Message(CLOSED, 0, b'{"Output": ""}')
+GOODBYE = Message(type=CLOSED, sequence=0, payload=b'{"Output": ""}')
 
 Handler = Callable[[ServerConnection], None]
 
@@ -68,19 +68,21 @@ def acknowledged(message: Message) -> int:
 
 
 def output(sequence: int, text: str) -> bytes:
-    return encode(Message(OUTPUT, sequence, text.encode(), Kind.OUTPUT))
+    return encode(Message(type=OUTPUT, sequence=sequence, payload=text.encode(), kind=Kind.OUTPUT))
 
 
 def handshake(*actions: str) -> bytes:
     asked = [{"ActionType": action, "ActionParameters": {}} for action in actions]
     content = {"AgentVersion": "3.0.0.0", "RequestedClientActions": asked}
-    return encode(Message(OUTPUT, 0, json.dumps(content).encode(), Kind.HANDSHAKE_REQUEST))
+    return encode(Message(type=OUTPUT, sequence=0, payload=json.dumps(content).encode(), kind=Kind.HANDSHAKE_REQUEST))
 
 
 def test_message_lies_where_the_plugin_looks_for_it() -> None:
     """Each field has its place: big-endian numbers, a padded type, the id's second half first, a digest."""
     key = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
-    raw = encode(Message(INPUT, 7, b"payload", Kind.SIZE, 3, key, 1_700_000_000_123))
+    raw = encode(
+        Message(type=INPUT, sequence=7, payload=b"payload", kind=Kind.SIZE, flags=3, id=key, created=1_700_000_000_123)
+    )
     assert struct.unpack_from(">I", raw, 0) == (116,)
     assert raw[4:36] == b"input_stream_data" + 15 * b" "
     assert struct.unpack_from(">IQqQ", raw, 36) == (1, 1_700_000_000_123, 7, 3)
@@ -99,14 +101,14 @@ def test_message_lies_where_the_plugin_looks_for_it() -> None:
 )
 def test_message_comes_back_as_it_went(name: str, number: int, payload: bytes, kind: int, key: uuid.UUID) -> None:
     """Decoding gives what was encoded."""
-    message = Message(name, number, payload, kind, 1, key)
+    message = Message(type=name, sequence=number, payload=payload, kind=kind, flags=1, id=key)
     assert decode(encode(message)) == message
 
 
 @given(st.integers(0, 126))
 def test_damaged_message_is_refused(place: int) -> None:
     """A payload that is not what the digest says is no message, nor is one cut short."""
-    raw = bytearray(encode(Message(OUTPUT, 0, b"payload", Kind.OUTPUT)))
+    raw = bytearray(encode(Message(type=OUTPUT, sequence=0, payload=b"payload", kind=Kind.OUTPUT)))
     with pytest.raises(ValueError):
         decode(bytes(raw[:place]))
     if 80 <= place < 112 or place >= 120:
@@ -123,10 +125,10 @@ def test_stream_sends_again_until_it_is_acknowledged(monkeypatch: pytest.MonkeyP
     stream.send(Kind.OUTPUT, b"a")
     stream.send(Kind.OUTPUT, b"b")
     stream.resend()
-    stream.settle(Message(ACKNOWLEDGE, 0, b'{"AcknowledgedMessageSequenceNumber": 0}'))
+    stream.acknowledge(Message(type=ACKNOWLEDGE, sequence=0, payload=b'{"AcknowledgedMessageSequenceNumber": 0}'))
     stream.resend()
-    stream.settle(Message(ACKNOWLEDGE, 0, b"nonsense"))
-    stream.settle(Message(ACKNOWLEDGE, 0, b'{"AcknowledgedMessageSequenceNumber": 1}'))
+    stream.acknowledge(Message(type=ACKNOWLEDGE, sequence=0, payload=b"nonsense"))
+    stream.acknowledge(Message(type=ACKNOWLEDGE, sequence=0, payload=b'{"AcknowledgedMessageSequenceNumber": 1}'))
     stream.resend()
     assert [message.sequence for message in sent] == [0, 1, 0, 1]
     assert sent[0] == sent[2]
@@ -142,13 +144,15 @@ def test_session_opens_with_its_token_and_shakes_hands() -> None:
         connection.send(handshake("SessionType"))
         first, again = receive(connection, INPUT), receive(connection, INPUT)
         seen["answers"] = first, again
-        connection.send(encode(Message(ACKNOWLEDGE, 0, b'{"AcknowledgedMessageSequenceNumber": 0}')))
-        connection.send(encode(Message(OUTPUT, 1, b"{}", Kind.HANDSHAKE_COMPLETE)))
+        connection.send(
+            encode(Message(type=ACKNOWLEDGE, sequence=0, payload=b'{"AcknowledgedMessageSequenceNumber": 0}'))
+        )
+        connection.send(encode(Message(type=OUTPUT, sequence=1, payload=b"{}", kind=Kind.HANDSHAKE_COMPLETE)))
         connection.send(output(2, "done\r\n"))
         connection.send(encode(GOODBYE))
 
     with serving(agent) as url:
-        assert channel.hear(url, token, {}, 5) == ("done\r\n", "")
+        assert channel.read_output(url, token, {}, 5) == ("done\r\n", "")
     opening = seen["opening"]
     assert opening.keys() == {"MessageSchemaVersion", "RequestId", "TokenValue", "ClientId", "ClientVersion"}
     assert opening["TokenValue"] == token
@@ -172,11 +176,11 @@ def test_output_is_put_in_order_and_each_piece_acknowledged() -> None:
         for piece in pieces:
             connection.send(piece)
         numbers.extend(acknowledged(receive(connection, ACKNOWLEDGE)) for _ in range(len(pieces) - 1))
-        connection.send(encode(Message("pause_publication", 0, b"")))
+        connection.send(encode(Message(type="pause_publication", sequence=0, payload=b"")))
         connection.send(encode(GOODBYE))
 
     with serving(agent) as url:
-        assert channel.hear(url, "token", {}, 5) == ("abc", "")
+        assert channel.read_output(url, "token", {}, 5) == ("abc", "")
     assert numbers == [0, 2, 0, 1, 2]
 
 
@@ -191,7 +195,7 @@ def test_encrypted_session_needs_the_plugin() -> None:
 
     with serving(agent) as url:
         told = execute.run(Ecs(url), "cluster", "task", "main", "true", seconds=5)
-    assert isinstance(told, Refused)
+    assert isinstance(told, ExecFailure)
     assert told.why == "session"
     assert "KMSEncryption" in told.words and "session-manager-plugin" in told.words
     assert [(action["ActionType"], action["ActionStatus"]) for action in answers] == [
@@ -213,7 +217,13 @@ def test_failures_of_a_session_are_told_apart() -> None:
 
     def sorry(connection: ServerConnection) -> None:
         connection.recv(timeout=5)
-        connection.send(encode(Message(CLOSED, 0, b'{"Output": "Plugin with name InteractiveCommands not found."}')))
+        connection.send(
+            encode(
+                Message(
+                    type=CLOSED, sequence=0, payload=b'{"Output": "Plugin with name InteractiveCommands not found."}'
+                )
+            )
+        )
 
     told = {}
     for agent in (silent, early, sorry):
@@ -224,7 +234,7 @@ def test_failures_of_a_session_are_told_apart() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         told["forbidden"] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=2)
-    refused = {name: answer for name, answer in told.items() if isinstance(answer, Refused)}
+    refused = {name: answer for name, answer in told.items() if isinstance(answer, ExecFailure)}
     assert {name: answer.why for name, answer in refused.items()} == {
         "silent": "timeout",
         "early": "session",
@@ -259,7 +269,7 @@ def test_open_quote_is_told_as_the_agent_tells_it() -> None:
 
 def test_container_without_programs_starts_nothing(tmp_path: Path) -> None:
     """The words are those of the agent, and nothing is left behind."""
-    container = Container({}, None, has_programs=False)
+    container = RunningContainer({}, None, has_programs=False)
     missing = r'^Unable to start command: Failed to start pty: exec: "sh": executable file not found in \$PATH$'
     with pytest.raises(NotStarted, match=missing), container.run("sh -c true", tmp_path):
         pass
@@ -298,7 +308,7 @@ def stage(empty_sandbox: Sandbox) -> Stage:
     return made
 
 
-def run(stage: Stage, command: str, service: str = "app", **more: Any) -> str | Refused:
+def run(stage: Stage, command: str, service: str = "app", **more: Any) -> str | ExecFailure:
     """Run a command in the one task of a service."""
     (task,) = stage.processes(service)
     return execute.run(more.pop("client", stage.ecs), CLUSTER, task["task"], "main", command, **more)
@@ -342,14 +352,14 @@ def test_failing_command_is_heard_all_the_same(stage: Stage) -> None:
 def test_missing_programs_are_told(stage: Stage) -> None:
     """Neither a container without programs nor a path that leads nowhere has a shell."""
     for told in (run(stage, "sh -c true", "bare"), run(stage, "/no/such/sh -c true"), run(stage, "no-such-sh")):
-        assert isinstance(told, Refused)
+        assert isinstance(told, ExecFailure)
         assert told.why == "no-shell"
 
 
 def test_refusals_of_ecs_are_told_apart(stage: Stage) -> None:
     """ECS Exec off, and a caller who may not."""
     told = run(stage, "true", "off")
-    assert isinstance(told, Refused) and told.why == "off"
+    assert isinstance(told, ExecFailure) and told.why == "off"
     name = f"user-{secrets.token_hex(4)}"
     stage.iam.create_user(UserName=name)
     allowed = policy({"Effect": "Allow", "Action": "ecs:Describe*", "Resource": "*"})
@@ -357,7 +367,7 @@ def test_refusals_of_ecs_are_told_apart(stage: Stage) -> None:
     key = stage.iam.create_access_key(UserName=name)["AccessKey"]
     client = stage.client("ecs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
     told = run(stage, "true", client=client)
-    assert isinstance(told, Refused)
+    assert isinstance(told, ExecFailure)
     assert (told.why, told.permission) == ("denied", "ecs:ExecuteCommand")
 
 
@@ -367,7 +377,7 @@ def test_command_that_takes_too_long_is_ended(stage: Stage) -> None:
     begun = time.monotonic()
     told = run(stage, f"sleep {mark}", seconds=0.5)
     assert time.monotonic() - begun < 120
-    assert isinstance(told, Refused) and told.why == "timeout"
+    assert isinstance(told, ExecFailure) and told.why == "timeout"
 
     def runs() -> bool:
         lines = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK))
@@ -387,10 +397,10 @@ def test_session_is_good_once_and_for_its_token_alone(stage: Stage) -> None:
     session = session_of(stage, "echo once")
     url, token = session["streamUrl"], session["tokenValue"]
     with pytest.raises(channel.ChannelFailed):
-        channel.hear(url, secrets.token_hex(8), {}, 5)
-    assert channel.hear(url, token, {}, 5) == ("once\r\n", "")
+        channel.read_output(url, secrets.token_hex(8), {}, 5)
+    assert channel.read_output(url, token, {}, 5) == ("once\r\n", "")
     with pytest.raises(channel.ChannelFailed):
-        channel.hear(url, token, {}, 5)
+        channel.read_output(url, token, {}, 5)
 
 
 def test_trail_keeps_no_command(stage: Stage) -> None:
@@ -432,7 +442,7 @@ def test_web_page_opens_no_session(stage: Stage, headers: dict[str, str]) -> Non
     answer = opening.getresponse()
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (403, None)
     opening.close()
-    assert channel.hear(session["streamUrl"], session["tokenValue"], {}, 5) == ("once\r\n", "")
+    assert channel.read_output(session["streamUrl"], session["tokenValue"], {}, 5) == ("once\r\n", "")
 
 
 @pytest.mark.parametrize("opening", ["", "[]", '{"TokenValue": null}', '{"TokenValue": "\u00e9"}', "\xff"])
@@ -444,7 +454,7 @@ def test_session_wants_its_token_first(stage: Stage, opening: str) -> None:
         with pytest.raises(ConnectionClosed) as closed:
             connection.recv(timeout=5)
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
-    assert channel.hear(session["streamUrl"], session["tokenValue"], {}, 5) == ("once\r\n", "")
+    assert channel.read_output(session["streamUrl"], session["tokenValue"], {}, 5) == ("once\r\n", "")
 
 
 def test_proxy_never_stands_between_the_client_and_this_machine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,7 +495,7 @@ def test_traffic_holds_no_value_where_only_digests_are_written(stage: Stage) -> 
             thread.join(5)
 
     with serving(proxy) as url:
-        told, _ = channel.hear(url, session["tokenValue"], {}, 5)
+        told, _ = channel.read_output(url, session["tokenValue"], {}, 5)
     (task,) = stage.processes()
     held = environment_of(task["pid"])
     traffic = b"".join(frames)
@@ -539,7 +549,7 @@ session = json.loads(os.environ[sys.argv[1]])
 with open({record!r}, "w") as record:
     json.dump(sys.argv, record)
 print("\\nStarting session with SessionId: " + session["SessionId"])
-written, words = channel.hear(session["StreamUrl"], session["TokenValue"], {{}}, 20)
+written, words = channel.read_output(session["StreamUrl"], session["TokenValue"], {{}}, 20)
 print(written, end="")
 goodbye = "SessionId: %s : %s" if words else "Exiting session with sessionId: %s%s."
 print("\\n\\n" + goodbye % (session["SessionId"], words) + "\\n")
@@ -575,9 +585,9 @@ def test_plugins_own_words_are_told_apart_from_the_commands(stage: Stage, tmp_pa
     """The agent's last words, and a command that takes too long, come through the plugin as through our client."""
     path, _ = stand_in(tmp_path, "1.2.765.0")
     missing = run(stage, "no-such-sh", plugin=str(path))
-    assert isinstance(missing, Refused) and missing.why == "no-shell"
+    assert isinstance(missing, ExecFailure) and missing.why == "no-shell"
     late = run(stage, "sleep 60", plugin=str(path), seconds=1)
-    assert isinstance(late, Refused) and late.why == "timeout"
+    assert isinstance(late, ExecFailure) and late.why == "timeout"
 
 
 @pytest.mark.skipif(not PLUGIN, reason="session-manager-plugin is not on PATH; AWS gives it out, no registry does")
@@ -590,5 +600,7 @@ def test_real_plugin_and_our_client_hear_the_same(stage: Stage) -> None:
 def test_nothing_secret_is_shown_by_what_is_held() -> None:
     """Neither a message nor a container shows what it holds where it is printed."""
     value = secrets.token_hex(16)
-    shown = repr(Message(OUTPUT, 0, value.encode())) + repr(Container({"KEY": value}, None))
+    shown = repr(Message(type=OUTPUT, sequence=0, payload=value.encode())) + repr(
+        RunningContainer({"KEY": value}, None)
+    )
     assert value not in shown

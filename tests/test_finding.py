@@ -13,7 +13,7 @@ from omc_runbook.model.errors import (
     FindingsRemain,
     RunbookError,
     UsageError,
-    named,
+    find_class,
 )
 from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity, Status, TargetOutcome, status_of
 
@@ -21,19 +21,26 @@ STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def finding(status: Status, severity: Severity = "error", check: str = "empty") -> Finding:
-    return Finding(check, "content", "A required key is empty", status, "SECRET_KEY", severity)
+    return Finding(
+        check=check,
+        family="content",
+        title="A required key is empty",
+        status=status,
+        subject="SECRET_KEY",
+        severity=severity,
+    )
 
 
 def outcome(*findings: Finding, failure: str = "") -> Outcome:
     return Outcome(
-        "verify",
-        "staging",
-        "123456789012",
-        "ap-southeast-2",
-        "https://secretsmanager.ap-southeast-2.amazonaws.com",
-        STARTED,
-        STARTED + timedelta(seconds=4),
-        findings,
+        runbook="verify",
+        environment="staging",
+        account="123456789012",
+        region="ap-southeast-2",
+        endpoint="https://secretsmanager.ap-southeast-2.amazonaws.com",
+        started=STARTED,
+        finished=STARTED + timedelta(seconds=4),
+        findings=findings,
         failure=failure,
     )
 
@@ -164,9 +171,9 @@ def test_text_stays_readable() -> None:
 def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> None:
     """An error has its exit code, and is found again by its class's name."""
     assert error("x").exit_code == code
-    assert named(error.__name__) is error
+    assert find_class(error.__name__) is error
 
 
 def test_a_strangers_error_is_not_ours() -> None:
     """An error that is not ours is found by no name."""
-    assert named("ValueError") is None
+    assert find_class("ValueError") is None

@@ -31,7 +31,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.snapshot.history import History, Kept, holders, read_history
+from omc_runbook.snapshot.history import History, VersionHistory, holders, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -45,14 +45,14 @@ class Past:
     def __init__(self) -> None:
         self.snapshot = with_secret(replace(healthy(), versions=()), created=NOW - timedelta(days=400), stages={})
         self.values = {"SECRET_KEY": secrets.token_hex(32), "SMTP_HOST": "mail.test", "SMTP_PASSWORD": ""}
-        self.kept: list[Kept] = []
+        self.kept: list[VersionHistory] = []
 
     def version(self, days: float, text: str | None = None, current: bool = False, **told: Any) -> str:
         """Add a version created that many days ago: of the present values, or of a text; its id."""
         version = Version(secrets.token_hex(16), NOW - timedelta(days=days), ("AWSCURRENT",) if current else ())
         self.snapshot = with_text(self.snapshot, text or json.dumps(self.values), version.id)
         content = self.snapshot.contents[version.id]
-        self.kept.append(replace(Kept(version, content, promoted=True), **told))
+        self.kept.append(replace(VersionHistory(version=version, content=content, promoted=True), **told))
         if current:
             self.snapshot = with_secret(self.snapshot, stages={version.id: ("AWSCURRENT",)})
         return version.id
@@ -191,7 +191,7 @@ def test_tasks_are_counted_by_the_version_that_they_hold() -> None:
     between = task("backend", CHANGED - timedelta(seconds=10))
     found = History(
         tuple(
-            Kept(version, None, staged=version is staged, promoted=version is not staged)
+            VersionHistory(version=version, content=None, staged=version is staged, promoted=version is not staged)
             for version in reversed(snapshot.versions)
         )
     )
@@ -211,7 +211,12 @@ def test_a_task_that_started_while_an_old_version_was_back_holds_that_one() -> N
     middle = Version(secrets.token_hex(16), CHANGED - timedelta(days=8), ())
     versions = (snapshot.versions[0], middle, snapshot.versions[1])
     moves = {PREVIOUS: (back,)}
-    found = History(tuple(Kept(v, None, moves=moves.get(v.id, ()), promoted=True) for v in reversed(versions)))
+    found = History(
+        tuple(
+            VersionHistory(version=v, content=None, moves=moves.get(v.id, ()), promoted=True)
+            for v in reversed(versions)
+        )
+    )
     snapshot = with_tasks(replace(snapshot, versions=versions), task("worker", CHANGED - timedelta(days=3)))
     assert [h.version_id for h in holders(snapshot, found) if h.service == "worker"] == [CURRENT, PREVIOUS]
 
@@ -347,5 +352,8 @@ def test_a_version_that_is_gone_meanwhile_is_told_as_gone(people: Writers) -> No
 def test_an_id_is_cut_where_it_is_told_from_the_others() -> None:
     """Ids that a tool chose may begin alike."""
     same = [Version(f"release-{number}-{'0' * 24}", NOW, ()) for number in (17, 18)]
-    assert History(tuple(Kept(version, None) for version in same)).short(same[0].id) == "release-17"
-    assert History((Kept(same[0], None),)).short(same[0].id) == "release-"
+    assert (
+        History(tuple(VersionHistory(version=version, content=None) for version in same)).short(same[0].id)
+        == "release-17"
+    )
+    assert History((VersionHistory(version=same[0], content=None),)).short(same[0].id) == "release-"

@@ -25,11 +25,11 @@ from snapshots import ARN, CURRENT, NOW, PREVIOUS, healthy, looked, rotated, wit
 
 from omc_runbook.aws import execute
 from omc_runbook.aws.ecs import TaskContainer
-from omc_runbook.aws.execute import Refused
+from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.sandbox.ecs.container import Container
+from omc_runbook.sandbox.ecs.container import RunningContainer
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
@@ -85,7 +85,7 @@ def sleeping(process: Any, environment: Mapping[str, str]) -> int:
 def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[str, ...] = tuple(ODD)) -> str:
     """What the script writes into the terminal of a container."""
     written = b""
-    with Container(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
+    with RunningContainer(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
         while piece := running.read(4096):
             written += piece
     return written.decode()
@@ -139,7 +139,7 @@ def test_no_tool_is_told(process: Any, tmp_path: Path, monkeypatch: pytest.Monke
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS)
     seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
-    assert isinstance(seen, Refused) and seen.why == "no-tool"
+    assert isinstance(seen, ExecFailure) and seen.why == "no-tool"
 
 
 def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> None:
@@ -196,9 +196,9 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
     seen = exec_probe.read(text, MARK)
     assert isinstance(seen, exec_probe.ProbeResult) and seen.injected == {"A": "0" * 64} and not seen.is_readable
     cut = exec_probe.read(text.partition(f"{MARK}]")[0], MARK)
-    assert isinstance(cut, Refused) and cut.why == "session"
+    assert isinstance(cut, ExecFailure) and cut.why == "session"
     bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
-    assert isinstance(bare, Refused) and bare.why == "no-shell"
+    assert isinstance(bare, ExecFailure) and bare.why == "no-shell"
 
 
 @pytest.mark.parametrize("name", ["A B", "A'B", "A;id", "1A", "", "A-B", "Ä"])
@@ -268,8 +268,8 @@ def look(
 def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Take the look, with a thread for it."""
     with ThreadPoolExecutor(2) as pool:
-        asking = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
-        return exec_read.look(asking, replace(snapshot, inside=None))
+        gatherer = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
+        return exec_read.read(gatherer, replace(snapshot, inside=None))
 
 
 def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,9 @@ def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatc
     before, old = given(snapshot), snapshot.contents[CURRENT]
     fresh = replace(snapshot, contents={new: snapshot.contents[new]})
     seen, _ = look(fresh, monkeypatch, before, kept={CURRENT: old})
-    assert seen.held["SECRET_KEY"] == HeldValue("SECRET_KEY", "SECRET_KEY", CURRENT, CURRENT, meant=new)
+    assert seen.held["SECRET_KEY"] == HeldValue(
+        variable="SECRET_KEY", key="SECRET_KEY", injected=CURRENT, process=CURRENT, meant=new
+    )
     assert seen.held["OPENAI_API_KEY"].is_fresh
     seen, _ = look(fresh, monkeypatch, before)
     assert (seen.held["SECRET_KEY"].injected, seen.held["SECRET_KEY"].is_stale) == (OTHER, True)
@@ -423,7 +425,7 @@ def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytes
     heard: list[str] = []
     ask = execute.run
 
-    def run(*arguments: Any) -> str | Refused:
+    def run(*arguments: Any) -> str | ExecFailure:
         written = ask(*arguments)
         heard.extend([arguments[4], str(written)])
         return written

@@ -108,7 +108,7 @@ def test_a_dry_run_writes_nothing_and_says_what_is_to_do(platform: Platform) -> 
     before = tree(platform.root)
     seen = turn(platform)
     assert (seen.exit_code, seen.causes, seen.outcome["changes"]) == (1, ["dotenv-missing"], [])
-    assert "63 variables, readable by you alone" in seen.shown and tree(platform.root) == before
+    assert "63 variables, readable only by you" in seen.shown and tree(platform.root) == before
     platform.write_dotenv(SECRET_KEY="changethis", TAG=None)
     before = tree(platform.root)
     seen = turn(platform)
@@ -510,7 +510,7 @@ def test_without_an_engine_settings_are_loaded_instead(
     done = turn(platform, apply=True)
     assert {*done.causes} == {"settings-refused", *(["compose-up"] if fails else [])} and "POSTGRES_PORT" in done.shown
     assert ("an image could not be built" if fails else "no Docker engine answers") in done.shown
-    assert "Settings, loaded in a process of its own" in done.shown
+    assert "Settings, loaded in a separate process" in done.shown
     assert_absent([canary], done.shown)
 
 
@@ -568,7 +568,7 @@ def test_without_compose_on_the_path_what_it_would_say_is_skipped(
     seen = turn(platform)
     asked = ("dollar", "readers-differ", "environment-wins", "compose-refused", "compose-unset")
     assert {check: seen.status(check) for check in asked} == dict.fromkeys(asked, "skipped")
-    assert seen.causes == ["weak"] and "no Docker Compose here" in seen.shown
+    assert seen.causes == ["weak"] and "Docker Compose is not installed" in seen.shown
 
 
 LEAKY = {

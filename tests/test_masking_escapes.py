@@ -13,7 +13,7 @@ import pytest
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.common import is_common
-from omc_runbook.masking.stream_buffer import Tail
+from omc_runbook.masking.stream_buffer import StreamBuffer
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -75,7 +75,7 @@ def test_a_stream_holds_back_an_escaped_value() -> None:
     registry.register(TEXT, "ODD")
     written = encode(TEXT, "object", "bytes")
     for cut in range(1, len(written)):
-        tail = Tail()
+        tail = StreamBuffer()
         assert not shows(tail.feed(written[:cut]) + tail.feed(written[cut:]) + tail.flush(), TEXT)
 
 

@@ -24,10 +24,28 @@ def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, own
     moment = datetime(2026, 11, 25, tzinfo=UTC)
     value = "v4lue-" + secrets.token_hex(8)
     finding = Finding(
-        "weak", "content", "A title.", "found", "SMTP_PASSWORD", "error", (f"It has {value}.",), Remedy(f"put {value}")
+        check="weak",
+        family="content",
+        title="A title.",
+        status="found",
+        subject="SMTP_PASSWORD",
+        severity="error",
+        evidence=(f"It has {value}.",),
+        remedy=Remedy(f"put {value}"),
     )
     change = {"key": "SMTP_PASSWORD", "action": "changed", "origin": f"file {value}", "version": "123456789012"}
-    made = Outcome("verify", "staging", "123456789012", "r", "e", moment, moment, (finding,), (change,), f"No {value}.")
+    made = Outcome(
+        runbook="verify",
+        environment="staging",
+        account="123456789012",
+        region="r",
+        endpoint="e",
+        started=moment,
+        finished=moment,
+        findings=(finding,),
+        changes=(change,),
+        failure=f"No {value}.",
+    )
     registry.register(word, "POSTGRES_PASSWORD")
     registry.register(value, "OTHER")
     expected = json.loads(made.to_json().replace(value, "‹OTHER›"))

@@ -15,7 +15,7 @@ import urllib.parse
 import pytest
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.stream_buffer import Tail
+from omc_runbook.masking.stream_buffer import StreamBuffer
 
 ODD = secrets.token_urlsafe(12) + " ü'\"<\\&/+%\t" + secrets.token_urlsafe(12)
 
@@ -212,9 +212,9 @@ def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
 def test_a_stream_holds_back_what_may_become_a_value() -> None:
     """A value split at any place comes out masked once, and text after a false start comes out whole."""
     for cut in range(1, len(ODD)):
-        tail = Tail()
+        tail = StreamBuffer()
         assert tail.feed(f"a {ODD[:cut]}") + tail.feed(f"{ODD[cut:]} b") + tail.flush() == "a ‹ODD› b"
-    tail = Tail()
+    tail = StreamBuffer()
     assert tail.feed(f"a {ODD[:6]}") == "a "
     assert tail.feed("; b\n") == f"{ODD[:6]}; b\n"
     assert tail.is_empty
@@ -222,6 +222,6 @@ def test_a_stream_holds_back_what_may_become_a_value() -> None:
 
 def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
     """Let out after every character, a value shows its beginning and then its name, once."""
-    tail = Tail()
+    tail = StreamBuffer()
     shown = "".join(tail.feed(character) + tail.flush() for character in ODD)
     assert shown == f"{ODD[:3]}‹ODD›"

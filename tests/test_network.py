@@ -80,7 +80,15 @@ HEALTHY = {
     "main table": (
         replace(
             by_nat(),
-            route_tables=(RouteTable("rtb-main", VPC, (PUBLIC,), True, (LOCAL, Route(EVERYWHERE, GATEWAY, "active"))),),
+            route_tables=(
+                RouteTable(
+                    id="rtb-main",
+                    vpc=VPC,
+                    subnets=(PUBLIC,),
+                    main=True,
+                    routes=(LOCAL, Route(EVERYWHERE, GATEWAY, "active")),
+                ),
+            ),
         ),
         IN_PUBLIC,
         GATEWAY,
@@ -207,7 +215,7 @@ def firewall(network: Network) -> Network:
 BROKEN = {
     "no route at all": (with_routes(by_nat()), IN_PRIVATE, ["no-egress"]),
     "main table without a route": (
-        replace(by_nat(), route_tables=(RouteTable("rtb-main", VPC, (), True, (LOCAL,)),)),
+        replace(by_nat(), route_tables=(RouteTable(id="rtb-main", vpc=VPC, subnets=(), main=True, routes=(LOCAL,)),)),
         IN_PRIVATE,
         ["no-egress"],
     ),
@@ -387,12 +395,25 @@ def test_attributes_that_could_not_be_read() -> None:
 def test_a_second_vpc() -> None:
     """What another VPC has, or lacks, is nothing to a task in this one."""
     network = by_nat()
-    there = Endpoint("vpce-2", "vpc-2", SERVICE, "Interface", "available", True, ("subnet-2",), (ENDPOINTS,), None)
+    there = Endpoint(
+        id="vpce-2",
+        vpc="vpc-2",
+        service=SERVICE,
+        kind="Interface",
+        state="available",
+        private_dns=True,
+        subnets=("subnet-2",),
+        groups=(ENDPOINTS,),
+        policy=None,
+    )
     both = replace(
         network,
         vpcs={**(network.vpcs or {}), "vpc-2": replace((network.vpcs or {})[VPC], id="vpc-2")},
         subnets={**(network.subnets or {}), "subnet-2": Subnet("subnet-2", "vpc-2", "10.0.1.0/24")},
-        route_tables=(*(network.route_tables or ()), RouteTable("rtb-2", "vpc-2", (), True, (LOCAL,))),
+        route_tables=(
+            *(network.route_tables or ()),
+            RouteTable(id="rtb-2", vpc="vpc-2", subnets=(), main=True, routes=(LOCAL,)),
+        ),
         endpoints=(there,),
     )
     assert go(both).by == f"NAT gateway {NAT}"

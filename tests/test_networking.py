@@ -16,7 +16,7 @@ from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.gatherer import Gatherer
-from omc_runbook.snapshot.networking import is_told, read
+from omc_runbook.snapshot.networking import has_network_failure, read
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
@@ -144,6 +144,6 @@ def test_nothing_to_read(sites: tuple[Site, Site]) -> None:
 def test_whose_words_are_the_networks(reason: str, told: bool) -> None:
     """What ECS writes of a lost connection makes verify look at the network; nothing else does."""
     failed = stopped("worker", f"ResourceInitializationError: unable to pull secrets: {reason}", NOW)
-    assert is_told(with_tasks(healthy(), failed)) is told
+    assert has_network_failure(with_tasks(healthy(), failed)) is told
     ended = stopped("worker", failed.stopped_reason, NOW, deployment_id="ecs-svc/ended-long-ago")
-    assert not is_told(with_tasks(healthy(), ended))
+    assert not has_network_failure(with_tasks(healthy(), ended))

@@ -126,7 +126,7 @@ def test_what_is_no_answer_is_said_of_its_call(service: str, operation: str, fau
     answer = look("it", "some:Permission", lambda: call(clients_at(network.url), service, operation))
     assert isinstance(answer, ReadFailure)
     assert answer.sentence == (
-        f"Could not look at it: {service}:{operation} answered with something that is not its answer: the body is cut,"
+        f"Could not read it: {service}:{operation} returned an invalid response: the body is truncated,"
         " or a proxy answered. Check the network, then run again."
     )
     assert network.calls[operation] == (1 if operation.startswith(WRITES) else 2)
@@ -149,9 +149,9 @@ def test_a_command_in_a_task_fails_with_the_same_words(network: Proxy) -> None:
     """ECS Exec has its own way of telling what went wrong."""
     network.spoil("", page)
     heard = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
-    assert isinstance(heard, execute.Refused)
+    assert isinstance(heard, execute.ExecFailure)
     assert heard.why == "session"
-    assert heard.words.startswith("ecs:ExecuteCommand answered with something that is not its answer")
+    assert heard.words.startswith("ecs:ExecuteCommand returned an invalid response")
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_a_run_says_unknown_and_never_clear(operation: str, fault: Fault, world:
     world.spoil(operation, fault)
     findings = findings_at(world)
     unknown = [finding for finding in findings if finding.status == "unknown"]
-    assert any(f":{operation} answered with" in text for finding in unknown for text in finding.evidence)
+    assert any(f":{operation} returned an invalid response" in text for finding in unknown for text in finding.evidence)
     after = {finding.check: finding.status for finding in findings}
     assert not [name for name, status in after.items() if status == "clear" and before[name] != "clear"]
 
@@ -217,7 +217,7 @@ def test_one_garbled_answer_is_asked_for_again(world: Proxy) -> None:
 def test_nobody_is_who_a_page_says(world: Proxy) -> None:
     """Without the caller nothing is read, and the sentence names the call."""
     world.spoil("GetCallerIdentity", page)
-    with pytest.raises(CouldNotLook, match=r"sts:GetCallerIdentity answered with something that is not its answer"):
+    with pytest.raises(CouldNotLook, match=r"sts:GetCallerIdentity returned an invalid response"):
         findings_at(world)
 
 
@@ -229,7 +229,7 @@ def test_a_connection_that_ends_early_is_no_answer(world: Proxy) -> None:
         told = [text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence]
     finally:
         world.is_lost = False
-    assert any("secretsmanager:ListSecretVersionIds answered with something" in text for text in told)
+    assert any("secretsmanager:ListSecretVersionIds returned an invalid response" in text for text in told)
 
 
 def test_a_page_without_the_place_of_the_next_is_no_answer(network: Proxy) -> None:

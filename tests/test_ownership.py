@@ -24,7 +24,7 @@ from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import PRODUCTION, Names, load
-from omc_runbook.snapshot.history import History, Kept
+from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -60,7 +60,10 @@ def with_role(snapshot: Snapshot, name: str, **tags: str) -> Snapshot:
 
 
 def planned(snapshot: Snapshot) -> FixPlan:
-    kept = [Kept(version, snapshot.contents.get(version.id), promoted=True) for version in snapshot.versions]
+    kept = [
+        VersionHistory(version=version, content=snapshot.contents.get(version.id), promoted=True)
+        for version in snapshot.versions
+    ]
     return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
 
 

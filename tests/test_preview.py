@@ -136,7 +136,7 @@ def test_harm_to_the_secret_is_refused_before_anything_is_done(
     assert "terraform-recreates" in {
         f.check for f in add_key.merge(add_key.judge(plan, seen, seen, None)) if f.is_problem
     }
-    assert "It will not be applied" in report.steps(plan).to_text()
+    assert "Terraform will not be applied" in report.steps(plan).to_text()
     with pytest.raises(UsageError, match="Nothing was done"):
         add_key.apply(run, plan, True)
     assert here.tree() == before and here.aws() == aws

@@ -143,7 +143,7 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
     question = (
         "import sys, omc_runbook.headless.run as headless\n"
         "print({'boto3', 'pydantic', 'papermill'} & {*sys.modules})\n"
-        "headless._spare_a_grammar()\n"
+        "headless._skip_iri_grammar()\n"
         "print({'lark', 'rfc3987_syntax'} & {*sys.modules})\n"
         "import papermill, jsonschema, rfc3987_syntax\n"
         "print(rfc3987_syntax.is_valid_syntax('iri', 'https://example.com'))"
@@ -156,8 +156,8 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
 def test_every_error_of_ours_is_known_by_its_name(name: str) -> None:
     """A kernel tells an error by its class's name; one that the command did not know would end with another code."""
     classes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ClassDef)]
-    ours = {c.name for c in classes if any(errors.named(ast.unparse(base).split(".")[-1]) for base in c.bases)}
-    assert {each for each in ours if errors.named(each) is None} <= {"DocumentError"}
+    ours = {c.name for c in classes if any(errors.find_class(ast.unparse(base).split(".")[-1]) for base in c.bases)}
+    assert {each for each in ours if errors.find_class(each) is None} <= {"DocumentError"}
 
 
 @in_each_module

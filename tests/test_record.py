@@ -27,9 +27,11 @@ import os, resource
 from datetime import UTC, datetime
 from omc_runbook.runbooks import conclude
 from omc_runbook.model.findings import Outcome
+from omc_runbook.runbooks import conclude as ending
 now = datetime.now(UTC)
 change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
-outcome = Outcome("night", "staging", "123456789012", "ap-southeast-2", "", now, now, changes=(change,))
+names = {"runbook": "night", "environment": "staging", "account": "123456789012", "region": "ap-southeast-2"}
+outcome = Outcome(**names, endpoint="", started=now, finished=now, changes=(change,))
 """
 """The last cell of a runbook that has changed something."""
 FULL = "resource.prlimit({process}, resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))"
@@ -38,8 +40,8 @@ RUN = """
 import sys
 from pathlib import Path
 from omc_runbook import cli
-from omc_runbook.headless import run as headless
-headless.notebooks = lambda: Path(sys.argv[1])
+from omc_runbook.headless import run
+run.notebooks = lambda: Path(sys.argv[1])
 cli.main(["run", "night", "--quiet", "--record", sys.argv[2]])
 """
 

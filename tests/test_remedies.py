@@ -157,8 +157,8 @@ def test_names_of_a_file_go_along() -> None:
 def test_what_a_cause_shows_is_not_repeated() -> None:
     """A consequence with the same remedy shows neither way again; without a runbook the command stands alone."""
     remedy = Remedy("aws do", "update", {"keys": "A"})
-    cause = Finding("a", "content", "A", "found", remedy=remedy, cause_of=("b",))
-    effect = Finding("b", "content", "B", "found", remedy=remedy, because_of=("a",))
+    cause = Finding(check="a", family="content", title="A", status="found", remedy=remedy, cause_of=("b",))
+    effect = Finding(check="b", family="content", title="B", status="found", remedy=remedy, because_of=("a",))
     text = verify.findings([cause, effect]).to_text()
     assert text.count("omc-runbook run update -p keys A") == 1 == text.count("aws do")
     alone = verify.findings([replace(cause, remedy=Remedy("aws do"))])

@@ -38,14 +38,14 @@ def many_tasks(snapshot: Snapshot, count: int) -> Snapshot:
 def a_finding(check: str, because_of: tuple[str, ...] = (), command: str = "") -> Finding:
     evidence = ("The task stopped.", f"{check} is known by this.")
     return Finding(
-        check,
-        "access",
-        f"Title of {check}",
-        "found",
-        "backend",
-        "error",
-        evidence,
-        Remedy(command),
+        check=check,
+        family="access",
+        title=f"Title of {check}",
+        status="found",
+        subject="backend",
+        severity="error",
+        evidence=evidence,
+        remedy=Remedy(command),
         because_of=because_of,
     )
 
@@ -88,7 +88,9 @@ def test_a_name_stays_whole_where_something_else_can_be_folded() -> None:
     [
         Table("<b>", ["<b>"], [["<b>"]], {"<b>": "error"}).to_html(),
         Table("<b>", ["<b>", "c"], [["<b>", "<b>"]], group=1).to_html(),
-        Listing("<b>", [Entry("<b>", "<b>", "error", "<b>", "<b>", ("<b>",), "<b>")]).to_html(),
+        Listing(
+            "<b>", [Entry("<b>", "<b>", level="error", label="<b>", lead="<b>", lines=("<b>",), command="<b>")]
+        ).to_html(),
         Listing("<b>", [], "<b>").to_html(),
         Banner("good", "<b>", ("<b>",)).to_html(),
     ],
@@ -102,8 +104,8 @@ def test_a_consequence_does_not_repeat_its_cause() -> None:
     """Evidence and command of the cause are not shown again; what is new is, and the cause is named."""
     cause, effect = a_finding("cause", command="mend it"), a_finding("effect", ("cause",), "mend it")
     first, second = verify.findings([cause, effect]).entries
-    assert (first.weight, first.lines, first.command) == ("error", cause.evidence, "mend it")
-    assert (second.weight, second.lines, second.command) == ("consequence", ("effect is known by this.",), "")
+    assert (first.label, first.lines, first.command) == ("error", cause.evidence, "mend it")
+    assert (second.label, second.lines, second.command) == ("consequence", ("effect is known by this.",), "")
     assert second.subject == "backend, because of cause"
 
 
@@ -111,7 +113,7 @@ def test_checks_that_share_a_reason_are_unknown_together() -> None:
     """One missing permission is told once, with all the checks that it keeps from an answer."""
     unknown = [replace(a_finding(check), status="unknown", evidence=("You may not.",)) for check in ("one", "two")]
     (entry,) = verify.findings(unknown).entries
-    assert (entry.mood, entry.name, entry.lines) == ("unknown", "2 checks", ("You may not.", "Checks: one, two."))
+    assert (entry.level, entry.name, entry.lines) == ("unknown", "2 checks", ("You may not.", "Checks: one, two."))
 
 
 def test_a_command_stays_on_one_line_to_be_copied() -> None:

@@ -26,7 +26,7 @@ from omc_runbook.runbooks import restore, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.snapshot.history import History, Kept
+from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -36,7 +36,9 @@ DENIED = ReadFailure(f"version {PREVIOUS}", "secretsmanager:GetSecretValue", "Ac
 
 def kept_of(snapshot: Snapshot, **told: Any) -> History:
     """The history of a snapshot's two versions; `told` changes what is told of the former."""
-    current, former = reversed([Kept(v, snapshot.contents.get(v.id), promoted=True) for v in snapshot.versions])
+    current, former = reversed(
+        [VersionHistory(version=v, content=snapshot.contents.get(v.id), promoted=True) for v in snapshot.versions]
+    )
     return History((former, replace(current, **told)) if former.id == CURRENT else (current, replace(former, **told)))
 
 
@@ -167,9 +169,11 @@ def test_the_history_reads_well_and_shows_no_value() -> None:
     snapshot = with_keys(before(SMTP_HOST=None), SECRET_KEY=secrets.token_hex(32))
     shown = history.versions(snapshot, kept_of(snapshot)).to_text()
     assert "SECRET_KEY changed; SMTP_HOST added" in " ".join(shown.split()) and "backend 2, worker 1" in shown
-    assert "no JSON object: single-quoted" in " ".join(history.versions(snapshot, broken(snapshot)).to_text().split())
+    assert "not a JSON object: single-quoted" in " ".join(
+        history.versions(snapshot, broken(snapshot)).to_text().split()
+    )
     assert "AccessDeniedException" in history.versions(snapshot, unread(snapshot)).to_text()
-    assert "gone since" in history.versions(snapshot, kept_of(snapshot, content=None)).to_text()
+    assert "deleted meanwhile" in history.versions(snapshot, kept_of(snapshot, content=None)).to_text()
     assert registry.mask(shown) == shown
     old = with_secret(snapshot, created=snapshot.taken - timedelta(days=500))
     assert "2025-12-31 or earlier" in history.ages(old, kept_of(old)).to_text()

@@ -499,7 +499,7 @@ def test_forged_status_is_not_believed(forgery: Forgery, own_directory: Path, wo
     """What answers at AWS_ENDPOINT_URL is not asked who it is: one sentence, exit 3, nothing ended."""
     ended = command(*words, AWS_ENDPOINT_URL=forgery.endpoint, TMPDIR=str(own_directory))
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr.startswith(f"No sandbox runs at AWS_ENDPOINT_URL ({forgery.endpoint})")
+    assert ended.stderr.startswith(f"No sandbox of yours runs at AWS_ENDPOINT_URL ({forgery.endpoint})")
     assert ended.stderr.count("\n") == 1
     assert forgery.is_harmless()
     assert forgery.heard == []
@@ -538,7 +538,7 @@ def lock(forgery: Forgery, own_directory: Path) -> Iterator[Path]:
 def test_process_that_is_no_server_is_not_ended(forgery: Forgery, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even a locked state file has no process ended that is none of a sandbox."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", forgery.endpoint)
-    with pytest.raises(CouldNotLook, match=f"Process {forgery.process.pid} is no sandbox's, and was not ended"):
+    with pytest.raises(CouldNotLook, match=f"Process {forgery.process.pid} is not a sandbox's and was not stopped"):
         lifecycle.down()
     assert forgery.is_harmless() and lock.exists()
 

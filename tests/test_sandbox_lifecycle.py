@@ -96,7 +96,7 @@ def test_two_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_endpoint_of_no_sandbox_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_ENDPOINT_URL that names no sandbox is an error, not another sandbox."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with running(), pytest.raises(UsageError, match="No sandbox runs at AWS_ENDPOINT_URL"):
+    with running(), pytest.raises(UsageError, match="No sandbox of yours runs at AWS_ENDPOINT_URL"):
         lifecycle.find()
 
 

@@ -13,7 +13,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
-from omc_runbook.sandbox.worlds.vpcs import Private, make_private
+from omc_runbook.sandbox.worlds.vpcs import PrivateNetwork, make_private
 
 NETWORK = {"no-egress", "private-dns-off", "vpc-dns-off", "sg-egress", "endpoint-sg", "network-acl", "endpoint-policy"}
 
@@ -25,7 +25,7 @@ class Stand:
         self.sandbox, self.world = sandbox, World(sandbox.endpoint)
         self.ec2 = client(sandbox, "ec2")
 
-    def private(self) -> Private:
+    def private(self) -> PrivateNetwork:
         """A network with an endpoint, in which all is well."""
         return make_private(self.ec2)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.masking.public_values import find_harmless
+from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.secretive import is_secret
@@ -44,14 +44,14 @@ PLAIN = (
 def test_a_secrets_name(name: str) -> None:
     """Whoever masks, checks or reads Compose takes it for a secret's."""
     assert is_secret(name)
-    assert find_harmless([(name, "swordfish"), ("LOG_LEVEL", "swordfish")]) == frozenset()
+    assert find_public([(name, "swordfish"), ("LOG_LEVEL", "swordfish")]) == frozenset()
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_name_of_something_else(name: str) -> None:
     """What only tells of a secret's surroundings is none."""
     assert not is_secret(name)
-    assert find_harmless([(name, "swordfish")]) == {"swordfish"}
+    assert find_public([(name, "swordfish")]) == {"swordfish"}
 
 
 def test_the_catalogue_knows_better() -> None:

@@ -72,7 +72,7 @@ def names_of(text: str) -> Names:
 
 
 def environment_of(text: str) -> Environment:
-    return Environment(text, text, names_of(text), default_keys(), text)
+    return Environment(name=text, project=text, names=names_of(text), keys=default_keys(), source=text)
 
 
 def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def test_an_answer_comes_in_its_order_and_a_cure_mends(desk: Desk, broken: Any) 
     assert ended.returncode == 1
     assert desk.outcome()["root_causes"] == ["no-permission"]
     text = page(desk)
-    order = ("How that is known", "What it is not", "What to do", "What could not be looked at", "All the rest")
+    order = ("How that is known", "What it is not", "What to do", "What could not be read", "Details: all findings")
     places = [text.index(words) for words in order]
     assert places == sorted(places)
     assert "Not scp:" in text and "Not identity-deny:" in text
@@ -125,7 +125,7 @@ def test_a_task_can_be_asked_about(desk: Desk) -> None:
     arn = client(desk.sandbox, "ecs").list_tasks(cluster=CLUSTER, serviceName="backend")["taskArns"][0]
     ended = troubleshoot(desk, "-p", "task", arn.rpartition("/")[2], "-p", "service", "backend")
     assert ended.returncode == 0
-    assert "It holds the current values" in page(desk)
+    assert "It has the current values" in page(desk)
 
 
 def test_with_nothing_allowed_one_policy_says_what_to_ask_for(desk: Desk) -> None:

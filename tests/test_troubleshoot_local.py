@@ -230,8 +230,8 @@ def test_every_check_of_a_machine_and_of_drift_is_told_apart() -> None:
 
 def test_a_fault_here_explains_none_of_the_same_name_there() -> None:
     """A placeholder that Terraform put into the secret is not why the .env has one."""
-    there = Finding("terraform-overwrote", "content", "", "found", SECRET_KEY)
-    here = Finding("placeholder", "local", "", "found", SECRET_KEY)
+    there = Finding(check="terraform-overwrote", family="content", title="", status="found", subject=SECRET_KEY)
+    here = Finding(check="placeholder", family="local", title="", status="found", subject=SECRET_KEY)
     assert all(finding.is_root_cause for finding in root_causes.relate([there, here]))
     assert not root_causes.relate([there, replace(here, family="content")])[1].is_root_cause
 

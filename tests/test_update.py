@@ -175,7 +175,7 @@ def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: Kept,
     assert body["plan"][0].startswith("FIRST_SUPERUSER_PASSWORD would be changed (generated")
     assert "PLAN: nothing was changed (placeholder)" in dry.stdout
     assert f"plan     {body['plan'][0]}" in dry.stdout
-    (command,) = [line.partition("Carry it out: ")[2] for line in dry.stdout.splitlines() if "Carry it out" in line]
+    (command,) = [line.partition("Apply it: ")[2] for line in dry.stdout.splitlines() if "Apply it" in line]
     done = desk.call([str(COMMAND), *shlex.split(command)[1:]])
     assert done.returncode == 0, done.stdout
     body = desk.outcome()
@@ -192,7 +192,7 @@ def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Update
     assert "PLAN: nothing was changed in staging; remarks: placeholder" in desk.notebook()
     idle = desk.run("--summary")
     assert (idle.returncode, desk.outcome()["plan"]) == (0, [])
-    assert "Nothing to do, and nothing worse than remarks in staging" in desk.notebook()
+    assert "Nothing to do, and nothing is wrong in staging, apart from remarks" in desk.notebook()
     assert "PLAN" not in idle.stdout
 
 
@@ -313,7 +313,7 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
     with pytest.raises(ConflictError) as error:
         secret_change.apply(run, plan, True)
     assert "differs in POSTGRES_PASSWORD" in str(error.value) and error.value.exit_code == 2
-    assert errors.named("ConflictError") is ConflictError
+    assert errors.find_class("ConflictError") is ConflictError
     assert own.members == before | {"POSTGRES_PASSWORD": theirs} and not own.labels()
     secret_change.apply(run, planned(run, SECRET_KEY=new), True)
     assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}

@@ -165,7 +165,7 @@ def test_a_refusal_is_a_gap() -> None:
 )
 def test_a_refused_value_is_told(line: str, refused: bool) -> None:
     """Only then is the former version read as well."""
-    assert failure_logs.tell_of_refusal(replace(healthy(), words={"1": (line,)})) == refused
+    assert failure_logs.has_login_failure(replace(healthy(), words={"1": (line,)})) == refused
 
 
 def test_who_changed_the_current_version_is_asked_once() -> None:

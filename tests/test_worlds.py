@@ -234,7 +234,13 @@ def policy_of(**statement: object) -> PolicyDocument:
 def test_key_policies_as_aws_writes_them(condition: dict[str, str]) -> None:
     """A key that all of an account may use through Secrets Manager serves the role."""
     may = policy(action="kms:Decrypt", kind="resource", Principal="*", Condition={"StringEquals": condition})
-    key = KmsKey("arn:aws:kms:ap-southeast-2:123456789012:key/1", "Enabled", "CUSTOMER", None, may)
+    key = KmsKey(
+        arn="arn:aws:kms:ap-southeast-2:123456789012:key/1",
+        state="Enabled",
+        manager="CUSTOMER",
+        deletion=None,
+        policy=may,
+    )
     snapshot = replace(with_secret(healthy(), kms_key_id=key.arn), kms_key=key)
     assert (root_causes(snapshot), unsure(snapshot)) == ([], [])
 
@@ -520,7 +526,7 @@ def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
 
 def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
     """What ended the task is told by the containers that it cannot do without."""
-    sidecar = Container("agent", (), (), essential=False)
+    sidecar = Container(name="agent", secrets=(), environment=(), essential=False)
     with_agent = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, sidecar)))
     killed = TaskContainer("agent", 137, "OutOfMemoryError: Container killed due to memory usage")
     ends = {**RAN, "containers": (killed, TaskContainer("worker", 1, ""))}

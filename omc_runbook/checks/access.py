@@ -259,7 +259,7 @@ def _role_arns(snapshot: Snapshot, service: Service) -> set[str]:
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:
     secret = snapshot.secret
-    return secret is not None and snapshot.permissions[arn].said_of(GET_SECRET_VALUE, secret.arn) is not None
+    return secret is not None and snapshot.permissions[arn].simulation_of(GET_SECRET_VALUE, secret.arn) is not None
 
 
 def _has_read(snapshot: Snapshot, arn: str) -> bool:

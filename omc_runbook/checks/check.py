@@ -125,7 +125,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
         return (_unknown(check, _sentences(gaps)),)
     reason = _nothing_to_look_at(check, snapshot)
     if reason:
-        return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
+        return (Finding(check=check.id, family=check.family, title=check.title, status="skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
     environment = snapshot.environment
     found = tuple(_found(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
@@ -136,7 +136,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
         return found + uncertain
     if gaps:
         return (_unknown(check, _sentences(gaps)),)
-    return (Finding(check.id, check.family, check.title, "clear", severity=check.severity),)
+    return (Finding(check=check.id, family=check.family, title=check.title, status="clear", severity=check.severity),)
 
 
 def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
@@ -189,20 +189,28 @@ def _found(check: Check, evidence: Evidence, environment: Environment) -> Findin
     if check.fixed_by and not remedy.runbook:
         remedy = remedies.by(check.fixed_by, environment, remedy)
     return Finding(
-        check.id,
-        check.family,
-        check.title,
-        "found",
-        evidence.subject,
-        evidence.severity or check.severity,
-        evidence.facts,
-        remedy,
-        evidence.services,
+        check=check.id,
+        family=check.family,
+        title=check.title,
+        status="found",
+        subject=evidence.subject,
+        severity=evidence.severity or check.severity,
+        evidence=evidence.facts,
+        remedy=remedy,
+        services=evidence.services,
     )
 
 
 def _unknown(check: Check, facts: tuple[str, ...], subject: str = "") -> Finding:
-    return Finding(check.id, check.family, check.title, "unknown", subject, check.severity, facts)
+    return Finding(
+        check=check.id,
+        family=check.family,
+        title=check.title,
+        status="unknown",
+        subject=subject,
+        severity=check.severity,
+        evidence=facts,
+    )
 
 
 def _sentences(gaps: tuple[ReadFailure, ...]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = {**_context(snapshot, role_arn), **_tags(snapshot)}
     granted = _grants_directly(snapshot, role_arn, context)
-    simulated = known.said_of(GET_SECRET_VALUE, resource)
+    simulated = known.simulation_of(GET_SECRET_VALUE, resource)
     if simulated and not simulated.missing_context:
         return _by_simulation(known, simulated, resource, context, granted)
     if known.policies is None:
@@ -101,7 +101,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
         if delegated.decision != "allowed":
             cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
             return RoleAccess(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
-    simulated = known.said_of(DECRYPT, key.arn)
+    simulated = known.simulation_of(DECRYPT, key.arn)
     if simulated and not simulated.missing_context:
         allowed, source = simulated.decision == "allowed", BY_SIMULATION
     elif known.policies is not None:
@@ -146,7 +146,7 @@ def _by_simulation(
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted:
         return RoleAccess("", f"{what}, but the secret's own policy allows it.")
-    base = known.said_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
+    base = known.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
     # What allows any other name as well does not mean this one.
     if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
         return RoleAccess("suffix", f"{what}, and allowed for the ARN without its last six characters.")

@@ -80,13 +80,13 @@ class Complaint:
         """Remarks on what the pasted text points at, and whether the environment shows it now."""
         return tuple(
             Finding(
-                text.checks[0],
-                self._family(text, findings),
-                text.meaning.rstrip("."),
-                "found",
-                PASTED,
-                "info",
-                (*(f"{what}: {name}." for what, name in text.named), shown(text, findings), text.next),
+                check=text.checks[0],
+                family=self._family(text, findings),
+                title=text.meaning.rstrip("."),
+                status="found",
+                subject=PASTED,
+                severity="info",
+                evidence=(*(f"{what}: {name}." for what, name in text.named), shown(text, findings), text.next),
             )
             for text in self.texts
             if text.checks

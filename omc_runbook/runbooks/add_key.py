@@ -11,7 +11,7 @@ from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.parameters import listed
+from omc_runbook.model.parameters import split_names
 from omc_runbook.report import add_key as report
 from omc_runbook.report import verify
 from omc_runbook.report.add_key import diffs, steps
@@ -51,7 +51,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
 
     Raises as `run.reach` and `find_root` do.
     """
-    names = listed("environments", environments) or (environment,)
+    names = split_names("environments", environments) or (environment,)
     names = (environment, *(name for name in names if name != environment)) if environment in names else names
     started = now()
     targets = tuple(reach("add_key", name, runbook_toml) for name in names)

@@ -25,7 +25,7 @@ from omc_runbook.changes.values.source_file import Given, path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE
 from omc_runbook.model.environment import KNOWN, PRODUCTION
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import listed
+from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import CONFIG
@@ -58,7 +58,9 @@ def plan(
     """
     if not key.strip():
         return None
-    new = add_key_plan.describe(key.strip(), description, obtain_from, required, type, listed("containers", containers))
+    new = add_key_plan.describe(
+        key.strip(), description, obtain_from, required, type, split_names("containers", containers)
+    )
     for snapshot in snapshots.values():
         refuse_without_secret(snapshot)
     main = snapshots[run.target.environment.name]

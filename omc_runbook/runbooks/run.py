@@ -99,7 +99,11 @@ class Target:
         """How a run ended here, with these findings."""
         names = self.environment.names
         return TargetOutcome(
-            self.environment.name, self.caller.account, names.region, self.endpoint, status_of(findings)
+            environment=self.environment.name,
+            account=self.caller.account,
+            region=names.region,
+            endpoint=self.endpoint,
+            status=status_of(findings),
         )
 
 

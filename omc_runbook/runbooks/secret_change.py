@@ -14,7 +14,7 @@ from omc_runbook.changes.secret.plan import Plan, plan_update
 from omc_runbook.changes.values import live_check, reuse, source_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.parameters import listed
+from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays
@@ -40,7 +40,7 @@ def gather(
     Raises as `new_values.renew` and `rotation.url_from` do. Nothing is written.
     """
     are_due = due is not None and keys.strip() == DUE
-    names = tuple(due or ()) if are_due else listed("keys", keys)
+    names = tuple(due or ()) if are_due else split_names("keys", keys)
     url = rotation.url_from(database_url_from)
     return new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
 
@@ -50,7 +50,7 @@ def plan(run: Run, snapshot: Snapshot, new: Renewal, remove: str = "") -> Plan:
 
     Raises as `plan_update` does, and UsageError for a value that another environment has too.
     """
-    target, drawn = run.target, plan_update(snapshot, new.values, listed("remove", remove), new.finish)
+    target, drawn = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.finish)
     changed = {change.key: new.values[change.key] for change in drawn.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     return replace(drawn, notes=(*new.notes, *drawn.notes, *notes))

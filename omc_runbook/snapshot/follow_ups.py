@@ -1,4 +1,4 @@
-"""Settling doubts: the few more calls that decide what the first look leaves open."""
+"""Follow-up calls that decide what the first read leaves open."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_LIMIT = 100
 WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")
-"""The calls that can give the secret another current version."""
+"""The API calls that can change AWSCURRENT."""
 DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 
 
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
-    """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""
+    """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
-    doubtful = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
-    if doubtful:
+    is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
+    if is_unclear:
         snapshot = read_trail(gatherer, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
     stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
-    wanted = {freshness.version_read(snapshot, task) for task in stale} | _pinned(snapshot)
+    needed = {freshness.version_read(snapshot, task) for task in stale} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
-        wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
+        needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(
-        snapshot, contents={**snapshot.contents, **read_versions(gatherer, wanted - set(snapshot.contents) - {""})}
+        snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed - set(snapshot.contents) - {""})}
     )
 
 
 def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] = ()) -> Snapshot:
-    """Ask CloudTrail who gave the secret its versions and which tasks read them, unless it has been asked.
+    """Read from CloudTrail who wrote the secret's versions and which tasks read them, unless that is known.
 
-    `others` are more calls on the secret to ask for.
+    `others` are names of more API calls to look up.
     """
     is_known = snapshot.writes is not None and snapshot.reads is not None
     writes = [_events(gatherer, name, snapshot) for name in (() if is_known else WRITES) + others]
@@ -58,22 +58,22 @@ def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] =
 
 
 def read_authors(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
-    """Ask CloudTrail what `read_trail` does, and who deleted the secret or gave it its policy, where one did."""
+    """Read what `read_trail` does, and who deleted the secret or set its resource policy, if anybody did."""
     deleted = (DELETED,) if snapshot.secret and snapshot.secret.deleted else ()
     return read_trail(gatherer, snapshot, deleted + ((POLICY,) if snapshot.resource_policy else ()))
 
 
 def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
-    """Read what AWSPREVIOUS holds, unless it has been read."""
+    """Read the content of AWSPREVIOUS, unless it is known."""
     previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
-    wanted = {previous} - {*snapshot.contents, ""}
-    return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, wanted)})
+    needed = {previous} - {*snapshot.contents, ""}
+    return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
 
 
 def look_elsewhere(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
-    """Look for the secrets that references name in other regions and accounts; a refusal there is no gap."""
+    """Look up the secrets that references name in other regions and accounts; an error there is no gap."""
     home = (gatherer.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account)
-    named = {
+    regions = {
         ref.secret_arn: ref.region
         for service in snapshot.consumers
         for revision in snapshot.revisions(service)
@@ -86,18 +86,18 @@ def look_elsewhere(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsm
             "secretsmanager:DescribeSecret",
             lambda arn=arn, region=region: secretsmanager.describe(gatherer.clients("secretsmanager", region), arn),  # type: ignore[misc]
         )
-        for arn, region in named.items()
+        for arn, region in regions.items()
     }
     found = {}
     for arn, answer in answers.items():
-        # A mistyped region has no endpoint: only a look there fails, and the reference is wrong in any case.
+        # A mistyped region has no endpoint: this call fails, and the reference is wrong in any case.
         with suppress(CouldNotLook):
             found[arn] = answer.result()
     return {arn: secret for arn, secret in found.items() if not isinstance(secret, ReadFailure)}
 
 
 def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
-    """A version's content by its id, taken apart where it can be; empty where there is no version."""
+    """A version's content by its id, parsed where possible; empty where there is no version."""
     if value is None:
         return {}
     if value.text is None:
@@ -110,8 +110,8 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
 
 def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
-    made = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
-    since = min((version.created for version in snapshot.versions[-2:]), default=made)
+    created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
+    since = min((version.created for version in snapshot.versions[-2:]), default=created)
     return gatherer.ask(
         f"who called {name}",
         "cloudtrail:LookupEvents",
@@ -119,26 +119,26 @@ def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[c
     )
 
 
-def know_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
-    """Read what the versions held that are still listed: logs and pasted texts quote values of theirs, to be masked.
+def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
+    """Register the values of all listed versions for masking: logs and pasted texts may quote them.
 
-    Nothing of it goes into the snapshot, and one that cannot be read is no gap.
+    The snapshot stays the same, and a version that cannot be read is no gap.
     """
-    for answer in _asked(gatherer, {version.id for version in snapshot.versions} - set(snapshot.contents)):
+    for answer in _request(gatherer, {version.id for version in snapshot.versions} - set(snapshot.contents)):
         value = answer.result()
         if not isinstance(value, ReadFailure):
             contents_of(value)
 
 
 def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:
-    """Read versions of the secret by their ids at once; those that cannot be read are gaps of "older_contents"."""
+    """Read versions of the secret by id, in parallel; those that cannot be read are gaps of "older_contents"."""
     found: dict[str, Content] = {}
-    for answer in _asked(gatherer, version_ids):
+    for answer in _request(gatherer, version_ids):
         found.update(contents_of(gatherer.keep("older_contents", answer, None)))
     return found
 
 
-def _asked(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmanager.Value | ReadFailure | None]]:
+def _request(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmanager.Value | ReadFailure | None]]:
     client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
     return [
         gatherer.ask(
@@ -151,7 +151,7 @@ def _asked(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmana
 
 
 def _pinned(snapshot: Snapshot) -> set[str]:
-    """Ids of the versions that references fix, by stage or by id."""
+    """Ids of the versions that references pin, by staging label or by id."""
     refs = [
         injection.reference
         for service in snapshot.consumers

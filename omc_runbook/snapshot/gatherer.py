@@ -1,4 +1,4 @@
-"""Asking AWS many things at once, and keeping what could not be read."""
+"""Makes many AWS calls in parallel and records what could not be read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ D = TypeVar("D")
 
 
 class Gatherer:
-    """The calls of one snapshot, with what could not be read by the field that lacks it."""
+    """The calls of one snapshot; `gaps` has what could not be read, by the snapshot's field."""
 
     def __init__(self, pool: ThreadPoolExecutor, clients: Clients, environment: Environment, caller: Caller) -> None:
         self.pool = pool
@@ -27,11 +27,11 @@ class Gatherer:
         self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
-        """Make a call on another thread."""
+        """Start a call on another thread; `what` and `permission` are those of `session.look`."""
         return self.pool.submit(look, what, permission, call)
 
     def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
-        """Wait for an answer; what could not be read becomes a gap of the field."""
+        """Wait for an answer; where it could not be read, record a gap of the field and return the default."""
         result = answer.result()
         if isinstance(result, ReadFailure):
             if result not in self.gaps[field]:

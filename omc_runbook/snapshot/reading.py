@@ -1,4 +1,4 @@
-"""Taking a snapshot: every call in parallel, batched where AWS batches, none twice, each failure kept."""
+"""Takes a snapshot: every call in parallel, in batches where AWS allows, none twice, each failure recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARALLEL = 24
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
-    """Tell who is calling, before anything is read.
+    """Read the caller's identity, before anything else.
 
     Raises UsageError where the account is not the environment's, CouldNotLook where AWS does not answer.
     """
@@ -47,12 +47,12 @@ def take(
     look_inside: bool = False,
     deeply: bool = False,
 ) -> Snapshot:
-    """Read an environment at once; if asked, also what running tasks hold, and all that troubleshooting looks at.
+    """Read an environment.
 
-    With a checkout, which is kept with it, the keys of the other environments' secrets as well.
-
-    Calls that AWS refuses are kept in the snapshot's gaps. Raises UsageError for a cluster that runbook.toml
-    names and that does not exist, CouldNotLook where AWS cannot be reached.
+    `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
+    environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
+    everything that troubleshooting needs. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the
+    cluster that runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
@@ -73,7 +73,7 @@ class _Reading(Gatherer):
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
         cluster, name = self.names.cluster, self.names.secret
-        # Most of what follows waits for these three, so they go first; clients are made while answers are on their way.
+        # Most of what follows waits for these three calls; further clients are created meanwhile.
         client = self.clients("ecs")
         listed = self.ask(
             f"the services of cluster {cluster}",
@@ -113,7 +113,7 @@ class _Reading(Gatherer):
         services = self._services(service_names or ())
         # A task that stops between the two lists is in both.
         task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
-        described = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
+        task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         found = [service for answer in services for service in self.keep("services", answer, ())]
         definitions = self._definitions(service.task_definition_arn for service in found)
         return Snapshot(
@@ -129,11 +129,11 @@ class _Reading(Gatherer):
             service_names=service_names,
             services=tuple(sorted(found, key=lambda service: service.name)),
             task_definitions=definitions,
-            tasks=tuple(task for answer in described for task in self.keep("tasks", answer, ())),
+            tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
         )
 
     def second(self, snapshot: Snapshot) -> Snapshot:
-        """Read what depends on the first: roles, the key, older revisions, and what a doubt has to be settled by."""
+        """Read what depends on the first calls: roles, the KMS key, older revisions, and what follow-ups need."""
         key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
@@ -146,7 +146,7 @@ class _Reading(Gatherer):
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
-        snapshot = networking.read_if_told(self, follow_ups.settle(self, snapshot))
+        snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
         return replace(
             snapshot,
             elsewhere=follow_ups.look_elsewhere(self, snapshot),
@@ -161,8 +161,10 @@ class _Reading(Gatherer):
         )
         if key is None or key.manager != "CUSTOMER":
             return key
-        asked = self.ask(f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(client, key.arn))
-        return replace(key, policy=self.keep("key_policy", asked, None))
+        policy = self.ask(
+            f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(client, key.arn)
+        )
+        return replace(key, policy=self.keep("key_policy", policy, None))
 
     def _clusters(self) -> tuple[str, ...]:
         client, name = self.clients("ecs"), self.names.cluster
@@ -171,9 +173,9 @@ class _Reading(Gatherer):
         )
         if "cluster" in self.environment.chosen:
             unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
+            hint = f". {unread}" if unread else nearest(name, found)
             raise UsageError(
-                f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}"
-                f"{f'. {unread}' if unread else nearest(name, found)}"
+                f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}{hint}"
                 f" Correct cluster in {self.environment.source}. Nothing was written."
             )
         return found
@@ -211,7 +213,7 @@ class _Reading(Gatherer):
         return {arn: definition for arn, definition in found.items() if definition}
 
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """ARNs of the consumers' execution roles; the role that the guide names where none could be told."""
+        """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""
         definitions = [revision for service in snapshot.consumers for revision in snapshot.revisions(service)]
         arns = {definition.execution_role_arn for definition in definitions} - {""}
         if not arns and not definitions:

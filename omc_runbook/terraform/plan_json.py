@@ -130,7 +130,16 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
 
 
 def _found(check: str, title: str, change: ResourceChange, fact: str, way: str) -> Finding:
-    return Finding(check, FAMILY, title, "found", change.address, "error", (fact,), Remedy(way))
+    return Finding(
+        check=check,
+        family=FAMILY,
+        title=title,
+        status="found",
+        subject=change.address,
+        severity="error",
+        evidence=(fact,),
+        remedy=Remedy(way),
+    )
 
 
 def _change(entry: dict[str, Any]) -> ResourceChange:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.public_values import find_harmless
+from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook
 
@@ -146,7 +146,7 @@ def config(program: Sequence[str], repository: Path, env: Mapping[str, str] | No
         return Config({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
     plain = {service: _variables(body) for service, body in services.items()}
     pairs = [pair for variables in plain.values() for pair in variables.items()]
-    registry.exempt({*services, *find_harmless(pairs)})
+    registry.exempt({*services, *find_public(pairs)})
     environment = {
         service: {name: Masked(value, name) for name, value in variables.items()}
         for service, variables in plain.items()

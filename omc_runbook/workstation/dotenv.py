@@ -16,7 +16,7 @@ from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.public_values import find_harmless
+from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.compose import find_references
@@ -141,7 +141,7 @@ def read_dotenv(
     compose = read_env_file(program, path, variables) if program and is_text else None
     hidden = key_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
-    registry.exempt(find_harmless([*values, *(compose.values.items() if compose else ())], public))
+    registry.exempt(find_public([*values, *(compose.values.items() if compose else ())], public))
     _mask_the_rest(statements, plain, hidden, public)
     heads = heads_of(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
@@ -253,7 +253,7 @@ def _mask_the_rest(
         head = None if number in hidden else HEAD.match(line)
         if head and (line.strip() not in clear or _is_close(_CUT.search(head[3] + head[5]))):
             rest = head[5].strip().strip("'\"")
-            if not find_harmless([(head[1], rest)], public):
+            if not find_public([(head[1], rest)], public):
                 Masked(rest, head[1])
         elif head is None and (number in hidden or not ALONE.fullmatch(line)):
             Masked(line.strip(), ".env")

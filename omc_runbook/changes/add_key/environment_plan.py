@@ -7,8 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from omc_runbook.aws.definitions import Edit as Reference
-from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.add_key.plan import EnvironmentPlan, NewKey
 from omc_runbook.changes.fix import ownership
@@ -143,7 +142,7 @@ def find_begun(snapshot: Snapshot, key: str, services: Collection[str]) -> tuple
             former = snapshot.definition(deployment.task_definition_arn)
             if now and former and key in now.variables and key not in former.variables:
                 edits = tuple(
-                    Reference(container.name, key, "", injection.reference.text)
+                    ReferenceEdit(container.name, key, "", injection.reference.text)
                     for container, injection in now.injections
                     if injection.variable == key
                 )
@@ -239,7 +238,7 @@ def _services(snapshot: Snapshot, containers: Sequence[str]) -> list[tuple[Servi
 
 def _missing(
     snapshot: Snapshot, definition: TaskDefinition, key: str, containers: Sequence[str]
-) -> tuple[Reference, ...]:
+) -> tuple[ReferenceEdit, ...]:
     """The references that a revision lacks; raises UsageError where a container has the variable from elsewhere."""
     assert snapshot.secret
     lacking = []
@@ -254,7 +253,7 @@ def _missing(
         if any(injection.reference.key != key or id(injection) not in own for injection in taken):
             raise UsageError(f"{where} has {key} from another key or secret already. Nothing was written.")
         if not taken:
-            lacking.append(Reference(container.name, key, "", f"{snapshot.secret.arn}:{key}::"))
+            lacking.append(ReferenceEdit(container.name, key, "", f"{snapshot.secret.arn}:{key}::"))
     return tuple(lacking)
 
 

@@ -32,10 +32,10 @@ class Failure:
         """The causes, and that the change of some keys failed: why, what the logs said and what was taken back."""
         failed = self.failed
         finding = Finding(
-            FAILED,
-            FAMILY,
-            f"New tasks fail with the new values of {keys}" if keys else "New tasks fail",
-            "found",
+            check=FAILED,
+            family=FAMILY,
+            title=f"New tasks fail with the new values of {keys}" if keys else "New tasks fail",
+            status="found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.words, undone),
             remedy=remedies.logs(self.snapshot.environment.names, failed[0].service),
@@ -75,10 +75,10 @@ def causes(snapshot: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
 def overtaken(rollout: Rollout) -> Finding:
     """That somebody else deployed a service, so that nothing is proved of it."""
     return Finding(
-        "deployment-overtaken",
-        FAMILY,
-        "Somebody else deployed after this run, so it proves nothing of this service",
-        "unknown",
+        check="deployment-overtaken",
+        family=FAMILY,
+        title="Somebody else deployed after this run, so it proves nothing of this service",
+        status="unknown",
         subject=rollout.service,
         evidence=(rollout.reason,),
         services=frozenset({rollout.service}),
@@ -88,10 +88,10 @@ def overtaken(rollout: Rollout) -> Finding:
 def moved_on(secret: str, sentence: str) -> Finding:
     """That the secret has another current version than the one that was rolled out."""
     return Finding(
-        "version-overtaken",
-        "secret",
-        "Somebody else changed the secret during this run: tasks may hold either version",
-        "unknown",
+        check="version-overtaken",
+        family="secret",
+        title="Somebody else changed the secret during this run: tasks may hold either version",
+        status="unknown",
         subject=secret,
         evidence=(sentence,),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omc_runbook.aws.definitions import Edit
+from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, Unfixed
 from omc_runbook.checks import reference
@@ -25,7 +25,7 @@ def plan_corrections(
 ) -> tuple[tuple[Correction, ...], tuple[Unfixed, ...]]:
     """Plan a new revision for each one in force that has wrong references, and tell which of these stay and why."""
     wants = [*every_want(snapshot)]
-    edits: dict[str, list[Edit]] = {}
+    edits: dict[str, list[ReferenceEdit]] = {}
     because: dict[str, list[Finding]] = {}
     left = []
     for finding in findings:
@@ -38,7 +38,7 @@ def plan_corrections(
             continue
         for want in meant:
             arn, after = want.definition.arn, _right(snapshot, want)
-            edit = Edit(want.container.name, want.injection.variable, want.injection.reference.text, after)
+            edit = ReferenceEdit(want.container.name, want.injection.variable, want.injection.reference.text, after)
             edits.setdefault(arn, [])
             edits[arn] += [] if edit in edits[arn] else [edit]
             because.setdefault(arn, [])
@@ -46,7 +46,7 @@ def plan_corrections(
     return tuple(_correction(snapshot, arn, edits[arn], because[arn]) for arn in edits), tuple(left)
 
 
-def _correction(snapshot: Snapshot, arn: str, edits: list[Edit], because: list[Finding]) -> Correction:
+def _correction(snapshot: Snapshot, arn: str, edits: list[ReferenceEdit], because: list[Finding]) -> Correction:
     using = (service for service in snapshot.consumers if service.task_definition_arn == arn)
     services = tuple(
         service for service in using if service.controller == "ECS" and not why_not_service(snapshot, service.name)

@@ -10,7 +10,7 @@ from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.snapshot.history import History, Kept
+from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
 
 SHORTEST = 8
@@ -96,12 +96,12 @@ def _listed(history: History) -> str:
     return f"{', '.join(ids[:10])}{more}" if ids else "none that could be listed"
 
 
-def _is_newer(history: History, kept: Kept, base: str) -> bool:
+def _is_newer(history: History, kept: VersionHistory, base: str) -> bool:
     current = history.find(base)
     return current is not None and kept.version.created > current.version.created
 
 
-def _document(history: History, kept: Kept) -> Document:
+def _document(history: History, kept: VersionHistory) -> Document:
     short = history.short(kept.id)
     if kept.unread:
         raise CouldNotLook(kept.unread.sentence)

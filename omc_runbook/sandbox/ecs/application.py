@@ -49,7 +49,7 @@ def salted(password: str, salt: str) -> str:
     return f"{salt}:{hashlib.sha256(f'{salt}{password}'.encode()).hexdigest()}"
 
 
-class Settings(BaseModel):
+class ApplicationSettings(BaseModel):
     """What the application is configured by; an empty variable counts as absent."""
 
     model_config = ConfigDict(validate_default=True, hide_input_in_errors=True)
@@ -177,7 +177,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     _log("Waiting for application startup.")
     try:
-        settings = Settings.load(environment)
+        settings = ApplicationSettings.load(environment)
     except ValidationError as error:
         _log(f"Application startup failed: {_describe(error)}", "ERROR")
         return 3
@@ -191,7 +191,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _serve(port: int, options: Mapping[str, str], settings: Settings) -> None:
+def _serve(port: int, options: Mapping[str, str], settings: ApplicationSettings) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""The worlds of the sandbox, made through AWS's public API alone: healthy, and fresh from Terraform."""
+"""The worlds of the sandbox, built only through AWS's public API: healthy, and fresh from Terraform."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from omc_runbook.sandbox.worlds.staging import (
     SERVICES,
     STAGING,
     TASK_ROLE,
-    Service,
+    ServiceSpec,
     World,
     is_external,
 )
@@ -60,7 +60,7 @@ FRESH_DOCUMENT = {
 
 
 def build(endpoint: str, world: WorldName, database: Database | None = None) -> None:
-    """Make a whole world in an empty sandbox; returns when its services are at rest."""
+    """Build a world in an empty sandbox; returns when its services are settled."""
     made = World(endpoint, database=database)
     if world == "fresh":
         restore(made, with_login(FRESH_DOCUMENT, database))
@@ -123,9 +123,9 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
 
 
 def restore(world: World, document: dict[str, str]) -> None:
-    """Make or repair everything that a world consists of, whatever state it is in, and wait for it.
+    """Create or repair everything that a world consists of, and wait until it is settled.
 
-    Gives the secret the document's values and every service a deployment that has read them.
+    The secret gets the document's values, and every service a deployment that has read them.
     """
     restore_roles(world)
     arn = restore_secret(world, document)
@@ -178,7 +178,7 @@ def restore_log_group(world: World, name: str) -> None:
             raise
 
 
-def restore_task_definition(world: World, service: Service, secret_arn: str) -> str:
+def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str) -> str:
     """The ARN of the service's newest revision if it is as it should be, else of a new one that is."""
     family = f"{STAGING}-{service.name}"
     container = container_definition(service, secret_arn, world.database)
@@ -208,7 +208,7 @@ def restore_task_definition(world: World, service: Service, secret_arn: str) -> 
     return registered["taskDefinition"]["taskDefinitionArn"]
 
 
-def container_definition(service: Service, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
+def container_definition(service: ServiceSpec, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
     """The service's one container, with a reference to each key that it uses."""
     environment = {"ENVIRONMENT": "staging", "PROJECT_NAME": "Oh My Coins", "OMC_APP_ROLE": service.name}
     # What uses no secret has no business with the database.
@@ -231,7 +231,9 @@ def container_definition(service: Service, arn: str, database: Database | None) 
     }
 
 
-def restore_service(world: World, service: Service, task_definition: str, network: AwsVpcConfigurationTypeDef) -> None:
+def restore_service(
+    world: World, service: ServiceSpec, task_definition: str, network: AwsVpcConfigurationTypeDef
+) -> None:
     """Deploy a revision anew as the service, created again where it is gone or not ECS's to deploy."""
     found = [present for present in world.services() if present["serviceName"] == service.name]
     if found and is_external(found[0]):
@@ -254,7 +256,7 @@ def restore_service(world: World, service: Service, task_definition: str, networ
 
 def create_service(
     world: World,
-    service: Service,
+    service: ServiceSpec,
     task_definition: str,
     network: AwsVpcConfigurationTypeDef,
     cluster: str = CLUSTER,
@@ -273,7 +275,7 @@ def create_service(
     )
 
 
-def deployment_configuration(service: Service) -> DeploymentConfigurationTypeDef:
+def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTypeDef:
     """New tasks before old ones go, with the circuit breaker where the service has it."""
     return {
         "minimumHealthyPercent": 100,
