@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from graphlib import TopologicalSorter
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -68,7 +68,28 @@ def name_of(path: Path) -> str:
 SOURCES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-in_each_module = pytest.mark.parametrize("name", TREES)
+
+
+def for_each(names: Iterable[str]) -> Callable[[Callable[[str], None]], Callable[[], None]]:
+    """Hold a test of one module for each of these, as one test: two thousand of them would take long to collect."""
+
+    def decorate(test: Callable[[str], None]) -> Callable[[], None]:
+        def hold() -> None:
+            failures = {}
+            for name in names:
+                try:
+                    test(name)
+                except AssertionError as error:
+                    failures[name] = str(error)
+            assert failures == {}
+
+        hold.__doc__ = test.__doc__
+        return hold
+
+    return decorate
+
+
+in_each_module = for_each(TREES)
 in_each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -98,7 +119,7 @@ def floor_of(name: str) -> int:
 
 
 RUNBOOK = [name for name in TREES if part_of(name) != "sandbox"]
-in_runbook_code = pytest.mark.parametrize("name", RUNBOOK)
+in_runbook_code = for_each(RUNBOOK)
 
 
 @in_runbook_code
@@ -173,7 +194,7 @@ def test_secret_values_are_revealed_in_few_places(name: str) -> None:
     assert part_of(name) in REVEALERS or "reveal" not in used
 
 
-@pytest.mark.parametrize("name", [name for name in TREES if part_of(name) == "checks"])
+@for_each([name for name in TREES if part_of(name) == "checks"])
 def test_checks_only_judge(name: str) -> None:
     """A check takes what it judges as an argument: it has no client, no clock and no printing."""
     libraries = {target.split(".")[0] for target in imported(name, TREES[name])}
