@@ -18,8 +18,8 @@ from checkout import Platform, make_platform
 from desk import COMMAND, SECRET, Desk, client
 from sandbox_support import environment_of
 
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.runbooks import key_run
 from omc_runbook.runbooks.key_run import KeyRun
 from omc_runbook.sandbox import lifecycle
@@ -57,14 +57,14 @@ class Adder(Desk):
     def begun(self, environments: str = "") -> KeyRun:
         return key_run.begin("staging", environments, "", str(self.platform.root))
 
-    def planned(self, run: KeyRun, seen: dict[str, Snapshot] | None = None, **given: Any) -> Addition:
+    def planned(self, run: KeyRun, seen: dict[str, Snapshot] | None = None, **given: Any) -> AddKeyPlan:
         """The plan of this desk's key; its value is in the variable NEW_VALUE."""
         asked = {"key": self.key, "description": DESCRIPTION, "obtain_from": ADDRESS} | given
         plan = run.plan(seen or run.look(), **asked)
         assert plan
         return plan
 
-    def added(self, environments: str = "", confirm: str = "", **given: Any) -> Added:
+    def added(self, environments: str = "", confirm: str = "", **given: Any) -> AddKeyResult:
         """A whole run, applied."""
         run = self.begun(environments)
         done = run.apply(self.planned(run, **given), True, confirm)

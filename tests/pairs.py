@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snapshots import CONSUMERS, healthy
 
-from omc_runbook.checks.check import Check, conduct
+from omc_runbook.checks.check import Check, run_check
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -30,13 +30,13 @@ def by_id(checks: Iterable[Check]) -> dict[str, Check]:
 
 def assert_clear(check: Check, snapshot: Snapshot) -> None:
     """The check looked, and nothing is wrong."""
-    answers = conduct(check, snapshot)
+    answers = run_check(check, snapshot)
     assert [answer.status for answer in answers] == ["clear"], answers
 
 
 def assert_found(check: Check, fault: Fault) -> None:
     """The check finds the fault at its subject, says why, tells what to do, and shows no value."""
-    found = conduct(check, fault.make(healthy()))
+    found = run_check(check, fault.make(healthy()))
     assert {(answer.status, answer.check) for answer in found} == {("found", check.id)}, found
     assert fault.subject in [answer.subject for answer in found]
     assert frozenset().union(*(answer.services for answer in found)) == fault.services

@@ -16,7 +16,7 @@ from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.execute import Refused, Why
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import DocumentError, parse
@@ -26,7 +26,7 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import settings_of
-from omc_runbook.snapshot.held_values import ABSENT, Held, Inside
+from omc_runbook.snapshot.held_values import ABSENT, ExecLook, HeldValue
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
 from omc_runbook.textfile.file import SourceFile
@@ -281,7 +281,9 @@ def simulated(
 
 def by_policies(*policies: PolicyDocument, boundary: PolicyDocument | None = None) -> Permissions:
     """A role whose policies are known, because AWS refused to simulate."""
-    refused = Unread(f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied")
+    refused = ReadFailure(
+        f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied"
+    )
     role = Role(ROLE, ROLE_NAME, PolicyDocument("trust policy", "trust", TRUST), "")
     return Permissions(role, policies=policies, boundary=boundary, unread=(refused,))
 
@@ -378,25 +380,25 @@ def with_refusal(snapshot: Snapshot, name: str, why: Why, words: str = "No.", pe
     """Let the tasks of a service not be looked into."""
     refused = Refused(why, words, permission)
     inside = tuple(
-        Inside(seen.service, seen.task_id, seen.container, refused) if seen.service == name else seen
+        ExecLook(seen.service, seen.task_id, seen.container, refused) if seen.service == name else seen
         for seen in snapshot.inside or ()
     )
     return replace(snapshot, inside=inside)
 
 
-def _inside(snapshot: Snapshot, service: Service, task: Task) -> Inside:
+def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
     own = {
         i.variable: i.reference.key
         for _, i in snapshot.own_injections(snapshot.definition(service.task_definition_arn))
     }
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
     held = {
-        name: Held(name, own[name], current, current, meant=current)
+        name: HeldValue(name, own[name], current, current, meant=current)
         if name in own
-        else Held(name, name, ABSENT, ABSENT, has_reference=False, meant=current)
+        else HeldValue(name, name, ABSENT, ABSENT, has_reference=False, meant=current)
         for name in default_keys()
     }
-    return Inside(service.name, task.id, service.name, None, "1 (python)", task.started, held)
+    return ExecLook(service.name, task.id, service.name, None, "1 (python)", task.started, held)
 
 
 def event(name: str, time: datetime, version: str = "", principal: str = "", agent: str = "aws-cli") -> Event:

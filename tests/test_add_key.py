@@ -26,7 +26,7 @@ from omc_runbook.changes import files as changes_files
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.headless.run import notebooks
 from omc_runbook.model import parameters
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import key_run
 from omc_runbook.runbooks import run as runbooks_run
@@ -486,7 +486,7 @@ def test_what_somebody_else_has_changed_since_stays(idle: Adder, what: str) -> N
         revise(idle.world, "backend", lambda container: container.update(stopTimeout=9))
         idle.world.settle()
     theirs, before = idle.aws(), idle.text
-    with pytest.raises(Overtaken) as error:
+    with pytest.raises(ConflictError) as error:
         run.apply(plan, True)
     assert all(part in str(error.value) for part in OVERTAKEN[what]) and idle.value not in str(error.value)
     assert idle.aws()[1:] == theirs[1:]

@@ -16,9 +16,9 @@ from checkout import Platform, make_platform
 from dotenv import dotenv_values
 
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.add_key.environment_plan import NOTHING, containers_for
-from omc_runbook.changes.add_key.plan import Addition, describe, plan_edits
+from omc_runbook.changes.add_key.plan import AddKeyPlan, describe, plan_edits
 from omc_runbook.headless.run import notebooks
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
@@ -71,7 +71,7 @@ def at(run: KeyRun, seen: dict[str, Snapshot], root: Path) -> tuple[KeyRun, dict
     return replace(run, root=root), {name: replace(snapshot, checkout=checkout) for name, snapshot in seen.items()}
 
 
-def planned(run: KeyRun, seen: dict[str, Snapshot], root: Path, **given: Any) -> Addition:
+def planned(run: KeyRun, seen: dict[str, Snapshot], root: Path, **given: Any) -> AddKeyPlan:
     there, snapshots = at(run, seen, root)
     plan = there.plan(snapshots, **({"key": KEY, "description": "Headlines"} | given))
     assert plan
@@ -99,7 +99,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a container twice": ({"containers": "backend,backend"}, "containers names backend twice"),
     "an unknown type": ({"type": "Secrt"}, "knows no type Secrt"),
     "an odd type": ({"type": "__import__('os')"}, "may have names, dots, brackets and | in it"),
-    "a number without a value": ({"type": "int", "required": True}, "nothing but a value fits: set values_from"),
+    "a number without a value": ({"type": "int", "required": True}, "which no placeholder fits: set values_from"),
     "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
     "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is no value of type bool"),
@@ -147,7 +147,7 @@ def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_a
     plan = planned(run, seen, platform.root, type=type)
     assert plan.places[0].holds == NOTHING and plan.places[0].write
     platform.edit(platform.config, "        env_ignore_empty=True,\n", "")
-    with pytest.raises(UsageError, match="nothing but a value fits: set values_from"):
+    with pytest.raises(UsageError, match="which no placeholder fits: set values_from"):
         planned(run, seen, platform.root, type=type)
 
 
@@ -381,7 +381,7 @@ def test_a_secret_that_cannot_be_read_is_told_of_first(
     """Whether a reference in force is the secret's nobody knows then."""
     text = 'resource "aws_ecs_task_definition" "backend" {\n  container_definitions = file("backend.json")\n}\n'
     platform.main_tf.write_text(text)
-    gap = Unread("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
     snapshot = replace(seen["staging"], secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
     with pytest.raises(CouldNotLook, match="secretsmanager:DescribeSecret"):
         planned(run, {"staging": snapshot}, platform.root)

@@ -16,10 +16,10 @@ import pytest
 from snapshots import healthy
 
 from omc_runbook.changes.deploy import failure
-from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.secret.plan import Plan, plan_update
-from omc_runbook.changes.secret.writer import Written
+from omc_runbook.changes.secret.writer import WrittenVersion
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
 from omc_runbook.changes.values.source_file import Given
@@ -291,7 +291,7 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
     assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
     assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
     first = replace(plan, base="")
-    done = Carried(first, Written("", first.token, first.changed), ())
+    done = SecretResult(plan=first, written=WrittenVersion("", first.token, first.changed))
     assert "omc-runbook" not in changes.undo(production, first, done).to_text()
 
 
@@ -299,10 +299,11 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     """Neither the failure itself nor that somebody wrote since is a cause of it."""
     plan = planned(healthy(), SECRET_KEY=secrets.token_hex(32))
     cause = Finding("bare-name", "reference", "A reference has no ARN", "found")
-    failed = failure.failure(healthy().environment, "SECRET_KEY", [expected(plan.consumers[0])], [cause], (), "Left.")
+    rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
+    failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
     later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
-    done = Carried(plan, None, (replace(expected(plan.consumers[0]), state="failed"),), undone="Left.")
-    text = changes.carried(plan, replace(done, findings=(cause, failed, later))).to_text()
+    done = SecretResult(plan=plan, rollouts=rollouts, undone="Left.")
+    text = changes.carried(plan, replace(done, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
 

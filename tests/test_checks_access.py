@@ -30,16 +30,17 @@ from snapshots import (
 
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(access.CHECKS)
+CHECKS = by_id(checks_of(access))
 BASE = ARN.rpartition("-")[0]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
 GUIDE = policy(action=[GET_SECRET_VALUE, DECRYPT], resource=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*")
@@ -141,12 +142,12 @@ BY_POLICIES = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in access.CHECKS for answer in conduct(check, snapshot) if answer.is_problem}
+    return {answer.check for check in checks_of(access) for answer in run_check(check, snapshot) if answer.is_problem}
 
 
 def unknown_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that could not tell."""
-    return {a.check for check in access.CHECKS for a in conduct(check, snapshot) if a.status == "unknown"}
+    return {a.check for check in checks_of(access) for a in run_check(check, snapshot) if a.status == "unknown"}
 
 
 def test_every_check_has_a_pair() -> None:
@@ -177,8 +178,8 @@ def test_policies_alone_tell_faults_apart(id: str) -> None:
     """Where AWS refuses to simulate, the role's policies show the same fault, and the finding says who spoke."""
     snapshot = with_permissions(healthy(), BY_POLICIES[id])
     assert found_in(snapshot) == {id}
-    [found] = conduct(CHECKS[id], snapshot)
-    assert "The role's policies, read and judged here" in found.evidence[0]
+    [found] = run_check(CHECKS[id], snapshot)
+    assert "The role's policies, evaluated here" in found.evidence[0]
     assert "SimulatePrincipalPolicy" not in found.evidence[0]
 
 
@@ -191,29 +192,29 @@ def test_policies_alone_tell_that_all_is_well() -> None:
 def test_policies_alone_cannot_rule_out_the_organization() -> None:
     """Without AWS's simulation, and with no task that has read the secret, the check does not say clear."""
     idle = replace(healthy(), tasks=())
-    [answer] = conduct(CHECKS["scp"], with_permissions(idle, by_policies(GUIDE)))
+    [answer] = run_check(CHECKS["scp"], with_permissions(idle, by_policies(GUIDE)))
     assert answer.status == "unknown"
     assert "iam:SimulatePrincipalPolicy" in answer.evidence[0]
 
 
 def test_a_task_that_read_the_secret_rules_out_the_organization() -> None:
     """What would deny the role the secret would have denied it to the tasks that hold its current version."""
-    [answer] = conduct(CHECKS["scp"], with_permissions(healthy(), by_policies(GUIDE)))
+    [answer] = run_check(CHECKS["scp"], with_permissions(healthy(), by_policies(GUIDE)))
     assert answer.status == "clear"
 
 
 def test_a_tasks_own_words_show_the_organization() -> None:
     """What ECS wrote of a stopped task tells a service control policy without any simulation."""
-    [found] = conduct(CHECKS["scp"], stuck(with_permissions(healthy(), by_policies(GUIDE)), "worker", SCP_STOP))
+    [found] = run_check(CHECKS["scp"], stuck(with_permissions(healthy(), by_policies(GUIDE)), "worker", SCP_STOP))
     assert (found.status, found.subject, found.services) == ("found", ROLE_NAME, {"worker"})
 
 
 @pytest.mark.parametrize("id", ["no-permission", "pattern-suffix", "identity-deny", "boundary", "scp"])
 def test_a_role_that_cannot_be_judged_is_unknown_to_all(id: str) -> None:
     """Where neither simulation nor policies could be read, no check of what the role may do says clear."""
-    refused = Unread("the policies", "iam:ListRolePolicies", "AccessDenied", "denied")
+    refused = ReadFailure("the policies", "iam:ListRolePolicies", "AccessDenied", "denied")
     blind = replace(by_policies(), policies=None, unread=(refused,))
-    [answer] = conduct(CHECKS[id], with_permissions(healthy(), blind))
+    [answer] = run_check(CHECKS[id], with_permissions(healthy(), blind))
     assert answer.status == "unknown"
     assert "iam:ListRolePolicies" in answer.evidence[0]
 
@@ -277,13 +278,13 @@ def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
     """A role that does not exist is one fault, not one of permission too."""
     snapshot = with_permissions(healthy(), Permissions(None, exists=False))
     assert found_in(snapshot) == {"role-untrusted"}
-    [found] = conduct(CHECKS["role-untrusted"], snapshot)
+    [found] = run_check(CHECKS["role-untrusted"], snapshot)
     assert "there is no role" in found.evidence[0]
 
 
 def test_a_role_that_could_not_be_read_is_unknown() -> None:
     """Whether ECS may assume an unreadable role is unknown, and the permission is named."""
-    refused = Unread(f"role {ROLE_NAME}", "iam:GetRole", "AccessDenied", "denied")
+    refused = ReadFailure(f"role {ROLE_NAME}", "iam:GetRole", "AccessDenied", "denied")
     snapshot = with_permissions(healthy(), replace(simulated("allowed"), role=None, unread=(refused,)))
     assert unknown_in(snapshot) == {"role-untrusted"}
 
@@ -344,6 +345,6 @@ def test_the_refusal_of_a_task_is_cited() -> None:
     """A stopped task's own words stand beside what the simulation said."""
     denied = SCP_STOP.replace("an explicit deny in a service control policy", "no identity-based policy allows")
     snapshot = stuck(with_permissions(healthy(), simulated("implicitDeny")), "worker", denied)
-    [found] = conduct(CHECKS["no-permission"], snapshot)
+    [found] = run_check(CHECKS["no-permission"], snapshot)
     assert any("AccessDeniedException" in fact for fact in found.evidence)
     assert found.services == CONSUMERS

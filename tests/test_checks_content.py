@@ -25,13 +25,14 @@ from snapshots import (
 )
 
 from omc_runbook.checks import content
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import Key
 from omc_runbook.snapshot.state import Content, Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(content.CHECKS)
+CHECKS = by_id(checks_of(content))
 BACKEND = frozenset({"backend"})
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8"
 
@@ -72,18 +73,16 @@ FAULTS = {
     "key-misspelt": Fault(
         lambda s: without_key(s, "OPENAI_API_KEY", "OPENAI_API_KYE"), "OPENAI_API_KEY", "has OPENAI_API_KYE"
     ),
-    "duplicate-key": Fault(text(twice), "SECRET_KEY", "stands more than once"),
+    "duplicate-key": Fault(text(twice), "SECRET_KEY", "occurs more than once"),
     "key-unreferenced": Fault(
         key("STRIPE_KEY", secrets.token_hex(16)), "STRIPE_KEY", "No task definition of backend, worker", frozenset()
     ),
     "null": Fault(key("SECRET_KEY", None), "SECRET_KEY", "JSON null"),
     "nested": Fault(key("SECRET_KEY", {"value": secrets.token_hex(16)}), "SECRET_KEY", "JSON object"),
     "number-format": Fault(key("SMTP_USER", 12345678), "SMTP_USER", "1e+06", BACKEND),
-    "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "empty string"),
+    "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "is empty"),
     "changethis": Fault(key("SECRET_KEY", "changethis"), "SECRET_KEY", "template's default"),
-    "placeholder": Fault(
-        key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "matches the placeholders"
-    ),
+    "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
     "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "guesses", BACKEND),
@@ -93,7 +92,7 @@ FAULTS = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in content.CHECKS for answer in conduct(check, snapshot) if answer.is_problem}
+    return {answer.check for check in checks_of(content) for answer in run_check(check, snapshot) if answer.is_problem}
 
 
 def test_every_check_has_a_pair() -> None:
@@ -180,15 +179,17 @@ def test_a_key_becomes_required_by_the_configuration() -> None:
 
 def test_a_placeholder_in_an_optional_key_is_a_warning() -> None:
     """The application starts without it; a required key's placeholder is an error."""
-    [optional] = conduct(CHECKS["placeholder"], with_keys(healthy(), SENTRY_DSN="https://your-sentry-dsn@sentry.io/1"))
-    [required] = conduct(CHECKS["placeholder"], with_keys(healthy(), OPENAI_API_KEY="sk-your-openai-api-key-here"))
+    [optional] = run_check(
+        CHECKS["placeholder"], with_keys(healthy(), SENTRY_DSN="https://your-sentry-dsn@sentry.io/1")
+    )
+    [required] = run_check(CHECKS["placeholder"], with_keys(healthy(), OPENAI_API_KEY="sk-your-openai-api-key-here"))
     assert (optional.severity, required.severity) == ("warning", "error")
 
 
 def test_the_fresh_worlds_placeholders_are_each_found() -> None:
     """After the first terraform apply every key has a placeholder, and each is named."""
     fresh = dict.fromkeys(values(), "temporary-value-please-update")
-    found = conduct(CHECKS["placeholder"], with_values(healthy(), fresh))
+    found = run_check(CHECKS["placeholder"], with_values(healthy(), fresh))
     assert {answer.subject for answer in found} == set(fresh)
 
 
@@ -238,5 +239,5 @@ def test_the_template_default_over_a_value_is_terraforms_as_well() -> None:
 def test_a_broken_document_says_where_and_shows_nothing() -> None:
     """The evidence has line and column of the fault, and the version to go back to."""
     snapshot = with_values(healthy(), values(), PREVIOUS)
-    [found] = conduct(CHECKS["truncated"], FAULTS["truncated"].make(snapshot))
+    [found] = run_check(CHECKS["truncated"], FAULTS["truncated"].make(snapshot))
     assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command

@@ -34,12 +34,14 @@ from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import startup
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-FAMILY = (*startup.CHECKS, *checks.CHECKS)
+FAMILY = (*checks_of(startup), *checks_of(checks))
 CHECKS = by_id(FAMILY)
 BACKEND, WORKER, NOBODY = frozenset({"backend"}), frozenset({"worker"}), frozenset[str]()
 PULL = (
@@ -107,9 +109,9 @@ FAULTS = {
     "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", WORKER),
     "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", WORKER),
     "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", WORKER),
-    "image-pull": Fault(failing(IMAGE), "worker", "never started for want of an image", WORKER),
-    "log-group": Fault(failing(LOG), "worker", "for want of a log", WORKER),
-    "volume": Fault(failing(VOLUME), "worker", "for want of a volume", WORKER),
+    "image-pull": Fault(failing(IMAGE), "worker", "never started, without their image", WORKER),
+    "log-group": Fault(failing(LOG), "worker", "without a log to write to", WORKER),
+    "volume": Fault(failing(VOLUME), "worker", "without their volume", WORKER),
     "start-failed": Fault(failing(START), "worker", "could not be started", WORKER),
     "out-of-memory": Fault(failing(MEMORY, **EXITED), "worker", "out of memory", WORKER),
     "no-capacity": Fault(unplaced, "worker", "RESOURCE:MEMORY", WORKER),
@@ -123,12 +125,12 @@ FAULTS = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in FAMILY for answer in conduct(check, snapshot) if answer.is_problem}
+    return {answer.check for check in FAMILY for answer in run_check(check, snapshot) if answer.is_problem}
 
 
 def unknown_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that could not tell."""
-    return {a.check for check in FAMILY for a in conduct(check, snapshot) if a.status == "unknown"}
+    return {a.check for check in FAMILY for a in run_check(check, snapshot) if a.status == "unknown"}
 
 
 def test_every_check_has_a_pair() -> None:
@@ -151,7 +153,7 @@ def test_a_fault_is_found(id: str) -> None:
 def test_a_missing_cluster_is_found_and_the_rest_skipped() -> None:
     """Where the cluster does not exist, its name is the fault, and what would be in it is not looked at."""
     snapshot = FAULTS["wrong-names"].make(healthy())
-    answers = {answer.check: answer for check in FAMILY for answer in conduct(check, snapshot)}
+    answers = {answer.check: answer for check in FAMILY for answer in run_check(check, snapshot)}
     assert answers.pop("wrong-names").status == "found"
     assert {answer.status for answer in answers.values()} == {"skipped"}
 
@@ -161,7 +163,7 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
     snapshot = healthy()
     others = tuple(replace(old, name=f"ohmycoins-staging-{old.name}") for old in snapshot.services)
     renamed = replace(snapshot, services=others, service_names=tuple(old.name for old in others))
-    [found] = conduct(CHECKS["wrong-names"], renamed)
+    [found] = run_check(CHECKS["wrong-names"], renamed)
     assert (found.status, found.subject) == ("found", "backend")
     assert "did you mean ohmycoins-staging-backend?" in found.evidence[0]
 
@@ -192,7 +194,7 @@ def test_a_fault_is_not_taken_for_another(id: str, also: set[str]) -> None:
 
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:
     """The guide redeploys backend only; the worker has a copy of its own."""
-    found = conduct(CHECKS["not-forced"], changed()(healthy()))
+    found = run_check(CHECKS["not-forced"], changed()(healthy()))
     assert {answer.subject for answer in found} == {"backend", "worker"}
     assert "--service worker --force-new-deployment" in " ".join(answer.remedy.command for answer in found)
 
@@ -206,13 +208,13 @@ def test_a_service_deployed_since_is_fresh() -> None:
         else old
         for old in snapshot.tasks
     )
-    assert {a.subject for a in conduct(CHECKS["not-forced"], replace(snapshot, tasks=newer))} == {"worker"}
+    assert {a.subject for a in run_check(CHECKS["not-forced"], replace(snapshot, tasks=newer))} == {"worker"}
 
 
 def test_a_key_that_a_service_does_not_inject_is_no_matter() -> None:
     """A version that changed SMTP_HOST leaves the worker's tasks fresh enough."""
     snapshot = rotated(healthy(), NOW - timedelta(hours=1), SMTP_HOST="mail.ohmycoins.test")
-    assert {answer.subject for answer in conduct(CHECKS["not-forced"], snapshot)} == {"backend"}
+    assert {answer.subject for answer in run_check(CHECKS["not-forced"], snapshot)} == {"backend"}
 
 
 def test_a_key_that_nobody_injects_is_no_matter() -> None:
@@ -225,7 +227,7 @@ def test_a_held_version_that_is_gone_is_stale() -> None:
     """Where the old version can no longer be read, its tasks hold something else, and the finding says so."""
     snapshot = changed()(healthy())
     gone = replace(snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT})
-    [first, _] = conduct(CHECKS["not-forced"], gone)
+    [first, _] = run_check(CHECKS["not-forced"], gone)
     assert first.status == "found"
     assert "cannot be compared" in first.evidence[1]
 
@@ -243,7 +245,7 @@ def test_a_task_that_started_across_the_write_is_undecidable() -> None:
     snapshot = changed(DEPLOYED + timedelta(minutes=1, seconds=20))(healthy())
     assert unknown_in(snapshot) == {"not-forced"}
     assert found_in(snapshot) == set()
-    [answer, _] = conduct(CHECKS["not-forced"], snapshot)
+    [answer, _] = run_check(CHECKS["not-forced"], snapshot)
     assert "a redeployment would settle it" in answer.evidence[0]
 
 
@@ -262,7 +264,7 @@ def test_the_recorded_read_settles_it(seconds: int, status: str) -> None:
     )
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
     known = replace(snapshot, reads=reads, writes=(event("PutSecretValue", written, current),))
-    assert {answer.status for answer in conduct(CHECKS["not-forced"], known)} == {status}
+    assert {answer.status for answer in run_check(CHECKS["not-forced"], known)} == {status}
 
 
 def test_an_edit_of_the_tags_alone_is_a_doubt_and_no_finding() -> None:
@@ -298,10 +300,10 @@ def staged(snapshot: Snapshot) -> Snapshot:
 def test_a_version_that_is_only_staged_makes_no_task_stale() -> None:
     """Until it is current a version changes nothing; without CloudTrail nobody knows that nothing moved."""
     snapshot = staged(healthy())
-    assert {snapshot.freshness(old) for old in snapshot.tasks} == {"fresh"}
+    assert {freshness.by_times(snapshot, old) for old in snapshot.tasks} == {"fresh"}
     assert_clear(CHECKS["not-forced"], snapshot)
     untold = replace(snapshot, writes=None)
-    assert {untold.freshness(old) for old in untold.tasks} == {"undecidable"}
+    assert {freshness.by_times(untold, old) for old in untold.tasks} == {"undecidable"}
 
 
 def test_a_version_that_is_only_staged_makes_no_stop_stale() -> None:
@@ -361,17 +363,17 @@ def test_a_strangers_tasks_are_not_judged() -> None:
 
 def test_the_cause_at_the_end_of_a_long_reason_is_kept() -> None:
     """ECS begins with many general words; what matters stands last."""
-    [found] = conduct(CHECKS["pull-failed"], failing(PULL)(healthy()))
+    [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
     assert "did not contain json key OPENAI_API_KEY" in found.evidence[1]
 
 
 def test_what_never_started_is_deployed_again() -> None:
     """A task without its secrets wrote no log to look at: the remedy is another try, of the revision that failed."""
-    [found] = conduct(CHECKS["pull-failed"], failing(PULL)(healthy()))
+    [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
     assert "update-service" in found.remedy.command and "--service worker" in found.remedy.command
     arn = healthy().services[0].task_definition_arn.replace(":7", ":8")
     ended = stopped("backend", PULL, NOW - timedelta(minutes=6), deployment_id="ecs-svc/8", task_definition_arn=arn)
-    [found] = conduct(CHECKS["pull-failed"], with_tasks(rolled_back(healthy()), ended))
+    [found] = run_check(CHECKS["pull-failed"], with_tasks(rolled_back(healthy()), ended))
     assert "--task-definition ohmycoins-staging-backend:8" in found.remedy.command
 
 
@@ -401,7 +403,7 @@ def test_a_consumer_without_own_references_is_never_stale() -> None:
             for arn, old in bare.task_definitions.items()
         },
     )
-    assert {answer.subject for answer in conduct(CHECKS["not-forced"], plain)} == {"worker"}
+    assert {answer.subject for answer in run_check(CHECKS["not-forced"], plain)} == {"worker"}
 
 
 def test_a_namesakes_failures_are_not_this_services() -> None:
@@ -421,4 +423,4 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
     read = event(
         "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
     )
-    assert replace(snapshot, reads=(read,)).freshness(held) == standing
+    assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing

@@ -28,14 +28,15 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement, TaskContainer
 from omc_runbook.checks import execute
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(execute.CHECKS)
+CHECKS = by_id(checks_of(execute))
 WORKER = frozenset({"worker"})
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
 
@@ -71,7 +72,7 @@ FAULTS = {
     ),
     "exec-agent": Fault(without_agent, "worker", "the ExecuteCommandAgent STOPPED", WORKER),
     "exec-iam": Fault(
-        lambda s: with_role(s, with_channels("implicitDeny")), NAMES.task_role, "may not do ssmmessages:CreateControl"
+        lambda s: with_role(s, with_channels("implicitDeny")), NAMES.task_role, "may not call ssmmessages:CreateControl"
     ),
     "exec-endpoint": Fault(
         lambda s: placed(without_agent(s), by_endpoint()),
@@ -119,7 +120,7 @@ def test_an_agent_that_cannot_run_is_a_consequence(id: str) -> None:
 def test_the_service_may_say_otherwise_than_its_tasks() -> None:
     """Switched on for the service after its tasks were run: the tasks' own flag is what is told, and both are named."""
     snapshot = with_service(FAULTS["exec-off"].make(healthy()), "worker", execute=True)
-    [found] = conduct(CHECKS["exec-off"], snapshot)
+    [found] = run_check(CHECKS["exec-off"], snapshot)
     assert "on, for tasks that it starts from now on" in found.evidence[1]
     assert found.remedy.command.endswith(
         "--service worker --enable-execute-command --force-new-deployment --region ap-southeast-2"
@@ -156,13 +157,13 @@ def test_a_new_task_has_time_for_its_agent() -> None:
     """An agent that is pending in a task of some seconds is no fault, and one of minutes is."""
     pending = without_agent(healthy(), "PENDING")
     assert_clear(CHECKS["exec-agent"], with_worker(pending, started=NOW - timedelta(seconds=20)))
-    assert [answer.status for answer in conduct(CHECKS["exec-agent"], pending)] == ["found"]
+    assert [answer.status for answer in run_check(CHECKS["exec-agent"], pending)] == ["found"]
 
 
 def test_a_task_without_a_role_cannot_open_channels() -> None:
     """No taskRoleArn is told as itself."""
     snapshot = with_definition(looked(healthy()), "worker", lambda old: replace(old, task_role_arn=""))
-    [found] = conduct(CHECKS["exec-iam"], snapshot)
+    [found] = run_check(CHECKS["exec-iam"], snapshot)
     assert "has no taskRoleArn" in found.evidence[0]
 
 
@@ -191,7 +192,7 @@ ROLES = {
 def test_roles(case: str) -> None:
     """Where AWS does not simulate, the role's policies decide; what cannot be read or judged is unknown."""
     known, status = ROLES[case]
-    answers = conduct(CHECKS["exec-iam"], with_role(healthy(), known))
+    answers = run_check(CHECKS["exec-iam"], with_role(healthy(), known))
     assert {answer.status for answer in answers} == {status}, answers
     if status == "found":
         assert "ssmmessages:OpenDataChannel" in answers[0].remedy.command
@@ -200,5 +201,5 @@ def test_roles(case: str) -> None:
 def test_no_tool_is_told_as_such() -> None:
     """A shell without a program for digests is the same fault, in other words."""
     snapshot = with_refusal(looked(healthy()), "worker", "no-tool", "no program that makes a digest")
-    [found] = conduct(CHECKS["exec-no-shell"], snapshot)
+    [found] = run_check(CHECKS["exec-no-shell"], snapshot)
     assert "no program that makes a digest" in found.evidence[0]

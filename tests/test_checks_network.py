@@ -35,15 +35,16 @@ from snapshots import healthy, simulated, stuck, with_permissions, with_service
 
 from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
-from omc_runbook.aws.session import Unread
-from omc_runbook.checks.network import CHECKS
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import network
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-FAMILY = {check.id for check in CHECKS}
+FAMILY = {check.id for check in checks_of(network)}
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 NO_WAY = (
     f"{PULL}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets Manager."
@@ -174,7 +175,7 @@ def test_nothing_in_the_way_of_tasks_that_fail() -> None:
 
 def test_a_refusal_is_unknown_and_names_the_permission() -> None:
     """What could not be read is no fault, and makes no check clear."""
-    gap = Unread("the tasks' network", "ec2:DescribeRouteTables", "UnauthorizedOperation", "denied")
+    gap = ReadFailure("the tasks' network", "ec2:DescribeRouteTables", "UnauthorizedOperation", "denied")
     snapshot = placed(replace(with_routes(by_nat()), route_tables=None), gaps={"network": (gap,)})
     findings = [f for f in diagnose(snapshot) if f.check in FAMILY]
     assert {f.status for f in findings} == {"unknown"}
@@ -183,7 +184,7 @@ def test_a_refusal_is_unknown_and_names_the_permission() -> None:
 
 def test_what_was_read_is_judged_beside_a_refusal() -> None:
     """A fault that shows without the part that was refused is found all the same."""
-    gap = Unread("the tasks' network", "ec2:DescribeNetworkAcls", "UnauthorizedOperation", "denied")
+    gap = ReadFailure("the tasks' network", "ec2:DescribeNetworkAcls", "UnauthorizedOperation", "denied")
     snapshot = placed(replace(with_routes(by_nat()), acls=None), gaps={"network": (gap,)})
     assert set(found(snapshot)) == {"no-egress"}
 

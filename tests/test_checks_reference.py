@@ -23,13 +23,14 @@ from snapshots import (
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.checks import reference
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(reference.CHECKS)
+CHECKS = by_id(checks_of(reference))
 BASE = ARN.rpartition("-")[0]
 OTHER = "210987654321"
 THEIRS = ARN.replace(ACCOUNT, OTHER)
@@ -103,7 +104,9 @@ FAULTS = {
 
 def found_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that find something."""
-    return {answer.check for check in reference.CHECKS for answer in conduct(check, snapshot) if answer.is_problem}
+    return {
+        answer.check for check in checks_of(reference) for answer in run_check(check, snapshot) if answer.is_problem
+    }
 
 
 def test_every_check_has_a_pair() -> None:
@@ -176,9 +179,9 @@ def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
 def test_a_variable_twice_in_secrets_is_found() -> None:
     """Two entries for one variable are told too."""
     twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, old.secrets[0])))
-    found = conduct(CHECKS["duplicate-name"], twice)
+    found = run_check(CHECKS["duplicate-name"], twice)
     assert found[0].status == "found"
-    assert "stands twice" in found[0].evidence[1]
+    assert "is twice" in found[0].evidence[1]
 
 
 def test_settings_decide_which_name_the_application_reads() -> None:

@@ -25,13 +25,14 @@ from snapshots import (
 )
 
 from omc_runbook.checks import deployment, running
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(running.CHECKS)
+CHECKS = by_id(checks_of(running))
 WORKER = frozenset({"worker"})
 KEY = "OPENAI_API_KEY"
 
@@ -96,7 +97,9 @@ CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
 def test_other_forms(case: str) -> None:
     """The same faults as they may look otherwise are told by what was seen, and by one check alone."""
     make, id, words = CASES[case]
-    found = [answer for check in running.CHECKS for answer in conduct(check, make(healthy())) if answer.is_problem]
+    found = [
+        answer for check in checks_of(running) for answer in run_check(check, make(healthy())) if answer.is_problem
+    ]
     assert [answer.check for answer in found] == [id]
     assert re.search(words, found[0].evidence[0])
 
@@ -105,19 +108,19 @@ def test_an_old_value_that_ecs_injected_is_no_fault_of_the_image() -> None:
     """Where the process holds what ECS gave it, however old and whosever, no check of this family speaks."""
     for version in (PREVIOUS, OTHER):
         snapshot = with_held(looked(healthy()), "worker", KEY, injected=version, process=version)
-        assert {answer.status for check in running.CHECKS for answer in conduct(check, snapshot)} == {"clear"}
+        assert {answer.status for check in checks_of(running) for answer in run_check(check, snapshot)} == {"clear"}
 
 
 def test_a_shadowed_file_is_a_remark() -> None:
     """A .env file in the image that names an injected variable is told, and no problem while the process is right."""
-    [said] = conduct(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
+    [said] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
     assert (said.status, said.severity, said.is_problem) == ("found", "info", False)
 
 
 def test_a_process_that_cannot_be_seen_is_unknown() -> None:
     """An environment that may not be read is no clean one."""
     snapshot = with_held(looked(healthy()), "worker", KEY, process=UNSEEN)
-    answers = [answer for check in running.CHECKS for answer in conduct(check, snapshot)]
+    answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
     assert {answer.status for answer in answers} == {"unknown"}
     assert all("cannot be read" in answer.evidence[0] for answer in answers)
 
@@ -125,7 +128,7 @@ def test_a_process_that_cannot_be_seen_is_unknown() -> None:
 def test_no_version_to_compare_with_is_told_as_that() -> None:
     """Where the version that a reference means could not be read, it is not the process that hid its value."""
     snapshot = with_held(looked(healthy()), "worker", KEY, injected=UNSEEN, process=UNSEEN)
-    answers = [answer for check in running.CHECKS for answer in conduct(check, snapshot)]
+    answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
     assert {answer.status for answer in answers} == {"unknown"}
     assert all("cannot be compared" in answer.evidence[0] for answer in answers)
 
@@ -133,8 +136,8 @@ def test_no_version_to_compare_with_is_told_as_that() -> None:
 def test_exec_off_everywhere_is_one_sentence() -> None:
     """Where ECS Exec is off for all tasks, each check doubts once and says how to switch it on."""
     snapshot = with_refusal(with_refusal(looked(healthy()), "worker", "off"), "backend", "off")
-    for check in running.CHECKS:
-        [answer] = conduct(check, snapshot)
+    for check in checks_of(running):
+        [answer] = run_check(check, snapshot)
         assert answer.status == "unknown"
         assert "3 tasks" in answer.evidence[0] and "--enable-execute-command" in answer.evidence[0]
 
@@ -142,14 +145,14 @@ def test_exec_off_everywhere_is_one_sentence() -> None:
 def test_a_missing_permission_is_named() -> None:
     """A caller who may not look gets the permission to ask for, beside what was seen elsewhere."""
     snapshot = with_refusal(FAULTS["app-cache"].make(healthy()), "backend", "denied", permission="ecs:ExecuteCommand")
-    answers = conduct(CHECKS["app-cache"], snapshot)
+    answers = run_check(CHECKS["app-cache"], snapshot)
     assert [answer.status for answer in answers] == ["found", "unknown"]
     assert "the permission ecs:ExecuteCommand is missing" in answers[1].evidence[0]
 
 
 def test_nobody_asked() -> None:
     """Without a look every check is skipped, never clear."""
-    assert {answer.status for check in running.CHECKS for answer in conduct(check, healthy())} == {"skipped"}
+    assert {answer.status for check in checks_of(running) for answer in run_check(check, healthy())} == {"skipped"}
 
 
 def stale_by_time() -> Snapshot:
@@ -162,7 +165,7 @@ def test_a_look_proves_not_forced_and_names_the_version() -> None:
     snapshot = looked(stale_by_time())
     for name in ("backend", "worker"):
         snapshot = with_held(snapshot, name, "SECRET_KEY", injected=CURRENT, process=CURRENT)
-    answers = conduct(by_id(deployment.CHECKS)["not-forced"], snapshot)
+    answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)
     assert [answer.subject for answer in answers] == ["backend", "worker"]
     for answer in answers:
         assert f"they hold version {CURRENT}" in " ".join(answer.evidence)
@@ -175,6 +178,6 @@ def test_a_look_proves_that_a_task_is_fresh() -> None:
         rotated(replace(healthy(), tasks=()), NOW - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32)),
         task("worker", created=NOW - timedelta(minutes=5, seconds=10)),
     )
-    check = by_id(deployment.CHECKS)["not-forced"]
-    assert [answer.status for answer in conduct(check, doubtful)] == ["unknown"]
+    check = by_id(checks_of(deployment))["not-forced"]
+    assert [answer.status for answer in run_check(check, doubtful)] == ["unknown"]
     assert_clear(check, looked(doubtful))

@@ -8,10 +8,11 @@ from pairs import Fault, assert_clear, assert_found, by_id
 from snapshots import NAME, NOW, PREVIOUS, healthy, with_secret
 
 from omc_runbook.checks import secret
+from omc_runbook.checks.registry import checks_of
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(secret.CHECKS)
+CHECKS = by_id(checks_of(secret))
 FAULTS = {
     "secret-missing": Fault(
         lambda s: replace(s, secret=None, versions=(), contents={}), NAME, f"there is no secret {NAME}"

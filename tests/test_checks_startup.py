@@ -26,7 +26,8 @@ from snapshots import (
 
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.checks import startup
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import stale_stops
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
 from omc_runbook.model.findings import Finding
@@ -34,7 +35,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-CHECKS = by_id(startup.CHECKS)
+CHECKS = by_id(checks_of(startup))
 EXIT = "Essential container in task exited"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 ECR = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/ohmycoins-staging-worker"
@@ -55,7 +56,7 @@ def ended(code: int | None, reason: str = "") -> dict[str, Any]:
 
 def found(id: str, snapshot: Snapshot) -> Finding:
     """The one finding of a check."""
-    [finding] = conduct(CHECKS[id], snapshot)
+    [finding] = run_check(CHECKS[id], snapshot)
     assert finding.status == "found"
     return finding
 

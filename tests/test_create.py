@@ -17,7 +17,7 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
 from omc_runbook.headless.run import notebooks
 from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -209,7 +209,7 @@ def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
     for deleted in (False, True):
         if deleted:
             here.client.delete_secret(SecretId=here.name)
-        with pytest.raises(Overtaken, match="Somebody else created") as error:
+        with pytest.raises(ConflictError, match="Somebody else created") as error:
             run.create(plan, True)
         assert error.value.exit_code == 2
     here.client.restore_secret(SecretId=here.name)

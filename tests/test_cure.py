@@ -17,9 +17,9 @@ from desk import SECRET, values
 
 from omc_runbook.aws import iam
 from omc_runbook.changes.fix import executor
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.masking import registry
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
@@ -53,7 +53,7 @@ def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     mend(sandbox.endpoint)
 
 
-def begun() -> tuple[Run, Snapshot, Cure]:
+def begun() -> tuple[Run, Snapshot, FixPlan]:
     """A run that has looked and planned."""
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()
@@ -174,7 +174,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     run, _, plan = begun()
     revise(world, "worker", lambda container: container.update(stopTimeout=9))
     theirs = described(world)
-    with pytest.raises(Overtaken, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
+    with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
         run.cure(plan, True)
     assert described(world) == theirs
 
@@ -186,7 +186,7 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
         containerDefinitions=found["containerDefinitions"],  # type: ignore[arg-type]
     )
     theirs = described(world)
-    with pytest.raises(Overtaken, match="Somebody has registered"):
+    with pytest.raises(ConflictError, match="Somebody has registered"):
         run.cure(plan, True)
     assert described(world) == theirs
 
@@ -199,16 +199,16 @@ def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     theirs = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
     before = described(world)
-    with pytest.raises(Overtaken, match="was not written over"):
+    with pytest.raises(ConflictError, match="was not written over"):
         run.cure(plan, True)
     assert described(world) == before
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
     document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
     put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
-    with pytest.raises(Overtaken, match="as its current one since the plan was made"):
+    with pytest.raises(ConflictError, match="as its current one since the plan was made"):
         run.cure(plan, True)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
-    with pytest.raises(Overtaken, match="scheduled for deletion"):
+    with pytest.raises(ConflictError, match="scheduled for deletion"):
         run.cure(plan, True)
     assert READ_POLICY not in world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
 

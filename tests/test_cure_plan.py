@@ -37,11 +37,13 @@ from snapshots import (
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Unread
-from omc_runbook.changes.deploy.executor import Means
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
-from omc_runbook.changes.fix.plan import Cure, plan_cure
-from omc_runbook.changes.fix.rollback import NOTHING, take_back
+from omc_runbook.changes.engine.change import Change
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.changes.fix.plan import FixPlan, plan_fix
+from omc_runbook.changes.fix.rollback import NOTHING, Rollback
 from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
@@ -71,17 +73,17 @@ NOTHING_SAID = simulated("implicitDeny", policies=())
 BROKEN = "{'SECRET_KEY'"
 
 
-def planned(snapshot: Snapshot) -> Cure:
+def planned(snapshot: Snapshot) -> FixPlan:
     """The plan against what is found in a snapshot, whose former versions are all known."""
     kept = [Kept(version, snapshot.contents.get(version.id), promoted=True) for version in snapshot.versions]
-    return plan_cure(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
 
 
-def reasons(plan: Cure) -> dict[str, str]:
+def reasons(plan: FixPlan) -> dict[str, str]:
     return {entry.finding.check: entry.why for entry in plan.left}
 
 
-def redeployed(plan: Cure) -> list[str]:
+def redeployed(plan: FixPlan) -> list[str]:
     return [entry.service.name for entry in plan.redeploys if not entry.held]
 
 
@@ -211,7 +213,7 @@ def test_a_stale_reference_and_a_policy_for_the_former_arn_are_both_cured() -> N
 
 def test_what_is_not_known_for_certain_is_left_alone() -> None:
     """A role that cannot be judged, or a secret that cannot be read: unknown, and no plan against it."""
-    gap = Unread(f"the value of {NAME}", GET_SECRET_VALUE, "AccessDeniedException", "denied")
+    gap = ReadFailure(f"the value of {NAME}", GET_SECRET_VALUE, "AccessDeniedException", "denied")
     conditional = by_policies(policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}}))
     for snapshot in (
         with_permissions(healthy(), conditional),
@@ -251,7 +253,7 @@ def test_a_former_version_that_is_no_better_is_not_put_back() -> None:
     good = document(snapshot)
     for former in ({**good, "SECRET_KEY": "changethis"}, {**good, "OPENAI_API_KEY": None}):
         plan = planned(with_text(with_values(snapshot, former, PREVIOUS), BROKEN))
-        assert plan.steps == () and "is not whole either" in next(iter(reasons(plan).values()))
+        assert plan.steps == () and "is broken too" in next(iter(reasons(plan).values()))
     plan = planned(with_text(with_text(snapshot, BROKEN, PREVIOUS), BROKEN))
     assert plan.steps == () and "no task could start with it" in next(iter(reasons(plan).values()))
     assert "update" in report.left(plan).to_text() or "restore" in report.left(plan).to_text()
@@ -278,7 +280,7 @@ def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
     plan = planned(without_key(snapshot, "OPENAI_API_KEY"))
     assert [type(step) for step in plan.steps] == [Correction] and "key-missing" in reasons(plan)
     assert redeployed(plan) == [] and "key-missing" in plan.redeploys[0].held
-    assert "would fail on something else" in report.plan(plan).to_text()
+    assert "would still fail" in report.plan(plan).to_text()
 
 
 def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well_now() -> None:
@@ -289,7 +291,7 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
     known = replace(snapshot, network=Network({}, {}, (), {}, {}, {}, (), (), {}))
     plan = planned(known)
     assert (redeployed(plan), plan.steps) == (["worker"], ())
-    gap = Unread("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
+    gap = ReadFailure("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
     assert planned(replace(known, gaps={"resource_policy": (gap,)})).is_empty
 
 
@@ -299,10 +301,24 @@ def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> Non
     (step,) = planned(with_text(with_values(snapshot, document(snapshot), PREVIOUS), BROKEN)).steps
     done = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "done", 1, 1)
     failed = Rollout("worker", "ecs-svc/2", "ohmycoins-staging-worker:7", "failed", 1, 0, "It exited.")
-    means = Means(cast(Any, None), "ohmycoins-staging", lambda: snapshot, lambda *_: None, lambda _: None, time)
-    relapse = take_back(means, snapshot, (), [done, failed], [step])
-    assert (relapse.kept, relapse.entries, relapse.told) == ((step,), (), NOTHING)
-    assert [(finding.check, finding.services) for finding in relapse.findings] == [("change-failed", {"worker"})]
+    context = ChangeContext(
+        clients=cast(Any, None),
+        cluster="ohmycoins-staging",
+        look=lambda: snapshot,
+        show=lambda *_: None,
+        announce=lambda _: None,
+        clock=time,
+    )
+    rollback, journal = Rollback(context, [step]), Journal()
+
+    def fail() -> tuple[Change, ...]:
+        rollback.learn(snapshot, (), [done, failed])
+        raise StepFailed
+
+    steps = [Step(name="move", apply=lambda: (), undo=rollback.undo(step)), Step(name="look", apply=fail)]
+    assert not execute(steps, context.announce, journal, rollback.afterwards())
+    assert (rollback.kept, journal.changes, rollback.sentence) == ((step,), [], NOTHING)
+    assert [(finding.check, finding.services) for finding in rollback.findings] == [("change-failed", {"worker"})]
 
 
 def test_no_secret_and_no_cluster_leave_nothing_to_plan() -> None:

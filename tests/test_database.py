@@ -23,7 +23,14 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from omc_runbook.changes.database.rotation import Turn, log_in, plan_turn, set_password, take_back, url_from
+from omc_runbook.changes.database.rotation import (
+    PasswordRotation,
+    log_in,
+    plan_rotation,
+    set_password,
+    take_back,
+    url_from,
+)
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
@@ -121,7 +128,7 @@ def gets_in(server: Database, role: str, password: str) -> bool:
 
 
 def spellings(text: str) -> set[str]:
-    """A text as it might turn up in a log: as it is, in a URL, in hexadecimal and in base64."""
+    """A text as it might planned up in a log: as it is, in a URL, in hexadecimal and in base64."""
     raw = text.encode()
     encoded = {base64.b64encode(b"x" * before + raw).decode()[4:-4] for before in range(3)}
     return {text, quote(text, safe=""), raw.hex(), raw.hex().upper(), *encoded}
@@ -151,18 +158,18 @@ def test_two_roles_take_turns_and_nobody_is_cut_off(server: Database) -> None:
     """The login in use works before, between and after; the next turn goes back to it, and leaves the partner."""
     role, first = new_role(server)
     second, third = new_password(), new_password()
-    turn = plan_turn(administrator(server), role)
-    assert (turn.role, turn.former, turn.owner) == (f"{role}_clone", role, role)
-    assert turn.alternates and not turn.exists
-    assert not execute(server, f"SELECT FROM pg_roles WHERE rolname = '{turn.role}'"), "a plan changes nothing"
-    set_password(turn, masked(second))
-    log_in(turn, masked(second))
-    assert gets_in(server, role, first) and gets_in(server, turn.role, second)
-    back = plan_turn(administrator(server), turn.role)
-    assert (back.role, back.former, back.owner, back.exists) == (role, turn.role, role, True)
+    planned = plan_rotation(administrator(server), role)
+    assert (planned.role, planned.former, planned.owner) == (f"{role}_clone", role, role)
+    assert planned.alternates and not planned.exists
+    assert not execute(server, f"SELECT FROM pg_roles WHERE rolname = '{planned.role}'"), "a plan changes nothing"
+    set_password(planned, masked(second))
+    log_in(planned, masked(second))
+    assert gets_in(server, role, first) and gets_in(server, planned.role, second)
+    back = plan_rotation(administrator(server), planned.role)
+    assert (back.role, back.former, back.owner, back.exists) == (role, planned.role, role, True)
     set_password(back, masked(third))
     log_in(back, masked(third))
-    assert gets_in(server, turn.role, second) and gets_in(server, role, third)
+    assert gets_in(server, planned.role, second) and gets_in(server, role, third)
     assert not gets_in(server, role, first)
 
 
@@ -172,9 +179,9 @@ def test_what_a_partner_makes_is_its_owners(server: Database) -> None:
     table = f"made_{role}"
     with session(server, role, first) as run:
         run(f"CREATE TABLE {table} (n int)")
-    turn, password = plan_turn(administrator(server), role), new_password()
-    set_password(turn, masked(password))
-    with session(server, turn.role, password) as run:
+    planned, password = plan_rotation(administrator(server), role), new_password()
+    set_password(planned, masked(password))
+    with session(server, planned.role, password) as run:
         run(f"INSERT INTO {table} VALUES (1)")
         run(f"CREATE TABLE {table}_too (n int)")
         run(f"ALTER TABLE {table} ADD COLUMN m int")
@@ -186,13 +193,13 @@ def test_one_role_changes_at_once(server: Database) -> None:
     """Where the secret lacks the name, the role's own password changes, and open connections stay."""
     role, first = new_role(server)
     second = new_password()
-    turn = plan_turn(administrator(server), "", outside=role)
-    assert (turn.role, turn.former, turn.alternates) == (role, role, False)
-    assert "the secret does not have the login's name" in turn.sentences[0]
+    planned = plan_rotation(administrator(server), "", outside=role)
+    assert (planned.role, planned.former, planned.alternates) == (role, role, False)
+    assert "the secret does not have the login's name" in planned.sentences[0]
     with session(server, role, first) as run:
-        set_password(turn, masked(second))
+        set_password(planned, masked(second))
         assert run("SELECT 1") == [(1,)]
-    log_in(turn, masked(second))
+    log_in(planned, masked(second))
     assert gets_in(server, role, second) and not gets_in(server, role, first)
 
 
@@ -200,10 +207,10 @@ def test_a_role_that_changed_its_own_password_takes_it_back_itself(server: Datab
     """The URL has the former password, which no longer gets in; the new one does."""
     role, first = new_role(server)
     second = new_password()
-    turn = plan_turn(url_of(server, role, first), "", outside=role)
-    set_password(turn, masked(second))
+    planned = plan_rotation(url_of(server, role, first), "", outside=role)
+    set_password(planned, masked(second))
     assert not gets_in(server, role, first)
-    assert "former password again" in take_back(turn, masked(first), masked(second))
+    assert "former password again" in take_back(planned, masked(first), masked(second))
     assert gets_in(server, role, first) and not gets_in(server, role, second)
 
 
@@ -212,40 +219,40 @@ def test_everything_can_be_done_twice(server: Database, in_secret: bool) -> None
     """The same password again, another one, and taking back again: the last counts."""
     role, first = new_role(server)
     second, third = new_password(), new_password()
-    turn = plan_turn(administrator(server), role if in_secret else "", outside=role)
+    planned = plan_rotation(administrator(server), role if in_secret else "", outside=role)
     for password in (second, second, third):
-        set_password(turn, masked(password))
-        log_in(turn, masked(password))
-        log_in(turn, masked(password))
-    assert gets_in(server, turn.role, third) and not gets_in(server, turn.role, second)
-    assert take_back(turn, masked(first)) == take_back(turn, masked(first))
-    assert not gets_in(server, turn.role, third) and gets_in(server, role, first)
-    assert replace(plan_turn(administrator(server), role if in_secret else "", outside=role), exists=False) == replace(
-        turn, exists=False
-    )
+        set_password(planned, masked(password))
+        log_in(planned, masked(password))
+        log_in(planned, masked(password))
+    assert gets_in(server, planned.role, third) and not gets_in(server, planned.role, second)
+    assert take_back(planned, masked(first)) == take_back(planned, masked(first))
+    assert not gets_in(server, planned.role, third) and gets_in(server, role, first)
+    assert replace(
+        plan_rotation(administrator(server), role if in_secret else "", outside=role), exists=False
+    ) == replace(planned, exists=False)
 
 
 def test_a_partner_taken_back_lets_nobody_in(server: Database) -> None:
     """The partner keeps no password, with any; the one in use is as it was, and the next rotation mends the partner."""
     role, first = new_role(server)
     second = new_password()
-    turn = plan_turn(administrator(server), role)
-    assert "nothing to take back" in take_back(turn, None)
-    set_password(turn, masked(second))
-    assert f"{turn.role} has no password any more" in take_back(turn, None)
+    planned = plan_rotation(administrator(server), role)
+    assert "nothing to take back" in take_back(planned, None)
+    set_password(planned, masked(second))
+    assert f"{planned.role} has no password any more" in take_back(planned, None)
     assert gets_in(server, role, first)
-    assert not any(gets_in(server, turn.role, password) for password in (first, second))
-    set_password(turn, masked(second))
-    log_in(turn, masked(second))
+    assert not any(gets_in(server, planned.role, password) for password in (first, second))
+    set_password(planned, masked(second))
+    log_in(planned, masked(second))
 
 
 def test_one_role_is_not_taken_back_to_nothing(server: Database) -> None:
     """Without its former password the only role keeps the new one, and that is told."""
     role, _ = new_role(server)
     second = new_password()
-    turn = plan_turn(administrator(server), "", outside=role)
-    set_password(turn, masked(second))
-    assert "its former one is not known" in refusal(lambda: take_back(turn, None), second)
+    planned = plan_rotation(administrator(server), "", outside=role)
+    set_password(planned, masked(second))
+    assert "its former one is not known" in refusal(lambda: take_back(planned, None), second)
     assert gets_in(server, role, second)
 
 
@@ -253,10 +260,10 @@ def test_a_role_that_manages_none_changes_itself(server: Database) -> None:
     """The URL of the login role itself does for one role, and the plan says why there are no two."""
     role, first = new_role(server)
     second = new_password()
-    turn = plan_turn(url_of(server, role, first), role)
-    assert not turn.alternates and f"{role} may not manage a second one" in turn.sentences[0]
-    set_password(turn, masked(second))
-    log_in(turn, masked(second))
+    planned = plan_rotation(url_of(server, role, first), role)
+    assert not planned.alternates and f"{role} may not manage a second one" in planned.sentences[0]
+    set_password(planned, masked(second))
+    log_in(planned, masked(second))
     assert not gets_in(server, role, first)
 
 
@@ -264,13 +271,13 @@ def test_ones_own_url_goes_on_after_its_password_changed(server: Database) -> No
     """A run that was killed once the password had changed is planned again, set again and taken back again."""
     role, first = new_role(server)
     second, url = new_password(), url_of(server, role, first)
-    set_password(plan_turn(url, role), masked(second))
-    assert "authentication failed" in refusal(lambda: plan_turn(url, role), first, second)
-    turn = plan_turn(url, role, known=(masked(first), masked(second)))
-    set_password(turn, masked(second))
-    log_in(turn, masked(second))
-    take_back(turn, masked(first))
-    take_back(turn, masked(first))
+    set_password(plan_rotation(url, role), masked(second))
+    assert "authentication failed" in refusal(lambda: plan_rotation(url, role), first, second)
+    planned = plan_rotation(url, role, known=(masked(first), masked(second)))
+    set_password(planned, masked(second))
+    log_in(planned, masked(second))
+    take_back(planned, masked(first))
+    take_back(planned, masked(first))
     assert gets_in(server, role, first)
 
 
@@ -278,11 +285,11 @@ def test_only_the_roles_own_password_is_tried(server: Database) -> None:
     """Passwords of the application are not tried on an administrator whose URL does not let in any more."""
     role, _ = new_role(server)
     url, name = new_administrator(server, role)
-    turn, passwords = plan_turn(url, role), (masked(new_password()), masked(new_password()))
+    planned, passwords = plan_rotation(url, role), (masked(new_password()), masked(new_password()))
     execute(server, "ALTER ROLE {} PASSWORD NULL", name)
     before = _refused_logins(server, name)
-    refusal(lambda: plan_turn(url, role, known=passwords))
-    refusal(lambda: set_password(turn, passwords[0]))
+    refusal(lambda: plan_rotation(url, role, known=passwords))
+    refusal(lambda: set_password(planned, passwords[0]))
     assert _refused_logins(server, name) - before == 2
 
 
@@ -294,12 +301,12 @@ def test_a_partner_changes_its_own_password(server: Database) -> None:
     """A partner acts as its owner, who may not change it; with its own URL it changes nevertheless."""
     role, _ = new_role(server)
     second, third = new_password(), new_password()
-    clone = plan_turn(administrator(server), role).role
-    set_password(plan_turn(administrator(server), role), masked(second))
-    turn = plan_turn(url_of(server, clone, second), "")
-    assert turn.role == clone and not turn.alternates
-    set_password(turn, masked(third))
-    log_in(turn, masked(third))
+    clone = plan_rotation(administrator(server), role).role
+    set_password(plan_rotation(administrator(server), role), masked(second))
+    planned = plan_rotation(url_of(server, clone, second), "")
+    assert planned.role == clone and not planned.alternates
+    set_password(planned, masked(third))
+    log_in(planned, masked(third))
     assert gets_in(server, clone, third) and not gets_in(server, clone, second)
 
 
@@ -309,9 +316,9 @@ def test_who_creates_roles_may_not_change_all_of_them(server: Database) -> None:
     url, name = new_administrator(server)
     ((version,),) = execute(server, "SELECT current_setting('server_version_num')::int")
     if int(str(version)) < 160_000:
-        assert plan_turn(url, role).alternates
+        assert plan_rotation(url, role).alternates
     else:
-        told = refusal(lambda: plan_turn(url, role), kind=UsageError)
+        told = refusal(lambda: plan_rotation(url, role), kind=UsageError)
         assert f"{name} may not change the password of {role}" in told
 
 
@@ -320,14 +327,14 @@ def test_an_administrator_of_roles_needs_no_superuser(server: Database) -> None:
     role, first = new_role(server)
     second, third = new_password(), new_password()
     url, _ = new_administrator(server, role)
-    turn = plan_turn(url, role)
-    assert turn.alternates
-    set_password(turn, masked(second))
-    log_in(turn, masked(second))
-    back = plan_turn(url, turn.role)
+    planned = plan_rotation(url, role)
+    assert planned.alternates
+    set_password(planned, masked(second))
+    log_in(planned, masked(second))
+    back = plan_rotation(url, planned.role)
     set_password(back, masked(third))
     log_in(back, masked(third))
-    assert gets_in(server, turn.role, second) and not gets_in(server, role, first)
+    assert gets_in(server, planned.role, second) and not gets_in(server, role, first)
 
 
 def test_a_role_without_rights_over_the_login_is_refused(server: Database) -> None:
@@ -335,9 +342,9 @@ def test_a_role_without_rights_over_the_login_is_refused(server: Database) -> No
     role, _ = new_role(server)
     other, password = new_role(server)
     url = url_of(server, other, password)
-    told = refusal(lambda: plan_turn(url, role), password, kind=UsageError)
+    told = refusal(lambda: plan_rotation(url, role), password, kind=UsageError)
     assert f"{other} may not change the password of {role}" in told
-    assert f"did you mean {role}?" in refusal(lambda: plan_turn(url, f"{role}x"), password, kind=UsageError)
+    assert f"did you mean {role}?" in refusal(lambda: plan_rotation(url, f"{role}x"), password, kind=UsageError)
 
 
 def test_a_partner_gets_limits_and_settings(server: Database) -> None:
@@ -349,11 +356,11 @@ def test_a_partner_gets_limits_and_settings(server: Database) -> None:
     execute(server, "ALTER ROLE {} SET log_statement = 'all'", role)
     execute(server, "ALTER ROLE {} SET work_mem = '1MB'", clone)
     url, _ = new_administrator(server, role, clone)
-    turn = plan_turn(url, role)
-    assert turn.alternates and turn.exists
-    told = refusal(lambda: set_password(turn, masked(password)), password)
+    planned = plan_rotation(url, role)
+    assert planned.alternates and planned.exists
+    told = refusal(lambda: set_password(planned, masked(password)), password)
     assert 'permission denied to set parameter "app.tenant"' in told, "a superuser's only, and what the role may need"
-    for able in (replace(turn, url=administrator(server)), turn):
+    for able in (replace(planned, url=administrator(server)), planned):
         set_password(able, masked(password))
         log_in(able, masked(password))
     with session(server, clone, password) as run:
@@ -371,48 +378,48 @@ def test_names_and_passwords_may_be_odd(server: Database, name: str) -> None:
     role, first = new_role(server, f"{name}{next(NUMBERS)}")
     password = f"пароль'\"\\{new_password()} ½"
     for in_secret in (role, ""):
-        turn = plan_turn(administrator(server), in_secret, outside=role)
-        set_password(turn, masked(password))
-        log_in(turn, masked(password))
-        assert gets_in(server, turn.role, password)
-        assert gets_in(server, role, first) is turn.alternates
+        planned = plan_rotation(administrator(server), in_secret, outside=role)
+        set_password(planned, masked(password))
+        log_in(planned, masked(password))
+        assert gets_in(server, planned.role, password)
+        assert gets_in(server, role, first) is planned.alternates
 
 
 def test_a_partner_with_too_long_a_name_is_not_made(server: Database) -> None:
     """A name that PostgreSQL would cut off could be the first role's own, so that one role has to do."""
     role, _ = new_role(server, "x" * 60)
-    turn = plan_turn(administrator(server), role)
-    assert not turn.alternates and "more than 63 bytes" in turn.sentences[0]
+    planned = plan_rotation(administrator(server), role)
+    assert not planned.alternates and "more than 63 bytes" in planned.sentences[0]
 
 
 def test_a_name_that_ends_like_a_partners_may_be_a_first_one(server: Database) -> None:
     """Without a role that it is the partner of, or a member of, such a role gets a partner of its own."""
     role, _ = new_role(server, f"alone{next(NUMBERS)}_clone")
-    assert plan_turn(administrator(server), role).role == f"{role}_clone"
+    assert plan_rotation(administrator(server), role).role == f"{role}_clone"
     new_role(server, role.removesuffix("_clone"))
-    assert plan_turn(administrator(server), role).role == f"{role}_clone"
+    assert plan_rotation(administrator(server), role).role == f"{role}_clone"
 
 
 def test_connections_of_a_partner_are_told(server: Database) -> None:
     """A partner that something still uses is in the plan, because that is cut off."""
     role, _ = new_role(server)
-    turn, password = plan_turn(administrator(server), role), new_password()
-    set_password(turn, masked(password))
-    assert "open as" not in " ".join(plan_turn(administrator(server), role).sentences)
-    with session(server, turn.role, password):
-        assert f"open as {turn.role}" in " ".join(plan_turn(administrator(server), role).sentences)
+    planned, password = plan_rotation(administrator(server), role), new_password()
+    set_password(planned, masked(password))
+    assert "open as" not in " ".join(plan_rotation(administrator(server), role).sentences)
+    with session(server, planned.role, password):
+        assert f"open as {planned.role}" in " ".join(plan_rotation(administrator(server), role).sentences)
 
 
 def test_the_server_never_sees_a_password(server: Database) -> None:
     """With every statement in the log, it holds verifiers only; so do the activity and the arguments of processes."""
     role, _ = new_role(server)
     passwords = [f"ß/{new_password()}", new_password()]
-    turns = [plan_turn(administrator(server), role), plan_turn(administrator(server), "", outside=role)]
+    turns = [plan_rotation(administrator(server), role), plan_rotation(administrator(server), "", outside=role)]
     already = len(Path(server.log).read_text())
-    for turn, password in zip(turns, passwords, strict=True):
-        set_password(turn, masked(password))
-        log_in(turn, masked(password))
-        take_back(turn, masked(password))
+    for planned, password in zip(turns, passwords, strict=True):
+        set_password(planned, masked(password))
+        log_in(planned, masked(password))
+        take_back(planned, masked(password))
     log = Path(server.log).read_text()[already:]
     assert log.count("PASSWORD 'SCRAM-SHA-256$4096:") == 3 and "PASSWORD NULL" in log
     activity = str(execute(server, "SELECT query FROM pg_stat_activity"))
@@ -426,11 +433,11 @@ def test_a_statement_that_is_refused_tells_no_value(server: Database) -> None:
     role, first = new_role(server)
     password = new_password()
     url, administrators = new_administrator(server, role)
-    turn = plan_turn(url, role)
+    planned = plan_rotation(url, role)
     execute(server, "ALTER ROLE {} NOCREATEROLE", administrators)
-    assert "permission denied" in refusal(lambda: set_password(turn, masked(password)), password)
+    assert "permission denied" in refusal(lambda: set_password(planned, masked(password)), password)
     execute(server, "DROP ROLE {}", role)
-    gone = replace(turn, url=administrator(server), role=role)
+    gone = replace(planned, url=administrator(server), role=role)
     told = refusal(lambda: set_password(gone, masked(password)), password)
     assert f'role "{role}" does not exist' in told
     assert "did not let" in refusal(lambda: log_in(gone, masked(first)), first)
@@ -440,21 +447,21 @@ def test_a_statement_that_is_refused_tells_no_value(server: Database) -> None:
 def test_a_transaction_is_whole_or_not_at_all(server: Database) -> None:
     """Where the last statement fails, the partner was not made either."""
     role, first = new_role(server)
-    turn = plan_turn(administrator(server), role)
-    nobody = replace(turn, owner=f"{role}_nobody")
+    planned = plan_rotation(administrator(server), role)
+    nobody = replace(planned, owner=f"{role}_nobody")
     refusal(lambda: set_password(nobody, masked(first)), first)
-    assert not execute(server, f"SELECT FROM pg_roles WHERE rolname = '{turn.role}'")
+    assert not execute(server, f"SELECT FROM pg_roles WHERE rolname = '{planned.role}'")
 
 
 def test_a_row_that_another_holds_is_not_waited_for(server: Database) -> None:
     """Somebody's open transaction on the same role ends the attempt after seconds, not hours."""
     role, _ = new_role(server)
     password = new_password()
-    turn = plan_turn(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", outside=role)
     with psycopg.connect(server.administrator_url) as other:
         other.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 3").format(sql.Identifier(role)))
         started = time.monotonic()
-        assert "timeout" in refusal(lambda: set_password(turn, masked(password)), password)
+        assert "timeout" in refusal(lambda: set_password(planned, masked(password)), password)
         assert time.monotonic() - started < 120
         other.rollback()
 
@@ -462,7 +469,7 @@ def test_a_row_that_another_holds_is_not_waited_for(server: Database) -> None:
 def test_a_login_without_being_asked_is_no_proof(server: Database) -> None:
     """Where the server trusts the address, a login with whatever password would succeed: it does not count."""
     role, password = new_role(server)
-    turn = plan_turn(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", outside=role)
     ((path,),) = execute(server, "SHOW hba_file")
     rules = Path(str(path)).read_text()
     try:
@@ -471,7 +478,7 @@ def test_a_login_without_being_asked_is_no_proof(server: Database) -> None:
         deadline = time.monotonic() + 10
         while not gets_in(server, role, "") and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "without asking for a password" in refusal(lambda: log_in(turn, masked(password)), password)
+        assert "without asking for a password" in refusal(lambda: log_in(planned, masked(password)), password)
     finally:
         Path(str(path)).write_text(rules)
         execute(server, "SELECT pg_reload_conf()")
@@ -480,22 +487,22 @@ def test_a_login_without_being_asked_is_no_proof(server: Database) -> None:
 def test_a_wrong_new_password_is_told_before_it_is_used(server: Database) -> None:
     """A login with another password than the one that was set is refused by the server, over TCP."""
     role, _ = new_role(server)
-    turn, password, other = plan_turn(administrator(server), role), new_password(), new_password()
-    set_password(turn, masked(password))
-    assert turn.server == f"127.0.0.1:{server.port}"
-    told = refusal(lambda: log_in(turn, masked(other)), password, other)
-    assert told.startswith(f"{turn.server} did not let {turn.role} in with the new password: ")
+    planned, password, other = plan_rotation(administrator(server), role), new_password(), new_password()
+    set_password(planned, masked(password))
+    assert planned.server == f"127.0.0.1:{server.port}"
+    told = refusal(lambda: log_in(planned, masked(other)), password, other)
+    assert told.startswith(f"{planned.server} did not let {planned.role} in with the new password: ")
 
 
 def test_a_partner_that_acts_as_itself_does_not_pass(server: Database) -> None:
     """Where the partner's sessions do not begin as its owner, what they make would be out of the other's reach."""
     role, _ = new_role(server)
-    turn, password = plan_turn(administrator(server), role), new_password()
-    set_password(turn, masked(password))
-    execute(server, "ALTER ROLE {} RESET role", turn.role)
-    assert f"it does not act as {role}" in refusal(lambda: log_in(turn, masked(password)), password)
-    set_password(turn, masked(password))
-    log_in(turn, masked(password))
+    planned, password = plan_rotation(administrator(server), role), new_password()
+    set_password(planned, masked(password))
+    execute(server, "ALTER ROLE {} RESET role", planned.role)
+    assert f"it does not act as {role}" in refusal(lambda: log_in(planned, masked(password)), password)
+    set_password(planned, masked(password))
+    log_in(planned, masked(password))
 
 
 def test_the_login_is_tried_where_tasks_log_in(server: Database) -> None:
@@ -504,20 +511,20 @@ def test_the_login_is_tried_where_tasks_log_in(server: Database) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         elsewhere = f"127.0.0.1:{closed.getsockname()[1]}"
-    turn, password = plan_turn(administrator(server), role, elsewhere), new_password()
-    set_password(turn, masked(password))
-    assert "Connection refused" in refusal(lambda: log_in(turn, masked(password)), password)
-    log_in(replace(turn, server=f"localhost:{server.port}"), masked(password))
+    planned, password = plan_rotation(administrator(server), role, elsewhere), new_password()
+    set_password(planned, masked(password))
+    assert "Connection refused" in refusal(lambda: log_in(planned, masked(password)), password)
+    log_in(replace(planned, server=f"localhost:{server.port}"), masked(password))
 
 
 @pytest.mark.parametrize("unfit", ["", "a\0bcdefgh", "\ud800bcdefgh"])
 def test_what_cannot_be_a_password_is_refused(server: Database, unfit: str) -> None:
     """Neither an empty text, nor one that libpq would cut short, nor half a character."""
     role, first = new_role(server)
-    turn = plan_turn(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", outside=role)
     for act in (set_password, log_in, take_back):
         with pytest.raises(UsageError, match="cannot be a password"):
-            act(turn, masked(unfit))
+            act(planned, masked(unfit))
     assert gets_in(server, role, first)
 
 
@@ -538,15 +545,17 @@ def test_what_does_not_answer_is_told_in_a_sentence(server: Database) -> None:
                         peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=answer, daemon=True).start()
-        told = refusal(lambda: plan_turn(url_of(server, role, wrong, port=port), role), wrong)
+        told = refusal(lambda: plan_rotation(url_of(server, role, wrong, port=port), role), wrong)
         assert "Could not look at the database at 127.0.0.1" in told
-    assert "refused" in refusal(lambda: plan_turn(url_of(server, role, wrong, port="1"), role), wrong)
-    assert "authentication failed" in refusal(lambda: plan_turn(url_of(server, role, wrong), role), wrong)
+    assert "refused" in refusal(lambda: plan_rotation(url_of(server, role, wrong, port="1"), role), wrong)
+    assert "authentication failed" in refusal(lambda: plan_rotation(url_of(server, role, wrong), role), wrong)
     for host in ("no-host.invalid", "ü..example"):
         lost = Masked(f"postgresql://{role}:{wrong}@{host}/x", "DATABASE_URL")
-        assert f"at {host}, which database_url_from names" in refusal(lambda lost=lost: plan_turn(lost, role), wrong)  # type: ignore[misc]
+        assert f"at {host}, which database_url_from names" in refusal(
+            lambda lost=lost: plan_rotation(lost, role), wrong
+        )  # type: ignore[misc]
     missing = Masked(server.administrator_url.replace(f"/{server.dbname}?", "/nowhere?"), "DATABASE_URL")
-    assert '"nowhere" does not exist' in refusal(lambda: plan_turn(missing, role))
+    assert '"nowhere" does not exist' in refusal(lambda: plan_rotation(missing, role))
 
 
 def test_a_pooler_is_refused(server: Database) -> None:
@@ -555,7 +564,7 @@ def test_a_pooler_is_refused(server: Database) -> None:
     with socket.create_server(("127.0.0.1", 0)) as pooler:
         threading.Thread(target=_pool, args=(pooler, server), daemon=True).start()
         url = url_of(server, role, password, port=str(pooler.getsockname()[1]), sslmode="disable")
-        assert "is a connection pooler" in refusal(lambda: plan_turn(url, role), password, kind=UsageError)
+        assert "is a connection pooler" in refusal(lambda: plan_rotation(url, role), password, kind=UsageError)
 
 
 def _pool(pooler: socket.socket, server: Database) -> None:
@@ -586,7 +595,7 @@ def test_a_replica_is_refused(tmp_path: Path) -> None:
         _restart(Path(binaries), Path(data))
         (Path(data) / "standby.signal").touch()
         _restart(Path(binaries), Path(data))
-        told = refusal(lambda: plan_turn(Masked(url, "DATABASE_URL"), "postgres"), kind=UsageError)
+        told = refusal(lambda: plan_rotation(Masked(url, "DATABASE_URL"), "postgres"), kind=UsageError)
         assert "is a replica, which only reads" in told
     finally:
         started.stop()
@@ -649,7 +658,7 @@ def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_turn_shows_no_value(server: Database) -> None:
-    """What a notebook shows of a turn has neither the URL nor a password."""
+    """What a notebook shows of a planned has neither the URL nor a password."""
     role, password = new_role(server)
-    turn: Turn = plan_turn(url_of(server, role, password), role, known=(masked(password),))
-    assert password not in repr(turn) + "".join(turn.sentences)
+    planned: PasswordRotation = plan_rotation(url_of(server, role, password), role, known=(masked(password),))
+    assert password not in repr(planned) + "".join(planned.sentences)

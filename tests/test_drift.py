@@ -674,7 +674,7 @@ def test_a_checkout_without_some_of_the_files_lacks_nothing_there(platform: Plat
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_secret_that_could_not_be_read_lacks_nothing(platform: Platform) -> None:
-    """Unread contents make a cell "not read", a secret that is not there an empty column."""
+    """ReadFailure contents make a cell "not read", a secret that is not there an empty column."""
     snapshot = as_read(platform)
     unread = replace(snapshot, contents={})
     assert {*column(drift.table(unread), "secret staging").values()} == {"not read", "—"}

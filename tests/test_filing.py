@@ -18,7 +18,7 @@ from dotenv_faults import HEX, Change, edit, put, swap
 from workbench import assert_absent, bench, plan_file, small_platform, write_file
 
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
 __all__ = ["bench"]
@@ -211,13 +211,13 @@ def test_what_was_edited_meanwhile_stays(platform: Platform) -> None:
     plan = plan_file(platform)
     theirs = platform.dotenv.read_bytes() + b"MY_OWN=1\n"
     platform.dotenv.write_bytes(theirs)
-    with pytest.raises(Overtaken, match="was changed since the plan was made"):
+    with pytest.raises(ConflictError, match="was changed since the plan was made"):
         write_file(plan)
     assert platform.dotenv.read_bytes() == theirs
     new = make_platform(platform.root.parent / "new")
     plan = plan_file(new)
     new.dotenv.write_bytes(theirs)
-    with pytest.raises(Overtaken, match="has come to be"):
+    with pytest.raises(ConflictError, match="was created"):
         write_file(plan)
     assert new.dotenv.read_bytes() == theirs
 
@@ -415,6 +415,6 @@ def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: 
     """Nobody looks for rights of a folder that is missing."""
     platform.dotenv.unlink(missing_ok=True)
     platform.dotenv.symlink_to("nowhere/mine.env")
-    with pytest.raises(UsageError, match=r"nowhere, which is no folder: make it, or remove the link"):
+    with pytest.raises(UsageError, match=r"nowhere, which is not a directory: create it, or remove the link"):
         write_file(plan_file(platform))
     assert platform.dotenv.is_symlink() and not platform.dotenv.exists()

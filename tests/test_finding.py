@@ -8,9 +8,9 @@ import pytest
 
 from omc_runbook.model.errors import (
     CannotEdit,
+    ConflictError,
     CouldNotLook,
     FindingsRemain,
-    Overtaken,
     RunbookError,
     UsageError,
     named,
@@ -143,7 +143,7 @@ def test_text_stays_readable() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(UsageError, 3), (CannotEdit, 3), (CouldNotLook, 2), (Overtaken, 2), (FindingsRemain, 1), (RunbookError, 2)],
+    [(UsageError, 3), (CannotEdit, 3), (CouldNotLook, 2), (ConflictError, 2), (FindingsRemain, 1), (RunbookError, 2)],
 )
 def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> None:
     """An error has its exit code, and is found again by its class's name."""

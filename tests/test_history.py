@@ -25,7 +25,7 @@ from snapshots import (
 )
 
 from omc_runbook.aws.secretsmanager import Version
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.secret.age import Age, ages, due
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
@@ -35,7 +35,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-DENIED = Unread("a version", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+DENIED = ReadFailure("a version", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
 
 
 class Past:
@@ -150,7 +150,7 @@ def test_another_value_that_was_only_staged_ends_no_search() -> None:
 
 
 @pytest.mark.parametrize("unread", [DENIED, None])
-def test_a_version_that_cannot_be_read_may_have_had_the_value(unread: Unread | None) -> None:
+def test_a_version_that_cannot_be_read_may_have_had_the_value(unread: ReadFailure | None) -> None:
     """Refused or gone: the value may go back to it, up to a version that surely had another."""
     past = Past()
     past.version(300)

@@ -34,8 +34,8 @@ from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
 from omc_runbook.snapshot import exec_probe, exec_read, follow_ups
-from omc_runbook.snapshot.gatherer import Asking
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Content, Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -115,7 +115,7 @@ def test_any_shell_digests_any_value(shell: str, process: Any, tmp_path: Path, m
     shells(monkeypatch, tmp_path, shell, *TOOLS, "sha256sum")
     text = answer(ODD, pid, tmp_path)
     seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.Seen)
+    assert isinstance(seen, exec_probe.ProbeResult)
     wanted = {name: digest(name, value) for name, value in ODD.items()}
     assert {name: found for name, found in seen.injected.items() if name != "PATH"} == wanted
     assert seen.process == {name: digest(name, value) for name, value in held.items()}
@@ -130,7 +130,7 @@ def test_any_tool_digests(tool: str, process: Any, tmp_path: Path, monkeypatch: 
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS, tool)
     seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
-    assert isinstance(seen, exec_probe.Seen)
+    assert isinstance(seen, exec_probe.ProbeResult)
     assert seen.injected["UNICODE"] == digest("UNICODE", ODD["UNICODE"])
 
 
@@ -153,7 +153,7 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
         seen = exec_probe.read(answer(ODD, parent.pid, tmp_path), MARK)
     finally:
         os.kill(child, 9)
-    assert isinstance(seen, exec_probe.Seen)
+    assert isinstance(seen, exec_probe.ProbeResult)
     assert (seen.pid, seen.name) == (str(child), "sleep")
     assert seen.process["PLAIN"] == digest("PLAIN", "changed")
     assert seen.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
@@ -173,7 +173,7 @@ def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: A
     command = ["setpriv", f"--bounding-set={bound}", "sh", "-c", script.replace("p=1;", f"p={pid};")]
     written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     seen = exec_probe.read(written, MARK)
-    assert isinstance(seen, exec_probe.Seen)
+    assert isinstance(seen, exec_probe.ProbeResult)
     assert seen.is_readable is readable
     assert seen.process.get("PLAIN") == (digest("PLAIN", "x") if readable else None)
 
@@ -183,7 +183,7 @@ def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("# PLAIN=x\nexport PLAIN=topsecret\nSPACES = topsecret\nUNASKED=topsecret\nEMPTY")
     text = answer(ODD, sleeping(process, ODD), tmp_path)
     seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.Seen)
+    assert isinstance(seen, exec_probe.ProbeResult)
     assert seen.files == dict.fromkeys(("PLAIN", "SPACES", "EMPTY"), f"{tmp_path}/.env")
     assert "topsecret" not in text
 
@@ -194,7 +194,7 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
         f"Starting session with SessionId: x\r\n[{MARK}\r\ni A {'0' * 64}  -\r\np 1 python\r\n{MARK}]\r\nExiting.\r\n"
     )
     seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.Seen) and seen.injected == {"A": "0" * 64} and not seen.is_readable
+    assert isinstance(seen, exec_probe.ProbeResult) and seen.injected == {"A": "0" * 64} and not seen.is_readable
     cut = exec_probe.read(text.partition(f"{MARK}]")[0], MARK)
     assert isinstance(cut, Refused) and cut.why == "session"
     bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
@@ -242,7 +242,7 @@ def look(
     injected: Mapping[str, str],
     process: Mapping[str, str] | None = None,
     kept: Mapping[str, Content] | None = None,
-) -> tuple[Inside, list[str]]:
+) -> tuple[ExecLook, list[str]]:
     """Look into the worker, in whose container these environments are; gives the commands that were sent, too."""
     sent: list[str] = []
 
@@ -265,10 +265,10 @@ def look(
     return next(one for one in take(looked(snapshot)) if one.service == "worker"), sent
 
 
-def take(snapshot: Snapshot) -> tuple[Inside, ...]:
+def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Take the look, with a thread for it."""
     with ThreadPoolExecutor(2) as pool:
-        asking = Asking(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
+        asking = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
         return exec_read.look(asking, replace(snapshot, inside=None))
 
 
@@ -297,7 +297,7 @@ def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatc
     before, old = given(snapshot), snapshot.contents[CURRENT]
     fresh = replace(snapshot, contents={new: snapshot.contents[new]})
     seen, _ = look(fresh, monkeypatch, before, kept={CURRENT: old})
-    assert seen.held["SECRET_KEY"] == Held("SECRET_KEY", "SECRET_KEY", CURRENT, CURRENT, meant=new)
+    assert seen.held["SECRET_KEY"] == HeldValue("SECRET_KEY", "SECRET_KEY", CURRENT, CURRENT, meant=new)
     assert seen.held["OPENAI_API_KEY"].is_fresh
     seen, _ = look(fresh, monkeypatch, before)
     assert (seen.held["SECRET_KEY"].injected, seen.held["SECRET_KEY"].is_stale) == (OTHER, True)

@@ -263,10 +263,10 @@ def test_a_private_key_is_no_list_of_names(tmp_path: Path) -> None:
 def test_what_may_be_shown(tmp_path: Path) -> None:
     """Common words, numbers, plain words and the template's values stay readable, unless a secret is the same."""
     content = (
-        "ENVIRONMENT=local\nPORT=54321\nLOG_LEVEL=debug\nOWNER=ada\nTITLE='Oh my'\nAPI_TOKEN=ada\nX_PASSWORD=sesame\n"
+        "ENVIRONMENT=local\nPORT=54321\nLOG_LEVEL=debug\nOWNER=ada\nTITLE='Oh my'\nAPI_TOKEN=ada\nX_PASSWORD=sesamum\n"
     )
-    file = read(tmp_path, f"{content}NICK=sesame\nDEBUG: False\n", {}, ("Oh my",))
-    assert registry.mask("local 54321 debug Oh my False sesame") == "local 54321 debug Oh my False ‹X_PASSWORD›"
+    file = read(tmp_path, f"{content}NICK=sesamum\nDEBUG: False\n", {}, ("Oh my",))
+    assert registry.mask("local 54321 debug Oh my False sesamum") == "local 54321 debug Oh my False ‹X_PASSWORD›"
     assert holds(find(file, "TITLE").for_python, "Oh my")
 
 

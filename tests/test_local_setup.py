@@ -24,7 +24,7 @@ from omc_runbook.changes.dotenv import executor
 from omc_runbook.headless.run import notebooks
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.runbooks import local_run
 from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -185,7 +185,7 @@ def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
     snapshot = started.look()
     for after in (b"# mine\npostgres_password=mine-and-no-one-elses\n", b"\xff\xfe"):
         platform.dotenv.write_bytes(after)
-        with pytest.raises(Overtaken, match="was changed since it was looked at"):
+        with pytest.raises(ConflictError, match="was changed since it was looked at"):
             started.plan(snapshot)
         assert platform.dotenv.read_bytes() == after
 

@@ -14,8 +14,8 @@ from wire import REGION, Wire, between, client, clients_of
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement
-from omc_runbook.aws.session import Unread
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.networking import is_told, read
 from omc_runbook.snapshot.state import Snapshot
 
@@ -85,10 +85,10 @@ def placed(sites: tuple[Site, Site]) -> Snapshot:
     return snapshot
 
 
-def look(snapshot: Snapshot, wire: Wire) -> tuple[Network | None, tuple[Unread, ...]]:
+def look(snapshot: Snapshot, wire: Wire) -> tuple[Network | None, tuple[ReadFailure, ...]]:
     """Read a snapshot's network across a wire, with what was refused of it."""
     with ThreadPoolExecutor(4) as pool, between(wire):
-        asking = Asking(pool, clients_of(REGION), snapshot.environment, snapshot.caller)
+        asking = Gatherer(pool, clients_of(REGION), snapshot.environment, snapshot.caller)
         return read(asking, snapshot), asking.gaps["network"]
 
 

@@ -20,7 +20,7 @@ from wire import REGION, build
 import omc_runbook.aws
 from omc_runbook.aws import execute
 from omc_runbook.aws.answer import MEMBERS, NotAnAnswer
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook
@@ -124,7 +124,7 @@ def test_what_is_no_answer_is_said_of_its_call(service: str, operation: str, fau
         pytest.skip("its answer has no members")
     network.spoil("", fault)
     answer = look("it", "some:Permission", lambda: call(clients_at(network.url), service, operation))
-    assert isinstance(answer, Unread)
+    assert isinstance(answer, ReadFailure)
     assert answer.sentence == (
         f"Could not look at it: {service}:{operation} answered with something that is not its answer: the body is cut,"
         " or a proxy answered. Check the network, then run again."
@@ -140,7 +140,7 @@ def test_a_page_with_the_status_of_an_error_is_never_a_not_found_of_aws() -> Non
         calls = (("iam", "GetRole", "no-answer"), ("secretsmanager", "DescribeSecret", "failed"))
         for service, operation, kind in calls:
             answer = look("it", "some:Permission", lambda s=service, o=operation: call(clients_at(state.url), s, o))
-            assert isinstance(answer, Unread)
+            assert isinstance(answer, ReadFailure)
             assert answer.kind == kind
             assert kind == "no-answer" or answer.code.removeprefix("HTTP ") == "404"
 

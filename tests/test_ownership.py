@@ -20,7 +20,7 @@ from snapshots import (
 )
 
 from omc_runbook.changes.fix import ownership
-from omc_runbook.changes.fix.plan import Cure, plan_cure
+from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import PRODUCTION, Names, load
@@ -59,12 +59,12 @@ def with_role(snapshot: Snapshot, name: str, **tags: str) -> Snapshot:
     return replace(snapshot, permissions={arn: known})
 
 
-def planned(snapshot: Snapshot) -> Cure:
+def planned(snapshot: Snapshot) -> FixPlan:
     kept = [Kept(version, snapshot.contents.get(version.id), promoted=True) for version in snapshot.versions]
-    return plan_cure(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
 
 
-def reason(plan: Cure, check: str) -> str:
+def reason(plan: FixPlan, check: str) -> str:
     return next(entry.why for entry in plan.left if entry.finding.check == check)
 
 

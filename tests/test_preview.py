@@ -14,7 +14,7 @@ import pytest
 from adder import Adder, digest, signed_in
 from platform_terraform import GUIDE
 
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -113,7 +113,7 @@ def test_another_plan_than_was_shown_is_not_applied(here: Terraformer, monkeypat
     run, references = here.begun(), here.references()
     plan = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     with pytest.raises(
-        Overtaken, match=r"would do something else now.*nothing was applied.*Done before: added"
+        ConflictError, match=r"would now do something else than the plan shows.*nothing was applied.*Done before: added"
     ) as error:
         run.apply(plan, True)
     assert "apply" not in [verb for _, verb in here.calls] and here.references() == references

@@ -1,6 +1,7 @@
 """The project's own shape: which way imports point, what the wheel holds, how notebooks are written."""
 
 import ast
+import importlib.util
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from graphlib import TopologicalSorter
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -229,18 +231,37 @@ def test_exceptions_are_caught_by_name(name: str) -> None:
     assert names & {"Exception", "BaseException"} == set()
 
 
-ARROWS = {
-    (part_of(name), part_of(target))
-    for name, tree in TREES.items()
-    for target in imported(name, tree)
-    if is_ours(target) and part_of(name) and part_of(target) and part_of(name) != part_of(target)
-}
+def drawing() -> ModuleType:
+    """The script that draws the rooms into docs/architecture.md."""
+    spec = importlib.util.spec_from_file_location("draw_rooms", ROOT / "docs" / "draw_rooms.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_rooms_and_arrows_stay_few() -> None:
-    """At most 20 rooms, and at most 100 arrows between them."""
-    assert {part_of(name) for name in TREES if part_of(name)} == {*ROOMS, "sandbox"}
-    assert len(ROOMS) < 20 and len(ARROWS) <= 100
+    """At most 20 rooms, at most 100 arrows between them, and no circle."""
+    imports = drawing().rooms(PACKAGE)
+    assert imports.keys() == {*ROOMS, "sandbox"} and len(imports) <= 20
+    assert sum(map(len, imports.values())) <= 100
+    TopologicalSorter(imports).prepare()
+
+
+def test_the_architecture_shows_the_rooms_as_they_are() -> None:
+    """docs/architecture.md has the picture that the imports give, and a line for each room from the top down."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert drawing().draw(drawing().rooms(PACKAGE)) in page
+    listed = re.findall(r"^\| `(\w+)/?` \|", page, flags=re.MULTILINE)
+    assert [room for room in listed if room != "sandbox"] == [*reversed(ROOMS)] and "sandbox" in listed
+
+
+def test_the_architecture_names_what_there_is() -> None:
+    """Each module that docs/architecture.md names by its room is there."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(rf"`((?:{'|'.join(ROOMS)})\.[a-z_.]+)", page)
+    modules = {name.removeprefix(f"{PACKAGE.name}.") for name in TREES}
+    assert named and [name for name in named if not {name, name.rpartition(".")[0]} & modules] == []
 
 
 @pytest.mark.skipif(

@@ -25,7 +25,7 @@ OLD = '{"status": "ok"}'
 CHANGE = """
 import os, resource
 from datetime import UTC, datetime
-from omc_runbook import ending
+from omc_runbook.runbooks import conclude as ending
 from omc_runbook.model.findings import Outcome
 now = datetime.now(UTC)
 change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
@@ -177,7 +177,7 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tm
 
 def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path: Path) -> None:
     """Exit 2 and a record of it, with the change in the sentence."""
-    lines = ("from omc_runbook.report import banner", FULL.format(process=0, size=64), "ending.end(outcome)")
+    lines = ("from omc_runbook.report.display import banner", FULL.format(process=0, size=64), "ending.end(outcome)")
     ended = run_night(tmp_path, *lines)
     assert ended.returncode == 2, ended.stderr
     (page,) = (tmp_path / "records").glob("night-staging-*.html")

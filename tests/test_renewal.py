@@ -11,7 +11,7 @@ from snapshots import CURRENT, PREVIOUS, document, healthy, with_values
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.secret.new_values import Renewal, renew
-from omc_runbook.changes.secret.writer import LABEL
+from omc_runbook.changes.secret.plan import LABEL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 

@@ -15,12 +15,12 @@ from desk import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client
 from sandbox_support import environment_of, until
 from snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
 
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import registry
-from omc_runbook.model.errors import CouldNotLook, Overtaken, RunbookError, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
 from omc_runbook.report import changes, history
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
@@ -30,7 +30,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-DENIED = Unread(f"version {PREVIOUS}", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+DENIED = ReadFailure(f"version {PREVIOUS}", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
 
 
 def kept_of(snapshot: Snapshot, **told: Any) -> History:
@@ -157,7 +157,7 @@ def test_without_a_previous_or_any_current_version_that_is_said() -> None:
         with pytest.raises(CouldNotLook, match="no current version to go back from"):
             plan_restore(lost, kept_of(lost))
     with pytest.raises(CouldNotLook, match="ListSecretVersionIds"):
-        gap = Unread("the versions", "secretsmanager:ListSecretVersionIds", "AccessDeniedException", "denied")
+        gap = ReadFailure("the versions", "secretsmanager:ListSecretVersionIds", "AccessDeniedException", "denied")
         plan_restore(replace(snapshot, gaps={"versions": (gap,)}), History(()), PREVIOUS)
 
 
@@ -300,7 +300,7 @@ def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: p
     snapshot = run.look()
     plan = run.plan_restore(snapshot, run.history(snapshot), "AWSPREVIOUS")
     theirs = desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
-    with pytest.raises(Overtaken, match=r"administrator.*differs in SMTP_PASSWORD"):
+    with pytest.raises(ConflictError, match=r"administrator.*differs in SMTP_PASSWORD"):
         run.apply(plan, True)
     assert desk.current == theirs
 
@@ -321,5 +321,5 @@ answer = other.put_secret_value(SecretId="{SECRET}", SecretString=json.dumps(old
     assert desk.call(command).returncode != 0
     cells = nbformat.read(desk.work / "out.ipynb", as_version=4).cells
     failed = [(cell.id, out.ename) for cell in cells for out in cell.get("outputs", ()) if out.output_type == "error"]
-    assert failed == [("apply", "Overtaken")]
+    assert failed == [("apply", "ConflictError")]
     assert_nothing_leaked(desk, [*values(desk.sandbox), theirs])

@@ -15,8 +15,8 @@ import pytest
 from desk import SECRET, client, deny
 from support import forked_command
 
-from omc_runbook.changes.deploy.executor import STEPS, Carried
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.changes.deploy.executor import STEPS, SecretResult
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
@@ -76,7 +76,7 @@ class Place:
     def service(self, name: str) -> Any:
         return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
-    def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> Carried | None:
+    def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> SecretResult | None:
         run = runbooks_run.begin("rotate", "staging")
         snapshot = run.look()
         new = run.gather(snapshot, values_from, keys)
@@ -102,7 +102,7 @@ def mended(place: Place) -> Iterator[Place]:
     faults.mend(place.sandbox.endpoint, None)
 
 
-def problem(done: Carried | None) -> Finding:
+def problem(done: SecretResult | None) -> Finding:
     assert done
     return done.findings[-1]
 
@@ -311,7 +311,7 @@ def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None
             place.put(SMTP_PASSWORD=new)
 
     before = place.service("worker")["deployments"][0]["id"]
-    with pytest.raises(Overtaken, match="SMTP_PASSWORD"):
+    with pytest.raises(ConflictError, match="SMTP_PASSWORD"):
         place.rotate("SECRET_KEY", step=step)
     assert place.members["SMTP_PASSWORD"] == new and not place.labels()
     assert place.service("worker")["deployments"][0]["id"] == before

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from omc_runbook.messages.startlog import Told, read_log, tell
+from omc_runbook.messages.startlog import StartProblem, read_log, tell
 from omc_runbook.messages.validation import Refusal
 from omc_runbook.sandbox.ecs import application
 
@@ -134,7 +134,7 @@ def test_each_type_of_error_in_our_words() -> None:
         "": "Settings takes no variable that it does not have",
     }
     assert {each.check for each in told if each.variable != "NEEDED"} == {"settings-refused"}
-    assert told[0] == Told("required-empty", "NEEDED", REQUIRED, "")
+    assert told[0] == StartProblem("required-empty", "NEEDED", REQUIRED, "")
     assert CANARY not in repr(told)
 
 
@@ -175,18 +175,18 @@ def test_an_error_of_the_whole_model() -> None:
         def check(self) -> "Settings":
             raise ValueError(self.WORDS)
 
-    def said(words: str) -> tuple[Told, ...]:
+    def said(words: str) -> tuple[StartProblem, ...]:
         with pytest.raises(ValidationError) as caught:
             Settings(WORDS=words)
         return read_log(str(caught.value))
 
-    assert said(CANARY) == (Told("settings-refused", "", "a check of its own in Settings refuses it", ""),)
-    assert said("OPENAI_API_KEY: field required") == (Told("required-empty", "OPENAI_API_KEY", REQUIRED, ""),)
+    assert said(CANARY) == (StartProblem("settings-refused", "", "a check of its own in Settings refuses it", ""),)
+    assert said("OPENAI_API_KEY: field required") == (StartProblem("required-empty", "OPENAI_API_KEY", REQUIRED, ""),)
     assert said("value is not a valid email address: x") == (
-        Told("settings-refused", "", "it is no valid e-mail address", ""),
+        StartProblem("settings-refused", "", "it is no valid e-mail address", ""),
     )
     default = 'The value of SECRET_KEY is "changethis", for security, please change it, at least for deployments.'
-    assert said(default) == (Told("changethis", "SECRET_KEY", "it still has the default changethis", ""),)
+    assert said(default) == (StartProblem("changethis", "SECRET_KEY", "it still has the default changethis", ""),)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_value_that_looks_like_an_error(value: str) -> None:
 def test_more_errors_than_were_counted() -> None:
     """Where the text has more errors than it says, only the first is certain, and not of which type it is."""
     text = block(error("ONE", "int_parsing")) + error("TWO", "missing")
-    assert read_log(text) == (Told("settings-refused", "ONE", "Settings refuses it", ""),)
+    assert read_log(text) == (StartProblem("settings-refused", "ONE", "Settings refuses it", ""),)
     text = block(error("ONE", "int_parsing"), error("TWO", "missing")) + error("THREE", "missing")
     assert short(text) == [("settings-refused", "ONE"), ("settings-refused", "")]
 
@@ -298,7 +298,7 @@ def test_the_sandbox_application(
 def test_one_line_with_more_than_was_counted() -> None:
     """A message that looks like a second error makes the first uncertain, and is none."""
     text = "1 validation error(s) for Settings: A: Value error, x; B: Field required"
-    assert read_log(text) == (Told("settings-refused", "A", "Settings refuses it", ""),)
+    assert read_log(text) == (StartProblem("settings-refused", "A", "Settings refuses it", ""),)
 
 
 DENIED = 'FATAL:  password authentication failed for user "postgres"'
@@ -454,7 +454,7 @@ def test_text_that_says_nothing() -> None:
 def test_an_error_is_told_as_in_a_log() -> None:
     """An error that comes as data is told in the same words, and shows nothing of what was said."""
     refusal = Refusal("KEY", "missing", CANARY)
-    assert tell(refusal, (), "backend") == Told("required-empty", "KEY", REQUIRED, "backend")
+    assert tell(refusal, (), "backend") == StartProblem("required-empty", "KEY", REQUIRED, "backend")
     assert tell(Refusal("x", "extra_forbidden"), ("KEY",)).variable == ""
     assert CANARY not in repr(refusal)
 

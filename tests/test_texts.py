@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from omc_runbook.checks.look_alikes import symptom
+from omc_runbook.checks.families import symptom
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.messages.recognition import recognise
 from omc_runbook.sandbox.authorization import refusal

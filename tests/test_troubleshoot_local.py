@@ -14,7 +14,7 @@ from checkout import Platform, make_platform
 from desk import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from snapshots import healthy
 
-from omc_runbook.checks.look_alikes import alike, is_local, place, symptom, told_by
+from omc_runbook.checks.families import is_local, look_alikes
 from omc_runbook.diagnosis import complaint, root_causes
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.model.errors import UsageError
@@ -215,15 +215,16 @@ def test_other_symptoms_leave_the_machine_alone(at: Sandbox, platform: Platform)
 
 def test_every_check_of_a_machine_and_of_drift_is_told_apart() -> None:
     """Each has its symptom, a sign of its own and its like, also those whose name a secret's fault has too."""
-    local = [place(check.id, check.family) for check in root_causes.LOCAL_CHECKS]
-    other = [place(check.id, check.family) for check in root_causes.EVERY_CHECK if check.family != "local"]
-    assert {symptom(each) for each in local} == {"local"} and "local" not in {symptom(each) for each in other}
-    signs = [told_by(each) for each in (*local, *other)]
+    local = root_causes.LOCAL_CHECKS
+    other = [check for check in root_causes.EVERY_CHECK if check.family != "local"]
+    assert {each.symptom for each in local} == {"local"} and "local" not in {each.symptom for each in other}
+    signs = [each.ruled_out_by for each in (*local, *other)]
     assert len({*signs}) == len(signs) and all(re.fullmatch(r"[\w.].{10,110}[^.\s]", sign) for sign in signs)
     for each in (*local, *other):
-        assert alike(each) and each not in alike(each)
-        assert all(each in alike(like) for like in alike(each))
-        assert {like in local for like in alike(each)} == {each in local}
+        like = look_alikes(each.id, each.family)
+        assert like and each not in like
+        assert all(each in look_alikes(one.id, one.family) for one in like)
+        assert {one in local for one in like} == {each in local}
 
 
 def test_a_fault_here_explains_none_of_the_same_name_there() -> None:

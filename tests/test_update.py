@@ -24,7 +24,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import notebooks
 from omc_runbook.model import errors
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox import lifecycle
@@ -296,7 +296,7 @@ def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) ->
     failed = [
         (cell.id, output) for cell in cells for output in cell.get("outputs", ()) if output.output_type == "error"
     ]
-    assert [(place, error.ename) for place, error in failed] == [("apply", "Overtaken")]
+    assert [(place, error.ename) for place, error in failed] == [("apply", "ConflictError")]
     assert "administrator" in failed[0][1].evalue and "SMTP_PORT" in failed[0][1].evalue
     assert own.members == before | {"SMTP_PORT": 25} and not own.labels() and path.exists()
     path.unlink()
@@ -309,10 +309,10 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
     new = secrets.token_hex(32)
     plan = planned(run, SECRET_KEY=new)
     own.put(POSTGRES_PASSWORD=(theirs := secrets.token_hex(16)))
-    with pytest.raises(Overtaken) as error:
+    with pytest.raises(ConflictError) as error:
         run.apply(plan, True)
     assert "differs in POSTGRES_PASSWORD" in str(error.value) and error.value.exit_code == 2
-    assert errors.named("Overtaken") is Overtaken
+    assert errors.named("ConflictError") is ConflictError
     assert own.members == before | {"POSTGRES_PASSWORD": theirs} and not own.labels()
     run.apply(planned(run, SECRET_KEY=new), True)
     assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}
@@ -442,7 +442,7 @@ def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pyt
     with pytest.raises(UsageError, match=r"has no value yet.* would be missing"):
         run.plan(before := run.look(), run.gather(before, "renew", "SECRET_KEY"))
     assert run.apply(plan, True) and bare.members == mine and not bare.labels()
-    with pytest.raises(Overtaken, match="Theirs stays"):
+    with pytest.raises(ConflictError, match="Theirs stays"):
         run.apply(other, True)
     assert bare.members == mine and not bare.labels() and len(bare.versions) == 2
     assert planned(run, **mine).is_empty

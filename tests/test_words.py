@@ -14,12 +14,12 @@ from botocore.exceptions import ClientError
 from snapshots import CHANGED, NOW, healthy, policy, rotated, stopped, stuck, with_container, with_secret, with_tasks
 
 from omc_runbook.aws.ecs import Task
-from omc_runbook.aws.session import Clients, Unread
-from omc_runbook.checks.check import conduct
+from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.checks.check import run_check
 from omc_runbook.diagnosis.root_causes import CHECKS
 from omc_runbook.masking.value import Masked
 from omc_runbook.snapshot import failure_logs, follow_ups
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -73,10 +73,10 @@ class Values:
         return {"VersionId": asked["VersionId"], "SecretString": "{}"}
 
 
-def ask(client: object, snapshot: Snapshot, call: Callable[[Asking, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
+def ask(client: object, snapshot: Snapshot, call: Callable[[Gatherer, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
     """Make a look with one client for every service; what it found, and its gaps."""
     with ThreadPoolExecutor(4) as pool:
-        asking = Asking(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
+        asking = Gatherer(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
         return call(asking, snapshot), asking.gaps
 
 
@@ -147,9 +147,9 @@ def test_a_missing_stream_is_no_gap() -> None:
 def test_a_refusal_is_a_gap() -> None:
     """Where logs may not be read, the check that needs them is unknown and names the permission."""
     found, gaps = ask(Logs(code="AccessDeniedException"), failing(), failure_logs.read)
-    assert gaps["words"] == (Unread("the log of worker", "logs:GetLogEvents", "AccessDeniedException", "denied"),)
+    assert gaps["words"] == (ReadFailure("the log of worker", "logs:GetLogEvents", "AccessDeniedException", "denied"),)
     [check] = [check for check in CHECKS if check.id == "store-only"]
-    [answer] = conduct(check, replace(failing(), words=found, gaps=gaps))
+    [answer] = run_check(check, replace(failing(), words=found, gaps=gaps))
     assert answer.status == "unknown"
     assert "logs:GetLogEvents" in answer.evidence[0]
 

@@ -43,7 +43,7 @@ from snapshots import (
 from omc_runbook.aws.definitions import Container, Injection, describe_task_definition
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.catalogue import default_keys
@@ -363,7 +363,7 @@ def test_settings_that_stand_for_themselves(text: str) -> None:
 
 def test_a_missing_cluster_whose_neighbours_may_not_be_listed() -> None:
     """That no clusters could be listed is not told as that there are none."""
-    gap = Unread("the region's clusters", "ecs:ListClusters", "AccessDeniedException", "denied")
+    gap = ReadFailure("the region's clusters", "ecs:ListClusters", "AccessDeniedException", "denied")
     lost = replace(healthy(), service_names=None, services=(), tasks=(), gaps={"clusters": (gap,)})
     [found] = [finding for finding in diagnose(lost) if finding.check == "wrong-names"]
     assert "there is none" not in " ".join(found.evidence)

@@ -15,7 +15,7 @@ from checkout import Platform, make_platform
 
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.changes.dotenv.executor import SetUp, Start
+from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
 from omc_runbook.changes.dotenv.plan import Setup
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import EXIT_CODES
@@ -26,7 +26,7 @@ from omc_runbook.runbooks.run import now
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import workstation
 
-NOT_HERE = Start("", "Not here.")
+NOT_HERE = StartResult("", "Not here.")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Turn:
 
     snapshot: Snapshot
     plan: Setup
-    done: SetUp | None
+    done: DotenvResult | None
     outcome: dict[str, Any]
     shown: str
 
@@ -95,9 +95,9 @@ def plan_file(platform: Platform, values_from: str = "") -> Setup:
     return dotenv_plan.plan_setup(place, values_from)
 
 
-def write_file(plan: Setup, backup: bool = False) -> SetUp:
+def write_file(plan: Setup, backup: bool = False) -> DotenvResult:
     """Carry a plan out, and start nothing."""
-    return executor.carry_out(plan, backup, now(), lambda: NOT_HERE)
+    return executor.apply(plan, backup, now(), lambda: NOT_HERE)
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:

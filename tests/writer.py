@@ -20,7 +20,7 @@ from botocore.client import BaseClient
 from omc_runbook.aws import secretsmanager
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import reveal
-from omc_runbook.model.errors import Overtaken
+from omc_runbook.model.errors import ConflictError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -48,7 +48,7 @@ def race(run: Run) -> None:
         sys.stdin.readline()
         try:
             run.apply(plan, True)
-        except Overtaken as error:
+        except ConflictError as error:
             say(f"overtaken {error}")
         else:
             prints = (f"{key}={fingerprint(reveal(entry.value))}" for key, entry in new.values.items())

@@ -65,7 +65,7 @@ _CONFIG = Config(
 
 
 @dataclass(frozen=True)
-class Unread:
+class ReadFailure:
     """Something that could not be looked at, and the permission (or the remedy) that would help."""
 
     what: str
@@ -146,8 +146,8 @@ def _status_of(error: ClientError) -> str:
     return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
 
 
-def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
-    """Make a call; a refusal, lasting throttling, an error or no answer to this one call becomes Unread.
+def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+    """Make a call; a refusal, lasting throttling, an error or no answer to this one call becomes a ReadFailure.
 
     Raises CouldNotLook where no call would succeed: no credentials, expired ones, no network.
     """
@@ -156,7 +156,7 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
     except ClientError as error:
         return _unread(what, permission, error)
     except NotAnAnswer as error:
-        return Unread(what, error.operation, str(error), "no-answer")
+        return ReadFailure(what, error.operation, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
             "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."
@@ -172,23 +172,23 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
 
 
 def insist(what: str, permission: str, call: Callable[[], T], do: str = "look at") -> T:
-    """Make a call that nothing can go on without; raises CouldNotLook also for what becomes Unread elsewhere."""
+    """Make a call that nothing can go on without; raises CouldNotLook also for what is a ReadFailure elsewhere."""
     answer = look(what, permission, call)
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         raise CouldNotLook(answer.when_to(do))
     return answer
 
 
 @overload
-def or_none(answer: Unread) -> None: ...
+def or_none(answer: ReadFailure) -> None: ...
 @overload
-def or_none(answer: T | Unread) -> T | None: ...
+def or_none(answer: T | ReadFailure) -> T | None: ...
 def or_none(answer: Any) -> Any:
     """The answer, or None where it could not be read."""
-    return None if isinstance(answer, Unread) else answer
+    return None if isinstance(answer, ReadFailure) else answer
 
 
-def _unread(what: str, permission: str, error: ClientError) -> Unread:
+def _unread(what: str, permission: str, error: ClientError) -> ReadFailure:
     code = code_of(error)
     if code in EXPIRED:
         raise CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.") from None
@@ -199,8 +199,8 @@ def _unread(what: str, permission: str, error: ClientError) -> Unread:
     # Of several calls under one permission's name, the one that failed says which permission it is.
     lacking = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
-        return Unread(what, "kms:Decrypt" if "KMS" in message_of(error) else lacking, code, "denied")
-    return Unread(what, lacking, code, "throttled" if code in THROTTLED else "failed")
+        return ReadFailure(what, "kms:Decrypt" if "KMS" in message_of(error) else lacking, code, "denied")
+    return ReadFailure(what, lacking, code, "throttled" if code in THROTTLED else "failed")
 
 
 def _first_line(error: BotoCoreError) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from omc_runbook.model.secretive import is_secret
+
 COMMON = re.compile(r"(?i)true|false|yes|no|on|off|none|null|localhost|local|staging|production|postgres|\d{1,5}")
 """What may be shown whatever it is the value of."""
-
-SECRETIVE = re.compile(r"(?i)PASSW|PASSPHRASE|(?:\A|_)PASS(?:_|\Z)|PWD|SECRET|KEY|TOKEN|DSN|CREDENTIAL")
-"""What of a name says that its value is nobody else's business."""
 
 _WORD = re.compile(r"[a-z]{1,16}|[A-Z]{1,16}|[A-Z][a-z]{1,15}")
 
@@ -17,11 +16,11 @@ _WORD = re.compile(r"[a-z]{1,16}|[A-Z]{1,16}|[A-Z][a-z]{1,15}")
 def find_harmless(values: Iterable[tuple[str, str]], public: Collection[str] = ()) -> frozenset[str]:
     """Which of some values, each with its variable's name, need not be masked.
 
-    These are common words and numbers, what is public anyhow, and a plain word under a name that is not secretive, as
-    `debug` for LOG_LEVEL, unless a secretive name has the same word.
+    These are common words and numbers, what is public anyhow, and a plain word under a name that is no secret's, as
+    `debug` for LOG_LEVEL, unless a secret has the same word.
     """
     pairs = tuple(values)
-    hidden = {value for name, value in pairs if SECRETIVE.search(name)}
+    hidden = {value for name, value in pairs if is_secret(name)}
     return frozenset(
         value
         for _, value in pairs

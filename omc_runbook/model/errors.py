@@ -27,7 +27,7 @@ class CouldNotLook(RunbookError):
     """AWS could not be reached or would not answer at all (exit code 2)."""
 
 
-class Overtaken(RunbookError):
+class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
 
 
@@ -39,5 +39,5 @@ class FindingsRemain(RunbookError):
 
 def named(name: str) -> type[RunbookError] | None:
     """The class of an error by its name, as a kernel tells it; None for an error that is not ours."""
-    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, Overtaken, FindingsRemain)
+    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, ConflictError, FindingsRemain)
     return next((kind for kind in kinds if kind.__name__ == name), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,6 +78,18 @@ def parse(value_from: str) -> Reference:
 def is_secret_name(name: str, secret_name: str) -> bool:
     """Tell whether the last part of an ARN, with its suffix or without, is that of a secret's name."""
     return name in (secret_name, split_suffix(secret_name)[0])
+
+
+def means_secret(reference: Reference, name: str, keys: Collection[str]) -> bool:
+    """Whether a reference means the secret of a name, well or badly written; `keys` are those that it may hold."""
+    if reference.problem:
+        return name in reference.text or not (reference.secret_name or ":secret:" in reference.text)
+    if reference.kind == "ssm":
+        # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
+        if reference.text.startswith(("/", "arn:")):
+            return reference.text.endswith(f"/{name}")
+        return name in reference.text or reference.text in keys
+    return is_secret_name(name, reference.secret_name)
 
 
 def split_suffix(secret_name: str) -> tuple[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
@@ -26,7 +26,7 @@ NONE = "No key was named: set key to the name of the one to add."
 HAD_IT = "The secret had it before: take it out only if an earlier run, which was broken off, had put it there."
 
 
-def standing(seen: Mapping[str, Snapshot], plan: Addition | None = None) -> Table | Listing:
+def standing(seen: Mapping[str, Snapshot], plan: AddKeyPlan | None = None) -> Table | Listing:
     """Where every variable stands, or the one that is to be added."""
     table = drift.table(next(iter(seen.values())), plan.key.name if plan else "")
     if plan and not table.rows:
@@ -34,7 +34,7 @@ def standing(seen: Mapping[str, Snapshot], plan: Addition | None = None) -> Tabl
     return table
 
 
-def diffs(plan: Addition | None) -> Diffs:
+def diffs(plan: AddKeyPlan | None) -> Diffs:
     """The edits of the checkout's files; what stands around them shows no value."""
     if plan is None:
         return Diffs("The files", (), NONE)
@@ -45,7 +45,7 @@ def diffs(plan: Addition | None) -> Diffs:
     return Diffs(count, files, empty, (*((dirty,) if plan.dirty else ()), *plan.notes))
 
 
-def steps(plan: Addition | None) -> Listing:
+def steps(plan: AddKeyPlan | None) -> Listing:
     """What would be done, in its order: the secrets, the files, new tasks."""
     if plan is None:
         return Listing("What would be done", (), NONE)
@@ -67,7 +67,7 @@ def steps(plan: Addition | None) -> Listing:
     return Listing("What would be done, in this order", entries)
 
 
-def done(plan: Addition | None, done: Added | None) -> Banner:
+def done(plan: AddKeyPlan | None, done: AddKeyResult | None) -> Banner:
     """How it went, or that nothing was done and why."""
     if plan is None:
         return Banner("plain", f"Nothing was done. {NONE}")
@@ -81,9 +81,8 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
     lines = [f"It waits for its value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings runs.")
     lines += [f"{name} was left for the next run, which goes on there." for name in done.waiting]
-    failed = [each.cured.relapse.told for each in done.deployed if each.cured and each.cured.relapse.told]
-    if failed:
-        return Banner("bad", f"Tasks failed. {' '.join(failed)}", ("The files and the secret keep the key.", *lines))
+    if done.undone:
+        return Banner("bad", f"Tasks failed. {done.undone}", ("The files and the secret keep the key.", *lines))
     if not done.is_proved:
         reasons = tuple(f"{r.service}: {r.reason}" for r in done.rollouts if r.reason)
         return Banner("unsure", f"{plan.key.name} was added, and not proved everywhere.", (*reasons, *lines))
@@ -91,12 +90,12 @@ def done(plan: Addition | None, done: Added | None) -> Banner:
     return Banner("good", f"{plan.key.name} was added and proved: new tasks of {services} have it.", tuple(lines))
 
 
-def proof(done: Added | None) -> Table:
+def proof(done: AddKeyResult | None) -> Table:
     """The deployments of the run."""
-    return changes.deployments(done.rollouts if done else ())
+    return changes.proof(done)
 
 
-def commit(plan: Addition | None) -> Listing:
+def commit(plan: AddKeyPlan | None) -> Listing:
     """A branch and a message for the edits, which nothing commits but you."""
     if plan is None or not plan.edits:
         return Listing("For git", (), "No file was edited, so that there is nothing to commit.")
@@ -111,22 +110,21 @@ def commit(plan: Addition | None) -> Listing:
     return Listing("For git", [Entry("a branch with the edits, once they are made", lead=lead, command=shell)])
 
 
-def undo(plan: Addition | None, done: Added | None, environment: Environment) -> Listing:
+def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Environment) -> Listing:
     """How to take each part back: the references first, then the files, then the key."""
     if plan is None or done is None or not done.entries:
         return Listing("Going back", (), "Nothing was changed, so there is nothing to undo.")
     entries = []
-    for each in done.deployed:
-        for step in each.cured.steps if each.cured else ():
-            names = each.cured.cure.names if each.cured else environment.names
+    for each in done.environments:
+        for step, names in ((step, each.fix.plan.names) for step in each.fix.steps) if each.fix else ():
             lead = "The service gets back the revision that it had."
             entries += [
-                Entry("undo: the reference", each.place.environment, lead=lead, command=back)
+                Entry("undo: the reference", each.part.environment, lead=lead, command=back)
                 for back in step.undo(names)
             ]
-        if each.place.terraform:
+        if each.part.terraform:
             told = "Take the files back, as below, and apply Terraform again."
-            entries.append(Entry("undo: Terraform", each.place.environment, lead=told))
+            entries.append(Entry("undo: Terraform", each.part.environment, lead=told))
     if done.patches:
         lead = (
             "Each file gets back exactly the lines that it had, and other changes of yours stay; git refuses where you"
@@ -172,7 +170,7 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _becomes(plan: Addition, place: Place) -> str:
+def _becomes(plan: AddKeyPlan, place: EnvironmentPlan) -> str:
     if place.write is None:
         return "it is there, and empty" if place.holds == NOTHING else f"it has {place.holds}"
     origin = next((change.origin for change in place.write.changes if change.key == plan.key.name), "")
@@ -184,7 +182,7 @@ def _becomes(plan: Addition, place: Place) -> str:
     return f"{what}; on top of version {place.write.base[:8]}" if place.write.base else what
 
 
-def _deployment(place: Place) -> Entry:
+def _deployment(place: EnvironmentPlan) -> Entry:
     name = f"new tasks in {place.environment}"
     if not (place.corrections or place.late or place.terraform):
         return Entry(name, "none are needed", "quiet", "there")
@@ -198,13 +196,13 @@ def _deployment(place: Place) -> Entry:
     return Entry(name, watched, "error" if place.harm else "warning", "deploy", lines=tuple(lines))
 
 
-def _path_for_git(plan: Addition, edit: Edit) -> str:
+def _path_for_git(plan: AddKeyPlan, edit: Edit) -> str:
     """What has changed as git sees it: the file that a link leads to."""
     path = edit.file.path.resolve()
     return path.relative_to(plan.root).as_posix() if _is_within(plan, edit) else edit.file.name
 
 
-def _is_within(plan: Addition, edit: Edit) -> bool:
+def _is_within(plan: AddKeyPlan, edit: Edit) -> bool:
     """Whether a file, or what a link leads to, lies in the checkout."""
     return edit.file.path.resolve().is_relative_to(plan.root)
 

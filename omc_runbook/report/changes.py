@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy import failure as deploy_failure
-from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
+from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
@@ -16,6 +17,7 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import STATES
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 ACTIONS: dict[str, Mood] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
@@ -62,7 +64,7 @@ def consumers(planned: Plan) -> Table:
     )
 
 
-def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
+def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banner:
     """How it went, or that nothing was done and why; with a sentence on the source's file."""
     lines = (source,) if source else ()
     if done is None:
@@ -90,7 +92,7 @@ def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
     return Banner("good", f"Done and proved: {what}; new tasks of {services} have it.", (*told, *lines))
 
 
-def proof(done: Carried | None) -> Table:
+def proof(done: ChangeResult | None) -> Table:
     """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
     return deployments((*done.rollouts, *done.back) if done else ())
 
@@ -113,12 +115,7 @@ def holders(snapshot: Snapshot) -> Listing:
                 Entry(service.name, "the next one to start reads the current values", "quiet", "no task runs")
             )
             continue
-        # A task holds what its variables are made of: a change of other keys is none to it.
-        old = [
-            task
-            for task in tasks
-            if snapshot.freshness(task) != "fresh" and snapshot.changed_keys(service, task) != frozenset()
-        ]
+        old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
         told = f"{len(old)} of {len(tasks)} tasks hold older values, or may" if old else ""
         command = remedies.redeploy(snapshot.environment.names, service.name).command
         entries.append(
@@ -129,7 +126,7 @@ def holders(snapshot: Snapshot) -> Listing:
     return Listing("Who holds the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listing:
+def undo(environment: Environment, planned: Plan, done: SecretResult | None) -> Listing:
     """The runbook that gives the former version back and redeploys, and AWS's own command for the first half."""
     is_ahead = done is None and not planned.is_empty and bool(planned.base)
     if not is_ahead and (done is None or done.restored or not done.written):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.changes.secret.create import Created
+from omc_runbook.changes.secret.create import CreateResult
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.changes.secret.placeholders import unset_keys, update_command
 from omc_runbook.checks import remedies
@@ -69,7 +69,7 @@ def warnings(planned: Creation) -> Listing:
     return Listing("Terraform and values that others write", entries, empty)
 
 
-def created(planned: Creation, done: Created | None) -> Banner:
+def created(planned: Creation, done: CreateResult | None) -> Banner:
     """What came to be, or that nothing did and why."""
     if planned.intent == "nothing":
         return Banner("good", f"{planned.name} exists already: nothing was created.")
@@ -102,7 +102,7 @@ def placeholders(snapshot: Snapshot) -> Listing:
     return Listing(count if keys else "Keys without a value", entries, empty)
 
 
-def undo(planned: Creation, done: Created | None) -> Listing:
+def undo(planned: Creation, done: CreateResult | None) -> Listing:
     """The command that schedules the secret for deletion, with the days in which that can be taken back."""
     if done is None:
         return Listing("Going back", (), "Nothing was created or restored, so there is nothing to undo.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from omc_runbook.checks.variable_drift import Standing, standings
+from omc_runbook.checks.variable_drift import VariableDrift, standings
 from omc_runbook.checks.variable_locations import COMPOSE, DEFINITION, SETTINGS, TASKS, TEMPLATE, TERRAFORM
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
@@ -48,7 +48,7 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     return Table(TITLE, columns, cells, moods, "None.", notes=[*_notes(snapshot)])
 
 
-def _key(row: Standing) -> str:
+def _key(row: VariableDrift) -> str:
     """The key, "the same" where it is called as the variable is, and both where Terraform takes another."""
     if not row.is_injected:
         return NOWHERE
@@ -60,13 +60,13 @@ def _key(row: Standing) -> str:
     return _listed(row.keys)
 
 
-def _cell(row: Standing, place: str, state: str) -> str:
+def _cell(row: VariableDrift, place: str, state: str) -> str:
     if place in row.unsure:
         return NOT_READ
     return MISSING if place in row.missing else state or NOWHERE
 
 
-def _containers(row: Standing, place: str, names: Mapping[str, str], missing: Sequence[str]) -> str:
+def _containers(row: VariableDrift, place: str, names: Mapping[str, str], missing: Sequence[str]) -> str:
     if names and missing and place not in row.unsure:
         return f"{MISSING} in {_listed(missing)}"
     return _cell(row, place, _listed(names) or ("plain" if place in row.plain else ""))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy.rollout import expected
-from omc_runbook.changes.fix.executor import Cured
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Redeploy
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
@@ -19,7 +19,7 @@ NOTHING = "Nothing that this runbook can cure: what was found, with what to do a
 WHOLE = "Nothing was found to cure."
 
 
-def plan(planned: Cure) -> Listing:
+def plan(planned: FixPlan) -> Listing:
     """The steps in order, each with the exact change, what it is against and the command by hand; then new tasks."""
     entries = [
         Entry(step.title, _checks(step.because), "warning", f"step {number}", lines=step.lines, command=hand)
@@ -35,7 +35,7 @@ def plan(planned: Cure) -> Listing:
     return Listing(title, entries, NOTHING if planned.left else WHOLE)
 
 
-def left(planned: Cure) -> Listing:
+def left(planned: FixPlan) -> Listing:
     """The root causes that are no part of the plan, why, and what to do about each."""
     entries = []
     for entry in planned.left:
@@ -60,7 +60,7 @@ def left(planned: Cure) -> Listing:
     return Listing("What is left to you", entries, empty)
 
 
-def done(planned: Cure, cured: Cured | None) -> Banner:
+def done(planned: FixPlan, cured: FixResult | None) -> Banner:
     """How it went, or that nothing was done and why."""
     if cured is None:
         told = "This was a dry run." if not planned.is_empty else NOTHING if planned.left else WHOLE
@@ -68,24 +68,23 @@ def done(planned: Cure, cured: Cured | None) -> Banner:
     if not cured.entries and not cured.rollouts:
         return Banner("plain" if planned.left else "good", f"Nothing was changed. {NOTHING if planned.left else WHOLE}")
     lines = (*(f"Done: {step.title}." for step in cured.steps), *_reasons(cured))
-    if cured.relapse.told:
-        return Banner("bad", f"Tasks failed. {cured.relapse.told}", (*_failure(cured), *lines))
+    if cured.undone:
+        return Banner("bad", f"Tasks failed. {cured.undone}", (*_failure(cured), *lines))
     causes = _checks(planned.because)
     if cured.is_proved:
         services = ", ".join(rollout.service for rollout in cured.rollouts if rollout.state == "done") or "no service"
-        return Banner("good", f"Cured and proved: {causes}; new tasks of {services} run.", lines)
+        return Banner("good", f"FixResult and proved: {causes}; new tasks of {services} run.", lines)
     still = _checks(cured.remaining)
     told = f"{still} found again" if still else "not proved everywhere"
     return Banner("unsure", f"Done against {causes}, and {told}.", lines)
 
 
-def proof(cured: Cured | None) -> Table:
+def proof(cured: FixResult | None) -> Table:
     """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
-    rollouts = (*cured.rollouts, *cured.relapse.rollouts) if cured else ()
-    return changes.deployments(rollouts)
+    return changes.proof(cured)
 
 
-def undo(planned: Cure, cured: Cured | None) -> Listing:
+def undo(planned: FixPlan, cured: FixResult | None) -> Listing:
     """The commands that change each step back, the last one first."""
     steps = planned.steps if cured is None else cured.steps
     entries = [
@@ -109,10 +108,10 @@ def _checks(findings: Sequence[Finding]) -> str:
     return ", ".join(dict.fromkeys(finding.check for finding in findings))
 
 
-def _reasons(cured: Cured) -> tuple[str, ...]:
+def _reasons(cured: FixResult) -> tuple[str, ...]:
     return tuple(f"{rollout.service}: {rollout.reason}" for rollout in cured.rollouts if rollout.reason)
 
 
-def _failure(cured: Cured) -> tuple[str, ...]:
+def _failure(cured: FixResult) -> tuple[str, ...]:
     causes = [finding for finding in cured.findings if finding.is_root_cause]
     return tuple(f"Root cause: {finding.title} ({finding.check})." for finding in causes)

@@ -13,8 +13,9 @@ from omc_runbook.report.display import console
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot.freshness import TRAIL_DELAY
 from omc_runbook.snapshot.history import History, Holder, Kept, holders
-from omc_runbook.snapshot.state import TRAIL_DELAY, Snapshot
+from omc_runbook.snapshot.state import Snapshot
 
 NEVER = "never in force"
 _ACTIONS = ("changed", "added", "removed")

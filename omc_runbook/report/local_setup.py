@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from omc_runbook.changes.dotenv.executor import SetUp
+from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, Setup, shown
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
@@ -99,7 +99,7 @@ def plan(setup: Setup) -> Table:
 def diff(setup: Setup) -> Diffs:
     """The change line by line, with names in the place of values."""
     lines = tuple(shown(setup))
-    files = [FileDiff(setup.place.path.name, "", lines)] if lines and setup.before is not None else []
+    files = [FileDiff(setup.workplace.path.name, "", lines)] if lines and setup.before is not None else []
     empty = "It is new, from the template." if setup.before is None else "No line changes."
     return Diffs("Line by line", files, empty)
 
@@ -127,7 +127,7 @@ def needed(setup: Setup) -> Listing:
     )
 
 
-def done(setup: Setup, done: SetUp | None) -> Banner:
+def done(setup: Setup, done: DotenvResult | None) -> Banner:
     """How it went, or that nothing was done and why."""
     if done is None:
         told = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
@@ -137,12 +137,12 @@ def done(setup: Setup, done: SetUp | None) -> Banner:
     lines += [f"Started with {start.by}."] if start.ok else []
     unclear = "" if start.ok else "Not known whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
-    what = f"{setup.place.path.name} was written" if done.wrote else "Nothing had to be written"
+    what = f"{setup.workplace.path.name} was written" if done.wrote else "Nothing had to be written"
     is_good = not setup.needed and (start.ok or not start.by)
     return Banner("good" if is_good else "unsure", f"{what}.", (*lines, *_lines(setup)))
 
 
-def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
+def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the start said, told by variable; where nothing was started, what Settings say when they are loaded."""
     place = _place(snapshot)
     said = done.start.told if done and done.start.told is not None else None
@@ -164,9 +164,9 @@ def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
     return Listing(f"What the application says: {by}", entries, empty)
 
 
-def undo(setup: Setup, done: SetUp | None) -> Listing:
+def undo(setup: Setup, done: DotenvResult | None) -> Listing:
     """How to get the former state back."""
-    path = setup.place.path
+    path = setup.workplace.path
     if done is None or not done.wrote:
         return Listing("Going back", (), "Nothing was written, so there is nothing to undo.")
     entries = []

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
 from omc_runbook.report.display.table import WIDTH
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.freshness import Freshness
+from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +109,7 @@ def lines_of(snapshot: Snapshot) -> Iterator[Line]:
 
 def _running(snapshot: Snapshot, service: Service) -> Iterator[Line]:
     running = [
-        (task.created or snapshot.taken, snapshot.standing(service, task), task.id[:8])
+        (task.created or snapshot.taken, freshness.of(snapshot, task), task.id[:8])
         for task in snapshot.running(service)
     ]
     if len(running) <= MOST_TASKS:
@@ -153,7 +155,7 @@ def _mark_versions(axes: Axes, snapshot: Snapshot, left: datetime, right: dateti
     """Put each version with a stage on the secret's line, the current one with a line down through the tasks."""
     from matplotlib.dates import date2num
 
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= left)]
     for number, version in enumerate(staged):
         is_current = CURRENT in version.stages

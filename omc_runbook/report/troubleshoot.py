@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.checks.look_alikes import alike, place, told_by
+from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import Complaint, shown
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.model.findings import Finding
@@ -16,8 +16,9 @@ from omc_runbook.report.display.collapsible import Folded
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot import permissions
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness, permissions
+from omc_runbook.snapshot.freshness import Freshness
+from omc_runbook.snapshot.state import Snapshot
 
 HOLDS: dict[Freshness, tuple[Mood, str]] = {
     "fresh": ("good", "holds the current values"),
@@ -90,13 +91,13 @@ def evidence(findings: Sequence[Finding]) -> Listing:
 
 def ruled_out(findings: Sequence[Finding]) -> Listing:
     """Of each root cause the faults that look like it, and what tells that it is none of them."""
-    answers = {place(finding.check, finding.family): finding for finding in reversed(findings)}
-    roots = {place(finding.check, finding.family): finding.check for finding in findings if finding.is_root_cause}
+    statuses = {(finding.check, finding.family): finding.status for finding in reversed(findings)}
+    roots = dict.fromkeys((finding.check, finding.family) for finding in findings if finding.is_root_cause)
     entries = []
-    for at, root in roots.items():
-        others = {other: answers[other] for other in alike(at) if other in answers}
-        clear = [f"Not {each.check}: {told_by(other)}." for other, each in others.items() if each.status == "clear"]
-        unseen = [other.check for other in others.values() if other.status in ("unknown", "skipped")]
+    for root, family in roots:
+        others = [(check, statuses.get((check.id, check.family))) for check in look_alikes(root, family)]
+        clear = [f"Not {check.id}: {check.ruled_out_by}." for check, status in others if status == "clear"]
+        unseen = [check.id for check, status in others if status in ("unknown", "skipped")]
         lines = (*clear, *((f"Not looked at: {', '.join(unseen)}.",) if unseen else ()))
         if lines:
             entries.append(Entry(root, "looks like others, and is none of them", lines=lines))
@@ -151,7 +152,7 @@ def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Folded:
             finding.family,
             finding.check,
             finding.status,
-            (finding.evidence or (told_by(place(finding.check, finding.family)),))[0],
+            (finding.evidence or (ruled_out_by(finding.check, finding.family),))[0],
         ]
         for finding in findings
         if finding.status in ("clear", "skipped")
@@ -229,7 +230,7 @@ def _machine(snapshot: Snapshot) -> Entry | None:
 
 
 def _secret(snapshot: Snapshot) -> Entry:
-    secret, since = snapshot.secret, snapshot.current_since
+    secret, since = snapshot.secret, freshness.current_since(snapshot)
     if secret is None:
         there = "could not be read" if "secret" in snapshot.gaps else "does not exist"
         return Entry("secret", snapshot.secret_name, lines=(f"It {there}.",))
@@ -244,7 +245,7 @@ def _secret(snapshot: Snapshot) -> Entry:
 def _service(snapshot: Snapshot, name: str) -> Entry:
     service = next(found for found in snapshot.services if found.name == name)
     running = snapshot.running(service)
-    held = [snapshot.standing(service, task) for task in running]
+    held = [freshness.of(snapshot, task) for task in running]
     counts = ", ".join(f"{held.count(word)} {word}" for word in HOLDS if word in held)
     lines = [f"{len(running)} of {service.desired} tasks run{f': {counts}' if counts else ''}."]
     failed = snapshot.stopped(service)
@@ -259,17 +260,18 @@ def _task(snapshot: Snapshot, task: Task) -> Entry:
 
 
 def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     began = f", created {task.created:%Y-%m-%d %H:%M:%S} UTC" if task.created else ""
     yield f"It is {task.status}{began}, of {task.task_definition_arn.rpartition('/')[2]}."
     if task.is_running:
-        yield f"It {HOLDS[snapshot.freshness(task)][1]}."
+        yield f"It {HOLDS[freshness.of(snapshot, task)][1]}."
     if task.stopped:
         reason = " ".join(task.stopped_reason.split()) or "no reason given"
         yield f"It stopped at {task.stopped:%H:%M:%S} UTC: {reason}."
         if since and task.stopped < since[0]:
             yield "That was before the current version came: the evidence is stale, the cause may be mended already."
-    read = snapshot.read_at(task)
+    read = freshness.read_at(snapshot, task)
     if read:
-        yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {snapshot.held_version(task)[:8]}."
+        version = freshness.version_read(snapshot, task)[:8]
+        yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {version}."
     yield from (snapshot.words or {}).get(task.id, ())

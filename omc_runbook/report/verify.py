@@ -17,6 +17,7 @@ from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Look
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 STATES: dict[str, Mood] = {
@@ -35,7 +36,8 @@ WEIGHTS: dict[str, Mood] = {"error": "error", "warning": "warning"}
 def inventory(snapshot: Snapshot) -> Table:
     """The secret, its current version, the cluster and its consumers, each as it was found."""
     names, secret, current = snapshot.environment.names, snapshot.secret, snapshot.current
-    since, count = snapshot.current_since, len(current.document.keys) if current and current.document else None
+    since = freshness.current_since(snapshot)
+    count = len(current.document.keys) if current and current.document else None
     consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
     key = snapshot.kms_key.arn if snapshot.kms_key else "the AWS managed key" if secret else "—"

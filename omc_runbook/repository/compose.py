@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.masking.public_values import COMMON, SECRETIVE
+from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import based, included, merge, read_services, read_tree, texts
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -231,7 +232,7 @@ def _secret_in(variable: str, text: str) -> str:
     """What of a value is written out and nobody else's business: no reference, no placeholder, no common word."""
     literal = _DEFAULT.sub(r"\1", _REFERENCE.sub("", text))
     password = _URL_PASSWORD.search(literal)
-    if password is None and not SECRETIVE.search(variable):
+    if password is None and not is_secret(variable):
         return ""
     literal = password[1] if password else literal
     return "" if any(each.fullmatch(literal) for each in (COMMON, PLACEHOLDER, TEMPLATE_DEFAULT)) else literal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +11,13 @@ from omc_runbook.changes.add_key import plan as add_key_plan
 from omc_runbook.changes.add_key.environment_plan import (
     containers_for,
     held_by,
-    plan_place,
+    plan_environment,
     refuse_same,
     refuse_without_secret,
     values_of,
 )
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
-from omc_runbook.changes.deploy.executor import Means
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import Unfinished
@@ -33,7 +31,6 @@ from omc_runbook.model.findings import Finding, as_before
 from omc_runbook.model.parameters import listed
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.progress import Progress
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.settings import CONFIG
 from omc_runbook.runbooks import run as runbooks
@@ -77,7 +74,7 @@ class KeyRun:
         """Read every environment, each with the checkout; raises as `Run.look` does."""
         return {run.environment.name: run.look(str(self.root)) for run in self.runs}
 
-    def look_again(self, seen: dict[str, Snapshot], done: Added | None) -> dict[str, Snapshot]:
+    def look_again(self, seen: dict[str, Snapshot], done: AddKeyResult | None) -> dict[str, Snapshot]:
         """What is there after a change; the same snapshots where there was none."""
         return seen if done is None else self.look()
 
@@ -92,7 +89,7 @@ class KeyRun:
         containers: str = "",
         values_from: str = "",
         terraform_dir: str = "",
-    ) -> Addition | None:
+    ) -> AddKeyPlan | None:
         """Plan all that a new key lacks; None where no key was named.
 
         Raises UsageError and CannotEdit, in one sentence, for what cannot be added as asked, and what
@@ -121,7 +118,7 @@ class KeyRun:
         ]
         # Production comes last: what fails elsewhere does not reach it.
         places.sort(key=lambda place: place.environment == PRODUCTION)
-        return Addition(
+        return AddKeyPlan(
             new,
             self.root,
             edits,
@@ -131,11 +128,11 @@ class KeyRun:
         )
 
     def apply(
-        self, plan: Addition | None, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
-    ) -> Added | None:
+        self, plan: AddKeyPlan | None, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
+    ) -> AddKeyResult | None:
         """Add the key as planned, where `apply` says so; None where nothing was to be done.
 
-        Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.carry_out`
+        Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.apply`
         raises.
         """
         if not apply:
@@ -144,14 +141,14 @@ class KeyRun:
             raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
         if self.environment.is_production and confirm != PRODUCTION:
             raise UsageError(f'{PRODUCTION} is among them: set confirm = "{PRODUCTION}" as well. Nothing was written.')
-        means = {
-            run.environment.name: Means(run.clients, run.environment.names.cluster, run.look, Progress(), step, time)
-            for run in self.runs
-        }
-        return executor.carry_out(plan, means)
+        return executor.apply(plan, {run.environment.name: run.context(step) for run in self.runs})
 
     def judge(
-        self, plan: Addition | None, before: Mapping[str, Snapshot], after: Mapping[str, Snapshot], done: Added | None
+        self,
+        plan: AddKeyPlan | None,
+        before: Mapping[str, Snapshot],
+        after: Mapping[str, Snapshot],
+        done: AddKeyResult | None,
     ) -> tuple[Finding, ...]:
         """The findings that decide how it ended: what was wrong before and still is, is only remarked.
 
@@ -175,7 +172,9 @@ class KeyRun:
                     found.append(told if run is self.runs[0] else replace(told, subject=f"{name}: {told.subject}"))
         return tuple(found)
 
-    def conclude(self, findings: Sequence[Finding], done: Added | None = None, plan: Addition | None = None) -> Banner:
+    def conclude(
+        self, findings: Sequence[Finding], done: AddKeyResult | None = None, plan: AddKeyPlan | None = None
+    ) -> Banner:
         """Say how the run ended and what it changed or would, and tell the caller; raises as `ending.end` does."""
         return self.runs[0].conclude(findings, done, plan)
 
@@ -214,7 +213,7 @@ class KeyRun:
         paths = {name: expand(text.replace(ENVIRONMENT, name)) for name in names}
         return {name: path if path.is_absolute() or path.is_dir() else self.root / path for name, path in paths.items()}
 
-    def _with_terraform(self, place: Place, edits: Sequence[Edit], snapshot: Snapshot) -> Place:
+    def _with_terraform(self, place: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:
         if place.terraform_dir is None:
             return place
         changes = preview(self.root, place.terraform_dir, edits, snapshot.environment.names.profile)
@@ -254,9 +253,9 @@ class _Adding:
     values: Mapping[str, Given]
     left: Unfinished | None
 
-    def place(self, containers: tuple[str, ...], folder: Path | None) -> Place:
-        """Plan it; raises as `plan_place` does, and UsageError for a value that another environment has too."""
-        place = plan_place(self.snapshot, self.new, containers, self.values, folder, self.left)
+    def place(self, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
+        """Plan it; raises as `plan_environment` does, and UsageError for a value that another environment has too."""
+        place = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.left)
         if not place.write:
             return place
         notes = reuse.compare(self.run.clients, self.snapshot.environment, self.run.caller, self.values)

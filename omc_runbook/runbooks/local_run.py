@@ -10,9 +10,9 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
-from omc_runbook.changes.dotenv.executor import SetUp
+from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import Setup
-from omc_runbook.changes.engine.result import Changed, Planned
+from omc_runbook.changes.engine.result import ChangeResult, Planned
 from omc_runbook.changes.values.reuse import compare as refuse_shared
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
@@ -70,7 +70,7 @@ class LocalRun:
         """Whether AWS's answers come from this machine."""
         return is_loopback(self.endpoint)
 
-    def look(self, done: SetUp | None = None) -> Snapshot:
+    def look(self, done: DotenvResult | None = None) -> Snapshot:
         """Read the machine as it is now, with what a start said, where there was one."""
         place = workstation.look(self.checkout, self.environment.keys)
         if self.clients:
@@ -96,22 +96,24 @@ class LocalRun:
             notes = refuse_shared(self.clients, self.environment, self.caller, setup.given)
         return replace(setup, notes=(*setup.notes, *notes))
 
-    def apply(self, plan: Setup, apply: bool, confirm: str = "", backup: bool = False) -> SetUp | None:
+    def apply(self, plan: Setup, apply: bool, confirm: str = "", backup: bool = False) -> DotenvResult | None:
         """Write the .env and start the application, where `apply` says so; None where nothing was to be done.
 
-        `confirm` counts for nothing here: no server is touched. Raises as `executor.carry_out` does.
+        `confirm` counts for nothing here: no server is touched. Raises as `executor.apply` does.
         """
         if not apply:
             return None
         compose = self.checkout.compose
-        known = plan.place.known | (compose.used if compose else frozenset())
-        return executor.carry_out(plan, backup, now(), lambda: executor.start(self.checkout.root, known))
+        known = plan.workplace.known | (compose.used if compose else frozenset())
+        return executor.apply(plan, backup, now(), lambda: executor.start(self.checkout.root, known))
 
-    def look_again(self, snapshot: Snapshot, done: SetUp | None) -> Snapshot:
+    def look_again(self, snapshot: Snapshot, done: DotenvResult | None) -> Snapshot:
         """What is there after a change; the same snapshot where there was none."""
         return snapshot if done is None else self.look(done)
 
-    def conclude(self, findings: Sequence[Finding], done: Changed | None = None, plan: Planned | None = None) -> Banner:
+    def conclude(
+        self, findings: Sequence[Finding], done: ChangeResult | None = None, plan: Planned | None = None
+    ) -> Banner:
         """Say how the run ended and what it changed or would, and tell the caller; raises as `conclude.end` does."""
         outcome = Outcome(
             runbook=self.name,

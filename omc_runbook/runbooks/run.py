@@ -14,14 +14,15 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor
-from omc_runbook.changes.deploy.executor import Carried, Means
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import PROVED
-from omc_runbook.changes.engine.result import Changed, Planned, with_failure
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.result import ChangeResult, Planned, with_failure
 from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix import plan as cure
 from omc_runbook.changes.secret import age, create_plan, new_values, restore
 from omc_runbook.changes.secret import create as secret_create
-from omc_runbook.changes.secret.create import Created
+from omc_runbook.changes.secret.create import CreateResult
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, plan_update
@@ -156,23 +157,22 @@ class Run:
         new: Renewal | None = None,
         on_failure: str = RESTORE,
         step: Callable[[str], None] = lambda name: None,
-    ) -> Carried | None:
+    ) -> SecretResult | None:
         """Carry a plan through, where `apply` says so: write, redeploy every consumer, watch and prove.
 
         `new` is what the plan was made of; `on_failure` is "restore" or "leave"; `step` is told each step as it
         begins. None where nothing was to be done. Raises UsageError in production without its name in `confirm`, and
-        what `live_check.check` and `executor.carry_out` raise.
+        what `live_check.check` and `executor.apply` raise.
         """
         if on_failure not in (RESTORE, LEAVE):
             raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
         if not self._may(apply, confirm):
             return None
         live_check.check(plan, self.environment.keys)
-        means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
-        return executor.carry_out(means, plan, new, on_failure == LEAVE)
+        return executor.apply(self.context(step), plan, new, on_failure == LEAVE)
 
     def judge(
-        self, before: Snapshot, after: Snapshot, done: Carried | None, plan: Plan | None = None
+        self, before: Snapshot, after: Snapshot, done: SecretResult | None, plan: Plan | None = None
     ) -> tuple[Finding, ...]:
         """The findings that decide how a change ended; what was wrong before it and still is, is only remarked.
 
@@ -202,7 +202,7 @@ class Run:
         secret_create.find_key(self.clients, plan)
         return plan
 
-    def create(self, plan: Creation, apply: bool, confirm: str = "") -> Created | None:
+    def create(self, plan: Creation, apply: bool, confirm: str = "") -> CreateResult | None:
         """Create or restore the secret as planned, where `apply` says so; None where nothing was to be done.
 
         Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
@@ -213,22 +213,32 @@ class Run:
             plan.drop()
         return None
 
-    def plan_cure(self, snapshot: Snapshot, findings: Sequence[Finding]) -> cure.Cure:
+    def plan_cure(self, snapshot: Snapshot, findings: Sequence[Finding]) -> cure.FixPlan:
         """Plan the steps that can be taken against the root causes found; nothing is written."""
         kept = self.history(snapshot) if cure.may_go_back(findings) else History(())
-        return cure.plan_cure(snapshot, findings, kept)
+        return cure.plan_fix(snapshot, findings, kept)
 
     def cure(
-        self, plan: cure.Cure, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
-    ) -> fix_executor.Cured | None:
+        self, plan: cure.FixPlan, apply: bool, confirm: str = "", step: Callable[[str], None] = lambda name: None
+    ) -> fix_executor.FixResult | None:
         """Carry a cure out, where `apply` says so, and prove it; None where nothing was to be done.
 
-        Raises UsageError in production without its name in `confirm`, and what `executor.carry_out` raises.
+        Raises UsageError in production without its name in `confirm`, and what `executor.apply` raises.
         """
         if not self._may(apply, confirm):
             return None
-        means = Means(self.clients, self.environment.names.cluster, self.look, Progress(), step, time)
-        return fix_executor.carry_out(means, plan)
+        return fix_executor.apply(self.context(step), plan)
+
+    def context(self, announce: Callable[[str], None]) -> ChangeContext:
+        """What a change of this environment is carried out with; `announce` is told each step as it begins."""
+        return ChangeContext(
+            clients=self.clients,
+            cluster=self.environment.names.cluster,
+            look=self.look,
+            show=Progress(),
+            announce=announce,
+            clock=time,
+        )
 
     def _may(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; UsageError where production has not been confirmed."""
@@ -236,7 +246,9 @@ class Run:
             raise UsageError(f'This is {PRODUCTION}: set confirm = "{PRODUCTION}" as well. Nothing was written.')
         return apply
 
-    def conclude(self, findings: Sequence[Finding], done: Changed | None = None, plan: Planned | None = None) -> Banner:
+    def conclude(
+        self, findings: Sequence[Finding], done: ChangeResult | None = None, plan: Planned | None = None
+    ) -> Banner:
         """Say how the run ended and what it changed or would, and tell the caller; raises as `conclude.end` does."""
         outcome = Outcome(
             runbook=self.name,

@@ -10,15 +10,15 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Protocol
 
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition
-from omc_runbook.changes.deploy.executor import Carried
-from omc_runbook.changes.dotenv.executor import SetUp
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import Setup
-from omc_runbook.changes.fix.executor import Cured
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.secret import create_plan
-from omc_runbook.changes.secret.create import Created
+from omc_runbook.changes.secret.create import CreateResult
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan
@@ -48,7 +48,7 @@ def offer_apply(
     run: Run,
     snapshot: Snapshot,
     plan: Plan,
-    done: Carried | None,
+    done: SecretResult | None,
     new: Renewal | None = None,
     on_failure: str = RESTORE,
     values_from: str = "",
@@ -72,7 +72,7 @@ def offer_apply(
     return offer(run, "Write, redeploy and prove", act, done is not None, plan.is_empty and not plan.consumers)
 
 
-def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | Listing:
+def offer_creation(run: Run, plan: Creation, done: CreateResult | None) -> Button | Listing:
     """Offer to create or restore the secret, as `Run.create` does it, and to show what the cells below would show."""
 
     def act(word: str) -> Generator[object, None, str]:
@@ -88,7 +88,7 @@ def offer_creation(run: Run, plan: Creation, done: Created | None) -> Button | L
     return offer(run, "Do what the plan says", act, done is not None, plan.intent == "nothing")
 
 
-def offer_cure(run: Run, plan: Cure, done: Cured | None) -> Button | Listing:
+def offer_cure(run: Run, plan: FixPlan, done: FixResult | None) -> Button | Listing:
     """Offer to carry a cure out, as `Run.cure` does it, and to show what the cells below would show."""
 
     def act(word: str) -> Generator[object, None, str]:
@@ -99,13 +99,13 @@ def offer_cure(run: Run, plan: Cure, done: Cured | None) -> Button | Listing:
         yield fix.undo(plan, cured)
         if cured.is_proved:
             return "✓ Cured and proved"
-        return "✗ It failed" if cured.relapse.told else "? Done, and not proved"
+        return "✗ It failed" if cured.undone else "? Done, and not proved"
 
     return offer(run, "Do what the plan says", act, done is not None, plan.is_empty)
 
 
 def offer_setup(
-    run: LocalRun, snapshot: Snapshot, plan: Setup, done: SetUp | None, backup: bool = False
+    run: LocalRun, snapshot: Snapshot, plan: Setup, done: DotenvResult | None, backup: bool = False
 ) -> Button | Listing:
     """Offer to write the .env, as `LocalRun.apply` does it, and to show what the cells below would show of it."""
 
@@ -123,7 +123,7 @@ def offer_setup(
 
 
 def offer_addition(
-    run: KeyRun, seen: dict[str, Snapshot], plan: Addition | None, done: Added | None
+    run: KeyRun, seen: dict[str, Snapshot], plan: AddKeyPlan | None, done: AddKeyResult | None
 ) -> Button | Listing:
     """Offer to add a key, as `KeyRun.apply` does it, and to show what the cells below would show of it."""
 

@@ -62,7 +62,7 @@ _MOST_WORDS = 200
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProbeResult:
     """What a container answered: digests by variable, of its environment and of the application's process."""
 
     pid: str
@@ -88,7 +88,7 @@ def command(names: Iterable[str], salt: str, mark: str) -> str:
     return f"sh -c '{script}'"
 
 
-def read(text: str, mark: str) -> Seen | Refused:
+def read(text: str, mark: str) -> ProbeResult | Refused:
     """Take a container's answer apart, whatever stands around it in the session."""
     _, begins, rest = text.replace("\r", "").partition(f"[{mark}\n")
     body, ends, _ = rest.partition(f"{mark}]")
@@ -101,7 +101,7 @@ def read(text: str, mark: str) -> Seen | Refused:
     if "n" in told:
         return Refused("no-tool", "The container has a shell, and no program that makes a SHA-256 digest.")
     process = dict(_digests(lines, "q"))
-    return Seen(
+    return ProbeResult(
         pid=told.get("p", ["?"])[0],
         name=" ".join(told.get("p", ["", ""])[1:]),
         started=_started(told.get("t", []), told.get("b", [])),

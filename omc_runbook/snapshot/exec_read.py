@@ -11,14 +11,14 @@ from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.execute import Refused
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import Reference, is_secret_name
+from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
 from omc_runbook.snapshot import exec_probe, follow_ups
-from omc_runbook.snapshot.gatherer import Asking
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Content, Snapshot
 
 SECONDS = 20
@@ -38,7 +38,7 @@ class _Place:
     variables: Mapping[str, tuple[str, Reference | None]]
 
 
-def look(asking: Asking, snapshot: Snapshot) -> tuple[Inside, ...]:
+def look(gatherer: Gatherer, snapshot: Snapshot) -> tuple[ExecLook, ...]:
     """Look into every container of every running task of the consumers that is given the secret, at once.
 
     Each gets one command of ECS Exec, whose answer is digests under a salt of this look. See
@@ -46,12 +46,12 @@ def look(asking: Asking, snapshot: Snapshot) -> tuple[Inside, ...]:
     """
     salt = fingerprint.new_salt()
     places = list(_places(snapshot))
-    asked = [asking.pool.submit(_answer, asking, snapshot.plugin, place, salt) for place in places]
+    asked = [gatherer.pool.submit(_answer, gatherer, snapshot.plugin, place, salt) for place in places]
     answers = [(place, answer.result()) for place, answer in zip(places, asked, strict=True)]
     contents = dict(snapshot.contents)
     if any(_is_unknown(snapshot, contents, salt, place, seen) for place, seen in answers):
         newest = [version.id for version in reversed(snapshot.versions) if version.id not in contents]
-        contents |= follow_ups.read_versions(asking, set(newest[:MOST_VERSIONS]))
+        contents |= follow_ups.read_versions(gatherer, set(newest[:MOST_VERSIONS]))
     return tuple(
         _refused(place, seen) if isinstance(seen, Refused) else _inside(snapshot, contents, salt, place, seen)
         for place, seen in answers
@@ -79,7 +79,7 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     known = dict.fromkeys((*keys, *(document.keys if document else ())))
     found: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
     for injection in container.secrets:
-        if snapshot.refers(injection.reference):
+        if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
             found[injection.variable] = (injection.reference.key, injection.reference)
         else:
             found.pop(injection.variable, None)
@@ -87,7 +87,7 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     return {name: what for name, what in found.items() if name not in plain and exec_probe.NAME.match(name)}
 
 
-def _answer(asking: Asking, plugin: str, place: _Place, salt: str) -> exec_probe.Seen | Refused:
+def _answer(gatherer: Gatherer, plugin: str, place: _Place, salt: str) -> exec_probe.ProbeResult | Refused:
     task, name = place.task, place.container.name
     agent = next((entry.agent for entry in task.containers if entry.name == name), "")
     if place.definition.os_family.startswith("WINDOWS"):
@@ -97,32 +97,32 @@ def _answer(asking: Asking, plugin: str, place: _Place, salt: str) -> exec_probe
     if agent in ("STOPPED", "PENDING"):
         return Refused("agent", f"DescribeTasks: the ExecuteCommandAgent is {agent}.")
     mark = secrets.token_hex(8)
-    client, words = asking.clients("ecs"), exec_probe.command(sorted(place.variables), salt, mark)
+    client, words = gatherer.clients("ecs"), exec_probe.command(sorted(place.variables), salt, mark)
     # Not by asking.ask: this is on a thread of its pool already, and may not wait for another.
     answer = session.look(
         f"task {task.id[:8]} from inside",
         EXECUTE,
-        lambda: execute.run(client, asking.names.cluster, task.arn, name, words, plugin, SECONDS),
+        lambda: execute.run(client, gatherer.names.cluster, task.arn, name, words, plugin, SECONDS),
     )
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         return Refused("denied" if answer.kind == "denied" else "session", answer.sentence, answer.permission)
     return exec_probe.read(answer, mark) if isinstance(answer, str) else answer
 
 
-def _refused(place: _Place, refused: Refused) -> Inside:
-    return Inside(place.service.name, place.task.id, place.container.name, refused)
+def _refused(place: _Place, refused: Refused) -> ExecLook:
+    return ExecLook(place.service.name, place.task.id, place.container.name, refused)
 
 
 def _inside(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, place: _Place, seen: exec_probe.Seen
-) -> Inside:
+    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, place: _Place, seen: exec_probe.ProbeResult
+) -> ExecLook:
     held = {}
     for variable, (key, ref) in place.variables.items():
         injected, process = seen.injected.get(variable, ""), seen.process.get(variable, "")
         meant = _meant(snapshot, ref)
         by_digest = _by_digest(snapshot, contents, salt, variable, key, meant) if meant else {}
         unknown = OTHER if meant in by_digest.values() else UNSEEN
-        held[variable] = Held(
+        held[variable] = HeldValue(
             variable,
             key,
             by_digest.get(injected, unknown) if injected else ABSENT,
@@ -133,11 +133,15 @@ def _inside(
             seen.is_readable and injected != process,
         )
     process_name = f"{seen.pid} ({seen.name})" if seen.name else seen.pid
-    return Inside(place.service.name, place.task.id, place.container.name, None, process_name, seen.started, held)
+    return ExecLook(place.service.name, place.task.id, place.container.name, None, process_name, seen.started, held)
 
 
 def _is_unknown(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, place: _Place, seen: exec_probe.Seen | Refused
+    snapshot: Snapshot,
+    contents: Mapping[str, Content],
+    salt: str,
+    place: _Place,
+    seen: exec_probe.ProbeResult | Refused,
 ) -> bool:
     """Whether a container holds a value of a reference that no version read so far has."""
     found = {} if isinstance(seen, Refused) else _inside(snapshot, contents, salt, place, seen).held

@@ -8,9 +8,11 @@ from functools import partial
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 PERMISSION = "logs:GetLogEvents"
@@ -19,42 +21,29 @@ TROUBLE = re.compile(
     r"Error\b|Exception\b",
     re.IGNORECASE,
 )
-REFUSED = re.compile(
-    r"""(?xi)
-    authentication\ (?: failed | failure | error ) | auth (?: entication )? error | no\ password\ supplied
-    | access\ denied\ for\ user | login\ failed | wrongpass | noauth | username-password\ pair
-    | (?: incorrect | invalid )[\ _]api[\ _]?key | api\ key\ (?: is\ )? (?: not\ valid | invalid | expired | revoked )
-    | invalid\ (?: access\ )? token | (?: invalid | bad )\ credentials | username\ and\ password\ not\ accepted
-    | \b 535 \W{1,4} (?: b\W? )? (?: 5\.7 | auth | incorrect )
-    | baddsn | (?: bad | invalid | unsupported | malformed ) .{0,30} \b dsn \b
-    | unauthori[sz]ed | (?: status | code | error ) \W{0,8} 401 \b
-    | InvalidClientTokenId | SignatureDoesNotMatch | security\ token\ included\ in\ the\ request\ is\ invalid
-    """
-)
-"""How databases and providers say that they do not take a password or a key."""
 LONGEST = 240
 MOST = 2
 TASKS_A_SERVICE = 2
 
 
-def read(asking: Asking, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
     """Sentences by task id, of the newest failed tasks of each consumer that did start; what is refused is a gap."""
     asked = [
-        (task.id, container, asking.ask(f"the log of {container}", PERMISSION, call))
+        (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
         for service in snapshot.consumers
         for task in _started(snapshot, service)[:TASKS_A_SERVICE]
-        for container, call in _logs(asking.clients, snapshot, task)
+        for container, call in _logs(gatherer.clients, snapshot, task)
     ]
     found: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in asked:
-        lines = [line for line in asking.keep("words", answer, ()) if TROUBLE.search(line)]
+        lines = [line for line in gatherer.keep("words", answer, ()) if TROUBLE.search(line)]
         found[task_id] = (*found.get(task_id, ()), *_told(container, lines))
     return {task_id: words for task_id, words in found.items() if words}
 
 
 def tell_of_refusal(snapshot: Snapshot) -> bool:
     """Whether the last words of any task are that something did not take its password or key."""
-    return any(REFUSED.search(line) for words in (snapshot.words or {}).values() for line in words)
+    return any(is_refusal(line) for words in (snapshot.words or {}).values() for line in words)
 
 
 def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id: str) -> tuple[str, ...]:
@@ -67,13 +56,13 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     told: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():
         answer = look(f"the log of {container}", PERMISSION, call)
-        told += [answer.sentence] if isinstance(answer, Unread) else _told(container, answer)
+        told += [answer.sentence] if isinstance(answer, ReadFailure) else _told(container, answer)
     return tuple(told)
 
 
 def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
     """Failed tasks that did start, newest first, without those that hold a version before the current one."""
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     started = (task for task in snapshot.stopped(service) if task.started is not None)
     return tuple(task for task in started if not (since and task.stopped and task.stopped < since[0]))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
-class Asking:
+class Gatherer:
     """The calls of one snapshot, with what could not be read by the field that lacks it."""
 
     def __init__(self, pool: ThreadPoolExecutor, clients: Clients, environment: Environment, caller: Caller) -> None:
@@ -24,16 +24,16 @@ class Asking:
         self.names = environment.names
         self.environment = environment
         self.caller = caller
-        self.gaps: dict[str, tuple[Unread, ...]] = defaultdict(tuple)
+        self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Make a call on another thread."""
         return self.pool.submit(look, what, permission, call)
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for an answer; what could not be read becomes a gap of the field."""
         result = answer.result()
-        if isinstance(result, Unread):
+        if isinstance(result, ReadFailure):
             if result not in self.gaps[field]:
                 self.gaps[field] += (result,)
             return default

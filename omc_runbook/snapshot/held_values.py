@@ -19,7 +19,7 @@ Place = Literal["injected", "process"]
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldValue:
     """What one variable holds, in the container's environment as ECS made it and in a process of the application.
 
     Each is the id of a version of the secret that has this value (the one that the reference means, else the newest
@@ -51,7 +51,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Inside:
+class ExecLook:
     """What a look into one container of one task showed; `refused` tells why it showed nothing."""
 
     service: str
@@ -62,5 +62,5 @@ class Inside:
     """The process that was looked at, by number and name: "1 (python)"."""
     started: datetime | None = None
     """When that process began."""
-    held: Mapping[str, Held] = field(default_factory=dict)
+    held: Mapping[str, HeldValue] = field(default_factory=dict)
     """By variable."""

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
-from omc_runbook.aws.session import Clients, Unread
+from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.freshness import SAME_MOMENT
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.reading import PARALLEL
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.state import SAME_MOMENT, Content, Snapshot
+from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_KEEPS = timedelta(days=90)
 """How long CloudTrail tells of a call without a trail of one's own."""
@@ -35,7 +37,7 @@ class Kept:
 
     version: Version
     content: Content | None
-    unread: Unread | None = None
+    unread: ReadFailure | None = None
     author: str = ""
     staged: bool = False
     moves: tuple[Event, ...] = ()
@@ -59,7 +61,7 @@ class History:
 
     kept: tuple[Kept, ...]
     writes: tuple[Event, ...] | None = None
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
     """What CloudTrail did not tell."""
 
     def find(self, version_id: str) -> Kept | None:
@@ -94,14 +96,14 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     reached. https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
     with ThreadPoolExecutor(PARALLEL, "history") as pool:
-        asking = Asking(pool, clients, snapshot.environment, snapshot.caller)
-        trails = [_trail(asking, snapshot, name) for name in WRITES] if snapshot.versions else []
+        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
+        trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
         answers = {
-            version.id: _content(asking, snapshot, version.id)
+            version.id: _content(gatherer, snapshot, version.id)
             for version in snapshot.versions
             if version.id not in snapshot.contents
         }
-        found: dict[str, Content | Unread | None] = dict(snapshot.contents)
+        found: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
         found |= {version_id: _taken_apart(answer.result()) for version_id, answer in answers.items()}
         told = [answer.result() for answer in trails]
     known = [trail for trail in told if isinstance(trail, Trail)]
@@ -111,7 +113,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     return History(
         kept=tuple(_kept(version, found[version.id], writes, complete) for version in reversed(snapshot.versions)),
         writes=writes if complete else None,
-        unread=tuple(dict.fromkeys(answer for answer in told if isinstance(answer, Unread))),
+        unread=tuple(dict.fromkeys(answer for answer in told if isinstance(answer, ReadFailure))),
     )
 
 
@@ -121,11 +123,11 @@ def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
     counts: dict[tuple[str, str], int] = {}
     for service in seen.consumers:
         for task in seen.running(service):
-            freshness, held = seen.freshness(task), ""
-            if freshness == "fresh" and seen.secret:
+            by_times, held = freshness.by_times(seen, task), ""
+            if by_times == "fresh" and seen.secret:
                 held = seen.secret.version_at(CURRENT)
-            elif freshness == "stale" and task.created:
-                read = seen.read_at(task)
+            elif by_times == "stale" and task.created:
+                read = freshness.read_at(seen, task)
                 held = _current_between(history, read or task.created, read or task.started or seen.taken)
             counts[held, service.name] = counts.get((held, service.name), 0) + 1
     return tuple(Holder(version_id, service, tasks) for (version_id, service), tasks in counts.items())
@@ -141,7 +143,7 @@ def _current_between(history: History, first: datetime, last: datetime) -> str:
     return possible.pop() if len(possible) == 1 else ""
 
 
-def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Event], complete: bool) -> Kept:
+def _kept(version: Version, found: Content | ReadFailure | None, writes: Sequence[Event], complete: bool) -> Kept:
     calls = [event for event in writes if event.version_id == version.id]
     made = [event for event in calls if event.name != MOVE]
     moves = tuple(event for event in calls if event.name == MOVE and CURRENT in event.stages)
@@ -151,7 +153,7 @@ def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Eve
     return Kept(
         version=version,
         content=found if isinstance(found, Content) else None,
-        unread=found if isinstance(found, Unread) else None,
+        unread=found if isinstance(found, ReadFailure) else None,
         author=made[-1].principal if made else "",
         staged=staged,
         moves=moves,
@@ -159,26 +161,28 @@ def _kept(version: Version, found: Content | Unread | None, writes: Sequence[Eve
     )
 
 
-def _trail(asking: Asking, snapshot: Snapshot, name: str) -> Future[Trail | Unread]:
-    client, secret = asking.clients("cloudtrail"), snapshot.secret_name
+def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | ReadFailure]:
+    client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     since = max(snapshot.taken - TRAIL_KEEPS, snapshot.versions[0].created - SAME_MOMENT)
-    return asking.ask(
+    return gatherer.ask(
         f"who changed {secret}",
         "cloudtrail:LookupEvents",
         lambda: cloudtrail.read_trail(client, name, secret, since),
     )
 
 
-def _content(asking: Asking, snapshot: Snapshot, version_id: str) -> Future[secretsmanager.Value | Unread | None]:
-    client, name = asking.clients("secretsmanager"), asking.names.secret
-    return asking.ask(
+def _content(
+    gatherer: Gatherer, snapshot: Snapshot, version_id: str
+) -> Future[secretsmanager.Value | ReadFailure | None]:
+    client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
+    return gatherer.ask(
         f"version {version_id} of {snapshot.secret_name}",
         GET_SECRET_VALUE,
         lambda: secretsmanager.get_value(client, name, version_id=version_id),
     )
 
 
-def _taken_apart(answer: secretsmanager.Value | Unread | None) -> Content | Unread | None:
-    if isinstance(answer, Unread):
+def _taken_apart(answer: secretsmanager.Value | ReadFailure | None) -> Content | ReadFailure | None:
+    if isinstance(answer, ReadFailure):
         return answer
     return next(iter(contents_of(answer).values()), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
-from omc_runbook.aws.session import Unread
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.messages.reasons import is_of_network
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-NO_CONNECTION = re.compile(
-    r"connection issue between the task and|check your task network configuration|context deadline exceeded"
-    r"|i/o timeout|dial tcp|no such host|request send failed|connection timed out",
-    re.IGNORECASE,
-)
-"""What ECS writes where a task did not reach Secrets Manager, whatever it was that stood in the way."""
-ENDPOINT_POLICY = re.compile(r"VPC endpoint policy", re.IGNORECASE)
-"""What it writes where the policy of an endpoint refused."""
 
 NOTHING = Network({}, {}, (), {}, {}, {}, (), (), {})
 
@@ -38,22 +29,22 @@ def is_told(snapshot: Snapshot) -> bool:
         ended = snapshot.last_failed(service) if service.rolled_back else None
         wanted = {deployment.id for deployment in service.deployments} | ({ended.deployment_id} if ended else set())
         reasons = [task.stopped_reason for task in snapshot.stopped(service) if task.deployment_id in wanted]
-        if any(NO_CONNECTION.search(reason) or ENDPOINT_POLICY.search(reason) for reason in reasons):
+        if any(map(is_of_network, reasons)):
             return True
     return False
 
 
-def read_if_told(asking: Asking, snapshot: Snapshot) -> Snapshot:
+def read_if_told(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add the network where tasks failed in its words."""
-    return replace(snapshot, network=read(asking, snapshot)) if is_told(snapshot) else snapshot
+    return replace(snapshot, network=read(gatherer, snapshot)) if is_told(snapshot) else snapshot
 
 
-def read(asking: Asking, snapshot: Snapshot) -> Network | None:
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Network | None:
     """Read it at once, unless it has been read: what could not be read becomes a gap of "network".
 
     Empty where no consumer's tasks have network interfaces of their own; None where the subnets were refused.
     """
-    if snapshot.network is not None or asking.gaps.get("network"):
+    if snapshot.network is not None or gatherer.gaps.get("network"):
         return snapshot.network
     subnets = sorted(
         {subnet for service in snapshot.consumers for subnet in service.placement.subnets}
@@ -61,40 +52,40 @@ def read(asking: Asking, snapshot: Snapshot) -> Network | None:
     )
     if not subnets:
         return NOTHING
-    look = _Look(asking, asking.clients("ec2"))
+    look = _Look(gatherer, gatherer.clients("ec2"))
     named = look.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
     return look.network(sorted({subnet.vpc for subnet in named.values()})) if named is not None else None
 
 
-def read_vpcs(asking: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
+def read_vpcs(gatherer: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
     """Read all that decides where the traffic of some VPCs goes."""
-    return _Look(asking, client).network(vpcs)
+    return _Look(gatherer, client).network(vpcs)
 
 
 class Asks(Protocol):
     """What makes calls and keeps what could not be read, as Asking does."""
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Make a call."""
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for its answer, or give the default."""
 
 
 class _Look:
     """The calls to EC2 of one snapshot."""
 
-    def __init__(self, asking: Asks, client: EC2Client) -> None:
-        self._asking = asking
+    def __init__(self, gatherer: Asks, client: EC2Client) -> None:
+        self._asking = gatherer
         self._client = client
 
-    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | Unread]:
+    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
         return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
 
     def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
         return self.keep(self.ask(call, get))
 
-    def keep(self, answer: Future[T | Unread]) -> T | None:
+    def keep(self, answer: Future[T | ReadFailure]) -> T | None:
         return self._asking.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
@@ -155,7 +146,7 @@ def _of(get: Callable[[EC2Client, str], T], id: str) -> Callable[[EC2Client], T]
     return lambda client: get(client, id)
 
 
-def _kept(look: _Look, answers: Mapping[str, Future[bool | Unread]]) -> dict[str, bool | None]:
+def _kept(look: _Look, answers: Mapping[str, Future[bool | ReadFailure]]) -> dict[str, bool | None]:
     return {id: look.keep(answer) for id, answer in answers.items()}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.document import Document, DocumentError, parse
 from omc_runbook.masking.fingerprint import fingerprint
@@ -106,7 +106,7 @@ def _document(clients: Clients, other: Names) -> Document | str | None:
             GET_SECRET_VALUE,
             lambda: secretsmanager.get_value(clients("secretsmanager", other.region), other.secret, CURRENT),
         )
-        if isinstance(value, Unread):
+        if isinstance(value, ReadFailure):
             return _as_clause(value.sentence)
         return parse(value.text) if value and value.text else None
     except (CouldNotLook, DocumentError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.state import Snapshot
 
 FOLLOWING: dict[str, tuple[str, ...]] = {
@@ -65,14 +65,14 @@ def policy(snapshot: Snapshot) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) if statements else ""
 
 
-def _gaps(snapshot: Snapshot) -> Iterator[Unread]:
+def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
     for gaps in snapshot.gaps.values():
         yield from gaps
     for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
         yield from known.unread
     for seen in snapshot.inside or ():
         if seen.refused and seen.refused.why == "denied":
-            yield Unread(seen.container, seen.refused.permission, "AccessDeniedException", "denied")
+            yield ReadFailure(seen.container, seen.refused.permission, "AccessDeniedException", "denied")
 
 
 def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:

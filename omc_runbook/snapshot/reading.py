@@ -9,14 +9,14 @@ from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, Unread, insist
+from omc_runbook.aws.session import Clients, ReadFailure, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -67,7 +67,7 @@ def take(
         return replace(snapshot, gaps=dict(reading.gaps))
 
 
-class _Reading(Asking):
+class _Reading(Gatherer):
     """The calls of one snapshot."""
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:
@@ -178,7 +178,7 @@ class _Reading(Asking):
             )
         return found
 
-    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | Unread]]:
+    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | ReadFailure]]:
         client, cluster = self.clients("ecs"), self.names.cluster
         return [
             self.ask(
@@ -189,7 +189,7 @@ class _Reading(Asking):
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
         ]
 
-    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | Unread]:
+    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | ReadFailure]:
         client, cluster = self.clients("ecs"), self.names.cluster
         return self.ask(
             f"the tasks of cluster {cluster}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Role, Simulated
-from omc_runbook.aws.session import Clients, Unread, look, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
 from omc_runbook.iam.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
@@ -31,7 +31,7 @@ class Permissions:
     simulated: tuple[Simulated, ...] = ()
     policies: tuple[PolicyDocument, ...] | None = None
     boundary: PolicyDocument | None = None
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
 
     def said_of(self, action: str, resource: str) -> Simulated | None:
         """What AWS's simulation said of an action on a resource; None where it was not asked or did not answer."""
@@ -49,19 +49,19 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(None, exists=False)
-    known, unread = or_none(role), [role] if isinstance(role, Unread) else []
+    known, unread = or_none(role), [role] if isinstance(role, ReadFailure) else []
     if asked is None:
         return Permissions(known, unread=tuple(unread))
     simulated = asked.result()
     wanted = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
-    said = [] if isinstance(simulated, Unread) else list(simulated)
+    said = [] if isinstance(simulated, ReadFailure) else list(simulated)
     allowed = {(entry.action, entry.resource) for entry in said if entry.decision == "allowed"}
     if allowed.issuperset(wanted) and not any(entry.missing_context for entry in said):
         return Permissions(known, simulated=tuple(said), unread=tuple(unread))
     policies = _policies(clients, name)
     boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
-    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, Unread)]
-    complete = not any(isinstance(answer, Unread) for answer in (role, *policies, boundary))
+    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, ReadFailure)]
+    complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
     return Permissions(
         known,
         simulated=tuple(said),
@@ -85,12 +85,12 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     if role is None:
         return Permissions(None, exists=False)
     said = asked.result()
-    unread = tuple(answer for answer in (role, said) if isinstance(answer, Unread))
-    if said and not isinstance(said, Unread):
+    unread = tuple(answer for answer in (role, said) if isinstance(answer, ReadFailure))
+    if said and not isinstance(said, ReadFailure):
         return Permissions(or_none(role), simulated=said, unread=unread)
     policies = _policies(clients, name)
     boundary = _boundary(clients, name, role.boundary_arn) if isinstance(role, Role) and role.boundary_arn else None
-    lacking = tuple(answer for answer in (*policies, boundary) if isinstance(answer, Unread))
+    lacking = tuple(answer for answer in (*policies, boundary) if isinstance(answer, ReadFailure))
     known = tuple(answer for answer in policies if isinstance(answer, PolicyDocument))
     is_complete = isinstance(role, Role) and not lacking
     return Permissions(
@@ -101,7 +101,7 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     )
 
 
-def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | Unread:
+def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | ReadFailure:
     """Also asks about the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
     actions = [GET_SECRET_VALUE] + ([DECRYPT] if key_arn else [])
     resources = [secret_arn, secret_arn.rpartition("-")[0]] + ([key_arn] if key_arn else [])
@@ -112,7 +112,7 @@ def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tupl
     )
 
 
-def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
+def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFailure]:
     client, what = clients("iam"), f"the policies of role {name}"
     with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as beside:
         inline = beside.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
@@ -126,10 +126,10 @@ def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
             beside.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
             for arn in or_none(attached.result()) or ()
         ]
-    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, Unread)]
+    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, ReadFailure)]
     return [*lists, *(answer.result() for answer in answers)]
 
 
-def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | Unread:
+def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | ReadFailure:
     what = f"the permissions boundary of role {name}"
     return look(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))

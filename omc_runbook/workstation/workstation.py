@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
-from omc_runbook.messages.startlog import Told
+from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose_tree import MayLack
 from omc_runbook.workstation import docker, git, settings_probe
@@ -23,8 +24,6 @@ from omc_runbook.workstation.settings_probe import Loaded
 
 DOTENV = ".env"
 BACKEND = "backend"
-SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
-"""How a variable's name ends that says its value is nobody else's business: no TOKEN_EXPIRE_MINUTES."""
 
 NOTHING = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
@@ -57,7 +56,7 @@ class Workplace:
     """What docker compose makes of the compose files with it; None where it was not asked."""
     shell: Mapping[str, Masked]
     """Variables of the .env that this process's environment has as well."""
-    said: tuple[Told, ...] | None = None
+    said: tuple[StartProblem, ...] | None = None
     """What the application and its database said when they were started; None where nobody started them."""
     started: bool | None = None
     """Whether docker compose up started them; None where it was not run, or that cannot be told."""
@@ -138,13 +137,6 @@ class Workplace:
         exact = self.dotenv.find(variable)
         others = (each for each in reversed(self.dotenv.bindings) if each.name.casefold() == variable.casefold())
         return exact or (None if self.checkout.settings.case_sensitive else next(others, None))
-
-
-def is_secret(variable: str, key: Key | None) -> bool:
-    """Whether a variable's value is nobody else's business: by the catalogue, else by its name."""
-    if key is not None and (key.generate or key.obtain_from):
-        return True
-    return SECRETIVE.search(variable) is not None
 
 
 def is_value(value: Masked | None) -> bool:

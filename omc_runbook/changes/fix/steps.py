@@ -139,7 +139,7 @@ class Correction:
         return tuple(remedies.deploy(names, service.name, self.definition.label).command for service in self.services)
 
 
-Step = Undelete | PutBack | Grant | Correction
+FixStep = Undelete | PutBack | Grant | Correction
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Redeploy:
 
 
 @dataclass(frozen=True)
-class Left:
+class Unfixed:
     """A root cause that is no part of the plan, and why, where it might have been."""
 
     finding: Finding

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from omc_runbook.masking.common import is_common
-from omc_runbook.masking.public_values import SECRETIVE
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
 from omc_runbook.sandbox.worlds.roles import restore_roles
@@ -114,9 +114,7 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
     if not all(isinstance(value, str) and value and value == value.strip() for _, value in found):
         return False
     if any(
-        PLACEHOLDER.match(value)
-        or TEMPLATE_DEFAULT.match(value)
-        or (SECRETIVE.search(key) and value and is_common(value))
+        PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and value and is_common(value))
         for key, value in found
     ):
         return False
