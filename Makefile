@@ -32,7 +32,7 @@ lab: $(VENV)/lab.stamp
 	@$(BIN)/omc-runbook lab --sandbox
 
 notebooks: $(VENV)/dev.stamp
-	@$(BIN)/python tests/refresh_notebooks.py
+	@PYTHONPATH=tests $(BIN)/python tests/support/refresh_notebooks.py
 
 clean:
 	rm -rf $(VENV) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
