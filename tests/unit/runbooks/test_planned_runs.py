@@ -16,7 +16,7 @@ from support.snapshots import healthy, with_keys, without_key
 from omc_runbook import cli
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.changes.add_key.plan import Addition, NewKey, Place
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.secret.plan import KeyChange, Plan
 from omc_runbook.headless import record
 from omc_runbook.headless import run as headless_run
@@ -150,7 +150,7 @@ def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
     new = NewKey("OPENAI_API_KEY", "", "", False, "str", ("backend",))
 
     def judged(write: Plan | None) -> list[tuple[str, str]]:
-        addition = Addition(new, Path("/checkout"), (), (Place("staging", "a value", write, NOW),))
+        addition = AddKeyPlan(new, Path("/checkout"), (), (EnvironmentPlan("staging", "a value", write, NOW),))
         found = KeyRun(Path("/checkout"), (run,)).judge(addition, {"staging": seen}, {"staging": seen}, None)
         return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
 
