@@ -362,3 +362,54 @@ def test_notebooks_are_one_family(notebook: Path) -> None:
     headings = re.findall(r"^(#{1,2}) (.+?)\??$", text, flags=re.MULTILINE)
     assert [mark for mark, _ in headings] == ["#", *("##" for _ in HEADINGS)]
     assert tuple(title for _, title in headings[1:]) == HEADINGS
+
+
+TEST_TREES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
+HELPERS = {path.relative_to(ROOT / "tests").parts[0] for path in TEST_TREES if path.parent != ROOT / "tests"}
+
+
+def test_tests_have_their_places() -> None:
+    """Unit tests stand in their rooms, others by what they need, and helpers in support."""
+    assert {"unit", "sandbox", "notebooks", "browser", "support"} == HELPERS
+    assert {path.name for path in TEST_TREES if path.parent == ROOT / "tests"} == {"conftest.py"}
+    assert not [path for path in TEST_TREES if path.name.startswith("test_") and "support" in path.parts]
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several test modules need is in support."""
+    found = {
+        f"{path.name}: {target}"
+        for path, tree in TEST_TREES.items()
+        for target in modules_imported(tree)
+        if any(part.startswith("test_") or part == "conftest" for part in target.split("."))
+    }
+    assert found == set()
+
+
+def test_unit_tests_need_no_sandbox_no_kernel_and_no_browser() -> None:
+    """make quick runs them while somebody types."""
+    slow = {"jupyter_client", "playwright", "support.forked_command", "support.runs", "support.small_world"}
+    fixtures = {"sandbox", "sandbox_server", "empty_sandbox", "fresh_sandbox"}
+    for path, tree in TEST_TREES.items():
+        if "unit" in path.relative_to(ROOT).parts:
+            asked = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+            targets = {target for name in modules_imported(tree) for target in (name, name.split(".")[0])}
+            assert (path.name, targets & slow, asked & fixtures) == (path.name, set(), set())
+
+
+def test_every_module_that_a_text_names_is_there() -> None:
+    """Scripts within texts, which no import checks, name modules of ours that there are."""
+    for path, tree in TEST_TREES.items():
+        constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        texts = "\n".join(value for value in constants if isinstance(value, str))
+        named = set(re.findall(r"^\s*from (omc_runbook[\w.]*) import", texts, re.MULTILINE))
+        assert (path.name, named - SOURCES.keys()) == (path.name, set())
+
+
+def modules_imported(tree: ast.AST) -> Iterator[str]:
+    """Names of the modules that a test or a helper imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
