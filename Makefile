@@ -20,6 +20,9 @@ IDENTITY := import sys; print(sys.base_prefix, sys.version)
 demo: $(VENV)/demo.stamp
 	@$(BIN)/omc-runbook run verify -p environment staging --record records --sandbox --summary
 
+# Hundreds of processes import the same modules: compiled once, whatever the shell says of bytecode.
+quick test: export PYTHONDONTWRITEBYTECODE :=
+
 quick: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest tests/unit --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 

@@ -22,14 +22,24 @@ LONG_FIRST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order tests by how long their files take; one worker runs a file, or a group that the file names."""
-    items.sort(key=lambda item: next(at for at, start in enumerate(LONG_FIRST) if _file(item).startswith(start)))
+    items.sort(key=lambda item: _rank(_file(item)))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_file(item)))
 
 
 def _file(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix()
+    return _relative(item.path)
+
+
+@cache
+def _relative(path: Path) -> str:
+    return path.relative_to(TESTS).as_posix()
+
+
+@cache
+def _rank(file: str) -> int:
+    return next(at for at, start in enumerate(LONG_FIRST) if file.startswith(start))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -364,22 +365,24 @@ def test_notebooks_are_one_family(notebook: Path) -> None:
     assert tuple(title for _, title in headings[1:]) == HEADINGS
 
 
-TEST_TREES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
-HELPERS = {path.relative_to(ROOT / "tests").parts[0] for path in TEST_TREES if path.parent != ROOT / "tests"}
+@cache
+def trees_of_tests() -> dict[Path, ast.Module]:
+    """The tests and their helpers, parsed by whoever is first to ask: every worker imports this module."""
+    return {path: ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
 
 
 def test_tests_have_their_places() -> None:
     """Unit tests stand in their rooms, others by what they need, and helpers in support."""
-    assert {"unit", "sandbox", "notebooks", "browser", "support"} == HELPERS
-    assert {path.name for path in TEST_TREES if path.parent == ROOT / "tests"} == {"conftest.py"}
-    assert not [path for path in TEST_TREES if path.name.startswith("test_") and "support" in path.parts]
+    tops = {path.relative_to(ROOT / "tests").parts[0] for path in trees_of_tests()}
+    assert tops == {"unit", "sandbox", "notebooks", "browser", "support", "conftest.py"}
+    assert not [path for path in trees_of_tests() if path.name.startswith("test_") and "support" in path.parts]
 
 
 def test_no_test_module_imports_another() -> None:
     """What several test modules need is in support."""
     found = {
         f"{path.name}: {target}"
-        for path, tree in TEST_TREES.items()
+        for path, tree in trees_of_tests().items()
         for target in modules_imported(tree)
         if any(part.startswith("test_") or part == "conftest" for part in target.split("."))
     }
@@ -390,7 +393,7 @@ def test_unit_tests_need_no_sandbox_no_kernel_and_no_browser() -> None:
     """make quick runs them while somebody types."""
     slow = {"jupyter_client", "playwright", "support.forked_command", "support.runs", "support.small_world"}
     fixtures = {"sandbox", "sandbox_server", "empty_sandbox", "fresh_sandbox"}
-    for path, tree in TEST_TREES.items():
+    for path, tree in trees_of_tests().items():
         if "unit" in path.relative_to(ROOT).parts:
             asked = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
             targets = {target for name in modules_imported(tree) for target in (name, name.split(".")[0])}
@@ -399,7 +402,7 @@ def test_unit_tests_need_no_sandbox_no_kernel_and_no_browser() -> None:
 
 def test_every_module_that_a_text_names_is_there() -> None:
     """Scripts within texts, which no import checks, name modules of ours that there are."""
-    for path, tree in TEST_TREES.items():
+    for path, tree in trees_of_tests().items():
         constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         texts = "\n".join(value for value in constants if isinstance(value, str))
         named = set(re.findall(r"^\s*from (omc_runbook[\w.]*) import", texts, re.MULTILINE))
