@@ -37,7 +37,8 @@ FULL = "resource.prlimit({process}, resource.RLIMIT_FSIZE, ({size}, resource.RLI
 RUN = """
 import sys
 from pathlib import Path
-from omc_runbook import cli, headless
+from omc_runbook import cli
+from omc_runbook.headless import run as headless
 headless.notebooks = lambda: Path(sys.argv[1])
 cli.main(["run", "night", "--quiet", "--record", sys.argv[2]])
 """
