@@ -254,10 +254,10 @@ def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.Monkey
 
 def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof asks AWS: tags that got lost on the way are told."""
-    create = secretsmanager.create
+    create_secret = secretsmanager.create
 
     def forget(*arguments: Any) -> bool:
-        made = create(*arguments)
+        made = create_secret(*arguments)
         here.client.untag_resource(SecretId=here.name, TagKeys=["Project"])
         return made
 

@@ -98,10 +98,10 @@ def test_the_banner_says_where_the_names_come_from(folder: Path) -> None:
 def test_one_banner_covers_all_targets() -> None:
     """Each with its account and names under one headline, red if one of them is production."""
     both = where("staging", "production")
-    assert (both.look, both.headline) == ("production", "add_key: staging, production")
+    assert (both.style, both.headline) == ("production", "add_key: staging, production")
     for name in ("staging", "production"):
         assert f"Secret ohmycoins-{name}-app-secrets" in both.to_text() and f"{name}: account" in both.to_text()
-    assert where("staging").look == "plain" and "Account" in where("staging").to_text()
+    assert where("staging").style == "plain" and "Account" in where("staging").to_text()
 
 
 def where(*environments: str) -> Banner:

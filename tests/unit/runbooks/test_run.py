@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from snapshots import healthy, with_keys, without_key
+from support.snapshots import healthy, with_keys, without_key
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -22,8 +22,8 @@ from omc_runbook.runbooks.closing import BEFORE, Closing, Displays
 from omc_runbook.runbooks.run import Run, Target
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
-WRONG = Finding("placeholder", "content", "A placeholder", "found", "SECRET_KEY")
-CLEAR = Finding("empty", "content", "An empty key", "clear")
+WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
+CLEAR = Finding(check="empty", family="content", title="An empty key", status="clear")
 
 
 @pytest.fixture(autouse=True)
