@@ -89,7 +89,7 @@ def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
         found = create_plan.remaining(plan, diagnose(after, ("secret",)))
         yield "outcome", run.conclude(found, created, plan)
         yield "undo", report.undo(plan, created)
-        return "✓ Done and proved"
+        return "✓ Done and verified"
 
     return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")
 
