@@ -31,7 +31,7 @@ from omc_runbook.runbooks import key_run
 from omc_runbook.runbooks.key_run import KeyRun
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Content, Snapshot
-from omc_runbook.textfile.redaction import veil
+from omc_runbook.textfile.redaction import redact
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -676,7 +676,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     platform.template.write_text(f"{platform.template.read_text()}NEWS_TOKEN={canaries[1]}")
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, root=platform.root)
     plan = there.plan(there.look(), key, "Headlines")
-    assert plan and {line for edit in plan.edits for line in edit.replaced if any(c in line for c in canaries)}
+    assert plan and {line for edit in plan.edits for line in edit.removed_lines if any(c in line for c in canaries)}
     done = there.apply(plan, True)
     assert done and [path.name for path in done.patches] == [
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
@@ -716,5 +716,5 @@ VEILED_TEMPLATE = {
 
 def test_what_is_veiled_and_what_is_shown() -> None:
     """Names, references, numbers, prose and placeholders are shown; literals, values and random words are not."""
-    assert {line: veil(line, True) for line in VEILED} == VEILED
-    assert {line: veil(line, False) for line in VEILED_TEMPLATE} == VEILED_TEMPLATE
+    assert {line: redact(line, True) for line in VEILED} == VEILED
+    assert {line: redact(line, False) for line in VEILED_TEMPLATE} == VEILED_TEMPLATE

@@ -57,7 +57,7 @@ def add_field(file: SourceFile, new: NewField) -> Edit | None:
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))
     lines = [f"# {comment}"] if comment else []
     text = find_place(classes, name).insert([*lines, f"{name}: {annotation}{'' if new.required else ' = None'}"])
-    edit = file.becomes(text, f"field {name} of class {MAIN}")
+    edit = file.with_text(text, f"field {name} of class {MAIN}")
     if not _holds(settings, edit, new, name, annotation):
         raise CannotEdit(f"{file.name} would not be right with {new.key} in it: add it to class {MAIN} by hand.")
     return edit

@@ -166,7 +166,7 @@ def _edit(file: SourceFile, text: str, position: int, lines: Sequence[str], what
     is_open = position > 0 and not text[:position].endswith(("\n", "\r"))
     block = newline.join(lines)
     added = f"{newline}{block}" if is_open else f"{block}{newline}"
-    return file.becomes(text[:position] + added + text[position:], what)
+    return file.with_text(text[:position] + added + text[position:], what)
 
 
 def _added(before: Template, edit: Edit, new: NewEntry) -> Entry:

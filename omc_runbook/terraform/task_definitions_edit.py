@@ -58,7 +58,7 @@ def add_reference(
     node, insertion = _insertion(found, nearby, variable, key)
     text = node.file.text
     new = insertion.text.replace("\n", node.file.newline)
-    edit = node.file.becomes(text[: insertion.position] + new + text[insertion.position :], "")
+    edit = node.file.with_text(text[: insertion.position] + new + text[insertion.position :], "")
     others = _check(declared, all_found, found, edit, (variable, f"{found.base}:{key}::"))
     also = f" and, by the same list, {' and '.join(others)}" if others else ""
     what = f"{variable} from key {key} of the secret, for container {found.name}{also} of {found.definition}"

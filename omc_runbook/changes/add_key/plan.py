@@ -216,7 +216,7 @@ def why_no_patch(root: Path, edit: Edit) -> str:
     """Why no patch of an edit is kept for git to take it back by; "" where one is."""
     if not edit.file.path.resolve().is_relative_to(root):
         return "is a link that leads out of the checkout"
-    return "has what may be a value in a line that changes" if any(map(is_random, edit.replaced)) else ""
+    return "has what may be a value in a line that changes" if any(map(is_random, edit.removed_lines)) else ""
 
 
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
