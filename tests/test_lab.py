@@ -87,7 +87,7 @@ def test_the_banner_says_where_the_names_come_from(folder: Path) -> None:
     """The path of the file, or that there is none."""
     found = load("staging")
     assert f"names from {folder / 'runbook.toml'}" in banner.where("verify", found, Caller("", ""), "", False).to_text()
-    local = banner.workplace("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
+    local = banner.workstation("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
     assert f"names from {folder / 'runbook.toml'}" in local
     (folder / "runbook.toml").unlink()
     assert "the guide's names" in banner.where("verify", load("staging"), Caller("", ""), "", False).to_text()

@@ -65,8 +65,8 @@ def look(root: Path, deeply: bool) -> Snapshot:
     run = local_run.begin("local_setup", "local", "", str(root))
     if deeply:
         return run.look()
-    place = workstation.look(run.checkout, run.environment.keys, deeply=False)
-    return Snapshot(run.environment, now(), NOBODY, "", workplace=place)
+    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
+    return Snapshot(run.environment, now(), NOBODY, "", workstation=place)
 
 
 def diagnosed(root: Path, deeply: bool) -> Seen:

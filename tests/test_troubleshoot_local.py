@@ -204,13 +204,13 @@ def test_the_checkout_of_the_configuration_will_do(
     """As it does for local_setup."""
     monkeypatch.setenv("OMC_REPOSITORY", str(platform.root))
     snapshot = run.begin("troubleshoot", "staging").look(told=complaint.hear("local"))
-    assert snapshot.workplace and snapshot.workplace.path == platform.dotenv
+    assert snapshot.workstation and snapshot.workstation.path == platform.dotenv
 
 
 def test_other_symptoms_leave_the_machine_alone(at: Sandbox, platform: Platform) -> None:
     """A repository alone is compared, and its .env is not opened."""
     snapshot = look(platform, complaint.hear("cannot-read"))
-    assert snapshot.checkout and snapshot.workplace is None
+    assert snapshot.checkout and snapshot.workstation is None
 
 
 def test_every_check_of_a_machine_and_of_drift_is_told_apart() -> None:

@@ -91,7 +91,7 @@ def small_platform(root: Path) -> Platform:
 def plan_file(platform: Platform, values_from: str = "") -> Setup:
     """The plan of the .env alone: Settings are not loaded."""
     run = local_run.begin("local_setup", "local", "", str(platform.root))
-    place = workstation.look(run.checkout, run.environment.keys, deeply=False)
+    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
     return dotenv_plan.plan_setup(place, values_from)
 
 

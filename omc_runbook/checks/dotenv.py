@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence, family
+from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence, family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workplace
+from omc_runbook.workstation.workstation import Workstation
 
 check = family("local")
 
@@ -18,10 +18,10 @@ OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
 
 
-def place_of(snapshot: Snapshot) -> Workplace:
+def place_of(snapshot: Snapshot) -> Workstation:
     """The developer's machine, which every check of this family has."""
-    assert snapshot.workplace is not None, "conducted only where it was read"
-    return snapshot.workplace
+    assert snapshot.workstation is not None, "conducted only where it was read"
+    return snapshot.workstation
 
 
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
@@ -30,27 +30,27 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
 
-@check("dotenv-missing", WORKPLACE)
+@check("dotenv-missing", WORKSTATION)
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """There is no .env where the application and compose look for it"""
     place = place_of(snapshot)
     template = place.checkout.template
     if place.dotenv is None:
         facts = [f"{place.path} does not exist."]
-        facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.strays]
+        facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.stray_files]
         private = command("chmod", "600", place.path)
         copy = command("cp", place.path.with_name(template.file.name), place.path) if template else ""
-        move = command("mv", place.strays[0], place.path) if place.strays else ""
+        move = command("mv", place.stray_files[0], place.path) if place.stray_files else ""
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
         yield Evidence(place.path.name, tuple(facts), remedy)
         return
-    looked = place.looked_at
+    looked = place.dotenv_paths
     if looked and place.path not in looked:
         facts = [f"{place.path} is there, and Settings looks for {', '.join(map(str, looked))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
-    if place.unmet:
-        facts = [f"{place.path} is there, and compose looks for {', '.join(map(str, place.unmet))}."]
+    if place.missing_env_files:
+        facts = [f"{place.path} is there, and compose looks for {', '.join(map(str, place.missing_env_files))}."]
         where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(place.path.name, tuple(facts), Remedy(where))
     compose, (service, kept) = place.checkout.compose, _left_out(place)
@@ -135,7 +135,7 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"Line {line}: compose refuses the whole file, python-dotenv skips the line."
         else:
             fact = f"Line {line}: a later quote closes it, so that compose and python-dotenv lose what is between."
-        lost = ", ".join(name for name in file.swallowed)
+        lost = ", ".join(name for name in file.hidden_names)
         facts = (fact, f"What disappears: {lost}.") if lost else (fact,)
         yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
@@ -151,7 +151,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
     is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
     stumbles = file.compose_kind and not is_told and not opened
-    lines = sorted({*file.unreadable, *file.misnamed, *([file.compose_line] if stumbles else [])} - told - {0})
+    lines = sorted({*file.unreadable, *file.misnamed_lines, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
@@ -177,7 +177,7 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
 
 
-def _left_out(place: Workplace) -> tuple[str, tuple[str, ...]]:
+def _left_out(place: Workstation) -> tuple[str, tuple[str, ...]]:
     """The application's service where compose gives it no file, and required variables that it has not; "" else."""
     compose = place.checkout.compose
     service = compose.application() if compose else None
@@ -192,9 +192,9 @@ def _left_out(place: Workplace) -> tuple[str, tuple[str, ...]]:
     return (service.name, names) if names else ("", ())
 
 
-def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
+def miscased(place: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name is right but for its case, each with the name that is right."""
-    known = place.known
+    known = place.known_variables
     folded = {name.casefold(): name for name in known}
     for binding in place.dotenv.bindings if place.dotenv else ():
         right = folded.get(binding.name.casefold(), binding.name)
@@ -202,12 +202,13 @@ def miscased(place: Workplace) -> Iterator[tuple[Binding, str]]:
             yield binding, right
 
 
-def open_quotes(place: Workplace) -> tuple[int, ...]:
+def open_quotes(place: Workstation) -> tuple[int, ...]:
     """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
     file = place.dotenv
     if file is None:
         return ()
-    found = {line for line, names in file.engulfed if line in file.unreadable or place.known.intersection(names)}
+    known, unreadable = place.known_variables, file.unreadable
+    found = {line for line, names in file.multiline_quotes if line in unreadable or known.intersection(names)}
     at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
     return tuple(sorted(found | at_end))
 

@@ -11,7 +11,7 @@ from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 check = family("local")
 
@@ -97,14 +97,14 @@ def refers_to_another(binding: Binding) -> bool:
     return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
-def commented(place: Workplace) -> Iterator[Binding]:
+def commented(place: Workstation) -> Iterator[Binding]:
     """The lines of optional variables with a comment where the value would stand."""
     for binding in place.dotenv.bindings if place.dotenv else ():
         if binding.is_comment and binding.name not in place.required:
             yield binding
 
 
-def spoilt(place: Workplace) -> frozenset[str]:
+def spoilt(place: Workstation) -> frozenset[str]:
     """The names whose value is not what somebody meant, because of how its line is written."""
     file = place.dotenv
     bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
@@ -113,7 +113,7 @@ def spoilt(place: Workplace) -> frozenset[str]:
     return frozenset(each.name for each in others)
 
 
-def in_odd_quotes(place: Workplace) -> Iterator[Binding]:
+def in_odd_quotes(place: Workstation) -> Iterator[Binding]:
     """The lines whose value has an odd character at one of its ends."""
     for binding in place.dotenv.bindings if place.dotenv else ():
         value = binding.for_python or binding.for_compose
@@ -121,7 +121,7 @@ def in_odd_quotes(place: Workplace) -> Iterator[Binding]:
             yield binding
 
 
-def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
+def _cut_by_dollar(place: Workstation) -> Iterator[Binding]:
     """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
     file = place.dotenv
     for binding in file.bindings if file else ():
@@ -136,7 +136,7 @@ def _cut_by_dollar(place: Workplace) -> Iterator[Binding]:
             yield binding
 
 
-def _cut_by_hash(place: Workplace) -> Iterator[Binding]:
+def _cut_by_hash(place: Workstation) -> Iterator[Binding]:
     """The lines where what stands behind # belongs to the value: the template has no comment there."""
     template = place.checkout.template
     for binding in place.dotenv.bindings if place.dotenv else ():

@@ -19,7 +19,7 @@ from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workplace, is_blank, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
 check = family("local")
 
@@ -113,8 +113,8 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """Settings does not take a variable's value"""
     place = place_of(snapshot)
-    if place.loaded and place.loaded.obstacle:
-        yield Doubt("Settings", (f"Settings could not be tried: {place.loaded.obstacle}",))
+    if place.settings_result and place.settings_result.obstacle:
+        yield Doubt("Settings", (f"Settings could not be tried: {place.settings_result.obstacle}",))
     for told in _unexplained(place):
         subject = told.variable or "Settings"
         where = f"Correct {told.variable} in {place.path}." if told.variable else "Read the application's log."
@@ -132,11 +132,11 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 def reused(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A local secret is the same as another environment's"""
     place = place_of(snapshot)
-    assert place.shared is not None
-    for name, theirs in place.shared.same.items():
+    assert place.shared_values is not None
+    for name, theirs in place.shared_values.matches.items():
         fact = f"{name} is {theirs}, by keyed fingerprint: what leaks from this machine opens that environment."
         yield Evidence(name, (fact,), _renew(place, name))
-    for reason in place.shared.unread:
+    for reason in place.shared_values.failures:
         yield Doubt("other environments", (reason,))
 
 
@@ -146,7 +146,7 @@ def _least(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def _values(place: Workplace) -> Iterator[tuple[str, Masked]]:
+def _values(place: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value as the application gets it, by the name that the variable should have."""
     right, out = {binding.name: name for binding, name in miscased(place)}, spoilt(place)
     for binding in place.dotenv.bindings if place.dotenv else ():
@@ -155,24 +155,24 @@ def _values(place: Workplace) -> Iterator[tuple[str, Masked]]:
             yield right.get(binding.name, binding.name), value
 
 
-def lacking(place: Workplace) -> Iterator[tuple[str, str]]:
+def lacking(place: Workstation) -> Iterator[tuple[str, str]]:
     """Required variables without a value that no faulty line mentions, with who requires them."""
     file = place.dotenv
     assert file
-    out = {*file.swallowed, *spoilt(place)}
+    out = {*file.hidden_names, *spoilt(place)}
     miswritten = {
         right for binding, right in miscased(place) if not is_blank(binding.for_python or binding.for_compose)
     }
     for name, why in place.required.items():
         binding = place.binding(name)
         written = (binding.for_python or binding.for_compose) if binding else None
-        if name in out or (binding is None and name in (*file.mentions, *file.begun, *miswritten)):
+        if name in out or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
             continue
         if is_blank(written):
             yield name, why
 
 
-def meant_names(place: Workplace) -> Iterator[tuple[Binding, str]]:
+def meant_names(place: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name nobody reads, each with the name of a variable without a value that it nearly is."""
     if place.dotenv is None:
         return
@@ -190,26 +190,26 @@ def meant_names(place: Workplace) -> Iterator[tuple[Binding, str]]:
                 yield binding, near[0]
 
 
-def refused_empty(place: Workplace) -> frozenset[str]:
+def refused_empty(place: Workstation) -> frozenset[str]:
     """Optional variables that Settings refuses because they are there and empty."""
     bindings = (place.binding(told.variable) for told in _unexplained(place))
     found = (binding for binding in bindings if binding and binding.name not in place.required)
     return frozenset(each.name for each in found if each.for_python is not None and is_blank(each.for_python))
 
 
-def _unexplained(place: Workplace) -> Iterator[Told]:
+def _unexplained(place: Workstation) -> Iterator[Told]:
     """What Settings says of variables of which nothing else tells."""
-    elsewhere = bool(place.looked_at) and place.path not in place.looked_at
-    if place.loaded is None or place.dotenv is None or elsewhere:
+    elsewhere = bool(place.dotenv_paths) and place.path not in place.dotenv_paths
+    if place.settings_result is None or place.dotenv is None or elsewhere:
         return
     empty = (name for name, _ in lacking(place))
-    explained = {name.casefold() for name in (*place.dotenv.swallowed, *spoilt(place), *empty)}
+    explained = {name.casefold() for name in (*place.dotenv.hidden_names, *spoilt(place), *empty)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(place) else set()
     explained |= {name.casefold() for name, value in _values(place) if not is_value(value) and not is_blank(value)}
-    explained |= {name.casefold() for name in (*place.dotenv.begun, *(each.name for each in commented(place)))}
+    explained |= {name.casefold() for name in (*place.dotenv.first_words, *(each.name for each in commented(place)))}
     explained |= {binding.name.casefold() for binding, _ in meant_names(place)}
     explained |= {name.casefold() for _, name in miscased(place)} if place.checkout.settings.case_sensitive else set()
-    for told in dict.fromkeys(place.loaded.told):
+    for told in dict.fromkeys(place.settings_result.messages):
         if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
             yield told
 
@@ -222,7 +222,7 @@ def is_slip(name: str, other: str) -> bool:
     return min(len(mine), len(theirs)) > 5 and difflib.SequenceMatcher(None, mine, theirs).ratio() >= NEAR
 
 
-def _is_elsewhere(place: Workplace) -> bool:
+def _is_elsewhere(place: Workstation) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
     value, field = place.value(ENVIRONMENT), place.checkout.settings.find(ENVIRONMENT)
     if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(place)}:
@@ -232,14 +232,14 @@ def _is_elsewhere(place: Workplace) -> bool:
     return takes_empty or not is_blank(value)
 
 
-def _source(place: Workplace, name: str) -> str:
+def _source(place: Workstation, name: str) -> str:
     """Where local_setup gets a value from: it makes some up by itself, and the template has others."""
     key, entry = place.key_of(name), place.checkout.template.find(name) if place.checkout.template else None
     is_there = place.binding(name) is None and entry is not None and is_text_of_value(entry.value)
     return "" if is_there or (key and key.generate) else "file:PATH"
 
 
-def _renew(place: Workplace, name: str) -> Remedy:
+def _renew(place: Workstation, name: str) -> Remedy:
     key = place.key_of(name)
     # What Base64 has besides letters and digits would break an address that the value becomes a part of.
     kind = "hex-32" if key and key.in_url and key.generate else key.generate if key else ""

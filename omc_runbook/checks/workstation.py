@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, SAID, STARTED, WORKPLACE, Doubt, Evidence, family
+from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, SAID, STARTED, WORKSTATION, Doubt, Evidence, family
 from omc_runbook.checks.dotenv import place_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
@@ -16,7 +16,7 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, Service, Setting
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 check = family("local")
 
@@ -32,8 +32,8 @@ OPAQUE = 16
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """A compose file sets a variable itself, which beats the .env"""
     place = place_of(snapshot)
-    if place.composed and place.composed.error:
-        yield Doubt("environment", (place.composed.error,))
+    if place.compose_config and place.compose_config.error:
+        yield Doubt("environment", (place.compose_config.error,))
     compose = place.checkout.compose
     application = compose.application() if compose else None
     told: set[str] = set()
@@ -57,7 +57,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another file of variables is read after the .env, and has another value"""
     place = place_of(snapshot)
-    for other in place.later:
+    for other in place.overriding_files:
         # A file of this name is there to have other values.
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
         for theirs in other.bindings:
@@ -77,12 +77,12 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose does not take the compose files with this .env"""
     place = place_of(snapshot)
     file, compose = place.dotenv, place.checkout.compose
-    refused = place.composed.error if place.composed else ""
+    refused = place.compose_config.error if place.compose_config else ""
     # A variable that it insists on, and does not find under this very name, is told of by other checks.
     found = [file.find(name) for name in compose.required] if file and compose else []
     told = (
         bool(file and file.compose_kind)
-        or bool(place.unmet)
+        or bool(place.missing_env_files)
         or any(each is None or is_blank(each.for_compose) for each in found)
     )
     if refused and compose and not told:
@@ -97,7 +97,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A compose file puts in a variable that has no value"""
     place = place_of(snapshot)
-    compose, unset = place.checkout.compose, place.composed.unset if place.composed else frozenset()
+    compose, unset = place.checkout.compose, place.compose_config.unset if place.compose_config else frozenset()
     for name in compose.interpolated if compose else ():
         if name in unset:
             fact = f"docker compose config: {name} is not set, so that compose puts an empty text there."
@@ -114,11 +114,11 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(name, (fact,), Remedy(command("unset", name)))
 
 
-@check("committed", WORKPLACE)
+@check("committed", WORKSTATION)
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     """The .env is in git, was once, or would be taken along by the next git add"""
     place = place_of(snapshot)
-    git, path, root = place.tracked, place.path, place.checkout.root
+    git, path, root = place.git, place.path, place.checkout.root
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so that each commit publishes it.")
@@ -132,17 +132,17 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}; whoever has a clone has its values.")
         facts.append("Give every secret in it a new value first; only then is a rewritten history worth its trouble.")
         commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
-    for other in place.published:
+    for other in place.published_files:
         facts.append(f"git has {other} as well, which holds values no less.")
         commands.append(command("git", "-C", root, "rm", "--cached", other))
     if facts:
-        severity: Severity = "error" if git.tracked or git.commits or place.published else "warning"
+        severity: Severity = "error" if git.tracked or git.commits or place.published_files else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     if git.obstacle:
         yield Doubt(path.name, (f"git could not tell everything: {git.obstacle}",))
 
 
-@check("template-value", WORKPLACE, severity="warning")
+@check("template-value", WORKSTATION, severity="warning")
 def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     """The template holds what looks like a real value, for everybody who has the repository"""
     place = place_of(snapshot)
@@ -169,7 +169,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
 @check("pg-volume", SAID)
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database's volume kept the password that it was first started with"""
-    if any(told.check == "pg-volume" for told in place_of(snapshot).said or ()):
+    if any(told.check == "pg-volume" for told in place_of(snapshot).start_messages or ()):
         facts = (
             'The log says "Skipping initialization" of the database, and then that the password is refused.',
             "POSTGRES_PASSWORD counts only where the volume is empty.",
@@ -184,9 +184,9 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application did not start, or its database did not let it in"""
     place = place_of(snapshot)
-    known = {told.variable for told in place.loaded.told} if place.loaded else set()
-    pg = any(told.check == "pg-volume" for told in place.said or ())
-    for told in dict.fromkeys(place.said or ()):
+    known = {told.variable for told in place.settings_result.messages} if place.settings_result else set()
+    pg = any(told.check == "pg-volume" for told in place.start_messages or ())
+    for told in dict.fromkeys(place.start_messages or ()):
         if (
             told.check == "pg-volume"
             or (pg and told.check == "store-only")
@@ -202,13 +202,13 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(what, (fact,), Remedy(f"Correct {told.variable} in {place.path}." if is_mine else look))
 
 
-def _database(place: Workplace) -> str:
+def _database(place: Workstation) -> str:
     """The service of compose that is PostgreSQL, by its image."""
     services = place.checkout.compose.services if place.checkout.compose else ()
     return next((each.name for each in services if POSTGRES.search(each.image)), "db")
 
 
-def _is_of_file(place: Workplace, told: Told) -> bool:
+def _is_of_file(place: Workstation, told: Told) -> bool:
     """Whether compose says again, before every log, what is told of the .env and the compose files themselves."""
     file, compose = place.dotenv, place.checkout.compose
     if told.service or file is None:
@@ -218,13 +218,14 @@ def _is_of_file(place: Workplace, told: Told) -> bool:
     return bool(file.compose_kind) or (told.check == "dollar" and bool(file.unset))
 
 
-def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
+def _beats(place: Workstation, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
     """Whether what a compose file sets is another value, and not where a service of compose is reached."""
     used = {setting.variable, *setting.interpolates}
     if setting.value is None or used & spoilt(place) or _in_shell(place) & used:
         # What is passed through is no other value, and what the line or the shell does to it is told of that.
         return False
-    real = place.composed.environment.get(service.name, {}).get(setting.variable) if place.composed else None
+    config = place.compose_config
+    real = config.environment.get(service.name, {}).get(setting.variable) if config else None
     # YAML may have written true for True.
     if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(place, setting, compose):
         return False
@@ -234,7 +235,7 @@ def _beats(place: Workplace, service: Service, setting: Setting, mine: Masked, c
     return place.is_secret(setting.variable) or not any(_is_reached(place, each, compose) for each in near)
 
 
-def _is_reached(place: Workplace, setting: Setting, compose: Compose) -> bool:
+def _is_reached(place: Workstation, setting: Setting, compose: Compose) -> bool:
     """Whether a value is an address within compose, which is another one than on the machine itself."""
     hosts = "|".join(map(re.escape, sorted(compose.hosts)))
     bare = not place.is_secret(setting.variable) and ADDRESS.search(setting.variable)
@@ -250,7 +251,7 @@ def _file_of(compose: Compose, variable: str) -> str:
     return next((file.name for file in reversed(compose.files) if entry.search(file.text)), compose.files[0].name)
 
 
-def _in_shell(place: Workplace) -> set[str]:
+def _in_shell(place: Workstation) -> set[str]:
     """The variables that the shell has with another value than the .env."""
     values = ((name, place.value(name), theirs) for name, theirs in place.shell.items())
     return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}

@@ -108,7 +108,7 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """
     checks = CHECKS if snapshot.caller.account else ()
     checks += drift.CHECKS if snapshot.checkout and snapshot.caller.account else ()
-    checks += LOCAL_CHECKS if snapshot.workplace else ()
+    checks += LOCAL_CHECKS if snapshot.workstation else ()
     return relate([finding for check in checks for finding in conduct(check, snapshot)])
 
 

@@ -18,7 +18,7 @@ _WIDE = 8
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What blocks a call, or may (not `certain`): id of the check, id of the resource, and the command that fixes it."""
+    """What blocks a call, or may (not `certain`): the check, the resource, the facts and the command that fixes it."""
 
     check: str
     subject: str

@@ -14,7 +14,7 @@ from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.template import Entry as TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workplace, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
 
 STATES: dict[str, Mood] = {
     "set": "good",
@@ -32,18 +32,19 @@ FEW = 12
 def inventory(snapshot: Snapshot) -> Table:
     """The checkout, its .env, and what can be asked on this machine."""
     place = _place(snapshot)
-    file, tracked, settings = place.dotenv, place.tracked, place.checkout.settings
+    file, tracked, settings = place.dotenv, place.git, place.checkout.settings
     template, compose = place.checkout.template, place.checkout.compose
     named = f"{len(template.entries)} variables" if template else "missing"
     mode = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
-    looked = ", ".join(path.name if path.parent == place.checkout.root else str(path) for path in place.looked_at)
+    looked = ", ".join(path.name if path.parent == place.checkout.root else str(path) for path in place.dotenv_paths)
     ignored = {True: "ignored", False: "not ignored", None: "not known"}[tracked.ignored]
     history = "tracked" if tracked.tracked else "in its history" if tracked.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
-    asked = "docker compose was asked" if place.composed else "no Docker Compose here"
+    asked = "docker compose was asked" if place.compose_config else "no Docker Compose here"
     asked = asked if file else "not asked: no .env"
-    tried = "loaded" if place.loaded and place.loaded.ok else "refuses" if place.loaded else "not tried: no .env"
-    if place.loaded and place.loaded.obstacle:
+    result = place.settings_result
+    tried = "not tried: no .env" if result is None else "loaded" if result.ok else "refuses"
+    if result and result.obstacle:
         tried = "could not be tried"
     rows = [
         ["template", template.file.name if template else ".env.template", named],
@@ -146,7 +147,7 @@ def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
     """What the start said, told by variable; where nothing was started, what Settings say when they are loaded."""
     place = _place(snapshot)
     said = done.start.told if done and done.start.told is not None else None
-    told = said if said is not None else place.loaded.told if place.loaded else ()
+    told = said if said is not None else place.settings_result.messages if place.settings_result else ()
     entries = [
         Entry(
             each.variable or each.check,
@@ -157,8 +158,8 @@ def start(done: SetUp | None, snapshot: Snapshot) -> Listing:
         )
         for each in told
     ]
-    if place.loaded and place.loaded.obstacle and said is None:
-        entries.append(Entry("Settings", "", "unknown", "unknown", place.loaded.obstacle))
+    if place.settings_result and place.settings_result.obstacle and said is None:
+        entries.append(Entry("Settings", "", "unknown", "unknown", place.settings_result.obstacle))
     by = "the log of the start" if said is not None else "Settings, loaded in a process of its own"
     empty = "There is no .env to start with." if place.dotenv is None else f"Nothing is refused, by {by}."
     return Listing(f"What the application says: {by}", entries, empty)
@@ -200,9 +201,9 @@ def by_hand(snapshot: Snapshot) -> Listing:
     return Listing("By hand", [Entry(what, command=how) for what, how in rows])
 
 
-def _place(snapshot: Snapshot) -> Workplace:
-    assert snapshot.workplace is not None, "local_setup looks at one"
-    return snapshot.workplace
+def _place(snapshot: Snapshot) -> Workstation:
+    assert snapshot.workstation is not None, "local_setup looks at one"
+    return snapshot.workstation
 
 
 def _lines(setup: Setup) -> tuple[str, ...]:
@@ -210,19 +211,19 @@ def _lines(setup: Setup) -> tuple[str, ...]:
     return (*((setup.obstacle,) if setup.obstacle else ()), *((f"Still without a value: {names}.",) if names else ()))
 
 
-def _told(place: Workplace, entry: TemplateEntry) -> list[str]:
+def _told(place: Workstation, entry: TemplateEntry) -> list[str]:
     key = place.key_of(entry.name)
     what = (key.description if key else "") or entry.description
     what = what if len(what) <= SHORT else f"{what[: SHORT - 1]}…"
     source = "made up" if key and key.generate else (key.obtain_from if key else "") or entry.obtain_from
     # Of an address the server's name says enough here: the whole one stands where it is needed.
     source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
-    needed = "required" if place.written_as(entry.name) in place.required else "optional"
+    needed = "required" if place.dotenv_name(entry.name) in place.required else "optional"
     return [what or "—", needed, source, _state(place, entry.name)]
 
 
-def _state(place: Workplace, name: str) -> str:
-    value = place.value(place.written_as(name))
+def _state(place: Workstation, name: str) -> str:
+    value = place.value(place.dotenv_name(name))
     if value is None:
         return "missing" if name in place.required or place.dotenv else "not there"
     if value.is_empty:
@@ -230,7 +231,7 @@ def _state(place: Workplace, name: str) -> str:
     return "set" if is_value(value) else "placeholder"
 
 
-def _matters(place: Workplace, entry: TemplateEntry) -> bool:
+def _matters(place: Workstation, entry: TemplateEntry) -> bool:
     """Whether somebody has to look at a variable: it is secret, has no value to begin with, or lacks one here."""
     is_lacking = place.dotenv is not None and _state(place, entry.name) in ("missing", "placeholder")
     is_open = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in place.required)

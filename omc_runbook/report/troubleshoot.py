@@ -48,11 +48,11 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     checked = f"{len(clear)} checks are clear, of {families}." if clear else "No check is clear."
     count = "1 check" if unknown == 1 else f"{unknown} checks"
     if not roots and unknown:
-        also = " and on this machine" if snapshot.workplace else ""
+        also = " and on this machine" if snapshot.workstation else ""
         said = f"What could be seen is well{also}" if clear else "Nothing could be judged"
         return Banner("unsure", f"{said} in {name}: {count} could not be made.", (checked,))
     if not roots:
-        also = f", nor with {snapshot.workplace.path}" if snapshot.workplace else ""
+        also = f", nor with {snapshot.workstation.path}" if snapshot.workstation else ""
         return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))
     first, *others = _alike(roots)
     lines = [f"Also wrong, and not because of it: {_named(other)}." for other in others]
@@ -214,7 +214,7 @@ def _mood(finding: Finding) -> Mood:
 
 def _machine(snapshot: Snapshot) -> Entry | None:
     """The .env on this machine, where that was looked at."""
-    place = snapshot.workplace
+    place = snapshot.workstation
     if place is None:
         return None
     there = (
@@ -222,8 +222,9 @@ def _machine(snapshot: Snapshot) -> Entry | None:
         if place.dotenv
         else "There is none"
     )
-    tried = "" if place.loaded is None else "; Settings takes it" if place.loaded.ok else "; Settings does not take it"
-    if place.loaded and place.loaded.obstacle:
+    result = place.settings_result
+    tried = "" if result is None else "; Settings takes it" if result.ok else "; Settings does not take it"
+    if result and result.obstacle:
         tried = "; Settings could not be tried"
     return Entry("this machine", str(place.path), lines=(f"{there}{tried}.",))
 

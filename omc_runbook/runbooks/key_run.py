@@ -231,8 +231,8 @@ class KeyRun:
         notes = []
         if checkout.declared is None:
             notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
-        if edits and git.git_dir(self.root) is None:
-            why = git.look(self.root).obstacle or "This checkout is in no git work tree."
+        if edits and git.find_git_dir(self.root) is None:
+            why = git.read_status(self.root).obstacle or "This checkout is in no git work tree."
             notes.append(f"{why} There will be no patch to go back with.")
         for edit in edits:
             if why := add_key_plan.why_no_patch(self.root, edit):

@@ -29,7 +29,7 @@ from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import workstation
-from omc_runbook.workstation.workstation import Shared
+from omc_runbook.workstation.workstation import SharedValues
 
 NOBODY = Caller("", "")
 
@@ -56,7 +56,7 @@ class LocalRun:
         """Give Jupyter the banner."""
         where = ", ".join(self.environment.others) if self.clients else ""
         told = f"with {where}, by fingerprint" if where else ""
-        return banner.workplace(
+        return banner.workstation(
             self.name, str(self.checkout.root), self.caller, told, self.environment.origin
         )._repr_mimebundle_()
 
@@ -72,16 +72,17 @@ class LocalRun:
 
     def look(self, done: SetUp | None = None) -> Snapshot:
         """Read the machine as it is now, with what a start said, where there was one."""
-        place = workstation.look(self.checkout, self.environment.keys)
+        place = workstation.read_workstation(self.checkout, self.environment.keys)
         if self.clients:
-            place = replace(place, shared=shared_values.compare(self.clients, self.caller, self.environment, place))
+            shared = shared_values.compare(self.clients, self.caller, self.environment, place)
+            place = replace(place, shared_values=shared)
         elif self.unread:
-            place = replace(place, shared=Shared({}, (self.unread,)))
-        place = replace(place, unshared=self.alone)
+            place = replace(place, shared_values=SharedValues({}, (self.unread,)))
+        place = replace(place, comparison_problem=self.alone)
         if done and done.start.by:
             begun = done.start
-            place = replace(place, said=begun.told, started=begun.ok, start_problem=begun.why_not)
-        return Snapshot(self.environment, now(), NOBODY, self.endpoint, workplace=place)
+            place = replace(place, start_messages=begun.told, started=begun.ok, start_problem=begun.why_not)
+        return Snapshot(self.environment, now(), NOBODY, self.endpoint, workstation=place)
 
     def diagnose(self, snapshot: Snapshot) -> tuple[Finding, ...]:
         """Put every check of a developer's machine to what was read."""
@@ -89,8 +90,8 @@ class LocalRun:
 
     def plan(self, snapshot: Snapshot, values_from: str = "") -> Setup:
         """Plan the .env; raises as `plan.plan_setup` does, and UsageError for another environment's value."""
-        assert snapshot.workplace
-        setup = dotenv_plan.plan_setup(snapshot.workplace, values_from)
+        assert snapshot.workstation
+        setup = dotenv_plan.plan_setup(snapshot.workstation, values_from)
         notes: tuple[str, ...] = ()
         if self.clients and setup.given:
             notes = refuse_shared(self.clients, self.environment, self.caller, setup.given)
@@ -104,7 +105,7 @@ class LocalRun:
         if not apply:
             return None
         compose = self.checkout.compose
-        known = plan.place.known | (compose.used if compose else frozenset())
+        known = plan.place.known_variables | (compose.used if compose else frozenset())
         return executor.carry_out(plan, backup, now(), lambda: executor.start(self.checkout.root, known))
 
     def look_again(self, snapshot: Snapshot, done: SetUp | None) -> Snapshot:

@@ -94,9 +94,9 @@ class Run:
         snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
         if not (told and told.is_local and checkout):
             return snapshot
-        place = workstation.look(checkout, self.environment.keys)
+        place = workstation.read_workstation(checkout, self.environment.keys)
         shared = shared_values.compare(self.clients, self.caller, self.environment, place)
-        return replace(snapshot, workplace=replace(place, shared=shared, said=told.said))
+        return replace(snapshot, workstation=replace(place, shared_values=shared, start_messages=told.said))
 
     def look_again(
         self, snapshot: Snapshot, done: object | None, repository: str = "", told: Complaint | None = None

@@ -9,10 +9,10 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.snapshot.other_environments import read_prints
-from omc_runbook.workstation.workstation import Shared, Workplace, is_value
+from omc_runbook.workstation.workstation import SharedValues, Workstation, is_value
 
 
-def compare(clients: Clients, caller: Caller, environment: Environment, place: Workplace) -> Shared:
+def compare(clients: Clients, caller: Caller, environment: Environment, place: Workstation) -> SharedValues:
     """Which secrets of the .env another environment's secret has too, under whatever key."""
     names = dict(environment.others) | ({environment.name: environment.names} if environment.name != LOCAL else {})
     mark = new_key()
@@ -25,10 +25,10 @@ def compare(clients: Clients, caller: Caller, environment: Environment, place: W
             continue
         compared.append(other)
         same |= {name: f"{other}'s {theirs[mark_of]}" for name, mark_of in mine if mark_of in theirs}
-    return Shared(same, tuple(unread), tuple(compared))
+    return SharedValues(same, tuple(unread), tuple(compared))
 
 
-def _prints(place: Workplace, mark: bytes) -> Iterator[tuple[str, str]]:
+def _prints(place: Workstation, mark: bytes) -> Iterator[tuple[str, str]]:
     """Each secret of the .env, and each password in an address there, with its fingerprint."""
     for binding in place.dotenv.bindings if place.dotenv else ():
         value = binding.for_python or binding.for_compose

@@ -121,7 +121,7 @@ class _Doing:
     """An addition under way: what has been done so far, in each of its three parts."""
 
     def __init__(self, addition: Addition, means: Mapping[str, Means]) -> None:
-        self._addition, self._means, self._git_dir = addition, means, git.git_dir(addition.root)
+        self._addition, self._means, self._git_dir = addition, means, git.find_git_dir(addition.root)
         self.done: list[Entry] = []
         self.deployed: list[Deployed] = []
         self._applied: tuple[Entry, ...] = ()
@@ -196,7 +196,7 @@ class _Doing:
         if self._git_dir is None or not self.entries:
             return ()
         kept = sorted((self._git_dir / files.FOLDER).glob(f"{self._patch_prefix}*{PATCH}"))
-        return tuple(path for path in kept if git.takes_back(self._addition.root, path))
+        return tuple(path for path in kept if git.can_reverse(self._addition.root, path))
 
     @property
     def _patch_prefix(self) -> str:

@@ -221,7 +221,7 @@ def why_no_patch(root: Path, edit: Edit) -> str:
 
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
     """Which of the files to be edited have changes that are not committed."""
-    return git.dirty(root, tuple(edit.file.name for edit in edits)) if edits else ()
+    return git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
 
 
 def _references(

@@ -72,7 +72,7 @@ def carry_out(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Sta
     """
     if setup.obstacle:
         raise UsageError(f"{setup.obstacle.rstrip('.')}. Nothing was written.")
-    path, git_dir = setup.place.path, git.git_dir(setup.place.checkout.root)
+    path, git_dir = setup.place.path, git.find_git_dir(setup.place.checkout.root)
     kept = None
     if not setup.is_empty:
         files.refuse_unwritable(path)
@@ -87,7 +87,7 @@ def start(root: Path, known: Collection[str]) -> Start:
     program = docker.find_compose()
     if program is None:
         return Start("", "There is no docker compose here.")
-    refused = docker.has_engine(program)
+    refused = docker.engine_problem(program)
     if refused:
         return Start("", refused)
     command = " ".join((*program, "up", "-d"))
@@ -96,7 +96,7 @@ def start(root: Path, known: Collection[str]) -> Start:
     except CouldNotLook as error:
         return Start(command, str(error), _hear(program, root, known))
     if not begun.ok:
-        return Start(command, begun.said, _hear(program, root, known), ok=False)
+        return Start(command, begun.message, _hear(program, root, known), ok=False)
     try:
         return Start(command, told=_listen(program, root, known), ok=True)
     except CouldNotLook as error:

@@ -21,12 +21,12 @@ from omc_runbook.checks.local import meant_names, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import Overtaken, UsageError
-from omc_runbook.repository.layout import spelling_of, variables
+from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
-from omc_runbook.workstation import dotenv_edit as lines
+from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT
-from omc_runbook.workstation.workstation import Workplace, is_text_of_value
+from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
 JSON = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
@@ -46,7 +46,7 @@ class Setup:
     `obstacle` says why nothing can be changed, and `needed` what is required and has to be got somewhere.
     """
 
-    place: Workplace
+    place: Workstation
     before: bytes | None = field(repr=False)
     after: bytes = field(repr=False)
     changes: tuple[KeyChange, ...] = ()
@@ -81,7 +81,7 @@ class Setup:
         return file is not None and file.mode != files.PRIVATE and not self.obstacle and bool(file.mode & 0o077)
 
 
-def plan_setup(place: Workplace, values_from: str = "") -> Setup:
+def plan_setup(place: Workstation, values_from: str = "") -> Setup:
     """Plan the .env of a checkout: the template's lines that it lacks, values for those that have none, mends.
 
     A value that is there stays. Raises UsageError where there is no template, for a source of values that is none,
@@ -105,18 +105,18 @@ def plan_setup(place: Workplace, values_from: str = "") -> Setup:
         found, needed, notes = values_for(place, _literals(text), added, before is None, values_from)
         emptied = _emptied(place, text, found, needed, added, before is None)
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
-        text = lines.set_values(text, values, is_secret=True)
-        text = lines.set_values(text, dict.fromkeys(_bare(text), ""))
-        tabbed, text = text, lines.untabbed(text, () if before is None else spoilt(place))
+        text = dotenv_edit.set_values(text, values, is_secret=True)
+        text = dotenv_edit.set_values(text, dict.fromkeys(_bare(text), ""))
+        tabbed, text = text, dotenv_edit.replace_tabs(text, () if before is None else spoilt(place))
         mends += ("A blank stands in the place of a tab before a comment.",) if before and text != tabbed else ()
-        text = lines.comment_out(text, _taken_out(place, text, emptied, added, before is None))
+        text = dotenv_edit.comment_out(text, _taken_out(place, text, emptied, added, before is None))
     except ValueError as error:
         return Setup(place, before, before or b"", obstacle=str(error))
     changes = tuple(_changes(place, text, found, emptied, added, before is None))
     changing = [name for name in found if before is not None and name not in added]
     notes += tuple(DATABASE_NOTE.format(name=name) for name in changing if _effect(place, name) == "database-too")
     if before is None:
-        notes += tuple(f"{stray} is not looked at: move it here if it is yours." for stray in place.strays)
+        notes += tuple(f"{stray} is not looked at: move it here if it is yours." for stray in place.stray_files)
     notes += source_file.precautions(values_from)
     made = {name: entry for name, entry in found.items() if not entry.origin.startswith("generated")}
     return Setup(place, before, text.encode(), changes, mends, needed, notes, given=made)
@@ -142,7 +142,7 @@ def _marked(told: str, changed: Collection[str]) -> str:
     return told.replace(f"‹{name}›", f"‹{name}: new›") if name in changed else told
 
 
-def _obstacle(place: Workplace) -> str:
+def _obstacle(place: Workstation) -> str:
     file = place.dotenv
     if file is None:
         return ""
@@ -152,7 +152,7 @@ def _obstacle(place: Workplace) -> str:
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 
 
-def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
+def _mended(place: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     """The text as it was meant, where that is certain, and what was mended."""
     mends, file = [], place.dotenv
     assert file
@@ -182,7 +182,7 @@ def _mended(place: Workplace, text: str) -> tuple[str, tuple[str, ...]]:
         is_mine = binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":"
         if is_mine and binding.name in literal and not refers_to_another(binding):
             try:
-                text = lines.set_values(text, {binding.name: literal[binding.name]})
+                text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
             except ValueError:
                 continue
             mends.append(f"Line {binding.line}: {binding.name} in single quotes, since it has a $.")
@@ -195,23 +195,23 @@ def _literals(text: str) -> dict[str, str]:
     return {name: value or "" for name, value in found.items()}
 
 
-def _merged(place: Workplace, base: str, text: str) -> tuple[frozenset[str], str]:
+def _merged(place: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
     # What somebody has written in a line that cannot be read, or under a slip of the name, is theirs to mend.
     file = place.dotenv
-    theirs = {*(file.begun | {*file.swallowed} if file else ()), *(meant for _, meant in meant_names(place))}
+    theirs = {*(file.first_words | {*file.hidden_names} if file else ()), *(meant for _, meant in meant_names(place))}
     # What was taken out because it must not be empty stays out.
-    out = (each.name for each in variables(lines.statements(text)) if each.commented_out)
+    out = (each.name for each in variables(statements(text)) if each.commented_out)
     theirs |= {name for name in out if _cannot_be_empty(place, name)}
-    additions = [each for each in lines.merge(base, text) if each.name not in theirs]
+    additions = [each for each in dotenv_edit.merge(base, text) if each.name not in theirs]
     # Beside another variable of the same field an empty one would count.
-    additions = [each for each in additions if place.written_as(each.name).casefold() == each.name.casefold()]
+    additions = [each for each in additions if place.dotenv_name(each.name).casefold() == each.name.casefold()]
     for addition in additions:
-        text = lines.insert(text, addition.block, addition.after)
+        text = dotenv_edit.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text
 
 
 def _emptied(
-    place: Workplace,
+    place: Workstation,
     text: str,
     found: Mapping[str, Given],
     needed: tuple[Needed, ...],
@@ -230,12 +230,12 @@ def _emptied(
 
 def _bare(text: str) -> tuple[str, ...]:
     """The variables with nothing before a comment, which compose would take for the value."""
-    parts = (part for part in lines.statements(text) if part.kind == "assignment" and not lines.quote_of(part))
+    parts = (part for part in statements(text) if part.kind == "assignment" and not dotenv_edit.quote_of(part))
     return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 
 def _taken_out(
-    place: Workplace, text: str, emptied: Collection[str], added: Collection[str], is_new: bool
+    place: Workstation, text: str, emptied: Collection[str], added: Collection[str], is_new: bool
 ) -> frozenset[str]:
     """Variables that become comments, since they are empty where Settings takes no empty text."""
     there = _literals(text)
@@ -243,7 +243,7 @@ def _taken_out(
     return refused_empty(place) | {name for name in (*emptied, *empty) if _cannot_be_empty(place, name)}
 
 
-def _cannot_be_empty(place: Workplace, name: str) -> bool:
+def _cannot_be_empty(place: Workstation, name: str) -> bool:
     """Whether Settings would refuse an empty text where it takes no variable at all."""
     known = place.checkout.settings.find(name)
     if known is None or name in place.required or place.checkout.settings.ignore_empty:
@@ -252,7 +252,7 @@ def _cannot_be_empty(place: Workplace, name: str) -> bool:
 
 
 def _changes(
-    place: Workplace,
+    place: Workstation,
     text: str,
     found: Mapping[str, Given],
     emptied: Collection[str],
@@ -271,16 +271,16 @@ def _changes(
             yield KeyChange(name, "unchanged")
 
 
-def _effect(place: Workplace, name: str) -> Effect:
+def _effect(place: Workstation, name: str) -> Effect:
     key: Key | None = place.key_of(name)
     return key.effect if key else "next-deployment"
 
 
 def _shown_lines(text: str) -> list[tuple[str, str]]:
-    return [(raw.rstrip("\r\n"), told) for raw, told in map(_shown, lines.statements(text.lstrip(BOM)))]
+    return [(raw.rstrip("\r\n"), told) for raw, told in map(_shown, statements(text.lstrip(BOM)))]
 
 
-def _shown(part: lines.Statement) -> tuple[str, str]:
+def _shown(part: Statement) -> tuple[str, str]:
     """A statement, and how it is shown: names in the place of values, also of those that are commented out."""
     raw = part.raw.rstrip("\r\n")
     if part.kind == "blank":
@@ -290,6 +290,6 @@ def _shown(part: lines.Statement) -> tuple[str, str]:
         return raw, f"# {found[1]}=‹{found[1]}›" if found else raw
     if part.kind == "assignment":
         literal = _literals(part.raw).get(part.name or "", "")
-        quote = lines.quote_of(part)
+        quote = dotenv_edit.quote_of(part)
         return raw, f"{part.name}={quote}‹{part.name}›{quote}" if literal else f"{part.name}={quote}{quote}"
     return raw, "‹a line that cannot be read›"

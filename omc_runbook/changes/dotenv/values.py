@@ -19,7 +19,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, Key, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.template import Entry
-from omc_runbook.workstation.workstation import Workplace, is_text_of_value
+from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 PROMPT = "prompt"
 SOURCES = "prompt, file:PATH, env:NAME, generate or keep"
@@ -37,7 +37,7 @@ class Needed:
 
 
 def values_for(
-    place: Workplace, there: Mapping[str, str], added: Collection[str], is_new: bool, values_from: str
+    place: Workstation, there: Mapping[str, str], added: Collection[str], is_new: bool, values_from: str
 ) -> tuple[dict[str, Given], tuple[Needed, ...], tuple[str, ...]]:
     """New values for variables that have none, what is still needed after that, and notes.
 
@@ -74,13 +74,13 @@ def values_for(
     return found, needed, tuple(notes)
 
 
-def _public(place: Workplace, there: Mapping[str, str], added: Collection[str], is_new: bool) -> list[str]:
+def _public(place: Workstation, there: Mapping[str, str], added: Collection[str], is_new: bool) -> list[str]:
     """Secrets that anyone may make up and that come from the template with a value: all the world has that one."""
     keys = ((name, place.key_of(name)) for name in there if is_new or name in added)
     return [name for name, key in keys if key and key.generate]
 
 
-def _offered(place: Workplace, there: Mapping[str, str], values_from: str) -> dict[str, Given]:
+def _offered(place: Workstation, there: Mapping[str, str], values_from: str) -> dict[str, Given]:
     """What the source has, by variable; a prompt and a generator offer nothing by themselves."""
     kind, _, name = values_from.partition(":")
     if values_from in ("", GENERATE, KEEP, PROMPT):
@@ -95,7 +95,7 @@ def _offered(place: Workplace, there: Mapping[str, str], values_from: str) -> di
     return {variable_of(key, place.keys): entry for key, entry in found.items()}
 
 
-def _made(place: Workplace, name: str, text: str) -> Given | None:
+def _made(place: Workstation, name: str, text: str) -> Given | None:
     """A value made up, where the catalogue or the template says that anyone may, or the default stands there."""
     key, entry = place.key_of(name), place.checkout.template.find(name) if place.checkout.template else None
     kind = "" if key is None else "urlsafe-32" if key.in_url and key.generate else key.generate
@@ -111,7 +111,7 @@ def _made(place: Workplace, name: str, text: str) -> Given | None:
     return None
 
 
-def _asked(place: Workplace, names: Collection[str]) -> dict[str, Given]:
+def _asked(place: Workstation, names: Collection[str]) -> dict[str, Given]:
     """What somebody types for each, hidden; an empty answer leaves it out."""
     if not names:
         return {}
@@ -125,7 +125,7 @@ def _asked(place: Workplace, names: Collection[str]) -> dict[str, Given]:
     return {name: Given(value, "prompt") for name, value in answers.items() if not value.is_empty}
 
 
-def _needed(place: Workplace, name: str, why: str) -> Needed:
+def _needed(place: Workstation, name: str, why: str) -> Needed:
     key: Key | None = place.key_of(name)
     entry: Entry | None = place.checkout.template.find(name) if place.checkout.template else None
     told = (key.description if key else "") or (entry.description if entry else "") or why

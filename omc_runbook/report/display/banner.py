@@ -76,7 +76,7 @@ def where(runbook: str, environment: Environment, caller: Caller, endpoint: str,
     return Banner(look, f"{runbook}: {environment.name}{', in the sandbox' if is_sandbox else ''}", lines)
 
 
-def workplace(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
+def workstation(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
     """Say which checkout it is about, with whom its values are compared, and where names come from."""
     values = f"Values are compared {compared}" if compared else "Values are compared with nobody's"
     lines = (f"Checkout {root}", f"With {origin}", values)
