@@ -224,7 +224,7 @@ BROKEN = {
     "latin": "is not UTF-8 text",
     "latin terraform": "modules/ecs/main.tf is not UTF-8 text",
     "method": KEY,
-    "environment": f"{KEY} is a name taken",
+    "environment": f"{KEY} is taken",
 }
 
 
@@ -549,8 +549,8 @@ def test_checkouts_as_they_are_in_the_wild(
     assert done and len(done.patches) == 3
     checkout = read_checkout(platform.root)
     assert checkout.settings.find(key) and dotenv_values(platform.template)[key]
-    assert checkout.declared and [
-        ref.key for ref in checkout.declared.containers[0].references if ref.variable == key
+    assert checkout.task_definitions and [
+        ref.key for ref in checkout.task_definitions.containers[0].references if ref.variable == key
     ] == [key]
     assert platform.config.is_symlink() == (change is linked)
     for name in EDITED:

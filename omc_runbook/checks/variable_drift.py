@@ -151,7 +151,7 @@ def _unsure(places: Places, row: Standing) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not places.names_are_known:
         yield SETTINGS
-    declared, compose = places.checkout.declared, places.checkout.compose
+    declared, compose = places.checkout.task_definitions, places.checkout.compose
     application = compose.application() if compose else None
     if application and application.extends and _is_for_compose(places, row):
         yield COMPOSE

@@ -14,7 +14,7 @@ from omc_runbook.repository.settings import Field
 from omc_runbook.repository.template import Entry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
-from omc_runbook.terraform.task_definitions import Container, counts_for
+from omc_runbook.terraform.task_definitions import TerraformContainer, applies_to
 from omc_runbook.workstation.workstation import is_secret
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
@@ -46,15 +46,15 @@ class Places:
         self.others = {name: other.names for name, other in others if other.names is not None or other.unread}
         """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
 
-    def _named(self, container: Container) -> Container:
+    def _named(self, container: TerraformContainer) -> TerraformContainer:
         """A container by its name in force, where its own is filled in and can become just one of these."""
         fitting = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
         return replace(container, name=fitting[0]) if len(fitting) == 1 else container
 
-    def _is_elsewhere(self, container: Container) -> bool:
+    def _is_elsewhere(self, container: TerraformContainer) -> bool:
         """Whether a container stands in a folder that is another environment's by its name."""
         environment = self.snapshot.environment
-        return not counts_for(container.file, environment.name, {*KNOWN, *environment.others})
+        return not applies_to(container.file, environment.name, {*KNOWN, *environment.others})
 
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
         written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
@@ -100,12 +100,12 @@ class Places:
     @cached_property
     def unseen(self) -> frozenset[str]:
         """The containers that Terraform may give more than was read."""
-        return frozenset(container.name for container in self.containers if container.unseen)
+        return frozenset(container.name for container in self.containers if container.other_sources)
 
     @property
     def may_be_hidden(self) -> bool:
         """Whether Terraform may have a container that is not among those read: in what is no plain text."""
-        declared = self.checkout.declared
+        declared = self.checkout.task_definitions
         return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
     @cached_property
@@ -205,5 +205,5 @@ class Places:
         return next((name for name in field.variables if name in given or self.entry(name)), field.variables[0])
 
 
-def _containers(checkout: Checkout) -> tuple[Container, ...]:
-    return checkout.declared.containers if checkout.declared else ()
+def _containers(checkout: Checkout) -> tuple[TerraformContainer, ...]:
+    return checkout.task_definitions.containers if checkout.task_definitions else ()

@@ -11,7 +11,7 @@ from omc_runbook.repository.compose import Compose, read_compose
 from omc_runbook.repository.readers import find_others, find_readers
 from omc_runbook.repository.settings import CONFIG, Settings, read_settings
 from omc_runbook.repository.template import Template, find_template, read_template
-from omc_runbook.terraform.task_definitions import Declared, read_task_definitions
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Checkout:
     settings: Settings
     template: Template | None
     compose: Compose | None
-    declared: Declared | None
+    task_definitions: TaskDefinitions | None
     read_elsewhere: frozenset[str] = frozenset()
     """Variables that other files of the application read, by whatever means."""
     read_around: frozenset[str] = frozenset()
@@ -46,13 +46,13 @@ def find_root(repository: str) -> Path:
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout as it lies there; raises UsageError for one without Settings, and for a file with an error."""
-    declared = read_task_definitions(root)
+    task_definitions = read_task_definitions(root)
     return Checkout(
         root=root,
         settings=read_settings(root),
         template=read_template(root) if find_template(root) else None,
         compose=read_compose(root),
-        declared=declared if declared.containers or declared.unreadable else None,
+        task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
         read_elsewhere=find_readers(root, CONFIG),
         read_around=find_others(root),
     )

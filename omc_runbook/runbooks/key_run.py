@@ -224,12 +224,12 @@ class KeyRun:
                 f" {place.environment} would lack the variable: name the folder that its task definition comes from, or"
                 " leave terraform_dir empty. Nothing was written."
             )
-        harm = plan_json.judge(changes, snapshot.secret_name, snapshot.secret)
+        harm = plan_json.find_harm(changes, snapshot.secret_name, snapshot.secret)
         return replace(place, terraform=executor.changes_of(changes), harm=harm)
 
     def _notes(self, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:
         notes = []
-        if checkout.declared is None:
+        if checkout.task_definitions is None:
             notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
         if edits and git.find_git_dir(self.root) is None:
             why = git.read_status(self.root).obstacle or "This checkout is in no git work tree."
@@ -278,7 +278,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
 
 def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
     """The containers that have the reference in force from what of Terraform cannot be read: none is added there."""
-    declared = checkout.declared
+    declared = checkout.task_definitions
     unread = [name for name in containers if declared and declared.may_hide(name)]
     return held_by(snapshot, new, unread)
 

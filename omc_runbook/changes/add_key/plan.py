@@ -19,7 +19,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.classes import alternatives, expression, last_name
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template_edit import NewEntry, add_entry
-from omc_runbook.terraform.task_definitions import counts_for, declared_of
+from omc_runbook.terraform.task_definitions import applies_to, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
@@ -232,13 +232,13 @@ def _references(
     present: Collection[str],
 ) -> list[Edit]:
     """The edits of Terraform's files, one for each file, whatever number of containers are in it."""
-    if checkout.declared is None:
+    if checkout.task_definitions is None:
         return []
-    files, edits = checkout.declared.files, {edit.name: edit for edit in checkout.declared.files}
+    files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
     what: dict[str, list[str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        here = tuple(file for file in files if counts_for(file.name, environment, known)) or files
-        declared = replace(declared_of(here), unreadable=checkout.declared.unreadable)
+        here = tuple(file for file in files if applies_to(file.name, environment, known)) or files
+        declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
         edit = add_reference(declared, container, key.name, key.name, present)
         if edit:
             changed = replace(edit.file, raw=edit.after)

@@ -16,7 +16,7 @@ from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command
-from omc_runbook.terraform.command import Draft, Output
+from omc_runbook.terraform.command import Output, SavedPlan
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ def described(clients: Clients, name: str) -> Secret | None:
     return insist(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
 
 
-def _apply_draft(clients: Clients, plan: Creation, draft: Draft) -> Created:
+def _apply_draft(clients: Clients, plan: Creation, draft: SavedPlan) -> Created:
     if plan.harm:
         draft.drop()
         first = plan.harm[0]
