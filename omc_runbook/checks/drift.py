@@ -54,7 +54,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
     doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
     if doubtful:
-        why = "; ".join(_checkout(snapshot).settings.vague)
+        why = "; ".join(_checkout(snapshot).settings.ambiguities)
         fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {why}."
         yield Doubt("Settings", (fact,))
 

@@ -181,7 +181,7 @@ def _is_for_settings(places: Places, row: Standing) -> bool:
     if row.is_injected:
         return True
     compose = places.checkout.compose
-    is_used = row.variable in places.checkout.read_around or (compose is not None and row.variable in compose.used)
+    is_used = row.variable in places.checkout.other_reads or (compose is not None and row.variable in compose.used)
     return bool(row.template) and not is_used
 
 

@@ -11,7 +11,7 @@ from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import Field
-from omc_runbook.repository.template import Entry
+from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.terraform.task_definitions import TerraformContainer, applies_to
@@ -116,7 +116,7 @@ class Places:
     @property
     def names_are_known(self) -> bool:
         """Whether what the variables of Settings are called could be told from its source."""
-        return not self.checkout.settings.vague
+        return not self.checkout.settings.ambiguities
 
     @property
     def is_blind(self) -> bool:
@@ -133,7 +133,7 @@ class Places:
         keys = (key for name, key in self.catalogue.items() if variable_of(name, self.catalogue) == variable)
         return is_secret(variable, next(keys, None))
 
-    def entry(self, variable: str) -> Entry | None:
+    def entry(self, variable: str) -> TemplateEntry | None:
         """The template's line for a variable."""
         return self.checkout.template.find(variable) if self.checkout.template else None
 
@@ -151,7 +151,7 @@ class Places:
             return "required" if found.required else "optional"
         head = variable.partition("__")[0]
         is_nested = head != variable and self.checkout.settings.find(head) is not None
-        return ELSEWHERE if variable.upper() in self.checkout.read_elsewhere or is_nested else ""
+        return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""
 
     def in_compose(self, variable: str) -> str:
         """How the application's service of compose gets it: "", "env_file" or "environment"."""

@@ -14,7 +14,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
-from omc_runbook.repository.compose import Compose, Service, Setting
+from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
@@ -218,7 +218,9 @@ def _is_of_file(place: Workstation, told: Told) -> bool:
     return bool(file.compose_kind) or (told.check == "dollar" and bool(file.unset))
 
 
-def _beats(place: Workstation, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
+def _beats(
+    place: Workstation, service: ComposeService, setting: ServiceVariable, mine: Masked, compose: Compose
+) -> bool:
     """Whether what a compose file sets is another value, and not where a service of compose is reached."""
     used = {setting.variable, *setting.interpolates}
     if setting.value is None or used & spoilt(place) or _in_shell(place) & used:
@@ -235,7 +237,7 @@ def _beats(place: Workstation, service: Service, setting: Setting, mine: Masked,
     return place.is_secret(setting.variable) or not any(_is_reached(place, each, compose) for each in near)
 
 
-def _is_reached(place: Workstation, setting: Setting, compose: Compose) -> bool:
+def _is_reached(place: Workstation, setting: ServiceVariable, compose: Compose) -> bool:
     """Whether a value is an address within compose, which is another one than on the machine itself."""
     hosts = "|".join(map(re.escape, sorted(compose.hosts)))
     bare = not place.is_secret(setting.variable) and ADDRESS.search(setting.variable)

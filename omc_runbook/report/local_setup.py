@@ -12,7 +12,7 @@ from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Mood
 from omc_runbook.report.display.table import Table
-from omc_runbook.repository.template import Entry as TemplateEntry
+from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
 

@@ -238,7 +238,8 @@ class KeyRun:
             if why := add_key_plan.why_no_patch(self.root, edit):
                 notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
         if any(edit.file.name == CONFIG for edit in edits):
-            notes += (f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in checkout.settings.vague)
+            reasons = checkout.settings.ambiguities
+            notes += (f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in reasons)
         if edits and not new.description:
             notes.append("Without a description nobody will know what the key is for: set one.")
         return tuple(notes)

@@ -31,7 +31,7 @@ class SourceFile:
     @property
     def newline(self) -> str:
         """The line ending of most lines."""
-        return "\r\n" if self.raw.count(b"\r\n") * 2 > self.raw.count(b"\n") else "\n"
+        return newline_of(self.text)
 
     def with_text(self, text: str, what: str) -> Edit:
         """Return the edit that replaces the text, described by `what`; a byte order mark stays."""
@@ -72,6 +72,11 @@ class Edit:
 
     def _diff(self, name: str, context: int) -> str:
         return unified_diff(_lines(self.file.raw), _lines(self.after), name, context)
+
+
+def newline_of(text: str) -> str:
+    """The line ending of most lines of a text."""
+    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def read_source(repository: Path, name: str) -> SourceFile | None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from omc_runbook.repository.layout import BOM, Statement, newline_of, spelling_of, statements, variables
+from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
+from omc_runbook.textfile.file import BOM, newline_of
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")

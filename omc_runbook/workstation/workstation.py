@@ -14,7 +14,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import Told
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.compose_tree import MayLack
+from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.workstation import docker, git, settings_probe
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv, read_dotenv
@@ -241,7 +241,7 @@ def _missing_env_files(checkout: Checkout) -> Iterator[Path]:
     for service in checkout.compose.services if checkout.compose else ():
         for name in service.env_files:
             path = Path(os.path.normpath(checkout.root / name))
-            is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, MayLack)
+            is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, OptionalPath)
             if is_other and "$" not in name and not path.exists():
                 yield path
 

@@ -16,7 +16,7 @@ from omc_runbook.model.catalogue import Form, Key, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.classes import alternatives, expression, last_name
+from omc_runbook.repository.settings import last_name, parse_expression, union_members
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.terraform.task_definitions import applies_to, task_definitions_of
@@ -70,11 +70,11 @@ class NewKey:
 
     @property
     def _alternatives(self) -> frozenset[str]:
-        node = expression(self.type)
+        node = parse_expression(self.type)
         # What an Annotated adds to its type may refuse values that the type itself takes.
         if node is None or "Annotated" in self.type:
             return frozenset({self.type})
-        return frozenset(last_name(each) or ast.unparse(each) for each in alternatives(node))
+        return frozenset(last_name(each) or ast.unparse(each) for each in union_members(node))
 
 
 @dataclass(frozen=True)

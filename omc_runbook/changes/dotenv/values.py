@@ -18,7 +18,7 @@ from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, Key, variable_of
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.template import Entry
+from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 PROMPT = "prompt"
@@ -127,6 +127,6 @@ def _asked(place: Workstation, names: Collection[str]) -> dict[str, Given]:
 
 def _needed(place: Workstation, name: str, why: str) -> Needed:
     key: Key | None = place.key_of(name)
-    entry: Entry | None = place.checkout.template.find(name) if place.checkout.template else None
+    entry: TemplateEntry | None = place.checkout.template.find(name) if place.checkout.template else None
     told = (key.description if key else "") or (entry.description if entry else "") or why
     return Needed(name, told, (key.obtain_from if key else "") or (entry.obtain_from if entry else ""))
