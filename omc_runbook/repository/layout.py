@@ -57,7 +57,7 @@ class Heading:
     """Whether rulers frame it, not only a blank line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Variable:
     """A variable with its comment and section; positions are indexes of statements."""
 
@@ -150,7 +150,7 @@ def variables(parts: Sequence[Statement]) -> Iterator[Variable]:
         if part.kind == "assignment" or inner:
             name = inner.name if inner else part.name
             first = earlier[1] if earlier[0] == name else begins
-            yield Variable(name, at, first, heading, inner is not None)
+            yield Variable(name=name, at=at, begins=first, heading=heading, commented_out=inner is not None)
             earlier, begins, opening, is_apart = (name if inner else "", first), at + 1, -1, False
         elif framed:
             heading = Heading(framed, at, at + 1, True)

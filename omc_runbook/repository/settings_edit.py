@@ -83,7 +83,7 @@ class InsertionPoint:
         return before + text + "".join(self.lines[self.index :])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Part:
     """The statements on one line of a class's body; positions are indexes of lines."""
 
@@ -399,7 +399,8 @@ def _parts(classes: Classes) -> list[_Part]:
         ):
             lead -= 1
         texts = frozenset(text for statement in here for text in _strings(statement))
-        parts.append(_Part(kind, tuple(filter(None, map(field_name, here))), texts, lead, first, end))
+        names = tuple(filter(None, map(field_name, here)))
+        parts.append(_Part(kind=kind, names=names, mentions=texts, lead=lead, first=first, end=end))
     return parts
 
 

@@ -64,7 +64,7 @@ ADVICE: tuple[tuple[str, str], ...] = (
 """What to do about a failure, by Terraform's error message."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SavedPlan:
     """A saved plan: what it changes, without values, and how to run Terraform on it.
 
@@ -126,7 +126,7 @@ def plan(folder: Path, profile: str = "") -> SavedPlan:
     variables = {name: value for name, value in os.environ.items() if name not in LOG_VARIABLES}
     variables |= {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
     variables |= {"AWS_PROFILE": profile} if profile else {}
-    saved = SavedPlan(program, folder, directory, variables)
+    saved = SavedPlan(program=program, folder=folder, directory=directory, variables=variables)
     lock = folder / LOCK_FILE
     had_lock = lock.exists()
     try:

@@ -21,7 +21,7 @@ SEVERAL = "it has references to several secrets, and to none of them most"
 _LOOP = re.compile(r"\$\{\s*(\w+)\s*\}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VariableNode:
     """A container's variable: its name, its valueFrom, its element, and the list of that."""
 
@@ -273,7 +273,11 @@ def read_variables(node: Node, folder: Folder) -> VariableList:
                 entry, loop = part.node.parts[1], {part.node.name: element.name}
             variable, value_from = _pair(folder.objects(entry), folder, loop)
             if variable:
-                variable_list.variables.append(VariableNode(variable, value_from, element, part.node, part.certain))
+                variable_list.variables.append(
+                    VariableNode(
+                        variable=variable, value_from=value_from, element=element, list=part.node, certain=part.certain
+                    )
+                )
             else:
                 variable_list.other_sources.append(describe(element))
     return variable_list
