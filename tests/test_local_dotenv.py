@@ -293,9 +293,9 @@ def test_python_agrees(tmp_path: Path, text: str) -> None:
     }
     for name, value in visible.items():
         assert holds(find(file, name).for_python, value)
-    compose_only = [each for each in file.bindings if each.name not in visible]
+    others = [each for each in file.bindings if each.name not in visible]
     assert [
-        each.name for each in compose_only if each.for_python is not None and each.name in ("A", "B", "S", "AB", "x")
+        each.name for each in others if each.for_python is not None and each.name in ("A", "B", "S", "AB", "x")
     ] == []
     visible = {name for name, value in expected.items() if value is not None}
     assert set(file.hidden_names) == set(file.assigned_names) - visible
