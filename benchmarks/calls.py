@@ -21,15 +21,15 @@ from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build as worlds_build
 from omc_runbook.sandbox.worlds.roles import restore_roles
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, CLUSTER, EXECUTION_ROLE, KEYS, STAGING, Service, World
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, CLUSTER, EXECUTION_ROLE, KEYS, STAGING, ServiceSpec, World
 
 DELAY_MS = 30.0
 ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3")
 LOOK = """
 import json, time
-from omc_runbook import runbook
+from omc_runbook.runbooks import verify
 start = time.perf_counter()
-snapshot = runbook.begin("verify", "staging").look()
+snapshot = verify.begin("staging").look()
 seconds = time.perf_counter() - start
 print(json.dumps([len(snapshot.services), len(snapshot.tasks), list(snapshot.gaps), seconds]))
 """
@@ -90,7 +90,7 @@ def build(sandbox: Sandbox, services: int, running: int) -> None:
     network = worlds_build.restore_network(world)
     for number in range(services):
         name = "backend" if number == 0 else f"service-{number:03}"
-        service = Service(name, int(number < running), KEYS, breaker=True)
+        service = ServiceSpec(name, int(number < running), KEYS, breaker=True)
         container = worlds_build.container_definition(service, secret, world.database)
         container["environment"] = [{"name": "ENVIRONMENT", "value": "staging"}]
         worlds_build.restore_log_group(world, f"/ecs/{STAGING}/{name}")

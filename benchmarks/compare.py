@@ -82,7 +82,7 @@ def start_ways() -> dict[str, Way]:
     return {
         "omc-runbook --help": call(str(SCRIPTS / "omc-runbook"), "--help"),
         "python -c pass": call(sys.executable, "-c", "pass"),
-        "importing a notebook's package": call(sys.executable, "-c", "import omc_runbook.runbooks.run"),
+        "importing a notebook's package": call(sys.executable, "-c", "import omc_runbook.runbooks.verify"),
         "importing papermill and nbconvert": call(sys.executable, "-c", "import papermill, nbconvert"),
     }
 

@@ -23,7 +23,7 @@ import proxy
 from botocore.exceptions import WaiterError
 from compare import SCRIPTS, beside
 
-from omc_runbook.changes.deploy.executor import FAILED
+from omc_runbook.model.handover import FAILED
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World

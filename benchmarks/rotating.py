@@ -10,6 +10,7 @@ from unittest import mock
 
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
 
 
 class Shown:
@@ -32,9 +33,9 @@ def main(key: str, values_from: str) -> None:
     """Rotate, and print the moments as JSON."""
     shown, run = Shown(), runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
-    new = run.gather(snapshot, values_from, key)
+    new = secret_change.gather(run, snapshot, values_from, key)
     with mock.patch.object(runbooks_run, "Progress", return_value=shown):
-        done = run.apply(run.plan(snapshot, new), True, new=new)
+        done = secret_change.apply(run, secret_change.plan(run, snapshot, new), True, new=new)
     if done and done.is_proved:
         shown.told, shown.said = time.time(), "done and proved"
     sys.stdout.write(json.dumps(vars(shown)))

@@ -21,7 +21,7 @@ from omc_runbook.sandbox.worlds.build import (
     restore_network,
 )
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, KEYS, REGION, SERVICES, Service, World
+from omc_runbook.sandbox.worlds.staging import ACCOUNT, KEYS, REGION, SERVICES, ServiceSpec, World
 from omc_runbook.snapshot.state import Snapshot
 
 Container = dict[str, Any]
@@ -57,7 +57,7 @@ class Plan:
     cluster: str = ""
     main: str = "backend"
     """The name of the main service; the others keep theirs."""
-    services: tuple[Service, ...] = SERVICES
+    services: tuple[ServiceSpec, ...] = SERVICES
     more: Mapping[str, Any] = field(default_factory=dict)
     """Members of the secret beside the guide's nine; services that have all nine have these too."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -156,7 +156,7 @@ def _make_secret(world: World, plan: Plan) -> str:
     return world.secretsmanager.create_secret(Name=plan.secret_name, SecretString=text)["ARN"]
 
 
-def _make_service(world: World, plan: Plan, service: Service, arn: str, network: Any) -> None:
+def _make_service(world: World, plan: Plan, service: ServiceSpec, arn: str, network: Any) -> None:
     name = plan.main if service.name == "backend" else service.name
     group = f"/ecs/{plan.stage}/{service.name}"
     restore_log_group(world, group)
@@ -331,7 +331,7 @@ def _put_parameter(world: World, plan: Plan) -> None:
 
 
 _BACKEND, _WORKER, _FRONTEND = SERVICES
-_MANY = tuple(Service(f"worker-{number:02}", 1, KEYS[:3], breaker=number % 2 == 0) for number in range(10))
+_MANY = tuple(ServiceSpec(f"worker-{number:02}", 1, KEYS[:3], breaker=number % 2 == 0) for number in range(10))
 _NEWS = {"omc-CryptoPanic-testkey": secrets.token_hex(20), "NEWS_API_KEY": secrets.token_hex(16)}
 
 PLANS: tuple[Plan, ...] = (

@@ -2,42 +2,52 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
+import botocore.session
 import pytest
 
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
-SLOW = frozenset(
-    {
-        *(
-            "test_faults",
-            "test_rotate",
-            "test_rotation",
-            "test_restore",
-            "test_update",
-            "test_create",
-            "test_terraform",
-        ),
-        *(
-            "test_chain",
-            "test_readme",
-            "test_browser",
-            "test_troubleshoot",
-            "test_cure",
-            "test_add_key",
-            "test_database",
-        ),
-        *("test_add_key_plan", "test_local_setup", "test_local_faults", "test_drill", "test_notebooks", "test_inside"),
-    }
+TESTS = Path(__file__).parent
+LONG_FIRST = (
+    *("sandbox/test_faults.py", "notebooks/", "browser/", "unit/checks/test_local_faults.py"),
+    *("unit/terraform/test_task_definitions.py", "sandbox/", "unit/"),
 )
-"""Files that take long, whatever the number of their tests: they begin first, for all workers to end together."""
+"""Which tests begin first, for all workers to end together."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of slow files first, and leave all else in its order."""
-    items.sort(key=lambda item: item.path.stem not in SLOW)
+    """Order tests by how long their files take; one worker runs a file, or a group that the file names."""
+    items.sort(key=lambda item: _rank(_file(item)))
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_file(item)))
+
+
+def _file(item: pytest.Item) -> str:
+    return _relative(item.path)
+
+
+@cache
+def _relative(path: Path) -> str:
+    return path.relative_to(TESTS).as_posix()
+
+
+@cache
+def _rank(file: str) -> int:
+    return next(at for at, start in enumerate(LONG_FIRST) if file.startswith(start))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_reading_of_botocores_models() -> Iterator[None]:
+    """Let botocore's sessions share the service models that they read, which else takes longer than the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture
@@ -60,9 +70,30 @@ def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """A healthy sandbox for the tests of one module."""
-    started = lifecycle.up("healthy")
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[Sandbox]:
+    """The one sandbox that a worker starts, for its modules to renew."""
+    started = lifecycle.up(None)
     yield started
     lifecycle.down(started)
+
+
+@pytest.fixture(scope="module")
+def sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A healthy sandbox that no other module has changed."""
+    lifecycle.renew(sandbox_server)
+    return sandbox_server
+
+
+@pytest.fixture(scope="module")
+def fresh_sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A sandbox as Terraform leaves AWS: with placeholders for values."""
+    lifecycle.renew(sandbox_server, "fresh")
+    return sandbox_server
+
+
+@pytest.fixture(scope="module")
+def empty_sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A sandbox with nothing in it."""
+    lifecycle.renew(sandbox_server, None)
+    return sandbox_server

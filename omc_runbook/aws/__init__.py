@@ -1,1 +1,1 @@
-"""The calls to AWS that the runbooks make, one module per service; nothing else here knows boto3."""
+"""The AWS API calls of the runbooks, one module per service; no other package uses boto3."""

@@ -1,6 +1,6 @@
-"""Proof that what came back from AWS is the answer to its call, and no cut body or a proxy's page.
+"""Validation of AWS responses: a truncated body or a proxy's page is no answer.
 
-botocore parses such a body into an answer without members, which would pass for an empty one.
+botocore parses such a body into a response without members, which would look like an empty one.
 """
 
 from __future__ import annotations
@@ -65,35 +65,35 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "ec2:DescribeVpcs": ("Vpcs",),
     "ec2:GetManagedPrefixListEntries": ("Entries",),
 }
-"""The members that every answer of an operation has, of several in brackets at least one.
+"""The members that every response of an operation has; of a nested tuple at least one.
 
 botocore's models do not mark members of an output as required: these are the ones that this package reads.
 """
 
 
 class NotAnAnswer(BotoCoreError):
-    """A call was answered with something that is not its answer; `operation` names the call, as in ecs:ListTasks."""
+    """A response that is not an answer to its call; `operation` names the call, such as ecs:ListTasks."""
 
-    fmt = "{operation} answered with something that is not its answer: the body is cut, or a proxy answered."
+    fmt = "{operation} returned an invalid response: the body is truncated, or a proxy answered."
 
     def __init__(self, operation: str) -> None:
         super().__init__(operation=operation)
         self.operation = operation
 
 
-class _Proving:
-    """What a client does more than botocore's: each answer has its members; a read without them is made once more."""
+class _ValidatingClient:
+    """A mixin for botocore's clients that validates each response; a read with an invalid one is repeated once."""
 
     def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
         try:
-            return self._prove(operation_name, api_params)
+            return self._call(operation_name, api_params)
         except NotAnAnswer:
-            # Whether a write was carried out is not known: the next run reads how it stands.
+            # Whether a write was made is unknown: the next run reads the state.
             if not operation_name.startswith(_READS):
                 raise
-        return self._prove(operation_name, api_params)
+        return self._call(operation_name, api_params)
 
-    def _prove(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+    def _call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
         operation = f"{self.meta.service_model.service_name}:{operation_name}"  # type: ignore[attr-defined]
         try:
             answer = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
@@ -104,22 +104,22 @@ class _Proving:
         return answer
 
 
-def prove_answers(events: BaseEventHooks) -> None:
-    """Let every client that a session makes from now on raise NotAnAnswer where what came back is no answer."""
-    events.register("creating-client-class", _prove_client)
-    events.register("before-parse", _prove_body)
+def validate_responses(events: BaseEventHooks) -> None:
+    """Make every client that a session creates from now on raise NotAnAnswer for an invalid response."""
+    events.register("creating-client-class", _extend_client)
+    events.register("before-parse", _validate_body)
 
 
-def _prove_client(base_classes: list[type], **_: object) -> None:
-    base_classes.insert(0, _Proving)
+def _extend_client(base_classes: list[type], **_: object) -> None:
+    base_classes.insert(0, _ValidatingClient)
 
 
-def _prove_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
+def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:
     if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
         return
     service = operation_model.service_model
-    prove = _is_json_answer if service.resolved_protocol == "json" else _is_xml_answer
-    if not prove(operation_model, response_dict["body"]):
+    is_valid = _is_json_answer if service.resolved_protocol == "json" else _is_xml_answer
+    if not is_valid(operation_model, response_dict["body"]):
         raise NotAnAnswer(f"{service.service_name}:{operation_model.name}")
 
 
@@ -150,5 +150,5 @@ def _name_of(element: ElementTree.Element) -> str:
 def _is_whole(answer: Mapping[str, Any], members: tuple[str | tuple[str, ...], ...]) -> bool:
     choices = ((member,) if isinstance(member, str) else member for member in members)
     has_members = all(any(name in answer for name in choice) for choice in choices)
-    # IAM says where more is to be had; without the place, botocore would take this page for the last.
+    # Without IAM's Marker, botocore would take this page for the last.
     return has_members and not (answer.get("IsTruncated") and not answer.get("Marker"))

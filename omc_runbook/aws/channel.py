@@ -1,4 +1,4 @@
-"""A client of Session Manager's data channel: opened with a session's token, it hears a command out.
+"""A client of Session Manager's data channel: opens it with a session's token and reads a command's output.
 
 The protocol is that of https://github.com/aws/session-manager-plugin (src/datachannel).
 """
@@ -31,32 +31,32 @@ _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 
 class ChannelFailed(Exception):
-    """A session that ended before its command did; its text is why, and holds nothing of what was sent."""
+    """A session that ended before its command did; the message is the reason and shows nothing of the traffic."""
 
 
 class Unsupported(ChannelFailed):
-    """The agent asks for something that only session-manager-plugin can do, such as encryption with a KMS key."""
+    """The agent requests a feature that only session-manager-plugin has, such as encryption with a KMS key."""
 
 
 class Unopened(ChannelFailed):
-    """The address of the session was not reached, or refused the client."""
+    """The session's endpoint was not reached, or refused the connection."""
 
 
 class Forbidden(Unopened):
-    """The caller may not open the session's channel."""
+    """The caller may not open the data channel."""
 
 
 class TookTooLong(ChannelFailed):
-    """The command had not ended in time; it was interrupted."""
+    """The command did not end in time and was interrupted."""
 
 
-def hear(url: str, token: str, headers: Mapping[str, str], seconds: float) -> tuple[str, str]:
-    """Open a session and wait for its end; gives what the command wrote, and the agent's own last words, mostly "".
+def read_output(url: str, token: str, headers: Mapping[str, str], seconds: float) -> tuple[str, str]:
+    """Open a session and wait up to `seconds` for its end; returns the command's output and the agent's last message.
 
-    `headers` are those of the request that opens the WebSocket. A proxy is found in the environment as the library
-    websockets finds it, and never used on the way to this machine. Raises ChannelFailed.
+    The message is mostly "". `headers` are those of the request that opens the WebSocket. The library websockets takes
+    a proxy from the environment; none is used for this machine. Raises ChannelFailed.
     """
-    # Loaded late: most runs never look into a task.
+    # Imported here, because most runs never read from inside a task.
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
     from websockets.sync.client import connect
 
@@ -76,26 +76,26 @@ def hear(url: str, token: str, headers: Mapping[str, str], seconds: float) -> tu
         failure = Forbidden if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else Unopened
         raise failure(f"{urlsplit(url).hostname} answered with HTTP {status}.") from None
     except (OSError, WebSocketException, ImportError) as error:
-        # The library's own words may hold an address with its signature, or a proxy's with its password.
-        words = type(error).__name__ if isinstance(error, WebSocketException) else str(error)
-        raise Unopened(f"{urlsplit(url).hostname} was not reached: {words}") from None
+        # The library's message may contain a signed URL, or a proxy's URL with its password.
+        reason = type(error).__name__ if isinstance(error, WebSocketException) else str(error)
+        raise Unopened(f"{urlsplit(url).hostname} was not reached: {reason}") from None
     with connection:
         try:
-            return _Hearing(connection).to_the_end(token, end)
+            return _Session(connection).run(token, end)
         except ConnectionClosed as error:
-            said = error.rcvd.reason if error.rcvd else ""
-            raise ChannelFailed(f"The session's connection ended early{said and f': {said}'}.") from None
+            reason = f": {error.rcvd.reason}" if error.rcvd and error.rcvd.reason else ""
+            raise ChannelFailed(f"The session's connection ended early{reason}.") from None
 
 
-class _Hearing:
-    """One session, from the token to the agent's goodbye."""
+class _Session:
+    """One session, from the token to the agent's last message."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._stream = Stream(INPUT, self._send)
-        self._heard = bytearray()
+        self._output = bytearray()
 
-    def to_the_end(self, token: str, end: float) -> tuple[str, str]:
+    def run(self, token: str, end: float) -> tuple[str, str]:
         opening = {
             "MessageSchemaVersion": "1.0",
             "RequestId": str(uuid.uuid4()),
@@ -110,60 +110,60 @@ class _Hearing:
             if message is None:
                 continue
             if message.type == CLOSED:
-                return self._heard.decode("utf-8", "replace"), _last_words(message)
+                return self._output.decode("utf-8", "replace"), _last_message(message)
             if message.type == OUTPUT:
                 for part in self._stream.receive(message):
-                    self._take(part)
+                    self._handle(part)
             elif message.type == ACKNOWLEDGE:
-                self._stream.settle(message)
-        # A session that nobody listens to goes on, and so would the command.
+                self._stream.acknowledge(message)
+        # Otherwise the session, and the command, would go on.
         self._stream.send(Kind.OUTPUT, INTERRUPT)
-        raise TookTooLong("The command had not ended in time.")
+        raise TookTooLong("The command did not end in time.")
 
     def _send(self, frame: str | bytes) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        # What came before the end is still to be read, and only then is the end an error.
+        # Messages received before the end are still to be read; only reading on makes the end an error.
         with contextlib.suppress(ConnectionClosed):
             self._connection.send(frame)
 
     def _next(self, seconds: float) -> Message | None:
-        """The next message, or None where none came in time or what came is none: it will be sent again."""
+        """The next message; None where none came in time or it is invalid, because it is sent again."""
         with contextlib.suppress(TimeoutError, ValueError):
             raw = self._connection.recv(timeout=max(seconds, 0))
             return decode(raw) if isinstance(raw, bytes) else None
         return None
 
-    def _take(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         if message.kind in (Kind.OUTPUT, Kind.STDERR):
-            self._heard += message.payload
+            self._output += message.payload
         elif message.kind == Kind.HANDSHAKE_REQUEST:
-            self._shake_hands(message)
+            self._answer_handshake(message)
 
-    def _shake_hands(self, request: Message) -> None:
-        """Answer what the agent asks of its client; older agents ask nothing before a command."""
+    def _answer_handshake(self, request: Message) -> None:
+        """Answer the agent's handshake; older agents send none before a command."""
         try:
-            asked = [str(action["ActionType"]) for action in json.loads(request.payload)["RequestedClientActions"]]
+            requested = [str(action["ActionType"]) for action in json.loads(request.payload)["RequestedClientActions"]]
         except (ValueError, LookupError, TypeError):
             raise ChannelFailed("The agent's handshake cannot be read.") from None
-        refused = [name for name in asked if name != "SessionType"]
+        unsupported = [name for name in requested if name != "SessionType"]
         processed = [
             {
                 "ActionType": name,
-                "ActionStatus": _UNSUPPORTED if name in refused else _SUCCESS,
+                "ActionStatus": _UNSUPPORTED if name in unsupported else _SUCCESS,
                 "ActionResult": None,
-                "Error": f"Unsupported action {name}" if name in refused else "",
+                "Error": f"Unsupported action {name}" if name in unsupported else "",
             }
-            for name in asked
+            for name in requested
         ]
         errors = [entry["Error"] for entry in processed if entry["Error"]]
         answer = {"ClientVersion": CLIENT_VERSION, "ProcessedClientActions": processed, "Errors": errors}
         self._stream.send(Kind.HANDSHAKE_RESPONSE, json.dumps(answer).encode())
-        if refused:
-            raise Unsupported(", ".join(refused))
+        if unsupported:
+            raise Unsupported(", ".join(unsupported))
 
 
-def _last_words(message: Message) -> str:
+def _last_message(message: Message) -> str:
     try:
         return str(json.loads(message.payload).get("Output") or "").strip()
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""CloudTrail: who called what on the secret, and when."""
+"""CloudTrail: who called which API on the secret, and when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One recorded call; `error` is the AWS error code, "" where the call succeeded.
 
@@ -24,19 +24,19 @@ class Event:
     user_agent: str
     error: str
     version_id: str
-    """The version that the call made or moved a stage to; "" for other calls."""
+    """The version that the call created or moved a staging label to; "" for other calls."""
     stages: tuple[str, ...] = ()
-    """The staging labels that the call names; () where it leaves them to Secrets Manager."""
+    """The staging labels that the call names; () where Secrets Manager chooses them."""
 
     @property
     def until(self) -> datetime:
-        """The moment at which the call had been made for certain: CloudTrail tells whole seconds, cut off."""
+        """The latest time of the call: CloudTrail truncates times to whole seconds."""
         return self.time if self.time.microsecond else self.time + timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class Trail:
-    """The calls that were found, newest first, and whether these are all."""
+    """Calls found in CloudTrail's event history, newest first, and whether these are all."""
 
     events: tuple[Event, ...]
     complete: bool
@@ -45,14 +45,15 @@ class Trail:
 def lookup_events(
     client: CloudTrailClient, name: str, resource: str, since: datetime, limit: int = 200
 ) -> tuple[Event, ...]:
-    """Read the calls named `name` (such as PutSecretValue) on a resource since a moment, newest first."""
+    """Read the calls of the API `name` (such as PutSecretValue) on a resource since a time, newest first."""
     return read_trail(client, name, resource, since, limit).events
 
 
 def read_trail(client: CloudTrailClient, name: str, resource: str, since: datetime, limit: int = 200) -> Trail:
-    """Read the calls named `name` on a resource since a moment, and whether older ones were left.
+    """Read the calls of the API `name` on a resource since a time, at most `limit` of them.
 
-    One page of 50 a call, so at most limit/50 calls; CloudTrail keeps 90 days and is some minutes late.
+    Pages have 50 events, so at most limit/50 requests; CloudTrail keeps 90 days and is some minutes late. See
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
     pages = client.get_paginator("lookup_events").paginate(
         LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}],

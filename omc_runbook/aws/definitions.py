@@ -1,4 +1,4 @@
-"""ECS: task definitions with their references to secrets."""
+"""ECS: task definitions and their references to secrets."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
 LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
-"""How variables are called that say who logs in where."""
+"""Names of variables that say which user logs in to which server."""
 
 
 @dataclass(frozen=True)
 class Injection:
-    """One entry of a container's `secrets`: the variable and where its value comes from."""
+    """One entry of a container's `secrets`: the variable and its parsed valueFrom."""
 
     variable: str
     reference: Reference
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Container:
-    """A container of a task definition; of its plain `environment` only the names are kept, and where logins go."""
+    """A container of a task definition; of its plain `environment` only names are kept, and values of `logins`."""
 
     name: str
     secrets: tuple[Injection, ...]
@@ -36,7 +36,7 @@ class Container:
     logins: tuple[tuple[str, str], ...] = ()
     """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
     log_group: str = ""
-    """The log group that its output goes to; "" where that is not CloudWatch Logs."""
+    """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
     readonly: bool = False
     """Whether its root file system is read-only."""
@@ -44,7 +44,7 @@ class Container:
     image: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskDefinition:
     """A revision of a task definition.
 
@@ -68,19 +68,19 @@ class TaskDefinition:
 
     @property
     def injections(self) -> tuple[tuple[Container, Injection], ...]:
-        """Every secret of every container."""
+        """The injected secrets of all containers."""
         return tuple((container, injection) for container in self.containers for injection in container.secrets)
 
     @property
     def variables(self) -> frozenset[str]:
-        """The name of every variable that it sets, from a secret or plainly."""
+        """The names of all variables that it sets, from secrets or plain."""
         plain = {name for container in self.containers for name in container.environment}
         return frozenset(plain | {injection.variable for _, injection in self.injections})
 
 
 @dataclass(frozen=True)
-class Edit:
-    """Another valueFrom for one variable of a container, or one for a variable that it lacks: then `before` is ""."""
+class ReferenceEdit:
+    """A new valueFrom for a container's variable; `before` is the old one, "" where the variable is added."""
 
     container: str
     variable: str
@@ -89,49 +89,49 @@ class Edit:
 
     @property
     def adds(self) -> bool:
-        """Whether the variable comes to be."""
+        """Whether the variable is added."""
         return not self.before
 
 
 def describe_task_definition(client: ECSClient, arn: str) -> TaskDefinition:
-    """Read a revision of a task definition, by ARN or family:revision; by a family alone its newest active one."""
+    """Read a revision by ARN or family:revision; by family only, its newest active revision."""
     return _task_definition(client.describe_task_definition(taskDefinition=arn)["taskDefinition"])
 
 
-def register_edited(client: ECSClient, arn: str, edits: Sequence[Edit]) -> TaskDefinition:
-    """Register a revision that is another one with these edits and nothing else changed, its tags included.
+def register_edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> TaskDefinition:
+    """Register a copy of a revision with these edits and the same tags.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
     """
     return _task_definition(client.register_task_definition(**_edited(client, arn, edits))["taskDefinition"])
 
 
-def is_edited(client: ECSClient, other: str, arn: str, edits: Sequence[Edit]) -> bool:
-    """Whether another revision is just what `register_edited` would register."""
+def is_edited(client: ECSClient, other: str, arn: str, edits: Sequence[ReferenceEdit]) -> bool:
+    """Whether the revision `other` equals what `register_edited` would register."""
     return bool(_request(client, other) == _edited(client, arn, edits))
 
 
-def _edited(client: ECSClient, arn: str, edits: Sequence[Edit]) -> Any:
+def _edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> Any:
     request = _request(client, arn)
     after = {(edit.container, edit.variable, edit.before): edit.after for edit in edits}
     for container in request["containerDefinitions"]:
         for entry in container.get("secrets", ()):
-            place = (container["name"], entry["name"], entry["valueFrom"])
-            entry["valueFrom"] = after.get(place, entry["valueFrom"])
+            key = (container["name"], entry["name"], entry["valueFrom"])
+            entry["valueFrom"] = after.get(key, entry["valueFrom"])
         new = [edit for edit in edits if edit.adds and edit.container == container["name"]]
         if new:
-            added = [{"name": edit.variable, "valueFrom": edit.after} for edit in new]
-            container["secrets"] = [*container.get("secrets", ()), *added]
+            entries = [{"name": edit.variable, "valueFrom": edit.after} for edit in new]
+            container["secrets"] = [*container.get("secrets", ()), *entries]
     return request
 
 
 def _request(client: ECSClient, arn: str) -> Any:
-    """What registers a revision as it is: all that was read of it and that a request takes."""
+    """The request that registers a copy of a revision: every member of it that RegisterTaskDefinition accepts."""
     answer = client.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-    takes = client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
-    assert takes is not None, "AWS takes something to register"
-    request = {name: value for name, value in answer["taskDefinition"].items() if name in takes.members}
-    # AWS's own tags, such as those of CloudFormation, are not ours to give.
+    shape = client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
+    assert shape is not None, "RegisterTaskDefinition has an input"
+    request = {name: value for name, value in answer["taskDefinition"].items() if name in shape.members}
+    # AWS reserves tags such as CloudFormation's.
     tags = [tag for tag in answer.get("tags", ()) if not tag["key"].startswith("aws:")]
     return {**request, "tags": tags} if tags else request
 
@@ -150,7 +150,7 @@ def _task_definition(raw: Any) -> TaskDefinition:
 
 
 def _role_arn(role: str, definition_arn: str) -> str:
-    """A role's ARN, where the definition may have its bare name."""
+    """A role's ARN; the task definition may have only its name."""
     partition, account = definition_arn.split(":")[1], definition_arn.split(":")[4]
     return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
 

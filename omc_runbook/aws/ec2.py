@@ -1,7 +1,4 @@
-"""EC2: the network that tasks stand in, as far as it decides whether they reach an AWS service.
-
-Each class names the shape of botocore's EC2 model it is read from.
-"""
+"""EC2: the parts of a VPC that decide whether tasks reach an AWS service."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 from omc_runbook.iam.policy import PolicyDocument
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Vpc:
     """A VPC; tasks resolve names only with `dns_support`, and private DNS names only with both."""
 
@@ -40,9 +37,9 @@ class Route:
     state: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RouteTable:
-    """A route table; `main` holds for subnets of its VPC that no other table names."""
+    """A route table; the `main` one applies to subnets without an association."""
 
     id: str
     vpc: str
@@ -53,7 +50,7 @@ class RouteTable:
 
 @dataclass(frozen=True)
 class NatGateway:
-    """A NAT gateway; `public` says whether it leads to the internet at all."""
+    """A NAT gateway; a private one (`public` is False) does not lead to the internet."""
 
     id: str
     subnet: str
@@ -74,7 +71,7 @@ class Rule:
     peers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SecurityGroup:
     """A security group."""
 
@@ -85,9 +82,9 @@ class SecurityGroup:
     egress: tuple[Rule, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AclEntry:
-    """An entry of a network ACL; entries are tried by number, and the first that matches decides."""
+    """An entry of a network ACL; the lowest number that matches decides."""
 
     number: int
     egress: bool
@@ -98,9 +95,9 @@ class AclEntry:
     last: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkAcl:
-    """A network ACL of some subnets."""
+    """A network ACL and its associated subnets."""
 
     id: str
     vpc: str
@@ -109,7 +106,7 @@ class NetworkAcl:
     entries: tuple[AclEntry, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A VPC endpoint of an AWS service; `kind` is Interface or Gateway."""
 
@@ -125,11 +122,11 @@ class Endpoint:
     policy: PolicyDocument | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
-    """The VPCs that some subnets are in, with all that decides where their traffic goes.
+    """The VPCs of some subnets, with everything that decides where their traffic goes.
 
-    A part is None where it could not be read.
+    A field is None where it could not be read.
     """
 
     vpcs: dict[str, Vpc] | None
@@ -142,6 +139,6 @@ class Network:
     acls: tuple[NetworkAcl, ...] | None
     endpoints: tuple[Endpoint, ...] | None
     prefix_lists: dict[str, tuple[str, ...]]
-    """The CIDRs of prefix lists that rules and routes name, by id; AWS's own hold no address of Secrets Manager."""
+    """The CIDRs of prefix lists that rules and routes name, by id; AWS's own have no address of Secrets Manager."""
     own_dns: frozenset[str] = frozenset()
-    """Ids of DHCP options that name other DNS servers than Amazon's; read where a VPC does not resolve names."""
+    """Ids of DHCP options with DNS servers other than Amazon's; read where a VPC has no DNS support."""

@@ -19,10 +19,10 @@ SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
 
 ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
-"""Stop codes of tasks that somebody, or a lack of capacity, stopped: no failure of theirs."""
+"""Stop codes of tasks that did not fail: stopped by a person, or for lack of capacity."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """A deployment of a service; `status` is PRIMARY, ACTIVE or INACTIVE.
 
@@ -43,7 +43,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class ServiceEvent:
-    """One line of what ECS says about a service."""
+    """One of a service's event messages."""
 
     time: datetime
     message: str
@@ -51,7 +51,7 @@ class ServiceEvent:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a service's tasks stand in a VPC (awsvpc): ids of subnets and security groups, and public addresses.
+    """A service's awsvpc configuration: ids of subnets and security groups, and whether tasks get a public IP.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
     """
@@ -61,7 +61,7 @@ class Placement:
     public_ip: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A service; `controller` is ECS, CODE_DEPLOY or EXTERNAL.
 
@@ -81,12 +81,12 @@ class Service:
     maximum_percent: int = 200
     placement: Placement = Placement()
     execute: bool = False
-    """Whether tasks that it starts from now on have ECS Exec."""
+    """Whether ECS Exec is enabled for new tasks (enableExecuteCommand)."""
     launch_type: str = ""
 
     @property
     def has_room(self) -> bool:
-        """Whether a deployment may start a new task before an old one goes, or stop an old one first.
+        """Whether a deployment may start a new task before an old one stops, or stop an old one first.
 
         See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
         """
@@ -96,33 +96,33 @@ class Service:
 
     @property
     def primary(self) -> Deployment | None:
-        """The deployment that ECS works towards; None with an external controller."""
+        """The PRIMARY deployment; None with an external deployment controller."""
         return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
 
     @property
     def rolled_back(self) -> bool:
-        """Whether the deployment in force is one that the circuit breaker went back to."""
+        """Whether the PRIMARY deployment is the result of the circuit breaker's rollback."""
         primary = self.primary
         if primary is None:
             return False
-        told = any(f"rolling back to deployment {primary.id}" in event.message for event in self.events)
-        return told or "rolling back" in primary.rollout_reason
+        has_event = any(f"rolling back to deployment {primary.id}" in event.message for event in self.events)
+        return has_event or "rolling back" in primary.rollout_reason
 
 
 @dataclass(frozen=True)
 class TaskContainer:
-    """A container of a task: how it ended, where it did, and how its ECS Exec agent is."""
+    """A task's container: its exit code and reason, and the status of its ECS Exec agent."""
 
     name: str
     exit_code: int | None
     reason: str
     agent: str = ""
-    """The last status of its ExecuteCommandAgent, such as RUNNING or STOPPED; "" where it has none."""
+    """lastStatus of its ExecuteCommandAgent, such as RUNNING or STOPPED; "" where it has none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task, running or stopped within about the last hour; `service` is "" for one started by hand.
+    """A task, running or stopped within about the last hour; `service` is "" for a task outside a service.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
     """
@@ -149,12 +149,12 @@ class Task:
 
     @property
     def is_running(self) -> bool:
-        """Whether its containers run now."""
+        """Whether its lastStatus is RUNNING."""
         return self.status == "RUNNING"
 
     @property
     def has_failed(self) -> bool:
-        """Whether it stopped, or is stopping, and not because somebody or a lack of capacity stopped it."""
+        """Whether it stopped, or is stopping, and neither a person nor a lack of capacity stopped it."""
         if self.stopped is None or self.stop_code in ON_PURPOSE:
             return False
         return not self.stopped_reason.startswith("Scaling activity")
@@ -167,7 +167,7 @@ def list_clusters(client: ECSClient) -> tuple[str, ...]:
 
 
 def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | None:
-    """Names of a cluster's services; None where there is no such cluster."""
+    """Names of a cluster's services; None where the cluster does not exist."""
     pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
     try:
         return tuple(arn.rpartition("/")[2] for page in pages for arn in page["serviceArns"])
@@ -178,15 +178,15 @@ def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | Non
 
 
 def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
-    """Read at most ten services; those that are deleted, or being so, are left out."""
+    """Read at most ten services, without those that are deleted or draining."""
     answer = client.describe_services(cluster=cluster, services=list(names))
     return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in ("INACTIVE", "DRAINING"))
 
 
 def force_new_deployment(client: ECSClient, cluster: str, name: str, revision: str = "") -> Deployment:
-    """Start a deployment of a service, whose tasks read the secret anew; gives that deployment.
+    """Start a new deployment of a service, whose tasks read the secret again; returns the deployment.
 
-    The service stays as it is configured but for its task definition, where the ARN of a `revision` is given. See
+    `revision` is the ARN of another task definition, "" for the same one; nothing else changes. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
     request: UpdateServiceRequestTypeDef = {"cluster": cluster, "service": name, "forceNewDeployment": True}
@@ -197,7 +197,7 @@ def force_new_deployment(client: ECSClient, cluster: str, name: str, revision: s
 
 
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:
-    """ARNs of the cluster's tasks whose desired status is given; () where there is no such cluster."""
+    """ARNs of the cluster's tasks with a desired status; () where the cluster does not exist."""
     pages = client.get_paginator("list_tasks").paginate(
         cluster=cluster, desiredStatus=status, PaginationConfig={"PageSize": 100}
     )
@@ -215,7 +215,7 @@ def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> tupl
 
 
 def batches(entries: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    """Cut a list into batches that one call takes."""
+    """Split a list into batches of at most `size`."""
     return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
@@ -294,5 +294,5 @@ def _agent(raw: Any) -> str:
 
 def _detail(raw: Any, name: str) -> str:
     """A detail of the task's network interface."""
-    details = (detail for attached in raw.get("attachments", ()) for detail in attached.get("details", ()))
+    details = (detail for attachment in raw.get("attachments", ()) for detail in attachment.get("details", ()))
     return next((str(detail.get("value", "")) for detail in details if detail.get("name") == name), "")

@@ -1,4 +1,4 @@
-"""IAM: a role with its policies and boundary, and AWS's own simulation of what it may do."""
+"""IAM: a role with its policies and permissions boundary, and AWS's simulation of its permissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam.type_defs import ContextEntryTypeDef
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Role:
     """A role: who may assume it, its tags and, where it has one, the ARN of its permissions boundary.
 
@@ -32,11 +32,11 @@ class Role:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """What SimulatePrincipalPolicy says of one action on one resource.
+    """SimulatePrincipalPolicy's result for one action on one resource.
 
-    `decision` is allowed, explicitDeny or implicitDeny; the two flags are None where AWS said nothing of them.
+    `decision` is allowed, explicitDeny or implicitDeny; the two flags are None where the result has none.
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
 
@@ -50,12 +50,12 @@ class Simulated:
 
 
 def role_name(arn: str) -> str:
-    """The name of a role by its ARN, whose path may have several parts."""
+    """A role's name from its ARN, without the path."""
     return arn.rpartition("/")[2]
 
 
 def get_role(client: IAMClient, name: str) -> Role | None:
-    """Read a role and its trust policy; None where there is no such role."""
+    """Read a role and its trust policy; None where the role does not exist."""
     try:
         answer = client.get_role(RoleName=name)["Role"]
     except ClientError as error:
@@ -65,7 +65,7 @@ def get_role(client: IAMClient, name: str) -> Role | None:
     trust = PolicyDocument(f"trust policy of {name}", "trust", _document(answer.get("AssumeRolePolicyDocument", {})))
     boundary = answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
     tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
-    return Role(answer["Arn"], answer["RoleName"], trust, boundary, tags)
+    return Role(arn=answer["Arn"], name=answer["RoleName"], trust=trust, boundary_arn=boundary, tags=tags)
 
 
 def simulate(
@@ -75,9 +75,9 @@ def simulate(
     resources: Sequence[str],
     context: Mapping[str, str] | None = None,
 ) -> tuple[Simulated, ...]:
-    """Ask AWS what a role may do: every action on every resource; () where there is no such role.
+    """Simulate every action on every resource for a role; () where the role does not exist.
 
-    `context` has the condition keys, of texts, that the request would carry.
+    `context` has the values of condition keys (of type string) that the request would have.
     """
     entries: list[ContextEntryTypeDef] = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
@@ -134,7 +134,7 @@ def find_inline(client: IAMClient, role: str, name: str) -> PolicyDocument | Non
 
 
 def put_inline(client: IAMClient, role: str, name: str, document: str) -> None:
-    """Give a role an inline policy; one of that name is written over.
+    """Put an inline policy on a role; an existing one with this name is overwritten.
 
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html
     """
@@ -142,7 +142,7 @@ def put_inline(client: IAMClient, role: str, name: str, document: str) -> None:
 
 
 def delete_inline(client: IAMClient, role: str, name: str) -> None:
-    """Take an inline policy away from a role; one that is not there is no error."""
+    """Delete a role's inline policy; a missing one is no error."""
     try:
         client.delete_role_policy(RoleName=role, PolicyName=name)
     except ClientError as error:
@@ -158,5 +158,5 @@ def get_managed(client: IAMClient, arn: str, kind: Literal["managed", "boundary"
 
 
 def _document(raw: Any) -> dict[str, Any]:
-    """A policy as a mapping: botocore decodes AWS's URL-encoded JSON, other servers may send it as text."""
+    """A policy as a mapping; botocore decodes AWS's URL-encoded JSON, other servers may send text."""
     return json.loads(unquote(raw)) if isinstance(raw, str) else dict(raw)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kms.client import KMSClient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KmsKey:
-    """A key: `state` as KMS says it (Enabled, Disabled, PendingDeletion …), `manager` AWS or CUSTOMER.
+    """A key: `state` is its KeyState (Enabled, Disabled, PendingDeletion …), `manager` AWS or CUSTOMER.
 
     See https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
     """
@@ -31,7 +31,7 @@ class KmsKey:
 
 
 def describe_key(client: KMSClient, key_id: str) -> KmsKey | None:
-    """Read a key's state by id, ARN or alias; None where there is no such key."""
+    """Read a key's state by id, ARN or alias; None where the key does not exist."""
     try:
         answer = client.describe_key(KeyId=key_id)["KeyMetadata"]
     except ClientError as error:
@@ -39,12 +39,15 @@ def describe_key(client: KMSClient, key_id: str) -> KmsKey | None:
             return None
         raise
     return KmsKey(
-        answer["Arn"], answer.get("KeyState", ""), answer.get("KeyManager", "CUSTOMER"), answer.get("DeletionDate")
+        arn=answer["Arn"],
+        state=answer.get("KeyState", ""),
+        manager=answer.get("KeyManager", "CUSTOMER"),
+        deletion=answer.get("DeletionDate"),
     )
 
 
 def get_key_policy(client: KMSClient, key_id: str) -> PolicyDocument | None:
-    """Read a key's policy; None where there is no such key.
+    """Read a key's policy; None where the key does not exist.
 
     See https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
     """

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: the last lines of one container."""
+"""CloudWatch Logs: the last lines of a log stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def last_lines(client: CloudWatchLogsClient, group: str, stream: str, limit: int = 50) -> tuple[str, ...]:
-    """Read the last lines of a log stream, oldest first; () where there is no such group or stream.
+    """Read the last `limit` lines of a log stream, oldest first; () where the group or stream does not exist.
 
     See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
     """

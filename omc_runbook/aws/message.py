@@ -1,4 +1,4 @@
-"""The binary message of Session Manager's data channel, in which every word between a client and an agent travels.
+"""The binary message format of Session Manager's data channel.
 
 Its layout is that of https://github.com/aws/session-manager-plugin (src/message).
 """
@@ -27,7 +27,7 @@ _HEADER_LENGTH = _LENGTH.size + _HEADER.size
 
 
 class Kind(IntEnum):
-    """What a payload is; those that no command needs are left out."""
+    """The kinds of payload that a command needs."""
 
     NONE = 0
     OUTPUT = 1
@@ -38,9 +38,9 @@ class Kind(IntEnum):
     STDERR = 11
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Message:
-    """One message: its type, its place in the stream, what its payload is (a Kind, or another number) and the payload.
+    """One message: type, sequence number in its stream, payload and the payload's kind (a Kind, or another number).
 
     `created` is in milliseconds since 1970.
     """
@@ -55,7 +55,7 @@ class Message:
 
 
 def encode(message: Message) -> bytes:
-    """The message as it goes over the wire."""
+    """Encode a message as bytes."""
     name = message.type.encode().ljust(32)
     digest = hashlib.sha256(message.payload).digest()
     numbers = (_SCHEMA_VERSION, message.created, message.sequence, message.flags)
@@ -64,20 +64,28 @@ def encode(message: Message) -> bytes:
 
 
 def decode(raw: bytes) -> Message:
-    """The message in the bytes; ValueError where they are none, or where the digest is not that of the payload."""
+    """Decode a message; raises ValueError for malformed bytes, or where the digest does not match the payload."""
     try:
         name, _, created, sequence, flags, key, digest, kind = _HEADER.unpack_from(raw, _LENGTH.size)
         (start,) = _LENGTH.unpack_from(raw)
         (length,) = _LENGTH.unpack_from(raw, start)
         type_ = name.strip(b"\0 ").decode()
     except (struct.error, UnicodeDecodeError):
-        raise ValueError("These bytes are no message of a data channel.") from None
+        raise ValueError("The bytes are not a data channel's message.") from None
     payload = raw[start + _LENGTH.size :]
     if start < _HEADER_LENGTH or len(payload) != length:
-        raise ValueError("The message's lengths do not fit.")
+        raise ValueError("The message's lengths do not match.")
     if type_ not in _UNSIGNED and payload and hashlib.sha256(payload).digest() != digest:
-        raise ValueError("The payload of the message is not what its digest says.")
-    return Message(type_, sequence, payload, kind, flags, uuid.UUID(bytes=_swap(key)), created)
+        raise ValueError("The payload does not match its digest.")
+    return Message(
+        type=type_,
+        sequence=sequence,
+        payload=payload,
+        kind=kind,
+        flags=flags,
+        id=uuid.UUID(bytes=_swap(key)),
+        created=created,
+    )
 
 
 def _swap(key: bytes) -> bytes:

@@ -31,9 +31,9 @@ _GOODBYE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Start:
-    """What the plugin is told of a session; `target` names the container as Session Manager does."""
+@dataclass(frozen=True, kw_only=True)
+class PluginSession:
+    """The plugin's input for a session; `target` is Session Manager's name of the container."""
 
     id: str
     url: str
@@ -42,12 +42,12 @@ class Start:
     region: str
     endpoint: str
     credentials: Mapping[str, str] = field(repr=False)
-    """The variables of the environment that the plugin signs its requests with."""
+    """Environment variables with the credentials that sign the plugin's requests."""
 
 
 @cache
 def keeps_tokens(path: str) -> bool:
-    """Whether this plugin takes a session's token from its environment; older ones want it as an argument."""
+    """Whether this plugin reads a session's token from its environment; older ones need it as an argument."""
     try:
         answer = subprocess.run(
             [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_VERSION_SECONDS
@@ -58,30 +58,30 @@ def keeps_tokens(path: str) -> bool:
     return bool(found) and tuple(map(int, found[0].split("."))) > _LAST_WITHOUT_VARIABLE  # type: ignore[index]
 
 
-def hear(path: str, start: Start, seconds: float) -> tuple[str, str]:
-    """Wait for a session's end; gives what the command wrote, and the agent's own last words, mostly "".
+def read_output(path: str, session: PluginSession, seconds: float) -> tuple[str, str]:
+    """Wait up to `seconds` for a session's end; returns the command's output and the agent's last message, mostly "".
 
     Raises ChannelFailed.
     """
-    session = {"SessionId": start.id, "StreamUrl": start.url, "TokenValue": start.token}
-    target = json.dumps({"Target": start.target})
-    # A plugin whose input ends gives up the session: it is held open, and nothing is ever written to it.
+    response = {"SessionId": session.id, "StreamUrl": session.url, "TokenValue": session.token}
+    target = json.dumps({"Target": session.target})
+    # A plugin whose input ends gives up the session, so its input stays open and nothing is written to it.
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
-            [path, _VARIABLE, start.region, "StartSession", "", target, start.endpoint],
-            env={**os.environ, **start.credentials, _VARIABLE: json.dumps(session)},
+            [path, _VARIABLE, session.region, "StartSession", "", target, session.endpoint],
+            env={**os.environ, **session.credentials, _VARIABLE: json.dumps(response)},
             stdin=reading,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # It looks for a terminal of ours to change.
+            # It would change our terminal.
             start_new_session=True,
         )
         try:
             raw, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             _interrupt(process, writing)
-            raise TookTooLong("session-manager-plugin had not ended in time.") from None
+            raise TookTooLong("session-manager-plugin did not end in time.") from None
     except OSError as error:
         raise ChannelFailed(f"session-manager-plugin cannot be run: {error.strerror}.") from None
     finally:
@@ -91,7 +91,7 @@ def hear(path: str, start: Start, seconds: float) -> tuple[str, str]:
 
 
 def _interrupt(process: subprocess.Popen[bytes], writing: int) -> None:
-    """Press Ctrl-C in the session, and end the plugin: the command would go on without a listener."""
+    """Send Ctrl-C to the session, then end the plugin: otherwise the command would go on."""
     os.write(writing, INTERRUPT)
     try:
         process.communicate(timeout=_GOODBYE_SECONDS)

@@ -22,7 +22,7 @@ CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Secret:
     """A secret's metadata; `stages` maps a version's id to its staging labels.
 
@@ -40,13 +40,13 @@ class Secret:
     description: str = ""
 
     def version_at(self, stage: str) -> str:
-        """The id of the version that holds a staging label; "" where none does."""
+        """The id of the version with a staging label; "" where none has it."""
         return next((version for version, stages in self.stages.items() if stage in stages), "")
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of the secret: when it was created and the staging labels it holds now."""
+    """A version of the secret: when it was created, and its current staging labels."""
 
     id: str
     created: datetime
@@ -55,14 +55,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Value:
-    """What one version holds: text, or bytes that ECS cannot inject (`text` is None)."""
+    """A version's value; `text` is None for a SecretBinary, which ECS cannot inject."""
 
     version_id: str
     text: Masked | None
 
 
 def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
-    """Read a secret's metadata; None where there is no such secret."""
+    """Read a secret's metadata; None where the secret does not exist."""
     try:
         answer = client.describe_secret(SecretId=secret_id)
     except ClientError as error:
@@ -83,7 +83,7 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
 
 
 def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version, ...]:
-    """Read the versions that Secrets Manager still keeps, oldest first; () where there is no such secret.
+    """Read the versions that Secrets Manager still has, oldest first; () where the secret does not exist.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html
     """
@@ -111,7 +111,7 @@ def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version
 
 
 def get_value(client: SecretsManagerClient, secret_id: str, stage: str = "", version_id: str = "") -> Value | None:
-    """Read the version at a stage or with an id, masked from the start; None where there is none to read.
+    """Read the version with a staging label or an id, as a masked value; None where it does not exist.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
     """
@@ -146,9 +146,9 @@ def create(
     tags: Mapping[str, str],
     kms_key: str = "",
 ) -> bool:
-    """Create a secret whose first version has `token` as its id; False where there is one of this name already.
+    """Create a secret whose first version has the id `token`; False where the name is taken.
 
-    One that is scheduled for deletion still has its name. See
+    A secret that is scheduled for deletion keeps its name. See
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
     """
     request: CreateSecretRequestTypeDef = {
@@ -170,7 +170,7 @@ def create(
 
 
 def restore(client: SecretsManagerClient, secret_id: str) -> None:
-    """Take back a deletion; one that was taken back already is no error.
+    """Cancel a scheduled deletion; without one, this is no error.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html
     """
@@ -178,28 +178,28 @@ def restore(client: SecretsManagerClient, secret_id: str) -> None:
 
 
 def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: str, label: str) -> None:
-    """Write a version under a staging label of its own, so that nobody reads it yet; a second time does nothing.
+    """Write a version with a staging label that nobody reads; idempotent for one `token`, which is the version's id.
 
-    `token` becomes the version's id. See
+    See
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
     """
     answer = client.put_secret_value(
         SecretId=secret_id, SecretString=text, ClientRequestToken=token, VersionStages=[label]
     )
     if label not in answer["VersionStages"]:
-        # The version was there, from a try that was taken back: the call was then ignored, label and all.
+        # The version existed, from an attempt that was rolled back: then the call ignored the label.
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=token)
 
 
 def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool:
-    """Make a version current, provided that another still is ("": that none is); False where that no longer is so.
+    """Move AWSCURRENT to a version if it is still on `from_` ("": on none); False where it is not.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
     """
-    # Without a version to take it from, AWS refuses to move a label that any other has.
-    held = {"RemoveFromVersionId": from_} if from_ else {}
+    # Without RemoveFromVersionId, AWS refuses to move a label that another version has.
+    remove = {"RemoveFromVersionId": from_} if from_ else {}
     try:
-        client.update_secret_version_stage(SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=to, **held)
+        client.update_secret_version_stage(SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=to, **remove)
     except ClientError as error:
         if code_of(error) == "InvalidParameterException":
             return False
@@ -208,7 +208,7 @@ def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: s
 
 
 def drop_label(client: SecretsManagerClient, secret_id: str, label: str, version_id: str) -> None:
-    """Take a staging label off a version; one that is not on it is no error."""
+    """Remove a staging label from a version; a missing label is no error."""
     try:
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, RemoveFromVersionId=version_id)
     except ClientError as error:

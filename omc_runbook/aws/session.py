@@ -1,4 +1,4 @@
-"""Clients of one account and region, made once each, and what their failures mean."""
+"""boto3 clients of one region and profile, and what their errors mean."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from omc_runbook.aws.answer import NotAnAnswer, prove_answers
+from omc_runbook.aws.answer import NotAnAnswer, validate_responses
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 
@@ -65,8 +65,11 @@ _CONFIG = Config(
 
 
 @dataclass(frozen=True)
-class Unread:
-    """Something that could not be looked at, and the permission (or the remedy) that would help."""
+class ReadFailure:
+    """Something that could not be read, and the permission that would help.
+
+    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" the error's sentence.
+    """
 
     what: str
     permission: str
@@ -75,11 +78,11 @@ class Unread:
 
     @property
     def sentence(self) -> str:
-        """What could not be looked at, why, and what next."""
-        return self.when_to("look at")
+        """What could not be read, why, and what next."""
+        return self.when_to("read")
 
     def when_to(self, do: str) -> str:
-        """The same, where more than a look was wanted: what could not be changed, say."""
+        """The same sentence with another verb than "read", such as "change"."""
         if self.kind == "denied":
             return f"Could not {do} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
@@ -94,8 +97,8 @@ class Clients:
 
     Credentials, profiles and endpoints (AWS_ENDPOINT_URL) are found as boto3 finds them:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
-    From the first one on, neither boto3 nor what it rests on writes down its traffic, whatever is told to logging.
-    Raises UsageError for a profile that does not exist.
+    From the first instance on, boto3 and the libraries below it do not log their traffic, whatever the logging
+    configuration. Raises UsageError for a profile that does not exist.
     """
 
     def __init__(self, region: str, profile: str = "") -> None:
@@ -103,22 +106,22 @@ class Clients:
         wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         self.region = region
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         try:
             self._session = boto3.Session(profile_name=profile or None, region_name=region)
         except ProfileNotFound:
             raise UsageError(
                 f'Profile "{profile}" is not in the AWS configuration: set another in runbook.toml.'
             ) from None
-        prove_answers(self._session.events)
+        validate_responses(self._session.events)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another."""
-        place = (service, region or self.region)
+        key = (service, region or self.region)
         with self._lock:
-            if place not in self._made:
-                self._made[place] = self._session.client(service, region_name=place[1], config=_CONFIG)  # type: ignore[call-overload]
-            return self._made[place]
+            if key not in self._clients:
+                self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
+            return self._clients[key]
 
     @property
     def has_credentials(self) -> bool:
@@ -127,7 +130,7 @@ class Clients:
 
     @property
     def endpoint(self) -> str:
-        """The endpoint that answers for Secrets Manager, as boto3 resolved it."""
+        """The URL of Secrets Manager's endpoint, as boto3 resolved it."""
         return str(self("secretsmanager").meta.endpoint_url)
 
 
@@ -137,26 +140,27 @@ def code_of(error: ClientError) -> str:
 
 
 def message_of(error: ClientError) -> str:
-    """The error's message as AWS wrote it."""
+    """AWS's error message."""
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
 def _status_of(error: ClientError) -> str:
-    """The status of an error that has no code: a proxy's page."""
+    """The HTTP status of an error without a code, such as a proxy's page."""
     return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
 
 
-def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
-    """Make a call; a refusal, lasting throttling, an error or no answer to this one call becomes Unread.
+def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+    """Make a call; an AccessDenied, lasting throttling, another error or an invalid response becomes a ReadFailure.
 
-    Raises CouldNotLook where no call would succeed: no credentials, expired ones, no network.
+    `what` names what is read, within a sentence; `permission` is the action that the call needs. Raises CouldNotLook
+    where no call would succeed: no credentials, expired ones, no network.
     """
     try:
         return call()
     except ClientError as error:
         return _unread(what, permission, error)
     except NotAnAnswer as error:
-        return Unread(what, error.operation, str(error), "no-answer")
+        return ReadFailure(what, error.operation, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
             "No AWS credentials were found: set AWS_PROFILE or run `aws sso login`, then run again."
@@ -171,24 +175,24 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | Unread:
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
-def insist(what: str, permission: str, call: Callable[[], T], do: str = "look at") -> T:
-    """Make a call that nothing can go on without; raises CouldNotLook also for what becomes Unread elsewhere."""
+def insist(what: str, permission: str, call: Callable[[], T], do: str = "read") -> T:
+    """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence."""
     answer = look(what, permission, call)
-    if isinstance(answer, Unread):
+    if isinstance(answer, ReadFailure):
         raise CouldNotLook(answer.when_to(do))
     return answer
 
 
 @overload
-def or_none(answer: Unread) -> None: ...
+def or_none(answer: ReadFailure) -> None: ...
 @overload
-def or_none(answer: T | Unread) -> T | None: ...
+def or_none(answer: T | ReadFailure) -> T | None: ...
 def or_none(answer: Any) -> Any:
     """The answer, or None where it could not be read."""
-    return None if isinstance(answer, Unread) else answer
+    return None if isinstance(answer, ReadFailure) else answer
 
 
-def _unread(what: str, permission: str, error: ClientError) -> Unread:
+def _unread(what: str, permission: str, error: ClientError) -> ReadFailure:
     code = code_of(error)
     if code in EXPIRED:
         raise CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.") from None
@@ -196,11 +200,11 @@ def _unread(what: str, permission: str, error: ClientError) -> Unread:
         raise CouldNotLook(
             f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID."
         ) from None
-    # Of several calls under one permission's name, the one that failed says which permission it is.
-    lacking = f"{permission.partition(':')[0]}:{error.operation_name}"
+    # Of several calls made together, the failed operation names the permission.
+    missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
-        return Unread(what, "kms:Decrypt" if "KMS" in message_of(error) else lacking, code, "denied")
-    return Unread(what, lacking, code, "throttled" if code in THROTTLED else "failed")
+        return ReadFailure(what, "kms:Decrypt" if "KMS" in message_of(error) else missing, code, "denied")
+    return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")
 
 
 def _first_line(error: BotoCoreError) -> str:

@@ -1,4 +1,4 @@
-"""The two streams of a data channel, as either end keeps them: in order, each message once, sent until acknowledged."""
+"""One end of a data channel's two streams: in order, each message once, resent until acknowledged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BOTH_ENDS = 3
 
 
 class Stream:
-    """What this end sends (`sends` names the type of its messages), and what it receives; safe to use from threads."""
+    """What this end sends (`sends` is its messages' type) and receives; safe to use from several threads."""
 
     def __init__(self, sends: str, send: Callable[[bytes], None]) -> None:
         self._sends, self._send = sends, send
@@ -25,20 +25,20 @@ class Stream:
 
     @property
     def unacknowledged(self) -> int:
-        """How many messages were sent and not yet acknowledged."""
+        """How many sent messages are not acknowledged yet."""
         with self._lock:
             return len(self._waiting)
 
     def send(self, kind: int, payload: bytes) -> None:
-        """Send the next message, and keep it until it is acknowledged."""
+        """Send the next message and keep it until it is acknowledged."""
         with self._lock:
-            raw = encode(Message(self._sends, self._next_out, payload, kind))
+            raw = encode(Message(type=self._sends, sequence=self._next_out, payload=payload, kind=kind))
             self._waiting[self._next_out] = raw, time.monotonic()
             self._next_out += 1
             self._send(raw)
 
     def resend(self) -> None:
-        """Send the oldest message again that has waited too long: those behind it wait for it at the other end."""
+        """Resend the oldest unacknowledged message after RESEND_SECONDS: the other end needs it before later ones."""
         with self._lock:
             if not self._waiting:
                 return
@@ -48,8 +48,8 @@ class Stream:
                 self._waiting[oldest] = raw, time.monotonic()
                 self._send(raw)
 
-    def settle(self, message: Message) -> None:
-        """Take an acknowledgement; one that cannot be read is as good as none, as the message will be sent again."""
+    def acknowledge(self, message: Message) -> None:
+        """Handle an acknowledgement; an invalid one is ignored, because the message is sent again."""
         try:
             number = int(json.loads(message.payload)["AcknowledgedMessageSequenceNumber"])
         except (ValueError, LookupError, TypeError):
@@ -58,7 +58,7 @@ class Stream:
             self._waiting.pop(number, None)
 
     def receive(self, message: Message) -> list[Message]:
-        """Acknowledge a message of the other end's stream; gives those that are next in order, if it was missing."""
+        """Acknowledge a message from the other end; returns the messages that are now next in order."""
         content = {
             "AcknowledgedMessageType": message.type,
             "AcknowledgedMessageId": str(message.id),
@@ -66,8 +66,10 @@ class Stream:
             "IsSequentialMessage": True,
         }
         with self._lock:
-            # Also one that came before: its acknowledgement may have been lost.
-            self._send(encode(Message(ACKNOWLEDGE, 0, json.dumps(content).encode(), flags=_BOTH_ENDS)))
+            # Also a duplicate: its acknowledgement may have been lost.
+            self._send(
+                encode(Message(type=ACKNOWLEDGE, sequence=0, payload=json.dumps(content).encode(), flags=_BOTH_ENDS))
+            )
             if message.sequence >= self._next_in:
                 self._early[message.sequence] = message
             ready = []

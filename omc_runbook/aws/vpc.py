@@ -1,4 +1,4 @@
-"""EC2: reading VPCs and what is in them, each kind of thing in one call for all VPCs."""
+"""EC2: reads VPCs and their parts, each kind with one call for all VPCs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TARGETS = (
 
 
 def describe_subnets(client: EC2Client, ids: Sequence[str]) -> dict[str, Subnet]:
-    """Read subnets by their ids; one that does not exist is left out.
+    """Read subnets by id; those that do not exist are left out.
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
     """
@@ -51,7 +51,7 @@ def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
 
 
 def describe_dns_support(client: EC2Client, vpc: str) -> bool:
-    """Whether the VPC's resolver answers.
+    """Whether DNS resolution is enabled in the VPC (enableDnsSupport).
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcAttribute.html
     """
@@ -60,13 +60,13 @@ def describe_dns_support(client: EC2Client, vpc: str) -> bool:
 
 
 def describe_dns_hostnames(client: EC2Client, vpc: str) -> bool:
-    """Whether hosts in the VPC get names, which private DNS names of endpoints need too."""
+    """Whether DNS hostnames are enabled in the VPC, which private DNS of endpoints needs too."""
     answer = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
     return bool(answer["EnableDnsHostnames"].get("Value"))
 
 
 def names_other_dns(client: EC2Client, dhcp_options: str) -> bool:
-    """Whether DHCP options name DNS servers of one's own."""
+    """Whether DHCP options name other DNS servers than Amazon's."""
     pages = client.get_paginator("describe_dhcp_options").paginate(
         Filters=[{"Name": "dhcp-options-id", "Values": [dhcp_options]}]
     )
@@ -82,13 +82,13 @@ def describe_route_tables(client: EC2Client, vpcs: Sequence[str]) -> tuple[Route
 
 
 def describe_nat_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, NatGateway]:
-    """Read the NAT gateways of some VPCs; those deleted within the last hour are still told of."""
+    """Read the NAT gateways of some VPCs, including those deleted within the last hour."""
     pages = client.get_paginator("describe_nat_gateways").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
     return {raw["NatGatewayId"]: _nat_gateway(raw) for page in pages for raw in page["NatGateways"]}
 
 
 def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, str]:
-    """Read which internet gateway is attached to which of some VPCs."""
+    """Read the VPC that each internet gateway of some VPCs is attached to, by the gateway's id."""
     pages = client.get_paginator("describe_internet_gateways").paginate(
         Filters=[{"Name": "attachment.vpc-id", "Values": list(vpcs)}]
     )
@@ -125,7 +125,7 @@ def describe_vpc_endpoints(client: EC2Client, vpcs: Sequence[str]) -> tuple[Endp
 
 
 def describe_prefix_lists(client: EC2Client, ids: Sequence[str]) -> dict[str, bool]:
-    """Read of which prefix lists AWS itself is the owner."""
+    """Read by id whether AWS owns each prefix list."""
     pages = client.get_paginator("describe_managed_prefix_lists").paginate(
         Filters=[{"Name": "prefix-list-id", "Values": list(ids)}]
     )
@@ -146,7 +146,7 @@ def _subnets(client: EC2Client, by: str, values: Sequence[str]) -> dict[str, Sub
 
 def _vpc(raw: Any) -> Vpc:
     blocks = [entry["CidrBlock"] for entry in raw.get("CidrBlockAssociationSet", ())]
-    return Vpc(raw["VpcId"], tuple(blocks) or (raw["CidrBlock"],), dhcp_options=raw.get("DhcpOptionsId", ""))
+    return Vpc(id=raw["VpcId"], cidrs=tuple(blocks) or (raw["CidrBlock"],), dhcp_options=raw.get("DhcpOptionsId", ""))
 
 
 def _route_table(raw: Any) -> RouteTable:

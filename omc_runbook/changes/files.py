@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.shell import command
 
 PRIVATE = 0o600
@@ -32,13 +32,13 @@ def refuse_unwritable(path: Path) -> None:
     """Raise UsageError, in one sentence, for a file that may not be written, or a folder in which nothing may."""
     target = path.resolve()
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        raise UsageError(f"{path} is no plain file: nothing was written.")
+        raise UsageError(f"{path} is not a regular file: nothing was written.")
     if target.exists() and not (os.access(target, os.W_OK) and target.stat().st_mode & stat.S_IWUSR):
         raise UsageError(f"{path} is read-only: {command('chmod', 'u+w', path)}, then run again. Nothing was written.")
     folder = target.parent
     if not folder.is_dir():
         raise UsageError(
-            f"{path} leads to {folder}, which is no folder: make it, or remove the link. Nothing was written."
+            f"{path} leads to {folder}, which is not a directory: create it, or remove the link. Nothing was written."
         )
     # An administrator may write everywhere, and whoever took the right away did so on purpose.
     if not (os.access(folder, os.W_OK) and folder.stat().st_mode & stat.S_IWUSR):
@@ -50,17 +50,17 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
 
     What a link leads to is written, and the link stays. The file keeps its mode, unless one is given, and its owner and
     group, where they can be given. Killed at any point, either the whole new text is there or the old one. Raises
-    Overtaken where the file is not as it was when the plan was made, and CouldNotLook where the system refuses.
+    ConflictError where the file is not as it was when the plan was made, and CouldNotLook where the system refuses.
     """
     target = path.resolve()
     draft = _draft(target, git_dir)
     # Files of all folders have one draft in git's folder: whoever writes another file waits as well.
-    with ExitStack() as held:
+    with ExitStack() as locks:
         for folder in dict.fromkeys((target.parent, draft.parent)):
-            held.enter_context(_alone(folder))
+            locks.enter_context(_alone(folder))
         if read(target) != before:
-            told = "was changed" if before is not None else "has come to be"
-            raise Overtaken(f"{path} {told} since the plan was made: it stays as it is. Run again to plan on that.")
+            what = "was changed" if before is not None else "was created"
+            raise ConflictError(f"{path} {what} since the plan was made: it stays as it is. Run again to plan on that.")
         there = target.stat() if before is not None else None
         kept = stat.S_IMODE(there.st_mode) if there else PRIVATE
         try:

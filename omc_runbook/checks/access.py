@@ -8,21 +8,30 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
-from omc_runbook.checks.check import Doubt, Evidence, family
-from omc_runbook.checks.role_access import REFUSALS, Judgement, judge, judge_key, judge_resource_policy, told
-from omc_runbook.checks.stopped_tasks import stops_saying
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, told
+from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
 from omc_runbook.iam.policy import trusts
+from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("access")
+check = Family("access", hinders="secret")
 
 NEEDS = ("secret", "services", "task_definitions", "permissions")
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
-@check("role-absent", "services", "task_definitions")
+@check(
+    "role-absent",
+    needs=("services", "task_definitions"),
+    looks_like=("access-denied",),
+    ruled_out_by="DescribeTaskDefinition: executionRoleArn is set",
+    hinders="calls",
+)
 def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     """A task definition names no execution role."""
     names = snapshot.environment.names
@@ -34,21 +43,27 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
 
 
-@check("role-untrusted", "services", "task_definitions", "permissions")
-def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """ECS may not assume the execution role, or there is no such role."""
+@check(
+    "role-untrusted",
+    needs=("services", "task_definitions", "permissions"),
+    looks_like=("access-denied",),
+    ruled_out_by="GetRole: the execution role is there and trusts ecs-tasks.amazonaws.com",
+    hinders="calls",
+)
+def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """ECS cannot assume the execution role."""
     for arn, services in _roles(snapshot):
         known, name = snapshot.permissions[arn], iam.role_name(arn)
         if not known.exists:
             remedy = remedies.advise(f"Create role {name} with the trust policy and permissions of the guide.")
             yield Evidence(name, (f"GetRole: there is no role {name}.",), remedy, services)
         elif known.role is None:
-            yield Doubt(name, tuple(gap.sentence for gap in known.unread))
+            yield Uncertain(name, tuple(gap.sentence for gap in known.unread))
         else:
             verdict = trusts(known.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
-            refused = [stop for stop in stops_saying(snapshot, "unable to assume the role") if name in stop.reason]
+            refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
             if verdict.decision == "unknown" and not refused:
-                yield Doubt(name, (f"Its trust policy cannot be judged: {verdict.reason}.",))
+                yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
             elif verdict.decision != "allowed":
                 facts = (
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
@@ -58,57 +73,93 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 yield Evidence(name, facts, remedy, services)
 
 
-@check("no-permission", *NEEDS, "resource_policy", cured=True)
-def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "no-permission",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("access-denied",),
+    ruled_out_by="a policy of the execution role allows, or tries to allow, GetSecretValue on the secret",
+    because_of=("role-untrusted", "suffix-stale"),
+    fixed_by="troubleshoot",
+)
+def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role may not read the secret."""
     return _because(snapshot, "nothing-allows")
 
 
-@check("pattern-suffix", *NEEDS, "resource_policy", cured=True)
-def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The role's policy allows the secret's name without the six characters that AWS adds."""
+@check(
+    "pattern-suffix",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("access-denied",),
+    ruled_out_by="no policy of the role names the secret without its six characters",
+    because_of=("role-untrusted", "suffix-stale"),
+    fixed_by="troubleshoot",
+)
+def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The role's policy omits the six-character suffix of the secret's ARN."""
     return _because(snapshot, "suffix")
 
 
-@check("identity-deny", *NEEDS)
-def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "identity-deny",
+    needs=NEEDS,
+    looks_like=("access-denied",),
+    ruled_out_by="no policy of the execution role denies GetSecretValue",
+)
+def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A policy of the execution role denies reading the secret."""
     return _because(snapshot, "identity-deny")
 
 
-@check("boundary", *NEEDS)
-def boundary(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "boundary",
+    needs=NEEDS,
+    looks_like=("access-denied",),
+    ruled_out_by="GetRole: no permissions boundary leaves GetSecretValue out",
+)
+def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
 
 
-@check("scp", *NEEDS)
-def scp(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """A policy of the organization denies reading the secret."""
-    stops = stops_saying(snapshot, REFUSALS["organization"])
-    for arn, services, said in _judged(snapshot):
+@check(
+    "scp",
+    needs=NEEDS,
+    looks_like=("access-denied",),
+    ruled_out_by="the simulation's OrganizationsDecisionDetail, or a task's read, shows no denial from above",
+)
+def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """An organization policy denies reading the secret."""
+    stops = stops_saying(snapshot, "scp")
+    for arn, services, access in _judged(snapshot):
         told = [stop for stop in stops if stop.service.name in services]
-        if said.cause == "organization":
-            yield _refused(snapshot, arn, services, said)
+        if access.cause == "organization":
+            yield _refused(snapshot, arn, services, access)
         elif told:
             touched = frozenset(stop.service.name for stop in told)
             yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
-        elif said.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
+        elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
-            yield Doubt(iam.role_name(arn), gaps or (said.sentence,))
+            yield Uncertain(iam.role_name(arn), gaps or (access.sentence,))
 
 
-@check("resource-deny", *NEEDS, "resource_policy")
-def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "resource-deny",
+    needs=(*NEEDS, "resource_policy"),
+    looks_like=("access-denied",),
+    ruled_out_by="GetResourcePolicy: the secret's own policy denies nobody who needs it",
+)
+def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
     for arn, services in _roles(snapshot):
         verdict = judge_resource_policy(snapshot, arn)
         if verdict is None:
             continue
-        refused = [stop for stop in stops_saying(snapshot, REFUSALS["resource-deny"]) if stop.service.name in services]
+        refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
         if verdict.decision == "unknown" and not refused:
-            yield Doubt(iam.role_name(arn), (f"The secret's resource policy cannot be judged: {verdict.reason}",))
+            yield Uncertain(
+                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}",)
+            )
         elif verdict.decision in ("explicit-deny", "unknown"):
             write = remedies.put_resource_policy(snapshot.environment.names)
             remedy = remedies.advise(f"Correct the statement with {write.command}")
@@ -120,19 +171,35 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
 
 
-@check("kms-disabled", "secret", "kms_key")
+@check(
+    "kms-disabled",
+    needs=("secret", "kms_key"),
+    looks_like=("kms-refused",),
+    ruled_out_by="DescribeKey: the secret's key is not Disabled",
+)
 def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is disabled."""
     return _key_state(snapshot, "Disabled", "enable-key")
 
 
-@check("kms-pending", "secret", "kms_key")
+@check(
+    "kms-pending",
+    needs=("secret", "kms_key"),
+    looks_like=("kms-refused",),
+    ruled_out_by="DescribeKey: the secret's key is not PendingDeletion",
+)
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is pending deletion."""
     return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion")
 
 
-@check("kms-missing", "secret", "kms_key")
+@check(
+    "kms-missing",
+    needs=("secret", "kms_key"),
+    looks_like=("kms-refused",),
+    ruled_out_by="no KmsKeyId names a key that DescribeKey does not find",
+    not_in_sandbox="KMS, and so the sandbox, keeps a key for at least seven days before it deletes it",
+)
 def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret does not exist."""
     if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
@@ -141,23 +208,39 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(snapshot.secret.kms_key_id, facts, remedy, _all(snapshot))
 
 
-@check("kms-useless-grant", *NEEDS, "kms_key", "key_policy", cured=True)
-def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The role may decrypt by name of the secret, which grants nothing on the key in use."""
+@check(
+    "kms-useless-grant",
+    needs=(*NEEDS, "kms_key", "key_policy"),
+    looks_like=("access-denied", "kms-refused"),
+    ruled_out_by="no policy grants kms:Decrypt on a secret in place of its key",
+    fixed_by="troubleshoot",
+)
+def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """kms:Decrypt names the secret's ARN instead of its key's."""
     yield from _key_use(snapshot, useless=True)
 
 
-@check("kms-no-permission", *NEEDS, "kms_key", "key_policy", cured=True)
-def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "kms-no-permission",
+    needs=(*NEEDS, "kms_key", "key_policy"),
+    looks_like=("access-denied", "kms-refused"),
+    ruled_out_by="the role may kms:Decrypt with the secret's key, or needs no permission for it",
+    fixed_by="troubleshoot",
+)
+def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     yield from _key_use(snapshot, useless=False)
 
 
-@check("throttled", "services", "tasks")
+@check(
+    "throttled",
+    needs=("services", "tasks"),
+    looks_like=("no-connection", "never-starts"),
+    ruled_out_by="DescribeTasks: no stoppedReason says ThrottlingException",
+)
 def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Reading the secret was throttled when tasks started."""
-    said = stops_saying(snapshot, "ThrottlingException|Rate exceeded|TooManyRequests|RequestLimitExceeded")
-    stops = [stop for stop in said if stop.lacks_secrets]
+    stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
         remedy = remedies.redeploy(snapshot.environment.names, stops[0].service.name)
         services = frozenset(stop.service.name for stop in stops)
@@ -176,7 +259,7 @@ def _role_arns(snapshot: Snapshot, service: Service) -> set[str]:
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:
     secret = snapshot.secret
-    return secret is not None and snapshot.permissions[arn].said_of(GET_SECRET_VALUE, secret.arn) is not None
+    return secret is not None and snapshot.permissions[arn].simulation_of(GET_SECRET_VALUE, secret.arn) is not None
 
 
 def _has_read(snapshot: Snapshot, arn: str) -> bool:
@@ -185,18 +268,18 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
         snapshot.definition(task.task_definition_arn)
         for service in snapshot.consumers
         for task in snapshot.running(service)
-        if snapshot.freshness(task) == "fresh"
+        if freshness.by_times(snapshot, task) == "fresh"
     )
     return any(
         revision and revision.execution_role_arn == arn and snapshot.own_injections(revision) for revision in fresh
     )
 
 
-def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], Judgement]]:
+def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAccess]]:
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
-            said = judge(snapshot, arn)
-            yield arn, services, (told(snapshot, services) or said) if said.cause == "unknown" else said
+            access = judge(snapshot, arn)
+            yield arn, services, (told(snapshot, services) or access) if access.cause == "unknown" else access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
@@ -209,27 +292,27 @@ def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
     }
 
 
-def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Doubt]:
-    for arn, services, said in _judged(snapshot):
-        if said.cause == "unknown":
-            yield Doubt(iam.role_name(arn), (said.sentence,))
-        elif said.cause == cause:
-            yield _refused(snapshot, arn, services, said)
+def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
+    for arn, services, access in _judged(snapshot):
+        if access.cause == "unknown":
+            yield Uncertain(iam.role_name(arn), (access.sentence,))
+        elif access.cause == cause:
+            yield _refused(snapshot, arn, services, access)
 
 
-def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], said: Judgement) -> Evidence:
-    stops = [stop for stop in stops_saying(snapshot, "AccessDenied") if stop.service.name in services]
-    facts = (said.sentence, *(stop.sentence for stop in stops[:1]))
-    return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, said), services)
+def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
+    facts = (access.sentence, *(stop.sentence for stop in stops[:1]))
+    return Evidence(iam.role_name(arn), facts, _remedy(snapshot, arn, access), services)
 
 
-def _remedy(snapshot: Snapshot, arn: str, said: Judgement) -> Remedy:
+def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     secret = snapshot.secret.arn if snapshot.secret else ""
-    if said.cause == "organization":
+    if access.cause == "organization":
         return _ask_organization()
-    if said.cause == "identity-deny":
-        return remedies.advise(f"Remove the deny from {', '.join(said.statements) or 'the role’s policies'}.")
-    if said.cause == "boundary":
+    if access.cause == "identity-deny":
+        return remedies.advise(f"Remove the deny from {', '.join(access.statements) or 'the role’s policies'}.")
+    if access.cause == "boundary":
         return remedies.advise(f"Allow {GET_SECRET_VALUE} on {secret} in the role's permissions boundary.")
     return remedies.grant(
         snapshot.environment.names, iam.role_name(arn), GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????"
@@ -248,41 +331,23 @@ def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, _all(snapshot))
 
 
-def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Doubt]:
+def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain]:
     key = snapshot.kms_key
     if not (key and key.manager == "CUSTOMER" and snapshot.secret):
         return
     for arn, services in _roles(snapshot):
         if not snapshot.permissions[arn].exists:
             continue
-        said = judge_key(snapshot, arn, key)
-        if said.cause == "unknown" and not useless:
-            yield Doubt(iam.role_name(arn), (said.sentence,))
-        if said.cause == "key-policy" and not useless:
+        access = judge_key(snapshot, arn, key)
+        if access.cause == "unknown" and not useless:
+            yield Uncertain(iam.role_name(arn), (access.sentence,))
+        if access.cause == "key-policy" and not useless:
             advice = remedies.advise(f"Let {iam.role_name(arn)}, or the account, use the key: aws kms put-key-policy.")
-            yield Evidence(iam.role_name(arn), (said.sentence,), advice, services)
-        if said.cause == ("useless-grant" if useless else "nothing-allows"):
+            yield Evidence(iam.role_name(arn), (access.sentence,), advice, services)
+        if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            yield Evidence(iam.role_name(arn), (said.sentence,), grant, services)
+            yield Evidence(iam.role_name(arn), (access.sentence,), grant, services)
 
 
 def _all(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(service.name for service in snapshot.consumers)
-
-
-CHECKS = (
-    role_absent,
-    role_untrusted,
-    no_permission,
-    pattern_suffix,
-    identity_deny,
-    boundary,
-    scp,
-    resource_deny,
-    kms_disabled,
-    kms_pending,
-    kms_missing,
-    kms_useless_grant,
-    kms_no_permission,
-    throttled,
-)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
@@ -18,9 +19,9 @@ ALL_OR_NOTHING = frozenset(
 """Fields of which nothing can be said while a part of them is missing."""
 
 DEEPER = {
-    "network": "Not asked to look at the network: troubleshoot does.",
-    "inside": "Not asked to look inside running tasks: which value they hold is told by times.",
-    "words": "Not asked to read the logs: troubleshoot does.",
+    "network": "The network was not read: troubleshoot reads it.",
+    "inside": "Running tasks were not looked into: times alone tell which value they hold.",
+    "words": "The logs were not read: troubleshoot reads them.",
 }
 """Fields that are None where nobody asked for them, and what is said then."""
 
@@ -49,62 +50,93 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Uncertain:
     """What a check could not judge about one subject, and why."""
 
     subject: str
     facts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+Answer = Evidence | Uncertain
+
+Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local"]
+"""How a person reports a fault: tasks do not start, have an old value, refuse a session; or it is one's own machine."""
+
+Hinders = Literal["", "secret", "calls", "value", "tasks"]
+"""What a fault does to tasks: ECS gets no secret for them; no call of ECS's for them gets through; they start, and have
+a value that the application may not bear; something else than secrets keeps them from running."""
+
+Look = Literal[
+    "access-denied",
+    "kms-refused",
+    "invalid-reference",
+    "not-found",
+    "unparsed",
+    "key-not-found",
+    "bad-value",
+    "old-value",
+    "login-refused",
+    "no-connection",
+    "exec-refused",
+    "never-starts",
+    "does-not-stay",
+    "refuses-to-start",
+    "file-behind",
+    "variable-not-read",
+    "dotenv-not-read",
+    "dotenv-other-value",
+    "dotenv-exposed",
+]
+"""What is seen of a fault: those of one look show the same stoppedReason, or the same behaviour."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
-    """A fault that a snapshot can show: its id, its title and the function that looks for it."""
+    """A fault that a snapshot can show, with all that is known of it."""
 
     id: str
     family: str
     title: str
     severity: Severity
     needs: tuple[str, ...]
-    run: Callable[[Snapshot], Iterable[Evidence | Doubt]]
-    cured: bool = False
-    """Whether troubleshoot plans a cure against it."""
+    """The fields of the snapshot that it reads."""
+    run: Callable[[Snapshot], Iterable[Answer]]
+    symptom: Symptom
+    looks_like: tuple[Look, ...]
+    ruled_out_by: str
+    """What is seen where it is not this fault: API and field, without a full stop."""
+    because_of: tuple[str, ...] = ()
+    """Ids of faults that it is a consequence of, where both touch the same service."""
+    per_subject: bool = False
+    """Whether it is only explained by what is wrong with the same subject: the same key, the same variable."""
+    hinders: Hinders = ""
+    hindered_by: tuple[Hinders, ...] = ()
+    """It is a consequence of every fault that hinders one of these."""
+    fixed_by: Literal["", "troubleshoot"] = ""
+    """The runbook that can fix it, where the remedy names no other."""
+    not_in_sandbox: str = ""
+    """Why the sandbox cannot break it; "" where it can."""
 
 
-def family(name: str) -> Callable[..., Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]]:
-    """Make the decorator with which a module declares the checks of its family.
-
-    The decorated function's docstring is the title; `needs` names the fields of the snapshot it reads.
-    """
-
-    def check(
-        id: str, *needs: str, severity: Severity = "error", cured: bool = False
-    ) -> Callable[[Callable[[Snapshot], Iterable[Evidence | Doubt]]], Check]:
-        def declare(run: Callable[[Snapshot], Iterable[Evidence | Doubt]]) -> Check:
-            title = (run.__doc__ or "").strip().rstrip(".")
-            return Check(id, name, title, severity, needs, run, cured)
-
-        return declare
-
-    return check
-
-
-def conduct(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
+def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Put a check to a snapshot: what it found, else what it could not see, else that all is clear."""
     gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (_unknown(check, _sentences(gaps)),)
     reason = _nothing_to_look_at(check, snapshot)
     if reason:
-        return (Finding(check.id, check.family, check.title, "skipped", evidence=(reason,)),)
+        return (Finding(check=check.id, family=check.family, title=check.title, status="skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
-    place = snapshot.environment
-    found = tuple(_found(check, answer, place) for answer in answers if isinstance(answer, Evidence))
-    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Doubt))
-    if found or doubts:
-        return found + doubts
+    environment = snapshot.environment
+    found = tuple(_found(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
+    uncertain = tuple(
+        _unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain)
+    )
+    if found or uncertain:
+        return found + uncertain
     if gaps:
         return (_unknown(check, _sentences(gaps)),)
-    return (Finding(check.id, check.family, check.title, "clear", severity=check.severity),)
+    return (Finding(check=check.id, family=check.family, title=check.title, status="clear", severity=check.severity),)
 
 
 def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
@@ -117,36 +149,36 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
         return _nothing_local(check, snapshot.workstation)
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
-        return "No task that reads the secret has a network interface of its own: its way is its instance's."
+        return "No task that reads the secret has its own network interface: its instance's routes apply."
     if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
-        return f"Cluster {names.cluster} was not found, so there was nothing to look at."
+        return f"Cluster {names.cluster} was not found: there is nothing to check."
     if snapshot.secret is None and "secret" in check.needs and check.family != "secret":
-        return f"Secret {names.secret} was not found, so there was nothing to look at."
+        return f"Secret {names.secret} was not found: there is nothing to check."
     if snapshot.current is None and "contents" in check.needs:
         return f"{names.secret} has no current version that can be read."
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
-        return f"The current version of {names.secret} is no JSON object, so it has no keys to look at."
+        return f"The current version of {names.secret} is not a JSON object: it has no keys to check."
     return ""
 
 
-def _nothing_local(check: Check, place: Workstation) -> str:
+def _nothing_local(check: Check, workstation: Workstation) -> str:
     """Why a check of a developer's machine has no subject; "" where it has one."""
-    file = place.dotenv
+    file = workstation.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
-        return f"There is no {place.path.name} to look into."
+        return f"There is no {workstation.path.name} to look into."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
-        return f"{place.path.name} cannot be read as text."
-    if {COMPOSE, COMPOSED}.intersection(check.needs) and place.compose_config is None:
-        files = place.checkout.compose
+        return f"{workstation.path.name} cannot be read as text."
+    if {COMPOSE, COMPOSED}.intersection(check.needs) and workstation.compose_config is None:
+        files = workstation.checkout.compose
         return "There is no Docker Compose here to ask." if files else "The checkout has no compose file."
     if COMPOSED in check.needs and file and file.compose_kind:
-        return f"Docker Compose refuses {place.path.name}, and so takes no value from it."
-    if SHARED in check.needs and place.shared_values is None:
-        return f"Local values were not compared with other environments': {place.comparison_problem}"
-    is_untried = place.started is None and not place.start_problem
+        return f"Docker Compose refuses {workstation.path.name}, and so takes no value from it."
+    if SHARED in check.needs and workstation.shared_values is None:
+        return f"Local values were not compared with other environments': {workstation.comparison_problem}"
+    is_untried = workstation.started is None and not workstation.start_problem
     if STARTED in check.needs and is_untried:
         return "The application was not started here."
-    if SAID in check.needs and place.start_messages is None:
+    if SAID in check.needs and workstation.start_messages is None:
         what = "The application was not started here" if is_untried else "The start left no log"
         return f"{what}, so that there is no log to read."
     return ""
@@ -154,24 +186,32 @@ def _nothing_local(check: Check, place: Workstation) -> str:
 
 def _found(check: Check, evidence: Evidence, environment: Environment) -> Finding:
     remedy = evidence.remedy
-    if check.cured and not remedy.runbook:
-        remedy = remedies.by("troubleshoot", environment, remedy)
+    if check.fixed_by and not remedy.runbook:
+        remedy = remedies.by(check.fixed_by, environment, remedy)
     return Finding(
-        check.id,
-        check.family,
-        check.title,
-        "found",
-        evidence.subject,
-        evidence.severity or check.severity,
-        evidence.facts,
-        remedy,
-        evidence.services,
+        check=check.id,
+        family=check.family,
+        title=check.title,
+        status="found",
+        subject=evidence.subject,
+        severity=evidence.severity or check.severity,
+        evidence=evidence.facts,
+        remedy=remedy,
+        services=evidence.services,
     )
 
 
 def _unknown(check: Check, facts: tuple[str, ...], subject: str = "") -> Finding:
-    return Finding(check.id, check.family, check.title, "unknown", subject, check.severity, facts)
+    return Finding(
+        check=check.id,
+        family=check.family,
+        title=check.title,
+        status="unknown",
+        subject=subject,
+        severity=check.severity,
+        evidence=facts,
+    )
 
 
-def _sentences(gaps: tuple[Unread, ...]) -> tuple[str, ...]:
+def _sentences(gaps: tuple[ReadFailure, ...]) -> tuple[str, ...]:
     return tuple(gap.sentence for gap in gaps)

@@ -8,86 +8,146 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import tell, write_of
-from omc_runbook.checks.check import DOCUMENT, Check, Evidence, family
+from omc_runbook.checks.check import DOCUMENT, Evidence
 from omc_runbook.checks.key_demand import absent, named, services_wanting, successions, users
+from omc_runbook.checks.registry import Family
 from omc_runbook.masking.document import Kind, Member, Problem
-from omc_runbook.masking.public_values import SECRETIVE
 from omc_runbook.masking.strength import is_common_value
 from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("content")
+check = Family("content", hinders="secret")
 
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
 
 
-def _unparsed(id: str, problems: tuple[Problem, ...], title: str) -> Check:
-    def run(snapshot: Snapshot) -> Iterable[Evidence]:
-        error = snapshot.current.error if snapshot.current else None
-        if error and error.problem in problems:
-            yield Evidence(
-                snapshot.environment.names.secret,
-                (f"The current version cannot be read as JSON: {error}",),
-                _roll_back(snapshot),
-                users(snapshot),
-            )
-
-    run.__doc__ = title
-    return check(id, *NEEDS)(run)
+@check(
+    "not-json",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: nothing else keeps SecretString from being JSON",
+)
+def not_json(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret is not JSON"""
+    return _unparsed(snapshot, "not-json", "number-range", "too-deep")
 
 
-not_json = _unparsed("not-json", ("not-json", "number-range", "too-deep"), "The secret is not JSON")
-single_quoted = _unparsed("single-quoted", ("single-quoted",), "The secret has Python's single quotes, not JSON's")
-bom = _unparsed("bom", ("bom",), "A byte order mark stands before the secret's JSON")
-truncated = _unparsed("truncated", ("truncated",), "The secret's JSON is empty or cut off")
-not_an_object = _unparsed("not-an-object", ("not-an-object",), "The secret's JSON is no object, so it has no keys")
+@check(
+    "single-quoted",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: the JSON is not in single quotes",
+)
+def single_quoted(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret's JSON has single quotes."""
+    return _unparsed(snapshot, "single-quoted")
 
 
-@check("binary", *NEEDS)
+@check(
+    "bom",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: the first character is no byte order mark",
+)
+def bom(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret's JSON begins with a byte order mark."""
+    return _unparsed(snapshot, "bom")
+
+
+@check("truncated", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue: the JSON is not cut off")
+def truncated(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret's JSON is empty or cut off"""
+    return _unparsed(snapshot, "truncated")
+
+
+@check(
+    "not-an-object",
+    needs=NEEDS,
+    looks_like=("unparsed",),
+    ruled_out_by="GetSecretValue: SecretString is no bare text, number or list",
+)
+def not_an_object(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The secret's JSON is not an object, so it has no keys."""
+    return _unparsed(snapshot, "not-an-object")
+
+
+@check("binary", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue answered with a SecretString")
 def binary(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The secret is binary where ECS needs text."""
+    """The secret is stored as binary: ECS needs text."""
     if snapshot.current and snapshot.current.binary:
         facts = ("GetSecretValue answers with SecretBinary and no SecretString.",)
         yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), users(snapshot))
 
 
-@check("key-missing", *KEY_NEEDS)
+@check(
+    "key-missing",
+    needs=KEY_NEEDS,
+    looks_like=("key-not-found", "file-behind"),
+    ruled_out_by="GetSecretValue: no key that tasks ask for is missing altogether",
+)
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key that tasks ask for is missing from the secret."""
+    """The secret lacks a key that tasks ask for."""
     for key, meant in absent(snapshot).items():
         if not meant:
-            yield _asked_for(snapshot, key, f"No key of the current version is called {key} or nearly so.")
+            yield _asked_for(snapshot, key, f"The current version has neither {key} nor a similar key.")
 
 
-@check("key-case", *KEY_NEEDS)
+@check(
+    "key-case",
+    needs=KEY_NEEDS,
+    looks_like=("key-not-found",),
+    ruled_out_by="GetSecretValue: no key differs from the one asked for by its case alone",
+)
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key is written in another case than tasks ask for."""
+    """A key's case differs from what tasks ask for."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() == key.casefold():
             yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
 
 
-@check("key-misspelt", *KEY_NEEDS)
+@check(
+    "key-misspelt",
+    needs=KEY_NEEDS,
+    looks_like=("key-not-found",),
+    ruled_out_by="GetSecretValue: no key is similar to the one asked for",
+)
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key is spelt otherwise than tasks ask for."""
+    """A key's spelling differs from what tasks ask for."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() != key.casefold():
             yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.", meant)
 
 
-@check("duplicate-key", *KEY_NEEDS, severity="warning")
+@check(
+    "duplicate-key",
+    needs=KEY_NEEDS,
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="GetSecretValue: no key occurs twice in the JSON",
+)
 def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key stands twice in the secret."""
+    """A key occurs twice in the secret."""
     document = snapshot.current.document if snapshot.current else None
     for key in document.duplicates if document else ():
-        facts = (f"{key} stands more than once in the JSON; ECS takes the last.",)
+        facts = (f"{key} occurs more than once in the JSON; ECS takes the last.",)
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_wanting(snapshot, key))
 
 
-@check("key-unreferenced", *KEY_NEEDS, severity="warning")
+@check(
+    "key-unreferenced",
+    needs=KEY_NEEDS,
+    severity="warning",
+    looks_like=("key-not-found", "file-behind"),
+    ruled_out_by="DescribeTaskDefinition: every key of the secret is in some secrets[]",
+    because_of=("terraform-ahead",),
+    per_subject=True,
+    hinders="value",
+)
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
     meant = set(absent(snapshot).values())
@@ -122,70 +182,120 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
                 )
 
 
-def _of_kind(id: str, kinds: tuple[Kind, ...], title: str, becomes: str) -> Check:
-    def run(snapshot: Snapshot) -> Iterable[Evidence]:
-        for member in _wanted_members(snapshot):
-            if member.kind in kinds:
-                fact = f"{member.key} is a JSON {member.kind}; ECS hands the application {becomes}."
-                yield _about(snapshot, member.key, fact)
-
-    run.__doc__ = title
-    return check(id, *KEY_NEEDS)(run)
-
-
-null = _of_kind("null", ("null",), "A key's value is JSON null", "the text <nil>")
-nested = _of_kind("nested", ("object", "array"), "A key's value is a JSON object or list", "Go's notation of it")
+@check(
+    "null",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no key that tasks read is null",
+    hinders="value",
+)
+def null(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key's value is JSON null"""
+    return _of_kind(snapshot, ("null",), "the text <nil>")
 
 
-@check("number-format", *KEY_NEEDS)
+@check(
+    "nested",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no key that tasks read holds an object or a list",
+    hinders="value",
+)
+def nested(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key's value is a JSON object or list"""
+    return _of_kind(snapshot, ("object", "array"), "Go's notation of it")
+
+
+@check(
+    "number-format",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no number is large enough to be written another way",
+    hinders="value",
+)
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A JSON number reaches the application in another notation."""
+    """ECS writes a JSON number in another notation."""
     for member in _wanted_members(snapshot):
         if member.kind == "number" and member.injected.matches(CHANGED_NUMBER):
-            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06); make it a string."
+            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06): make it a string."
             yield _about(snapshot, member.key, fact)
 
 
-@check("empty", *KEY_NEEDS)
+@check(
+    "empty",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no required key is empty",
+    hinders="value",
+)
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
         if known and known.required and member.kind == "string" and member.injected.is_empty:
-            yield _about(snapshot, member.key, f"{member.key} is the empty string: the application takes its default.")
+            yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
 
 
-@check("changethis", *KEY_NEEDS)
+@check(
+    "changethis",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no key has the template's default",
+    because_of=("terraform-overwrote",),
+    per_subject=True,
+    hinders="value",
+)
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
     for member in _wanted_members(snapshot):
         if member.injected.matches(TEMPLATE_DEFAULT):
-            fact = f"{member.key} holds the template's default, at which the application refuses to start."
+            fact = f"{member.key} has the template's default: the application refuses to start with it."
             yield _about(snapshot, member.key, fact)
 
 
-@check("placeholder", *KEY_NEEDS)
+@check(
+    "placeholder",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused"),
+    ruled_out_by="GetSecretValue: no key has a placeholder",
+    because_of=("terraform-overwrote",),
+    per_subject=True,
+    hinders="value",
+)
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member in _wanted_members(snapshot):
         if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
             known = snapshot.environment.keys.get(member.key)
-            fact = f"{member.key} matches the placeholders that Terraform and the templates use: a public value."
+            fact = f"{member.key} is a placeholder of Terraform or of a template: a public value."
             grave = (known and known.required) or _is_refused(snapshot, member)
             yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
-@check("url-chars", *KEY_NEEDS)
+@check(
+    "url-chars",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL",
+    hinders="value",
+)
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has characters that break the URL which the application builds with it."""
+    """A value breaks the URL that the application builds with it."""
     for member in _wanted_members(snapshot):
         known = snapshot.environment.keys.get(member.key)
         if known and known.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
-            fact = f"{member.key} has a character such as / @ : # in it, and goes into the database's URL."
+            fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
             yield _about(snapshot, member.key, fact)
 
 
-@check("white-space", *KEY_NEEDS, severity="warning")
+@check(
+    "white-space",
+    needs=KEY_NEEDS,
+    severity="warning",
+    looks_like=("bad-value", "login-refused"),
+    ruled_out_by="GetSecretValue: no value begins or ends in white space",
+    hinders="value",
+)
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member in _wanted_members(snapshot):
@@ -193,23 +303,36 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
         if member.kind != "string" or (known and known.in_url) or member.injected.matches(SEVERAL_LINES):
             continue
         if member.injected.matches(EDGE_SPACE):
-            fact = f"{member.key} has white space at an end, often a pasted line end."
+            fact = f"{member.key} begins or ends with white space, often a pasted line break."
             yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
 
 
-@check("weak", *KEY_NEEDS, severity="warning")
+@check(
+    "weak",
+    needs=KEY_NEEDS,
+    severity="warning",
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no secret value is a common word, a date or a short number",
+)
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is a common word, a date or a short number."""
     for member in _wanted_members(snapshot):
         plain = member.kind in ("string", "number", "boolean") and not member.injected.matches(TEMPLATE_DEFAULT)
-        if plain and SECRETIVE.search(member.key) and is_common_value(member.injected):
+        if plain and is_secret(member.key) and is_common_value(member.injected):
             fact = f"Anybody guesses {member.key}; being so common, it is hidden only where it stands alone as a value."
             yield _about(snapshot, member.key, fact)
 
 
-@check("terraform-overwrote", *KEY_NEEDS, "writes")
+@check(
+    "terraform-overwrote",
+    needs=(*KEY_NEEDS, "writes"),
+    symptom="not-updating",
+    looks_like=("bad-value", "old-value", "login-refused"),
+    ruled_out_by="CloudTrail: the current version was not written by Terraform",
+    hinders="value",
+)
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Terraform wrote its placeholder over a value."""
+    """Terraform overwrote a value with its placeholder."""
     current, secret = snapshot.current, snapshot.secret
     previous = snapshot.contents.get(secret.version_at(PREVIOUS)) if secret else None
     write = write_of(snapshot, current.version_id) if current else None
@@ -222,10 +345,24 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         if before and _is_placeholder(member) and not _is_placeholder(before):
             facts = (
                 tell(write),
-                f"{member.key} is a placeholder now and was none in the version before.",
+                f"{member.key} is a placeholder now, and was a value in the version before.",
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
+
+
+def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
+    error = snapshot.current.error if snapshot.current else None
+    if error and error.problem in problems:
+        fact = f"The current version cannot be read as JSON: {error}"
+        yield Evidence(snapshot.environment.names.secret, (fact,), _roll_back(snapshot), users(snapshot))
+
+
+def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Iterator[Evidence]:
+    for member in _wanted_members(snapshot):
+        if member.kind in kinds:
+            fact = f"{member.key} is a JSON {member.kind}; the application gets {becomes}."
+            yield _about(snapshot, member.key, fact)
 
 
 def _is_refused(snapshot: Snapshot, member: Member) -> bool:
@@ -273,28 +410,3 @@ def _roll_back(snapshot: Snapshot) -> Remedy:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "no service"
-
-
-CHECKS = (
-    not_json,
-    single_quoted,
-    bom,
-    truncated,
-    not_an_object,
-    binary,
-    key_missing,
-    key_case,
-    key_misspelt,
-    duplicate_key,
-    key_unreferenced,
-    null,
-    nested,
-    number_format,
-    empty,
-    changethis,
-    placeholder,
-    url_chars,
-    white_space,
-    weak,
-    terraform_overwrote,
-)

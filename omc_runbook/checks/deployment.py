@@ -8,24 +8,32 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("deployment")
+check = Family("deployment")
 
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take before it is no excuse any more."""
 
 
-@check("wrong-names", "services", "clusters")
+@check(
+    "wrong-names",
+    needs=("services", "clusters"),
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="ListClusters and ListServices have the configured names",
+)
 def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The cluster or the service is not called what the configuration says."""
+    """The configured cluster or service does not exist."""
     names = snapshot.environment.names
     if snapshot.service_names is None:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
@@ -39,42 +47,17 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("not-forced", "secret", "versions", "services", "task_definitions", "tasks")
-def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The secret changed and running tasks still hold the former value."""
-    for service in snapshot.consumers:
-        stale = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "stale"]
-        doubtful = [task for task in snapshot.running(service) if snapshot.standing(service, task) == "undecidable"]
-        since = snapshot.current_since
-        if stale and since:
-            keys = sorted({key for task in stale for key in snapshot.changed_keys(service, task) or ()})
-            facts = (
-                f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
-                f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
-                f"Keys whose value differs: {', '.join(keys)}."
-                if keys
-                else "The version they hold is gone, so that its keys cannot be compared.",
-                *_seen(snapshot, stale),
-                *author_of_version(snapshot),
-                *tell_stale(snapshot, service),
-            )
-            remedy = remedies.renew_tasks(snapshot.environment, service.name)
-            coming = _is_coming(snapshot, service, stale)
-            if coming and service.primary:
-                facts += (f"Deployment {service.primary.id} has begun since and is on its way to replace them.",)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if coming else None)
-        elif doubtful and snapshot.versions and _injects(snapshot, service):
-            doubt = (
-                f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
-                "does not tell which value they hold: a redeployment would settle it."
-            )
-            gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
-            yield Doubt(service.name, (doubt, *dict.fromkeys(gaps)))
-
-
-@check("rollout-stuck", "services", "tasks")
+@check(
+    "rollout-stuck",
+    needs=("services", "tasks"),
+    symptom="not-updating",
+    looks_like=("old-value", "does-not-stay"),
+    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks",
+    because_of=("pull-failed",),
+    hindered_by=("secret", "calls", "value", "tasks"),
+)
 def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A deployment does not come to its end: its tasks fail while the old ones serve."""
+    """A deployment is stuck: new tasks keep failing."""
     for service in snapshot.consumers:
         primary = service.primary
         if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
@@ -88,7 +71,15 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
 
 
-@check("breaker-rollback", "services", "tasks")
+@check(
+    "breaker-rollback",
+    needs=("services", "tasks"),
+    symptom="not-updating",
+    looks_like=("old-value", "does-not-stay"),
+    ruled_out_by="DescribeServices: no rolloutStateReason names the circuit breaker",
+    because_of=("pull-failed",),
+    hindered_by=("secret", "calls", "value", "tasks"),
+)
 def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     """The circuit breaker stopped a deployment or rolled it back."""
     for service in snapshot.consumers:
@@ -97,7 +88,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                 facts = (
                     f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
                     f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
-                    "A rollback brings the former task definition back, not the former value of the secret.",
+                    "A rollback restores the former task definition, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
@@ -105,9 +96,66 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                 break
 
 
-@check("desired-zero", "services", severity="warning")
+@check(
+    "not-forced",
+    needs=("secret", "versions", "services", "task_definitions", "tasks"),
+    symptom="not-updating",
+    looks_like=("old-value", "login-refused"),
+    ruled_out_by="every running task read the secret after AWSCURRENT moved",
+    because_of=(
+        "pull-failed",
+        "task-exits",
+        "rollout-stuck",
+        "breaker-rollback",
+        "suffix-stale",
+        "desired-zero",
+        "external-controller",
+        "code-deploy",
+    ),
+    hindered_by=("tasks",),
+)
+def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Running tasks still hold a former value of the secret."""
+    for service in snapshot.consumers:
+        stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
+        doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
+        since = freshness.current_since(snapshot)
+        if stale and since:
+            keys = sorted({key for task in stale for key in freshness.changed_keys(snapshot, task) or ()})
+            facts = (
+                f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
+                f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
+                f"Keys whose value differs: {', '.join(keys)}."
+                if keys
+                else "The version they hold is gone: its keys cannot be compared.",
+                *_seen(snapshot, stale),
+                *author_of_version(snapshot),
+                *tell_stale(snapshot, service),
+            )
+            remedy = remedies.renew_tasks(snapshot.environment, service.name)
+            coming = _is_coming(snapshot, service, stale)
+            if coming and service.primary:
+                facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if coming else None)
+        elif doubtful and snapshot.versions and _injects(snapshot, service):
+            doubt = (
+                f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
+                "does not say which value they hold: a redeployment would settle it."
+            )
+            gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
+            yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
+
+
+@check(
+    "desired-zero",
+    needs=("services",),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServices: desiredCount is above 0",
+)
 def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
-    """No task is wanted, so that nothing shows whether the secrets arrive."""
+    """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
         if service.desired == 0 and service.controller == "ECS":
             facts = (f"{service.name} has desiredCount 0: ECS calls that a steady state, with nothing running.",)
@@ -115,17 +163,31 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 
-@check("external-controller", "services", severity="warning")
+@check(
+    "external-controller",
+    needs=("services",),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServices: deploymentController is not EXTERNAL",
+)
 def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Another deployment controller than ECS's own replaces the tasks."""
+    """An external deployment controller replaces the tasks."""
     for service in snapshot.consumers:
         if service.controller == "EXTERNAL":
             yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
 
 
-@check("code-deploy", "services", severity="warning")
+@check(
+    "code-deploy",
+    needs=("services",),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServices: deploymentController is not CODE_DEPLOY",
+)
 def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
-    """CodeDeploy replaces the tasks, so that a forced deployment is refused."""
+    """CodeDeploy replaces the tasks: ECS refuses a forced deployment."""
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
@@ -133,9 +195,9 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _seen(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     """What a look inside showed of the versions that stale tasks hold; () where none was taken."""
-    held = {entry.injected for task in stale for entry in snapshot.held_by(task) if entry.is_stale}
-    named = [f"version {version}" for version in sorted(held - {OTHER})]
-    named += ["a value that no version which is kept has"] if OTHER in held else []
+    versions = {entry.injected for task in stale for entry in freshness.held_by(snapshot, task) if entry.is_stale}
+    named = [f"version {version}" for version in sorted(versions - {OTHER})]
+    named += ["a value that no version which is kept has"] if OTHER in versions else []
     return (f"ExecuteCommand: looked into, they hold {' and '.join(named)}.",) if named else ()
 
 
@@ -153,7 +215,7 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 
 def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
     """Whether a deployment that has lost no task, and began lately and after the secret changed, replaces tasks."""
-    primary, since = service.primary, snapshot.current_since
+    primary, since = service.primary, freshness.current_since(snapshot)
     if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:
         return False
     lately = max(since[1], snapshot.taken - PATIENCE)
@@ -162,7 +224,7 @@ def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
 
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service's tasks last failed on a version of the secret that has since been replaced."""
-    since, failed, primary = snapshot.current_since, snapshot.stopped(service)[:1], service.primary
+    since, failed, primary = freshness.current_since(snapshot), snapshot.stopped(service)[:1], service.primary
     if since and primary and primary.rollout == "COMPLETED" and primary.updated < since[0]:
         return service.running >= service.desired > 0
     return since is not None and any(
@@ -171,20 +233,7 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
 
 
 def _controlled(snapshot: Snapshot, service: Service, way: str) -> Evidence:
-    facts = (
-        f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment there.",
-    )
+    facts = (f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment.",)
     names = snapshot.environment.names
     remedy = remedies.advise(f"To give its tasks a new value, {way} (cluster {command(names.cluster)}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))
-
-
-CHECKS = (
-    wrong_names,
-    rollout_stuck,
-    breaker_rollback,
-    not_forced,
-    desired_zero,
-    external_controller,
-    code_deploy,
-)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence, family
+from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence
+from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation
 
-check = family("local")
+check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
@@ -30,37 +31,48 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
 
-@check("dotenv-missing", WORKSTATION)
+@check(
+    "dotenv-missing",
+    needs=(WORKSTATION,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by=".env is where the application and Docker Compose look for it",
+)
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
-    """There is no .env where the application and compose look for it"""
-    place = place_of(snapshot)
-    template = place.checkout.template
-    if place.dotenv is None:
-        facts = [f"{place.path} does not exist."]
-        facts += [f"There is {stray}, which nothing reads that starts at the top." for stray in place.stray_files]
-        private = command("chmod", "600", place.path)
-        copy = command("cp", place.path.with_name(template.file.name), place.path) if template else ""
-        move = command("mv", place.stray_files[0], place.path) if place.stray_files else ""
+    """There is no .env where the application and Docker Compose look for it."""
+    workstation = place_of(snapshot)
+    template = workstation.checkout.template
+    if workstation.dotenv is None:
+        facts = [f"{workstation.path} does not exist."]
+        facts += [
+            f"{stray} exists, but nothing that starts at the top of the repository reads it."
+            for stray in workstation.stray_files
+        ]
+        private = command("chmod", "600", workstation.path)
+        copy = command("cp", workstation.path.with_name(template.file.name), workstation.path) if template else ""
+        move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
-        yield Evidence(place.path.name, tuple(facts), remedy)
+        yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
-    looked = place.dotenv_paths
-    if looked and place.path not in looked:
-        facts = [f"{place.path} is there, and Settings looks for {', '.join(map(str, looked))}."]
+    looked = workstation.dotenv_paths
+    if looked and workstation.path not in looked:
+        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
-        yield Evidence(place.path.name, tuple(facts), Remedy(where))
-    if place.missing_env_files:
-        facts = [f"{place.path} is there, and compose looks for {', '.join(map(str, place.missing_env_files))}."]
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+    if workstation.missing_env_files:
+        missing = ", ".join(map(str, workstation.missing_env_files))
+        facts = [f"{workstation.path} exists, but Docker Compose looks for {missing}."]
         where = "Write .env, as seen from the compose file, into its env_file."
-        yield Evidence(place.path.name, tuple(facts), Remedy(where))
-    compose, (service, kept) = place.checkout.compose, _left_out(place)
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+    compose, (service, kept) = workstation.checkout.compose, _left_out(workstation)
     if compose and service:
-        facts = [f"{place.path} is there, and compose gives service {service} neither it nor {', '.join(kept)}."]
+        facts = [
+            f"{workstation.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."
+        ]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
-        yield Evidence(place.path.name, tuple(facts), Remedy(where))
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
 
 
-@check("dotenv-encoding", FILE)
+@check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
 def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
     file = place_of(snapshot).dotenv
@@ -70,79 +82,66 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(file.path.name, (f"Its bytes: {told}.",), Remedy("Save it as UTF-8 without a byte order mark."))
 
 
-@check("crlf", FILE, severity="warning")
+@check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
+def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The .env begins with a byte order mark."""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.has_bom:
+        facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
+        way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, way))
+
+
+@check(
+    "crlf",
+    needs=(FILE,),
+    severity="warning",
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no line of .env ends in a carriage return",
+)
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env has other line ends than plain line feeds"""
+    """The .env has line ends other than plain line feeds."""
     file = place_of(snapshot).dotenv
     assert file
     if file.newline != "lf" and not file.encoding_error:
         facts = (
             f"Its lines end in {SEVERAL[file.newline]}.",
-            "A shell that sources it, and grep, take the carriage return for a part of each value.",
+            "A shell that sources it, and grep, keep the carriage return as part of each value.",
         )
         yield Evidence(
             file.path.name, facts, by_setup(snapshot, command("sed", "-i", r"s/\r$//; s/\r/\n/g", file.target))
         )
 
 
-@check("dotenv-bom", FILE)
-def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env begins with a byte order mark, so that its first name is not what it seems"""
-    file = place_of(snapshot).dotenv
-    assert file
-    if file.has_bom:
-        facts = ("It begins with EF BB BF.", "An older python-dotenv takes them for a part of the first name.")
-        way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
-        yield Evidence(file.path.name, facts, by_setup(snapshot, way))
-
-
-@check("permissions", FILE, severity="warning")
-def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Others on this machine can read the .env"""
-    file = place_of(snapshot).dotenv
-    assert file
-    if file.mode & OTHERS:
-        facts = (f"Its mode is {file.mode:o}, and should be 600.",)
-        yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
-
-
-@check("colon", DOTENV)
-def colon(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A line has a colon where = belongs"""
-    for binding in _bindings(snapshot):
-        if binding.separator == ":":
-            fact = f"Line {binding.line}: compose takes it, python-dotenv drops it."
-            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
-
-
-@check("lowercase", DOTENV)
-def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A name is written in another case than the application and compose have it"""
-    place = place_of(snapshot)
-    for binding, right in miscased(place):
-        taken = "Settings takes it all the same" if not place.checkout.settings.case_sensitive else "Settings does not"
-        fact = f"Line {binding.line} has {binding.name}: {taken}, compose and a shell do not take it for {right}."
-        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
-
-
-@check("unterminated", DOTENV)
+@check(
+    "unterminated",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read", "dotenv-other-value"),
+    ruled_out_by="every quote in .env is closed",
+)
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
     file = place_of(snapshot).dotenv
     assert file
     for line in open_quotes(place_of(snapshot)):
         if file.compose_kind == "unterminated":
-            fact = f"Line {line}: compose refuses the whole file, python-dotenv skips the line."
+            fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
         else:
-            fact = f"Line {line}: a later quote closes it, so that compose and python-dotenv lose what is between."
+            fact = f"Line {line}: a later quote closes it: Docker Compose and python-dotenv lose the lines between."
         lost = ", ".join(name for name in file.hidden_names)
-        facts = (fact, f"What disappears: {lost}.") if lost else (fact,)
+        facts = (fact, f"Lost: {lost}.") if lost else (fact,)
         yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
 
-@check("unreadable-line", DOTENV)
+@check(
+    "unreadable-line",
+    needs=(DOTENV,),
+    looks_like=("dotenv-not-read",),
+    ruled_out_by="no other line of .env fails to parse",
+)
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A line is no NAME=value"""
+    """A line of the .env cannot be parsed."""
     file = place_of(snapshot).dotenv
     assert file
     opened = open_quotes(place_of(snapshot))
@@ -155,19 +154,51 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     for line in lines:
         refuses = stumbles and line == file.compose_line
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
-        why = "compose refuses the whole file for it" if refuses else why
+        why = "Docker Compose rejects the whole file" if refuses else why
         yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
     if stumbles and not file.compose_line and not lines:
-        fact = "compose refuses the whole file: a line has no name before its = or :, or the last one has no line end."
+        fact = (
+            "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
+            " end."
+        )
         yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
         if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
-            fact = f"Line {binding.line} has {binding.name} and no =: python-dotenv finds no value there."
+            fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."
             remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
             yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
-@check("duplicate-variable", DOTENV, severity="warning")
+@check(
+    "colon", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name"
+)
+def colon(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A line has a colon instead of =."""
+    for binding in _bindings(snapshot):
+        if binding.separator == ":":
+            fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
+            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
+
+
+@check(
+    "lowercase", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case"
+)
+def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A name's case differs from what the application and Docker Compose read."""
+    workstation = place_of(snapshot)
+    for binding, right in miscased(workstation):
+        taken = "Settings reads it" if not workstation.checkout.settings.case_sensitive else "Settings does not"
+        fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
+        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
+
+
+@check(
+    "duplicate-variable",
+    needs=(DOTENV,),
+    severity="warning",
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no variable occurs twice in .env",
+)
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable stands in the .env twice"""
     file = place_of(snapshot).dotenv
@@ -177,9 +208,25 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
 
 
-def _left_out(place: Workstation) -> tuple[str, tuple[str, ...]]:
+@check(
+    "permissions",
+    needs=(FILE,),
+    severity="warning",
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="nobody but its owner may read .env",
+)
+def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Others on this machine can read the .env"""
+    file = place_of(snapshot).dotenv
+    assert file
+    if file.mode & OTHERS:
+        facts = (f"Its mode is {file.mode:o}, and should be 600.",)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
+
+
+def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
     """The application's service where compose gives it no file, and required variables that it has not; "" else."""
-    compose = place.checkout.compose
+    compose = workstation.checkout.compose
     service = compose.application() if compose else None
     if compose is None or service is None or service.env_files or service.has_mounted or service.extends:
         return "", ()
@@ -187,28 +234,31 @@ def _left_out(place: Workstation) -> tuple[str, tuple[str, ...]]:
     if compose.includes or service.context in (".", "./"):
         return "", ()
     given = {setting.variable for setting in service.environment}
-    fields = [field for field in place.checkout.settings.fields if field.required and field.named]
+    fields = [field for field in workstation.checkout.settings.fields if field.required and field.named]
     names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 
 
-def miscased(place: Workstation) -> Iterator[tuple[Binding, str]]:
+def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name is right but for its case, each with the name that is right."""
-    known = place.known_variables
+    known = workstation.known_variables
     folded = {name.casefold(): name for name in known}
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in known and right != binding.name:
             yield binding, right
 
 
-def open_quotes(place: Workstation) -> tuple[int, ...]:
+def open_quotes(workstation: Workstation) -> tuple[int, ...]:
     """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
-    file = place.dotenv
+    file = workstation.dotenv
     if file is None:
         return ()
-    known, unreadable = place.known_variables, file.unreadable
-    found = {line for line, names in file.multiline_quotes if line in unreadable or known.intersection(names)}
+    found = {
+        line
+        for line, names in file.multiline_quotes
+        if line in file.unreadable or workstation.known_variables.intersection(names)
+    }
     at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
     return tuple(sorted(found | at_end))
 
@@ -216,17 +266,3 @@ def open_quotes(place: Workstation) -> tuple[int, ...]:
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
     file = place_of(snapshot).dotenv
     return file.bindings if file else ()
-
-
-CHECKS = (
-    dotenv_missing,
-    dotenv_encoding,
-    dotenv_bom,
-    crlf,
-    unterminated,
-    unreadable_line,
-    colon,
-    lowercase,
-    duplicate_variable,
-    permissions,
-)

@@ -5,82 +5,109 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, Doubt, Evidence, family
+from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, Evidence, Uncertain
 from omc_runbook.checks.dotenv import by_setup, place_of
+from omc_runbook.checks.registry import Family
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
-check = family("local")
+check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 DIFFERENCES = {
     True: (
-        "a backslash in quotes is taken off by the one, and kept or taken for another character by the other.",
+        "one of them removes a backslash in quotes, the other keeps or interprets it.",
         "Write the value of line {line} in double quotes with each backslash twice, or without quotes.",
     ),
     False: (
-        "to python-dotenv a tab and # begin a comment, to compose they are part of the value.",
-        "Put a blank in the place of the tab before # in line {line}.",
+        "python-dotenv takes a tab and # as the start of a comment, Docker Compose as part of the value.",
+        "Replace the tab before # in line {line} with a space.",
     ),
 }
 """Why readers differ on a value, by whether it is in quotes, and what to write instead."""
-BRACES = "Only ${…} python-dotenv expands in any quotes: a value that has it needs to be another one."
+BRACES = "python-dotenv expands ${…} in any quotes: a value that contains it has to change."
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
-REFER = "Where another variable's value is meant, write ${NAME}, below that one. Where a $ is, put it in single quotes."
+REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
 ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
 LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
-QUOTE = "Put the value into single quotes, which every reader takes as they are."
+QUOTE = "Put the value into single quotes: no reader changes what is inside."
 
 
-@check("dollar", DOTENV, COMPOSE)
-def dollar(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """A value has a $, which compose takes for a variable"""
+@check(
+    "dollar",
+    needs=(DOTENV, COMPOSE),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="Docker Compose and python-dotenv read every value with a $ alike",
+)
+def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A value has a $, which Docker Compose expands."""
     file = place_of(snapshot).dotenv
     if file and file.compose_kind == "other":
-        fact = "docker compose config refuses it, for a reason that is not known here: run it by hand to see it."
-        yield Doubt(file.path.name, (fact,))
+        fact = "docker compose config rejects it, for a reason that is not known here: run it by hand to see it."
+        yield Uncertain(file.path.name, (fact,))
     for binding in _cut_by_dollar(place_of(snapshot)):
         facts = (
-            f"Line {binding.line}: compose puts a variable's value, or nothing, in the place of what follows $;"
-            " python-dotenv does so for ${…} alone.",
-            "So containers and a start by hand get different values, or neither the one that was meant.",
+            f"Line {binding.line}: Docker Compose replaces $NAME with that variable's value, or nothing;"
+            " python-dotenv does so only for ${…}.",
+            "Containers and a start by hand get different values, or neither gets the intended one.",
         )
         refers = refers_to_another(binding)
         yield Evidence(binding.name, facts, Remedy(REFER) if refers else by_setup(snapshot, f"{QUOTE} {BRACES}"))
 
 
-@check("hash", DOTENV)
+@check(
+    "hash",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no unquoted value of .env has a # after a space",
+)
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has a # after a blank, which cuts it off there"""
+    """A value is cut off at a # after a space."""
     for binding in _cut_by_hash(place_of(snapshot)):
-        fact = f"Line {binding.line}: what stands behind the blank and # is a comment to every reader."
-        way = f"{QUOTE} If it is meant as a comment, put it on a line of its own above."
+        fact = f"Line {binding.line}: every reader takes what follows the space and # as a comment."
+        way = f"{QUOTE} If it is a comment, put it on its own line above."
         yield Evidence(binding.name, (fact,), Remedy(way))
     for binding in commented(place_of(snapshot)):
-        fact = f"Line {binding.line}: nothing stands before the comment, and compose takes it for the value."
+        fact = (
+            f"Line {binding.line}: there is no value before the comment: Docker Compose takes the comment as the value."
+        )
         remedy = by_setup(snapshot, f"Write {binding.name}='' before the comment in line {binding.line}.")
         yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
-@check("odd-quotes", DOTENV)
+@check(
+    "odd-quotes",
+    needs=(DOTENV,),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="no value of .env begins or ends with a typographic quote or an invisible character",
+)
 def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value begins or ends with a character that only looks like a quote, or like nothing"""
+    """A value begins or ends with a typographic quote or an invisible character."""
     for binding in in_odd_quotes(place_of(snapshot)):
-        fact = f"Line {binding.line}: to every reader a typographic quote or an unseen character is part of the value."
-        yield Evidence(binding.name, (fact,), Remedy(f"Type line {binding.line} anew, with ' for quotes or without."))
+        fact = f"Line {binding.line}: every reader keeps the typographic quote or invisible character in the value."
+        yield Evidence(binding.name, (fact,), Remedy(f"Retype line {binding.line}, with ' as quotes or without."))
 
 
-@check("readers-differ", DOTENV, COMPOSED)
+@check(
+    "readers-differ",
+    needs=(DOTENV, COMPOSED),
+    looks_like=("dotenv-other-value",),
+    ruled_out_by="Docker Compose and python-dotenv read every line of .env alike",
+)
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Compose and python-dotenv read another value each from the same line"""
-    place = place_of(snapshot)
-    file = place.dotenv
+    """Docker Compose and python-dotenv parse this line to different values."""
+    workstation = place_of(snapshot)
+    file = workstation.dotenv
     assert file
-    out = {*spoilt(place), *(each.name for each in commented(place)), *(name for name, _ in file.duplicates)}
+    out = {
+        *spoilt(workstation),
+        *(each.name for each in commented(workstation)),
+        *(name for name, _ in file.duplicates),
+    }
     for binding in file.bindings if file.newline == "lf" else ():
         python, compose = binding.for_python, binding.for_compose
         if binding.name in out or python is None or is_blank(python) or compose is None or python.same_as(compose):
@@ -97,33 +124,33 @@ def refers_to_another(binding: Binding) -> bool:
     return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
-def commented(place: Workstation) -> Iterator[Binding]:
+def commented(workstation: Workstation) -> Iterator[Binding]:
     """The lines of optional variables with a comment where the value would stand."""
-    for binding in place.dotenv.bindings if place.dotenv else ():
-        if binding.is_comment and binding.name not in place.required:
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+        if binding.is_comment and binding.name not in workstation.required:
             yield binding
 
 
-def spoilt(place: Workstation) -> frozenset[str]:
+def spoilt(workstation: Workstation) -> frozenset[str]:
     """The names whose value is not what somebody meant, because of how its line is written."""
-    file = place.dotenv
+    file = workstation.dotenv
     bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
     lines = (each for each in bindings if each.separator == ":" or each.line in unreadable)
-    others = (*lines, *_cut_by_dollar(place), *_cut_by_hash(place), *in_odd_quotes(place))
+    others = (*lines, *_cut_by_dollar(workstation), *_cut_by_hash(workstation), *in_odd_quotes(workstation))
     return frozenset(each.name for each in others)
 
 
-def in_odd_quotes(place: Workstation) -> Iterator[Binding]:
+def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
     """The lines whose value has an odd character at one of its ends."""
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         value = binding.for_python or binding.for_compose
         if value is not None and value.matches(LOOKALIKE):
             yield binding
 
 
-def _cut_by_dollar(place: Workstation) -> Iterator[Binding]:
+def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
     """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
-    file = place.dotenv
+    file = workstation.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
         if not file or file.compose_kind is None or not binding.has_dollar:
@@ -136,10 +163,10 @@ def _cut_by_dollar(place: Workstation) -> Iterator[Binding]:
             yield binding
 
 
-def _cut_by_hash(place: Workstation) -> Iterator[Binding]:
+def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
     """The lines where what stands behind # belongs to the value: the template has no comment there."""
-    template = place.checkout.template
-    for binding in place.dotenv.bindings if place.dotenv else ():
+    template = workstation.checkout.template
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         entry = template.find(binding.name) if template else None
         value = binding.for_python or binding.for_compose
         # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
@@ -148,8 +175,5 @@ def _cut_by_hash(place: Workstation) -> Iterator[Binding]:
             continue
         if not is_value(value) and not binding.is_hash_close:
             continue
-        if place.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
+        if workstation.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
             yield binding
-
-
-CHECKS = (dollar, hash_, odd_quotes, readers_differ)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Doubt, Evidence, family
-from omc_runbook.checks.variable_drift import Standing, standings
-from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, Places
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.variable_drift import VariableDrift, standings
+from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, VariableLocations
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
@@ -19,14 +20,20 @@ from omc_runbook.repository.settings import CONFIG
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import is_literal
 
-check = family("drift")
+check = Family("drift", not_in_sandbox="The sandbox has no copy of the application's files")
 CHECKOUT = "checkout"
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
-@check("template-lacks", CHECKOUT, severity="warning")
+@check(
+    "template-lacks",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="the template has every variable that the application needs or is given",
+)
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The template lacks a variable that the application or compose needs, or that comes from the secret"""
+    """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
         if row.is_injected:
             why = f"{_who(row)} it from the secret, and Settings reads it"
@@ -41,9 +48,15 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
 
 
-@check("settings-lacks", CHECKOUT, severity="warning")
-def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Settings does not read a variable that is made for it"""
+@check(
+    "settings-lacks",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="config.py reads every variable that is meant for the application",
+)
+def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Settings does not read a variable that is meant for it."""
     for row in _lacking(snapshot, SETTINGS):
         # A key that reaches nobody is told of as key-unreferenced, one under a wrong name as name-mismatch.
         if row.is_misnamed or (row.is_injected and not row.reaches):
@@ -55,19 +68,25 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
     if doubtful:
         why = "; ".join(_checkout(snapshot).settings.ambiguities)
-        fact = f"Whether it reads {', '.join(doubtful)} cannot be told: {why}."
-        yield Doubt("Settings", (fact,))
+        fact = f"It is unknown whether it reads {', '.join(doubtful)}: {why}."
+        yield Uncertain("Settings", (fact,))
 
 
-@check("compose-lacks", CHECKOUT, severity="warning")
-def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Compose does not give the application a variable that it reads"""
+@check(
+    "compose-lacks",
+    needs=(CHECKOUT,),
+    severity="warning",
+    looks_like=("variable-not-read",),
+    ruled_out_by="the Compose file passes the .env, or each variable by name, to the application",
+)
+def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Docker Compose does not pass the application a variable that it reads."""
     compose = _checkout(snapshot).compose
     service = compose.application() if compose else None
     if compose is None or service is None:
         if compose and compose.includes:
             fact = f"The application is no service of {compose.files[0].name}; what this includes is not read."
-            yield Doubt("compose", (fact,))
+            yield Uncertain("compose", (fact,))
         return
     for row in _lacking(snapshot, COMPOSE):
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
@@ -77,19 +96,25 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
     if doubtful:
         why = f"it extends a service of {service.extends}, which is not read."
-        yield Doubt("compose", (f"Whether service {service.name} gets {', '.join(doubtful)} could not be told: {why}",))
+        yield Uncertain("compose", (f"It is unknown whether service {service.name} gets {', '.join(doubtful)}: {why}",))
 
 
-@check("terraform-lacks", CHECKOUT, "services", "task_definitions", severity="warning")
-def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Terraform does not give containers a variable that they have from the secret, or that the application needs"""
+@check(
+    "terraform-lacks",
+    needs=(CHECKOUT, "services", "task_definitions"),
+    severity="warning",
+    looks_like=("file-behind", "variable-not-read"),
+    ruled_out_by="Terraform's files have each reference of the task definitions in force",
+)
+def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
     for row in standings(snapshot):
         hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
         if row.lacking:
             how = "give it plainly" if TERRAFORM in row.plain else "do not give it"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
-            fact += f"; Terraform's files {how}, so that its next apply takes it away."
+            fact += f"; Terraform's files {how}, so the next apply removes it."
             yield _evidence(snapshot, row, fact, hand, row.lacking)
         elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
             fact = f"Settings has no default for {row.variable}; no container gets it, and no secret here has it."
@@ -97,9 +122,15 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     yield from _unseen(snapshot)
 
 
-@check("terraform-ahead", CHECKOUT, "services", "task_definitions", severity="warning")
-def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Terraform has a reference that the task definition in force lacks: it was not applied"""
+@check(
+    "terraform-ahead",
+    needs=(CHECKOUT, "services", "task_definitions"),
+    severity="warning",
+    looks_like=("file-behind",),
+    ruled_out_by="DescribeTaskDefinition: each reference in Terraform's files is in force",
+)
+def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Terraform's files have a reference that was not applied."""
     document = snapshot.current.document if snapshot.current else None
     hand = f"terraform {_chdir(snapshot)}apply"
     for row in standings(snapshot):
@@ -112,7 +143,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
         asked = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
         absent = sorted(asked - {*document.keys}) if document else []
         if absent:
-            facts.append(f"The secret has no {', '.join(absent)}: with that applied as it is, no task would start.")
+            facts.append(f"The secret has no {', '.join(absent)}: if this is applied, no task will start.")
         if facts:
             by_hand = (
                 f"Give {command(snapshot.secret_name)} {', '.join(map(command, absent))}; then {hand}"
@@ -123,8 +154,14 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     yield from _unseen(snapshot)
 
 
-@check("environment-lacks", CHECKOUT, "secret", "contents", severity="warning")
-def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "environment-lacks",
+    needs=(CHECKOUT, "secret", "contents"),
+    severity="warning",
+    looks_like=("file-behind",),
+    ruled_out_by="GetSecretValue: no other environment's secret has another set of keys",
+)
+def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """One environment's secret lacks a key that another's has"""
     here = snapshot.environment.name
     for row in standings(snapshot):
@@ -142,7 +179,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
                 yield replace(found, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:
-            yield Doubt(name, (f"The keys of {name} could not be read: {other.unread}",))
+            yield Uncertain(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
 def _chdir(snapshot: Snapshot) -> str:
@@ -153,26 +190,29 @@ def _chdir(snapshot: Snapshot) -> str:
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
 
-def _lacking(snapshot: Snapshot, place: str) -> Iterator[Standing]:
+def _lacking(snapshot: Snapshot, place: str) -> Iterator[VariableDrift]:
     return (row for row in standings(snapshot) if place in row.missing)
 
 
-def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
+def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What of Terraform could not be read, where something hangs on it."""
     declared = _checkout(snapshot).task_definitions
     doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
         return
-    containers = Places(snapshot, _checkout(snapshot)).containers
-    partly = [each for each in containers if each.other_sources]
-    reasons = [f"{each.name}'s secrets come from {', '.join(each.other_sources)} too." for each in partly]
+    containers = VariableLocations(snapshot, _checkout(snapshot)).containers
+    reasons = [
+        f"{each.name}'s secrets come from {', '.join(each.other_sources)} too."
+        for each in containers
+        if each.other_sources
+    ]
     reasons += [
         f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is no plain text."
         for each in containers
         if not is_literal(each.name)
     ]
-    asked = f"Whether Terraform gives {', '.join(doubtful)} could not be told."
-    yield Doubt("Terraform", (asked, *reasons, *declared.unreadable))
+    asked = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
+    yield Uncertain("Terraform", (asked, *reasons, *declared.unreadable))
 
 
 def _checkout(snapshot: Snapshot) -> Checkout:
@@ -198,13 +238,13 @@ def _get(names: Sequence[str]) -> str:
     return "gets" if len({*names}) == 1 else "get"
 
 
-def _who(row: Standing) -> str:
+def _who(row: VariableDrift) -> str:
     """The containers that get a variable, with their verb."""
     names = tuple(dict.fromkeys((*row.defined, *row.declared)))
     return f"{_listed(names)} {_get(names)}" if names else "containers are to get"
 
 
-def _key(row: Standing) -> str:
+def _key(row: VariableDrift) -> str:
     return " or ".join(row.keys) or row.variable
 
 
@@ -213,30 +253,34 @@ def _from(key: str) -> str:
     return f" from key {key}" if key else ""
 
 
-def _value_from(row: Standing) -> str:
+def _value_from(row: VariableDrift) -> str:
     return f'valueFrom = "${{var.secrets_arn}}:{(row.keys or (row.variable,))[0]}::"'
 
 
 def _evidence(
     snapshot: Snapshot,
-    row: Standing,
+    row: VariableDrift,
     facts: str | Sequence[str],
     by_hand: str,
     containers: Sequence[str] = (),
     by_runbook: bool = True,
 ) -> Evidence:
     """A gap, with add_key where that closes it: it adds what of a key is missing, and leaves the rest."""
-    told = [facts] if isinstance(facts, str) else [*facts]
-    if row.is_injected and row.keys != (row.variable,) and not any(key in text for key in row.keys for text in told):
-        told.append(f"The variable {row.variable} comes from the key {_key(row)}.")
+    sentences = [facts] if isinstance(facts, str) else [*facts]
+    if (
+        row.is_injected
+        and row.keys != (row.variable,)
+        and not any(key in text for key in row.keys for text in sentences)
+    ):
+        sentences.append(f"The variable {row.variable} comes from the key {_key(row)}.")
     hand, known = Remedy(by_hand), snapshot.environment.keys
     is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
-    given = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
-    remedy = remedies.by("add_key", snapshot.environment, hand, **given) if given else hand
-    return Evidence(row.variable, tuple(told), remedy)
+    parameters = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
+    remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
+    return Evidence(row.variable, tuple(sentences), remedy)
 
 
-def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict[str, str]:
+def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
     """What add_key is to be given for a variable, as Settings has it; nothing where it would refuse."""
     found = checkout.task_definitions.containers if checkout.task_definitions else ()
     obstacles = [each.obstacle for each in found if each.name in containers]
@@ -245,10 +289,14 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
         return {}
     if row.settings == ELSEWHERE or any(obstacles):
         return {}
-    given = {"repository": str(checkout.root), "key": row.variable, "containers": ",".join(dict.fromkeys(containers))}
+    parameters = {
+        "repository": str(checkout.root),
+        "key": row.variable,
+        "containers": ",".join(dict.fromkeys(containers)),
+    }
     field = checkout.settings.find(row.variable)
     if field is None:
-        return given
+        return parameters
     # What edits Settings takes time to load, and is seldom needed.
     from omc_runbook.repository.settings_edit import NewField, add_field
 
@@ -257,14 +305,4 @@ def _given(checkout: Checkout, row: Standing, containers: Sequence[str]) -> dict
     except UsageError:
         return {}
     kind = "" if field.annotation in ("str", "str | None") else field.annotation
-    return {} if edit else given | {"type": kind, "required": "true" if field.required else ""}
-
-
-CHECKS: tuple[Check, ...] = (
-    template_lacks,
-    settings_lacks,
-    compose_lacks,
-    terraform_lacks,
-    terraform_ahead,
-    environment_lacks,
-)
+    return {} if edit else parameters | {"type": kind, "required": "true" if field.required else ""}

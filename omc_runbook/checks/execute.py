@@ -8,14 +8,15 @@ from datetime import timedelta
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("exec")
+check = Family("exec", symptom="exec-fails")
 
 NEEDS = ("inside", "services", "task_definitions", "tasks")
 MESSAGES = "ssmmessages"
@@ -26,9 +27,15 @@ PLUGIN_PAGE = (
 )
 
 
-@check("exec-off", *NEEDS, severity="warning")
+@check(
+    "exec-off",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTasks: enableExecuteCommand is true on the running tasks",
+)
 def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
-    """ECS Exec was not enabled when the task was run."""
+    """ECS Exec was off when the task started."""
     for service, tasks in _tasks(snapshot, lambda task: not task.execute):
         later = "on, for tasks that it starts from now on" if service.execute else "off as well"
         facts = (
@@ -43,22 +50,15 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("exec-agent", *NEEDS, severity="warning")
-def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The agent of ECS Exec does not run in the task."""
-    for service, tasks in _tasks(snapshot, lambda task: task.execute and _has_no_agent(snapshot, task)):
-        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(task)})
-        facts = (
-            f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
-            f" of {service.name}.",
-        )
-        remedy = remedies.redeploy(snapshot.environment.names, service.name)
-        yield Evidence(service.name, facts, remedy, frozenset({service.name}))
-
-
-@check("exec-iam", *NEEDS, severity="warning")
-def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The task role may not open the channels of ECS Exec."""
+@check(
+    "exec-iam",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="the task role's policies allow the four ssmmessages actions",
+)
+def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The task role lacks the ssmmessages permissions that ECS Exec needs."""
     using: dict[str, set[str]] = {}
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
         for task in tasks:
@@ -81,9 +81,16 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
             yield from _judge(subject, known, services)
 
 
-@check("exec-endpoint", *NEEDS, "network", severity="warning")
+@check(
+    "exec-endpoint",
+    needs=(*NEEDS, "network"),
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="EC2: the tasks' subnets have a route to ssmmessages",
+    because_of=("no-egress", "sg-egress", "network-acl", "vpc-dns-off"),
+)
 def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks have no way to ssmmessages, which the agent of ECS Exec talks to."""
+    """Tasks cannot reach ssmmessages, which ECS Exec needs."""
     region, refused = snapshot.environment.names.region, _refused_by(snapshot, ("agent",))
     for service, tasks in _tasks(snapshot, lambda task: task.execute and task.id in refused):
         subnets = dict.fromkeys(task.subnet for task in tasks if task.subnet) or dict.fromkeys(
@@ -104,15 +111,21 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             yield Evidence(
                 certain[0].subject,
-                (*facts, f"It is between the tasks of {service.name} in {subnet} and {MESSAGES}."),
+                (*facts, f"It blocks tasks of {service.name} in {subnet} from {MESSAGES}."),
                 remedies.advise(remedy),
                 frozenset({service.name}),
             )
 
 
-@check("exec-readonly", *NEEDS, severity="warning")
+@check(
+    "exec-readonly",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTaskDefinition: readonlyRootFilesystem is not true",
+)
 def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The container's root file system is read-only, so that the agent of ECS Exec cannot work in it."""
+    """The root file system is read-only: the agent of ECS Exec cannot work."""
     refused = _refused_by(snapshot, ("agent", "session"))
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
         found = {
@@ -124,36 +137,71 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
         }
         for subject in sorted(found):
             facts = (f"DescribeTaskDefinition: readonlyRootFilesystem is true for {subject}.",)
-            remedy = remedies.advise("Set readonlyRootFilesystem to false and deploy the revision, or do without Exec.")
+            remedy = remedies.advise(
+                "Set readonlyRootFilesystem to false and deploy the revision, or do without ECS Exec."
+            )
             yield Evidence(subject, facts, remedy, frozenset({service.name}))
 
 
-@check("exec-no-shell", *NEEDS, severity="warning")
+@check(
+    "exec-agent",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeTasks: no managed agent ExecuteCommandAgent has stopped",
+    because_of=("exec-iam", "exec-endpoint", "exec-readonly"),
+)
+def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
+    """The agent of ECS Exec is not running."""
+    for service, tasks in _tasks(snapshot, lambda task: task.execute and _has_no_agent(snapshot, task)):
+        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(task)})
+        facts = (
+            f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
+            f" of {service.name}.",
+        )
+        remedy = remedies.redeploy(snapshot.environment.names, service.name)
+        yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+
+
+@check(
+    "exec-no-shell",
+    needs=NEEDS,
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="ExecuteCommand: no container that was asked is without sh",
+)
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The container has no shell, or no program that makes a digest."""
+    """The container has no shell, or no program that computes a digest."""
     for service in snapshot.consumers:
-        for seen in snapshot.inside or ():
-            refused = seen.refused
-            if seen.service == service.name and refused and refused.why in ("no-shell", "no-tool"):
-                fact = f"ExecuteCommand: no digest came from container {seen.container} of task {seen.task_id[:8]}"
+        for look in snapshot.inside or ():
+            refused = look.refused
+            if look.service == service.name and refused and refused.why in ("no-shell", "no-tool"):
+                fact = f"ExecuteCommand: no digest from container {look.container} of task {look.task_id[:8]}"
                 facts = (f"{fact}: {refused.words.rstrip('.')}.",)
                 remedy = remedies.advise("Put a shell and sha256sum (busybox has both) into the image to look inside.")
                 yield Evidence(service.name, facts, remedy, frozenset({service.name}))
                 break
 
 
-@check("exec-plugin", "services", "tasks", "inside", severity="info")
+@check(
+    "exec-plugin",
+    needs=("services", "tasks", "inside"),
+    severity="info",
+    looks_like=("exec-refused",),
+    ruled_out_by="session-manager-plugin is on this machine",
+    not_in_sandbox="It is a program of this machine",
+)
 def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The session-manager-plugin is not installed here."""
+    """session-manager-plugin is not installed here."""
     if snapshot.inside and not snapshot.plugin:
         fact = (
-            "This machine has no session-manager-plugin: aws ecs execute-command needs it, this runbook does not and"
+            "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook does not and"
             " used its own client."
         )
         yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
 
 
-def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[Evidence | Doubt]:
+def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[Evidence | Uncertain]:
     if known.simulated:
         refused = [said.action for said in known.simulated if said.decision != "allowed"]
         unsure = [said.action for said in known.simulated if said.decision != "allowed" and said.missing_context]
@@ -162,14 +210,17 @@ def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[
         verdicts = {action: evaluate(known.policies, action, "*", None, known.boundary) for action in CHANNELS}
         refused = [action for action, verdict in verdicts.items() if verdict.decision != "allowed"]
         unsure = [action for action, verdict in verdicts.items() if verdict.decision == "unknown"]
-        source = "The role's policies, read and judged here"
+        source = "The role's policies, evaluated here"
     else:
-        yield Doubt(role, tuple(gap.sentence for gap in known.unread) or ("Its policies could not be read.",))
+        yield Uncertain(role, tuple(gap.sentence for gap in known.unread) or ("Its policies could not be read.",))
         return
     if unsure:
-        yield Doubt(role, (f"{source}: whether {role} may do {', '.join(unsure)} turns on conditions not known here.",))
+        yield Uncertain(
+            role,
+            (f"{source}: whether {role} may call {', '.join(unsure)} depends on conditions that are unknown here.",),
+        )
     elif refused:
-        facts = (f"{source}: {role} may not do {', '.join(refused)}, which ECS Exec needs.",)
+        facts = (f"{source}: {role} may not call {', '.join(refused)}, which ECS Exec needs.",)
         yield Evidence(role, facts, remedies.let_execute(role), services)
 
 
@@ -199,11 +250,8 @@ def _agent_ended(task: Task, name: str) -> bool:
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
     """The ids of the tasks that could not be looked into for one of these reasons."""
     looks = snapshot.inside or ()
-    return frozenset(seen.task_id for seen in looks if seen.refused and seen.refused.why in reasons)
+    return frozenset(look.task_id for look in looks if look.refused and look.refused.why in reasons)
 
 
 def _count(tasks: list[Task]) -> str:
     return f"task {tasks[0].id[:8]}" if len(tasks) == 1 else f"{len(tasks)} running tasks"
-
-
-CHECKS: tuple[Check, ...] = (exec_off, exec_iam, exec_endpoint, exec_readonly, exec_agent, exec_no_shell, exec_plugin)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.value_from import means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
 
 
 @dataclass(frozen=True)
-class Want:
+class KeyDemand:
     """One variable that a service's container is to get, as a rule from the environment's secret."""
 
     service: Service
@@ -54,32 +55,33 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
                 yield Succession(service, bad, good)
 
 
-def wants(snapshot: Snapshot) -> Iterator[Want]:
+def wants(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
-    return (want for want in every_want(snapshot) if snapshot.refers(want.injection.reference))
+    name, keys = snapshot.secret_name, snapshot.environment.keys
+    return (demand for demand in every_want(snapshot) if means_secret(demand.injection.reference, name, keys))
 
 
-def every_want(snapshot: Snapshot) -> Iterator[Want]:
+def every_want(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """The same, with the references to other secrets and to SSM parameters."""
     for service in snapshot.consumers:
         for definition in snapshot.revisions(service):
             for container, injection in definition.injections:
-                yield Want(service, definition, container, injection)
+                yield KeyDemand(service, definition, container, injection)
 
 
 def services_wanting(snapshot: Snapshot, key: str) -> frozenset[str]:
     """Names of the services that are to get a key of the current version."""
-    return frozenset(want.service.name for want in wants(snapshot) if key in (want.injection.reference.key, ""))
+    return frozenset(demand.service.name for demand in wants(snapshot) if key in (demand.injection.reference.key, ""))
 
 
 def users(snapshot: Snapshot) -> frozenset[str]:
     """Names of the services that refer to the secret at all."""
-    return frozenset(want.service.name for want in wants(snapshot))
+    return frozenset(demand.service.name for demand in wants(snapshot))
 
 
-def content_for(snapshot: Snapshot, want: Want) -> Content | None:
+def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     """What a reference points at: the version it fixes, else the current one; None where that was not read."""
-    ref = want.injection.reference
+    ref = demand.injection.reference
     if ref.version_id:
         return snapshot.contents.get(ref.version_id)
     if ref.stage not in ("", "AWSCURRENT"):
@@ -89,13 +91,15 @@ def content_for(snapshot: Snapshot, want: Want) -> Content | None:
 
 def absent(snapshot: Snapshot) -> dict[str, str]:
     """Keys that tasks ask for and the version meant lacks, each with the key meant instead ("" for none)."""
-    asked = {want.injection.reference.key for want in wants(snapshot)}
+    asked = {demand.injection.reference.key for demand in wants(snapshot)}
     found = {}
-    for want in wants(snapshot):
-        content, key = content_for(snapshot, want), want.injection.reference.key
+    for demand in wants(snapshot):
+        content, key = content_for(snapshot, demand), demand.injection.reference.key
         if key and content and content.document and content.document.get(key) is None:
             known = asked | set(snapshot.environment.keys)
-            spare = [other for other in content.document.keys if other not in known or other == want.injection.variable]
+            spare = [
+                other for other in content.document.keys if other not in known or other == demand.injection.variable
+            ]
             found[key] = _meant(key, spare)
     return found
 
@@ -105,8 +109,8 @@ def named(snapshot: Snapshot) -> frozenset[str]:
     keys = snapshot.environment.keys
     variables = {variable_of(name, keys): name for name in keys}
     found = set()
-    for want in wants(snapshot):
-        found |= {want.injection.reference.key, variables.get(want.injection.variable, want.injection.variable)}
+    for demand in wants(snapshot):
+        found |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
     return frozenset(found - {""})
 
 

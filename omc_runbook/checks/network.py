@@ -7,62 +7,98 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Check, Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.network.routes import Obstacle
-from omc_runbook.snapshot.networking import ENDPOINT_POLICY, NO_CONNECTION
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("network")
+check = Family("network", hinders="calls")
 
 NEEDS = ("network", "services", "task_definitions")
 SERVICE = "secretsmanager"
 
 
-@check("no-egress", *NEEDS)
-def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """Tasks have no way to Secrets Manager: neither a route to the internet nor an endpoint that they can use."""
+@check(
+    "no-egress",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeRouteTables: the tasks' subnets have a route to Secrets Manager",
+)
+def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """Tasks cannot reach Secrets Manager: no route to the internet, no usable endpoint."""
     yield from _found(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
 
-@check("private-dns-off", *NEEDS)
-def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The endpoint for Secrets Manager has no private DNS name, so tasks pass it by and have no other way."""
+@check(
+    "private-dns-off",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeVpcEndpoints: no endpoint in use is without PrivateDnsEnabled",
+)
+def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The endpoint for Secrets Manager has private DNS off, and tasks have no other way."""
     return _found(snapshot, "private-dns-off")
 
 
-@check("vpc-dns-off", *NEEDS)
-def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """No name is resolved in the tasks' VPC."""
+@check(
+    "vpc-dns-off",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeVpcAttribute: enableDnsSupport and enableDnsHostnames are true",
+)
+def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The tasks' VPC resolves no DNS names."""
     return _found(snapshot, "vpc-dns-off")
 
 
-@check("sg-egress", *NEEDS)
-def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The tasks' security group lets no HTTPS out towards Secrets Manager."""
+@check(
+    "sg-egress",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeSecurityGroups: the tasks' group allows 443 out",
+)
+def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The tasks' security group blocks HTTPS to Secrets Manager."""
     return _found(snapshot, "sg-egress")
 
 
-@check("endpoint-sg", *NEEDS)
-def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The security group of the endpoint for Secrets Manager lets no HTTPS in from the tasks."""
+@check(
+    "endpoint-sg",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeSecurityGroups: no endpoint's group refuses 443 from the tasks",
+)
+def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The endpoint's security group blocks HTTPS from the tasks."""
     return _found(snapshot, "endpoint-sg")
 
 
-@check("network-acl", *NEEDS)
-def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """A network ACL stops the tasks' calls to Secrets Manager, or the answers."""
+@check(
+    "network-acl",
+    needs=NEEDS,
+    looks_like=("no-connection",),
+    ruled_out_by="DescribeNetworkAcls: 443 may leave the subnets and its answers may return",
+)
+def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A network ACL blocks the tasks' calls to Secrets Manager, or the answers."""
     return _found(snapshot, "network-acl")
 
 
-@check("endpoint-policy", *NEEDS)
-def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
-    """The policy of the endpoint for Secrets Manager does not let the execution role read the secret."""
+@check(
+    "endpoint-policy",
+    needs=NEEDS,
+    looks_like=("access-denied", "no-connection"),
+    ruled_out_by="DescribeVpcEndpoints: no endpoint's policy keeps the tasks from GetSecretValue",
+)
+def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The endpoint's policy keeps the execution role from the secret."""
     return _found(snapshot, "endpoint-policy")
 
 
@@ -80,7 +116,7 @@ class _Trouble:
         return (*self.obstacle.facts, *(stop.sentence for stop in self.stops[:1]))
 
 
-def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Doubt]:
+def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
     """One finding, or doubt, for each thing that is in the way."""
     grouped: dict[str, list[_Trouble]] = {}
     for trouble in _troubles(snapshot):
@@ -88,14 +124,14 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Doubt]:
             grouped.setdefault(trouble.obstacle.subject, []).append(trouble)
     for subject, troubles in grouped.items():
         facts = tuple(dict.fromkeys(fact for trouble in troubles for fact in trouble.facts))
-        places = {(t.service.name, t.subnet): None for t in troubles}
-        told = ", ".join(f"{service} in {subnet}" for service, subnet in places)
+        pairs = {(t.service.name, t.subnet): None for t in troubles}
+        tasks = ", ".join(f"{service} in {subnet}" for service, subnet in pairs)
         if any(trouble.obstacle.certain for trouble in troubles):
             services = frozenset(trouble.service.name for trouble in troubles)
             remedy = _remedy(snapshot, troubles[0])
-            yield Evidence(subject, (*facts, f"It is in the way of tasks of {told}."), remedy, services)
+            yield Evidence(subject, (*facts, f"It blocks tasks of {tasks}."), remedy, services)
         else:
-            yield Doubt(subject, (*facts, f"So the way of tasks of {told} cannot be judged."))
+            yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {tasks} is unknown."))
 
 
 def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
@@ -138,9 +174,7 @@ def _stops(snapshot: Snapshot, service: Service) -> tuple[Stop, ...]:
     return tuple(
         stop
         for stop in fresh_stops(snapshot)
-        if stop.service is service
-        and stop.lacks_secrets
-        and (NO_CONNECTION.search(stop.reason) or ENDPOINT_POLICY.search(stop.reason))
+        if stop.service is service and stop.lacks_secrets and is_of_network(stop.reason)
     )
 
 
@@ -152,7 +186,7 @@ def _comes_through(snapshot: Snapshot, service: Service, stops: tuple[Stop, ...]
     )
 
 
-def _unexplained(snapshot: Snapshot) -> Iterator[Doubt]:
+def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
     """Tasks that have no connection, and nothing that is known to be in their way."""
     if snapshot.network is None or snapshot.gaps.get("network"):
         return
@@ -162,13 +196,11 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Doubt]:
         if service.name in troubled or not _reads(snapshot, service):
             continue
         if stops and service.placement.subnets:
-            nothing = "No route, security group, network ACL or endpoint that EC2 tells of is in the way any more"
-            yield Doubt(service.name, (stops[0].sentence, f"{nothing}: look at DNS servers and firewalls on it."))
+            nothing = "No route, security group, network ACL or endpoint in EC2 blocks them any more"
+            yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: check DNS servers and firewalls."))
         elif not service.placement.subnets and not _comes_through(snapshot, service, stops):
-            way = (
-                "have no network interface of their own (awsvpc): their way is their instance's, which is not looked at"
-            )
-            yield Doubt(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
+            way = "have no network interface of their own (awsvpc): their instance's routes apply, which are not read"
+            yield Uncertain(service.name, (f"Tasks of {service.name} {way}.", *(stop.sentence for stop in stops[:1])))
 
 
 def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
@@ -185,14 +217,3 @@ def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
         way, _, note = way.partition(" (")
         note = f" ({note}"
     return remedies.advise(f"{way} {command('--region', names.region)}{note}")
-
-
-CHECKS: tuple[Check, ...] = (
-    no_egress,
-    private_dns_off,
-    vpc_dns_off,
-    sg_egress,
-    endpoint_sg,
-    network_acl,
-    endpoint_policy,
-)

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, family
-from omc_runbook.checks.key_demand import Want, every_want, successions, wants
+from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.key_demand import KeyDemand, every_want, successions, wants
+from omc_runbook.checks.registry import Family
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
@@ -16,40 +17,62 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("reference")
+check = Family("reference", hinders="secret")
 
 NEEDS = ("services", "task_definitions")
 
 
-@check("arn-malformed", *NEEDS, cured=True)
+@check(
+    "arn-malformed",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: no ARN in valueFrom has other than 7 or 10 fields",
+    fixed_by="troubleshoot",
+)
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference does not follow the grammar of valueFrom."""
-    for want in wants(snapshot):
-        if want.injection.reference.problem:
-            yield _about(snapshot, want, f"The valueFrom is malformed: {want.injection.reference.problem}.")
+    """A valueFrom is malformed."""
+    for demand in wants(snapshot):
+        if demand.injection.reference.problem:
+            yield _about(snapshot, demand, f"The valueFrom is malformed: {demand.injection.reference.problem}.")
 
 
-@check("bare-name", *NEEDS, cured=True)
+@check(
+    "bare-name",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: each valueFrom is the ARN of a secret",
+    fixed_by="troubleshoot",
+)
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference is a plain name, which ECS reads as an SSM parameter."""
-    for want in wants(snapshot):
-        if want.injection.reference.kind == "ssm" and not want.injection.reference.problem:
-            yield _about(snapshot, want, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
+    """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
+    for demand in wants(snapshot):
+        if demand.injection.reference.kind == "ssm" and not demand.injection.reference.problem:
+            yield _about(snapshot, demand, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
 
 
-@check("wrong-account", *NEEDS, "secret")
+@check(
+    "wrong-account",
+    needs=(*NEEDS, "secret"),
+    looks_like=("not-found",),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names another account than the secret's",
+)
 def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another account."""
-    for want, ref in _arns(snapshot):
+    """A valueFrom names another account."""
+    for demand, ref in _arns(snapshot):
         home = _home(snapshot)
         if ref.account != home and not _is_foreign_and_there(snapshot, ref):
-            yield _about(snapshot, want, f"The ARN's account is {ref.account}; the secret is in {home}.")
+            yield _about(snapshot, demand, f"The ARN's account is {ref.account}; the secret is in {home}.")
 
 
-@check("kms-cross-account", *NEEDS, "secret")
+@check(
+    "kms-cross-account",
+    needs=(*NEEDS, "secret"),
+    looks_like=("access-denied", "kms-refused"),
+    ruled_out_by="DescribeSecret: no secret of another account is without a KmsKeyId",
+)
 def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret of another account is under the AWS managed key, which cannot be shared."""
-    for want, ref in _arns(snapshot):
+    for demand, ref in _arns(snapshot):
         foreign = snapshot.elsewhere.get(ref.secret_arn)
         own = snapshot.secret if snapshot.secret and ref.secret_arn == snapshot.secret.arn else None
         secret = foreign or own
@@ -57,7 +80,7 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"DescribeSecret on {secret.name} in account {ref.account} has no KmsKeyId: the AWS managed key."
             yield _about(
                 snapshot,
-                want,
+                demand,
                 fact,
                 remedy=remedies.advise(
                     f"In account {ref.account}, encrypt {secret.name} with a customer managed key, and allow this"
@@ -66,104 +89,182 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
             )
 
 
-@check("wrong-partition", *NEEDS, cured=True)
+@check(
+    "wrong-partition",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: the partition in each valueFrom is the caller's",
+    fixed_by="troubleshoot",
+    not_in_sandbox="The sandbox has one partition of AWS",
+)
 def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another partition of AWS."""
+    """A valueFrom names another AWS partition."""
     home = snapshot.caller.partition
-    for want, ref in _arns(snapshot):
+    for demand, ref in _arns(snapshot):
         if ref.partition != home:
-            yield _about(snapshot, want, f"The ARN's partition is {ref.partition}; the secret is in {home}.")
+            yield _about(snapshot, demand, f"The ARN's partition is {ref.partition}; the secret is in {home}.")
 
 
-@check("other-environment", *NEEDS)
+@check(
+    "other-environment",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("not-found", "old-value"),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names another environment's secret",
+    not_in_sandbox="The sandbox has one environment, staging",
+)
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another environment's secret."""
+    """A valueFrom names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
-    for want in every_want(snapshot):
-        ref = want.injection.reference
+    for demand in every_want(snapshot):
+        ref = demand.injection.reference
         for other in (there for other, there in others.items() if value_from.is_secret_name(other, ref.secret_name)):
-            yield _about(snapshot, want, f"That is the secret of {other}; this is {here}.")
+            yield _about(snapshot, demand, f"That is the secret of {other}; this is {here}.")
 
 
-@check("wrong-region", *NEEDS, cured=True)
+@check(
+    "wrong-region",
+    needs=NEEDS,
+    looks_like=("not-found",),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names another region than the secret's",
+    fixed_by="troubleshoot",
+)
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names another region."""
+    """A valueFrom names another region."""
     region = snapshot.environment.names.region
-    for want, ref in _arns(snapshot):
+    for demand, ref in _arns(snapshot):
         if ref.region != region:
             there = snapshot.elsewhere.get(ref.secret_arn)
-            also = f"A secret of that name is in {ref.region} too." if there else f"None is to be seen in {ref.region}."
-            yield _about(snapshot, want, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
+            also = f"A secret of that name is in {ref.region} too." if there else f"None was found in {ref.region}."
+            yield _about(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
 
 
-@check("suffix-stale", *NEEDS, "secret", cured=True)
+@check(
+    "suffix-stale",
+    needs=(*NEEDS, "secret"),
+    looks_like=("not-found",),
+    ruled_out_by="DescribeSecret: no valueFrom has other six characters than the secret's ARN",
+    fixed_by="troubleshoot",
+)
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names a secret that was deleted and created again under another ARN."""
-    for want, ref in _here(snapshot):
+    """A valueFrom names a deleted secret: the one created since has another ARN."""
+    for demand, ref in _here(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
         if mine and theirs and mine != theirs:
             created = snapshot.secret.created if snapshot.secret else None
             when = f", created {created:%Y-%m-%d %H:%M} UTC" if created else ""
-            yield _about(snapshot, want, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
+            yield _about(snapshot, demand, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
 
 
-@check("partial-arn", *NEEDS, "secret", cured=True)
+@check(
+    "partial-arn",
+    needs=(*NEEDS, "secret"),
+    looks_like=("invalid-reference", "not-found"),
+    ruled_out_by="DescribeTaskDefinition: no ARN in valueFrom lacks the six characters after the name",
+    fixed_by="troubleshoot",
+)
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference lacks the six characters at the end of the secret's ARN."""
-    for want, ref in _here(snapshot):
+    """A valueFrom lacks the six-character suffix of the secret's ARN."""
+    for demand, ref in _here(snapshot):
         if _suffix(snapshot, _own_name(snapshot)) and not _suffix(snapshot, ref.secret_name):
-            yield _about(snapshot, want, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
+            yield _about(snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
 
 
-@check("whole-json", *NEEDS, "contents", cured=True)
+@check(
+    "whole-json",
+    needs=(*NEEDS, "contents"),
+    looks_like=("key-not-found", "bad-value"),
+    ruled_out_by="DescribeTaskDefinition: each valueFrom names a JSON key",
+    hinders="value",
+    fixed_by="troubleshoot",
+)
 def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference names no key, so that the variable holds the whole JSON."""
+    """A valueFrom names no key: the variable gets the whole JSON."""
     plain = snapshot.current is not None and snapshot.current.document is None
-    for want, ref in _arns(snapshot):
+    for demand, ref in _arns(snapshot):
         if not ref.key and not plain:
-            yield _about(snapshot, want, f"The key field is empty: {want.injection.variable} gets every key's value.")
+            yield _about(
+                snapshot, demand, f"The key field is empty: {demand.injection.variable} gets every key's value."
+            )
 
 
-@check("previous-pinned", *NEEDS, cured=True)
+@check(
+    "previous-pinned",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("not-found", "old-value"),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a stage other than AWSCURRENT",
+    fixed_by="troubleshoot",
+)
 def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference fixes a stage other than the current one."""
-    for want, ref in _arns(snapshot):
+    """A valueFrom is pinned to a stage other than AWSCURRENT."""
+    for demand, ref in _arns(snapshot):
         if ref.stage not in ("", CURRENT):
-            held = bool(snapshot.secret and snapshot.secret.version_at(ref.stage))
-            yield _pinned(snapshot, want, f"The stage field is {ref.stage}", held)
+            exists = bool(snapshot.secret and snapshot.secret.version_at(ref.stage))
+            yield _pinned(snapshot, demand, f"The stage field is {ref.stage}", exists)
 
 
-@check("version-pinned", *NEEDS, cured=True)
+@check(
+    "version-pinned",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("not-found", "old-value"),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a version id",
+    fixed_by="troubleshoot",
+)
 def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference fixes a version."""
-    for want, ref in _arns(snapshot):
+    """A valueFrom is pinned to one version."""
+    for demand, ref in _arns(snapshot):
         if ref.version_id and not value_from.is_short_version(ref.version_id):
-            held = any(version.id == ref.version_id for version in snapshot.versions)
-            yield _pinned(snapshot, want, f"The version field is {ref.version_id}", held)
+            exists = any(version.id == ref.version_id for version in snapshot.versions)
+            yield _pinned(snapshot, demand, f"The version field is {ref.version_id}", exists)
 
 
-@check("version-short", *NEEDS, cured=True)
+@check(
+    "version-short",
+    needs=NEEDS,
+    looks_like=("invalid-reference",),
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a version id under 32 characters",
+    fixed_by="troubleshoot",
+)
 def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A reference fixes a version by an id that is too short to be one."""
-    for want, ref in _arns(snapshot):
+    """A valueFrom is pinned to a version id that is too short."""
+    for demand, ref in _arns(snapshot):
         if value_from.is_short_version(ref.version_id):
-            yield _about(snapshot, want, f"The version field has {len(ref.version_id)} characters; 32 to 64 are due.")
+            yield _about(
+                snapshot, demand, f"The version field has {len(ref.version_id)} characters; 32 to 64 are required."
+            )
 
 
-@check("duplicate-name", *NEEDS)
+@check(
+    "duplicate-name",
+    needs=NEEDS,
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTaskDefinition: no variable is in both environment and secrets",
+    hinders="value",
+)
 def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A variable stands in both environment and secrets."""
-    for want in wants(snapshot):
-        names = [injection.variable for injection in want.container.secrets]
-        if want.injection.variable in want.container.environment:
-            fact = f"{want.injection.variable} is in the container's environment and in its secrets."
-            yield _about(snapshot, want, fact)
-        elif names.count(want.injection.variable) > 1:
-            yield _about(snapshot, want, f"{want.injection.variable} stands twice in the container's secrets.")
+    """A container sets one variable twice."""
+    for demand in wants(snapshot):
+        names = [injection.variable for injection in demand.container.secrets]
+        if demand.injection.variable in demand.container.environment:
+            fact = f"{demand.injection.variable} is in the container's environment and in its secrets."
+            yield _about(snapshot, demand, fact)
+        elif names.count(demand.injection.variable) > 1:
+            yield _about(snapshot, demand, f"{demand.injection.variable} is twice in the container's secrets.")
 
 
-@check("name-mismatch", *NEEDS)
+@check(
+    "name-mismatch",
+    needs=NEEDS,
+    looks_like=("key-not-found", "bad-value", "refuses-to-start", "variable-not-read"),
+    ruled_out_by="DescribeTaskDefinition: secrets[].name is what the application's Settings read",
+    because_of=("duplicate-name",),
+    per_subject=True,
+    hinders="value",
+)
 def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected under a name that the application does not read."""
     served = {
@@ -171,48 +272,48 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
         for pair in successions(snapshot)
         for _, injection in snapshot.own_injections(pair.serving)
     }
-    for want, ref in _arns(snapshot):
-        former, label = served.get((want.definition.arn, ref.key), ("", ""))
-        what = f"Key {ref.key} is injected as {want.injection.variable}"
-        if other := _owner(snapshot, want):
-            yield _about(snapshot, want, f"{what}, the variable of key {other}.")
-        elif former and former not in want.definition.variables:
-            yield _about(snapshot, want, f"{what}; {label}, which serves, has {former}.")
-        elif due := _unset(snapshot, want):
+    for demand, ref in _arns(snapshot):
+        former, label = served.get((demand.definition.arn, ref.key), ("", ""))
+        what = f"Key {ref.key} is injected as {demand.injection.variable}"
+        if other := _owner(snapshot, demand):
+            yield _about(snapshot, demand, f"{what}, the variable of key {other}.")
+        elif former and former not in demand.definition.variables:
+            yield _about(snapshot, demand, f"{what}; {label}, which serves, has {former}.")
+        elif due := _unset(snapshot, demand):
             reader = "The application" if snapshot.checkout is None else "Settings"
-            yield _about(snapshot, want, f"{what}; {reader} reads {due}, which nobody sets.")
+            yield _about(snapshot, demand, f"{what}; {reader} reads {due}, which nobody sets.")
 
 
-def _owner(snapshot: Snapshot, want: Want) -> str:
+def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The other key whose variable a reference sets; "" where it is the key's own, or nobody's."""
     keys = snapshot.environment.keys
-    owner = {variable_of(key, keys): key for key in keys}.get(want.injection.variable, "")
-    return owner if want.injection.reference.key in keys and owner != want.injection.reference.key else ""
+    owner = {variable_of(key, keys): key for key in keys}.get(demand.injection.variable, "")
+    return owner if demand.injection.reference.key in keys and owner != demand.injection.reference.key else ""
 
 
-def _unset(snapshot: Snapshot, want: Want) -> str:
+def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The variable that the main service reads for a key and that its revision leaves unset; "" for none."""
-    key, keys = want.injection.reference.key, snapshot.environment.keys
+    key, keys = demand.injection.reference.key, snapshot.environment.keys
     read = snapshot.checkout.reads if snapshot.checkout else None
     due = variable_of(key, keys)
-    if not key or want.service.name != snapshot.environment.names.service or due in want.definition.variables:
+    if not key or demand.service.name != snapshot.environment.names.service or due in demand.definition.variables:
         return ""
-    expected = key in keys if read is None else due in read and want.injection.variable not in read
+    expected = key in keys if read is None else due in read and demand.injection.variable not in read
     return due if expected else ""
 
 
-def _arns(snapshot: Snapshot) -> Iterator[tuple[Want, Reference]]:
+def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References that are well-formed Secrets Manager ARNs."""
-    for want in wants(snapshot):
-        if want.injection.reference.kind == "secretsmanager" and not want.injection.reference.problem:
-            yield want, want.injection.reference
+    for demand in wants(snapshot):
+        if demand.injection.reference.kind == "secretsmanager" and not demand.injection.reference.problem:
+            yield demand, demand.injection.reference
 
 
-def _here(snapshot: Snapshot) -> Iterator[tuple[Want, Reference]]:
+def _here(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References to this region and account, where the secret is."""
-    for want, ref in _arns(snapshot):
+    for demand, ref in _arns(snapshot):
         if snapshot.secret and (ref.region, ref.account) == (snapshot.environment.names.region, _home(snapshot)):
-            yield want, ref
+            yield demand, ref
 
 
 def _home(snapshot: Snapshot) -> str:
@@ -236,39 +337,23 @@ def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
 
 def _about(
     snapshot: Snapshot,
-    want: Want,
+    demand: KeyDemand,
     fact: str,
     remedy: Remedy | None = None,
 ) -> Evidence:
-    key = want.injection.reference.key or want.injection.variable
+    key = demand.injection.reference.key or demand.injection.variable
     mend = remedy or remedies.register(snapshot.environment.names, f'"${{var.secrets_arn}}:{key}::"')
-    where = f"{want.definition.label}, container {want.container.name}: {want.injection.variable}"
+    where = f"{demand.definition.label}, container {demand.container.name}: {demand.injection.variable}"
     return Evidence(
-        want.subject, (f"{where} from {want.injection.reference.text}.", fact), mend, frozenset({want.service.name})
+        demand.subject,
+        (f"{where} from {demand.injection.reference.text}.", fact),
+        mend,
+        frozenset({demand.service.name}),
     )
 
 
-def _pinned(snapshot: Snapshot, want: Want, fact: str, held: bool) -> Evidence:
+def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str, exists: bool) -> Evidence:
     """A pin is a warning while there is a version behind it, and keeps tasks from starting when there is none."""
-    known = held or snapshot.secret is None or "versions" in snapshot.gaps
+    known = exists or snapshot.secret is None or "versions" in snapshot.gaps
     tail = "a new value never reaches this variable" if known else "no version of the secret answers to that"
-    return replace(_about(snapshot, want, f"{fact}: {tail}."), severity="warning" if known else "error")
-
-
-CHECKS = (
-    arn_malformed,
-    bare_name,
-    wrong_account,
-    kms_cross_account,
-    wrong_partition,
-    other_environment,
-    wrong_region,
-    suffix_stale,
-    partial_arn,
-    whole_json,
-    previous_pinned,
-    version_pinned,
-    version_short,
-    duplicate_name,
-    name_mismatch,
-)
+    return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="warning" if known else "error")

@@ -28,20 +28,20 @@ Cause = Literal[
 ]
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
-BY_POLICIES = "The role's policies, read and judged here"
+BY_POLICIES = "The role's policies, evaluated here"
 _EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 REFUSALS: dict[Cause, str] = {
-    "organization": "service control policy|resource control policy",
-    "resource-deny": "explicit deny in a resource-based policy",
-    "identity-deny": "explicit deny in an identity-based policy",
-    "boundary": "permissions boundary",
-    "nothing-allows": "no identity-based policy allows",
+    "organization": "scp",
+    "resource-deny": "resource-deny",
+    "identity-deny": "identity-deny",
+    "boundary": "boundary",
+    "nothing-allows": "no-permission",
 }
-"""Why AWS refused, by the words of its refusal."""
+"""The fault that AWS's refusal tells of, by why a role may not read the secret."""
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RoleAccess:
     """Why a role may not do something ("" where it may), who says so, and the statements that decide."""
 
     cause: Cause
@@ -49,27 +49,27 @@ class Judgement:
     statements: tuple[str, ...] = ()
 
 
-def judge(snapshot: Snapshot, role_arn: str) -> Judgement:
+def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret."""
     assert snapshot.secret
     known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = {**_context(snapshot, role_arn), **_tags(snapshot)}
     granted = _grants_directly(snapshot, role_arn, context)
-    said = known.said_of(GET_SECRET_VALUE, resource)
-    if said and not said.missing_context:
-        return _by_simulation(known, said, resource, context, granted)
+    simulated = known.simulation_of(GET_SECRET_VALUE, resource)
+    if simulated and not simulated.missing_context:
+        return _by_simulation(known, simulated, resource, context, granted)
     if known.policies is None:
         reason = " ".join(gap.sentence for gap in known.unread) or "Its policies could not be read."
-        return Judgement("unknown", reason)
+        return RoleAccess("unknown", reason)
     return _by_policies(known, resource, context, granted)
 
 
-def told(snapshot: Snapshot, services: frozenset[str]) -> Judgement | None:
+def told(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
     """What AWS said when it refused a task, where nothing else tells."""
-    for cause, pattern in REFUSALS.items():
-        for stop in stops_saying(snapshot, f"{GET_SECRET_VALUE}.*({pattern})"):
+    for cause, check in REFUSALS.items():
+        for stop in stops_saying(snapshot, check):
             if stop.service.name in services:
-                return Judgement(cause, stop.sentence)
+                return RoleAccess(cause, stop.sentence)
     return None
 
 
@@ -89,30 +89,30 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
     )
 
 
-def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Judgement:
+def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role may decrypt with the secret's customer key."""
     known, context = snapshot.permissions[role_arn], _context(snapshot, role_arn)
     if key.policy:
         direct = evaluate_resource(key.policy, {role_arn}, DECRYPT, key.arn, context)
         if direct.decision in ("allowed", "unknown"):
-            return Judgement("" if direct.decision == "allowed" else "unknown", direct.reason)
+            return RoleAccess("" if direct.decision == "allowed" else "unknown", direct.reason)
         # A role's own policies count for a key only where the key's policy lets the account's do so.
         delegated = evaluate_resource(key.policy, _principals(role_arn), DECRYPT, key.arn, context)
         if delegated.decision != "allowed":
             cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
-            return Judgement(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
-    said = known.said_of(DECRYPT, key.arn)
-    if said and not said.missing_context:
-        allowed, source = said.decision == "allowed", BY_SIMULATION
+            return RoleAccess(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
+    simulated = known.simulation_of(DECRYPT, key.arn)
+    if simulated and not simulated.missing_context:
+        allowed, source = simulated.decision == "allowed", BY_SIMULATION
     elif known.policies is not None:
         verdict = evaluate(known.policies, DECRYPT, key.arn, context, known.boundary)
         if verdict.decision == "unknown":
-            return Judgement("unknown", f"{BY_POLICIES}: {verdict.reason}")
+            return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}")
         allowed, source = verdict.decision == "allowed", BY_POLICIES
     else:
-        return Judgement("unknown", " ".join(gap.sentence for gap in known.unread))
+        return RoleAccess("unknown", " ".join(gap.sentence for gap in known.unread))
     if allowed:
-        return Judgement("", f"{source}: allowed.")
+        return RoleAccess("", f"{source}: allowed.")
     name = iam.role_name(role_arn)
     if (
         snapshot.secret
@@ -120,53 +120,59 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Judgement:
         and evaluate(known.policies, DECRYPT, snapshot.secret.arn).decision == "allowed"
     ):
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
-        return Judgement("useless-grant", sentence)
-    return Judgement("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
+        return RoleAccess("useless-grant", sentence)
+    return RoleAccess("nothing-allows", f"{source}: {name} is not granted {DECRYPT} on {key.arn}.")
 
 
 def _by_simulation(
-    known: Permissions, said: Simulated, resource: str, context: Mapping[str, str], granted: bool
-) -> Judgement:
-    what = f"{BY_SIMULATION}: {said.decision} for {GET_SECRET_VALUE} on {resource}"
-    if said.decision == "allowed":
-        return Judgement("", f"{what}.")
-    if said.allowed_by_organization is False:
-        return Judgement("organization", f"{what}; AllowedByOrganizations is false.", said.statements)
-    if said.decision == "explicitDeny" and said.allowed_by_boundary is False and not _denies(known, resource, context):
-        return Judgement("boundary", f"{what}, by {_list(said.statements)}.", said.statements)
-    if said.decision == "explicitDeny":
-        return Judgement("identity-deny", f"{what}, by {_list(said.statements)}.", said.statements)
-    if said.allowed_by_boundary is False and (known.policies is None or _allows(known.policies, resource, context)):
-        return Judgement("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
+    known: Permissions, simulated: Simulated, resource: str, context: Mapping[str, str], granted: bool
+) -> RoleAccess:
+    what = f"{BY_SIMULATION}: {simulated.decision} for {GET_SECRET_VALUE} on {resource}"
+    if simulated.decision == "allowed":
+        return RoleAccess("", f"{what}.")
+    if simulated.allowed_by_organization is False:
+        return RoleAccess("organization", f"{what}; AllowedByOrganizations is false.", simulated.statements)
+    if (
+        simulated.decision == "explicitDeny"
+        and simulated.allowed_by_boundary is False
+        and not _denies(known, resource, context)
+    ):
+        return RoleAccess("boundary", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
+    if simulated.decision == "explicitDeny":
+        return RoleAccess("identity-deny", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
+    if simulated.allowed_by_boundary is False and (
+        known.policies is None or _allows(known.policies, resource, context)
+    ):
+        return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted:
-        return Judgement("", f"{what}, but the secret's own policy allows it.")
-    base = known.said_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
+        return RoleAccess("", f"{what}, but the secret's own policy allows it.")
+    base = known.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
     # What allows any other name as well does not mean this one.
     if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
-        return Judgement("suffix", f"{what}, and allowed for the ARN without its last six characters.")
-    return Judgement("nothing-allows", f"{what}.")
+        return RoleAccess("suffix", f"{what}, and allowed for the ARN without its last six characters.")
+    return RoleAccess("nothing-allows", f"{what}.")
 
 
-def _by_policies(known: Permissions, resource: str, context: Mapping[str, str], granted: bool) -> Judgement:
+def _by_policies(known: Permissions, resource: str, context: Mapping[str, str], granted: bool) -> RoleAccess:
     assert known.policies is not None
     verdict = evaluate(known.policies, GET_SECRET_VALUE, resource, context, known.boundary)
     what = f"{BY_POLICIES}: {verdict.reason}"
     if verdict.decision == "unknown":
-        return Judgement("unknown", what)
+        return RoleAccess("unknown", what)
     if verdict.decision == "allowed":
-        return Judgement("", what)
+        return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
         by_identity = evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
-        return Judgement("identity-deny" if by_identity else "boundary", what, verdict.statements)
+        return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
     if _allows(known.policies, resource, context):
-        return Judgement("boundary", what)
+        return RoleAccess("boundary", what)
     if granted:
-        return Judgement("", f"{what}, but the secret's own policy allows it.")
+        return RoleAccess("", f"{what}, but the secret's own policy allows it.")
     if _allows(known.policies, resource.rpartition("-")[0], context) and not _allows(
         known.policies, f"{resource}x", context
     ):
-        return Judgement("suffix", f"{what}, but the ARN without its last six characters is allowed.")
-    return Judgement("nothing-allows", what)
+        return RoleAccess("suffix", f"{what}, but the ARN without its last six characters is allowed.")
+    return RoleAccess("nothing-allows", what)
 
 
 def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, str]) -> bool:
@@ -174,8 +180,8 @@ def _grants_directly(snapshot: Snapshot, role_arn: str, context: Mapping[str, st
     if not snapshot.resource_policy or not snapshot.secret:
         return False
     direct = _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}
-    said = evaluate_resource(snapshot.resource_policy, direct, GET_SECRET_VALUE, snapshot.secret.arn, context)
-    return said.decision == "allowed"
+    verdict = evaluate_resource(snapshot.resource_policy, direct, GET_SECRET_VALUE, snapshot.secret.arn, context)
+    return verdict.decision == "allowed"
 
 
 def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Mapping[str, str]) -> bool:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Doubt, Evidence, family
+from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.registry import Family
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("running")
+check = Family("running", symptom="not-updating")
 
 NEEDS = ("inside", "services", "task_definitions", "tasks")
 
@@ -25,8 +26,8 @@ SWITCH_ON: dict[str, str] = {
     "off": "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
     "agent": "See the findings of family exec for what keeps its agent from running.",
     "network": "Let this machine reach the session's address by HTTPS.",
-    "no-shell": "Only an image with a shell and sha256sum can be looked into.",
-    "no-tool": "Only an image with sha256sum, openssl, python3 or perl can be looked into.",
+    "no-shell": "Looking inside needs an image with a shell and sha256sum.",
+    "no-tool": "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
     "session": "Run again; the same command by hand says more.",
     "timeout": "Run again when the task has less to do.",
 }
@@ -44,35 +45,45 @@ REASONS: dict[str, str] = {
 }
 
 
-@check("entrypoint-override", *NEEDS)
-def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "entrypoint-override",
+    needs=NEEDS,
+    looks_like=("old-value",),
+    ruled_out_by="the process holds the value that ECS gave it",
+)
+def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The image's entry point replaces a variable."""
-    for service, variable, seen in _variables(snapshot, _is_replaced):
-        what = "no" if seen[0].held[variable].process == ABSENT else "another"
-        facts = (
-            f"ExecuteCommand: process {seen[0].process} of {_tasks(seen)} of {service} holds {what} {variable} than"
-            " ECS gave the container, and no version of the secret that is kept has it."
-            if what == "another"
-            else f"ExecuteCommand: process {seen[0].process} of {_tasks(seen)} of {service} holds no {variable}, which"
-            " ECS gave the container.",
+    for service, variable, looks in _variables(snapshot, _is_replaced):
+        process = f"process {looks[0].process} of {_tasks(looks)} of {service}"
+        is_gone = looks[0].held[variable].process == ABSENT
+        difference = (
+            f"holds no {variable}, which ECS gave the container."
+            if is_gone
+            else f"holds another {variable} than ECS gave the container, and no kept version of the secret has it."
         )
+        facts = (f"ExecuteCommand: {process} {difference}",)
         remedy = remedies.advise(f"Let the image's entry point leave {variable} as it is, and deploy the new image.")
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     yield from _unseen(snapshot)
 
 
-@check("app-cache", *NEEDS)
-def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "app-cache",
+    needs=NEEDS,
+    looks_like=("old-value",),
+    ruled_out_by="the process started when its task did, and holds the current value",
+)
+def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The application keeps a value that it read earlier."""
-    for service, variable, seen in _variables(snapshot, _is_kept):
-        held = seen[0].held[variable]
+    for service, variable, looks in _variables(snapshot, _is_kept):
+        value = looks[0].held[variable]
         facts = [
-            f"ExecuteCommand: process {seen[0].process} of {_tasks(seen)} of {service} holds {variable} of version"
-            f" {held.process}, where ECS gave the container {_named(held.injected)}.",
+            f"ExecuteCommand: process {looks[0].process} of {_tasks(looks)} of {service} holds {variable} of version"
+            f" {value.process}, where ECS gave the container {_named(value.injected)}.",
         ]
         facts += [
             f"The process began at {one.started:%Y-%m-%d %H:%M:%S} UTC, before the task did."
-            for one in seen[:1]
+            for one in looks[:1]
             if one.started and _is_older(snapshot, one)
         ]
         remedy = remedies.advise(
@@ -83,91 +94,96 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
     yield from _unseen(snapshot)
 
 
-@check("baked-env", *NEEDS)
-def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Doubt]:
+@check(
+    "baked-env",
+    needs=NEEDS,
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process holds its value",
+)
+def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value comes from the image, or from a file in it, and not from the secret."""
-    for service, variable, seen in _variables(snapshot, _is_baked):
-        held = seen[0].held[variable]
-        if held.injected != ABSENT:
-            where = f"the image of {_tasks(seen)} of {service} sets {variable}"
-        elif held.process not in (ABSENT, UNSEEN):
+    for service, variable, looks in _variables(snapshot, _is_baked):
+        value = looks[0].held[variable]
+        if value.injected != ABSENT:
+            where = f"the image of {_tasks(looks)} of {service} sets {variable}"
+        elif value.process not in (ABSENT, UNSEEN):
             where = (
-                f"process {seen[0].process} of {_tasks(seen)} of {service} has {variable}, which ECS did not give it"
+                f"process {looks[0].process} of {_tasks(looks)} of {service} has {variable}, which ECS did not give it"
             )
         else:
-            where = f"{held.file} in {_tasks(seen)} of {service} names {variable}"
-        value = _value(held.injected if held.injected != ABSENT else held.process)
+            where = f"{value.file} in {_tasks(looks)} of {service} names {variable}"
+        origin = _value(value.injected if value.injected != ABSENT else value.process)
         facts = (
-            f"ExecuteCommand: {where}.{value}",
+            f"ExecuteCommand: {where}.{origin}",
             f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes of the secret never reach it.",
         )
-        name, arn = held.key, snapshot.secret.arn if snapshot.secret else "ARN"
+        name, arn = value.key, snapshot.secret.arn if snapshot.secret else "ARN"
         remedy = remedies.register(snapshot.environment.names, f"{arn}:{name}:: for {variable}")
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
-    for service, variable, seen in _variables(snapshot, _is_shadowed):
+    for service, variable, looks in _variables(snapshot, _is_shadowed):
         remark = (
-            f"ExecuteCommand: {seen[0].held[variable].file} in {_tasks(seen)} of {service} names {variable} too; the"
-            " process has what ECS injected, which wins where the application reads the file as Settings do.",
+            f"ExecuteCommand: {looks[0].held[variable].file} in {_tasks(looks)} of {service} names {variable} too; the"
+            " process has what ECS injected, which takes precedence where Settings reads the file.",
         )
         remedy = remedies.advise("Keep .env out of the image: name it in .dockerignore.")
         yield Evidence(f"{service} {variable}", remark, remedy, frozenset({service}), "info")
     yield from _unseen(snapshot)
 
 
-def _is_replaced(held: Held) -> bool:
-    return held.has_reference and held.differs and held.process in (OTHER, ABSENT) and held.injected != ABSENT
+def _is_replaced(value: HeldValue) -> bool:
+    return value.has_reference and value.differs and value.process in (OTHER, ABSENT) and value.injected != ABSENT
 
 
-def _is_kept(held: Held) -> bool:
-    return held.has_reference and held.differs and held.process not in (OTHER, ABSENT, UNSEEN)
+def _is_kept(value: HeldValue) -> bool:
+    return value.has_reference and value.differs and value.process not in (OTHER, ABSENT, UNSEEN)
 
 
-def _is_baked(held: Held) -> bool:
-    if held.has_reference:
+def _is_baked(value: HeldValue) -> bool:
+    if value.has_reference:
         return False
-    return held.injected != ABSENT or held.process not in (ABSENT, UNSEEN) or bool(held.file)
+    return value.injected != ABSENT or value.process not in (ABSENT, UNSEEN) or bool(value.file)
 
 
-def _is_shadowed(held: Held) -> bool:
-    return held.has_reference and bool(held.file) and not held.differs
+def _is_shadowed(value: HeldValue) -> bool:
+    return value.has_reference and bool(value.file) and not value.differs
 
 
-def _variables(snapshot: Snapshot, is_so: Callable[[Held], bool]) -> Iterator[tuple[str, str, list[Inside]]]:
+def _variables(snapshot: Snapshot, is_so: Callable[[HeldValue], bool]) -> Iterator[tuple[str, str, list[ExecLook]]]:
     """By service and variable, the looks that show something of it, which never is none."""
     for service in snapshot.consumers:
-        looks = [seen for seen in snapshot.inside or () if seen.service == service.name]
-        for variable in dict.fromkeys(name for seen in looks for name in seen.held):
-            showing = [seen for seen in looks if variable in seen.held and is_so(seen.held[variable])]
+        looks = [look for look in snapshot.inside or () if look.service == service.name]
+        for variable in dict.fromkeys(name for look in looks for name in look.held):
+            showing = [look for look in looks if variable in look.held and is_so(look.held[variable])]
             if showing:
                 yield service.name, variable, showing
 
 
-def _unseen(snapshot: Snapshot) -> Iterator[Doubt]:
+def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What was not looked into, and what would help: a sentence for each reason, and one if that is a choice."""
     looks = snapshot.inside or ()
-    by_reason: dict[str, list[Inside]] = {}
-    for seen in looks:
-        if seen.refused:
-            by_reason.setdefault(seen.refused.why, []).append(seen)
-        elif unseen := [held for held in seen.held.values() if held.process == UNSEEN and held.injected != ABSENT]:
-            why = UNREADABLE if all(held.injected == UNSEEN for held in unseen) else ""
-            by_reason.setdefault(why, []).append(seen)
+    by_reason: dict[str, list[ExecLook]] = {}
+    for look in looks:
+        if look.refused:
+            by_reason.setdefault(look.refused.why, []).append(look)
+        elif unseen := [value for value in look.held.values() if value.process == UNSEEN and value.injected != ABSENT]:
+            why = UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
+            by_reason.setdefault(why, []).append(look)
     for why, dark in by_reason.items():
         services, refused = ", ".join(dict.fromkeys(one.service for one in dark)), dark[0].refused
         of = f"{_tasks(dark)} of {services}"
         if why == UNREADABLE:
-            fact = f"What {of} hold was seen, and not the version that their references mean: they cannot be compared."
+            fact = f"What {of} hold was read, but not the version that their references mean: they cannot be compared."
         elif refused is None:
-            fact = f"The environment of process {dark[0].process} in {of} cannot be read: what it holds is not known."
+            fact = f"The environment of process {dark[0].process} in {of} cannot be read: its values are unknown."
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
             fact = f"Could not look into {of}, because {REASONS[why]}. {SWITCH_ON[why]}"
-        yield Doubt(services, (fact, "Which value they hold is told by times alone.") if refused else (fact,))
+        yield Uncertain(services, (fact, "Times alone tell which value they hold.") if refused else (fact,))
 
 
-def _tasks(seen: list[Inside]) -> str:
-    ids = list(dict.fromkeys(one.task_id[:8] for one in seen))
+def _tasks(looks: list[ExecLook]) -> str:
+    ids = list(dict.fromkeys(one.task_id[:8] for one in looks))
     return f"task {ids[0]}" if len(ids) == 1 else f"{len(ids)} tasks ({', '.join(ids[:3])}{'…' if ids[3:] else ''})"
 
 
@@ -181,9 +197,6 @@ def _value(version: str) -> str:
     return " It is no value of the secret's." if version == OTHER else f" It is the value of version {version}."
 
 
-def _is_older(snapshot: Snapshot, seen: Inside) -> bool:
-    created = next((task.created for task in snapshot.tasks if task.id == seen.task_id), None)
-    return bool(created and seen.started and seen.started < created - SLACK)
-
-
-CHECKS = (entrypoint_override, app_cache, baked_env)
+def _is_older(snapshot: Snapshot, look: ExecLook) -> bool:
+    created = next((task.created for task in snapshot.tasks if task.id == look.task_id), None)
+    return bool(created and look.started and look.started < created - SLACK)

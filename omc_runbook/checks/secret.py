@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
-from omc_runbook.checks.check import Evidence, family
+from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.registry import Family
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("secret")
+check = Family("secret", hinders="secret")
 
 
-@check("secret-missing", "secret")
+@check("secret-missing", needs=("secret",), looks_like=("not-found",), ruled_out_by="DescribeSecret found the secret")
 def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret does not exist."""
     names = snapshot.environment.names
@@ -26,7 +27,12 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("scheduled-deletion", "secret")
+@check(
+    "scheduled-deletion",
+    needs=("secret",),
+    looks_like=("not-found",),
+    ruled_out_by="DescribeSecret: there is no DeletedDate",
+)
 def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is scheduled for deletion."""
     secret = snapshot.secret
@@ -35,7 +41,7 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
             secret.name,
             (
                 f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
-                "GetSecretValue is refused for as long as that lasts.",
+                "GetSecretValue is refused until the secret is restored.",
                 *author_of(snapshot, "DeleteSecret"),
             ),
             remedies.undelete(snapshot.environment),
@@ -43,15 +49,20 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check("no-current-version", "secret")
+@check(
+    "no-current-version",
+    needs=("secret",),
+    looks_like=("not-found",),
+    ruled_out_by="DescribeSecret: VersionIdsToStages has AWSCURRENT on a version",
+)
 def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret has no current version."""
     secret = snapshot.secret
     if secret and not secret.deleted and not secret.version_at(CURRENT):
-        held = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
+        stages = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
         yield Evidence(
             secret.name,
-            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {held}).",),
+            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {stages}).",),
             remedies.update(snapshot.environment),
             _everyone(snapshot),
         )
@@ -59,6 +70,3 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _everyone(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(service.name for service in snapshot.consumers)
-
-
-CHECKS = (secret_missing, scheduled_deletion, no_current_version)

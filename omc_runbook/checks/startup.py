@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, family
-from omc_runbook.checks.stopped_tasks import KINDS, Kind, Stop, of_kind
+from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.registry import Family
+from omc_runbook.checks.stopped_tasks import Stop, of_kind
+from omc_runbook.messages.phrases import Kind
+from omc_runbook.messages.reasons import is_at_rest, is_denied, is_unreached, kind_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("deployment")
+check = Family("deployment")
 Where = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
@@ -25,76 +28,135 @@ EXIT_CODES = {
 }
 """What an exit code says by itself: 128 and more is a signal."""
 
-NO_WAY = re.compile(r"i/o timeout|connection issue|deadline exceeded|dial tcp|no such host|request canceled", re.I)
-NOT_ALLOWED = re.compile(r"AccessDenied|not authorized|denied|no basic auth|403", re.I)
 ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?")
-PLACED = re.compile(r"has reached a steady state|deployment completed")
-UNPLACED = re.compile(r"unable to place|unable to start|reached the limit|encountered error", re.I)
 
 
-@check("pull-failed", "services", "tasks")
+@check(
+    "pull-failed",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no recent task stopped with ResourceInitializationError",
+    hindered_by=("secret", "calls"),
+    not_in_sandbox="It is a consequence: every fault that keeps a secret from its tasks causes it",
+)
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks stop before they start, because ECS cannot give them their secrets."""
+    """Tasks stop before they start: ECS cannot get their secrets."""
     return _stopping(snapshot, "secrets", "never started", _again)
 
 
-@check("image-pull", "services", "tasks")
+@check(
+    "image-pull",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason says CannotPullContainerError",
+    hinders="tasks",
+    hindered_by=("calls",),
+)
 def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot pull an image: not a secrets problem."""
-    return _stopping(snapshot, "image", "never started for want of an image", _image)
+    return _stopping(snapshot, "image", "never started, without their image", _image)
 
 
-@check("log-group", "services", "tasks")
+@check(
+    "log-group",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason names the log group or the log driver",
+    hinders="tasks",
+    hindered_by=("calls",),
+)
 def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
-    """ECS cannot open a container's log: not a secrets problem."""
-    return _stopping(snapshot, "log", "never started for want of a log to write to", _log)
+    """ECS cannot set up a container's log: not a secrets problem."""
+    return _stopping(snapshot, "log", "never started, without a log to write to", _log)
 
 
-@check("volume", "services", "tasks")
+@check(
+    "volume",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason names a volume",
+    hinders="tasks",
+    not_in_sandbox="The sandbox's tasks mount no volumes",
+)
 def volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot mount a volume: not a secrets problem."""
-    return _stopping(snapshot, "volume", "never started for want of a volume", _volume)
+    return _stopping(snapshot, "volume", "never started, without their volume", _volume)
 
 
-@check("start-failed", "services", "tasks")
+@check(
+    "start-failed",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeTasks: no stoppedReason says CannotStartContainerError",
+    hinders="tasks",
+    not_in_sandbox="The sandbox runs one application and pulls no image",
+)
 def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A container cannot be started from its image: not a secrets problem."""
-    return _stopping(snapshot, "start", "got what they need, and their container could not be started", _program)
+    """A container cannot start from its image: not a secrets problem."""
+    return _stopping(snapshot, "start", "never started: their container could not be started", _program)
 
 
-@check("out-of-memory", "services", "tasks")
+@check(
+    "out-of-memory",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no container was killed for memory, and none exited with 137",
+    hinders="tasks",
+)
 def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A container was killed for want of memory: not a secrets problem."""
-    return _stopping(snapshot, "memory", "ran until they were out of memory", _memory)
+    """A container ran out of memory: not a secrets problem."""
+    return _stopping(snapshot, "memory", "ran out of memory", _memory)
 
 
-@check("health-check", "services", "tasks")
+@check(
+    "health-check",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no recent task was stopped for its health check",
+    hinders="tasks",
+    hindered_by=("value",),
+)
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks read their secrets and then fail the health check: unless a value is at fault, not a secrets problem."""
+    """Tasks start with their secrets and fail the health check: unless a value is at fault, not a secrets problem."""
     return _stopping(snapshot, "health-check", "started, with their secrets, and failed the health check", _logs)
 
 
-@check("task-exits", "services", "tasks")
+@check(
+    "task-exits",
+    needs=("services", "tasks"),
+    looks_like=("does-not-stay", "refuses-to-start"),
+    ruled_out_by="DescribeTasks: no recent task's container exited by itself",
+    because_of=("rollout-stuck", "breaker-rollback"),
+    hindered_by=("value",),
+    not_in_sandbox="It is a consequence: faults at which the application exits, such as changethis, cause it",
+)
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks read their secrets, start, and exit by themselves."""
+    """Tasks start with their secrets and exit."""
     return _stopping(snapshot, "exit", "started, with their secrets, and exited", _logs)
 
 
-@check("no-capacity", "services", "tasks")
+@check(
+    "no-capacity",
+    needs=("services", "tasks"),
+    looks_like=("never-starts",),
+    ruled_out_by="DescribeServices: no recent event reports missing capacity",
+    hinders="tasks",
+    not_in_sandbox="The sandbox has room for every task",
+)
 def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
-    """ECS finds no place for new tasks: not a secrets problem."""
+    """ECS has no capacity for new tasks: not a secrets problem."""
     stopped = dict(of_kind(snapshot, ("capacity",)))
     for service in snapshot.consumers:
         event = _unplaced(service)
-        said = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
-        said += [stop.sentence for stop in stopped.get(service, ())[:1]]
-        if said:
+        words = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
+        words += [stop.sentence for stop in stopped.get(service, ())[:1]]
+        if words:
             remedy = remedies.advise(
-                "Look at the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
+                "Check the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
                 f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
             )
-            missing = f"{service.name} runs {service.running} of {service.desired} tasks that are wanted."
-            yield Evidence(service.name, (missing, *said), remedy, frozenset({service.name}))
+            missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
+            yield Evidence(service.name, (missing, *words), remedy, frozenset({service.name}))
 
 
 def _unplaced(service: Service) -> ServiceEvent | None:
@@ -102,11 +164,10 @@ def _unplaced(service: Service) -> ServiceEvent | None:
     primary = service.primary
     if primary is None or primary.running >= primary.desired:
         return None
-    [capacity] = [words for kind, words in KINDS if kind == "capacity"]
     for event in sorted(service.events, key=lambda event: event.time, reverse=True):
-        if event.time < primary.created or PLACED.search(event.message):
+        if event.time < primary.created or is_at_rest(event.message):
             return None
-        if UNPLACED.search(event.message) and capacity.search(event.message):
+        if kind_of(event.message) == "capacity":
             return event
     return None
 
@@ -115,10 +176,10 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, where: Where) -> Iterato
     for service, stops in of_kind(snapshot, (kind,)):
         newest = stops[0]
         count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
-        said = next((stop.words for stop in stops if stop.words), ())
+        words = next((stop.words for stop in stops if stop.words), ())
         codes = {container.exit_code for container in newest.task.containers} if kind == "exit" else set()
         hints = (hint for code, hint in EXIT_CODES.items() if code in codes)
-        facts = (f"{count} since the present state began.", newest.sentence, *hints, *said)
+        facts = (f"{count} since the present state began.", newest.sentence, *hints, *words)
         yield Evidence(service.name, facts, where(snapshot, newest), frozenset({service.name}))
 
 
@@ -145,27 +206,27 @@ def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
-    if NO_WAY.search(stop.reason):
+    if is_unreached(stop.reason):
         return remedies.advise(
-            "Look at the way from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
+            "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
         )
     definition, container = _suspect(snapshot, stop, lambda container: container.image in stop.reason)
     found = ECR.match(container.image) if container else None
-    if NOT_ALLOWED.search(stop.reason) or not found:
+    if is_denied(stop.reason) or not found:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else ""
         return remedies.advise(
-            f"Look at the image's name, and at whether the execution role{f' {role}' if role else ''} may pull it."
+            f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
     search = remedies.find_image(found["name"], found["tag"] or "", found["account"], found["region"])
-    return remedies.advise(f"See whether the image is there: {search.command}")
+    return remedies.advise(f"Check that the image exists: {search.command}")
 
 
 def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     names = snapshot.environment.names
-    if NO_WAY.search(stop.reason):
-        return remedies.advise("Look at the way from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
+    if is_unreached(stop.reason):
+        return remedies.advise("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
     definition, container = _suspect(snapshot, stop, lambda container: container.log_group in stop.reason)
-    if NOT_ALLOWED.search(stop.reason) or not container or not container.log_group:
+    if is_denied(stop.reason) or not container or not container.log_group:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
     create = remedies.create_log_group(names, container.log_group)
@@ -174,14 +235,14 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
     return remedies.advise(
-        "Look at the volume that the task definition mounts: the file system, its mount targets in the tasks' subnets"
+        "Check the volume that the task definition mounts: the file system, its mount targets in the tasks' subnets"
         " (aws efs describe-mount-targets), port 2049 in their security group, and the task role."
     )
 
 
 def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
     return remedies.advise(
-        "Look at the image: whether it is built for the tasks' processor, has the entry point and command that the"
+        "Check the image: whether it is built for the tasks' processor, has the entry point and command that the"
         " task definition names, and its user."
     )
 
@@ -189,7 +250,7 @@ def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
 def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
     definition = snapshot.definition(stop.task.task_definition_arn)
     label = definition.label if definition else "the task definition"
-    return remedies.advise(f"Look at the memory that the service uses, and raise memory in {label} or mend the leak.")
+    return remedies.advise(f"Check the memory that the service uses; raise memory in {label}, or fix the leak.")
 
 
 def _suspect(
@@ -199,16 +260,3 @@ def _suspect(
     definition = snapshot.definition(stop.task.task_definition_arn)
     containers = definition.containers if definition else ()
     return definition, next((entry for entry in containers if named(entry)), next(iter(containers), None))
-
-
-CHECKS = (
-    pull_failed,
-    image_pull,
-    log_group,
-    volume,
-    start_failed,
-    out_of_memory,
-    health_check,
-    task_exits,
-    no_capacity,
-)

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
+from omc_runbook.messages import reasons
+from omc_runbook.messages.phrases import Kind
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-Kind = Literal[
-    "secrets", "replaced", "memory", "image", "log", "volume", "capacity", "start", "health-check", "exit", "other"
-]
-
-_WORDS: tuple[tuple[Kind, str], ...] = (
-    # First, because the name of a secret's key may be a word of any other kind.
-    ("secrets", r"secrets? from (asm|ssm)|secrets? ?manager"),
-    ("replaced", r"performing maintenance|host ec2|spot (task|interruption)"),
-    ("memory", r"OutOfMemory|out of memory|killed due to memory|OOM-?killed"),
-    ("image", r"CannotPull|ecr registry auth|registry auth from (amazon )?ecr|pull access denied"),
-    ("log", r"logger args|log(ging)? driver|cloudwatch log|log ?stream|log group"),
-    ("volume", r"\b(efs|ebs)\b|elastic file system|mount\.nfs|CannotCreateVolume|volume|mount point"),
-    (
-        "capacity",
-        r"capacity is unavailable|RESOURCE:\w|no container instance|reached the limit on the number|"
-        r"insufficient (memory|cpu|free addresses)|InsufficientFreeAddresses|provisioning to complete",
-    ),
-    (
-        "start",
-        r"Cannot(Start|Create)Container|ContainerRuntime|DockerTimeout|OCI runtime|exec format error|"
-        r"executable file not found|unable to find user",
-    ),
-    ("secrets", r"ResourceInitializationError"),
-    ("health-check", r"health ?checks?\b"),
-)
-KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(text, re.IGNORECASE)) for kind, text in _WORDS
-)
-"""What ECS could not do for a task, or what ended it: the first whose words stand in its reason."""
-
-NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
-"""Kinds of tasks whose containers never ran: in the reason of one that did, the same words mean something else."""
 RIPE = timedelta(minutes=2)
 """How long a task has to run to be taken for one that stays up."""
 MANY = 3
@@ -72,10 +41,10 @@ class Stop:
     @property
     def kind(self) -> Kind:
         """What failed: what ECS could not get ready for the task, or how it ended once it ran."""
-        for kind, words in KINDS:
-            if (self.never_started or kind not in NEVER_STARTED) and words.search(self.reason):
-                return kind
-        if any("exec format error" in line for line in self.words):
+        kind = reasons.kind_of(self.reason, has_run=not self.never_started)
+        if kind:
+            return kind
+        if any(reasons.says(line, "start-failed") for line in self.words):
             return "start"
         return "exit" if self.task.stop_code == "EssentialContainerExited" else "other"
 
@@ -114,7 +83,7 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
 
 
 def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
-    """Failed tasks of the consumers that stopped before the current version came: what they failed on may be mended."""
+    """Failed tasks of the consumers that stopped before the current version came: their cause may be fixed."""
     since = _current_since(snapshot)
     return tuple(
         stop
@@ -133,14 +102,13 @@ def tell_stale(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     count = "1 task that stopped" if len(stops) == 1 else f"{len(stops)} tasks that stopped"
     return (
         f"Stale evidence: {count} before the current version came at {since:%Y-%m-%d %H:%M:%S} UTC; "
-        f"what they failed on may be mended. {stops[0].sentence}",
+        f"what they failed on may be fixed by now. {stops[0].sentence}",
     )
 
 
-def stops_saying(snapshot: Snapshot, pattern: str) -> tuple[Stop, ...]:
-    """Fresh stops whose reason has a text in it."""
-    wanted = re.compile(pattern, re.IGNORECASE)
-    return tuple(stop for stop in fresh_stops(snapshot) if wanted.search(stop.reason))
+def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
+    """Fresh stops whose reason says that it is a fault."""
+    return tuple(stop for stop in fresh_stops(snapshot) if reasons.says(stop.reason, check))
 
 
 def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service, tuple[Stop, ...]]]:
@@ -181,7 +149,8 @@ def _is_before(stop: Stop, moment: datetime) -> bool:
 
 
 def _current_since(snapshot: Snapshot) -> datetime | None:
-    return snapshot.current_since[0] if snapshot.current_since else None
+    since = freshness.current_since(snapshot)
+    return since[0] if since else None
 
 
 def _ending(container: TaskContainer) -> str:

@@ -9,30 +9,16 @@ from dataclasses import replace
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import DOCUMENT, Evidence, family
+from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.registry import label
+from omc_runbook.messages.refusals import is_for, is_refusal
 from omc_runbook.model.findings import Remedy
-from omc_runbook.snapshot.failure_logs import REFUSED
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-check = family("content")
-
-POINTS = tuple(
-    (re.compile(words, re.IGNORECASE), re.compile(keys, re.IGNORECASE))
-    for words, keys in (
-        (
-            r"password authentication failed|no password supplied|access denied for user|login failed for user",
-            r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
-        ),
-        (r"wrongpass|noauth|username-password pair", r"REDIS"),
-        (r"\b535\b|username and password not accepted|smtp", r"(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)"),
-        (r"\bdsn\b|baddsn|sentry", r"SENTRY"),
-        (r"openai|incorrect api key|invalid_api_key", r"OPENAI"),
-        (r"InvalidClientTokenId|SignatureDoesNotMatch|security token", r"\AAWS_"),
-    )
-)
-"""Whose words point at which keys."""
+check = Family("content", hinders="secret")
 
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
 """How a key that has no other name is called, by a provider and in the secret."""
@@ -41,18 +27,26 @@ COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "t
 """Words of a key's name that say nothing of whose key it is."""
 
 
-@check("store-only", "secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words")
+@check(
+    "store-only",
+    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words"),
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="no log line says that the database or the provider refused a value",
+    per_subject=True,
+    hinders="value",
+    hindered_by=("value",),
+)
 def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The tasks' value is refused by the database or the provider that it is for."""
-    told: dict[str, tuple[Stop, str]] = {}
+    """The database or the provider refuses the tasks' value."""
+    refused: dict[str, tuple[Stop, str]] = {}
     services: dict[str, set[str]] = {}
     for stop in fresh_stops(snapshot):
         if stop.kind in ("exit", "health-check"):
             for line in stop.words:
-                for key in _pointed_at(snapshot, stop, line) if REFUSED.search(line) else ():
-                    told.setdefault(key, (stop, line))
+                for key in _pointed_at(snapshot, stop, line) if is_refusal(line) else ():
+                    refused.setdefault(key, (stop, line))
                     services.setdefault(key, set()).add(stop.service.name)
-    for key, (stop, line) in told.items():
+    for key, (stop, line) in refused.items():
         changed = _has_changed(snapshot, key)
         facts = (
             line,
@@ -67,8 +61,7 @@ def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     """The keys that a stopped task read and a line can mean: those that have changed, if any has."""
     keys = tuple(dict.fromkeys(_read(snapshot, stop)))
     named = [key for key in keys if label(key) in line]
-    patterns = [pattern for words, pattern in POINTS if words.search(line)]
-    meant = named or [key for key in keys if any(pattern.search(key) for pattern in patterns)]
+    meant = named or [key for key in keys if is_for(line, key)]
     meant = meant or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
     if not meant and API_KEY.search(line):
         meant = [key for key in keys if API_KEY.search(key)]
@@ -104,16 +97,18 @@ def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
 
 
 def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     when = f", which came at {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     if changed is None:
-        return f"Whether {key} has changed cannot be told: there is no former version that can be read."
+        return f"It is unknown whether {key} has changed: no former version can be read."
     if changed:
         return (
-            f"{key} is another in the current version{when}, than in AWSPREVIOUS: the secret was changed and what the"
+            f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, and what the"
             " value is for was not."
         )
-    return f"{key} is the same in AWSPREVIOUS: what it is for has changed, or the provider has revoked it."
+    return (
+        f"{key} is the same in AWSPREVIOUS: the password was changed in the database, or the provider revoked the key."
+    )
 
 
 def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
@@ -129,6 +124,3 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
             "rotate", environment, remedies.advise("In psql, \\password with the secret's value."), keys=key
         )
     return remedies.update(environment, key)
-
-
-CHECKS = (store_only,)

@@ -14,7 +14,7 @@ from omc_runbook.checks.variable_locations import (
     TASKS,
     TEMPLATE,
     TERRAFORM,
-    Places,
+    VariableLocations,
 )
 from omc_runbook.snapshot.state import Snapshot
 
@@ -23,7 +23,7 @@ FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|AWS)_")
 
 
 @dataclass(frozen=True)
-class Standing:
+class VariableDrift:
     """One variable, and what each place has of it.
 
     `missing` are the places that lack it and should have it, `unsure` those that could not be read well enough to tell;
@@ -36,7 +36,7 @@ class Standing:
     template: str
     settings: str
     compose: str
-    """As `Places` tells them, "" where it is not there."""
+    """As `VariableLocations` tells them, "" where it is not there."""
     declared: Mapping[str, str]
     """By container the key from which Terraform's files give it."""
     defined: Mapping[str, str]
@@ -67,15 +67,15 @@ class Standing:
         return bool(self.declared or self.defined)
 
 
-def standings(snapshot: Snapshot) -> tuple[Standing, ...]:
+def standings(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
     """Every variable that has to do with the secret, or without which the application or compose cannot start."""
     if snapshot.checkout is None:
         return ()
-    places = Places(snapshot, snapshot.checkout)
+    places = VariableLocations(snapshot, snapshot.checkout)
     return tuple(_judged(places, _stand(places, variable)) for variable in sorted({*_variables(places)}))
 
 
-def _variables(places: Places) -> Iterator[str]:
+def _variables(places: VariableLocations) -> Iterator[str]:
     yield from (variable for _, variable in (*places.defined, *places.declared))
     yield from places.required
     yield from map(places.variable, places.keys or ())
@@ -90,7 +90,7 @@ def _variables(places: Places) -> Iterator[str]:
     yield from (name for name in (compose.required if compose and template else ()) if places.entry(name) is None)
 
 
-def _stand(places: Places, variable: str) -> Standing:
+def _stand(places: VariableLocations, variable: str) -> VariableDrift:
     defined = {name: key for (name, each), key in places.defined.items() if each == variable}
     declared = {name: key for (name, each), key in places.declared.items() if each == variable}
     held = {key for names in (places.keys, *places.others.values()) for key in names or ()}
@@ -101,7 +101,7 @@ def _stand(places: Places, variable: str) -> Standing:
     is_injected = bool(defined or declared or is_due or held.intersection(keys))
     named = tuple(dict.fromkeys(keys)) or (variable,)
     in_force = {key for key in defined.values() if key}
-    return Standing(
+    return VariableDrift(
         variable=variable,
         keys=named if is_injected else (),
         template=places.in_template(variable),
@@ -116,7 +116,7 @@ def _stand(places: Places, variable: str) -> Standing:
     )
 
 
-def _judged(places: Places, row: Standing) -> Standing:
+def _judged(places: VariableLocations, row: VariableDrift) -> VariableDrift:
     """The same with what is missing, and what cannot be told."""
     missing, unsure = {*_missing(places, row)}, {*_unsure(places, row)}
     return replace(
@@ -128,7 +128,7 @@ def _judged(places: Places, row: Standing) -> Standing:
     )
 
 
-def _missing(places: Places, row: Standing) -> Iterator[str]:
+def _missing(places: VariableLocations, row: VariableDrift) -> Iterator[str]:
     compose, is_required = places.checkout.compose, row.variable in places.required
     is_read = row.settings not in ("", ELSEWHERE)
     is_demanded = compose is not None and row.variable in compose.required
@@ -147,7 +147,7 @@ def _missing(places: Places, row: Standing) -> Iterator[str]:
         yield from (name for name, has in row.secrets.items() if has is False)
 
 
-def _unsure(places: Places, row: Standing) -> Iterator[str]:
+def _unsure(places: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not places.names_are_known:
         yield SETTINGS
@@ -166,7 +166,7 @@ def _unsure(places: Places, row: Standing) -> Iterator[str]:
         yield TASKS
 
 
-def _is_for_compose(places: Places, row: Standing) -> bool:
+def _is_for_compose(places: VariableLocations, row: VariableDrift) -> bool:
     """Whether the application's service of compose should have a variable, and has it not."""
     compose, entry = places.checkout.compose, places.entry(row.variable)
     is_given = row.variable in places.required or (row.is_injected and entry is not None and not entry.commented_out)
@@ -174,7 +174,7 @@ def _is_for_compose(places: Places, row: Standing) -> bool:
     return bool(compose and compose.application()) and not row.compose and is_read and is_given
 
 
-def _is_for_settings(places: Places, row: Standing) -> bool:
+def _is_for_settings(places: VariableLocations, row: VariableDrift) -> bool:
     """Whether Settings should read a variable: the application gets it, or nothing else is known to use it."""
     if row.reaches:
         return bool(places.application.intersection((*row.declared, *row.defined)))
@@ -185,17 +185,17 @@ def _is_for_settings(places: Places, row: Standing) -> bool:
     return bool(row.template) and not is_used
 
 
-def _is_stranded(places: Places, row: Standing, place: str) -> bool:
+def _is_stranded(places: VariableLocations, row: VariableDrift, place: str) -> bool:
     """Whether no container gets it, though a secret has it or the application demands it."""
     there = places.home & places.shared if place == TERRAFORM else places.home
     return row.is_injected and not row.reaches and place not in row.plain and bool(there)
 
 
-def _lacking(places: Places, row: Standing) -> list[str]:
+def _lacking(places: VariableLocations, row: VariableDrift) -> list[str]:
     return [name for name in row.defined if name in places.shared and name not in row.declared]
 
 
-def _ahead(places: Places, row: Standing) -> list[str]:
+def _ahead(places: VariableLocations, row: VariableDrift) -> list[str]:
     if places.is_blind:
         return []
     return [name for name in row.declared if name in places.shared and name not in row.defined]

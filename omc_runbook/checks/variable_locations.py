@@ -9,13 +9,14 @@ from functools import cached_property
 from omc_runbook.checks.key_demand import every_want
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import Field
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
 from omc_runbook.terraform.task_definitions import TerraformContainer, applies_to
-from omc_runbook.workstation.workstation import is_secret
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
@@ -24,14 +25,15 @@ ELSEWHERE = "elsewhere"
 """How a variable is read that another file of the application asks for."""
 
 
-class Places:
+class VariableLocations:
     """What a snapshot and a checkout have, by place."""
 
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
         self.snapshot, self.checkout = snapshot, checkout
         self.catalogue = snapshot.environment.keys
         found = [want for want in every_want(snapshot) if want.in_force]
-        ours = [want for want in found if snapshot.refers(want.injection.reference)]
+        name, keys = snapshot.secret_name, snapshot.environment.keys
+        ours = [want for want in found if means_secret(want.injection.reference, name, keys)]
         self.defined = {(want.container.name, want.injection.variable): want.injection.reference.key for want in ours}
         """By container and variable the key, as task definitions in force have it."""
         self.foreign = {(want.container.name, want.injection.variable) for want in found} - self.defined.keys()

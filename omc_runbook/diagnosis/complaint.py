@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Task
-from omc_runbook.checks.look_alikes import is_local, place
-from omc_runbook.checks.look_alikes import symptom as symptom_of
+from omc_runbook.checks import families
 from omc_runbook.messages.recognition import Recognised, recognise
-from omc_runbook.messages.startlog import Told, read_log
+from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
@@ -38,7 +37,7 @@ class Complaint:
     task_id: str = ""
     has_text: bool = False
     texts: tuple[Recognised, ...] = ()
-    said: tuple[Told, ...] | None = None
+    said: tuple[StartProblem, ...] | None = None
 
     @property
     def is_local(self) -> bool:
@@ -81,29 +80,29 @@ class Complaint:
         """Remarks on what the pasted text points at, and whether the environment shows it now."""
         return tuple(
             Finding(
-                text.checks[0],
-                self._family(text, findings),
-                text.meaning.rstrip("."),
-                "found",
-                PASTED,
-                "info",
-                (*(f"{what}: {name}." for what, name in text.named), shown(text, findings), text.next),
+                check=text.checks[0],
+                family=self._family(text, findings),
+                title=text.meaning.rstrip("."),
+                status="found",
+                subject=PASTED,
+                severity="info",
+                evidence=(*(f"{what}: {name}." for what, name in text.named), shown(text, findings), text.next),
             )
             for text in self.texts
             if text.checks
         )
 
     def _family(self, text: Recognised, findings: Sequence[Finding]) -> str:
-        families = [finding.family for finding in findings if finding.check == text.checks[0]]
-        local = [LOCAL] if self.is_local and is_local(text.checks[0]) else []
-        return next(iter((*local, *families)), "deployment")
+        known = [finding.family for finding in findings if finding.check == text.checks[0]]
+        local = [LOCAL] if self.is_local and families.is_local(text.checks[0]) else []
+        return next(iter((*local, *known)), "deployment")
 
     def _rank(self, finding: Finding) -> tuple[int, bool, int, bool, bool, bool]:
         status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
         weight = {"error": 0, "warning": 1, "info": 2}[finding.severity]
         pointed_at = any(finding.check in text.checks for text in self.texts)
         elsewhere = bool(self.service) and bool(finding.services) and self.service not in finding.services
-        other = bool(self.symptom) and symptom_of(place(finding.check, finding.family)) != self.symptom
+        other = bool(self.symptom) and families.symptom(finding.check, finding.family) != self.symptom
         far = self.is_local and finding.family != LOCAL
         return status * 2 + bool(finding.because_of), far, weight, not pointed_at, elsewhere, other
 
@@ -124,7 +123,7 @@ def hear(symptom: str = "", service: str = "", task: str = "", error_text: str =
     return Complaint(wanted, service, task_id, bool(error_text.strip()), texts, said)
 
 
-def _of_a_machine(texts: Sequence[Recognised], log: Sequence[Told]) -> tuple[Recognised, ...]:
+def _of_a_machine(texts: Sequence[Recognised], log: Sequence[StartProblem]) -> tuple[Recognised, ...]:
     """What a text means where a developer's machine said it: by variable where that is told, and its own faults."""
     found = [
         Recognised(
@@ -138,7 +137,7 @@ def _of_a_machine(texts: Sequence[Recognised], log: Sequence[Told]) -> tuple[Rec
     ]
     known = {check for text in found for check in text.checks}
     for text in texts:
-        local = tuple(check for check in text.checks if is_local(check))
+        local = tuple(check for check in text.checks if families.is_local(check))
         if not known.intersection(local):
             found.append(replace(text, checks=local or text.checks))
     return tuple(found)

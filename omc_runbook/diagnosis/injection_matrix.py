@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from omc_runbook.aws.ecs import Task
-from omc_runbook.checks.key_demand import Want, content_for, wants
+from omc_runbook.checks.key_demand import KeyDemand, content_for, wants
 from omc_runbook.masking.document import Member
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
 
 State = Literal["set", "empty", "placeholder", "weak", "missing", "unknown"]
 
@@ -47,16 +47,19 @@ class Row:
 
 def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Every reference of the consumers to the secret, in the order of services and variables."""
-    for want in filter(lambda want: want.in_force, wants(snapshot)):
-        member, present = _member(snapshot, want)
-        ref = want.injection.reference
-        held = Counter(_held(snapshot, want, task) for task in snapshot.running(want.service))
+    for demand in filter(lambda demand: demand.in_force, wants(snapshot)):
+        member, present = _member(snapshot, demand)
+        ref = demand.injection.reference
+        held = Counter(
+            freshness.of_variable(snapshot, task, demand.container, demand.injection)
+            for task in snapshot.running(demand.service)
+        )
         yield Row(
-            want.service.name,
-            want.container.name,
-            want.injection.variable,
+            demand.service.name,
+            demand.container.name,
+            demand.injection.variable,
             ref.key or "(whole secret)",
-            want.definition.label,
+            demand.definition.label,
             ref.version_id or ref.stage or "AWSCURRENT",
             present,
             _state(member, present, snapshot.environment.keys.get(ref.key)),
@@ -66,22 +69,11 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
         )
 
 
-def _held(snapshot: Snapshot, want: Want, task: Task) -> Freshness:
-    """A task that read an older version is stale for a key only where that version held another value."""
-    if want.injection.reference.names_version:
-        return "fresh"
-    freshness = snapshot.standing(want.service, task)
-    if freshness != "stale":
-        return freshness
-    changed = snapshot.changed_keys(want.service, task)
-    return "stale" if changed is None or want.injection.reference.key in changed else "fresh"
-
-
-def _member(snapshot: Snapshot, want: Want) -> tuple[Member | None, bool | None]:
-    content = content_for(snapshot, want)
+def _member(snapshot: Snapshot, demand: KeyDemand) -> tuple[Member | None, bool | None]:
+    content = content_for(snapshot, demand)
     if content is None or content.document is None:
         return None, None
-    member = content.document.get(want.injection.reference.key)
+    member = content.document.get(demand.injection.reference.key)
     return member, member is not None
 
 

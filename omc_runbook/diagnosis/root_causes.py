@@ -5,100 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from omc_runbook.checks import (
-    access,
-    content,
-    deployment,
-    dotenv,
-    dotenv_quoting,
-    drift,
-    execute,
-    local,
-    network,
-    reference,
-    running,
-    secret,
-    startup,
-    upstream,
-    workstation,
-)
-from omc_runbook.checks.check import Check, conduct
+from omc_runbook.checks import families
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-CHECKS: tuple[Check, ...] = (
-    *secret.CHECKS,
-    *reference.CHECKS,
-    *content.CHECKS,
-    *upstream.CHECKS,
-    *access.CHECKS,
-    *network.CHECKS,
-    *startup.CHECKS,
-    *deployment.CHECKS,
-    *running.CHECKS,
-    *execute.CHECKS,
-)
+CHECKS = checks_of(*families.ENVIRONMENT)
+REPOSITORY_CHECKS = checks_of(*families.REPOSITORY)
+LOCAL_CHECKS = checks_of(*families.MACHINE)
+EVERY_CHECK = (*CHECKS, *REPOSITORY_CHECKS, *LOCAL_CHECKS)
 
-LOCAL_CHECKS: tuple[Check, ...] = (*dotenv.CHECKS, *dotenv_quoting.CHECKS, *local.CHECKS, *workstation.CHECKS)
-"""Those of a developer's machine, put only where that was looked at."""
-
-EVERY_CHECK = (*CHECKS, *drift.CHECKS, *LOCAL_CHECKS)
-
-_FAMILIES = ("secret", "reference", "content", "access", "network")
-_PULL_STOPS = frozenset({"pull-failed"})
-_RUNNING_STOPS = frozenset({"health-check", "task-exits"})
-_ROLLOUTS = frozenset({"rollout-stuck", "breaker-rollback"})
-_SAME_WAY = frozenset({"image-pull", "log-group"})
-"""What ECS does over the same network and by the same role as it reads secrets."""
-
-NOT_SECRETS = frozenset(
-    {"health-check", "image-pull", "out-of-memory", "log-group", "volume", "no-capacity", "start-failed"}
-)
+NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks")
 """Faults that keep tasks from running for another reason than their secrets."""
-
-_SPOILING = frozenset(
-    {
-        *("whole-json", "duplicate-name", "name-mismatch", "key-unreferenced", "null", "nested", "number-format"),
-        *("empty", "changethis", "placeholder", "url-chars", "white-space", "terraform-overwrote"),
-        "store-only",
-    }
-)
-"""Faults with which a task starts, and has a value that its application may not bear."""
-
-_BECAUSE: dict[str, frozenset[str]] = {
-    "placeholder": frozenset({"terraform-overwrote", "duplicate-variable"}),
-    "changethis": frozenset({"terraform-overwrote", "duplicate-variable"}),
-    "weak": frozenset({"duplicate-variable"}),
-    "environment-literal": frozenset({"duplicate-variable"}),
-    "settings-refused": frozenset({"duplicate-variable", "weak"}),
-    "no-permission": frozenset({"role-untrusted", "suffix-stale"}),
-    "pattern-suffix": frozenset({"role-untrusted", "suffix-stale"}),
-    "name-mismatch": frozenset({"duplicate-name"}),
-    "required-empty": frozenset({"misspelt", "duplicate-variable"}),
-    "compose-up": frozenset({"start-refused", "pg-volume", "compose-refused"}),
-    "key-unreferenced": frozenset({"terraform-ahead"}),
-    "store-only": _SPOILING - {"store-only"},
-    "rollout-stuck": _PULL_STOPS | NOT_SECRETS,
-    "breaker-rollback": _PULL_STOPS | NOT_SECRETS,
-    "task-exits": _ROLLOUTS,
-    "exec-agent": frozenset({"exec-iam", "exec-endpoint", "exec-readonly"}),
-    "exec-endpoint": frozenset({"no-egress", "sg-egress", "network-acl", "vpc-dns-off"}),
-    "not-forced": _PULL_STOPS
-    | _RUNNING_STOPS
-    | NOT_SECRETS
-    | _ROLLOUTS
-    | {"suffix-stale", "desired-zero", "external-controller", "code-deploy"},
-}
-"""Checks that are a consequence of others named here, when both touch the same service."""
-
-_EACH_ITS_OWN = frozenset(
-    {
-        *("terraform-overwrote", "terraform-ahead", "duplicate-name", "store-only"),
-        *("misspelt", "duplicate-variable", "weak"),
-    }
-)
-"""What is explained by, or explains, what is wrong with the same value or variable, and nothing else."""
 
 
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
@@ -107,9 +27,9 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     Checks of the application's files, and of a developer's machine, only where these were looked at.
     """
     checks = CHECKS if snapshot.caller.account else ()
-    checks += drift.CHECKS if snapshot.checkout and snapshot.caller.account else ()
+    checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
     checks += LOCAL_CHECKS if snapshot.workstation else ()
-    return relate([finding for check in checks for finding in conduct(check, snapshot)])
+    return relate([finding for check in checks for finding in run_check(check, snapshot)])
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -138,15 +58,12 @@ def _explains(cause: Finding, effect: Finding) -> bool:
         return False
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
-    if cause.check in _BECAUSE.get(effect.check, ()):
-        each_its_own = cause.check in _EACH_ITS_OWN or effect.check in _EACH_ITS_OWN
-        return not each_its_own or cause.subject == effect.subject
-    if cause.family not in _FAMILIES or cause.severity != "error":
+    check, consequence = families.find(cause.check, cause.family), families.find(effect.check, effect.family)
+    if check is None or consequence is None or (consequence.per_subject and cause.subject != effect.subject):
         return False
-    stops = _RUNNING_STOPS if cause.check in _SPOILING else _PULL_STOPS
-    if cause.family == "network" or cause.check in ("role-absent", "role-untrusted"):
-        stops |= _SAME_WAY
-    return effect.check in stops | _ROLLOUTS
+    # A warning is enough for what is wrong with the same subject, and stops no task.
+    hinders = check.hinders in consequence.hindered_by and (cause.severity == "error" or consequence.per_subject)
+    return hinders or check.id in consequence.because_of
 
 
 def _rank(finding: Finding) -> tuple[int, int, int]:

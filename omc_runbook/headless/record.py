@@ -56,7 +56,7 @@ a.anchor-link {{ display: none; }}
 """
 
 ROOM = 4 * 1024 * 1024
-"""Bytes that have to be free before a run begins: several times what a record takes."""
+"""Free bytes required before a run begins: several times the size of a record."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
@@ -65,7 +65,7 @@ PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 @dataclass(frozen=True)
 class Record:
-    """Where one run's files stand: NAME-ENVIRONMENT-TIME.ipynb and .html, and outcome.json."""
+    """Paths of a run's files: NAME-ENVIRONMENT-TIME.ipynb and .html, and outcome.json."""
 
     folder: Path
     stem: str
@@ -77,7 +77,7 @@ class Record:
 
     @property
     def page(self) -> Path:
-        """The same as a page for a browser."""
+        """The same as an HTML page."""
         return self.folder / f"{self.stem}.html"
 
     @property
@@ -92,10 +92,10 @@ class Record:
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
-    """Choose the record's names, and try its folder and the one for temporary files, which leaves nothing in either.
+    """Choose the record's file names, and check that its folder and the one for temporary files are writable.
 
-    Raises UsageError for a folder that cannot hold a record, CouldNotLook where there is no room for one, and for a
-    folder for temporary files that cannot be used: Python would go to another one in silence.
+    Raises UsageError for a folder that cannot hold a record; CouldNotLook where the disk is full, or the folder for
+    temporary files (TMPDIR) is unusable: Python would silently use another one.
     """
     if exists(folder) and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the record.")
@@ -185,58 +185,67 @@ def write_page(notebook: Any, body: dict[str, Any], record: Record) -> None:
 
 
 def _head(body: dict[str, Any]) -> Banner:
-    """What a reader of the page wants first: which run it was, how it ended, and why."""
+    """The page's head: which run it was, how it ended, and why."""
     causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
     lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
     failure = [body["failure"]] if body.get("failure") else []
-    headline = f"{_which(body)}: {', '.join(body['root_causes']) or _end(body)}"
-    look = ENDINGS[body["status"]]
+    headline = f"{_title(body)}: {', '.join(body['root_causes']) or _end(body)}"
+    style = ENDINGS[body["status"]]
     if _is_plan(body):
-        headline = f"{_which(body)}: {_end(body)}"
-        look = "plain" if body["status"] == "ok" else look
+        headline = f"{_title(body)}: {_end(body)}"
+        style = "plain" if body["status"] == "ok" else style
     finished = body["finished"].replace("T", " ").replace("Z", " UTC")
-    return Banner(look, headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+    return Banner(style, headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
 
 
-def _which(body: dict[str, Any]) -> str:
-    """Which run it was: its runbook, and what that looked at."""
+def _title(body: dict[str, Any]) -> str:
+    """The runbook and its environment, or its checkout."""
     return f"{body['runbook']} on {body.get('where') or body['environment']}"
 
 
 def _is_plan(body: dict[str, Any]) -> bool:
-    """Whether there was something to do and it was only planned."""
+    """Whether the run planned changes and did not make them."""
     return bool(body.get("plan")) and not body["applied"] and not body.get("failure")
 
 
 def _end(body: dict[str, Any]) -> str:
-    """How the run ended, in a word or two; of a plan first that it is one."""
+    """How the run ended, in a word or two; a plan is named as one."""
     if not _is_plan(body):
         return str(body["status"])
     return PLAN if body["status"] == "ok" else f"{PLAN} ({', '.join(body['root_causes']) or body['status']})"
 
 
-def failed(record: Record, failure: str) -> Outcome:
-    """The outcome of a run that broke off before it could write its own."""
+def failed_outcome(record: Record, failure: str) -> Outcome:
+    """The outcome of a run that failed before it wrote its own."""
     now = datetime.now(UTC)
     runbook, environment = record.stem.split("-")[:2]
-    return Outcome(runbook, environment, "", "", "", now, now, failure=registry.mask(failure))
+    return Outcome(
+        runbook=runbook,
+        environment=environment,
+        account="",
+        region="",
+        endpoint="",
+        started=now,
+        finished=now,
+        failure=registry.mask(failure),
+    )
 
 
 def close(record: Record) -> None:
-    """Make a record's files private and mask what slipped through; raises CouldNotLook where that cannot be done."""
+    """Make a record's files private and mask values left in them; raises CouldNotLook where a value remains."""
     _mask_outcome(record)
     for path in record.notebook, record.page:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)
-        left = scan.leaks(path)
-        if left:
-            names = ", ".join(sorted({leak.name for leak in left}))
+        remaining = scan.leaks(path)
+        if remaining:
+            names = ", ".join(sorted({leak.name for leak in remaining}))
             raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
 
 
 def _mask_outcome(record: Record) -> None:
-    """Mask the texts of outcome.json, and nothing that a program reads it by."""
+    """Mask the texts of outcome.json; ids and enumerations stay."""
     body = read_outcome(record)
     masked = map_texts(body, lambda text: registry.mask_thoroughly(text, common=False))
     if masked != body:
@@ -245,17 +254,17 @@ def _mask_outcome(record: Record) -> None:
 
 
 def read_outcome(record: Record) -> dict[str, Any]:
-    """The outcome as written by the run."""
+    """The outcome.json that the run wrote."""
     body: dict[str, Any] = json.loads(record.outcome.read_text(encoding="utf-8"))
     return body
 
 
-def summarise(body: dict[str, Any], kept: str, command: str) -> str:
-    """What a terminal shows of an outcome: how it ended, each problem with its remedy, where the record is.
+def summarise(body: dict[str, Any], record_path: str, command: str) -> str:
+    """The terminal's summary of an outcome: how it ended, each problem with its remedy, and the record's path.
 
-    Of a plan that was not carried out also what it would do, and the `command` that does it.
+    For a plan that was not applied, also its steps and the `command` that applies it.
     """
-    lines = [f"{_which(body)}: {_end(body)}"]
+    lines = [f"{_title(body)}: {_end(body)}"]
     if body.get("failure"):
         lines.append(f"  {body['failure']}")
     if _is_plan(body):
@@ -279,6 +288,6 @@ def summarise(body: dict[str, Any], kept: str, command: str) -> str:
     clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
     lines.append(f"  {clear} checks are clear.")
     if _is_plan(body):
-        lines.append(f"  Carry it out: {command}")
-    lines.append(f"Record: {kept}")
+        lines.append(f"  Apply it: {command}")
+    lines.append(f"Record: {record_path}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Running a notebook without a person, through papermill, with its record left behind."""
+"""Runs a notebook without a person, through papermill, and keeps its record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from omc_runbook.headless import record as records
 from omc_runbook.headless.record import Record
 from omc_runbook.masking import registry
 from omc_runbook.model import errors
-from omc_runbook.model import parameters as given
+from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import EXIT_CODES
 from omc_runbook.model.handover import CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
@@ -29,19 +29,19 @@ from omc_runbook.textfile import private_file
 
 ENGINE = "omc-runbook"
 FOLDER = Path("records")
-"""Where records are kept unless a person names another folder."""
+"""The default folder of records."""
 PRIVATE = 0o077
-HEARING_SECONDS = 0.1
-CHANGING = "## Change it"
-"""The heading from which on a notebook changes something."""
+POLL_SECONDS = 0.1
+CHANGE_HEADING = "## Change it"
+"""The heading of the section in which a notebook makes changes."""
 
-UNTOLD = "The run ended without an outcome: run verify to see how it stands."
-DIED = "The notebook's kernel died before its end: run it again, which finishes or undoes what was begun."
+NO_OUTCOME = "The run ended without an outcome: run verify to check the environment."
+DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a run ended: the exit code of the contract, what to tell a person, and whether there is a record of it."""
+class RunResult:
+    """How a run ended: its exit code, the summary for a person, and whether a record was kept."""
 
     exit_code: int
     text: str
@@ -49,7 +49,7 @@ class Ended:
 
 
 def notebooks() -> Path:
-    """The folder of the notebooks: in the installed package, or in the checkout."""
+    """The folder of the notebooks, in the installed package or in the checkout."""
     package = Path(__file__).parents[1]
     return next(folder for folder in (package / "notebooks", package.parent / "notebooks") if folder.is_dir())
 
@@ -59,52 +59,53 @@ def run(
     parameters: Iterable[tuple[str, str]],
     folder: Path,
     progress: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
-    world: AbstractContextManager[None] | None = None,
-) -> Ended:
-    """Run a runbook and leave its record, unless it was used wrongly or could not look before it changed anything.
+    on_line: Callable[[str], None] = lambda line: None,
+    sandbox: AbstractContextManager[None] | None = None,
+) -> RunResult:
+    """Run a runbook and keep its record.
 
-    `tell` is called, on another thread, with each event of a roll-out while the notebook runs. `world` is entered for
-    the run, once it is certain that it can be recorded. Raises UsageError for a runbook or parameter that does not
-    exist, what `record.prepare` raises, and what the notebook's own verbs raise.
+    Parameters are (name, text) pairs. `on_line` is called, on another thread, with each event line of a rollout while
+    the notebook runs. `sandbox` is entered for the run, once it is certain that a record can be kept. No record is kept
+    where the notebook raises an error of ours before it changed anything: that error is raised here. Raises UsageError
+    for an unknown runbook or parameter, and what `record.prepare` raises.
     """
-    _spare_a_grammar()
-    # A terminal in JupyterLab has a working folder of its own.
+    _skip_iri_grammar()
+    # A terminal in JupyterLab has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
-    known = {path.stem: path for path in notebooks().glob("*.ipynb")}
-    if name not in known:
-        raise UsageError(f'There is no runbook "{name}"{nearest(name, known)}')
-    typed = given.check(known[name], pairs)
+    paths = {path.stem: path for path in notebooks().glob("*.ipynb")}
+    if name not in paths:
+        raise UsageError(f'There is no runbook "{name}"{nearest(name, paths)}')
+    typed = notebook_parameters.check(paths[name], pairs)
     started = datetime.now(UTC)
-    command = _command(name, pairs, typed, folder, world is not None)
+    command = _command(name, pairs, typed, folder, sandbox is not None)
     record = records.prepare(folder, name, str(typed.get("environment", "staging")), started)
     with (
-        world or nullcontext(),
+        sandbox or nullcontext(),
         _private_files(),
         tempfile.TemporaryDirectory(prefix="omc-run-") as drafts,
-        _hearing(Path(drafts) / "lines", tell),
+        _follow(Path(drafts) / "lines", on_line),
     ):
-        return _execute(known[name], typed, Record(Path(drafts), record.stem), record, command, progress)
+        return _execute(paths[name], typed, Record(Path(drafts), record.stem), record, command, progress)
 
 
 def _command(
     name: str, parameters: Sequence[tuple[str, str]], typed: Mapping[str, Any], folder: Path, in_sandbox: bool
 ) -> str:
-    """The command line that does what a run with these parameters plans."""
-    kept = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
+    """The command line that applies what a run with these parameters plans."""
+    others = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
     names = {str(typed.get("environment", "")), *str(typed.get("environments", "")).replace(",", " ").split()}
-    sure = [("confirm", CONFIRMED)] if CONFIRMED in names else []
-    words = [word for pair in (*kept, ("apply", "true"), *sure) for word in ("-p", *pair)]
-    place = () if folder == FOLDER else ("--record", str(folder))
-    return shlex.join((ENGINE, "run", name, *words, *place, *(("--sandbox",) if in_sandbox else ())))
+    confirm = [("confirm", CONFIRMED)] if CONFIRMED in names else []
+    words = [word for pair in (*others, ("apply", "true"), *confirm) for word in ("-p", *pair)]
+    record = () if folder == FOLDER else ("--record", str(folder))
+    return shlex.join((ENGINE, "run", name, *words, *record, *(("--sandbox",) if in_sandbox else ())))
 
 
-def _spare_a_grammar() -> None:
-    """Keep jsonschema, which reads notebooks for papermill, from making a parser that no notebook has a use for.
+def _skip_iri_grammar() -> None:
+    """Keep jsonschema, which validates notebooks for papermill, from building a parser of IRIs.
 
-    Where JupyterLab is installed, its import builds the grammar of IRIs: a second, and more than all else
-    that this process does before a notebook starts. Notebooks have no format "iri".
+    Where JupyterLab is installed, its import builds that grammar: a second, more than everything else that this
+    process does before a notebook starts. Notebooks have no format "iri".
     """
     if "jsonschema" not in sys.modules:
         with _missing("rfc3987_syntax"):
@@ -113,7 +114,7 @@ def _spare_a_grammar() -> None:
 
 @contextmanager
 def _missing(name: str) -> Iterator[None]:
-    """Let a module count as one that is not installed."""
+    """Treat a module as not installed."""
     before = sys.modules.get(name)
     sys.modules[name] = None  # type: ignore[assignment]
     try:
@@ -126,7 +127,7 @@ def _missing(name: str) -> Iterator[None]:
 
 def _execute(
     source: Path, parameters: dict[str, Any], draft: Record, record: Record, command: str, progress: bool
-) -> Ended:
+) -> RunResult:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -144,20 +145,20 @@ def _execute(
                 kernel_name="python3",
             )
     except PapermillExecutionError as error:
-        kind = errors.named(error.ename)
+        kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
         failure = error.evalue if kind else f"{error.ename}: {error.evalue}"
     except DeadKernelError:
         failure = DIED
     except OSError as error:
-        # Of the notebook, after its last cell: what the run did stands in its outcome.
+        # Writing the notebook failed after its last cell: the outcome has what the run did.
         return _unrecorded(_body(draft, record, ""), record, command, error)
     return _keep(draft, record, failure, command)
 
 
 def _may_have_changed(path: Path) -> bool:
-    """Whether a run broke off where its notebook changes something, or after: that is worth a record."""
+    """Whether a run failed in or after the section that makes changes, so that its record must be kept."""
     import nbformat
 
     try:
@@ -165,15 +166,15 @@ def _may_have_changed(path: Path) -> bool:
     except (OSError, ValueError):
         return True
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and CHANGING in cell.source.splitlines():
+        if cell.cell_type == "markdown" and CHANGE_HEADING in cell.source.splitlines():
             return True
         if any(output.output_type == "error" for output in cell.get("outputs", ())):
             return False
     return False
 
 
-def _keep(draft: Record, record: Record, failure: str, command: str) -> Ended:
-    """Move what the run wrote into the record's folder, after a look for values."""
+def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResult:
+    """Scan what the run wrote for values, and move it into the record's folder."""
     import nbformat
 
     body = _body(draft, record, failure)
@@ -186,40 +187,40 @@ def _keep(draft: Record, record: Record, failure: str, command: str) -> Ended:
         body = records.read_outcome(record)
     except (OSError, ValueError, CouldNotLook) as error:
         return _unrecorded(body, record, command, error)
-    return Ended(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), command))
+    return RunResult(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), command))
 
 
 def _body(draft: Record, record: Record, failure: str) -> dict[str, Any]:
-    """The outcome that the run wrote, or that it failed where it did or wrote none."""
+    """The outcome that the run wrote, or one of a failure where it failed or wrote none."""
     try:
-        return json.loads(records.failed(record, failure).to_json()) if failure else records.read_outcome(draft)
+        return json.loads(records.failed_outcome(record, failure).to_json()) if failure else records.read_outcome(draft)
     except (OSError, ValueError):
-        return _body(draft, record, UNTOLD)
+        return _body(draft, record, NO_OUTCOME)
 
 
-def _unrecorded(body: dict[str, Any], record: Record, command: str, error: Exception) -> Ended:
-    """Tell what was done where no record of it can be kept; an older outcome is not left to pass for it."""
+def _unrecorded(body: dict[str, Any], record: Record, command: str, error: Exception) -> RunResult:
+    """Report a run whose record cannot be kept; an older outcome.json is removed, so that it is not taken for this."""
     with suppress(OSError):
         record.outcome.unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    where = f"none in {record.folder}, though the run took place: {reason}"
-    return Ended(
-        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, where, command)), is_recorded=False
+    path = f"none in {record.folder}, though the run took place: {reason}"
+    return RunResult(
+        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, path, command)), is_recorded=False
     )
 
 
 @contextmanager
-def _hearing(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Pass on what the notebook writes into a file, line by line and as soon as it is there."""
+def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
+    """Pass on each line that the notebook appends to a file, as soon as it is written."""
     ended = threading.Event()
 
     def follow() -> None:
         with path.open(encoding="utf-8") as file:
             last = False
             while not last:
-                last = ended.wait(HEARING_SECONDS)
+                last = ended.wait(POLL_SECONDS)
                 for line in file:
-                    tell(line.rstrip("\n"))
+                    on_line(line.rstrip("\n"))
 
     path.touch()
     thread = threading.Thread(target=follow, daemon=True)

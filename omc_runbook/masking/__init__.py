@@ -1,1 +1,1 @@
-"""What keeps secret values out of notebooks, logs and files: values that show their names, and nets below them."""
+"""Keeps secret values out of notebooks, logs and files: values that print as their names, and nets below them."""

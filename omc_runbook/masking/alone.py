@@ -1,4 +1,4 @@
-"""Common words that are values, found only where they stand alone as one."""
+"""Secret values that are common words: found only where they stand alone as a value."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,15 +7,15 @@ from omc_runbook.masking.span import Span
 
 _QUOTE = r"\\*[\"']|&(?:quot|apos|\#0*39|\#0*34|\#[xX]2[27]);"
 _TAG = re.compile(r"<[A-Za-z][^<>]*?([\w-]+)\s*=\s*\Z")
-_SHOWN = frozenset({"value", "title", "alt", "content", "placeholder"})
-"""Attributes of HTML that hold a text for a person; the others are the page's own words."""
+_TEXT_ATTRIBUTES = frozenset({"value", "title", "alt", "content", "placeholder"})
+"""HTML attributes with text for a person; the others are markup."""
 _LOOK_BACK = 400
 
 
-class Alone:
-    """A fixed set of common words, each with the name of the key that has it as its value.
+class StandaloneMatcher:
+    """Finds common words that are values; built from (text, name of the key) pairs.
 
-    A word stands alone as a line, in quotes, behind its key or any variable (``NAME=``), and as a URL's password.
+    A word stands alone as a line, in quotes, after its key or any variable (``NAME=``), and as a URL's password.
     """
 
     def __init__(self, values: Iterable[tuple[str, str]]) -> None:
@@ -29,7 +29,7 @@ class Alone:
         self._patterns += [_compile_owned(text, owners[text]) for text in names]
 
     def find(self, text: str) -> Iterator[Span]:
-        """Yield where ``text`` has one of the words standing alone, in no order."""
+        """Yield where ``text`` has one of the words alone, in no particular order."""
         for pattern in self._patterns:
             for hit in pattern.finditer(text):
                 word = hit.lastgroup or ""
@@ -41,7 +41,7 @@ def _compile(words: Iterable[str]) -> re.Pattern[str]:
     any_word = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     return re.compile(
         rf"^[^\S\n]*(?P<line>{any_word})[^\S\n]*$"
-        # Not a member's name: that is the form of something, and no value.
+        # Not a JSON member's name, which is no value.
         rf"|(?P<mark>{_QUOTE})(?P<quoted>{any_word})(?P=mark)(?!\s*:)"
         rf"|\b[A-Z][A-Z0-9_]+=(?P<assigned>{any_word})(?![\w.-])"
         rf"|(?<=:)(?P<login>{any_word})(?=[@/])",
@@ -58,6 +58,6 @@ def _compile_owned(word: str, owners: Iterable[str]) -> re.Pattern[str]:
 
 
 def _is_markup(text: str, at: int) -> bool:
-    """Whether a quoted word is an attribute's value in HTML, which a page cannot do without."""
+    """Whether a quoted word is an HTML attribute's value that the page needs."""
     tag = _TAG.search(text[max(0, at - _LOOK_BACK) : at])
-    return tag is not None and tag[1].lower() not in _SHOWN and not tag[1].lower().startswith("data-")
+    return tag is not None and tag[1].lower() not in _TEXT_ATTRIBUTES and not tag[1].lower().startswith("data-")

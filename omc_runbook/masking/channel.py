@@ -1,4 +1,4 @@
-"""The private socket over which a kernel tells the process that runs it which values to mask."""
+"""The private socket over which a kernel announces values to mask to the process that runs it."""
 
 import contextlib
 import json
@@ -13,16 +13,16 @@ from pathlib import Path
 from omc_runbook.model.errors import RunbookError
 
 VARIABLE = "OMC_RUNBOOK_MASKING_SOCKET"
-"""The environment variable that holds the path of the socket of whoever listens for this process."""
+"""The environment variable with the path of the listener's socket."""
 
 _TIMEOUT = 10.0
 _LONGEST_PATH = 100
 
 
 def announce_value(text: str, name: str) -> None:
-    """Tell the listener, if there is one, to mask ``text`` as ``name``; return when it does.
+    """Tell the listener, if there is one, to mask ``text`` as ``name``; returns once it does.
 
-    Raises RunbookError when it cannot be reached: a value that it does not know would pass it unmasked.
+    Raises RunbookError when the listener cannot be reached, because it would let an unknown value through.
     """
     _send({"text": text, "name": name})
 
@@ -34,9 +34,9 @@ def announce_words(words: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def listen(on_value: Callable[[str, str], None], on_words: Callable[[Iterable[str]], None]) -> Iterator[Path]:
-    """Listen for as long as the context lasts, and give the path to hand on as `VARIABLE`.
+    """Listen while the context lasts, and yield the socket's path for `VARIABLE`.
 
-    Each announcement is answered when ``on_value(text, name)`` or ``on_words(words)`` has returned.
+    Each announcement is acknowledged after ``on_value(text, name)`` or ``on_words(words)`` has returned.
     """
 
     class Announcement(socketserver.StreamRequestHandler):
@@ -50,13 +50,13 @@ def listen(on_value: Callable[[str, str], None], on_words: Callable[[Iterable[st
                 on_value(message["text"], message["name"])
             self.wfile.write(b"masked\n")
 
-    class Server(socketserver.ThreadingUnixStreamServer):
+    class AnnouncementServer(socketserver.ThreadingUnixStreamServer):
         # Many versions are read at once, and a connection beyond the queue is refused at once instead of waiting.
         request_queue_size = 128
 
     with tempfile.TemporaryDirectory(prefix="omc-", dir=_short_folder()) as folder:
         path = Path(folder, "socket")
-        with Server(str(path), Announcement) as server:
+        with AnnouncementServer(str(path), Announcement) as server:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             try:
                 yield path
@@ -73,16 +73,16 @@ def _send(message: dict[str, object]) -> None:
             connection.settimeout(_TIMEOUT)
             connection.connect(path)
             connection.sendall(json.dumps(message).encode("ascii") + b"\n")
-            answered = connection.recv(1)
+            acknowledgement = connection.recv(1)
     except OSError:
-        answered = b""
-    if not answered:
-        # The cause is dropped: nothing about what was being sent may show in a traceback.
+        acknowledgement = b""
+    if not acknowledgement:
+        # Without its cause: nothing of the message may appear in a traceback.
         raise RunbookError(
-            "The process that runs this notebook no longer listens for values to mask: run the notebook again."
+            "The process that runs this notebook no longer receives values to mask: run the notebook again."
         ) from None
 
 
 def _short_folder() -> str | None:
-    """Choose where the socket's folder goes: socket paths, the kernel's too, hold some hundred characters."""
+    """Choose the socket's parent folder: socket paths, the kernel's too, are limited to some hundred characters."""
     return None if len(tempfile.gettempdir()) < _LONGEST_PATH - len("/omc-12345678/kernel-ipc-5") else "/tmp"

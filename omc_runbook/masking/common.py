@@ -1,25 +1,25 @@
-"""Values that any text may hold by chance: words, dates, short numbers, and our own vocabulary."""
+"""Values that any text may contain by chance: words, dates, short numbers, and our own vocabulary."""
 
 import re
 from functools import cache, lru_cache
 from pathlib import Path
 
 SHORTEST = 4
-"""Characters that a value needs at least to be masked at all."""
+"""The minimum length of a value to be masked, in characters."""
 
 _NUMBER = re.compile(r"\d{1,5}|(?:19|20)\d{6}|\d{4}-\d{1,2}(?:-\d{1,2})?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{1,2}:\d{2}")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_./ ][^\W\d_]+){0,3}")
 _PACKAGE = Path(__file__).parents[1]
-_SECRETIVE = frozenset({"sandbox"})
-"""Rooms whose texts hold values of their own."""
+_WITH_VALUES = frozenset({"sandbox"})
+"""Packages of ours whose texts contain values."""
 
 
 @lru_cache(maxsize=4096)
 def is_common(text: str) -> bool:
-    """Whether ``text`` is so common that masking it everywhere would spoil what has nothing to do with it.
+    """Whether ``text`` is so common that masking it everywhere would garble unrelated text.
 
-    A text under four characters, a number up to five digits, a date, a word of a dictionary (English, names, popular
-    passwords), and what our own code and notebooks call something by.
+    These are texts under four characters, numbers up to five digits, dates, words of a dictionary (English, names,
+    popular passwords), and words that our own code and notebooks use.
     """
     if len(text) < SHORTEST or _NUMBER.fullmatch(text):
         return True
@@ -34,7 +34,7 @@ def _dictionary() -> frozenset[str]:
 
 
 def _is_ours(word: str) -> bool:
-    """Whether our own code, texts or notebooks have the word, as one of theirs and not as a part of one."""
+    """Whether our own code or notebooks contain the word as a whole word."""
     texts, start = _own_texts(), -1
     while (start := texts.find(word, start + 1)) >= 0:
         if not (texts[start - 1 : start].isalnum() or texts[start + len(word) : start + len(word) + 1].isalnum()):
@@ -44,7 +44,7 @@ def _is_ours(word: str) -> bool:
 
 @cache
 def _own_texts() -> str:
-    sources = [path for path in _PACKAGE.rglob("*.py") if not _SECRETIVE & set(path.relative_to(_PACKAGE).parts)]
+    sources = [path for path in _PACKAGE.rglob("*.py") if not _WITH_VALUES & set(path.relative_to(_PACKAGE).parts)]
     folders = (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks")
     sources += [path for folder in folders if folder.is_dir() for path in folder.glob("*.ipynb")]
     return "\n".join(path.read_text("utf-8") for path in sources)

@@ -1,4 +1,4 @@
-"""No core file of a process that knows a value."""
+"""Prevents core files of a process that knows a value."""
 
 import ctypes
 import os
@@ -10,10 +10,10 @@ _process = 0
 
 
 def forbid() -> None:
-    """Keep this process from leaving its memory in a file when it crashes, and others from reading it.
+    """Prevent core files of this process, and other processes from reading its memory.
 
-    RLIMIT_CORE becomes 0, for programs started from here too; on Linux the process is no longer dumpable, which
-    counts where cores are piped to a program: https://man7.org/linux/man-pages/man2/pr_set_dumpable.2const.html
+    RLIMIT_CORE becomes 0, also for child processes. On Linux the process is made undumpable too, because cores that
+    are piped to a program ignore RLIMIT_CORE: https://man7.org/linux/man-pages/man2/pr_set_dumpable.2const.html
     """
     global _process
     if _process == os.getpid():

@@ -1,4 +1,4 @@
-"""The JSON of a secret as a mapping of keys, each with the text that ECS would inject for it."""
+"""A secret's JSON document: its keys, each with the text that ECS injects for it."""
 
 import json
 import math
@@ -22,21 +22,21 @@ _SENTENCES: dict[Problem, str] = {
     "single-quoted": "has single quotes where JSON takes double quotes: put valid JSON",
     "bom": "has a byte order mark before its JSON: put the JSON without it",
     "truncated": "is empty or ends in the middle of its JSON: put the whole JSON",
-    "not-an-object": "is JSON but no object: put an object with a member for each key",
+    "not-an-object": "is JSON but not an object: put an object with a member for each key",
     "number-range": "has a number beyond a 64-bit float: put it as a string",
     "too-deep": "nests its JSON too deeply: put an object of strings",
 }
-# What Go prints for values that tell nothing; masking these words would spoil every report.
+# What Go prints for values that reveal nothing; masking these words would garble every report.
 _PUBLIC = frozenset({"true", "false", "<nil>", "map[]"})
-# The rest of a text that stops inside a literal, a number or a \u escape.
+# The end of a text that is cut inside a literal, a number or a \u escape.
 _CUT_TOKEN = re.compile(r"-|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\.|[eE][+-]?")
 _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
 
 
 class DocumentError(RunbookError):
-    """A secret's text that ECS could not take keys from; the sentence shows nothing of the text.
+    """A secret's text from which ECS cannot read keys; the message shows nothing of the text.
 
-    `problem` is the id of the fault, `position` the offset in characters where reading stopped, or None.
+    `problem` is the fault's id, `position` the offset in characters where parsing stopped, or None.
     """
 
     def __init__(self, problem: Problem, position: int | None, message: str) -> None:
@@ -47,7 +47,7 @@ class DocumentError(RunbookError):
 
 @dataclass(frozen=True)
 class Member:
-    """A key of the secret; `injected` is the text of its variable, `span` where its raw value stands."""
+    """A key of the secret; `injected` is the variable's text, `span` the range of the raw value in the document."""
 
     key: str
     kind: Kind
@@ -56,8 +56,8 @@ class Member:
 
 
 @dataclass(frozen=True)
-class _Written:
-    """A member as it stands in the text, from its key's first quote (`start`) to behind the last."""
+class _Occurrence:
+    """A member's range in the text, from its key's first quote (`start`) to after its last (`key_end`)."""
 
     member: Member
     start: int
@@ -66,12 +66,12 @@ class _Written:
 
 @dataclass(frozen=True)
 class Document:
-    """A secret's JSON object in its own order; of keys written twice (`duplicates`) the last one counts."""
+    """A secret's JSON object in its own order; of keys that occur twice (`duplicates`) the last one counts."""
 
     value: Masked
     members: tuple[Member, ...]
     duplicates: tuple[str, ...]
-    _written: tuple[_Written, ...] = field(repr=False)
+    _occurrences: tuple[_Occurrence, ...] = field(repr=False)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -79,21 +79,22 @@ class Document:
         return tuple(member.key for member in self.members)
 
     def get(self, key: str) -> Member | None:
-        """The member of this exact key."""
+        """The member with this exact key; None where there is none."""
         return next((member for member in self.members if member.key == key), None)
 
     def replace(self, changes: Mapping[str, Masked], remove: Collection[str] = ()) -> Masked:
-        """Write the text anew with these values, as strings, and without the removed keys.
+        """Return the text with these values, as strings, and without the removed keys.
 
-        Every other byte stays: order, spacing, numbers, escapes, and a string that already has its value.
-        New keys follow the last member in its style. Removing an absent key does nothing.
+        Every other byte stays: order, spacing, numbers, escapes, and strings that already have their value. New keys
+        follow the last member in its style. Removing an absent key does nothing. Raises ValueError for a key that is
+        in both.
         """
         if both := set(changes).intersection(remove):
             raise ValueError(f"Cannot change and remove the same key: {', '.join(sorted(both))}")
         old = reveal(self.value)
         pieces: list[tuple[str, str]] = []
         end = 0
-        for written in self._written:
+        for written in self._occurrences:
             if written.member.key not in remove:
                 pieces.append((old[end : written.start], self._rewrite(written, changes, old)))
             end = written.member.span[1]
@@ -102,13 +103,13 @@ class Document:
             if self.get(key) is None:
                 pieces.append((between, _encode(key, old) + colon + _encode(reveal(change), old)))
         brace = old.index("{") + 1
-        head = old[: self._written[0].start] if self._written else old[:brace]
+        head = old[: self._occurrences[0].start] if self._occurrences else old[:brace]
         tail = old[end or brace :]
         first, *others = pieces or [("", "")]
         text = first[1] + "".join(gap + body for gap, body in others)
         return Masked(head + text + tail, self.value.name)
 
-    def _rewrite(self, written: _Written, changes: Mapping[str, Masked], old: str) -> str:
+    def _rewrite(self, written: _Occurrence, changes: Mapping[str, Masked], old: str) -> str:
         member, (start, end) = written.member, written.member.span
         change = changes.get(member.key) if member is self.get(member.key) else None
         if change is None or (member.kind == "string" and member.injected.same_as(change)):
@@ -116,19 +117,19 @@ class Document:
         return old[written.start : start] + _encode(reveal(change), old)
 
     def _style(self, text: str) -> tuple[str, str]:
-        """What stands between two members, and between a key and its value."""
-        if not self._written:
+        """The text between two members, and between a key and its value."""
+        if not self._occurrences:
             return ", ", ": "
-        first, last = self._written[0], self._written[-1]
+        first, last = self._occurrences[0], self._occurrences[-1]
         colon = text[last.key_end : last.member.span[0]]
         if first is not last:
-            return text[self._written[-2].member.span[1] : last.start], colon
+            return text[self._occurrences[-2].member.span[1] : last.start], colon
         lead = text[text.index("{") + 1 : first.start]
         return "," + (lead or colon.partition(":")[2]), colon
 
 
 def compare(before: Document | None, after: Document) -> dict[str, Action]:
-    """What becomes of each key where one document takes the place of another, or of none that could be read."""
+    """What happens to each key when `after` replaces `before`; `before` is None where no document could be parsed."""
     found: dict[str, Action] = {}
     for key in dict.fromkeys((*(before.keys if before else ()), *after.keys)):
         old, new = before.get(key) if before else None, after.get(key)
@@ -141,22 +142,22 @@ def compare(before: Document | None, after: Document) -> dict[str, Action]:
 
 
 def parse(value: Masked) -> Document:
-    """Read a SecretString as strictly as ECS does; each member's text is masked as its key from then on.
+    """Parse a SecretString as strictly as ECS does; from then on each member's text is masked as its key.
 
     Raises DocumentError. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
     """
     registry.exempt(_PUBLIC)
-    written = _read(value)
-    # Raised here, where no local holds the text, so that no traceback can show it.
-    if isinstance(written, DocumentError):
-        raise written
-    last = {occurrence.member.key: occurrence.member for occurrence in written}
-    keys = [occurrence.member.key for occurrence in written]
+    occurrences = _read(value)
+    # Raised here, where no local variable has the text, so that no traceback can show it.
+    if isinstance(occurrences, DocumentError):
+        raise occurrences
+    last = {occurrence.member.key: occurrence.member for occurrence in occurrences}
+    keys = [occurrence.member.key for occurrence in occurrences]
     duplicates = tuple(key for key in last if keys.count(key) > 1)
-    return Document(value, tuple(last.values()), duplicates, written)
+    return Document(value, tuple(last.values()), duplicates, occurrences)
 
 
-def _read(value: Masked) -> tuple[_Written, ...] | DocumentError:
+def _read(value: Masked) -> tuple[_Occurrence, ...] | DocumentError:
     text = reveal(value)
     try:
         return tuple(_scan(text))
@@ -170,8 +171,8 @@ def _read(value: Masked) -> tuple[_Written, ...] | DocumentError:
         return DocumentError("too-deep", None, f"Secret {value.name} {_SENTENCES['too-deep']}.")
 
 
-def _scan(text: str) -> Iterator[_Written]:
-    """Each member of the text's object; JSONDecodeError has the problem's id or Python's own message."""
+def _scan(text: str) -> Iterator[_Occurrence]:
+    """Yield each member of the text's object; a JSONDecodeError has the problem's id or Python's message."""
     if text.startswith("\ufeff"):
         raise json.JSONDecodeError("bom", text, 0)
     at = _skip(text, 0)
@@ -189,7 +190,7 @@ def _scan(text: str) -> Iterator[_Written]:
         for leaf in _leaves(found):
             registry.register(leaf, key)
         member = Member(key, _kind(found), Masked(_go(found), key), (at, end))
-        yield _Written(member, start, key_end)
+        yield _Occurrence(member, start, key_end)
         at = _skip(text, end)
         if text[at : at + 1] == "}":
             return _end(text, at + 1)
@@ -238,7 +239,7 @@ _DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_consta
 
 
 def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
-    """The fault and its offset; a text that merely stops is at fault at its end."""
+    """The fault and its offset; of a truncated text that is its end."""
     if error.msg in ("bom", "not-an-object", "number-range"):
         return cast(Problem, error.msg), error.pos
     rest = error.doc[error.pos :]
@@ -250,7 +251,7 @@ def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
 
 
 def _leaves(found: Any) -> Iterator[str]:
-    """Each string within a nested value: a secret of its own, though ECS injects the whole."""
+    """Yield each string within a nested value: each is a secret, though ECS injects the whole."""
     if isinstance(found, str):
         yield found
     elif isinstance(found, dict | list):
@@ -264,7 +265,7 @@ def _kind(found: Any) -> Kind:
 
 
 def _go(found: Any) -> str:
-    """The text that Go's %v prints for a decoded JSON value, which is what the ECS agent injects."""
+    """What Go's %v prints for a decoded JSON value, which is what the ECS agent injects."""
     if isinstance(found, str):
         # Go has no lone surrogates: it decodes each to the replacement character.
         return re.sub("[\ud800-\udfff]", "\ufffd", found)
@@ -278,7 +279,7 @@ def _go(found: Any) -> str:
 
 
 def _go_float(number: float) -> str:
-    """The fewest digits that tell the number; with an exponent below 1e-04 and from 1e+06 on."""
+    """The shortest digits that identify the number; with an exponent below 1e-04 and from 1e+06."""
     decimal = Decimal(repr(number)).normalize()
     exponent = decimal.adjusted()
     if -4 <= exponent < 6:

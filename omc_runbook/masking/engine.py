@@ -1,4 +1,4 @@
-"""The papermill engine that saves no value which its kernel has named as secret."""
+"""The papermill engine that masks every value that its kernel registers before it saves."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from omc_runbook.masking.index import Index
 from omc_runbook.masking.nested import mask_nested
 from omc_runbook.model.errors import UsageError
 
-# What makes a notebook one, and is nobody's text.
+# Fields of the notebook format, which are no text.
 _OUTPUT_FORM = frozenset({"output_type", "name"})
 _CELL_FORM = frozenset({"cell_type", "id", "outputs", "source"})
 _NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
@@ -25,11 +25,11 @@ _PARAMETERS = frozenset({"parameters", "injected-parameters"})
 
 
 class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
-    """What papermill saves a running notebook with, masking all of its text before each save."""
+    """papermill's manager of a running notebook, which masks all text before each save."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Most of a notebook is the same at its next save: what was clean is, until another value is registered.
+        # Most of a notebook is the same at its next save: clean text stays clean until another value is registered.
         self._index: Index | None = None
         self._clean: set[tuple[str, bool]] = set()
 
@@ -37,8 +37,8 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
     def save(self, **kwargs: Any) -> None:
         """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one.
 
-        Sources are masked in what is written alone: cells that are still to run stay as they are. A full disk does not
-        end a run that may be changing something: papermill's own last write tells of it.
+        Sources are only masked in the written file: cells that have not run yet stay as they are. A full disk does not
+        abort a run that may be making changes: papermill's last write reports it.
         """
         sources = [cell.source for cell in self.nb.cells]
         self.mask()
@@ -50,7 +50,7 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
                 cell.source = source
 
     def mask(self) -> None:
-        """Mask the notebook for good."""
+        """Mask the notebook in memory."""
         index = registry.current()
         if index is not self._index:
             self._index, self._clean = index, set()
@@ -69,11 +69,10 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
 
 
 class MaskingEngine(NBClientEngine):  # type: ignore[misc]
-    """papermill's own engine, with a kernel that tells it which values to mask.
+    """papermill's engine, with a kernel that announces which values to mask.
 
-    The values come over a private socket as the kernel registers them; they are in no file and no argument.
-    Raises UsageError when asked to write the output elsewhere too, in ``stdout_file``, ``stderr_file`` or
-    the log.
+    The values arrive over a private socket as the kernel registers them; they are in no file and no argument. Raises
+    UsageError when output is also to be written to ``stdout_file``, ``stderr_file`` or the log.
     """
 
     @classmethod
@@ -87,10 +86,10 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
         autosave_cell_every: int = 30,
         **kwargs: Any,
     ) -> Any:
-        """Run ``nb`` in a fresh kernel, saving it masked at every step, and return it masked."""
+        """Run ``nb`` in a new kernel, save it masked at every step, and return it masked."""
         if log_output or kwargs.get("stdout_file") or kwargs.get("stderr_file"):
             raise UsageError(
-                "A runbook's output goes into its record only: leave out log_output, stdout_file and stderr_file."
+                "A runbook's output goes only into its record: omit log_output, stdout_file and stderr_file."
             )
         manager = MaskingManager(nb, output_path, False, progress_bar, autosave_cell_every)
         manager.notebook_start()
@@ -111,12 +110,12 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
         execution_timeout: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the notebook's cells while listening for the values that its kernel registers."""
+        """Run the notebook's cells while receiving the values that its kernel registers."""
         for unused in ("input_path", "stdout_file", "stderr_file", "store_widget_state", "ipython_hist_file"):
             kwargs.pop(unused, None)
         with channel.listen(registry.register, registry.exempt) as path:
-            # Sockets and IPython's files in the private folder: nobody else on this machine can listen in, and the
-            # home folder stays as it is.
+            # Sockets and IPython's files are in the private folder: other users cannot listen, and the home folder
+            # stays untouched.
             connection = {"transport": "ipc", "connection_file": str(path.with_name("kernel.json"))}
             client = PapermillNotebookClient(
                 nb_man,
@@ -125,15 +124,15 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
                 timeout=execution_timeout,
                 log=logger,
                 store_widget_state=False,
-                # Not HistoryManager.enabled=False: a kernel started so at times takes three seconds to stop.
+                # Not HistoryManager.enabled=False: such a kernel sometimes takes three seconds to stop.
                 ipython_hist_file=":memory:",
-                # A kernel that is told to end while it is busy calls that an error, on our standard error.
+                # A kernel that is stopped while busy would log an error to our standard error.
                 extra_arguments=[*kwargs.pop("extra_arguments", ()), "--IPKernelApp.log_level=50"],
                 config=Config({"KernelManager": connection}),
                 **kwargs,
             )
             private = {channel.VARIABLE: str(path), "IPYTHONDIR": str(path.with_name("ipython"))}
-            # What libraries write past the kernel's own streams, as at its end under load, is for no screen of ours.
+            # Libraries may write past the kernel's streams, for example when it ends under load.
             return client.execute(env={**os.environ, **private}, stdout=DEVNULL, stderr=DEVNULL)
 
 

@@ -1,4 +1,4 @@
-"""Text with its escapes undone, however deep they nest: JSON in JSON, a repr of bytes, HTML in a URL."""
+"""Unescaping of text, however deep its escapes nest: JSON in JSON, a repr of bytes, HTML in a URL."""
 
 import html
 import re
@@ -7,7 +7,7 @@ from typing import NamedTuple
 _HEX = "[0-9a-fA-F]"
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
 _PASSES = 6
-"""How many layers of URL and HTML escapes are undone; of backslashes a single pass undoes all layers."""
+"""How many layers of URL and HTML escapes are undone; one pass undoes all layers of backslashes."""
 
 
 def _bytes(prefix: str) -> str:
@@ -37,7 +37,7 @@ _UNFINISHED = re.compile(
 
 
 class Plain(NamedTuple):
-    """A text without its escapes, and for each of its characters where in the text it comes from."""
+    """An unescaped text, and for each of its characters its range in the original text."""
 
     text: str
     starts: list[int]
@@ -45,14 +45,14 @@ class Plain(NamedTuple):
 
 
 def is_escaped(text: str) -> bool:
-    """Whether there may be an escape in ``text``."""
+    """Whether ``text`` may contain an escape."""
     return _ANY.search(text) is not None
 
 
 def unescape(text: str) -> str:
-    """Return ``text`` with all escapes undone, whatever their order, and backslashes left out.
+    """Return ``text`` with all escapes undone, in whatever order they nest, and without backslashes.
 
-    Two spellings of one text give the same, so that a value is found by what this makes of it.
+    All spellings of a text give the same result, so that a value can be found by it.
     """
     for _ in range(_PASSES):
         shown = _ESCAPE.sub(_decode, text)
@@ -63,7 +63,7 @@ def unescape(text: str) -> str:
 
 
 def unescape_traceably(text: str) -> Plain:
-    """Do what `unescape` does, and tell where each character comes from."""
+    """Do what `unescape` does, and record each character's range in the original text."""
     plain = Plain(text, list(range(len(text))), list(range(1, len(text) + 1)))
     for _ in range(_PASSES):
         shown = _pass(plain)
@@ -74,7 +74,7 @@ def unescape_traceably(text: str) -> Plain:
 
 
 def without_unfinished(text: str) -> str:
-    """Return ``text`` without an escape that has only begun at its end."""
+    """Return ``text`` without an incomplete escape at its end."""
     return _UNFINISHED.sub("", text)
 
 

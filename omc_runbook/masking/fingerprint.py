@@ -1,4 +1,4 @@
-"""Fingerprints, keyed or salted, by which values are compared where their texts must not go."""
+"""Keyed and salted fingerprints, to compare values where their texts must not go."""
 
 import hashlib
 import hmac
@@ -13,17 +13,17 @@ _LOGIN = re.compile(r"://[^\s:@/]*:(\S+)@")
 
 
 def new_key() -> bytes:
-    """Make the 32 random bytes that one process keeps to itself; nothing can be compared across keys."""
+    """Generate a key of 32 random bytes for one process; fingerprints under different keys cannot be compared."""
     return secrets.token_bytes(32)
 
 
 def fingerprint(value: Masked, key: bytes) -> str:
-    """Return 16 hexadecimal digits, the same for equal texts under one ``key``, which say nothing without it."""
+    """Return 16 hexadecimal digits, equal for equal texts under one ``key`` and meaningless without it."""
     return _keyed(reveal(value), key)
 
 
 def login_fingerprint(value: Masked, key: bytes) -> str:
-    """Return the fingerprint of the password in an address, as it is once %-signs are resolved; "" for none."""
+    """Return the fingerprint of the percent-decoded password in a URL; "" where it has none."""
     found = _LOGIN.search(reveal(value))
     return _keyed(unquote(found[1]), key) if found else ""
 
@@ -33,14 +33,14 @@ def _keyed(text: str, key: bytes) -> str:
 
 
 def new_salt() -> str:
-    """Make the 32 hexadecimal digits that one look at a container shares with it."""
+    """Generate a salt of 32 hexadecimal digits, for one read of a container."""
     return secrets.token_hex(16)
 
 
 def salted(value: Masked, salt: str, variable: str) -> str:
-    """Return the SHA-256 of ``salt``, "NAME=" and the text, in hexadecimal digits, as a shell can make it too.
+    """Return the SHA-256 of ``salt``, "NAME=" and the text, in hexadecimal digits, which a shell can compute too.
 
-    Line ends count as \\001, because a shell keeps a variable in a line.
+    Newlines are replaced by \\001, because the shell script handles a variable as one line.
     """
     text = f"{salt}{variable}={reveal(value)}".replace("\n", "\x01")
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,10 +1,10 @@
-"""Where a text holds registered values, in any spelling, whole or in pieces."""
+"""The index that finds registered values in a text, in any spelling, whole or in pieces."""
 
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from omc_runbook.masking.alone import Alone
+from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
@@ -16,21 +16,21 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
-"""How much longer than a value its deepest spelling may become, for the end of a stream."""
+"""How many times longer than a value its deepest spelling may be, for the end of a stream."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
 
 class Index:
-    """A fixed set of values, prepared for finding them. It never changes, so threads may share it."""
+    """An immutable index of a set of values, safe to share between threads."""
 
     def __init__(self, values: Iterable[tuple[str, str]], public: frozenset[str]) -> None:
-        """Prepare for (text, name) pairs; a spelling that is a public word, or a piece of one, is not found."""
+        """Index (text, name) pairs; a spelling that is a public word, or a part of one, is never found."""
         self._names: dict[str, str] = {}
         self._plain: dict[str, str] = {}
         self._short: set[str] = set()
         self._pieces: dict[str, tuple[str, int, str]] = {}
         secret = [(text, name) for text, name in values if text not in public]
-        self._alone = Alone([(text, name) for text, name in secret if is_common(text)])
+        self._standalone = StandaloneMatcher([(text, name) for text, name in secret if is_common(text)])
         for text, name in secret:
             if is_common(text):
                 continue
@@ -43,7 +43,7 @@ class Index:
                 if not any(piece in word for word in public):
                     self._pieces.setdefault(piece, (text, start, name))
         self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
-        # What no spelling changes: where none of these is, there is no use in undoing escapes.
+        # The part of a value that no spelling changes: without any of them, escapes need not be undone.
         self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
@@ -57,9 +57,9 @@ class Index:
                     self._short.add(plain)
 
     def find(self, text: str, common: bool = True) -> list[Span]:
-        """List where ``text`` shows values, in order and apart, colour codes between characters or not.
+        """List where ``text`` shows values, in order and without overlaps, ignoring colour codes between characters.
 
-        Values that are ``common`` count where they stand alone, or not at all.
+        With ``common``, values that are common words are found where they stand alone; otherwise not at all.
         """
         return self._find(text, ANSI, 0, common)
 
@@ -72,25 +72,25 @@ class Index:
         if not ignored:
             return self._all(text, shortest, common)
         kept: list[str] = []
-        places: list[int] = []
+        positions: list[int] = []
         last = 0
         for start, end in [*ignored, (len(text), len(text))]:
             kept.append(text[last:start])
-            places.extend(range(last, start))
+            positions.extend(range(last, start))
             last = end
         spans = self._all("".join(kept), shortest, common)
-        return [Span(places[span.start], places[span.end - 1] + 1, span.name) for span in spans]
+        return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
 
     def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
         spans = [*_whole(text, self._names, self._short, shortest), *self._partial(text)]
         if self._plain and is_escaped(text):
             spans += self._escaped(text, shortest)
         if common:
-            spans += self._alone.find(text)
+            spans += self._standalone.find(text)
         return _merge(spans)
 
     def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
-        """Values whose escapes nest in a way that no spelling foresees."""
+        """Find values whose escapes nest in a way that `spell` does not list."""
         if not any(core in text for core in self._cores):
             return
         bare = unescape(text)
@@ -116,9 +116,9 @@ class Index:
         for start in range(max(0, len(text) - self._longest), len(text)):
             if text[start] in self._initials:
                 end = text[start:]
-                place = bisect_right(ordered, end)
-                if place < len(ordered) and ordered[place].startswith(end):
-                    return start, self._names.get(ordered[place]) or self._plain[ordered[place]]
+                at = bisect_right(ordered, end)
+                if at < len(ordered) and ordered[at].startswith(end):
+                    return start, self._names.get(ordered[at]) or self._plain[ordered[at]]
         return len(text), ""
 
     def _partial(self, text: str) -> Iterable[Span]:

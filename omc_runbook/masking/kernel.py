@@ -1,4 +1,4 @@
-"""The hook in an IPython kernel that masks every message on its way out."""
+"""The hook in an IPython kernel that masks every outgoing message."""
 
 import os
 import sys
@@ -9,10 +9,10 @@ from typing import Any
 
 from omc_runbook.masking import wire
 from omc_runbook.masking.nested import mask_nested
-from omc_runbook.masking.stream_buffer import Tail
+from omc_runbook.masking.stream_buffer import StreamBuffer
 
 _PATIENCE = 1.0
-# Words of the protocol, not of the user: a client is lost when it does not find them as they are.
+# Words of the Jupyter protocol, which clients need unchanged.
 _PROTOCOL = frozenset({"status", "execution_state", "name", "comm_id", "target_name", "target_module"})
 
 _lock = threading.RLock()
@@ -20,10 +20,10 @@ _hook: "_Hook | None" = None
 
 
 def install() -> None:
-    """Put the hook in place when this process is an IPython kernel; otherwise, or a second time, do nothing.
+    """Install the hook if this process is an IPython kernel and has none yet.
 
-    From then on streams, results, errors, widgets and replies leave masked, output no longer goes to the
-    terminal or server log that started the kernel, and what is typed is not kept in IPython's history.
+    From then on streams, results, errors, widgets and replies are masked, output is no longer copied to the terminal
+    or log of the kernel's parent, and IPython keeps no history.
     """
     global _hook
     shell = _shell()
@@ -38,14 +38,14 @@ def install() -> None:
 
 
 def load_ipython_extension(shell: object) -> None:
-    """Put the hook in place when IPython loads this module as an extension."""
+    """Install the hook when IPython loads this module as an extension."""
     install()
 
 
 def allows_input() -> bool:
-    """Whether a person can be asked: JupyterLab says so with each cell; papermill and nbclient say not.
+    """Whether a person can be prompted: JupyterLab allows it with each cell; papermill and nbclient do not.
 
-    Outside a kernel it is whether standard input is a terminal.
+    Outside a kernel, whether standard input is a terminal.
     """
     shell = _shell()
     if shell is None:
@@ -55,15 +55,15 @@ def allows_input() -> bool:
 
 @dataclass
 class _Stream:
-    """One output stream: its unfinished end and where to send that."""
+    """One output stream: its held-back end and how to send that."""
 
-    tail: Tail
+    buffer: StreamBuffer
     send: Callable[[str], None] | None = None
     parent: object = None
 
 
 class _Hook:
-    """The masking stand-in for the ``send`` of a kernel's session, through which everything leaves."""
+    """The masking replacement for the ``send`` of a kernel's session, which sends everything."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -93,7 +93,7 @@ class _Hook:
             message = self.session.msg(msg_or_type, content, parent, header, metadata)
         with _lock:
             if message["header"]["msg_type"] == "stream":
-                self._say(stream, message, ident)
+                self._send_stream(stream, message, ident)
                 return message
             self._flush()
         message["content"] = {
@@ -103,62 +103,62 @@ class _Hook:
         message["metadata"] = mask_nested(message.get("metadata"), is_text=False)
         return self._send(stream, message, ident=ident, buffers=mask_nested(buffers, is_text=False), track=track)
 
-    def _say(self, stream: Any, message: Any, ident: Any) -> None:
-        spoken = self._streams.setdefault(message["content"]["name"], _Stream(Tail()))
-        if spoken.parent != message["parent_header"]:
-            _let_out(spoken)
+    def _send_stream(self, stream: Any, message: Any, ident: Any) -> None:
+        output = self._streams.setdefault(message["content"]["name"], _Stream(StreamBuffer()))
+        if output.parent != message["parent_header"]:
+            _flush(output)
 
         def send(text: str) -> None:
             content = {"name": message["content"]["name"], "text": text}
-            said = self.session.msg("stream", content, parent=message["parent_header"])
-            self._send(stream, said, ident=ident)
+            masked = self.session.msg("stream", content, parent=message["parent_header"])
+            self._send(stream, masked, ident=ident)
 
-        spoken.send, spoken.parent = send, message["parent_header"]
-        shown = spoken.tail.feed(message["content"]["text"])
+        output.send, output.parent = send, message["parent_header"]
+        shown = output.buffer.feed(message["content"]["text"])
         if shown:
             send(shown)
         if os.getpid() != self._home:
-            # A fork ends without notice, and its timers with it: nothing may wait in one.
+            # A fork may end at any time, and its timers with it: it must not hold anything back.
             self._flush()
-        elif not spoken.tail.is_empty and (self._timer is None or not self._timer.is_alive()):
+        elif not output.buffer.is_empty and (self._timer is None or not self._timer.is_alive()):
             self._timer = threading.Timer(_PATIENCE, self.flush)
             self._timer.daemon = True
             self._timer.start()
 
     def flush(self) -> None:
-        """Send, masked, what the streams hold back."""
+        """Send, masked, what the buffers hold back."""
         with _lock:
             self._flush()
 
     def _flush(self) -> None:
-        for spoken in self._streams.values():
-            _let_out(spoken)
+        for output in self._streams.values():
+            _flush(output)
 
     def forget(self) -> None:
-        """Drop what the streams hold back, which in a fork is the parent's to send."""
+        """Drop what the buffers hold back: in a fork the parent sends it."""
         self._streams.clear()
 
 
-def _let_out(spoken: _Stream) -> None:
-    held = spoken.tail.flush()
-    if held and spoken.send is not None:
-        spoken.send(held)
+def _flush(output: _Stream) -> None:
+    rest = output.buffer.flush()
+    if rest and output.send is not None:
+        output.send(rest)
 
 
 def _shell() -> Any:
-    """Return IPython's shell when it runs in a kernel; nothing else has put IPython into this process."""
+    """Return IPython's shell if this process is a kernel; only kernels have imported IPython."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell if hasattr(shell, "kernel") else None
 
 
 def _silence_terminal() -> None:
-    """Send to /dev/null what ipykernel copies to the terminal or log that its own process was started with."""
+    """Send to /dev/null what ipykernel copies to the terminal or log of the process that started it."""
     from ipykernel.iostream import OutStream
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    # sys.stdout may be something else just now, inside %%capture for one: the thread that watches it knows. The
-    # garbage collector knows too, but asking it breaks tuples that another thread is about to finish.
+    # sys.stdout may be replaced at the moment, for example by %%capture: the thread that watches the original has it.
+    # gc.get_objects has it too, but breaks tuples that another thread is building.
     watched = [getattr(getattr(thread, "_target", None), "__self__", None) for thread in threading.enumerate()]
     for stream in [found for found in (sys.stdout, sys.stderr, *watched) if isinstance(found, OutStream)]:
         stream.echo = None

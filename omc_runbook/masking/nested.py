@@ -1,4 +1,4 @@
-"""The masking of data made of mappings and lists, as messages and notebooks are."""
+"""Masking of nested data, such as messages and notebooks."""
 
 import re
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from typing import Any
 
 from omc_runbook.masking import registry
 
-# Field names and media types: a reader is lost when it does not find them as they are.
+# Field names and media types, which readers need unchanged.
 _FORM = re.compile(r"[a-z_/.+-]*")
 _TEXTS = frozenset({"text", "value", "evalue", "traceback", "description", "prompt", "parameters"})
 
 
 def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_text: bool = True) -> Any:
-    """Return a copy of ``item`` with all text and bytes in it masked; the original is left alone.
+    """Return a copy of ``item`` with all its text and bytes masked.
 
-    Keys are masked as well, but for those of small letters only; a text given as a list of its lines is
-    masked as one. What is neither text, bytes, mapping, list nor tuple is returned as it is.
-    ``is_text`` says whether ``item`` is there for a person to read; where it is not, as in most fields of a message,
-    values that are common words stay. A media type, a name in capitals and fields as "traceback" hold text.
+    Keys are masked too, except those in small letters; a text as a list of its lines is masked as one text. Anything
+    but text, bytes, mappings, lists and tuples is returned unchanged. ``is_text`` says whether ``item`` is text for a
+    person; elsewhere, as in most fields of a message, values that are common words stay. Media types, names in
+    capitals and fields such as "traceback" contain text.
     """
     if isinstance(item, str):
         return mask(item, is_text)
@@ -42,10 +42,10 @@ def _holds_text(key: object) -> bool:
 
 
 def is_form(key: object) -> bool:
-    """Whether a key is of the form of a field name or media type, so that it is left as it is."""
+    """Whether a key looks like a field name or media type, so that it stays unchanged."""
     return not isinstance(key, str) or _FORM.fullmatch(key) is not None
 
 
 def _is_text(item: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a list is one text in lines, as notebooks are written."""
+    """Whether a list is one text split into lines, as in notebook files."""
     return all(isinstance(member, str) for member in item) and all(line.endswith("\n") for line in item[:-1])

@@ -1,29 +1,28 @@
-"""Values of a .env or a compose file that tell nobody anything, and without which no page could be read."""
+"""Values of a .env or compose file that need no masking, such as common words and numbers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
 
-COMMON = re.compile(r"(?i)true|false|yes|no|on|off|none|null|localhost|local|staging|production|postgres|\d{1,5}")
-"""What may be shown whatever it is the value of."""
+from omc_runbook.model.secretive import is_secret
 
-SECRETIVE = re.compile(r"(?i)PASSW|PASSPHRASE|(?:\A|_)PASS(?:_|\Z)|PWD|SECRET|KEY|TOKEN|DSN|CREDENTIAL")
-"""What of a name says that its value is nobody else's business."""
+COMMON = re.compile(r"(?i)true|false|yes|no|on|off|none|null|localhost|local|staging|production|postgres|\d{1,5}")
+"""Values that may be shown under any name."""
 
 _WORD = re.compile(r"[a-z]{1,16}|[A-Z]{1,16}|[A-Z][a-z]{1,15}")
 
 
-def find_harmless(values: Iterable[tuple[str, str]], public: Collection[str] = ()) -> frozenset[str]:
-    """Which of some values, each with its variable's name, need not be masked.
+def find_public(values: Iterable[tuple[str, str]], public: Collection[str] = ()) -> frozenset[str]:
+    """Which of (name, value) pairs have values that need no masking.
 
-    These are common words and numbers, what is public anyhow, and a plain word under a name that is not secretive, as
-    `debug` for LOG_LEVEL, unless a secretive name has the same word.
+    These are common words and numbers, values in `public`, and plain words under names that are not secret, such as
+    `debug` for LOG_LEVEL, unless a secret name has the same value.
     """
     pairs = tuple(values)
-    hidden = {value for name, value in pairs if SECRETIVE.search(name)}
+    secret = {value for name, value in pairs if is_secret(name)}
     return frozenset(
         value
         for _, value in pairs
-        if COMMON.fullmatch(value) or value in public or (_WORD.fullmatch(value) and value not in hidden)
+        if COMMON.fullmatch(value) or value in public or (_WORD.fullmatch(value) and value not in secret)
     )

@@ -1,4 +1,4 @@
-"""The secret values of this process, and the masking of any text that holds one."""
+"""The registry of this process's secret values, and the masking of text that contains one."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from omc_runbook.masking.common import SHORTEST
 from omc_runbook.masking.index import ANSI, Index
 from omc_runbook.masking.span import Span
 
-# Words that a configuration may hold as values and that no page, script or message can do without.
+# Values that a configuration may contain and that pages, scripts and messages need.
 _COMMON = frozenset({"true", "false", "null", "none", "True", "False", "None"})
 
 _lock = threading.RLock()
@@ -21,17 +21,16 @@ _index: Index | None = Index((), _COMMON)
 
 
 def label(name: str) -> str:
-    """What is shown instead of the value called ``name``."""
+    """The label that replaces the value called ``name``."""
     return f"‹{re.sub(r'[^A-Za-z0-9_.:/-]', '?', name)}›"
 
 
 def register(text: str, name: str) -> None:
-    """Mask ``text`` as ``name`` from now on, here and in the process that listens for values, if one does.
+    """Mask ``text`` as ``name`` from now on, here and in the process that listens for values, if any.
 
-    A text under four characters is not registered. One under eight is masked only where no letter or digit
-    touches it, and one that `common.is_common` calls so only where it stands alone as a value. Of several names for one
-    text the first is shown. From the first text on, this process leaves no core. Raises RunbookError when the
-    listener is gone.
+    A text under four characters is not registered. One under eight is only masked where no letter or digit is next to
+    it, and a common word (`common.is_common`) only where it stands alone as a value. Of several names for one text the
+    first is shown. From the first text on, core files are forbidden. Raises RunbookError when the listener is gone.
     """
     global _index
     coredump.forbid()
@@ -59,20 +58,20 @@ def exempt(words: Iterable[str]) -> None:
 
 
 def mask(text: str, common: bool = True) -> str:
-    """Return ``text`` with ``‹NAME›`` in the place of each value or piece of one.
+    """Return ``text`` with ``‹NAME›`` instead of each value or piece of one.
 
-    Values that are ``common`` are masked where they stand alone, or not at all: in what is no text for a person.
+    With ``common``, values that are common words are masked where they stand alone; without, they are not masked.
     """
     return mask_spans(text, current().find(text, common))
 
 
 def mask_thoroughly(text: str, common: bool = True) -> str:
-    """Mask ``text``, and in it long values that are wrapped or put out one character a line as well."""
+    """Mask ``text`` like `mask`, and also long values that are wrapped or spread over lines."""
     return mask(mask_spans(text, current().find_scattered(text)), common)
 
 
 def mask_spans(text: str, spans: Iterable[Span]) -> str:
-    """Return ``text`` with each span replaced by its value's name; spans are in order and apart."""
+    """Return ``text`` with each span replaced by its value's name; spans are in order and do not overlap."""
     parts, last = [], 0
     for span in spans:
         parts += [text[last : span.start], label(span.name), *ANSI.findall(text, span.start, span.end)]
@@ -81,7 +80,7 @@ def mask_spans(text: str, spans: Iterable[Span]) -> str:
 
 
 def current() -> Index:
-    """Return what finds the values registered so far."""
+    """Return the index of the values registered so far."""
     global _index
     index = _index
     if index is None:

@@ -1,4 +1,4 @@
-"""The search of a finished file for registered values, and their removal."""
+"""Search of a finished file for registered values, and their removal."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _JSON = frozenset({".ipynb", ".json"})
 
 @dataclass(frozen=True)
 class Leak:
-    """A place in ``path`` that shows some of the value called ``name``: how many characters of it."""
+    """An occurrence in ``path`` of some of the value called ``name``: how many characters of it."""
 
     path: Path
     name: str
@@ -26,27 +26,27 @@ class Leak:
 
 
 def leaks(path: Path) -> tuple[Leak, ...]:
-    """Find what ``path`` shows of registered values: whole in any spelling, or 8 telling characters in a row.
+    """Find what ``path`` shows of registered values: whole in any spelling, or 8 distinctive characters in a row.
 
-    A JSON file or notebook is searched as it reads, and as it is written. Common words are no leaks.
-    Raises OSError when it cannot be read.
+    A JSON file or notebook is searched in its decoded strings and in its raw text. Common words are no leaks. Raises
+    OSError when it cannot be read.
     """
     written = _read(path)
     content = _parse(path, written)
-    reads = written
+    decoded = written
     if content is not None:
-        reads = "\n".join(text for _, text in sorted(_texts(content), key=itemgetter(0)))
+        decoded = "\n".join(text for _, text in sorted(_texts(content), key=itemgetter(0)))
     index = registry.current()
-    spans = [*index.find(reads, common=False), *index.find_scattered(reads), *index.find_scattered(written)]
+    spans = [*index.find(decoded, common=False), *index.find_scattered(decoded), *index.find_scattered(written)]
     found = {Leak(path, span.name, span.end - span.start) for span in spans}
     return tuple(sorted(found, key=lambda leak: (leak.name, -leak.characters)))
 
 
 def scrub(path: Path) -> None:
-    """Mask ``path`` and write it anew, in one step, readable by its owner only (mode 600).
+    """Mask ``path`` and replace it atomically, readable only by its owner (mode 600).
 
-    A JSON file stays one. What is spread over several of its texts stays, and `leaks` still tells.
-    Raises OSError when the file cannot be read or its folder not be written to.
+    A JSON file stays valid. A value spread over several of its strings stays, and `leaks` still finds it. Raises
+    OSError when the file cannot be read or its folder cannot be written to.
     """
     written = _read(path)
     content = _parse(path, written)
@@ -69,7 +69,7 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> Any:
-    """Parse a JSON file; a long number that is a value comes back as text. None for any other file."""
+    """Parse a JSON file, with long numbers that are values as text; None for any other file."""
     if path.suffix not in _JSON:
         return None
     try:
@@ -87,7 +87,7 @@ def _number(digits: str) -> int | str:
 
 
 def _texts(item: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """List each text with the field that holds it: those of one field may be one text, put out in parts."""
+    """Yield each text with its field's name: texts of one field may be parts of one output."""
     if isinstance(item, str):
         yield field, item
     elif isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""The spellings under which a text turns up in output: as it is, escaped, quoted and encoded."""
+"""The spellings of a text in output: plain, escaped, quoted and encoded."""
 
 import base64
 import html
@@ -7,13 +7,13 @@ import re
 from urllib.parse import quote, quote_plus
 
 SHORT = 8
-"""Below this many characters a text may be part of a word or a number, so it counts only when it stands alone."""
+"""Below this many characters a text may be part of a word or a number, so it only counts when it stands alone."""
 
 LONG = 12
-"""From this many characters on a text is told by pieces of it, too."""
+"""From this many characters a text is also recognised by pieces of it."""
 
 PIECE = 8
-"""How many characters in a row of a long text count as a piece of it."""
+"""The length of a piece, in characters."""
 
 _WRAP = 76
 _TOKEN = re.compile(r"[A-Za-z0-9_+/-]+")
@@ -21,7 +21,7 @@ _CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_
 
 
 def spell(text: str) -> frozenset[str]:
-    """List the spellings of ``text``; of one below `SHORT` characters only those that read as it does."""
+    """Return the spellings of ``text``; below `SHORT` characters without encodings such as base64."""
     spellings = {text}
     for once in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
         spellings |= {once[1:-1], json.dumps(once)[3:-3], json.dumps(once, ensure_ascii=False)[3:-3]}
@@ -45,10 +45,10 @@ def spell(text: str) -> frozenset[str]:
 
 
 def pieces(text: str) -> dict[str, int]:
-    """Map each tell-tale run of `PIECE` characters of a long text to where it starts.
+    """Map each distinctive run of `PIECE` characters of a long text to its start.
 
-    A run tells when it changes between letters and digits or from small letters to capitals, at least twice
-    if there are dashes or slashes in it: words, dates and regions, of which a secret may hold some too, do not.
+    A run is distinctive when it changes between letters and digits or from small letters to capitals, at least twice
+    if it contains dashes or slashes: words, dates and regions, which a secret may contain too, do not.
     """
     found: dict[str, int] = {}
     if len(text) >= LONG:
@@ -61,16 +61,16 @@ def pieces(text: str) -> dict[str, int]:
 
 
 def long_lines(text: str) -> list[str]:
-    """List the lines of a text of several lines that could be told as its own."""
+    """Return the lines of a multi-line text that are distinctive by themselves."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if len(line) >= SHORT and line != text and not line.startswith("-----")]
 
 
 def _encodings(data: bytes) -> set[str]:
-    """Spell bytes in hexadecimal, and in base64 at each of the three places where they can start."""
+    """Spell bytes in hexadecimal, and in base64 at each of the three offsets at which they can start."""
     spellings = {data.hex(), data.hex().upper()}
     for before in range(3):
-        # Only the characters that these bytes alone decide: their neighbours are not known.
+        # Only the characters that depend on these bytes alone: their neighbours are unknown.
         first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             spelling = encode(bytes(before) + data).decode("ascii")

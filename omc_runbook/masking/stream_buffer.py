@@ -1,57 +1,57 @@
-"""The end of a stream that may still turn into a value, held back until that is known."""
+"""A buffer that holds back the end of a stream while it may still become a value."""
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.span import Span
 
-_TELLING = 4
+_DISTINCTIVE = 4
 
 
-class Tail:
-    """What one stream has said last: the start of a value, perhaps, and how much of it is out already.
+class StreamBuffer:
+    """The end of one stream's text: perhaps the start of a value, and how much of it was released already.
 
-    What is out is remembered, so that a value said one character at a time is told even when each character
-    had to be let out before the next one came.
+    Released text is remembered, so that a value written one character at a time is recognised even when each character
+    had to be released before the next one came.
     """
 
     def __init__(self) -> None:
-        self._said = ""
-        self._out = 0
+        self._text = ""
+        self._released = 0
         self._name = ""
-        self._named = False
+        self._is_labelled = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is held back."""
-        return self._out >= len(self._said)
+        """Whether no text is held back."""
+        return self._released >= len(self._text)
 
     def feed(self, text: str) -> str:
-        """Take what the stream says and return, masked, what can be shown of all that it has said."""
-        text = self._said + text
+        """Append the stream's ``text`` and return, masked, what can be released."""
+        text = self._text + text
         index = registry.current()
         spans = index.find(text)
         rest = index.unfinished(text)
-        end = max([rest.start, self._out, *(span.end for span in spans if span.start < rest.start)])
-        shown = [span for span in spans if self._out < span.end <= end]
-        begin = self._out
+        end = max([rest.start, self._released, *(span.end for span in spans if span.start < rest.start)])
+        shown = [span for span in spans if self._released < span.end <= end]
+        begin = self._released
         if shown and shown[0].start < begin:
-            # Part of this value is out: a second name would say how many times it was let out.
+            # Part of this value was released: a second label would show how often.
             first = shown.pop(0)
             begin = first.end
-        said = registry.mask_spans(text[begin:end], [Span(s.start - begin, s.end - begin, s.name) for s in shown])
-        if begin > self._out and not self._named:
-            said = registry.label(first.name) + said
-        self._named = self._named and rest.start == 0
-        self._said, self._out, self._name = text[rest.start :], end - rest.start, rest.name
-        return said
+        masked = registry.mask_spans(text[begin:end], [Span(s.start - begin, s.end - begin, s.name) for s in shown])
+        if begin > self._released and not self._is_labelled:
+            masked = registry.label(first.name) + masked
+        self._is_labelled = self._is_labelled and rest.start == 0
+        self._text, self._released, self._name = text[rest.start :], end - rest.start, rest.name
+        return masked
 
     def flush(self) -> str:
-        """Return what was held back: as it is when it is short enough to be chance, else masked."""
-        held = self._said[self._out :]
-        self._out = len(self._said)
-        if not held or len(self._said) < _TELLING:
-            return held
-        if self._named:
+        """Return what was held back: unchanged where it is too short to be distinctive, else masked."""
+        rest = self._text[self._released :]
+        self._released = len(self._text)
+        if not rest or len(self._text) < _DISTINCTIVE:
+            return rest
+        if self._is_labelled:
             return ""
-        self._named = True
-        whole = [span.name for span in registry.current().find(self._said) if span.end == len(self._said)]
+        self._is_labelled = True
+        whole = [span.name for span in registry.current().find(self._text) if span.end == len(self._text)]
         return registry.label(whole[0] if whole else self._name)

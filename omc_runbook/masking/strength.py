@@ -1,4 +1,4 @@
-"""How hard a value is to guess, without showing it."""
+"""How hard a value is to guess."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ BREAK = re.compile(r"[\r\n]")
 WORD = re.compile(r"[^\W\d_]+")
 SHORTEST = 3
 LONGEST = 40
-"""Characters beyond which nobody guesses, and that take long to judge."""
+"""Characters beyond which guessing is hopeless, and estimating it is slow."""
 
 
 def is_common_value(value: Masked) -> bool:
-    """Whether a value is a word, a date or a short number, so that it cannot be masked everywhere (`common`)."""
+    """Whether a value is a word, a date or a short number, which cannot be masked everywhere (`common`)."""
     return not value.is_empty and is_common(reveal(value))
 
 
 def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> float:
-    """The decimal logarithm of how many guesses somebody would need who knows words, names and keyboards.
+    """The decimal logarithm of the guesses that an attacker with dictionaries needs, as zxcvbn estimates it.
 
-    `known` are texts whose words such a person would try first, as the name of a user.
+    `known` are texts whose words an attacker would try first, such as the user's name.
 
     See https://github.com/dropbox/zxcvbn
     """
@@ -33,12 +33,12 @@ def digits_of_guesses(value: Masked, known: Iterable[Masked | str] = ()) -> floa
     texts = [reveal(each) if isinstance(each, Masked) else each for each in known]
     pieces = [piece for text in texts for piece in (text, *PIECE.split(text))]
     words = {word for piece in pieces for word in (piece, *WORD.findall(piece), "".join(WORD.findall(piece)))}
-    named = sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST)
+    user_inputs = sorted(word.lower() for word in words if SHORTEST <= len(word) <= LONGEST)
     if value.is_empty:
         return 0.0
-    # A line end behind digits is a part of a date to zxcvbn, which then fails.
+    # zxcvbn takes a newline after digits for a part of a date, and then fails.
     text = BREAK.sub(" ", reveal(value)[:LONGEST])
-    # What sets known words apart adds next to nothing.
+    # Separators between known words add next to nothing.
     squeezed = SEPARATOR.sub("", text)
-    digits = float(zxcvbn(text, named)["guesses_log10"])
-    return digits if squeezed in ("", text) else min(digits, float(zxcvbn(squeezed, named)["guesses_log10"]) + 1)
+    digits = float(zxcvbn(text, user_inputs)["guesses_log10"])
+    return digits if squeezed in ("", text) else min(digits, float(zxcvbn(squeezed, user_inputs)["guesses_log10"]) + 1)

@@ -1,4 +1,4 @@
-"""A secret's text, which shows only its name."""
+"""A secret value, which prints as its name."""
 
 import hmac
 import re
@@ -10,9 +10,9 @@ from omc_runbook.masking import kernel, registry
 class Masked:
     """The text of a secret called ``name``; every way of showing it yields ``‹name›``.
 
-    Before the constructor returns, the text is registered (see `omc_runbook.masking.registry`) and, inside
-    an IPython kernel, the hook that masks outgoing messages is in place. Only `reveal` yields the text; the
-    predicates below tell what checks need without it.
+    Before the constructor returns, the text is registered (see `omc_runbook.masking.registry`) and, inside an IPython
+    kernel, the hook that masks outgoing messages is installed. Only `reveal` returns the text; the predicates below
+    answer what checks need without it.
     """
 
     __slots__ = ("_text", "name")
@@ -25,12 +25,12 @@ class Masked:
 
     @property
     def length(self) -> int:
-        """How many characters the text has."""
+        """The text's length in characters."""
         return len(self._text)
 
     @property
     def size(self) -> int:
-        """How many bytes the text takes in UTF-8."""
+        """The text's size in UTF-8, in bytes."""
         return len(_encode(self._text))
 
     @property
@@ -43,7 +43,7 @@ class Masked:
         return pattern.search(self._text) is not None
 
     def same_as(self, other: "Masked | str", casefold: bool = False) -> bool:
-        """Whether the text equals that of ``other``, compared in constant time, without case if asked."""
+        """Whether the text equals that of ``other``, compared in constant time; with ``casefold`` ignoring case."""
         mine, theirs = self._text, other._text if isinstance(other, Masked) else other
         if casefold:
             mine, theirs = mine.casefold(), theirs.casefold()
@@ -52,7 +52,7 @@ class Masked:
     def __eq__(self, other: object) -> bool:
         return self.same_as(other) if isinstance(other, Masked) else NotImplemented
 
-    # Equal values would need equal hashes, and a hash of the text would tell it apart from guesses.
+    # Equal values would need equal hashes, and a hash of the text would confirm a guess.
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -72,11 +72,10 @@ class Masked:
 
 
 def reveal(value: Masked) -> str:
-    """Yield the text of ``value``: the only verb in the project that does.
+    """Return the text of ``value``: the only function in the project that does.
 
-    The text is registered again and the kernel hook put in place before this returns, so that whatever the
-    caller does with it afterwards, a notebook's output shows the name. Hand the text straight to the call
-    that needs it; keep no copy.
+    Before it returns, the text is registered again and the kernel hook installed, so that a notebook's output shows the
+    name whatever the caller does. Pass the text directly to the call that needs it; keep no copy.
     """
     registry.register(value._text, value.name)
     kernel.install()

@@ -1,4 +1,4 @@
-"""What libraries log of their traffic, which holds values before anybody can have registered them."""
+"""Suppresses libraries' logs of their traffic, which contain values before they can be registered."""
 
 import logging
 from collections.abc import Callable
@@ -6,21 +6,21 @@ from functools import wraps
 from typing import Any
 
 LIBRARIES = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "websockets", "psycopg"})
-"""Packages whose loggers write down what they send and receive."""
+"""Packages whose loggers record what they send and receive."""
 
 _silent = False
 
 
 def silence() -> None:
-    """Drop what these libraries log below a warning, whatever is or will be configured.
+    """Drop what these libraries log below WARNING, whatever the logging configuration.
 
-    Levels, handlers, filters, `logging.config` and child loggers made later change nothing about it, since the records
-    end before a logger asks for any of them. A second call does nothing.
+    Levels, handlers, filters, `logging.config` and later child loggers do not change this, because the records are
+    dropped before any of them is consulted. A second call does nothing.
     """
     global _silent
     if _silent:
         return
-    # Both, for kinds of loggers that have another `handle`.
+    # Both, because subclasses of Logger may override `handle`.
     logging.Logger.handle = _leave_out(logging.Logger.handle)  # type: ignore[method-assign]
     logging.Logger.callHandlers = _leave_out(logging.Logger.callHandlers)  # type: ignore[method-assign]
     _silent = True
@@ -36,6 +36,6 @@ def _leave_out(handle: Callable[[logging.Logger, logging.LogRecord], None]) -> C
 
 
 def silence_connections(*connections: type[Any]) -> None:
-    """Keep these kinds of `http.client.HTTPConnection` from printing what they send and receive (debuglevel)."""
+    """Keep these subclasses of `http.client.HTTPConnection` from printing their traffic (debuglevel)."""
     for connection in connections:
         connection.debuglevel = property(lambda self: 0, lambda self, level: None)

@@ -47,13 +47,13 @@ REASONS: tuple[Phrase, ...] = (
     ),
     pull(
         "endpoint-policy",
-        f"{_ROLE} the policy of the VPC endpoint on the way denies it. The role itself may be in order.",
+        f"{_ROLE} the policy of the VPC endpoint on the way denies it. The role itself may be right.",
         _ENDPOINT,
         "explicit deny in a VPC endpoint policy",
     ),
     pull(
         "endpoint-policy",
-        f"{_ROLE} the policy of the VPC endpoint on the way does not allow it. The role itself may be in order.",
+        f"{_ROLE} the policy of the VPC endpoint on the way does not allow it. The role itself may be right.",
         _ENDPOINT,
         "no VPC endpoint policy allows",
     ),
@@ -92,10 +92,11 @@ REASONS: tuple[Phrase, ...] = (
     ),
     say(
         "",
-        "The session that called was cut down to less than its role may.",
-        "How the session was begun: the policy that it was given.",
+        "A session policy limits the caller to less than its role may do.",
+        "The session policy that was passed when the role was assumed.",
         "no session policy allows",
         group="pull",
+        kind="secrets",
     ),
 )
 
@@ -107,7 +108,7 @@ _UNSAID = pull(
 
 REFUSED = pull(
     "no-permission pattern-suffix identity-deny boundary scp resource-deny kms-no-permission endpoint-policy",
-    "AWS refused a call for want of a permission. The part of the text that says whose and why is missing.",
+    "AWS refused a call: a permission is missing. The part of the text that says whose and why is missing too.",
     "DescribeTasks: stoppedReason in full; it names the role, the action and the kind of policy.",
     *("AccessDeniedException", "AccessDenied)"),
     weak=True,
@@ -147,6 +148,7 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
             "image-pull",
             "The execution role may not pull the container's image. This is not a secrets problem.",
             "The execution role's policies: the ecr actions.",
+            kind="image",
         ),
     ),
     (
@@ -155,6 +157,7 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
             "log-group",
             "The execution role may not set up the container's log. This is not a secrets problem.",
             "The execution role's policies: the logs actions.",
+            kind="log",
         ),
     ),
     (
@@ -163,6 +166,7 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
             "volume",
             "The task may not mount its file system. This is not a secrets problem.",
             "The task role's policies and the file system's own.",
+            kind="volume",
         ),
     ),
 )
@@ -194,8 +198,12 @@ class Denial:
     named: tuple[tuple[str, str], ...]
 
 
-def denials(paste: Paste) -> Iterator[Denial]:
-    """The refusals in a paste, told apart by principal, action and kind of policy."""
+DENIED = frozenset(phrase.checks[0] for phrase in (*REASONS, _UNSAID, REFUSED) if phrase.checks)
+"""The likeliest faults where the role that reads the secret was refused."""
+
+
+def denials(paste: Paste, of_task: bool = False) -> Iterator[Denial]:
+    """The refusals in a paste by principal, action and kind of policy; with `of_task` none of them is the caller's."""
     for begin, end in paste.places(_SENTENCE):
         before = paste.lower.rfind("arn:", max(begin - _BEFORE, 0), begin)
         principal = _PRINCIPAL.fullmatch(paste.run, before, begin) if before >= 0 else None
@@ -203,7 +211,7 @@ def denials(paste: Paste) -> Iterator[Denial]:
         stop = min([at for mark in _ENDS if (at := paste.lower.find(mark, end, end + _AFTER)) >= 0] or [end + _AFTER])
         reason, last = _reason(paste.lower[:stop], end)
         owner = _OWNER.search(paste.run, end, stop)
-        phrase = _judge(principal, action[1] if action else "", reason, owner[1] if owner else "")
+        phrase = _judge(principal, action[1] if action else "", reason, owner[1] if owner else "", of_task)
         yield Denial(before if principal else begin, last, phrase, tuple(_names(principal, action)))
 
 
@@ -217,15 +225,15 @@ def _reason(lower: str, start: int) -> tuple[Phrase, int]:
     return _UNSAID, start
 
 
-def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: str) -> Phrase:
-    if principal and not _is_task(principal):
+def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: str, of_task: bool) -> Phrase:
+    if principal and not of_task and not _is_task(principal):
         return _CALLER
     action = action.lower()
     for prefix, phrase in _OTHER_ACTIONS:
         if action.startswith(prefix):
             return phrase
     if action and not action.startswith("secretsmanager:"):
-        return _APPLICATION if principal else _CALLER
+        return _APPLICATION if principal or of_task else _CALLER
     if principal and owner and owner != principal[1] and reason.checks == ("no-permission", "pattern-suffix"):
         return _FOREIGN
     return reason

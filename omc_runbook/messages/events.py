@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from omc_runbook.messages.phrases import Phrase, say
+from omc_runbook.messages.refusals import AWS
 
 _NOT_SECRETS = "This is not a secrets problem."
 _OWN_CALL = "This is about the call made from here, not about the tasks: they read their secrets as another role."
+
+AT_REST = ("reached a steady state", "deployment completed")
+"""What is said of a service that needs no more tasks."""
 
 DEPLOYMENTS: tuple[Phrase, ...] = (
     say(
@@ -13,23 +17,23 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "The service has as many healthy tasks as it wants. That is no proof that a change arrived: a service that "
         "was not redeployed, was rolled back or wants no task says the same.",
         "DescribeServices: the PRIMARY deployment's id, createdAt and rolloutState.",
-        "reached a steady state",
+        AT_REST[0],
     ),
     say(
         "",
-        "A deployment came to its end. Whether it is yours tells its id, and whether it came after the change.",
+        "A deployment is complete. Its id and its time tell whether it is yours, and later than the change.",
         "DescribeServices: the PRIMARY deployment's id and createdAt, against the time of the secret's version.",
-        *("deployment completed", "ECS deployment * completed"),
+        *(AT_REST[1], "ECS deployment * completed"),
     ),
     say(
         "",
-        "A deployment is under way. Nothing need be wrong.",
+        "A deployment is in progress. Nothing has to be wrong.",
         "Wait for rolloutState COMPLETED, and watch failedTasks meanwhile.",
         *("ECS deployment * in progress",),
     ),
     say(
         "",
-        "ECS starts, stops or registers tasks, as it does in every deployment. Nothing need be wrong.",
+        "ECS starts, stops or registers tasks, as in every deployment. Nothing has to be wrong.",
         "DescribeServices: events, for what came after.",
         *(") has started * task", ") has stopped * task", ") has begun draining", ") deregistered * target"),
         *(") registered * target", "Scaling activity initiated by"),
@@ -37,13 +41,13 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     say(
         "breaker-rollback",
         "A CloudWatch alarm ended the deployment; where rolling back is on, the former task definition runs again. "
-        "Nothing need be wrong with the secret.",
+        "The secret may be in order.",
         "DescribeServices: deploymentConfiguration.alarms, and what the alarm watches.",
         "deployment failed: alarm detected",
     ),
     say(
         "breaker-rollback rollout-stuck pull-failed health-check task-exits",
-        "The deployment's tasks did not start or stay healthy, so that ECS gave it up; where rolling back is on, the "
+        "The deployment's tasks did not start or stay healthy, so ECS gave up; where rolling back is on, the "
         "former task definition runs again. That does not undo a bad secret: the former one reads it too.",
         "DescribeTasks: stoppedReason of the deployment's tasks says why they failed.",
         *("circuit breaker: rolling back", "circuit breaker: tasks failed", "deployment circuit breaker"),
@@ -57,14 +61,14 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     say(
         "rollout-stuck pull-failed health-check task-exits image-pull out-of-memory",
-        "The service's tasks keep failing, and ECS waits longer between tries. The event does not say why.",
+        "The service's tasks keep failing, and ECS waits longer between attempts. The event does not say why.",
         "DescribeTasks: stoppedReason and the containers' exit codes of tasks that stopped in the last hour.",
         "unable to consistently start tasks successfully",
     ),
     say(
         "no-capacity",
-        f"ECS found no place for a task: capacity, memory, ports or a quota ran out. {_NOT_SECRETS}",
-        "DescribeServices: events name what is short; look at the cluster's capacity and at the account's quotas.",
+        f"ECS could not place a task: capacity, memory, ports or a quota ran out. {_NOT_SECRETS}",
+        "DescribeServices: events name what is missing; check the cluster's capacity and the account's quotas.",
         *(
             "Capacity is unavailable",
             "RESOURCE:MEMORY",
@@ -76,9 +80,10 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "no container instance met all of its requirements",
         *("Reason: CAPACITY", "no container instances were found", "reached the limit on the number of tasks"),
         *("vCPU limit", "limit on the number of vCPU", "insufficient memory available", "insufficient CPU units"),
-        *("timeout waiting for network interface provisioning", "timeout waiting for ephemeralstorage"),
-        "insufficient capacity",
+        *("network interface provisioning to complete", "timeout waiting for ephemeralstorage"),
+        *("insufficient capacity", "InsufficientFreeAddresses", "insufficient free addresses"),
         group="pull",
+        kind="capacity",
     ),
     say(
         "no-capacity pull-failed",
@@ -91,23 +96,25 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     say(
         "out-of-memory",
-        f"The container was killed because it used more memory than it may. {_NOT_SECRETS}",
+        f"The container was killed: it used more memory than its limit. {_NOT_SECRETS}",
         "DescribeTaskDefinition: memory of the task and of the container; compare with the service's metrics.",
-        *("OutOfMemoryError", "killed due to memory usage", "OOMKilled"),
+        *("OutOfMemory", "out of memory", "killed due to memory", "OOMKilled", "OOM-killed"),
         group="exit",
+        kind="memory",
     ),
     say(
         "health-check",
-        "The task read its secrets and started, and then did not pass its health check. As a rule that is not a "
-        "secrets problem; a wrong value shows like this only where the check uses it.",
+        "The task read its secrets, started, and failed its health check. Usually that is not a "
+        "secrets problem; a wrong value looks like this only where the check uses it.",
         "The application's log, and healthCheck in the task definition or the target group's.",
         *("failed container health checks", "failed ELB health checks", "is unhealthy in (target-group"),
         *("is unhealthy in target-group", "failed health checks"),
         group="exit",
+        kind="health-check",
     ),
     say(
         "out-of-memory health-check task-exits",
-        "The container was killed from outside (137): for want of memory, after a failed health check, or because it "
+        "The container was killed (137): it ran out of memory, failed a health check, or "
         "did not stop in time. The code does not say which.",
         "DescribeTasks: the container's reason says OutOfMemoryError where it was memory.",
         *("exit code 137", "exit code: 137", "exitcode':137", "exit code = 137"),
@@ -116,7 +123,7 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     say(
         "task-exits",
-        "The container started and then ended by itself. ECS had given it its secrets; whether their values are at "
+        "The container started and then exited. ECS had given it its secrets; whether their values are at "
         "fault, the application's log says. Code 139 is a crash and 143 a stop that was asked for.",
         "The application's log, at the time when the task stopped.",
         *("Essential container in task exited", "EssentialContainerExited", "unexpected exit code"),
@@ -129,14 +136,16 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         f"The task was stopped by AWS or by a person. {_NOT_SECRETS}",
         "CloudTrail: StopTask says who stopped it.",
         *("Your Spot Task was interrupted", "Task stopped by", "UserInitiated", "Host EC2"),
+        *("performing maintenance", "SpotInterruption"),
+        kind="replaced",
     ),
 )
 
 SESSIONS: tuple[Phrase, ...] = (
     say(
         "exec-off exec-agent exec-iam exec-endpoint",
-        "ECS Exec is not to be had in this task: it was off when the task began, or its agent does not run. The text "
-        "does not say which. Switching it on in the service helps tasks that start afterwards.",
+        "ECS Exec is not available in this task: it was off when the task started, or its agent is not running. The "
+        "text does not say which. Switching it on in the service helps tasks that start afterwards.",
         "DescribeTasks: enableExecuteCommand, then managedAgents of the container.",
         "execute command was not enabled",
         "execute command agent isn't running",
@@ -164,8 +173,8 @@ SESSIONS: tuple[Phrase, ...] = (
     ),
     say(
         "exec-no-shell start-failed",
-        "There is no such program in the container: an image without a shell cannot run sh. Where it came when the "
-        "task started, the task definition's command is at fault.",
+        "The container has no such program: an image without a shell cannot run sh. If it was said when the "
+        "task started, the task definition's command is wrong.",
         "Look at the image: a distroless one has no shell, and what its process holds can be told by times alone.",
         *(
             "executable file not found in $PATH",
@@ -173,6 +182,7 @@ SESSIONS: tuple[Phrase, ...] = (
             "fork/exec /bin/sh",
             "'/bin/bash': stat /bin/bash",
         ),
+        kind="start",
     ),
     say(
         "exec-readonly",
@@ -183,8 +193,8 @@ SESSIONS: tuple[Phrase, ...] = (
     ),
     say(
         "exec-endpoint exec-iam",
-        "No way was found to ssmmessages, over which ECS Exec runs. A session's client on this machine needs that "
-        "way just as the agent in the task does.",
+        "ssmmessages, over which ECS Exec runs, was not reached. A session's client on this machine needs that "
+        "connection just as the agent in the task does.",
         "EC2: the endpoint for ssmmessages, its security group, and the route of the task's subnet.",
         *("wss://ssmmessages", "lookup ssmmessages", "https://ssmmessages", "Setting up data channel with id"),
         owner=True,
@@ -203,22 +213,22 @@ CALLS: tuple[Phrase, ...] = (
     say(
         "code-deploy",
         "CodeDeploy replaces this service's tasks, so that ECS refuses to force a deployment.",
-        "Start a deployment in CodeDeploy: its new tasks read the secret anew.",
+        "Start a deployment in CodeDeploy: its new tasks read the secret again.",
         "a CODE_DEPLOY deployment controller",
     ),
     say(
         "external-controller",
         "An external controller replaces this service's tasks, through task sets; ECS forces no deployment there.",
-        "DescribeServices: deploymentController and taskSets. A new task set reads the secret anew.",
+        "DescribeServices: deploymentController and taskSets. A new task set reads the secret again.",
         "EXTERNAL deployment controller",
     ),
     say(
         "",
         f"AWS does not know who is calling: no sign-in, an expired one, or another account's. {_OWN_CALL}",
         "Sign in again, then aws sts get-caller-identity.",
-        *("ExpiredToken", "security token included in the request is", "Unable to locate credentials"),
-        *("SSO session associated with this profile", "Token has expired and refresh failed", "InvalidClientTokenId"),
-        *("UnrecognizedClientException", "config profile * could not be found", "SignatureDoesNotMatch"),
+        *("ExpiredToken", "Unable to locate credentials", "SSO session associated with this profile"),
+        *("Token has expired and refresh failed", "UnrecognizedClientException", "config profile * could not be found"),
+        *AWS.wordings,
     ),
     say(
         "",
@@ -235,8 +245,8 @@ CALLS: tuple[Phrase, ...] = (
     ),
     say(
         "",
-        "Somebody else moved AWSCURRENT in the meantime, so that this write was refused. Nothing was lost.",
-        "DescribeSecret: VersionIdsToStages and CloudTrail for who did; then begin anew from what is there now.",
+        "Somebody else moved AWSCURRENT in the meantime: this write was refused. Nothing was lost.",
+        "DescribeSecret: VersionIdsToStages and CloudTrail for who did; then start again from the current version.",
         "The parameter RemoveFromVersionId can't be",
         "staging label AWSCURRENT is currently attached",
     ),

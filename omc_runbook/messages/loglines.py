@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omc_runbook.messages.phrases import Phrase, log
+from omc_runbook.messages.refusals import DATABASE, MAIL, PROVIDER, REDIS, SENTRY
 
 _SETTINGS = "Compare the variable's name in secrets[] of the task definition with Settings, then the key's value."
 _NOT_SECRETS = "This is not a secrets problem."
@@ -74,16 +75,14 @@ APPLICATION: tuple[Phrase, ...] = (
         "its first password.",
         "When did the secret last change, and when did the task start? If the task is younger, the database was not "
         "told.",
-        *("password authentication failed for user", "InvalidPasswordError", "Access denied for user"),
+        *DATABASE.wordings,
     ),
     log(
         "store-only placeholder not-forced white-space empty",
         "A provider did not take the application's API key: it was revoked there or never valid, is a placeholder, or "
         "the task holds an older one. The text cannot tell which, and may hold a piece of the key.",
         "Try the secret's key with the provider, out of sight; then compare the task's start with the secret's change.",
-        *("incorrect API key provided", "invalid API key", "invalid_api_key", "invalid x-api-key", "API key not valid"),
-        *("error code: 401", "client error '401 unauthorized'", "didn't provide an API key", "AuthenticationError"),
-        *("api key is invalid", "401 client error: unauthorized for url"),
+        *PROVIDER.wordings,
     ),
     log(
         "white-space empty",
@@ -117,8 +116,19 @@ APPLICATION: tuple[Phrase, ...] = (
         "store-only placeholder not-forced",
         "The mail server did not take the application's user or password.",
         "Try the secret's SMTP_PASSWORD with the provider; then compare the task's start with the secret's change.",
-        *("SMTPAuthenticationError", "535 5.7", "535-5.7", "(535, b'", "Username and Password not accepted"),
-        "535 Authentication",
+        *MAIL.wordings,
+    ),
+    log(
+        "store-only placeholder not-forced",
+        "Redis did not take the application's password.",
+        "When did the secret last change, and when did the task start? If the task is younger, Redis was not told.",
+        *REDIS.wordings,
+    ),
+    log(
+        "store-only placeholder white-space empty",
+        "Sentry's client cannot read the DSN that the application gave it.",
+        "Compare the secret's SENTRY_DSN with the one of the project in Sentry, out of sight.",
+        *SENTRY.wordings,
     ),
     log(
         "placeholder terraform-overwrote",

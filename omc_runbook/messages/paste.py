@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 
 SEAM = "\x7f"
@@ -64,6 +64,10 @@ class Paste:
                 yield begin, end
             at = self.lower.find(first, at + len(first))
 
+    def has(self, wordings: Iterable[str]) -> bool:
+        """Whether one of some wordings stands in it."""
+        return any(next(self.places(wording), None) for wording in wordings)
+
     def in_flat(self, position: int) -> int:
         """The position in `flat` of a character of `run`."""
         return position + max(bisect_right(self._starts, position) - 1, 0)
@@ -86,6 +90,12 @@ def paste(text: str) -> Paste:
     words = flat.replace(SEAM, " ").split()
     run = "".join(words)
     return Paste(flat, run, run.lower(), tuple(accumulate(map(len, words), initial=0)))
+
+
+@lru_cache(maxsize=512)
+def plain(reason: str) -> Paste:
+    """The same of a short text that several ask of: a task's reason, an event, a line of a log."""
+    return paste(reason)
 
 
 def _seams(lines: list[str]) -> list[str]:

@@ -7,6 +7,10 @@ from typing import Literal
 
 Speaker = Literal["aws", "program"]
 Group = Literal["pull", "exit", ""]
+Kind = Literal[
+    "", "secrets", "replaced", "memory", "image", "log", "volume", "capacity", "start", "health-check", "exit", "other"
+]
+"""What ECS could not do for a task, or what ended it; "" where the words do not tell."""
 
 _STALE = "A task that stopped before the secret's current version came tells of the past."
 
@@ -29,11 +33,21 @@ class Phrase:
     weak: bool = False
     owner: bool = False
     speaker: Speaker = "aws"
+    kind: Kind = ""
+    """What it says of a task in whose reason it stands."""
 
 
-def pull(checks: str, meaning: str, next: str, *wordings: str, weak: bool = False, owner: bool = False) -> Phrase:
+def pull(
+    checks: str,
+    meaning: str,
+    next: str,
+    *wordings: str,
+    weak: bool = False,
+    owner: bool = False,
+    kind: Kind = "secrets",
+) -> Phrase:
     """A reason for which ECS cannot start a task; `checks` are ids with spaces between them."""
-    return Phrase(tuple(checks.split()), meaning, f"{next} {_STALE}", wordings, "pull", weak, owner)
+    return Phrase(tuple(checks.split()), meaning, f"{next} {_STALE}", wordings, "pull", weak, owner, kind=kind)
 
 
 def say(
@@ -44,9 +58,10 @@ def say(
     group: Group = "",
     weak: bool = False,
     owner: bool = False,
+    kind: Kind = "",
 ) -> Phrase:
     """What ECS, Secrets Manager or the AWS CLI says otherwise."""
-    return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak, owner)
+    return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak, owner, kind=kind)
 
 
 def log(checks: str, meaning: str, next: str, *wordings: str) -> Phrase:

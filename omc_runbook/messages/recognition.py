@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from omc_runbook.messages.denials import REASONS, REFUSED, denials
 from omc_runbook.messages.events import CALLS, DEPLOYMENTS, SESSIONS
@@ -46,6 +47,17 @@ class _Found:
     named: tuple[tuple[str, str], ...] = ()
 
 
+@lru_cache(maxsize=512)
+def phrases_in(reason: str) -> tuple[Phrase, ...]:
+    """The phrases that the reason of a stop, an event or a line of a log has, in the order of the text.
+
+    What it refuses, it refuses to a task.
+    """
+    pasted = paste(reason)
+    found = _without_wrappings(pasted, _without_overlaps(_search(pasted, of_task=True)))
+    return tuple(dict.fromkeys(each.phrase for each in found))
+
+
 def recognise(text: str) -> tuple[Recognised, ...]:
     """Say what a text means, whatever it was copied from: each kind of message once, in the order of the text.
 
@@ -59,12 +71,12 @@ def recognise(text: str) -> tuple[Recognised, ...]:
     return tuple(_recognised(pasted, phrase, places[:_MOST_PLACES]) for phrase, places in kinds.items())
 
 
-def _search(pasted: Paste) -> Iterator[_Found]:
+def _search(pasted: Paste, of_task: bool = False) -> Iterator[_Found]:
     for rank, phrase in enumerate(_PHRASES):
         for wording in phrase.wordings:
             for begin, end in pasted.places(wording):
                 yield _Found(begin, end, rank, phrase)
-    for denial in denials(pasted):
+    for denial in denials(pasted, of_task):
         yield _Found(denial.begin, denial.end, -1, denial.phrase, denial.named)
 
 
@@ -88,7 +100,9 @@ def _without_wrappings(pasted: Paste, found: Sequence[_Found]) -> list[_Found]:
             explained |= {
                 other
                 for other in range(index + 1, bisect_right(begins, each.end + _REACH))
-                if found[other].phrase.group == "pull" and _is_one_message(pasted, each, found[other])
+                if found[other].phrase.group == "pull"
+                and not found[other].phrase.owner
+                and _is_one_message(pasted, each, found[other])
             }
     left = [each for index, each in enumerate(found) if index not in explained]
     return [each for index, each in enumerate(left) if not (each.phrase.weak and _is_wrapping(pasted, left, index))]

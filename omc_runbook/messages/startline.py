@@ -32,7 +32,7 @@ UNKNOWN_HOST = "there is no server of this name: within compose one is reached b
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LineFault:
     """What is wrong: the fault's id, the variable that it is about ("" for none), and why in our own words."""
 
     check: str
@@ -40,7 +40,7 @@ class Judgement:
     reason: str
 
 
-class Names:
+class KnownVariables:
     """The variables that somebody knows of, in their own spelling."""
 
     def __init__(self, known: Collection[str]) -> None:
@@ -56,13 +56,13 @@ class Names:
         return name if name in self._exact else self._spelling.get(name.casefold(), "")
 
 
-def judge_default(line: str) -> Judgement | None:
+def judge_default(line: str) -> LineFault | None:
     """The refusal of a default that the template came with, if a line tells of one."""
     found = next((found for each in _CHANGETHIS if (found := each.search(line))), None)
-    return Judgement("changethis", found[1], "it still has the default changethis") if found else None
+    return LineFault("changethis", found[1], "it still has the default changethis") if found else None
 
 
-def judge_line(line: str, names: Names) -> Judgement | None:
+def judge_line(line: str, names: KnownVariables) -> LineFault | None:
     """What a line that is no error of pydantic's says is wrong, if anything."""
     for mark, pattern, judge in _RULES:
         if mark in line and (found := pattern.search(line)):
@@ -70,53 +70,53 @@ def judge_line(line: str, names: Names) -> Judgement | None:
     return judge_default(line)
 
 
-_Judge = Callable[[re.Match[str], Names], Judgement | None]
+_Judge = Callable[[re.Match[str], KnownVariables], LineFault | None]
 
 
 def _at(found: re.Match[str]) -> str:
     return f"line {found['line']} of .env" if found["line"] else "a line of .env"
 
 
-def _judge_quote(found: re.Match[str], names: Names) -> Judgement:
+def _judge_quote(found: re.Match[str], names: KnownVariables) -> LineFault:
     # Compose counts on to where it gave up looking for the other quote.
     until = f" before line {found['line']}" if found["line"] else ""
-    return Judgement("unterminated", "", f"a quote in .env is not closed{until}")
+    return LineFault("unterminated", "", f"a quote in .env is not closed{until}")
 
 
-def _judge_name(found: re.Match[str], names: Names) -> Judgement:
+def _judge_name(found: re.Match[str], names: KnownVariables) -> LineFault:
     if found["mark"]:
         mark = ".env begins with a byte order mark, which compose takes for a part of the first name"
-        return Judgement("dotenv-bom", "", mark)
+        return LineFault("dotenv-bom", "", mark)
     reason = f"{_at(found)} cannot be read by compose: its name has a character that none may have"
-    return Judgement("unterminated", "", reason)
+    return LineFault("unterminated", "", reason)
 
 
-def _judge_blank(found: re.Match[str], names: Names) -> Judgement:
+def _judge_blank(found: re.Match[str], names: KnownVariables) -> LineFault:
     variable = names.of(found[1])
     if variable:
-        return Judgement(REQUIRED, variable, "compose found no value for it and put in an empty one")
-    return Judgement("dollar", "", "compose put in nothing for a name that no known variable has: a $ may begin it")
+        return LineFault(REQUIRED, variable, "compose found no value for it and put in an empty one")
+    return LineFault("dollar", "", "compose put in nothing for a name that no known variable has: a $ may begin it")
 
 
-def _judge_demanded(found: re.Match[str], names: Names) -> Judgement:
+def _judge_demanded(found: re.Match[str], names: KnownVariables) -> LineFault:
     variable = names.of(found["name"])
     if found["compose"] or variable:
-        return Judgement(REQUIRED, variable or found["name"], "compose requires it and found no value")
-    return Judgement("dollar", "", "compose took a $ in a value of .env for a variable that must be given")
+        return LineFault(REQUIRED, variable or found["name"], "compose requires it and found no value")
+    return LineFault("dollar", "", "compose took a $ in a value of .env for a variable that must be given")
 
 
 def _say(check: str, reason: str, variable: str = "") -> _Judge:
-    return lambda found, names: Judgement(check, variable, reason)
+    return lambda found, names: LineFault(check, variable, reason)
 
 
-def _judge_unreached(found: re.Match[str], names: Names) -> Judgement:
+def _judge_unreached(found: re.Match[str], names: KnownVariables) -> LineFault:
     server = next(filter(None, map(names.of, ("POSTGRES_SERVER", "POSTGRES_HOST", "DB_HOST"))), "")
-    return Judgement("server", server, UNKNOWN_HOST if found.groupdict().get("host") else REFUSED_HERE)
+    return LineFault("server", server, UNKNOWN_HOST if found.groupdict().get("host") else REFUSED_HERE)
 
 
-def _judge_asked(found: re.Match[str], names: Names) -> Judgement | None:
+def _judge_asked(found: re.Match[str], names: KnownVariables) -> LineFault | None:
     variable = names.of(found[1])
-    return Judgement(REQUIRED, variable, "the program asked for it and it was not given") if variable else None
+    return LineFault(REQUIRED, variable, "the program asked for it and it was not given") if variable else None
 
 
 _LINE = r"(?:\bline (?P<line>\d{1,7}): )?"
@@ -132,7 +132,7 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Judge], ...] = (
     (
         "key cannot contain a space",
         re.compile(_LINE + "key cannot contain a space"),
-        lambda found, names: Judgement("unterminated", "", f"{_at(found)} has a space before its =, or no = at all"),
+        lambda found, names: LineFault("unterminated", "", f"{_at(found)} has a space before its =, or no = at all"),
     ),
     (
         "Invalid template",
@@ -170,14 +170,14 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Judge], ...] = (
     (
         "could not parse statement",
         re.compile(r"could not parse statement starting at line (?P<line>\d{1,7})"),
-        lambda found, names: Judgement(
+        lambda found, names: LineFault(
             "unterminated", "", f"{_at(found)} cannot be read, and the application leaves it out"
         ),
     ),
     (
         "error parsing value for field",
         re.compile(r"error parsing value for field \"([A-Za-z_]\w{0,63})\" from source \"\w{1,80}\""),
-        lambda found, names: Judgement(
+        lambda found, names: LineFault(
             REFUSED, names.of(found[1]) or found[1], "it is no valid JSON, which a list has to be"
         ),
     ),

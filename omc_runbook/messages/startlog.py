@@ -11,8 +11,8 @@ from omc_runbook.messages.startline import (
     KEPT_PASSWORD,
     MARKS,
     OTHER_PASSWORD,
-    Judgement,
-    Names,
+    KnownVariables,
+    LineFault,
     judge_default,
     judge_line,
 )
@@ -33,7 +33,7 @@ _SKIPPED = "Skipping initialization"
 
 
 @dataclass(frozen=True)
-class Told:
+class StartProblem:
     """What a text says is wrong: the fault's id, the variable ("" for none), why in our own words, and who said it.
 
     `service` is the name before compose's bar, without the replica's number; "" where there is none.
@@ -45,24 +45,24 @@ class Told:
     service: str
 
 
-def read_log(text: str, known: Collection[str] = ()) -> tuple[Told, ...]:
+def read_log(text: str, known: Collection[str] = ()) -> tuple[StartProblem, ...]:
     """What a log says is wrong, in its order, each once; nothing for what is not understood.
 
     A name that may be a piece of a value is told only where it is one of the `known` variables. About 0.5 s for 5 MB.
     """
     lines = _COLOUR.sub("", text).replace("\r\n", "\n").split("\n")
-    found = list(_read(lines, Names(known)))
+    found = list(_read(lines, KnownVariables(known)))
     if any(_SKIPPED in line for line in lines):
         found = [_kept(each) if each.reason == OTHER_PASSWORD else each for each in found]
     return tuple(dict.fromkeys(found))
 
 
-def tell(refusal: Refusal, known: Collection[str] = (), service: str = "") -> Told:
+def tell(refusal: Refusal, known: Collection[str] = (), service: str = "") -> StartProblem:
     """An error of pydantic's, as it would be told of a log."""
-    return _told(_judge(refusal, Names(known)), service)
+    return _told(_judge(refusal, KnownVariables(known)), service)
 
 
-def _read(lines: list[str], names: Names) -> Iterator[Told]:
+def _read(lines: list[str], names: KnownVariables) -> Iterator[StartProblem]:
     inside: dict[str, int] = {}
     for number, line in enumerate(lines):
         if len(line) < _SHORTEST or not any(mark in line for mark in MARKS):
@@ -88,8 +88,8 @@ def _plain(line: str) -> tuple[str, str]:
     return (prefix[1] or "", line[prefix.end() :].rstrip("\r")) if prefix else ("", line)
 
 
-def _told(judged: Judgement, service: str) -> Told:
-    return Told(judged.check, judged.variable, judged.reason, _REPLICA.sub("", service))
+def _told(judged: LineFault, service: str) -> StartProblem:
+    return StartProblem(judged.check, judged.variable, judged.reason, _REPLICA.sub("", service))
 
 
 def _following(lines: list[str], number: int, service: str) -> Iterator[tuple[int, str]]:
@@ -100,15 +100,15 @@ def _following(lines: list[str], number: int, service: str) -> Iterator[tuple[in
             yield at, plain
 
 
-def _judge(refusal: Refusal, names: Names) -> Judgement:
+def _judge(refusal: Refusal, names: KnownVariables) -> LineFault:
     judged = judge_default(refusal.said)
     if judged:
         return judged
     # A field of a model within Settings is filled by a variable that has both names.
     variable = names.of(refusal.location.replace(".", "__")) or names.of(refusal.variable)
     variable = variable or ("" if refusal.is_foreign else refusal.variable or names.within(refusal.said))
-    return Judgement(refusal.check, variable, refusal.reason)
+    return LineFault(refusal.check, variable, refusal.reason)
 
 
-def _kept(told: Told) -> Told:
-    return Told("pg-volume", told.variable, KEPT_PASSWORD, told.service)
+def _kept(told: StartProblem) -> StartProblem:
+    return StartProblem("pg-volume", told.variable, KEPT_PASSWORD, told.service)

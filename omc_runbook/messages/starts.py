@@ -7,17 +7,25 @@ from omc_runbook.messages.phrases import Phrase, pull, say
 _NOT_SECRETS = "This is not a secrets problem."
 _TRY = "DescribeSecret, with the ARN as the text has it, tells which it is"
 
+UNREACHED = (
+    *("connection issue between the task and", "context deadline exceeded", "i/o timeout", "dial tcp"),
+    *("Check your task network configuration", "request canceled while waiting for connection"),
+    *("connection timed out", "request send failed", "RequestCanceled: request context canceled"),
+)
+"""What is said where a service of AWS's did not answer, whatever stood in the way."""
+
 STARTS: tuple[Phrase, ...] = (
     pull(
         "image-pull",
-        f"ECS could not pull the container's image. {_NOT_SECRETS} The task never got as far as its containers.",
+        f"ECS could not pull the container's image. {_NOT_SECRETS} The task's containers never started.",
         "Look at the image in the task definition: that it is in ECR under that tag, and that the execution role and "
         "the network let the task have it.",
         *("CannotPullContainerError", "CannotPullECRContainerError", "CannotPullImageManifestError"),
         *("CannotPullContainer", "unable to retrieve ecr registry auth", "registry auth from ecr"),
         *("registry auth from amazon ecr", "connection issue between the task and amazon ecr"),
-        *("no basic auth credentials", "reached your pull rate limit", "manifest unknown"),
+        *("no basic auth credentials", "reached your pull rate limit", "manifest unknown", "pull access denied"),
         owner=True,
+        kind="image",
     ),
     pull(
         "log-group",
@@ -26,7 +34,9 @@ STARTS: tuple[Phrase, ...] = (
         "execution role may write to it.",
         *("failed to validate logger args", "failed to initialize logging driver", "failed to create cloudwatch log"),
         *("the specified log group does not exist", "log group does not exist", "failed to create log stream"),
+        *("cannot find the Amazon CloudWatch log", "logger args", "logging driver", "log driver"),
         owner=True,
+        kind="log",
     ),
     pull(
         "volume",
@@ -34,19 +44,23 @@ STARTS: tuple[Phrase, ...] = (
         "Look at volumes in the task definition: the file system, its mount targets and their security group.",
         *("failed to invoke efs utils", "efs utils commands", "set up efs volumes", "mount.nfs4:", "mount.efs"),
         *("CannotCreateVolumeError", "error while mounting volume", "unable to mount volume", "failed to mount"),
-        *("volume mount failed", "failed to resolve * fs-", "unable to prepare volume"),
+        *("volume mount failed", "failed to resolve * fs-", "unable to prepare volume", "EFS volume", "EBS volume"),
+        *("elastic file system", "mount point", "mount target"),
         owner=True,
+        kind="volume",
     ),
     pull(
         "start-failed",
         f"The container could not be started from its image. {_NOT_SECRETS}",
         "Look at the image's platform, its entry point and the command in the task definition.",
         *("CannotStartContainerError", "CannotCreateContainerError", "exec format error", "OCI runtime create failed"),
+        *("ContainerRuntimeError", "ContainerRuntimeTimeoutError", "DockerTimeoutError", "unable to find user"),
         owner=True,
+        kind="start",
     ),
     pull(
         "no-current-version",
-        "The secret exists, and no version of it has the label AWSCURRENT: as a rule it was created and never got a "
+        "The secret exists, and no version of it has the label AWSCURRENT: usually it was created and never got a "
         "value.",
         "DescribeSecret: VersionIdsToStages shows which versions there are.",
         "find the specified secret value for staging label: AWSCURRENT",
@@ -122,33 +136,32 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull(
         "throttled",
-        "AWS refused the call because too many came at once. Nothing need be wrong with the secret: the next try may "
-        "succeed.",
+        "AWS throttled the call: too many came at once. The secret may be in order: the next attempt may succeed.",
         "CloudTrail shows who calls GetSecretValue that often; starting fewer tasks at once helps.",
-        *("ThrottlingException", "Rate exceeded", "RequestLimitExceeded"),
+        *("ThrottlingException", "Rate exceeded", "RequestLimitExceeded", "TooManyRequestsException"),
     ),
     pull(
         "key-missing key-case key-misspelt",
         "ECS read the secret, and its JSON has no key of the name that the reference asks for. Case counts.",
-        "Compare the secret's keys with valueFrom: one that differs in case or by a letter is the likeliest.",
+        "Compare the secret's keys with valueFrom: look for one that differs in case or by a letter.",
         "did not contain json key",
     ),
     pull(
         "single-quoted not-json",
-        "The secret is no JSON: it has single quotes where JSON wants double ones, as when Python printed it.",
-        "Write the secret anew from a JSON file; the version before may still be good.",
+        "The secret is not JSON: it has single quotes instead of double ones, as when Python printed it.",
+        "Write the secret again from a JSON file; the version before may still be good.",
         *("invalid character ''' looking for beginning", "property name enclosed in double quotes"),
     ),
     pull(
         "bom not-json",
         "A byte order mark stands before the secret's JSON, as some editors put it; to look at, the text is right.",
-        "Write the secret anew, saved as UTF-8 without a byte order mark.",
+        "Write the secret again, saved as UTF-8 without a byte order mark.",
         *("invalid character 'ufeff * looking for beginning", "invalid character 'xef * looking for", "UTF-8 BOM"),
     ),
     pull(
         "not-json single-quoted",
-        "The secret's text is no JSON, and the reference asks for a key of it. Where it breaks off is in the text; "
-        "the character may be a part of a value.",
+        "The secret's text is not JSON, and the reference asks for a key of it. The text says where parsing failed; "
+        "the character may be part of a value.",
         "GetSecretValue into a JSON reader, not onto the screen; the version before may still be good.",
         *("invalid character * looking for beginning of", "invalid character * after object key"),
         *("invalid character * after top-level value", "invalid character * after array element"),
@@ -176,14 +189,12 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull(
         "no-egress endpoint-sg sg-egress network-acl private-dns-off vpc-dns-off",
-        "The task got no answer from AWS over the network. The text cannot tell a missing route from a security "
+        "AWS did not answer the task over the network. The text cannot tell a missing route from a security "
         "group, a network ACL or an endpoint's DNS; only the network's own settings can. The role and the secret "
         "were not tried yet.",
         "EC2 tells them apart: the subnets' route table, the security groups on 443, the network ACL, and the VPC's "
         "endpoints and DNS attributes.",
-        *("connection issue between the task and", "context deadline exceeded", "i/o timeout"),
-        *("Check your task network configuration", "request canceled while waiting for connection"),
-        *("dial tcp … connection timed out", "RequestCanceled: request context canceled"),
+        *UNREACHED,
         weak=True,
     ),
     pull(
@@ -195,7 +206,7 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull(
         "arn-malformed partial-arn",
-        "A reference is not written as ECS wants it, so that it was never looked up.",
+        "A reference is malformed, so it was never looked up.",
         "Look at valueFrom: the secret's whole ARN, and after it nothing or all three of :KEY:STAGE:VERSION.",
         *("unexpected ARN format", "invalid secret ARN", "Invalid name. Must be a valid name", "invalid ARN"),
     ),
@@ -223,15 +234,15 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull(
         "role-untrusted",
-        "ECS may not take on the task's role: its trust policy does not name ecs-tasks.amazonaws.com, a condition in "
+        "ECS cannot assume the task's role: its trust policy does not name ecs-tasks.amazonaws.com, a condition in "
         "it does not hold, or the role is gone. The secret was not tried yet.",
         "GetRole: AssumeRolePolicyDocument, of the role that the text names.",
         *("unable to assume the role", "unable to assume role", "failed to assume role"),
     ),
     pull(
         "pull-failed",
-        "ECS could not get something ready that the task needs before it starts. In this text it does not say what "
-        "stood in the way, or it was cut off.",
+        "ECS could not prepare something that the task needs before it starts. The text does not say what "
+        "failed, or was cut off.",
         "DescribeTasks: stoppedReason in full; the cause stands at its end.",
         *("ResourceInitializationError", "TaskFailedToStart", "unable to retrieve secret from asm"),
         *("failed to fetch secret", "failed to launch a task with", "cannot pull secrets"),

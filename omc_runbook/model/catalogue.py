@@ -1,4 +1,4 @@
-"""The keys that the platform's secret holds: what each is, how to get it and when a change takes effect."""
+"""The catalogue of the secret's keys: what each is, where to get it and when a change takes effect."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ PLACEHOLDER = re.compile(
         | sk-\.\.\.
     ) \s* $"""
 )
-"""Texts that stand for a value and are none: Terraform's, the template's and the guide's own spellings."""
+"""Placeholders: texts that stand for a value, as Terraform, the template and the guide spell them."""
 
 TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
 """The template's default, at which the application refuses to start."""
 
 
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
-"""Characters that break a URL which a value becomes part of."""
+"""Characters that break a URL of which a value becomes a part."""
 
 EDGE_SPACE = re.compile(r"^\s|\s$")
-"""White space at an end of a value."""
+"""White space at either end of a value."""
 
 SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
-"""A certificate or a private key, which has a line end at its end by right."""
+"""A value of several lines, such as a certificate, which may end with a newline."""
 
 FORMS: dict[Form, re.Pattern[str]] = {
     "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
     "url": re.compile(r"\A\w+://\S+\Z"),
     "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
 }
-"""Forms that an application checks when it starts, so that it refuses whatever else is there."""
+"""Formats that the application validates when it starts."""
 
 
 SMTP = "smtp"
 CHECK = rf"^(|{SMTP}|https://[^@\s]+|http://(127\.0\.0\.1|localhost)[:/][^@\s]*)$"
-"""Where a value may be tried: at the mail server, or at an address that only TLS or this machine can see."""
+"""What `check` may be: "smtp", an https:// URL, or an http:// URL of this machine."""
 
 
 class Key(BaseModel):
@@ -74,17 +74,17 @@ class Key(BaseModel):
     prefix: str = ""
     effect: Effect = "next-deployment"
     in_url: bool = False
-    """Whether the application builds a URL with the value, so that / @ : # and the like break it."""
+    """Whether the application puts the value into a URL, which / @ : # and the like break."""
     weak_below: int = Field(default=0, ge=0)
-    """The length in characters below which the value is weak; 0 for no such limit."""
+    """The length in characters below which the value is weak; 0 for no limit."""
     login: str = ""
-    """The key that holds the login's name where this one is a password."""
+    """The key with the login name, where this one is a password."""
     check: str = Field(default="", pattern=CHECK)
-    """Where a new value is tried before it is written: "smtp", or an address that takes it as a bearer token."""
+    """Where a new value is tried before it is written: "smtp", or a URL that accepts it as a bearer token."""
 
 
 class _Tables(BaseModel):
-    """The `[keys.NAME]` tables, so that an error tells which of them it is in."""
+    """The `[keys.NAME]` tables, so that a validation error names the table."""
 
     keys: dict[str, Key]
 
@@ -137,7 +137,7 @@ def default_keys() -> dict[str, Key]:
 
 
 def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
-    """The catalogue with `[keys.NAME]` tables laid over it; raises pydantic.ValidationError for a bad table."""
+    """The default catalogue with `[keys.NAME]` tables applied; raises pydantic.ValidationError for an invalid one."""
     known = default_keys()
     tables = {name: {**(known[name].model_dump() if name in known else {}), **table} for name, table in changes.items()}
     return {**known, **_Tables.model_validate({"keys": tables}).keys}

@@ -1,4 +1,4 @@
-"""The names of an environment: project, account, secret, cluster, service, roles, as runbook.toml has them."""
+"""An environment's configuration from runbook.toml: project, account, secret, cluster, service, roles."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ KNOWN = (LOCAL, "staging", PRODUCTION)
 FILE_NAME = "runbook.toml"
 NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
-"""Where names come from that no file sets."""
+"""The source of names that no file sets."""
 
 
 class Names(BaseModel):
-    """Names that may be set for all environments or for one; {project} and {environment} are filled in."""
+    """Names that can be set for all environments or for one; {project} and {environment} are replaced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
@@ -48,9 +48,9 @@ class Names(BaseModel):
         "ManagedBy": "omc-runbook",
     }
     kms_key: str = ""
-    """Id, ARN or alias of the key that a new secret is encrypted with; "" for the AWS managed one."""
+    """Id, ARN or alias of the KMS key that encrypts a new secret; "" for the AWS managed key."""
     recovery_days: int = Field(default=30, ge=7, le=30)
-    """Days for which a secret can be restored after its deletion."""
+    """The recovery window of a deleted secret, in days."""
 
 
 _Some = create_model(
@@ -63,7 +63,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
 class _Settings(BaseSettings):
-    """What runbook.toml may hold; without it the guide's names are in force."""
+    """The contents of runbook.toml; without it the guide's names apply."""
 
     model_config = SettingsConfigDict(
         env_prefix="OMC_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
@@ -83,7 +83,7 @@ class _Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let variables win over the file, which is handed in as initial values."""
+        """Let variables override the file, whose contents are the initial values."""
         return env_settings, init_settings
 
 
@@ -100,26 +100,26 @@ _AllVariables = create_model(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One environment with every name filled in, and the catalogue of its secret's keys."""
+    """One environment with all its names, and the catalogue of its secret's keys."""
 
     name: str
     project: str
     names: Names
     keys: Mapping[str, Key]
     source: str
-    """Where the names come from: a path of runbook.toml, or "the guide"."""
+    """Where the names come from: the path of runbook.toml, or "the guide"."""
     chosen: frozenset[str] = frozenset()
     """Names of the fields that runbook.toml or a variable sets."""
     others: Mapping[str, Names] = field(default_factory=dict)
-    """The names of the other environments that AWS has, by environment."""
+    """The names of the other environments in AWS, by environment."""
     repository: str = ""
-    """The platform's checkout, for runbooks that work on one and were not told of another."""
+    """The platform's checkout, for runbooks that need one and get no other as a parameter."""
 
     @property
     def is_production(self) -> bool:
-        """Whether a change here wants a second word."""
+        """Whether a change needs a confirmation."""
         return self.name == PRODUCTION
 
     @property
@@ -129,16 +129,16 @@ class Environment:
 
 
 def load(environment: str, runbook_toml: str = "") -> Environment:
-    """Fill in an environment's names from the guide, runbook.toml and OMC_… variables, the last the strongest.
+    """Load an environment's names from the guide, runbook.toml and OMC_… variables, each overriding the one before.
 
-    `runbook_toml` is a path, or "" for the runbook.toml of the folder in which `omc-runbook lab` was started, of the
-    working folder or beside the notebooks, if any.
-    Raises UsageError for an unknown environment and for a file that cannot be read or says something unknown.
+    `runbook_toml` is a path, or "" for the runbook.toml in the folder in which `omc-runbook lab` was started, in the
+    working folder or beside the notebooks, if any. Raises UsageError for an unknown environment, and for a file that
+    cannot be read or has unknown names.
     """
     path = _find(runbook_toml)
     table = _read(path) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
-    where = str(path) if path else "the OMC_ variables"
+    source = str(path) if path else "the OMC_ variables"
     try:
         settings = _Settings(**table)
         variables = _AllVariables().model_dump(exclude_none=True)
@@ -151,18 +151,18 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         }
         keys = catalogue(settings.keys)
     except ValidationError as error:
-        raise UsageError(f"{where} cannot be used: {_explain(error)}") from None
+        raise UsageError(f"{source} is invalid: {_explain(error)}") from None
     except SettingsError as error:
-        raise UsageError(f"The OMC_ variables cannot be used: {error}.") from None
+        raise UsageError(f"The OMC_ variables are invalid: {error}.") from None
     return Environment(
-        environment,
-        settings.project,
-        filled[environment],
-        keys,
-        str(path) if path else GUIDE,
-        frozenset(chosen[environment]),
-        {name: names for name, names in filled.items() if name not in (LOCAL, environment)},
-        settings.repository,
+        name=environment,
+        project=settings.project,
+        names=filled[environment],
+        keys=keys,
+        source=str(path) if path else GUIDE,
+        chosen=frozenset(chosen[environment]),
+        others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
+        repository=settings.repository,
     )
 
 
@@ -170,7 +170,7 @@ def _find(runbook_toml: str) -> Path | None:
     if runbook_toml:
         path = expand(runbook_toml)
         if not exists(path) or not path.is_file():
-            raise UsageError(f"{path} is not a file: name an existing runbook.toml, or none for the guide's names.")
+            raise UsageError(f"{path} is not a file: name a runbook.toml, or omit it for the guide's names.")
         return path
     here = Path.cwd()
     # A kernel that another JupyterLab or an editor started runs beside the notebooks: their checkout counts as well.
@@ -191,7 +191,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _own(settings: _Settings, environment: str) -> dict[str, Any]:
-    """What is set for this environment alone."""
+    """The names set for this environment only."""
     own = settings.environments.get(environment)
     return own.model_dump(exclude_none=True) if own else {}
 
@@ -207,12 +207,12 @@ def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
 
 
 def _explain(error: ValidationError) -> str:
-    """Tell a validation error in one sentence, without the input, which may be a value in the wrong place."""
+    """A validation error in one sentence, without the input, which may be a misplaced secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = Key.model_fields if place.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
-        return f"{place} is not a known name{nearest(str(first['loc'][-1]), known)}"
+        known = Key.model_fields if location.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
+        return f"{location} is not a known name{nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "string_pattern_mismatch":
-        return f"{place} must be {_PATTERNS[str(first['loc'][-1])]}."
-    return f"{place}: {first['msg']}."
+        return f"{location} must be {_PATTERNS[str(first['loc'][-1])]}."
+    return f"{location}: {first['msg']}."

@@ -1,43 +1,43 @@
-"""Errors that a person reads: one sentence each, saying what, where and what next."""
+"""Errors for a person: one sentence each that says what, where and what next."""
 
 from __future__ import annotations
 
 
 class RunbookError(Exception):
-    """A runbook cannot go on; its text is one sentence for the person who ran it."""
+    """A runbook cannot go on; the message is one sentence for the person who ran it (exit code 2)."""
 
     exit_code = 2
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this: a person who used a runbook wrongly needs a sentence, not a stack."""
+        """IPython calls this: whoever used a runbook wrongly needs a sentence, not a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(RunbookError):
-    """The runbook was asked for something that it cannot do as asked (exit code 3)."""
+    """The runbook was called in a way that it cannot run (exit code 3)."""
 
     exit_code = 3
 
 
 class CannotEdit(UsageError):
-    """An edit that cannot be made for certain, and why; nothing was written (exit code 3)."""
+    """An edit that cannot be made with certainty; nothing was written (exit code 3)."""
 
 
 class CouldNotLook(RunbookError):
-    """AWS could not be reached or would not answer at all (exit code 2)."""
+    """AWS could not be reached, or refused every call (exit code 2)."""
 
 
-class Overtaken(RunbookError):
+class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
 
 
 class FindingsRemain(RunbookError):
-    """The runbook looked at everything and something is wrong (exit code 1)."""
+    """The runbook read everything and something is wrong (exit code 1)."""
 
     exit_code = 1
 
 
-def named(name: str) -> type[RunbookError] | None:
-    """The class of an error by its name, as a kernel tells it; None for an error that is not ours."""
-    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, Overtaken, FindingsRemain)
+def find_class(name: str) -> type[RunbookError] | None:
+    """The error class of a name, as a kernel reports it (ename); None for other errors."""
+    kinds = (RunbookError, UsageError, CannotEdit, CouldNotLook, ConflictError, FindingsRemain)
     return next((kind for kind in kinds if kind.__name__ == name), None)

@@ -1,11 +1,11 @@
-"""What a check says: a finding with its evidence, and the outcome that a run ends with."""
+"""Findings of checks, with evidence and remedy, and the outcome of a run."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "f
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to do about a finding: a runbook with its parameters, a command by hand, or both."""
+    """What to do about a finding: a runbook with its parameters, a shell command, or both."""
 
     command: str = ""
     runbook: str = ""
@@ -28,32 +28,32 @@ class Remedy:
 
     @property
     def invocation(self) -> str:
-        """The command line that runs the runbook, which plans until it gets `-p apply true`; "" where none is named."""
+        """The command that runs the runbook, which only plans without `-p apply true`; "" where there is no runbook."""
         options = (word for name, value in self.parameters.items() for word in ("-p", name, value))
         return command("omc-runbook", "run", self.runbook, *options) if self.runbook else ""
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """What to type, the runbook before the command by hand."""
+        """The commands, the runbook's first."""
         return tuple(filter(None, (self.invocation, self.command)))
 
 
 NO_REMEDY = Remedy()
 
 CHANGE_TEXTS = frozenset({"origin", "file"})
-"""Fields of an outcome's change that hold a text, and no name or id."""
+"""Fields of a change in outcome.json that are free text; the others are names and ids."""
 
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
 
 def is_sentence(way: str) -> bool:
-    """Whether something to do is told in words, and is no command to type."""
+    """Whether a remedy is a sentence, and not a command."""
     return _SENTENCE.fullmatch(way) is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One check's answer about one subject; `check` is the fault's id and never changes."""
+    """One check's result for one subject; `check` is the fault's stable id."""
 
     check: str
     family: str
@@ -64,24 +64,35 @@ class Finding:
     evidence: tuple[str, ...] = ()
     remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
-    """Names of the ECS services whose tasks the finding touches."""
+    """Names of the ECS services whose tasks the finding affects."""
     cause_of: tuple[str, ...] = ()
     because_of: tuple[str, ...] = ()
 
     @property
     def is_problem(self) -> bool:
-        """Whether something is wrong: found, and worth more than a remark."""
+        """Whether something is wrong: found, with a severity above info."""
         return self.status == "found" and self.severity != "info"
 
     @property
     def is_root_cause(self) -> bool:
-        """Whether it is wrong by itself and not the consequence of another finding."""
+        """Whether it is a problem and no consequence of another finding."""
         return self.is_problem and not self.because_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class TargetOutcome:
+    """How a run ended on one of its environments."""
+
+    environment: str
+    account: str
+    region: str
+    endpoint: str
+    status: OutcomeStatus
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a run of a runbook ended; written as outcome.json."""
+    """How a runbook's run ended; written as outcome.json. Of several environments, its fields mean the first."""
 
     runbook: str
     environment: str
@@ -94,26 +105,22 @@ class Outcome:
     changes: tuple[dict[str, str], ...] = ()
     failure: str = ""
     where: str = ""
-    """What it looked at, in words, where that is not the environment."""
+    """What the run was about, in words, if not the environment."""
     plan: tuple[str, ...] | None = None
-    """What was to be done, a sentence each and without a value; None for a runbook that changes nothing."""
+    """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
     applied: bool = False
-    """Whether the plan was carried out."""
+    """Whether the plan was applied."""
+    targets: tuple[TargetOutcome, ...] = ()
+    """Each environment with its own status; none for a run on a developer's machine."""
 
     @property
     def status(self) -> OutcomeStatus:
-        """ "failed", else "findings" when something is wrong, else "unknown" when something was not seen."""
-        if self.failure:
-            return "failed"
-        if any(finding.is_problem for finding in self.findings):
-            return "findings"
-        if any(finding.status == "unknown" for finding in self.findings):
-            return "unknown"
-        return "ok"
+        """Status of the whole run: "failed", else what its findings say."""
+        return "failed" if self.failure else status_of(self.findings)
 
     @property
     def is_plan(self) -> bool:
-        """Whether there was something to do and it was only planned."""
+        """Whether the run planned changes and did not make them."""
         return bool(self.plan) and not self.applied and not self.failure
 
     @property
@@ -123,7 +130,7 @@ class Outcome:
 
     @property
     def root_causes(self) -> tuple[str, ...]:
-        """Ids of the checks that found a cause, each once, in order of appearance."""
+        """Ids of the checks that found a root cause, without duplicates, in order."""
         return tuple(dict.fromkeys(finding.check for finding in self.findings if finding.is_root_cause))
 
     def to_json(self) -> str:
@@ -144,6 +151,8 @@ class Outcome:
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
+        if self.targets:
+            body["targets"] = [asdict(target) for target in self.targets]
         if self.where:
             body["where"] = self.where
         if self.failure:
@@ -151,9 +160,17 @@ class Outcome:
         return write_body(body)
 
 
+def status_of(findings: Iterable[Finding]) -> OutcomeStatus:
+    """What findings amount to: "findings" when something is wrong, else "unknown" when something was not seen."""
+    found = tuple(findings)
+    if any(finding.is_problem for finding in found):
+        return "findings"
+    return "unknown" if any(finding.status == "unknown" for finding in found) else "ok"
+
+
 def as_before(finding: Finding) -> Finding:
-    """A finding of something that a run neither brought about nor was to mend: a remark."""
-    return replace(finding, severity="info", evidence=(*finding.evidence, "It was so before this run."))
+    """A finding that existed before the run, and that the run was not meant to fix, as a remark."""
+    return replace(finding, severity="info", evidence=(*finding.evidence, "It existed before this run."))
 
 
 def write_body(body: dict[str, Any]) -> str:
@@ -162,7 +179,7 @@ def write_body(body: dict[str, Any]) -> str:
 
 
 def map_texts(body: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """The body of an outcome.json with each of its texts changed; ids, words of the schema and dates stay."""
+    """A copy of the body of outcome.json with `change` applied to its free texts; ids, enumerations and dates stay."""
     findings = [
         finding
         | {"subject": change(finding["subject"]), "evidence": [change(line) for line in finding["evidence"]]}
@@ -176,11 +193,11 @@ def map_texts(body: dict[str, Any], change: Callable[[str], str]) -> dict[str, A
 
 
 def subject_of(change: dict[str, str]) -> str:
-    """What a change of an outcome was made to, and where it is to be found, as the end of a sentence."""
+    """The subject of a change in outcome.json and where to find it, as the end of a sentence."""
     kinds = ("key", "service", "role", "task_definition", "file", "origin")
     what = next((change[kind] for kind in kinds if change.get(kind)), "the secret")
-    places = {"version": "in version", "deployment": "by deployment", "policy": "by policy"}
-    return ", ".join((what, *(f"{words} {change[place]}" for place, words in places.items() if change.get(place))))
+    fields = {"version": "in version", "deployment": "by deployment", "policy": "by policy"}
+    return ", ".join((what, *(f"{words} {change[field]}" for field, words in fields.items() if change.get(field))))
 
 
 def _stamp(moment: datetime) -> str:

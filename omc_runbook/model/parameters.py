@@ -1,4 +1,4 @@
-"""Parameters given on a command line, held against those that a notebook declares."""
+"""Command-line parameters, checked against those that a notebook declares."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ _UNDECODED = re.compile(r"[\ud800-\udfff]")
 _LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
 
 
-def check(notebook: Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Turn name and text pairs into a notebook's parameters, typed as it declares them.
+def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Convert (name, text) pairs to a notebook's parameters, with the types that it declares.
 
-    Raises UsageError for a name that the notebook does not have, what is no text or of the wrong type, and a text
-    that looks like a secret's value: parameters are saved in the record. The text itself is in no message.
+    Raises UsageError for an unknown name, a value that is not UTF-8 or has the wrong type, and one that looks like a
+    secret, because parameters are saved in the record. No message contains the text.
     """
     from papermill import inspect_notebook
 
     declared = {name: entry["inferred_type_name"] for name, entry in inspect_notebook(str(notebook)).items()}
     parameters: dict[str, Any] = {}
-    for name, text in given:
+    for name, text in pairs:
         if name not in declared:
             raise UsageError(f'{notebook.stem} has no parameter "{name}"{nearest(name, declared)}')
         if _UNDECODED.search(text):
-            raise UsageError(f'The value of "{name}" is no text in UTF-8: give it as text, without binary characters.')
+            raise UsageError(f'The value of "{name}" is not valid UTF-8: pass plain text.')
         if looks_secret(text) and not (name == "task" and _TASK.match(text)):
             raise UsageError(
                 f'The value of "{name}" looks like a secret, and parameters are saved: '
-                "name where it comes from instead (prompt, file:PATH or env:NAME)."
+                "name its source instead (prompt, file:PATH or env:NAME)."
             )
         parameters[name] = _typed(name, text, declared[name])
     return parameters
 
 
 def looks_secret(text: str) -> bool:
-    """Tell a text that is probably a secret's value: a known prefix, hex or base64, or long and as good as random."""
+    """Whether a text is probably a secret: a known prefix, hex or base64, or long with a high entropy."""
     if _KNOWN_SECRET.search(text):
         return True
     if len(text) < _LONG or _PUBLIC.match(text) or exists(expand(text)) or "," in text:
@@ -62,28 +62,28 @@ def looks_secret(text: str) -> bool:
     return _entropy(text) > (_RANDOM if mixed and not re.search(r"[/\\]", text) else _SURELY_RANDOM)
 
 
-def listed(parameter: str, text: str) -> tuple[str, ...]:
-    """The names in a list with commas, as parameters have it; UsageError for one that stands there twice."""
+def split_names(parameter: str, text: str) -> tuple[str, ...]:
+    """The names in a comma-separated parameter; raises UsageError for a duplicate."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    twice = next((name for name in names if names.count(name) > 1), "")
-    if twice:
-        raise UsageError(f"{parameter} names {twice} twice: once is enough.")
+    duplicate = next((name for name in names if names.count(name) > 1), "")
+    if duplicate:
+        raise UsageError(f"{parameter} names {duplicate} twice: name it once.")
     return names
 
 
 def _typed(name: str, text: str, kind: str) -> Any:
     if kind == "bool":
         if text.lower() not in _YES | _NO:
-            raise UsageError(f'"{name}" is true or false.')
+            raise UsageError(f'"{name}" must be true or false.')
         return text.lower() in _YES
     if kind == "int":
         if not re.fullmatch(r"[+-]?\d+", text):
-            raise UsageError(f'"{name}" is a whole number.')
+            raise UsageError(f'"{name}" must be an integer.')
         return int(text)
     return text
 
 
 def _entropy(text: str) -> float:
-    """Bits a character, as the text's own letters are spread."""
+    """Shannon entropy in bits per character."""
     counts = Counter(text)
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values())

@@ -1,4 +1,4 @@
-"""Commands for a person to paste into a shell, built from their words."""
+"""Quoting of commands that a person pastes into a shell."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def command(*words: str | Path) -> str:
-    """The words as a POSIX shell takes them: each stays one word, whatever it holds, and none runs anything.
+    """Join words into a command line for a POSIX shell, each quoted so that it stays one word and runs nothing.
 
-    A part of a command may be built so too, and be joined to another with a blank, a pipe or "&&".
+    Parts of a command can be built like this and joined with a space, a pipe or "&&".
     """
     return shlex.join(map(str, words))

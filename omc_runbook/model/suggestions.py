@@ -1,4 +1,4 @@
-"""What a person typed: the name that was probably meant, and the path."""
+"""Interpretation of user input: the nearest existing name, and paths."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from omc_runbook.model.handover import FOLDER_VARIABLE
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say the nearest of the names that exist, as the end of a sentence: ": did you mean …?"."""
+    """The nearest of the existing names, as the end of a sentence: ": did you mean …?"."""
     names = sorted(set(known))
     folded = {other.casefold(): other for other in names}
-    asked = name.casefold()
-    parts = [other for other in folded if asked and (asked in other or other in asked)]
-    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5) or parts
+    target = name.casefold()
+    parts = [other for other in folded if target and (target in other or other in target)]
+    close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
     if close:
         return f": did you mean {folded[close[0]]}?"
     return f": there are {', '.join(names)}." if names else ": there is none."
 
 
 def expand(text: str) -> Path:
-    """The path that a person wrote, with the home that ~ stands for where there is one.
+    """A path with ~ expanded, where the user has a home.
 
-    Under `omc-runbook lab` a relative path starts at the folder in which that was started.
+    Under `omc-runbook lab` a relative path starts at the folder in which that command was run.
     """
     start = os.environ.get(FOLDER_VARIABLE, "")
     try:
@@ -35,7 +35,7 @@ def expand(text: str) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is something at a path; nothing is at one that is too long to be one."""
+    """Whether a path exists; a text that is too long for a path does not."""
     try:
         return path.exists()
     except OSError:

@@ -1,8 +1,9 @@
-"""The valueFrom of a container's secret: where ECS is told to find a variable's value."""
+"""The valueFrom of a container's secret: where ECS finds a variable's value."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,13 +17,13 @@ _SHORTEST_VERSION_ID = 32
 _LONGEST_VERSION_ID = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A valueFrom taken apart.
+    """A parsed valueFrom.
 
-    `kind` is "ssm" for anything that is not a Secrets Manager ARN, as ECS reads it. `problem` is a
-    sentence when the text does not follow the grammar, else "". Empty `key`, `stage` and `version_id`
-    mean what ECS takes them to mean: the whole string, AWSCURRENT, no fixed version.
+    `kind` is "ssm" for anything that is not a Secrets Manager ARN, as ECS reads it. `problem` says, as a clause,
+    why the text is malformed; "" where it is not. Empty `key`, `stage` and `version_id` have ECS's meaning: the whole
+    string, AWSCURRENT, no fixed version.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html
     """
@@ -48,35 +49,47 @@ class Reference:
 
     @property
     def names_version(self) -> bool:
-        """Whether a stage other than AWSCURRENT, or a version id, is fixed."""
+        """Whether it names a version id or a staging label other than AWSCURRENT."""
         return bool(self.version_id) or self.stage not in ("", "AWSCURRENT")
 
 
 def parse(value_from: str) -> Reference:
-    """Take a valueFrom apart; never raises: `problem` says what is wrong with it."""
+    """Parse a valueFrom; never raises: `problem` says what is wrong with it."""
     match = _ARN.match(value_from)
     if not match or match["service"] != "secretsmanager":
-        return Reference(value_from, "ssm", problem=_mistaken(value_from))
+        return Reference(text=value_from, kind="ssm", problem=_ssm_problem(value_from))
     fields = value_from.split(":")
     name = fields[6] if len(fields) > 6 else ""
     key, stage, version_id = [*fields[7:10], "", "", ""][:3]
     return Reference(
-        value_from,
-        "secretsmanager",
-        match["partition"],
-        match["region"],
-        match["account"],
-        name,
-        key,
-        stage,
-        version_id,
-        _problem(fields, version_id),
+        text=value_from,
+        kind="secretsmanager",
+        partition=match["partition"],
+        region=match["region"],
+        account=match["account"],
+        secret_name=name,
+        key=key,
+        stage=stage,
+        version_id=version_id,
+        problem=_problem(fields, version_id),
     )
 
 
 def is_secret_name(name: str, secret_name: str) -> bool:
-    """Tell whether the last part of an ARN, with its suffix or without, is that of a secret's name."""
+    """Whether the last part of an ARN, with or without its suffix, is a secret's name."""
     return name in (secret_name, split_suffix(secret_name)[0])
+
+
+def means_secret(reference: Reference, name: str, keys: Collection[str]) -> bool:
+    """Whether a reference means the secret of a name, well or badly written; `keys` are those that it may hold."""
+    if reference.problem:
+        return name in reference.text or not (reference.secret_name or ":secret:" in reference.text)
+    if reference.kind == "ssm":
+        # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
+        if reference.text.startswith(("/", "arn:")):
+            return reference.text.endswith(f"/{name}")
+        return name in reference.text or reference.text in keys
+    return is_secret_name(name, reference.secret_name)
 
 
 def split_suffix(secret_name: str) -> tuple[str, str]:
@@ -86,16 +99,16 @@ def split_suffix(secret_name: str) -> tuple[str, str]:
 
 
 def is_short_version(version_id: str) -> bool:
-    """Tell a version id that is too short to be one (Secrets Manager's have 32 to 64 characters)."""
+    """Whether a version id is shorter than Secrets Manager's 32 to 64 characters."""
     return 0 < len(version_id) < _SHORTEST_VERSION_ID
 
 
-def _mistaken(text: str) -> str:
-    """What shows that a text which is no secret's ARN was meant to be one, and no SSM parameter's name."""
+def _ssm_problem(text: str) -> str:
+    """Why a text was probably meant to be a secret's ARN and not an SSM parameter's name; "" otherwise."""
     if not text:
         return "the valueFrom is empty"
     if unfilled := _UNFILLED.search(text):
-        return f"nobody filled in {unfilled.group()}"
+        return f"the placeholder {unfilled.group()} is not filled in"
     if ":secret:" in text:
         return "a secret's ARN begins with arn:PARTITION:secretsmanager:"
     return ""
@@ -103,11 +116,11 @@ def _mistaken(text: str) -> str:
 
 def _problem(fields: list[str], version_id: str) -> str:
     if len(fields) not in (7, 10):
-        return f"it has {len(fields)} colon-separated fields where 7 (whole secret) or 10 (:KEY::) are due"
+        return f"it has {len(fields)} colon-separated fields instead of 7 (whole secret) or 10 (:KEY::)"
     if fields[5] != "secret" or not fields[6]:
-        return "it does not name a secret after its account"
+        return "it names no secret after the account id"
     if "*" in fields[6] or "?" in fields[6]:
-        return "it has a wildcard in the secret's name, which only policies take"
+        return "it has a wildcard in the secret's name, which only policies allow"
     if any(_SPACE.search(field) for field in (*fields[:7], *fields[8:])):
         return "it has white space in it"
     if len(version_id) > _LONGEST_VERSION_ID:

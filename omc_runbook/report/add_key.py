@@ -1,4 +1,4 @@
-"""What add_key shows: the plan as diffs and steps, how it went, and how to undo it."""
+"""The add_key report: the plan as diffs and steps, the result, and how to undo it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
-from omc_runbook.changes.add_key.executor import Added
-from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
@@ -21,85 +21,89 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import redact
 
-KILLED = "A run that was killed has left its label on the version: it is taken off."
-NONE = "No key was named: set key to the name of the one to add."
-HAD_IT = "The secret had it before: take it out only if an earlier run, which was broken off, had put it there."
+KILLED = "A run that was killed left its staging label on a version: the label is removed."
+NONE = "No key was named: set the parameter key."
+HAD_IT = "The secret had this key before: remove it only if an earlier, interrupted run added it."
 
 
-def standing(seen: Mapping[str, Snapshot], plan: Addition | None = None) -> Table | Listing:
-    """Where every variable stands, or the one that is to be added."""
-    table = drift.table(next(iter(seen.values())), plan.key.name if plan else "")
+def standing(snapshots: Mapping[str, Snapshot], plan: AddKeyPlan | None = None) -> Table | Listing:
+    """Where every variable is defined, or only the one to add."""
+    table = drift.table(next(iter(snapshots.values())), plan.key.name if plan else "")
     if plan and not table.rows:
-        return Listing(f"Where {plan.key.name} stands", (), "Nowhere yet.")
+        return Listing(f"Where {plan.key.name} is defined", (), "Nowhere yet.")
     return table
 
 
-def diffs(plan: Addition | None) -> Diffs:
-    """The edits of the checkout's files; what stands around them shows no value."""
+def diffs(plan: AddKeyPlan | None) -> Diffs:
+    """The edits of the checkout's files, with values redacted in the context lines."""
     if plan is None:
         return Diffs("The files", (), NONE)
     files = [FileDiff(edit.file.name, edit.what, tuple(_lines(edit))) for edit in plan.edits]
-    dirty = f"Not committed, and not from this run: other changes in {', '.join(plan.dirty)}. They stay."
+    dirty = f"These files have other uncommitted changes, which stay: {', '.join(plan.dirty)}."
     count = f"{len(files)} file{'s' if len(files) != 1 else ''} would be edited"
     empty = f"Settings, the template and Terraform have {plan.key.name} already."
     return Diffs(count, files, empty, (*((dirty,) if plan.dirty else ()), *plan.notes))
 
 
-def steps(plan: Addition | None) -> Listing:
-    """What would be done, in its order: the secrets, the files, new tasks."""
+def steps(plan: AddKeyPlan | None) -> Listing:
+    """The steps in order: the secrets, the files, new tasks."""
     if plan is None:
-        return Listing("What would be done", (), NONE)
+        return Listing("Planned steps", (), NONE)
     entries = [
         Entry(
             f"{plan.key.name} in the secret of {place.environment}",
-            _becomes(plan, place),
-            "warning" if place.write else "quiet",
-            "write" if place.write else "there",
+            _value_of(plan, place),
+            level="warning" if place.write else "quiet",
+            label="write" if place.write else "present",
             lines=(*place.notes, *((KILLED,) if place.left else ())),
         )
         for place in plan.places
     ]
     names = ", ".join(edit.file.name for edit in plan.edits)
     entries.append(
-        Entry("the files", names or "all there", "warning" if names else "quiet", "edit" if names else "there")
+        Entry(
+            "the files",
+            names or "all present",
+            level="warning" if names else "quiet",
+            label="edit" if names else "present",
+        )
     )
     entries += [_deployment(place) for place in plan.places]
-    return Listing("What would be done, in this order", entries)
+    return Listing("Planned steps, in order", entries)
 
 
-def done(plan: Addition | None, done: Added | None) -> Banner:
-    """How it went, or that nothing was done and why."""
+def done(plan: AddKeyPlan | None, done: AddKeyResult | None) -> Banner:
+    """How it went, or why nothing was done."""
     if plan is None:
         return Banner("plain", f"Nothing was done. {NONE}")
     if done is None and plan.is_empty:
-        return Banner("good", f"Nothing has to be done: {plan.key.name} is everywhere.")
+        return Banner("good", f"Nothing has to be done: {plan.key.name} is already everywhere.")
     if done is None:
         return Banner("plain", "Nothing was written or deployed: this was a dry run.")
     if not done.entries:
-        return Banner("good", f"Nothing had to be done: {plan.key.name} is everywhere.")
+        return Banner("good", f"Nothing had to be done: {plan.key.name} is already everywhere.")
     waiting = [place.environment for place in plan.places if place.holds != A_VALUE]
-    lines = [f"It waits for its value in {', '.join(waiting)}."] if waiting else []
-    lines.append("The application reads it once an image with the new Settings runs.")
-    lines += [f"{name} was left for the next run, which goes on there." for name in done.waiting]
-    failed = [each.cured.relapse.told for each in done.deployed if each.cured and each.cured.relapse.told]
-    if failed:
-        return Banner("bad", f"Tasks failed. {' '.join(failed)}", ("The files and the secret keep the key.", *lines))
+    lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
+    lines.append("The application reads it once an image with the new Settings is deployed.")
+    lines += [f"{name} is left for the next run, which continues there." for name in done.waiting]
+    if done.undone:
+        return Banner("bad", f"Tasks failed. {done.undone}", ("The files and the secret keep the key.", *lines))
     if not done.is_proved:
         reasons = tuple(f"{r.service}: {r.reason}" for r in done.rollouts if r.reason)
-        return Banner("unsure", f"{plan.key.name} was added, and not proved everywhere.", (*reasons, *lines))
+        return Banner("unsure", f"{plan.key.name} was added, but not verified everywhere.", (*reasons, *lines))
     services = ", ".join(r.service for r in done.rollouts if r.state == "done") or "no service"
-    return Banner("good", f"{plan.key.name} was added and proved: new tasks of {services} have it.", tuple(lines))
+    return Banner("good", f"{plan.key.name} was added and verified: new tasks of {services} have it.", tuple(lines))
 
 
-def proof(done: Added | None) -> Table:
+def proof(done: AddKeyResult | None) -> Table:
     """The deployments of the run."""
-    return changes.deployments(done.rollouts if done else ())
+    return changes.proof(done)
 
 
-def commit(plan: Addition | None) -> Listing:
-    """A branch and a message for the edits, which nothing commits but you."""
+def commit(plan: AddKeyPlan | None) -> Listing:
+    """The commands that commit the edits on a branch; the runbook itself commits nothing."""
     if plan is None or not plan.edits:
-        return Listing("For git", (), "No file was edited, so that there is nothing to commit.")
+        return Listing("For git", (), "No file was edited, so there is nothing to commit.")
     parts = (
         ("cd", plan.root),
         ("git", "switch", "-c", plan.branch),
@@ -107,51 +111,47 @@ def commit(plan: Addition | None) -> Listing:
         ("git", "commit", "-m", plan.message),
     )
     shell = " && ".join(command(*words) for words in parts)
-    lead = f"Mind {', '.join(plan.dirty)}: what else you changed there goes along." if plan.dirty else ""
-    return Listing("For git", [Entry("a branch with the edits, once they are made", lead=lead, command=shell)])
+    lead = f"Your other changes in {', '.join(plan.dirty)} are committed too." if plan.dirty else ""
+    return Listing("For git", [Entry("commit the edits on a branch, once they are made", lead=lead, command=shell)])
 
 
-def undo(plan: Addition | None, done: Added | None, environment: Environment) -> Listing:
-    """How to take each part back: the references first, then the files, then the key."""
+def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Environment) -> Listing:
+    """How to undo each part: the references first, then the files, then the key."""
     if plan is None or done is None or not done.entries:
-        return Listing("Going back", (), "Nothing was changed, so there is nothing to undo.")
+        return Listing("Undo", (), "Nothing was changed, so there is nothing to undo.")
     entries = []
-    for each in done.deployed:
-        for step in each.cured.steps if each.cured else ():
-            names = each.cured.cure.names if each.cured else environment.names
-            lead = "The service gets back the revision that it had."
-            entries += [
-                Entry("undo: the reference", each.place.environment, lead=lead, command=back)
-                for back in step.undo(names)
-            ]
-        if each.place.terraform:
-            told = "Take the files back, as below, and apply Terraform again."
-            entries.append(Entry("undo: Terraform", each.place.environment, lead=told))
+    for each in done.environments:
+        lead = "The service returns to its former task definition revision."
+        commands = [back for step in each.fix.steps for back in step.undo(each.fix.plan.names)] if each.fix else []
+        entries += [Entry("undo: the reference", each.part.environment, lead=lead, command=back) for back in commands]
+        if each.part.terraform:
+            lead = "Undo the edits of the files, as below, and apply Terraform again."
+            entries.append(Entry("undo: Terraform", each.part.environment, lead=lead))
     if done.patches:
         lead = (
-            "Each file gets back exactly the lines that it had, and other changes of yours stay; git refuses where you"
-            " have changed the new lines themselves."
+            "Reverts exactly the lines that were edited and keeps your other changes; git refuses where you have"
+            " changed the new lines themselves."
         )
         options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
         back = command("git", "-C", plan.root, "apply", *options, *done.patches)
         entries.append(Entry("undo: the files", lead=lead, command=back))
-    loose = [edit.file.name for edit in plan.edits if not (done.patches and not why_no_patch(plan.root, edit))]
-    if loose:
-        lead = f"Take the new lines out again, as they stand above: {', '.join(loose)}."
+    without_patch = [edit.file.name for edit in plan.edits if not (done.patches and not why_no_patch(plan.root, edit))]
+    if without_patch:
+        lead = f"Remove the new lines shown above: {', '.join(without_patch)}."
         entries.append(Entry("undo: files without a patch", lead=lead))
     for place in plan.places:
         remedy = remedies.update(environment, remove=plan.key.name)
         parameters = {"environment": place.environment, "remove": plan.key.name}
         known = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
-        sure = {"confirm": place.environment} if place.environment == "production" else {}
-        back = replace(remedy, parameters={**parameters, **known, "apply": "true", **sure}).invocation
+        confirm = {"confirm": place.environment} if place.environment == "production" else {}
+        back = replace(remedy, parameters={**parameters, **known, "apply": "true", **confirm}).invocation
         lead = "" if place.write else HAD_IT
         entries.append(Entry("undo: the key", place.environment, lead=lead, command=back))
-    return Listing("Going back, in this order", entries)
+    return Listing("Undo, in this order", entries)
 
 
 def by_hand(environment: Environment, key: str = "") -> Listing:
-    """The guide's own commands for the same, with this environment's names."""
+    """The guide's commands for the same, with this environment's names."""
     names, name = environment.names, key or "NEW_API_KEY"
     rows = [
         ["1. the field, in backend/app/core/config.py", f"{name}: str | None = None"],
@@ -160,8 +160,8 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
             "3. the reference, in infrastructure/terraform/modules/ecs/main.tf",
             f'{{ name = "{name}", valueFrom = "${{var.secrets_arn}}:{name}::" }}',
         ],
-        ["4. the secret: write the whole of it from a file", remedies.put_value(names).command],
-        ["the file away again", "rm secrets.json"],
+        ["4. the secret: write all of it from a file", remedies.put_value(names).command],
+        ["remove the file", "rm secrets.json"],
         [
             "5. Terraform",
             f"{command('cd', f'infrastructure/terraform/environments/{environment.name}')} && terraform apply",
@@ -172,49 +172,51 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _becomes(plan: Addition, place: Place) -> str:
+def _value_of(plan: AddKeyPlan, place: EnvironmentPlan) -> str:
     if place.write is None:
-        return "it is there, and empty" if place.holds == NOTHING else f"it has {place.holds}"
+        return "it exists and is empty" if place.holds == NOTHING else f"it has {place.holds}"
     origin = next((change.origin for change in place.write.changes if change.key == plan.key.name), "")
-    told = {
-        NOTHING: "empty, until update gives it a value",
-        A_PLACEHOLDER: "a placeholder, until update gives it its value",
+    descriptions = {
+        NOTHING: "empty, until update writes a value",
+        A_PLACEHOLDER: "a placeholder, until update writes a value",
     }
-    what = told.get(place.holds, f"a value, from {origin}")
-    return f"{what}; on top of version {place.write.base[:8]}" if place.write.base else what
+    description = descriptions.get(place.holds, f"a value, from {origin}")
+    return f"{description}; on top of version {place.write.base[:8]}" if place.write.base else description
 
 
-def _deployment(place: Place) -> Entry:
+def _deployment(place: EnvironmentPlan) -> Entry:
     name = f"new tasks in {place.environment}"
     if not (place.corrections or place.late or place.terraform):
-        return Entry(name, "none are needed", "quiet", "there")
+        return Entry(name, "none are needed", level="quiet", label="present")
     lines: list[str] = []
     if place.terraform_dir is not None:
         lines += [f"Terraform: {address} ({action})." for address, action in place.terraform or ()]
         lines += [] if place.terraform else ["Terraform would change nothing."]
-        lines += [f"It will not be applied: {finding.title}: {finding.subject}." for finding in place.harm]
+        lines += [f"Terraform will not be applied: {finding.title}: {finding.subject}." for finding in place.harm]
     lines += [line for correction in place.corrections for line in (f"{correction.title}.", *correction.lines)]
-    watched = f"{', '.join(place.services)}: watched until proved" if place.services else "no service has such a task"
-    return Entry(name, watched, "error" if place.harm else "warning", "deploy", lines=tuple(lines))
+    services = (
+        f"{', '.join(place.services)}: watched until verified" if place.services else "no service has such a task"
+    )
+    return Entry(name, services, level="error" if place.harm else "warning", label="deploy", lines=tuple(lines))
 
 
-def _path_for_git(plan: Addition, edit: Edit) -> str:
-    """What has changed as git sees it: the file that a link leads to."""
+def _path_for_git(plan: AddKeyPlan, edit: Edit) -> str:
+    """The edited file's path as git knows it: a symbolic link's target."""
     path = edit.file.path.resolve()
     return path.relative_to(plan.root).as_posix() if _is_within(plan, edit) else edit.file.name
 
 
-def _is_within(plan: Addition, edit: Edit) -> bool:
-    """Whether a file, or what a link leads to, lies in the checkout."""
+def _is_within(plan: AddKeyPlan, edit: Edit) -> bool:
+    """Whether a file, or a symbolic link's target, is in the checkout."""
     return edit.file.path.resolve().is_relative_to(plan.root)
 
 
 def _lines(edit: Edit) -> Iterator[str]:
-    """The diff without its header; of lines that were there only what shows no value."""
+    """The diff without its header, with values redacted in existing lines."""
     lines = [line.rstrip("\r") for line in edit.diff.rstrip("\n").split("\n")[2:]]
-    # Where a line is changed, the new one holds what the old one held.
+    # A changed line still contains what the old line contained.
     is_ours = not any(line.startswith("-") for line in lines)
     is_code = edit.file.path.suffix in (".py", ".tf", ".tofu", ".json")
     for line in lines:
-        is_shown = line.startswith(("@", "\\")) or (is_ours and line.startswith("+"))
-        yield line if is_shown else line[:1] + redact(line[1:], is_code)
+        is_public = line.startswith(("@", "\\")) or (is_ours and line.startswith("+"))
+        yield line if is_public else line[:1] + redact(line[1:], is_code)

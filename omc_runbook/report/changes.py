@@ -1,12 +1,13 @@
-"""What a change of the secret shows: what to beware of, the plan, how it went, who holds what, how to undo it."""
+"""The report on a change of the secret: warnings, plan, result, which tasks have which values, how to undo it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy import failure as deploy_failure
-from omc_runbook.changes.deploy.executor import Carried
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
+from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
@@ -14,21 +15,27 @@ from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import STATES
-from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-ACTIONS: dict[str, Mood] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
+DONE = (
+    "done: our deployment is the one in force and completed, as many tasks run as are wanted, and none of an older one."
+)
+"""What the state of a deployment means that has proved the change."""
+
+ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
 
 
 def precautions(sentences: Sequence[str]) -> Listing:
-    """What is unsafe about the source of the new values."""
-    entries = [Entry("beware", mood="warning", lead=sentence) for sentence in sentences]
-    return Listing("Before the values are read", entries, "There is nothing to beware of.")
+    """Warnings about the source of the new values."""
+    entries = [Entry("warning", level="warning", lead=sentence) for sentence in sentences]
+    return Listing("Before the values are read", entries, "No warnings.")
 
 
 def plan(planned: Plan) -> Table:
-    """What becomes of each key, how its value is made and when it takes effect; who has to restart for it."""
+    """What happens to each key, where its value comes from and when it takes effect; which services use the secret."""
     rows = [
         [
             change.key,
@@ -51,109 +58,116 @@ def plan(planned: Plan) -> Table:
 
 
 def consumers(planned: Plan) -> Table:
-    """Which services get new tasks for the plan, all at once, and which cannot be given any."""
+    """The services that are redeployed, all at the same time, and those that cannot be."""
     rows = [
-        [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks before the old ones go"]
+        [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks start before old ones stop"]
         for service in planned.consumers
         for rollout in [expected(service)]
     ]
     return Table(
-        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=planned.unread or "Nobody has to."
+        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=planned.unread or "No service."
     )
 
 
-def carried(planned: Plan, done: Carried | None, source: str = "") -> Banner:
-    """How it went, or that nothing was done and why; with a sentence on the source's file."""
+def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banner:
+    """How the change went, or why nothing was done; `source` is a sentence about the source file, "" for none."""
     lines = (source,) if source else ()
     if done is None:
         return Banner("plain", "Nothing was written or redeployed: this was a dry run.", lines)
     if not done.written and not done.rollouts:
-        return Banner("good", "Nothing had to be done: every task has what is current.", lines)
+        return Banner("good", "Nothing had to be done: every task has the current values.", lines)
     keys = ", ".join(f"{change.key} {change.action}" for change in (done.written.changes if done.written else ()))
     what = keys or "no key changed"
-    told = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
+    reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
     if done.undone:
         failure = next(finding for finding in done.findings if finding.check == deploy_failure.FAILED)
         found = [finding for finding in done.findings if finding.check in failure.because_of]
         causes = ", ".join(f"{finding.title} ({finding.check})" for finding in found)
         cause = (f"Root cause: {causes}.",) if causes else ()
-        left = ", ".join(change.key for change in planned.changed) or "the secret"
-        left += " are" if len(planned.changed) > 1 else " is"
-        back = f"{left} as before: the former version is back" if done.restored else f"the new version stays: {what}"
+        subject = ", ".join(change.key for change in planned.changed) or "the secret"
+        subject += " are" if len(planned.changed) > 1 else " is"
+        back = f"{subject} as before: the former version is back" if done.restored else f"the new version stays: {what}"
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
     if done.written:
         before = done.written.before or "none"
-        told += (f"{planned.secret_name} is at version {done.written.version_id}; before at {before}.",)
+        reasons += (f"{planned.secret_name} is at version {done.written.version_id}; the version before is {before}.",)
     if not done.is_proved:
-        return Banner("unsure", f"Written, but not proved everywhere: {what}.", (*told, *lines))
+        return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
     services = ", ".join(rollout.service for rollout in done.rollouts if rollout.state == "done") or "no service"
-    return Banner("good", f"Done and proved: {what}; new tasks of {services} have it.", (*told, *lines))
+    return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
 
 
-def proof(done: Carried | None) -> Table:
-    """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
+def proof(done: ChangeResult | None) -> Table:
+    """For each service: its deployment, revision, running and desired tasks, and how it ended."""
     return deployments((*done.rollouts, *done.back) if done else ())
 
 
 def deployments(rollouts: Sequence[Rollout]) -> Table:
-    """The deployments of a run, each on its way there or back."""
+    """The deployments of a run, to the new version or back to the former one."""
     rows = [_row(rollout) for rollout in rollouts]
-    moods: dict[str, Mood] = {str(state): mood for state, mood in STATES.items()}
+    levels: dict[str, Level] = {str(state): level for state, level in STATES.items()}
     columns = ["service", "version", "deployment", "revision", "tasks", "state", "reason"]
-    return Table("The deployments of this run", columns, rows, moods, "This run has deployed nothing.")
+    notes = (DONE,) if rows else ()
+    return Table("The deployments of this run", columns, rows, levels, "This run deployed nothing.", notes=notes)
 
 
 def holders(snapshot: Snapshot) -> Listing:
-    """Which services' tasks hold the current values, and for those that do not, the command that starts new ones."""
+    """Which services' tasks have the current values, and the command that redeploys the others."""
     entries = []
     for service in snapshot.consumers:
         tasks = snapshot.running(service)
         if not tasks:
             entries.append(
-                Entry(service.name, "the next one to start reads the current values", "quiet", "no task runs")
+                Entry(
+                    service.name, "the next task to start reads the current values", level="quiet", label="no task runs"
+                )
             )
             continue
-        # A task holds what its variables are made of: a change of other keys is none to it.
-        old = [
-            task
-            for task in tasks
-            if snapshot.freshness(task) != "fresh" and snapshot.changed_keys(service, task) != frozenset()
-        ]
-        told = f"{len(old)} of {len(tasks)} tasks hold older values, or may" if old else ""
+        old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
+        count = f"{len(old)} of {len(tasks)} tasks have older values, or may have" if old else ""
         command = remedies.redeploy(snapshot.environment.names, service.name).command
         entries.append(
-            Entry(service.name, told, "warning", "redeploy", "New tasks read the secret anew.", command=command)
+            Entry(
+                service.name,
+                count,
+                level="warning",
+                label="redeploy",
+                lead="New tasks read the secret again.",
+                command=command,
+            )
             if old
-            else Entry(service.name, f"{_count(len(tasks))} the current values of their keys", "good", "up to date")
+            else Entry(
+                service.name, f"{_count(len(tasks))} the current values of their keys", level="good", label="up to date"
+            )
         )
-    return Listing("Who holds the current values", entries, "No service uses the secret.")
+    return Listing("Which tasks have the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, planned: Plan, done: Carried | None) -> Listing:
-    """The runbook that gives the former version back and redeploys, and AWS's own command for the first half."""
+def undo(environment: Environment, planned: Plan, done: SecretResult | None) -> Listing:
+    """The runbook that restores the former version and redeploys, and the AWS CLI's command for the first half."""
     is_ahead = done is None and not planned.is_empty and bool(planned.base)
     if not is_ahead and (done is None or done.restored or not done.written):
-        return Listing("Going back", (), "This run left no new version in force, so there is nothing to undo.")
+        return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
     if not planned.base:
-        return Listing("Going back", (), "This run wrote the first version, so there is none to go back to.")
+        return Listing("Undo", (), "This run wrote the first version, so there is no former one to restore.")
     remedy = remedies.restore(environment, planned.base, planned.token)
     entries = [
         Entry(
             f"back to version {planned.base[:8]}",
-            lead="Makes it current again, gives every service new tasks and proves that, as here.",
+            lead="Makes it current again, redeploys every service and verifies the new tasks.",
             command=remedies.at_once(environment, remedy),
         ),
         Entry(
             "by hand",
-            lead="Makes it current again and no more; redeploy every service after it.",
+            lead="Only makes it current again; redeploy every service afterwards.",
             command=remedy.command,
         ),
     ]
-    return Listing("Going back, once the plan has been applied" if is_ahead else "Going back", entries)
+    return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries)
 
 
 def by_hand(snapshot: Snapshot) -> Listing:
-    """The guide's own commands for the same, with one redeployment for every service that uses the secret."""
+    """The guide's commands for the same, with a redeployment of every service that uses the secret."""
     names = snapshot.environment.names
     entries = [
         Entry("write the whole secret from a file", command=remedies.put_value(names).command),
@@ -166,7 +180,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
 
 
 def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
-    """For every service that uses the secret, the command that gives it new tasks."""
+    """The commands that redeploy every service that uses the secret."""
     names = snapshot.environment.names
     return tuple(
         Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
@@ -175,7 +189,7 @@ def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
 
 
 def _count(tasks: int) -> str:
-    return "1 task holds" if tasks == 1 else f"{tasks} tasks hold"
+    return "1 task has" if tasks == 1 else f"{tasks} tasks have"
 
 
 def _row(rollout: Rollout) -> list[str]:

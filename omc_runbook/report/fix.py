@@ -1,92 +1,97 @@
-"""What a cure shows: its plan, what stays for you to mend, how it went, the deployments, and how to undo it."""
+"""The report on a fix: its plan, what is left to you, the result, the deployments, and how to undo it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from omc_runbook.changes.deploy.rollout import expected
-from omc_runbook.changes.fix.executor import Cured
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Redeploy
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 
-NOTHING = "Nothing that this runbook can cure: what was found, with what to do about it, stands above."
-WHOLE = "Nothing was found to cure."
+NOTHING = "This runbook can fix nothing of it: the findings above say what to do."
+WHOLE = "There is nothing to fix."
 
 
-def plan(planned: Cure) -> Listing:
-    """The steps in order, each with the exact change, what it is against and the command by hand; then new tasks."""
+def plan(planned: FixPlan) -> Listing:
+    """The steps in order, each with the exact change, the checks that it fixes and the command; then redeployments."""
     entries = [
-        Entry(step.title, _checks(step.because), "warning", f"step {number}", lines=step.lines, command=hand)
+        Entry(
+            step.title,
+            _checks(step.because),
+            level="warning",
+            label=f"step {number}",
+            lines=step.lines,
+            command=step.by_hand(planned.names),
+        )
         for number, step in enumerate(planned.steps, 1)
-        for hand in [step.by_hand(planned.names)]
     ]
     if planned.redeploys:
         number = f"step {len(entries) + 1}"
         lines = tuple(map(_redeploy, planned.redeploys))
-        against = [finding for redeploy in planned.redeploys for finding in redeploy.because]
-        entries.append(Entry("give new tasks to the services", _checks(against), "warning", number, lines=lines))
-    title = "What would be done, in this order" if entries else "What would be done"
+        reasons = [finding for redeploy in planned.redeploys for finding in redeploy.because]
+        entries.append(Entry("redeploy the services", _checks(reasons), level="warning", label=number, lines=lines))
+    title = "Planned steps, in order" if entries else "Planned steps"
     return Listing(title, entries, NOTHING if planned.left else WHOLE)
 
 
-def left(planned: Cure) -> Listing:
-    """The root causes that are no part of the plan, why, and what to do about each."""
+def left(planned: FixPlan) -> Listing:
+    """The root causes that the plan does not fix, why, and what to do about each."""
     entries = []
     for entry in planned.left:
-        found = entry.finding
-        # This very runbook is no way, for what it leaves.
-        ways = found.remedy.ways if found.remedy.runbook != "troubleshoot" else (found.remedy.command,)
+        finding = entry.finding
+        # This runbook cannot be the remedy for what it does not fix.
+        ways = finding.remedy.ways if finding.remedy.runbook != "troubleshoot" else (finding.remedy.command,)
         command, *others = ways or ("",)
-        mood: Mood = "error" if found.severity == "error" else "warning"
+        level: Level = "error" if finding.severity == "error" else "warning"
         entries.append(
             Entry(
-                found.check,
-                found.subject,
-                mood,
-                found.severity,
-                f"{found.title}.",
-                (entry.why,) if entry.why else (),
-                command,
-                "".join(others),
+                finding.check,
+                finding.subject,
+                level=level,
+                label=finding.severity,
+                lead=f"{finding.title}.",
+                lines=(entry.why,) if entry.why else (),
+                command=command,
+                by_hand="".join(others),
             )
         )
-    empty = "Nothing: the plan is against every root cause that was found." if planned.because else "Nothing was found."
+    empty = "Nothing: the plan fixes every root cause." if planned.because else "There is no root cause."
     return Listing("What is left to you", entries, empty)
 
 
-def done(planned: Cure, cured: Cured | None) -> Banner:
-    """How it went, or that nothing was done and why."""
+def done(planned: FixPlan, cured: FixResult | None) -> Banner:
+    """How it went, or why nothing was done."""
     if cured is None:
-        told = "This was a dry run." if not planned.is_empty else NOTHING if planned.left else WHOLE
-        return Banner("plain", f"Nothing was changed. {told}")
+        reason = "This was a dry run." if not planned.is_empty else NOTHING if planned.left else WHOLE
+        return Banner("plain", f"Nothing was changed. {reason}")
     if not cured.entries and not cured.rollouts:
         return Banner("plain" if planned.left else "good", f"Nothing was changed. {NOTHING if planned.left else WHOLE}")
     lines = (*(f"Done: {step.title}." for step in cured.steps), *_reasons(cured))
-    if cured.relapse.told:
-        return Banner("bad", f"Tasks failed. {cured.relapse.told}", (*_failure(cured), *lines))
+    if cured.undone:
+        return Banner("bad", f"Tasks failed. {cured.undone}", (*_failure(cured), *lines))
     causes = _checks(planned.because)
     if cured.is_proved:
         services = ", ".join(rollout.service for rollout in cured.rollouts if rollout.state == "done") or "no service"
-        return Banner("good", f"Cured and proved: {causes}; new tasks of {services} run.", lines)
-    still = _checks(cured.remaining)
-    told = f"{still} found again" if still else "not proved everywhere"
-    return Banner("unsure", f"Done against {causes}, and {told}.", lines)
+        return Banner("good", f"Fixed and verified: {causes}; new tasks of {services} run.", lines)
+    remaining = _checks(cured.remaining)
+    result = f"{remaining} found again" if remaining else "not verified everywhere"
+    return Banner("unsure", f"The fix for {causes} was applied, but {result}.", lines)
 
 
-def proof(cured: Cured | None) -> Table:
-    """For each service: our deployment, its revision, the tasks that run of those wanted, and how it ended."""
-    rollouts = (*cured.rollouts, *cured.relapse.rollouts) if cured else ()
-    return changes.deployments(rollouts)
+def proof(cured: FixResult | None) -> Table:
+    """For each service: its deployment, revision, running and desired tasks, and how it ended."""
+    return changes.proof(cured)
 
 
-def undo(planned: Cure, cured: Cured | None) -> Listing:
-    """The commands that change each step back, the last one first."""
+def undo(planned: FixPlan, cured: FixResult | None) -> Listing:
+    """The commands that undo each step, the last step first."""
     steps = planned.steps if cured is None else cured.steps
     entries = [
         Entry(f"undo: {step.title}", command=command)
@@ -94,14 +99,14 @@ def undo(planned: Cure, cured: Cured | None) -> Listing:
         for command in step.undo(planned.names)
     ]
     is_ahead = cured is None and bool(steps)
-    empty = "Nothing has been changed that could be changed back: new tasks read the same secret."
-    return Listing("Going back, once the plan has been applied" if is_ahead else "Going back", entries, empty)
+    empty = "There is nothing to undo: new tasks read the same secret."
+    return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries, empty)
 
 
 def _redeploy(redeploy: Redeploy) -> str:
     service, rollout = redeploy.service, expected(redeploy.service)
     count = f"{service.desired} task{'' if service.desired == 1 else 's'}"
-    how = redeploy.held or rollout.reason or "new tasks before the old ones go, and watched until they are proved"
+    how = redeploy.held or rollout.reason or "new tasks start before old ones stop, and are watched until verified"
     return f"{service.name}, {count}: {how}"
 
 
@@ -109,10 +114,10 @@ def _checks(findings: Sequence[Finding]) -> str:
     return ", ".join(dict.fromkeys(finding.check for finding in findings))
 
 
-def _reasons(cured: Cured) -> tuple[str, ...]:
+def _reasons(cured: FixResult) -> tuple[str, ...]:
     return tuple(f"{rollout.service}: {rollout.reason}" for rollout in cured.rollouts if rollout.reason)
 
 
-def _failure(cured: Cured) -> tuple[str, ...]:
+def _failure(cured: FixResult) -> tuple[str, ...]:
     causes = [finding for finding in cured.findings if finding.is_root_cause]
     return tuple(f"Root cause: {finding.title} ({finding.check})." for finding in causes)

@@ -1,4 +1,4 @@
-"""What the history of the secret shows: each version with its author, its keys and its holders; and each key's age."""
+"""The history report: each version with its author, keys and tasks; and the age of each key's value."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from omc_runbook.masking.document import compare
 from omc_runbook.report import changes
 from omc_runbook.report.display import console
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.history import History, Holder, Kept, holders
-from omc_runbook.snapshot.state import TRAIL_DELAY, Snapshot
+from omc_runbook.snapshot.freshness import TRAIL_DELAY
+from omc_runbook.snapshot.history import History, Holder, VersionHistory, holders
+from omc_runbook.snapshot.state import Snapshot
 
-NEVER = "never in force"
+NEVER = "never current"
 _ACTIONS = ("changed", "added", "removed")
 
 
 def versions(snapshot: Snapshot, history: History) -> Table:
-    """Every version that is kept, newest first: when and by whom, which keys differ, its labels, who holds it."""
-    held = holders(snapshot, history)
+    """Every version, newest first: when and by whom it was written, changed keys, labels, the tasks that have it."""
+    counts = holders(snapshot, history)
     rows = [
         [
             history.short(kept.id),
@@ -30,22 +31,22 @@ def versions(snapshot: Snapshot, history: History) -> Table:
             _author(snapshot, history, kept),
             _keys(history, kept),
             _labels(kept),
-            ", ".join(f"{h.service} {h.tasks}" for h in held if h.version_id == kept.id) or "—",
+            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == kept.id) or "—",
         ]
         for kept in history.kept
     ]
-    moods: dict[str, Mood] = {row[4]: "good" for row in rows if CURRENT in row[4]}
-    moods |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
-    moods |= {_keys(history, kept): "error" for kept in history.kept if kept.content and not kept.content.document}
-    moods |= {_keys(history, kept): "unknown" for kept in history.kept if kept.content is None}
-    columns = ["version", "created (UTC)", "written by", "keys that differ", "labels", "held by"]
+    levels: dict[str, Level] = {row[4]: "good" for row in rows if CURRENT in row[4]}
+    levels |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
+    levels |= {_keys(history, kept): "error" for kept in history.kept if kept.content and not kept.content.document}
+    levels |= {_keys(history, kept): "unknown" for kept in history.kept if kept.content is None}
+    columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
     count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
     title = f"{count} of {snapshot.secret_name}, newest first"
-    return Table(title, columns, rows, moods, "No version could be listed.", notes=tuple(_notes(history, held)))
+    return Table(title, columns, rows, levels, "No version could be listed.", notes=tuple(_notes(history, counts)))
 
 
 def ages(snapshot: Snapshot, history: History) -> Table:
-    """Since when each key has its value, and whether that is longer than the environment allows."""
+    """Since when each key has its value, and whether its rotation is due."""
     found = age.ages(snapshot, history)
     over, allowed = age.due(snapshot, found), snapshot.environment.names.rotation_days
     rows = [
@@ -57,17 +58,17 @@ def ages(snapshot: Snapshot, history: History) -> Table:
         ]
         for one in found
     ]
-    title = f"Since when each key has its value; secrets are due for new ones after {allowed} days"
+    title = f"Since when each key has its value; rotation is due after {allowed} days"
     return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
 
 
 def by_hand(snapshot: Snapshot, history: History) -> Listing:
-    """AWS's own commands for the same: see the versions, move AWSCURRENT, give every service new tasks."""
+    """The AWS CLI's commands for the same: list the versions, move AWSCURRENT, redeploy every service."""
     names, secret = snapshot.environment.names, snapshot.secret
     current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
     move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
     entries = [
-        Entry("see the versions", command=remedies.list_versions(names).command),
+        Entry("list the versions", command=remedies.list_versions(names).command),
         Entry(
             f"make {history.short(former)} current again" if former else "make a version current again",
             command=move.command,
@@ -78,45 +79,45 @@ def by_hand(snapshot: Snapshot, history: History) -> Listing:
     return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
 
 
-def _author(snapshot: Snapshot, history: History, kept: Kept) -> str:
+def _author(snapshot: Snapshot, history: History, kept: VersionHistory) -> str:
     if kept.author:
         return _name(kept.author)
     late = history.writes is not None and snapshot.taken - kept.version.created < TRAIL_DELAY
-    return "not told yet" if late else "unknown"
+    return "not in CloudTrail yet" if late else "unknown"
 
 
 def _name(principal: str) -> str:
     return principal.rpartition("/")[2]
 
 
-def _keys(history: History, kept: Kept) -> str:
-    """Which keys differ from the version in force before, the nearest that can be compared."""
+def _keys(history: History, kept: VersionHistory) -> str:
+    """Which keys differ from the version that was current before, or the nearest that can be compared."""
     if kept.content is None:
-        return f"not readable: {kept.unread.code}" if kept.unread else "gone since it was listed"
+        return f"not readable: {kept.unread.code}" if kept.unread else "deleted meanwhile"
     document = kept.content.document
     if document is None:
-        return f"no JSON object: {kept.content.error.problem if kept.content.error else 'binary'}"
+        return f"not a JSON object: {kept.content.error.problem if kept.content.error else 'binary'}"
     older = history.before(kept)
     compared = next((other for other in older if other.content and other.content.document), None)
     if compared is None or compared.content is None:
-        return f"{len(document.keys)} keys, nothing before to compare"
+        return f"{len(document.keys)} keys, no earlier version to compare"
     found = compare(compared.content.document, document)
     parts = {action: [key for key in found if found[key] == action] for action in _ACTIONS}
-    told = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
-    return told if compared is older[0] else f"{told} (against {history.short(compared.id)})"
+    text = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
+    return text if compared is older[0] else f"{text} (compared with {history.short(compared.id)})"
 
 
-def _labels(kept: Kept) -> str:
+def _labels(kept: VersionHistory) -> str:
     return ", ".join((*kept.version.stages, *([NEVER] if kept.promoted is False else ()))) or "—"
 
 
-def _notes(history: History, held: Sequence[Holder]) -> Iterator[str]:
+def _notes(history: History, counts: Sequence[Holder]) -> Iterator[str]:
     for kept in history.kept:
         if kept.returned:
             who, when = _name(kept.returned.principal), f"{kept.returned.time:%Y-%m-%d %H:%M}"
             yield f"{history.short(kept.id)} was made current again on {when} by {who}."
-    doubtful = ", ".join(f"{h.service} {h.tasks}" for h in held if not h.version_id)
-    if doubtful:
-        yield f"Which version these tasks hold cannot be told: {doubtful}. They started about when it changed."
+    unclear = ", ".join(f"{h.service} {h.tasks}" for h in counts if not h.version_id)
+    if unclear:
+        yield f"Unknown which version these tasks have: {unclear}. They started about when AWSCURRENT moved."
     unread = [kept.unread for kept in history.kept if kept.unread]
     yield from (gap.sentence for gap in (*unread[:1], *history.unread))

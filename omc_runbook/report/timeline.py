@@ -1,4 +1,4 @@
-"""The timeline: versions of the secret against deployments and tasks."""
+"""The timeline: when versions of the secret, deployments and tasks began."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Literal
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
 from omc_runbook.report.display.table import WIDTH
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.freshness import Freshness
+from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Look = Freshness | Literal["failed", "none"]
+TaskState = Freshness | Literal["failed", "none"]
 
 GREY = "#808080"
-COLOURS: dict[Look, str] = {"fresh": "#2a9d5c", "stale": "#d9822b", "undecidable": "#8a76c9", "failed": "#d0433c"}
+COLOURS: dict[TaskState, str] = {"fresh": "#2a9d5c", "stale": "#d9822b", "undecidable": "#8a76c9", "failed": "#d0433c"}
 LEGEND = {
     "stale": "orange: stale",
     "undecidable": "violet: undecidable",
@@ -29,33 +31,33 @@ LEGEND = {
     "failed": "red ×: failed",
 }
 MOST_TASKS = 6
-"""More tasks of one service than this share a line, one for each freshness."""
+"""Beyond this many tasks of a service, tasks of one freshness share a line."""
 SHORTEST = timedelta(minutes=1)
 _TIMES = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
-"""How a year, month, day, hour, minute and second stand at the time axis."""
+"""Formats of the time axis for years, months, days, hours, minutes and seconds."""
 _INCHES, _SHARPNESS, _WIDTH = 10, 160, 960
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the plot: tasks of one service that look alike, and when each began (failed ones: stopped)."""
+@dataclass(frozen=True, kw_only=True)
+class TimelineRow:
+    """A row of the plot: a service's tasks in one state, and when each started (failed ones: stopped)."""
 
     label: str
     service: str
-    look: Look
+    state: TaskState
     moments: tuple[datetime, ...]
     tasks: str
-    """The tasks in words."""
+    """The same in words."""
 
 
 class Timeline:
-    """When versions came, when deployments began, and which tasks run since when."""
+    """When versions were created, deployments began and tasks started: a picture in Jupyter, else text."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str | int]]]:
-        """Give Jupyter the picture and the same in words."""
+        """The picture and the text, by media type, with the picture's size and alternative text."""
         picture = io.BytesIO()
         draw(self.snapshot).savefig(picture, format="png", dpi=_SHARPNESS)
         image = base64.b64encode(picture.getvalue()).decode()
@@ -63,13 +65,13 @@ class Timeline:
         return {"text/plain": self.to_text(), "image/png": image}, {"image/png": about}
 
     def to_text(self) -> str:
-        """The timeline in words, oldest first."""
+        """Render the timeline as plain text, oldest first."""
         moments = sorted(_moments(self.snapshot), key=lambda moment: moment[0])
         return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {what}"[:WIDTH] for moment, what in moments)
 
 
 def draw(snapshot: Snapshot) -> Figure:
-    """Draw the timeline on a transparent ground with grey letters, to be read on white and on black."""
+    """Draw the timeline with grey text on a transparent background, legible on light and dark pages."""
     from matplotlib.dates import date2num
     from matplotlib.figure import Figure
 
@@ -78,55 +80,71 @@ def draw(snapshot: Snapshot) -> Figure:
     figure = Figure(figsize=(_INCHES, 1.15 + 0.3 * (len(lines) + 1)), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
-    _dress(axes, ["secret", *(line.label for line in lines)], left, right)
-    for place, line in enumerate(lines, start=1):
+    _format(axes, ["secret", *(line.label for line in lines)], left, right)
+    for row, line in enumerate(lines, start=1):
         starts = [date2num(max(moment, left)) for moment in line.moments]
-        if line.look == "failed":
-            axes.plot(starts, [place] * len(starts), "x", color=COLOURS["failed"], markersize=8, markeredgewidth=2)
+        if line.state == "failed":
+            axes.plot(starts, [row] * len(starts), "x", color=COLOURS["failed"], markersize=8, markeredgewidth=2)
         elif starts:
             width = date2num(snapshot.taken) - min(starts)
-            axes.barh(place, width, left=min(starts), height=0.55, color=COLOURS[line.look], alpha=0.85)
+            axes.barh(row, width, left=min(starts), height=0.55, color=COLOURS[line.state], alpha=0.85)
     for service in snapshot.consumers:
-        places = [place for place, line in enumerate(lines, start=1) if line.service == service.name]
+        rows = [row for row, line in enumerate(lines, start=1) if line.service == service.name]
         for deployment in service.deployments:
             if deployment.created >= left:
-                span = (places[0] - 0.5, places[-1] + 0.5)
+                span = (rows[0] - 0.5, rows[-1] + 0.5)
                 axes.plot([date2num(deployment.created)] * 2, span, ":", color=GREY, linewidth=2)
     _mark_versions(axes, snapshot, left, right)
     axes.set_title(_legend(lines), color=GREY, fontsize=9, loc="left")
-    axes.set_xlabel(f"seen on {snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC", color=GREY, fontsize=9, loc="right")
+    axes.set_xlabel(f"read on {snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC", color=GREY, fontsize=9, loc="right")
     return figure
 
 
-def lines_of(snapshot: Snapshot) -> Iterator[Line]:
-    """The lines of the plot under the secret's own: running tasks, failed ones, or that there is none."""
+def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:
+    """The plot's rows below the secret's own: running and failed tasks, or a row that says there is none."""
     for service in snapshot.consumers:
         lines = [*_running(snapshot, service), *_failed(snapshot, service)]
-        yield from lines or [Line(f"{service.name}: no task", service.name, "none", (), "")]
+        yield from lines or [
+            TimelineRow(label=f"{service.name}: no task", service=service.name, state="none", moments=(), tasks="")
+        ]
 
 
-def _running(snapshot: Snapshot, service: Service) -> Iterator[Line]:
+def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
     running = [
-        (task.created or snapshot.taken, snapshot.standing(service, task), task.id[:8])
+        (task.created or snapshot.taken, freshness.of(snapshot, task), task.id[:8])
         for task in snapshot.running(service)
     ]
     if len(running) <= MOST_TASKS:
-        for start, look, short in sorted(running):
-            words = f"task {short} of {service.name}: {look}"
-            yield Line(f"{service.name} {short}", service.name, look, (start,), words)
+        for start, state, short in sorted(running):
+            words = f"task {short} of {service.name}: {state}"
+            yield TimelineRow(
+                label=f"{service.name} {short}", service=service.name, state=state, moments=(start,), tasks=words
+            )
         return
-    for look in dict.fromkeys(look for _, look, _ in sorted(running)):
-        starts = tuple(sorted(start for start, other, _ in running if other == look))
-        words = f"the first of {len(starts)} tasks of {service.name} that are {look}"
-        yield Line(f"{service.name}: {len(starts)} {look}", service.name, look, starts, words)
+    for state in dict.fromkeys(state for _, state, _ in sorted(running)):
+        starts = tuple(sorted(start for start, other, _ in running if other == state))
+        words = f"the first of {len(starts)} tasks of {service.name} that are {state}"
+        yield TimelineRow(
+            label=f"{service.name}: {len(starts)} {state}",
+            service=service.name,
+            state=state,
+            moments=starts,
+            tasks=words,
+        )
 
 
-def _failed(snapshot: Snapshot, service: Service) -> Iterator[Line]:
+def _failed(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
     stops = tuple(sorted(task.stopped for task in snapshot.stopped(service) if task.stopped))
     if stops:
         count = f"{len(stops)} tasks" if len(stops) > 1 else "a task"
         words = f"{'the first of ' if len(stops) > 1 else ''}{count} of {service.name} failed"
-        yield Line(f"{service.name}: {len(stops)} failed", service.name, "failed", stops, words)
+        yield TimelineRow(
+            label=f"{service.name}: {len(stops)} failed",
+            service=service.name,
+            state="failed",
+            moments=stops,
+            tasks=words,
+        )
 
 
 def _moments(snapshot: Snapshot) -> Iterator[tuple[datetime, str]]:
@@ -141,8 +159,8 @@ def _moments(snapshot: Snapshot) -> Iterator[tuple[datetime, str]]:
             yield line.moments[0], line.tasks
 
 
-def _window(snapshot: Snapshot, lines: Sequence[Line]) -> tuple[datetime, datetime]:
-    """From a little before the first task or deployment to now; what is older is marked at the left edge."""
+def _window(snapshot: Snapshot, lines: Sequence[TimelineRow]) -> tuple[datetime, datetime]:
+    """The time range: from just before the first task or deployment to now; older versions show at the left edge."""
     starts = [moment for line in lines for moment in line.moments]
     starts += [deployment.created for service in snapshot.consumers for deployment in service.deployments]
     span = max(snapshot.taken - min(starts, default=snapshot.taken), SHORTEST)
@@ -150,23 +168,23 @@ def _window(snapshot: Snapshot, lines: Sequence[Line]) -> tuple[datetime, dateti
 
 
 def _mark_versions(axes: Axes, snapshot: Snapshot, left: datetime, right: datetime) -> None:
-    """Put each version with a stage on the secret's line, the current one with a line down through the tasks."""
+    """Mark each version that has a staging label, the current one with a line through all rows."""
     from matplotlib.dates import date2num
 
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= left)]
     for number, version in enumerate(staged):
         is_current = CURRENT in version.stages
         moment = max(version.created, since[0]) if is_current and since else version.created
-        is_shown, place = moment >= left, date2num(max(moment, left + (right - left) * 0.01))
-        axes.plot(place, 0, marker="D" if is_shown else "<", color=GREY, markersize=7, clip_on=False)
-        if is_current and is_shown:
-            axes.axvline(place, color=GREY, linewidth=1)
-        # Labels stand above and below the line in turn, and turn back at the right edge, so that they keep apart.
+        is_visible, position = moment >= left, date2num(max(moment, left + (right - left) * 0.01))
+        axes.plot(position, 0, marker="D" if is_visible else "<", color=GREY, markersize=7, clip_on=False)
+        if is_current and is_visible:
+            axes.axvline(position, color=GREY, linewidth=1)
+        # Labels alternate above and below the row, and point left near the right edge, so that they do not overlap.
         is_late = moment > left + (right - left) * 0.8
         axes.annotate(
-            _stages(version) if is_shown else f"{_stages(version)}, since {moment:%d %b %Y}",
-            (place, 0),
+            _stages(version) if is_visible else f"{_stages(version)}, since {moment:%d %b %Y}",
+            (position, 0),
             (-8 if is_late else 8, -3 if len(staged) == 1 else 5 if number % 2 else -11),
             textcoords="offset points",
             color=GREY,
@@ -181,7 +199,7 @@ def _stages(version: Version) -> str:
     )
 
 
-def _dress(axes: Axes, labels: Sequence[str], left: datetime, right: datetime) -> None:
+def _format(axes: Axes, labels: Sequence[str], left: datetime, right: datetime) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
     axes.patch.set_alpha(0)
@@ -199,9 +217,9 @@ def _dress(axes: Axes, labels: Sequence[str], left: datetime, right: datetime) -
         side.set_visible(False)
 
 
-def _legend(lines: Sequence[Line]) -> str:
-    """What the marks and colours mean, in words that need no legend box."""
-    looks = {line.look for line in lines}
+def _legend(lines: Sequence[TimelineRow]) -> str:
+    """What the marks and colours mean, in one line."""
+    states = {line.state for line in lines}
     return "  ·  ".join(
-        ["◆ version of the secret", "dotted: deployment", *(text for look, text in LEGEND.items() if look in looks)]
+        ["◆ version of the secret", "dotted: deployment", *(text for state, text in LEGEND.items() if state in states)]
     )

@@ -1,4 +1,4 @@
-"""The answer to a complaint: what is wrong and why that is sure, what it is not, what to do, what was not seen."""
+"""The troubleshoot report: what is wrong and how that is known, what was ruled out, what to do, what is unknown."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.checks.look_alikes import alike, place, told_by
+from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import Complaint, shown
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.collapsible import Folded
+from omc_runbook.report.display.collapsible import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot import permissions
-from omc_runbook.snapshot.state import Freshness, Snapshot
+from omc_runbook.snapshot import freshness, permissions
+from omc_runbook.snapshot.freshness import Freshness
+from omc_runbook.snapshot.state import Snapshot
 
-HOLDS: dict[Freshness, tuple[Mood, str]] = {
-    "fresh": ("good", "holds the current values"),
-    "stale": ("warning", "holds older values"),
-    "undecidable": ("unknown", "may hold the current values or older ones"),
+HOLDS: dict[Freshness, tuple[Level, str]] = {
+    "fresh": ("good", "has the current values"),
+    "stale": ("warning", "has older values"),
+    "undecidable": ("unknown", "may have the current values or older ones"),
 }
 
 
 def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
-    """What was read, in a line for each service that uses the secret, and the task that somebody asked about.
+    """The secret, each service that uses it, and the task of the complaint, each in a line.
 
-    Raises UsageError where ECS does not tell of that task.
+    Raises UsageError where ECS does not know that task.
     """
     entries = [_secret(snapshot), *(_service(snapshot, service.name) for service in snapshot.consumers)]
     entries = [*filter(None, [_machine(snapshot)]), *entries]
@@ -40,125 +41,141 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
 
 
 def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
-    """In one sentence what is wrong and why that is sure; or that nothing is, with what was checked."""
+    """What is wrong, with the first evidence; or that nothing is, with what was checked."""
     roots = [finding for finding in findings if finding.is_root_cause]
     name, unknown = snapshot.environment.name, sum(1 for finding in findings if finding.status == "unknown")
     clear = [finding for finding in findings if finding.status == "clear"]
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
-    checked = f"{len(clear)} checks are clear, of {families}." if clear else "No check is clear."
+    checked = f"{len(clear)} checks are clear ({families})." if clear else "No check is clear."
     count = "1 check" if unknown == 1 else f"{unknown} checks"
     if not roots and unknown:
         also = " and on this machine" if snapshot.workstation else ""
-        said = f"What could be seen is well{also}" if clear else "Nothing could be judged"
-        return Banner("unsure", f"{said} in {name}: {count} could not be made.", (checked,))
+        headline = f"Nothing wrong was found{also}" if clear else "Nothing could be checked"
+        be = "is" if unknown == 1 else "are"
+        return Banner("unsure", f"{headline} in {name}, but {count} {be} unknown.", (checked,))
     if not roots:
         also = f", nor with {snapshot.workstation.path}" if snapshot.workstation else ""
         return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))
-    first, *others = _alike(roots)
-    lines = [f"Also wrong, and not because of it: {_named(other)}." for other in others]
+    first, *others = _by_title(roots)
+    lines = [f"Also wrong, independently of it: {_title(other)}." for other in others]
     if all(finding.check in NOT_SECRETS for finding in roots):
-        lines.append("This is not a secrets problem. What is to be looked at instead is said below.")
+        lines.append("This is not a secrets problem. See below where to look instead.")
     elif unknown:
-        lines.append(f"{count} could not be made, so that there may be more.")
+        lines.append(f"{count} {'is' if unknown == 1 else 'are'} unknown, so there may be more.")
     why = roots[0].evidence[0] if roots[0].evidence else ""
-    return Banner("bad", f"{_named(first)}.", tuple(filter(None, (why, *lines))))
+    return Banner("bad", f"{_title(first)}.", tuple(filter(None, (why, *lines))))
 
 
 def again(done: object | None, snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
-    """The verdict on what was read after a cure; where there was none, that there is nothing to judge anew."""
+    """The verdict after a fix; without one, that nothing was changed."""
     if done is None:
         return Banner("plain", "Nothing was changed, so the answer above still holds.")
     return verdict(snapshot, findings)
 
 
 def evidence(findings: Sequence[Finding]) -> Listing:
-    """How each root cause is known: which API said what in which field; and what follows from it."""
+    """How each root cause is known: which API returned what in which field; and what it causes."""
     entries = [
         Entry(
             finding.check,
             finding.subject,
-            _mood(finding),
-            finding.severity,
-            f"{finding.title}.",
-            (*finding.evidence, *((f"It is the cause of {', '.join(finding.cause_of)}.",) if finding.cause_of else ())),
+            level=_level(finding),
+            label=finding.severity,
+            lead=f"{finding.title}.",
+            lines=(*finding.evidence, *((f"It causes {', '.join(finding.cause_of)}.",) if finding.cause_of else ())),
         )
         for finding in findings
         if finding.is_root_cause
     ]
-    return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was seen."))
+    return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was found."))
 
 
 def ruled_out(findings: Sequence[Finding]) -> Listing:
-    """Of each root cause the faults that look like it, and what tells that it is none of them."""
-    answers = {place(finding.check, finding.family): finding for finding in reversed(findings)}
-    roots = {place(finding.check, finding.family): finding.check for finding in findings if finding.is_root_cause}
+    """For each root cause, the faults with the same symptoms and why they are ruled out."""
+    statuses = {(finding.check, finding.family): finding.status for finding in reversed(findings)}
+    roots = dict.fromkeys((finding.check, finding.family) for finding in findings if finding.is_root_cause)
     entries = []
-    for at, root in roots.items():
-        others = {other: answers[other] for other in alike(at) if other in answers}
-        clear = [f"Not {each.check}: {told_by(other)}." for other, each in others.items() if each.status == "clear"]
-        unseen = [other.check for other in others.values() if other.status in ("unknown", "skipped")]
-        lines = (*clear, *((f"Not looked at: {', '.join(unseen)}.",) if unseen else ()))
+    for root, family in roots:
+        others = [(check, statuses.get((check.id, check.family))) for check in look_alikes(root, family)]
+        clear = [f"Not {check.id}: {check.ruled_out_by}." for check, status in others if status == "clear"]
+        unchecked = [check.id for check, status in others if status in ("unknown", "skipped")]
+        lines = (*clear, *((f"Not checked: {', '.join(unchecked)}.",) if unchecked else ()))
         if lines:
-            entries.append(Entry(root, "looks like others, and is none of them", lines=lines))
-    return Listing("What it is not", entries, "Nothing that could be mistaken for something else.")
+            entries.append(Entry(root, "has the symptoms of other faults, which are ruled out", lines=lines))
+    return Listing("What it is not", entries, "No other fault has the same symptoms.")
 
 
 def remedies(findings: Sequence[Finding]) -> Listing:
-    """What to do about each root cause: a runbook with its parameters filled in, and the same by hand."""
+    """What to do about each root cause: a runbook with its parameters, and the same by hand."""
     entries = []
     for finding in findings:
         if finding.is_root_cause:
             command, *others = finding.remedy.ways or ("",)
-            lead = "" if command else "The evidence says where to look: no command mends it."
+            lead = "" if command else "No command fixes it: the evidence says where to look."
             by_hand = "".join(others)
-            entries.append(Entry(finding.check, finding.subject, _mood(finding), "", lead, (), command, by_hand))
+            entries.append(
+                Entry(
+                    finding.check,
+                    finding.subject,
+                    level=_level(finding),
+                    label="",
+                    lead=lead,
+                    lines=(),
+                    command=command,
+                    by_hand=by_hand,
+                )
+            )
     return Listing(
-        "What to do", entries, _none(findings, "Nothing has to be done.", "First what could not be looked at, below.")
+        "What to do", entries, _none(findings, "Nothing to do.", "First read what could not be read, below.")
     )
 
 
 def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
-    """What the pasted text means, and whether the environment shows it now; nothing of the text itself."""
+    """What the pasted text means, and whether the environment shows the same now; never the text itself."""
     entries = []
     for text in complaint.texts:
-        named = tuple(f"{what}: {name}" for what, name in text.named)
+        names = tuple(f"{what}: {name}" for what, name in text.named)
         current = (shown(text, findings),) if text.checks else ()
         about = " or ".join(text.checks)
-        entries.append(Entry("it says", about, "quiet", "", text.meaning, (*named, *current, text.next)))
+        entries.append(
+            Entry("it says", about, level="quiet", label="", lead=text.meaning, lines=(*names, *current, text.next))
+        )
     if complaint.has_text and not entries:
-        lead = "Nothing in it is known to be of secrets, of ECS or of the application's start."
-        entries.append(Entry("not recognised", mood="unknown", lead=lead))
-    return Listing("The text that was pasted", entries, "None was.")
+        lead = "It matches no known message about secrets, from ECS or from the application's start."
+        entries.append(Entry("not recognised", level="unknown", lead=lead))
+    return Listing("The pasted text", entries, "No text was pasted.")
 
 
 def unseen(snapshot: Snapshot, findings: Sequence[Finding]) -> Listing:
-    """What could not be looked at, and one policy with all the permissions that would help."""
+    """What could not be read, and one IAM policy with all missing permissions."""
     entries = []
     document = permissions.policy(snapshot)
     if document:
-        wanted = permissions.wanted(snapshot)
-        count = "1 permission is" if len(wanted) == 1 else f"{len(wanted)} permissions are"
-        lead = f"{count} to be asked for, for {snapshot.caller.arn}; this policy has them, for this environment alone:"
-        entries.append(Entry("permissions", ", ".join(wanted), "unknown", "", lead, (), document))
+        missing = permissions.missing(snapshot)
+        count = "1 permission" if len(missing) == 1 else f"{len(missing)} permissions"
+        lead = f"Ask for {count} for {snapshot.caller.arn}; this policy grants them for this environment only:"
+        entries.append(
+            Entry("permissions", ", ".join(missing), level="unknown", label="", lead=lead, lines=(), command=document)
+        )
     entries += verify.unknown_entries(findings)
-    return Listing("What could not be looked at", entries, "Everything could be looked at.")
+    return Listing("What could not be read", entries, "Everything could be read.")
 
 
-def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Folded:
-    """All else that was read and found, folded away."""
+def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Collapsible:
+    """Everything else that was read and found, in a collapsible section."""
     clear = [
         [
             finding.family,
             finding.check,
             finding.status,
-            (finding.evidence or (told_by(place(finding.check, finding.family)),))[0],
+            (finding.evidence or (ruled_out_by(finding.check, finding.family),))[0],
         ]
         for finding in findings
         if finding.status in ("clear", "skipped")
     ]
-    moods: dict[str, Mood] = {"clear": "good", "skipped": "quiet"}
-    return Folded(
-        "All the rest: every finding, the secret and who uses it, roles, deployments, who changed what",
+    levels: dict[str, Level] = {"clear": "good", "skipped": "quiet"}
+    return Collapsible(
+        "Details: all findings, the secret and who uses it, roles, deployments, who changed what",
         (
             verify.findings([finding for finding in findings if finding.status != "unknown"]),
             verify.inventory(snapshot),
@@ -167,13 +184,13 @@ def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Folded:
             verify.deployments(snapshot),
             authors(snapshot),
             *([drift.table(snapshot)] if snapshot.checkout else []),
-            Table("Clear and skipped checks", ["family", "check", "status", "what tells"], clear, moods),
+            Table("Clear and skipped checks", ["family", "check", "status", "evidence"], clear, levels),
         ),
     )
 
 
 def authors(snapshot: Snapshot) -> Table:
-    """Who changed the secret lately, newest first, by CloudTrail."""
+    """Who changed the secret lately, according to CloudTrail, newest first."""
     rows = [
         [
             f"{event.time:%Y-%m-%d %H:%M:%S}",
@@ -184,56 +201,52 @@ def authors(snapshot: Snapshot) -> Table:
         ]
         for event in sorted(snapshot.writes or (), key=lambda event: event.time, reverse=True)
     ]
-    unasked = snapshot.writes is None
-    empty = "CloudTrail was not asked, or may not be." if unasked else "CloudTrail tells of no change lately."
-    return Table("Who changed the secret", ["when (UTC)", "call", "who", "version", "refused"], rows, None, empty)
+    is_unread = snapshot.writes is None
+    empty = "CloudTrail was not read." if is_unread else "CloudTrail has no recent change."
+    return Table("Who changed the secret", ["time (UTC)", "call", "principal", "version", "error"], rows, None, empty)
 
 
-def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """The findings with those of one title together, each where the first of them stands."""
+def _by_title(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """The findings grouped by title, in order of the first of each group."""
     by_title: dict[str, list[Finding]] = {}
     for finding in findings:
         by_title.setdefault(finding.title, []).append(finding)
     return list(by_title.values())
 
 
-def _named(findings: Sequence[Finding]) -> str:
-    """One title with all its subjects."""
+def _title(findings: Sequence[Finding]) -> str:
+    """One title with the subjects of all its findings."""
     subjects = ", ".join(dict.fromkeys(finding.subject for finding in findings if finding.subject))
     return f"{findings[0].title}: {subjects}" if subjects else findings[0].title
 
 
 def _none(findings: Sequence[Finding], known: str, unknown: str) -> str:
-    """What is said where there is nothing to tell: something else where not all could be seen."""
+    """The sentence for an empty list, which differs where some checks are unknown."""
     return unknown if any(finding.status == "unknown" for finding in findings) else known
 
 
-def _mood(finding: Finding) -> Mood:
-    return verify.WEIGHTS.get(finding.severity, "quiet")
+def _level(finding: Finding) -> Level:
+    return verify.SEVERITIES.get(finding.severity, "quiet")
 
 
 def _machine(snapshot: Snapshot) -> Entry | None:
-    """The .env on this machine, where that was looked at."""
-    place = snapshot.workstation
-    if place is None:
+    """The .env on this machine, if it was read."""
+    workstation = snapshot.workstation
+    if workstation is None:
         return None
-    there = (
-        f"It has {len(place.dotenv.bindings)} variables, mode {place.dotenv.mode:o}"
-        if place.dotenv
-        else "There is none"
-    )
-    result = place.settings_result
-    tried = "" if result is None else "; Settings takes it" if result.ok else "; Settings does not take it"
-    if result and result.obstacle:
-        tried = "; Settings could not be tried"
-    return Entry("this machine", str(place.path), lines=(f"{there}{tried}.",))
+    file, loaded = workstation.dotenv, workstation.settings_result
+    state = f"It has {len(file.bindings)} variables, mode {file.mode:o}" if file else "It does not exist"
+    result = "" if loaded is None else "; Settings accepts it" if loaded.ok else "; Settings rejects it"
+    if loaded and loaded.obstacle:
+        result = "; Settings could not be loaded"
+    return Entry("this machine", str(workstation.path), lines=(f"{state}{result}.",))
 
 
 def _secret(snapshot: Snapshot) -> Entry:
-    secret, since = snapshot.secret, snapshot.current_since
+    secret, since = snapshot.secret, freshness.current_since(snapshot)
     if secret is None:
-        there = "could not be read" if "secret" in snapshot.gaps else "does not exist"
-        return Entry("secret", snapshot.secret_name, lines=(f"It {there}.",))
+        state = "could not be read" if "secret" in snapshot.gaps else "does not exist"
+        return Entry("secret", snapshot.secret_name, lines=(f"It {state}.",))
     version = secret.version_at(CURRENT)
     current = f"The current version is {version}" if version else "It has no current version"
     when = f", since {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
@@ -245,8 +258,8 @@ def _secret(snapshot: Snapshot) -> Entry:
 def _service(snapshot: Snapshot, name: str) -> Entry:
     service = next(found for found in snapshot.services if found.name == name)
     running = snapshot.running(service)
-    held = [snapshot.standing(service, task) for task in running]
-    counts = ", ".join(f"{held.count(word)} {word}" for word in HOLDS if word in held)
+    states = [freshness.of(snapshot, task) for task in running]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in HOLDS if state in states)
     lines = [f"{len(running)} of {service.desired} tasks run{f': {counts}' if counts else ''}."]
     failed = snapshot.stopped(service)
     if failed:
@@ -260,17 +273,18 @@ def _task(snapshot: Snapshot, task: Task) -> Entry:
 
 
 def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
-    since = snapshot.current_since
+    since = freshness.current_since(snapshot)
     began = f", created {task.created:%Y-%m-%d %H:%M:%S} UTC" if task.created else ""
     yield f"It is {task.status}{began}, of {task.task_definition_arn.rpartition('/')[2]}."
     if task.is_running:
-        yield f"It {HOLDS[snapshot.freshness(task)][1]}."
+        yield f"It {HOLDS[freshness.of(snapshot, task)][1]}."
     if task.stopped:
         reason = " ".join(task.stopped_reason.split()) or "no reason given"
         yield f"It stopped at {task.stopped:%H:%M:%S} UTC: {reason}."
         if since and task.stopped < since[0]:
-            yield "That was before the current version came: the evidence is stale, the cause may be mended already."
-    read = snapshot.read_at(task)
+            yield "That was before the current version was created: the cause may be fixed already."
+    read = freshness.read_at(snapshot, task)
     if read:
-        yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {snapshot.held_version(task)[:8]}."
+        version = freshness.version_read(snapshot, task)[:8]
+        yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {version}."
     yield from (snapshot.words or {}).get(task.id, ())

@@ -1,4 +1,4 @@
-"""What a look at an environment shows: where one is, what is there, who may read it, what is wrong."""
+"""The verify report: what exists, who may read the secret, what is wrong."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Outcome, subject_of
 from omc_runbook.report.display import console
-from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Look
+from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Mood
+from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-STATES: dict[str, Mood] = {
+STATES: dict[str, Level] = {
     "set": "good",
     "missing": "error",
     "empty": "warning",
@@ -27,20 +28,21 @@ STATES: dict[str, Mood] = {
     "weak": "warning",
     "unknown": "unknown",
 }
-ROLLOUTS: dict[str, Mood] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
-_MAY: dict[str, tuple[Mood, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
-WEIGHTS: dict[str, Mood] = {"error": "error", "warning": "warning"}
+ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
+_MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
+SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning"}
 
 
 def inventory(snapshot: Snapshot) -> Table:
-    """The secret, its current version, the cluster and its consumers, each as it was found."""
+    """The secret, its current version, the cluster and the services that use the secret."""
     names, secret, current = snapshot.environment.names, snapshot.secret, snapshot.current
-    since, count = snapshot.current_since, len(current.document.keys) if current and current.document else None
+    since = freshness.current_since(snapshot)
+    count = len(current.document.keys) if current and current.document else None
     consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
     key = snapshot.kms_key.arn if snapshot.kms_key else "the AWS managed key" if secret else "—"
     rows = [
-        ["secret", secret.name if secret else names.secret, _there(snapshot, "secret", secret is not None)],
+        ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
         [
             "current version",
             secret.version_at(CURRENT) or "none" if secret else "—",
@@ -52,7 +54,7 @@ def inventory(snapshot: Snapshot) -> Table:
             f"{len(snapshot.versions)} version{'s' if len(snapshot.versions) != 1 else ''} kept",
         ],
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
-        ["cluster", names.cluster, _there(snapshot, "services", snapshot.service_names is not None)],
+        ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
         ["services that use the secret", consumers, f"others: {others}"],
         ["execution roles", ", ".join(iam.role_name(arn) for arn in snapshot.permissions) or "none", ""],
     ]
@@ -62,7 +64,7 @@ def inventory(snapshot: Snapshot) -> Table:
 
 
 def injection_matrix(snapshot: Snapshot) -> Table:
-    """For each variable: key, container, revision, version, whether it is there, its state, the tasks it reaches."""
+    """For each variable: container, revision, key, version, whether the key exists, its state, the tasks with it."""
     rows = [
         [
             row.service,
@@ -77,33 +79,33 @@ def injection_matrix(snapshot: Snapshot) -> Table:
         ]
         for row in diagnosis_injection_matrix.rows(snapshot)
     ]
-    moods: dict[str, Mood] = {**STATES, "no": "error", "?": "unknown"}
-    moods |= {row[8]: "warning" if "stale" in row[8] or "undecidable" in row[8] else "good" for row in rows}
-    moods["none"] = "quiet"
+    levels: dict[str, Level] = {**STATES, "no": "error", "?": "unknown"}
+    levels |= {row[8]: "warning" if "stale" in row[8] or "undecidable" in row[8] else "good" for row in rows}
+    levels["none"] = "quiet"
     columns = ["service", "container", "revision", "variable", "key", "version", "present", "state", "reaches tasks"]
     empty = "No task definition refers to the secret."
-    return Table("Which secrets reach which tasks", columns, rows, moods, empty, group=3)
+    return Table("Which secrets reach which tasks", columns, rows, levels, empty, group=3)
 
 
 def permissions(snapshot: Snapshot) -> Listing:
-    """For each execution role: who uses it, whether it may read the secret, and who says so."""
+    """For each execution role: which services use it, whether it may read the secret, and why."""
     entries = []
     for arn, known in snapshot.permissions.items():
         users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
         if not known.exists:
-            cause, says = "missing", "There is no such role."
+            cause, reason = "missing", "The role does not exist."
         elif snapshot.secret is None:
-            cause, says = "unknown", "There is no secret to ask about."
+            cause, reason = "unknown", "The secret does not exist."
         else:
-            said = judge(snapshot, arn)
-            cause, says = said.cause, said.sentence
-        mood, may = _MAY.get(cause, ("error", "may not read"))
-        entries.append(Entry(iam.role_name(arn), f"used by {', '.join(users)}", mood, may, says))
-    return Listing("May ECS read the secret?", entries, "No task definition that refers to the secret names a role.")
+            judgement = judge(snapshot, arn)
+            cause, reason = judgement.cause, judgement.sentence
+        level, may = _MAY.get(cause, ("error", "may not read"))
+        entries.append(Entry(iam.role_name(arn), f"used by {', '.join(users)}", level=level, label=may, lead=reason))
+    return Listing("May ECS read the secret?", entries, "No task definition that references the secret has a role.")
 
 
 def deployments(snapshot: Snapshot) -> Table:
-    """The consumers' deployments: status, rollout, revision, and how many tasks of those wanted run."""
+    """The consumers' deployments: status, rollout state, revision, and runningCount of desiredCount."""
     rows = [
         [
             service.name,
@@ -122,7 +124,7 @@ def deployments(snapshot: Snapshot) -> Table:
 
 
 def findings(found: Sequence[Finding]) -> Listing:
-    """What is wrong, root causes first, with evidence and what to do; then what could not be seen."""
+    """What is wrong, root causes first, with evidence and remedy; then the checks that are unknown."""
     problems = [finding for finding in found if finding.status == "found"]
     entries = [
         _entry(finding, [other for other in problems if other.check in finding.because_of]) for finding in problems
@@ -135,9 +137,9 @@ def findings(found: Sequence[Finding]) -> Listing:
 
 
 def by_hand(environment: Environment) -> Listing:
-    """The guide's own commands for a look, with this environment's names, and the console's pages."""
+    """The guide's commands for the same, with this environment's names, and the console's pages."""
     names = environment.names
-    rows = [
+    commands = [
         ["the secret", remedies.show_secret(names).command],
         ["the task definition", remedies.show_references(names).command],
         ["the service", remedies.show_service(names).command],
@@ -145,17 +147,17 @@ def by_hand(environment: Environment) -> Listing:
         ["the secret in the console", console.secret(names)],
         ["the service in the console", console.deployments(names)],
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
+    return Listing(f"Commands and pages for {environment.name}", [Entry(name, command=way) for name, way in commands])
 
 
 def outcome(result: Outcome) -> Banner:
-    """How the run ended, in one sentence, with what it changed and the root causes named."""
-    look: Look = "plain" if result.is_plan and result.status == "ok" else ENDINGS[result.status]
-    return Banner(look, headline(result), tuple(_lines(result)))
+    """How the run ended: a headline, then its changes and the root causes."""
+    style: Style = "plain" if result.is_plan and result.status == "ok" else ENDINGS[result.status]
+    return Banner(style, headline(result), tuple(_lines(result)))
 
 
 def headline(result: Outcome) -> str:
-    """The run's end in one sentence."""
+    """How the run ended, in one sentence."""
     where = result.where or result.environment
     unknown = sum(1 for finding in result.findings if finding.status == "unknown")
     start = f"{PLAN} in {where}" if result.is_plan else ""
@@ -163,22 +165,23 @@ def headline(result: Outcome) -> str:
         clear = sum(1 for finding in result.findings if finding.status == "clear")
         remarks = ", ".join(dict.fromkeys(finding.check for finding in result.findings if finding.status == "found"))
         if start:
-            return f"{start}; {f'remarks: {remarks}; ' if remarks else ''}{clear} checks are clear."
+            remarks = f"remarks: {remarks}; " if remarks else ""
+            return f"{start}; {remarks}{clear} checks are clear."
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
         if remarks:
-            return f"{nothing} worse than remarks in {where}: {remarks}; {clear} checks are clear."
+            return f"{nothing} is wrong in {where}, apart from remarks: {remarks}; {clear} checks are clear."
         return f"{nothing} is wrong in {where}: {clear} checks are clear."
     if result.status == "findings":
-        tail = f", and {unknown} checks could not be made" if unknown else ""
+        tail = f", and {unknown} checks are unknown" if unknown else ""
         start = f"{start}, where something is wrong" if start else f"Something is wrong in {where}"
         return f"{start}: {', '.join(result.root_causes)}{tail}."
     if result.status == "unknown":
         if result.changes:
-            return f"The change in {where} was made, but not everything after it could be proved."
+            return f"The change in {where} was made, but not everything could be verified afterwards."
         are = "1 check is" if unknown == 1 else f"{unknown} checks are"
         if start:
-            return f"{start}, where not everything could be looked at: {are} unknown."
-        return f"Not everything in {where} could be looked at: {are} unknown."
+            return f"{start}, where not everything could be read: {are} unknown."
+        return f"Not everything in {where} could be read: {are} unknown."
     return f"The run on {where} failed: {result.failure}"
 
 
@@ -193,17 +196,17 @@ def _lines(result: Outcome) -> Iterator[str]:
 
 
 def unknown_entries(found: Sequence[Finding]) -> list[Entry]:
-    """What could not be seen, an entry for each reason with the checks that it keeps from an answer."""
+    """An entry for each reason why checks are unknown, with these checks."""
     entries = []
     for reason, checks in unknown_reasons(found).items():
         name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
         rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
-        entries.append(Entry(name, mood="unknown", weight="unknown", lines=(*reason.splitlines(), *rest)))
+        entries.append(Entry(name, level="unknown", label="unknown", lines=(*reason.splitlines(), *rest)))
     return entries
 
 
 def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
-    """Why checks are unknown, each reason once with the checks that it keeps from an answer."""
+    """Why checks are unknown: the ids of the checks by reason."""
     reasons: dict[str, list[str]] = {}
     for finding in found:
         if finding.status == "unknown":
@@ -212,25 +215,25 @@ def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
     return reasons
 
 
-def _version(snapshot: Snapshot, meant: str) -> str:
-    """What a reference means, and for a stage the version that has it now."""
-    held = snapshot.secret.version_at(meant) if snapshot.secret else ""
-    return f"{meant} ({held[:8]})" if held else meant
+def _version(snapshot: Snapshot, name: str) -> str:
+    """A version's id or staging label as a reference names it; with a label the id that has it now."""
+    version_id = snapshot.secret.version_at(name) if snapshot.secret else ""
+    return f"{name} ({version_id[:8]})" if version_id else name
 
 
 def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
-    """A finding as an entry; a consequence does not repeat what its causes show."""
-    follows = bool(finding.because_of)
+    """A finding as an entry; a consequence does not repeat its causes' evidence."""
+    is_consequence = bool(finding.because_of)
     shown = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
     # A remedy is shown whole, or not at all where a cause shows it.
     command, *others = ("",) if shown.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
-    because = f"because of {', '.join(finding.because_of)}" if follows else ""
-    effects = () if follows or not finding.cause_of else (f"It is the cause of {', '.join(finding.cause_of)}.",)
+    because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
+    effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)
     return Entry(
         name=finding.check,
         subject=", ".join(filter(None, (finding.subject, because))),
-        mood="quiet" if follows else WEIGHTS.get(finding.severity, "quiet"),
-        weight="consequence" if follows else finding.severity,
+        level="quiet" if is_consequence else SEVERITIES.get(finding.severity, "quiet"),
+        label="consequence" if is_consequence else finding.severity,
         lead=f"{finding.title}.",
         lines=(*(line for line in finding.evidence if line not in shown), *effects),
         command=command,
@@ -238,10 +241,10 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     )
 
 
-def _there(snapshot: Snapshot, field: str, there: bool) -> str:
-    if field in snapshot.gaps and not there:
+def _existence(snapshot: Snapshot, field: str, exists: bool) -> str:
+    if field in snapshot.gaps and not exists:
         return "not readable"
-    return "there" if there else "missing"
+    return "exists" if exists else "missing"
 
 
 def _role(snapshot: Snapshot, service: Service) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.masking.public_values import COMMON, SECRETIVE
+from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, include_paths, merge, read_services, read_tree, rebase
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -228,7 +229,7 @@ def _secret_in(variable: str, text: str) -> str:
     """The literal secret in a value: no interpolation, placeholder or common word; "" for none."""
     literal = _DEFAULT.sub(r"\1", _REFERENCE.sub("", text))
     password = _URL_PASSWORD.search(literal)
-    if password is None and not SECRETIVE.search(variable):
+    if password is None and not is_secret(variable):
         return ""
     literal = password[1] if password else literal
     return "" if any(each.fullmatch(literal) for each in (COMMON, PLACEHOLDER, TEMPLATE_DEFAULT)) else literal

@@ -1,17 +1,17 @@
-"""Which requests a server on 127.0.0.1 hears at all: those of programs of this machine, never those of a web page."""
+"""Which requests a server on 127.0.0.1 accepts: those of local programs, never those of a web page."""
 
 
 def objection(method: str, host: str, origin: str | None, port: int) -> str:
-    """Why a request is not heard, or ""; `host` and `origin` are its headers, several of a name with commas between.
+    """Why a request is rejected, or ""; `host` and `origin` are its headers, repeated ones joined by commas.
 
-    A page whose name was made to lead to this machine (DNS rebinding) gives itself away by Host, one of another
-    origin by Origin, or by asking for leave first (OPTIONS), as no program does.
+    A page with DNS rebinding is recognised by Host, one of another origin by Origin or by its preflight request
+    (OPTIONS), which no program sends.
     """
     own = {f"127.0.0.1:{port}", f"localhost:{port}"}
     if port == 80:
         own |= {"127.0.0.1", "localhost"}
     if host.lower() not in own:
-        return f"The sandbox answers to 127.0.0.1:{port} and localhost:{port} alone."
+        return f"The sandbox only answers to 127.0.0.1:{port} and localhost:{port}."
     if method == "OPTIONS" or (origin is not None and origin not in {f"http://{name}" for name in own}):
-        return "The sandbox answers no web page of another origin."
+        return "The sandbox does not answer web pages of another origin."
     return ""

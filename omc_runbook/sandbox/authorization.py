@@ -1,4 +1,4 @@
-"""Whether a principal may make a call, decided as AWS does, with AWS's words for a refusal.
+"""Whether a principal may make a call, decided as AWS does, with AWS's error messages.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -12,7 +12,7 @@ from omc_runbook.sandbox.principals import Principal
 
 Context = Mapping[str, str | Sequence[str]]
 
-# Keys that no request to the sandbox carries: listed, so that a condition on one is judged, not unknown.
+# Keys that no request to the sandbox has: listed, so that a condition on one is evaluated, not unknown.
 _ABSENT = (
     "aws:SourceVpc",
     "aws:SourceVpce",
@@ -26,7 +26,7 @@ _ABSENT = (
 
 
 def context_of(principal: Principal, region: str, **more: str) -> dict[str, str | Sequence[str]]:
-    """The condition keys that a request carries; `more` has a service's own, ":" written as "__"."""
+    """The condition keys of a request; `more` has service-specific ones, with "__" for ":"."""
     context: dict[str, str | Sequence[str]] = dict.fromkeys(_ABSENT, ())
     context |= {
         "aws:PrincipalArn": principal.identity_arn,
@@ -52,10 +52,10 @@ def refusal(
     resource_policy: str | None = None,
     owner: str = "",
 ) -> str | None:
-    """AWS's sentence for why the call is refused, or None where it is allowed.
+    """AWS's error message where the call is denied, None where it is allowed.
 
-    `resource_policy` is the JSON on the resource and `owner` the account that has it: across accounts both
-    sides have to allow. A condition that cannot be judged counts as not met.
+    `resource_policy` is the resource's policy as JSON and `owner` its account: across accounts both sides have to
+    allow. A condition that cannot be evaluated counts as not met.
     """
     guard = (
         PolicyDocument("the resource's policy", "resource", json.loads(resource_policy)) if resource_policy else None

@@ -1,4 +1,4 @@
-"""One request to AWS as it arrives on the wire: who signs it, what it asks for and for which resource."""
+"""Parsing of AWS API requests, and errors in their protocols."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_reques
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 _EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
-# What other services call the errors that STS names: in a JSON or CBOR answer, and at EC2.
+# How other services name STS's errors: in JSON or CBOR responses, and in EC2.
 _EXCEPTIONS = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "InvalidClientTokenId": "UnrecognizedClientException",
@@ -23,7 +23,7 @@ _FAILURES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "Au
 DEFAULT_ACCOUNT = "123456789012"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """A signed API request; `params` are the parsed JSON members or the query's form fields."""
 
@@ -42,15 +42,15 @@ class Call:
 
     @property
     def event_source(self) -> str:
-        """The name CloudTrail gives the service, such as "ecs.amazonaws.com"."""
+        """CloudTrail's name of the service, such as "ecs.amazonaws.com"."""
         return f"{_EVENT_SOURCES.get(self.service, self.service)}.amazonaws.com"
 
     def text(self, *names: str) -> str:
-        """The first of the named parameters that holds text, or empty text."""
+        """The first of these parameters that is text; "" where none is."""
         return next((v for name in names if isinstance(v := self.params.get(name), str)), "")
 
     def texts(self, name: str) -> list[str]:
-        """The texts of a list parameter, in either protocol."""
+        """The texts of a list parameter, in any protocol."""
         value = self.params.get(name)
         if isinstance(value, list):
             return [entry for entry in value if isinstance(entry, str)]
@@ -58,7 +58,7 @@ class Call:
 
 
 def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
-    """Read a request, or None where it is not a signed call of a named action."""
+    """Parse a request; None where it is not a signed call of an action."""
     signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
     if signed is None:
         return None
@@ -73,14 +73,26 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         # A request body that is not text (an upload) has no form fields to read.
         params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))
         action, protocol = params.get("Action", ""), "query"
-    return Call(service, action, region, access_key, agent, protocol, params) if action else None
+    return (
+        Call(
+            service=service,
+            action=action,
+            region=region,
+            access_key=access_key,
+            user_agent=agent,
+            protocol=protocol,
+            params=params,
+        )
+        if action
+        else None
+    )
 
 
 def unsigned(environ: Mapping[str, Any]) -> Call:
-    """A request that is no signed call of an action, as far as it takes to refuse it in its protocol."""
+    """A placeholder for a request that is no signed call, with the protocol in which to reject it."""
     is_cbor = _CBOR_PATH.search(environ.get("PATH_INFO", ""))
     protocol = "json" if environ.get("HTTP_X_AMZ_TARGET") else "cbor" if is_cbor else "query"
-    return Call("", "", "", "", "", protocol, {})
+    return Call(service="", action="", region="", access_key="", user_agent="", protocol=protocol, params={})
 
 
 def _members(body: bytes) -> Mapping[str, Any]:
@@ -92,7 +104,7 @@ def _members(body: bytes) -> Mapping[str, Any]:
 
 
 def refuse(call: Call, code: str, message: str, request_id: str) -> tuple[str, str, bytes]:
-    """Shape an error as the call's protocol does: (HTTP status line, content type, body)."""
+    """Format an error in the call's protocol: (HTTP status line, content type, body)."""
     if call.protocol in ("json", "cbor"):
         code = _EXCEPTIONS.get(code, code)
     elif call.service == "ec2":

@@ -16,29 +16,35 @@ if TYPE_CHECKING:
 
 @click.group()
 def sandbox() -> None:
-    """A local AWS to practise on."""
+    """Manage a local AWS to practise on."""
 
 
 @sandbox.command()
 @click.option("--world", type=click.Choice(["healthy", "fresh"]), default="healthy", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.", show_default=True)
-@click.option("--database", is_flag=True, help="With a PostgreSQL that the application logs in to.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the endpoint; 0 for any free one.",
+    show_default=True,
+)
+@click.option("--database", is_flag=True, help="Also start a PostgreSQL that the application logs in to.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of export lines.")
 def up(world: str, port: int, database: bool, as_json: bool) -> None:
-    """Start one in the background and print the variables that point at it."""
+    """Start a sandbox in the background and print the environment variables for it."""
     from omc_runbook.sandbox import lifecycle
 
-    started = lifecycle.up("fresh" if world == "fresh" else "healthy", port, database)
+    running = lifecycle.up("fresh" if world == "fresh" else "healthy", port, database)
     if as_json:
-        _print(started.variables)
+        _print(running.variables)
     else:
-        for name, value in started.variables.items():
+        for name, value in running.variables.items():
             click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @sandbox.command()
 def down() -> None:
-    """End it and all its processes, and remove its files."""
+    """Stop the sandbox with all its processes, and remove its files."""
     from omc_runbook.sandbox import lifecycle
 
     lifecycle.down()
@@ -47,7 +53,7 @@ def down() -> None:
 @sandbox.command()
 @click.option("--json", "as_json", is_flag=True)
 def status(as_json: bool) -> None:
-    """Tell what runs in it."""
+    """Show the sandbox's tasks and faults."""
     from omc_runbook.sandbox import lifecycle
 
     found = lifecycle.status()
@@ -65,7 +71,7 @@ def status(as_json: bool) -> None:
 @sandbox.command()
 @click.option("--json", "as_json", is_flag=True)
 def faults(as_json: bool) -> None:
-    """List what can be broken."""
+    """List the faults that can be injected."""
     from omc_runbook.sandbox import faults as catalogue
 
     known = catalogue.catalogue()
@@ -79,13 +85,13 @@ def faults(as_json: bool) -> None:
 @sandbox.command(name="break")
 @click.argument("fault")
 def break_(fault: str) -> None:
-    """Break one thing."""
+    """Inject one fault."""
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
     found = lifecycle.find()
     if drills.current(found):
-        raise UsageError(f"A drill runs, and breaks what is to be broken: {drills.ANSWERING}.")
+        raise UsageError(f"A drill is running, which chooses the faults: {drills.ANSWERING}.")
     catalogue.break_(found.endpoint, fault)
     broken = lifecycle.status(found)["broken"]
     lifecycle.ask(found, "POST", "note", {"broken": [*broken, fault]})
@@ -94,7 +100,7 @@ def break_(fault: str) -> None:
 @sandbox.command()
 @click.argument("fault", required=False)
 def mend(fault: str | None) -> None:
-    """Mend one thing, or everything: the healthy world again. It ends a drill."""
+    """Repair one fault, or everything; ends a drill."""
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
@@ -108,27 +114,29 @@ def mend(fault: str | None) -> None:
 
 
 @sandbox.command(name="drill")
-@click.option("--family", default="", help="Break faults of one family only.")
-@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, one after another.")
-@click.option("--seed", type=int, help="The same faults again for the same number.")
-@click.option("--stop", is_flag=True, help="Mend, and end the drill that runs.")
+@click.option("--family", default="", help="Only faults of this family.")
+@click.option(
+    "--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many faults, one after another."
+)
+@click.option("--seed", type=int, help="Seed of the random choice; the same seed gives the same faults.")
+@click.option("--stop", is_flag=True, help="Repair everything and end the running drill.")
 @click.option("--json", "as_json", is_flag=True)
 def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool) -> None:
-    """Break something unnamed, for you to find."""
+    """Inject an unnamed fault for you to diagnose."""
     from omc_runbook.sandbox import drills, lifecycle
 
     found = lifecycle.find()
     if stop:
         _end_drill(found, as_json)
         return
-    _tell_symptom(drills.start(found, family, count, seed), as_json)
+    _print_symptom(drills.start(found, family, count, seed), as_json)
 
 
 @sandbox.command()
 @click.argument("fault", metavar="ID")
 @click.option("--json", "as_json", is_flag=True)
 def answer(fault: str, as_json: bool) -> None:
-    """Say what the drill broke; it grades, mends and goes on."""
+    """Answer a drill with a fault's id: grades it, repairs, and continues."""
     from omc_runbook.sandbox import drills, lifecycle
 
     grade, after = drills.answer(lifecycle.find(), fault)
@@ -141,29 +149,29 @@ def answer(fault: str, as_json: bool) -> None:
     if after.is_over:
         click.echo(drills.card(after.grades))
     else:
-        _tell_symptom(after)
+        _print_symptom(after)
 
 
 def _end_drill(found: "Sandbox", as_json: bool) -> None:
     from omc_runbook.sandbox import drills
 
-    ended = drills.stop(found)
+    drill = drills.stop(found)
     if as_json:
-        _print({"fault": ended.fault, "card": _card(ended)})
+        _print({"fault": drill.fault, "card": _card(drill)})
         return
-    click.echo(f"The drill is over, and all is mended. It was {ended.fault}.")
-    if ended.grades:
-        click.echo(f"\n{drills.card(ended.grades)}")
+    click.echo(f"The drill is over and everything is repaired. The fault was {drill.fault}.")
+    if drill.grades:
+        click.echo(f"\n{drills.card(drill.grades)}")
 
 
-def _tell_symptom(running: "Drill", as_json: bool = False) -> None:
+def _print_symptom(running: "Drill", as_json: bool = False) -> None:
     if as_json:
         _print(_symptom(running))
         return
     number, count = len(running.grades) + 1, len(running.faults)
     click.echo(f"{number} of {count}: {running.symptom}")
-    click.echo("Find out why: omc-runbook run troubleshoot -p environment staging --summary")
-    click.echo("Then say what it was: omc-runbook sandbox answer ID (omc-runbook sandbox faults lists the ids)")
+    click.echo("Diagnose it: omc-runbook run troubleshoot -p environment staging --summary")
+    click.echo("Then answer: omc-runbook sandbox answer ID (omc-runbook sandbox faults lists the ids)")
 
 
 def _symptom(running: "Drill") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A sandbox's administrator's credentials: random, known to its server and its private state file alone."""
+"""Credentials of a sandbox's administrator: random, known only to its server and private state file."""
 
 import secrets
 import string
@@ -10,7 +10,7 @@ _KEY_ID_LETTERS = string.ascii_uppercase + "234567"
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key of AWS; `token` belongs to those of a session."""
+    """An AWS access key; `token` is a session's token, "" for long-term keys."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -19,7 +19,7 @@ class Credentials:
 
 @cache
 def administrator() -> Credentials:
-    """The credentials of the sandbox that this process serves, made when they are first asked for."""
+    """The credentials of the sandbox that this process serves, generated at the first call."""
     letters = "".join(secrets.choice(_KEY_ID_LETTERS) for _ in range(16))
-    # Nothing in it that a shell, a URL or an INI file reads as more than a letter.
+    # Without characters that are special in a shell, a URL or an INI file.
     return Credentials(f"AKIA{letters}", secrets.token_hex(20))

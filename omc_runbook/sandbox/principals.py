@@ -1,4 +1,4 @@
-"""Who makes a call: a principal with the policies that AWS would judge it by, read from moto's own state."""
+"""The principal of a call, with the policies that AWS would evaluate, from moto's state."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from omc_runbook.sandbox import credentials
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT
 
 PARTITION = "aws"
-# The role that an organization makes in each member account; a world builder reaches other accounts by it.
+# The role that an organization creates in each member account; worlds use it to reach other accounts.
 MEMBER_ADMINISTRATOR = "OrganizationAccountAccessRole"
 _EVERYTHING = PolicyDocument(
     "AdministratorAccess",
@@ -22,9 +22,9 @@ _EVERYTHING = PolicyDocument(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Principal:
-    """A caller: its own ARN, the user or role behind it, and every policy that limits or allows it."""
+    """A caller: its ARN, the user or role behind it, and every policy that applies to it."""
 
     arn: str
     identity_arn: str
@@ -38,12 +38,12 @@ class Principal:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name by which a resource's policy can mean this caller itself."""
+        """The ARNs by which a resource-based policy can name this caller."""
         return frozenset({self.arn, self.identity_arn})
 
 
 def caller(access_key: str) -> Principal:
-    """The principal behind an access key; nobody, who may do nothing, where the key was deleted meanwhile."""
+    """The principal of an access key; one without permissions where the key was deleted meanwhile."""
     if access_key == credentials.administrator().access_key:
         return administrator(DEFAULT_ACCOUNT)
     for account in list(iam_backends):
@@ -60,26 +60,66 @@ def caller(access_key: str) -> Principal:
         if user is not None:
             groups = iam.get_groups_for_user(user.name)
             policies = [doc for owner in (user, *groups) for doc in _documents(owner)]
-            return Principal(user.arn, user.arn, account, "user", user.name, "", tuple(policies), None, scps(account))
+            return Principal(
+                arn=user.arn,
+                identity_arn=user.arn,
+                account=account,
+                kind="user",
+                name=user.name,
+                session="",
+                policies=tuple(policies),
+                boundary=None,
+                scps=scps(account),
+            )
     arn = f"arn:{PARTITION}:iam::{DEFAULT_ACCOUNT}:user/nobody"
-    return Principal(arn, arn, DEFAULT_ACCOUNT, "user", "nobody", "", (), None, scps(DEFAULT_ACCOUNT))
+    return Principal(
+        arn=arn,
+        identity_arn=arn,
+        account=DEFAULT_ACCOUNT,
+        kind="user",
+        name="nobody",
+        session="",
+        policies=(),
+        boundary=None,
+        scps=scps(DEFAULT_ACCOUNT),
+    )
 
 
 def administrator(account: str, arn: str = "") -> Principal:
-    """The administrator of an account, who may do all that no other policy denies."""
+    """The administrator of an account, who may do everything that no other policy denies."""
     arn = arn or f"arn:{PARTITION}:iam::{account}:user/administrator"
-    return Principal(arn, arn, account, "administrator", "administrator", "", (_EVERYTHING,), None, scps(account))
+    return Principal(
+        arn=arn,
+        identity_arn=arn,
+        account=account,
+        kind="administrator",
+        name="administrator",
+        session="",
+        policies=(_EVERYTHING,),
+        boundary=None,
+        scps=scps(account),
+    )
 
 
 def role_session(role_arn: str, session: str) -> Principal:
-    """A session of a role, with no policies at all where the role is gone."""
+    """A session of a role; without policies where the role does not exist."""
     account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
     role = next((r for r in list(iam.get_roles()) if r.name == name), None)
     policies = tuple(_documents(role)) if role is not None else ()
     boundary = _managed(iam, role.permissions_boundary_arn) if role is not None else None
     arn = f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}"
-    return Principal(arn, role_arn, account, "role", name, session, policies, boundary, scps(account))
+    return Principal(
+        arn=arn,
+        identity_arn=role_arn,
+        account=account,
+        kind="role",
+        name=name,
+        session=session,
+        policies=policies,
+        boundary=boundary,
+        scps=scps(account),
+    )
 
 
 def identity(arn: str) -> Principal | None:
@@ -96,7 +136,17 @@ def identity(arn: str) -> Principal | None:
         user = iam.users[name]
         owners = (user, *iam.get_groups_for_user(name))
         policies = tuple(doc for owner in owners for doc in _documents(owner))
-        return Principal(arn, arn, account, "user", name, "", policies, None, scps(account))
+        return Principal(
+            arn=arn,
+            identity_arn=arn,
+            account=account,
+            kind="user",
+            name=name,
+            session="",
+            policies=policies,
+            boundary=None,
+            scps=scps(account),
+        )
     return None
 
 

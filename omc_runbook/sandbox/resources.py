@@ -1,4 +1,4 @@
-"""Which resource a call acts on, by the ARN that a policy would have to name."""
+"""The resources of a call, by the ARNs that a policy has to name."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ _TASK_ACTIONS = {"DescribeTasks", "StopTask", "ExecuteCommand"}
 
 
 def resources_of(call: Call, account: str) -> list[str]:
-    """The ARNs that the call needs permission on; ["*"] where its action takes none.
+    """The ARNs that the call needs permission for; ["*"] where its action has no resources.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
@@ -41,12 +41,12 @@ def _ecs(call: Call, account: str) -> list[str]:
 
 
 def _iam(call: Call, account: str) -> list[str]:
-    named = call.text("PolicyArn", "PolicySourceArn")
-    if call.action in ("AttachRolePolicy", "DetachRolePolicy") or not named:
+    policy = call.text("PolicyArn", "PolicySourceArn")
+    if call.action in ("AttachRolePolicy", "DetachRolePolicy") or not policy:
         for parameter, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
             if call.text(parameter):
                 return [f"arn:aws:iam::{account}:{kind}/{call.text(parameter)}"]
-    return [named] if named else []
+    return [policy] if policy else []
 
 
 def _kms(call: Call, account: str) -> list[str]:

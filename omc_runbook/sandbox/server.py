@@ -1,4 +1,4 @@
-"""The sandbox's server: moto, mended, behind the gateway, with the ECS agent, in one process.
+"""The sandbox's server: corrected moto behind the gateway, with the ECS agent, in one process.
 
 `python -m omc_runbook.sandbox.server --port N --state DIR --ready FD [--database]`
 """
@@ -32,36 +32,36 @@ from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.gateway import Gateway
-from omc_runbook.sandbox.mending import hold_tasks, mend
-from omc_runbook.sandbox.trail import TRAIL
+from omc_runbook.sandbox.moto_patches import hold_tasks, install
+from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
 
 class _Handler(MotoRequestHandler):
-    """Keeps connections open, and the address of each request to itself."""
+    """Keeps connections open and logs no requests."""
 
     protocol_version = "HTTP/1.1"
-    # Headers and body are two writes: without this each answer would wait for the client's delayed ACK.
+    # Headers and body are two writes: otherwise each response would wait for the client's delayed ACK.
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
 
 
-class Sandbox:
-    """The server's parts, and what it remembers of its world."""
+class SandboxServer:
+    """The server's parts, and the state of its world."""
 
     def __init__(self, port: int, state: Path) -> None:
-        """Bind the port (0: any free one); OSError where it is taken. `state` holds all sandboxes' directories."""
-        mend()
+        """Bind the port (0 for any free one), or raise OSError; `state` is the parent of all sandboxes' directories."""
+        install()
         self.agent = Agent()
-        self.database: postgres.Server | None = None
+        self.database: postgres.PostgresServer | None = None
         self._world = ""
         self._broken: list[str] = []
         self._drill: dict[str, Any] | None = None
         self.token = secrets.token_urlsafe(32)
         gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token)
-        # Bound here, because werkzeug ends the process when the port is taken.
+        # Bound here, because werkzeug exits when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(
             "127.0.0.1", port, gateway, threaded=True, request_handler=_Handler, fd=listener.detach()
@@ -71,11 +71,11 @@ class Sandbox:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a private path: status, calls, note, wire, reset; None for any other."""
+        """Answer a control path (status, calls, note, wire, reset); None for any other."""
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
-            return {"calls": TRAIL.count()}
+            return {"calls": EVENT_HISTORY.count()}
         if (method, path) == ("GET", "note"):
             return {"world": self._world, "broken": self._broken, "drill": self._drill}
         if (method, path) == ("POST", "note"):
@@ -113,24 +113,24 @@ class Sandbox:
             reset_model_data()
             hold_tasks()
             WIRE.clear()
-            TRAIL.clear()
+            EVENT_HISTORY.clear()
             network.forget()
             self._world, self._broken, self._drill = "", [], None
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT, then end every process and remove the state directory."""
+    """Serve until SIGTERM or SIGINT, then stop every process and remove the state directory."""
     parser = argparse.ArgumentParser(prog="omc_runbook.sandbox.server")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--port", type=int, default=0, help="0 for any free one")
     parser.add_argument("--state", type=Path, required=True, help="the directory of all sandboxes")
-    parser.add_argument("--ready", type=int, help="a file descriptor to tell the port, or what went wrong, to")
-    parser.add_argument("--database", action="store_true", help="with a PostgreSQL beside it")
+    parser.add_argument("--ready", type=int, help="a file descriptor to which the port, or an error, is written")
+    parser.add_argument("--database", action="store_true", help="also start a PostgreSQL")
     options = parser.parse_args()
 
     try:
-        sandbox = Sandbox(options.port, options.state)
+        sandbox = SandboxServer(options.port, options.state)
     except OSError as error:
-        _tell(options.ready, f"error {error.strerror}")
+        _report(options.ready, f"error {error.strerror}")
         return 1
     directory = sandbox.directory
     lock = folders.claim(directory, sandbox.port, administrator(), sandbox.token)
@@ -138,7 +138,7 @@ def main() -> int:
         try:
             sandbox.database = postgres.start(directory)
         except RunbookError as error:
-            _tell(options.ready, " ".join(str(error).split()))
+            _report(options.ready, " ".join(str(error).split()))
             folders.release(directory)
             return 1
     _log_to(directory / "server.log")
@@ -149,7 +149,7 @@ def main() -> int:
     CHANNELS.start(directory)
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()
-    _tell(options.ready, f"ready {sandbox.port}")
+    _report(options.ready, f"ready {sandbox.port}")
     ended.wait()
     CHANNELS.end()
     sandbox.agent.end()
@@ -168,7 +168,7 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
-def _tell(descriptor: int | None, text: str) -> None:
+def _report(descriptor: int | None, text: str) -> None:
     if descriptor is not None:
         os.write(descriptor, f"{text}\n".encode())
         os.close(descriptor)
@@ -176,6 +176,6 @@ def _tell(descriptor: int | None, text: str) -> None:
 
 if __name__ == "__main__":
     code = main()
-    # Request threads may still wait for a client: nothing is left to save.
+    # Request threads may still wait for a client, but there is nothing left to save.
     sys.stdout.flush()
     os._exit(code)

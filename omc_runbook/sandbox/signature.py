@@ -1,4 +1,4 @@
-"""Whether a request is signed by a key of this sandbox: AWS's Signature Version 4, verified.
+"""Verification of AWS Signature Version 4 with the keys of this sandbox.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -33,7 +33,7 @@ _UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Why a request counts as nobody's: AWS's error code, as STS has it, and message."""
+    """Why a signature is rejected: the error code, as STS returns it, and message."""
 
     code: str
     message: str
@@ -50,9 +50,9 @@ _DIFFERENT = Mismatch(
 
 
 def verify(environ: Mapping[str, Any], body: bytes) -> Mismatch | None:
-    """What is wrong with a request's signature, or None where a key of this sandbox made it within 15 minutes.
+    """What is wrong with a request's signature; None where it is valid and not older than 15 minutes.
 
-    The key is the administrator's, an active one of an IAM user, or that of a session that STS opened.
+    The key is the administrator's, an active one of an IAM user, or an STS session's.
     """
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     if not authorization:

@@ -1,4 +1,4 @@
-"""CloudTrail's record of calls: kept in memory, newest first when looked up.
+"""CloudTrail's event history, in memory.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
@@ -17,7 +17,7 @@ from omc_runbook.sandbox.principals import Principal
 
 _KEPT = 20_000
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-# Parameters that name things. The value of any other is hidden: what is not known to be safe is not kept.
+# Parameters that are names. The values of all others are hidden, because they may be secret.
 _NAMING = {
     "clientRequestToken", "cluster", "clusterName", "clusters", "container", "desiredCount", "desiredStatus",
     "enableExecuteCommand", "family", "forceDeleteWithoutRecovery", "forceNewDeployment", "include", "keyId",
@@ -42,8 +42,8 @@ _READS = ("Describe", "Get", "List", "Lookup", "BatchGet", "Simulate", "Filter",
 
 
 @dataclass(frozen=True)
-class Event:
-    """One recorded call, of the account that made it and the region it was made to."""
+class RecordedEvent:
+    """One recorded call, with its account and region."""
 
     account: str
     region: str
@@ -59,11 +59,11 @@ class Event:
         return bool(self.fields.get(attribute) == value)
 
 
-class Trail:
-    """The events of every account, safe to use from several threads."""
+class EventHistory:
+    """The events of all accounts; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque(maxlen=_KEPT)
+        self._events: deque[RecordedEvent] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
 
     def record(
@@ -75,12 +75,12 @@ class Trail:
         error: tuple[str, str] | None = None,
         invoked_by: str = "",
     ) -> None:
-        """Keep one call; `error` is its code and message where it failed."""
+        """Record one call; `error` is its code and message if it failed."""
         event = _event(call, principal, request_id, resources, error, invoked_by)
         with self._lock:
             self._events.append(event)
 
-    def events(self, account: str, region: str) -> list[Event]:
+    def events(self, account: str, region: str) -> list[RecordedEvent]:
         """An account's events in a region, newest first."""
         with self._lock:
             kept = list(self._events)
@@ -97,12 +97,12 @@ class Trail:
         return counts
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all events."""
         with self._lock:
             self._events.clear()
 
 
-TRAIL = Trail()
+EVENT_HISTORY = EventHistory()
 
 
 def _event(
@@ -112,7 +112,7 @@ def _event(
     resources: list[str],
     error: tuple[str, str] | None,
     invoked_by: str,
-) -> Event:
+) -> RecordedEvent:
     now = datetime.now(UTC)
     event_id = str(uuid.uuid4())
     read_only = call.action.startswith(_READS)
@@ -140,16 +140,16 @@ def _event(
         "recipientAccountId": principal.account,
         "eventCategory": "Management",
     }
-    named = [
+    referenced = [
         {"ResourceType": kind, "ResourceName": str(parameters[parameter])}
         for parameter, kind in _RESOURCE_TYPES.items()
         if isinstance(parameters.get(parameter), str)
     ]
     secrets = [arn for arn in resources if ":secretsmanager:" in arn and "?" not in arn]
-    named += [
+    referenced += [
         {"ResourceType": "AWS::SecretsManager::Secret", "ResourceName": arn}
         for arn in secrets
-        if all(resource["ResourceName"] != arn for resource in named)
+        if all(resource["ResourceName"] != arn for resource in referenced)
     ]
     fields = {
         "EventId": event_id,
@@ -159,10 +159,10 @@ def _event(
         "EventTime": now,
         "EventSource": call.event_source,
         "Username": principal.session or principal.name,
-        "Resources": named,
+        "Resources": referenced,
         "CloudTrailEvent": json.dumps(record),
     }
-    return Event(principal.account, call.region, now, fields)
+    return RecordedEvent(principal.account, call.region, now, fields)
 
 
 def _user_identity(call: Call, principal: Principal, invoked_by: str) -> dict[str, Any]:

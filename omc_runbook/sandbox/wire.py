@@ -1,4 +1,4 @@
-"""Faults on the wire: chosen calls are delayed or refused before AWS sees them."""
+"""Faults on the wire: selected calls are delayed, or fail before AWS sees them."""
 
 import itertools
 import threading
@@ -12,12 +12,12 @@ from omc_runbook.model.errors import UsageError
 _NUMBERS = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What to do to calls of `action` ("ecs:DescribeServices", wildcards allowed) by matching principals.
+@dataclass(frozen=True, kw_only=True)
+class WireRule:
+    """A rule for calls of `action` ("ecs:DescribeServices", wildcards allowed) by matching principals.
 
-    `error` is an AWS error code, or empty for a delay alone; `delay_ms` is in milliseconds; `principal`
-    is part of the caller's ARN; `remaining` is how many calls it still applies to, None for all.
+    `error` is an AWS error code, or "" for only a delay; `delay_ms` is in milliseconds; `principal` is part of the
+    caller's ARN; `remaining` is how many calls it still applies to, None for all.
     """
 
     action: str = "*"
@@ -30,25 +30,25 @@ class Rule:
 
 
 class Wire:
-    """The rules in force, safe to use from several threads."""
+    """The active rules; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._rules: dict[int, Rule] = {}
+        self._rules: dict[int, WireRule] = {}
         self._lock = threading.Lock()
 
-    def add(self, members: dict[str, Any]) -> Rule:
-        """Put a rule in force from its JSON: action, error, message, count, delay_ms, principal."""
+    def add(self, members: dict[str, Any]) -> WireRule:
+        """Activate a rule from its JSON members; raises UsageError for an unknown member."""
         known = {"action", "error", "message", "count", "delay_ms", "principal"}
         if unknown := sorted(set(members) - known):
             raise UsageError(f"a wire rule has no member {unknown[0]}: use {', '.join(sorted(known))}")
         values = {name: value for name, value in members.items() if name != "count"}
-        rule = Rule(**values, remaining=members.get("count"))
+        rule = WireRule(**values, remaining=members.get("count"))
         with self._lock:
             self._rules[rule.id] = rule
         return rule
 
     def clear(self, rule_id: int | None = None) -> None:
-        """Lift one rule, or all."""
+        """Remove one rule, or all."""
         with self._lock:
             if rule_id is None:
                 self._rules.clear()
@@ -56,21 +56,21 @@ class Wire:
                 self._rules.pop(rule_id, None)
 
     def rules(self) -> list[dict[str, Any]]:
-        """The rules in force, as JSON members."""
+        """The active rules, as JSON members."""
         with self._lock:
             return [asdict(rule) for rule in self._rules.values()]
 
     def apply(self, action: str, principal_arn: str) -> tuple[str, str] | None:
-        """Delay the call as the rules say; the (code, message) to refuse it with, or None to let it pass."""
+        """Delay a call as the rules say; returns the error's (code, message), or None to let the call pass."""
         with self._lock:
-            hit = [r for r in self._rules.values() if _concerns(r, action, principal_arn)]
+            hit = [r for r in self._rules.values() if _matches(r, action, principal_arn)]
             for rule in hit:
                 if rule.remaining is None:
                     continue
                 if rule.remaining <= 1:
                     del self._rules[rule.id]
                 else:
-                    self._rules[rule.id] = Rule(**asdict(rule) | {"remaining": rule.remaining - 1})
+                    self._rules[rule.id] = WireRule(**asdict(rule) | {"remaining": rule.remaining - 1})
         time.sleep(sum(rule.delay_ms for rule in hit) / 1000)
         return next(((rule.error, rule.message) for rule in hit if rule.error), None)
 
@@ -78,6 +78,6 @@ class Wire:
 WIRE = Wire()
 
 
-def _concerns(rule: Rule, action: str, principal_arn: str) -> bool:
+def _matches(rule: WireRule, action: str, principal_arn: str) -> bool:
     names = (action, action.partition(":")[2])
     return rule.principal in principal_arn and any(fnmatchcase(name, rule.action) for name in names)

@@ -1,4 +1,4 @@
-"""The script that a look runs inside a container, and its answer: digests of variables, and never a value."""
+"""The script that is run inside a container, and its output: digests of variables, never a value."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from omc_runbook.aws.execute import Refused, Why
+from omc_runbook.aws.execute import ExecFailure, Why
 from omc_runbook.masking import registry
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-"""Names of variables that a shell can have, and the only ones that stand in a command."""
+"""Valid names of shell variables, the only ones that appear in a command."""
 
 NO_SHELL = re.compile(r"executable file not found|no such file or directory|not found|unable to start", re.IGNORECASE)
 
-# No quote ' may stand in it: ECS splits the command's words, and these are one of them. A line's end within a value
-# becomes \001, so that a line is a variable. A process's number is taken from its stat, which knows it best. What a
-# process of another user began with, root reads as that user only, unless its container has SYS_PTRACE. Names alone
-# are taken from a .env file.
+# It must not contain a quote ', because ECS splits the command and the script is one argument. A newline within a value
+# becomes \001, so that each variable is one line. A process's id is read from its stat file. Without SYS_PTRACE, root
+# can read another user's initial environment only as that user. Of a .env file only names are read.
 _SCRIPT = r"""
 m=@MARK; s=@SALT; w=" PATH @NAMES "
 exec 2>/dev/null; echo "[$m"
@@ -58,12 +57,12 @@ echo "$m]"
 """
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-_MOST_WORDS = 200
+_LONGEST_MESSAGE = 200
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a container answered: digests by variable, of its environment and of the application's process."""
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """The script's output: digests by variable, of the container's environment and of the application's process."""
 
     pid: str
     name: str
@@ -71,40 +70,40 @@ class Seen:
     injected: Mapping[str, str]
     process: Mapping[str, str]
     is_readable: bool
-    """Whether the process's environment could be read at all."""
+    """Whether the process's environment could be read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Paths of the .env files that name a variable."""
+    """Paths of .env files that set a variable, by variable."""
 
 
 def command(names: Iterable[str], salt: str, mark: str) -> str:
-    """One command line for ECS Exec, which asks for these variables; `salt` and `mark` are hexadecimal digits.
+    """The command line for ECS Exec that reads these variables; `salt` and `mark` are hexadecimal digits.
 
-    Raises ValueError for a name that no shell can have.
+    `mark` delimits the script's output. Raises ValueError for an invalid name of a variable.
     """
-    wanted = tuple(names)
-    if not all(NAME.match(name) for name in wanted):
+    variables = tuple(names)
+    if not all(NAME.match(name) for name in variables):
         raise ValueError("a variable's name has letters, digits and underscores only")
-    script = _SCRIPT.strip().replace("@MARK", mark).replace("@SALT", salt).replace("@NAMES", " ".join(wanted))
+    script = _SCRIPT.strip().replace("@MARK", mark).replace("@SALT", salt).replace("@NAMES", " ".join(variables))
     return f"sh -c '{script}'"
 
 
-def read(text: str, mark: str) -> Seen | Refused:
-    """Take a container's answer apart, whatever stands around it in the session."""
+def read(text: str, mark: str) -> ProbeResult | ExecFailure:
+    """Parse the script's output, which is between two marks in the session's output."""
     _, begins, rest = text.replace("\r", "").partition(f"[{mark}\n")
     body, ends, _ = rest.partition(f"{mark}]")
     if not begins or not ends:
-        words = " ".join(registry.mask(text).split())[-_MOST_WORDS:]
+        message = " ".join(registry.mask(text).split())[-_LONGEST_MESSAGE:]
         why: Why = "no-shell" if not begins and NO_SHELL.search(text) else "session"
-        return Refused(why, words or "The session ended without an answer.")
+        return ExecFailure(why, message or "The session ended without output.")
     lines = [line.split(" ", 2) for line in body.splitlines() if " " in line or line == "n"]
-    told = {line[0]: line[1:] for line in lines}
-    if "n" in told:
-        return Refused("no-tool", "The container has a shell, and no program that makes a SHA-256 digest.")
+    fields = {line[0]: line[1:] for line in lines}
+    if "n" in fields:
+        return ExecFailure("no-tool", "The container has a shell, but no program that computes a SHA-256 digest.")
     process = dict(_digests(lines, "q"))
-    return Seen(
-        pid=told.get("p", ["?"])[0],
-        name=" ".join(told.get("p", ["", ""])[1:]),
-        started=_started(told.get("t", []), told.get("b", [])),
+    return ProbeResult(
+        pid=fields.get("p", ["?"])[0],
+        name=" ".join(fields.get("p", ["", ""])[1:]),
+        started=_started(fields.get("t", []), fields.get("b", [])),
         injected=dict(_digests(lines, "i")),
         process=process,
         is_readable=bool(process),
@@ -120,7 +119,7 @@ def _digests(lines: Iterable[list[str]], kind: str) -> Iterator[tuple[str, str]]
 
 
 def _started(ticks: list[str], booted: list[str]) -> datetime | None:
-    """When a process began: the machine's boot, in seconds since 1970, and ticks of the clock since."""
+    """When a process started: the boot time in seconds since 1970, plus clock ticks."""
     numbers = [*ticks, *booted]
     if len(numbers) != 3 or not all(number.isdigit() for number in numbers) or not int(ticks[1]) or not int(booted[0]):
         return None

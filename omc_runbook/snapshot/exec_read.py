@@ -1,4 +1,4 @@
-"""A look inside running tasks: whether their processes hold the values that the secret has, told by digests alone."""
+"""Reads inside running tasks which version's values their processes have, by digests only."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from omc_runbook.aws import execute, session
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.execute import Refused
+from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import Reference, is_secret_name
+from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
 from omc_runbook.snapshot import exec_probe, follow_ups
-from omc_runbook.snapshot.gatherer import Asking
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, Held, Inside
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Content, Snapshot
 
 SECONDS = 20
 MOST_VERSIONS = 6
-"""How many versions are read, newest first, to tell which of them a value is of."""
+"""At most how many versions are read, newest first, to identify a value's version."""
 EXECUTE = "ecs:ExecuteCommand"
 
 
-@dataclass(frozen=True)
-class _Place:
-    """One container of a running task, and what is asked of it: by variable, the key and its reference if any."""
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """One container of a running task, and the variables to read: each with its key and its reference, if any."""
 
     service: Service
     task: Task
@@ -38,27 +38,29 @@ class _Place:
     variables: Mapping[str, tuple[str, Reference | None]]
 
 
-def look(asking: Asking, snapshot: Snapshot) -> tuple[Inside, ...]:
-    """Look into every container of every running task of the consumers that is given the secret, at once.
+def read(gatherer: Gatherer, snapshot: Snapshot) -> tuple[ExecLook, ...]:
+    """Read the values inside every container with the secret, of the consumers' running tasks, in parallel.
 
-    Each gets one command of ECS Exec, whose answer is digests under a salt of this look. See
+    Each container gets one ECS Exec command, which prints digests under a new salt. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html
     """
     salt = fingerprint.new_salt()
-    places = list(_places(snapshot))
-    asked = [asking.pool.submit(_answer, asking, snapshot.plugin, place, salt) for place in places]
-    answers = [(place, answer.result()) for place, answer in zip(places, asked, strict=True)]
+    targets = list(_targets(snapshot))
+    futures = [gatherer.pool.submit(_probe, gatherer, snapshot.plugin, target, salt) for target in targets]
+    results = [(target, future.result()) for target, future in zip(targets, futures, strict=True)]
     contents = dict(snapshot.contents)
-    if any(_is_unknown(snapshot, contents, salt, place, seen) for place, seen in answers):
+    if any(_is_unknown(snapshot, contents, salt, target, result) for target, result in results):
         newest = [version.id for version in reversed(snapshot.versions) if version.id not in contents]
-        contents |= follow_ups.read_versions(asking, set(newest[:MOST_VERSIONS]))
+        contents |= follow_ups.read_versions(gatherer, set(newest[:MOST_VERSIONS]))
     return tuple(
-        _refused(place, seen) if isinstance(seen, Refused) else _inside(snapshot, contents, salt, place, seen)
-        for place, seen in answers
+        _failed(target, result)
+        if isinstance(result, ExecFailure)
+        else _identify(snapshot, contents, salt, target, result)
+        for target, result in results
     )
 
 
-def _places(snapshot: Snapshot) -> Iterator[_Place]:
+def _targets(snapshot: Snapshot) -> Iterator[_Target]:
     for service in snapshot.consumers:
         for task in snapshot.running(service):
             definition = snapshot.definition(task.task_definition_arn)
@@ -67,19 +69,25 @@ def _places(snapshot: Snapshot) -> Iterator[_Place]:
             own = {container.name for container, _ in snapshot.own_injections(definition)}
             for container in definition.containers:
                 if container.name in own or (not own and container.essential):
-                    yield _Place(service, task, definition, container, _variables(snapshot, container))
+                    yield _Target(
+                        service=service,
+                        task=task,
+                        definition=definition,
+                        container=container,
+                        variables=_variables(snapshot, container),
+                    )
 
 
 def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str, Reference | None]]:
-    """What a container is given of the secret; and what it is not, though the secret or the catalogue knows it.
+    """The variables that a container gets from the secret, and those of other keys of the secret or the catalogue.
 
-    Left out is what its plain environment sets: that is no secret of whoever reads the task definition.
+    Variables of its plain environment are omitted: the task definition shows their values anyway.
     """
     keys, document = snapshot.environment.keys, snapshot.current.document if snapshot.current else None
     known = dict.fromkeys((*keys, *(document.keys if document else ())))
     found: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
     for injection in container.secrets:
-        if snapshot.refers(injection.reference):
+        if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
             found[injection.variable] = (injection.reference.key, injection.reference)
         else:
             found.pop(injection.variable, None)
@@ -87,67 +95,83 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     return {name: what for name, what in found.items() if name not in plain and exec_probe.NAME.match(name)}
 
 
-def _answer(asking: Asking, plugin: str, place: _Place, salt: str) -> exec_probe.Seen | Refused:
-    task, name = place.task, place.container.name
+def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_probe.ProbeResult | ExecFailure:
+    task, name = target.task, target.container.name
     agent = next((entry.agent for entry in task.containers if entry.name == name), "")
-    if place.definition.os_family.startswith("WINDOWS"):
-        return Refused("no-shell", "A Windows container has no POSIX shell.")
+    if target.definition.os_family.startswith("WINDOWS"):
+        return ExecFailure("no-shell", "A Windows container has no POSIX shell.")
     if not task.execute:
-        return Refused("off", "DescribeTasks: enableExecuteCommand is false.")
+        return ExecFailure("off", "DescribeTasks: enableExecuteCommand is false.")
     if agent in ("STOPPED", "PENDING"):
-        return Refused("agent", f"DescribeTasks: the ExecuteCommandAgent is {agent}.")
+        return ExecFailure("agent", f"DescribeTasks: the ExecuteCommandAgent is {agent}.")
     mark = secrets.token_hex(8)
-    client, words = asking.clients("ecs"), exec_probe.command(sorted(place.variables), salt, mark)
-    # Not by asking.ask: this is on a thread of its pool already, and may not wait for another.
+    client, command = gatherer.clients("ecs"), exec_probe.command(sorted(target.variables), salt, mark)
+    # Not gatherer.ask: this runs on a thread of its pool, and must not wait for another.
     answer = session.look(
-        f"task {task.id[:8]} from inside",
+        f"the processes of task {task.id[:8]}",
         EXECUTE,
-        lambda: execute.run(client, asking.names.cluster, task.arn, name, words, plugin, SECONDS),
+        lambda: execute.run(client, gatherer.names.cluster, task.arn, name, command, plugin, SECONDS),
     )
-    if isinstance(answer, Unread):
-        return Refused("denied" if answer.kind == "denied" else "session", answer.sentence, answer.permission)
+    if isinstance(answer, ReadFailure):
+        return ExecFailure("denied" if answer.kind == "denied" else "session", answer.sentence, answer.permission)
     return exec_probe.read(answer, mark) if isinstance(answer, str) else answer
 
 
-def _refused(place: _Place, refused: Refused) -> Inside:
-    return Inside(place.service.name, place.task.id, place.container.name, refused)
+def _failed(target: _Target, failure: ExecFailure) -> ExecLook:
+    return ExecLook(
+        service=target.service.name, task_id=target.task.id, container=target.container.name, refused=failure
+    )
 
 
-def _inside(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, place: _Place, seen: exec_probe.Seen
-) -> Inside:
-    held = {}
-    for variable, (key, ref) in place.variables.items():
-        injected, process = seen.injected.get(variable, ""), seen.process.get(variable, "")
+def _identify(
+    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, target: _Target, result: exec_probe.ProbeResult
+) -> ExecLook:
+    """The version of each variable's value, by its digest."""
+    values = {}
+    for variable, (key, ref) in target.variables.items():
+        injected, process = result.injected.get(variable, ""), result.process.get(variable, "")
         meant = _meant(snapshot, ref)
         by_digest = _by_digest(snapshot, contents, salt, variable, key, meant) if meant else {}
         unknown = OTHER if meant in by_digest.values() else UNSEEN
-        held[variable] = Held(
-            variable,
-            key,
-            by_digest.get(injected, unknown) if injected else ABSENT,
-            (by_digest.get(process, unknown) if process else ABSENT) if seen.is_readable else UNSEEN,
-            ref is not None,
-            seen.files.get(variable, ""),
-            meant,
-            seen.is_readable and injected != process,
+        values[variable] = HeldValue(
+            variable=variable,
+            key=key,
+            injected=by_digest.get(injected, unknown) if injected else ABSENT,
+            process=(by_digest.get(process, unknown) if process else ABSENT) if result.is_readable else UNSEEN,
+            has_reference=ref is not None,
+            file=result.files.get(variable, ""),
+            meant=meant,
+            differs=result.is_readable and injected != process,
         )
-    process_name = f"{seen.pid} ({seen.name})" if seen.name else seen.pid
-    return Inside(place.service.name, place.task.id, place.container.name, None, process_name, seen.started, held)
+    process_name = f"{result.pid} ({result.name})" if result.name else result.pid
+    return ExecLook(
+        service=target.service.name,
+        task_id=target.task.id,
+        container=target.container.name,
+        process=process_name,
+        started=result.started,
+        held=values,
+    )
 
 
 def _is_unknown(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, place: _Place, seen: exec_probe.Seen | Refused
+    snapshot: Snapshot,
+    contents: Mapping[str, Content],
+    salt: str,
+    target: _Target,
+    result: exec_probe.ProbeResult | ExecFailure,
 ) -> bool:
-    """Whether a container holds a value of a reference that no version read so far has."""
-    found = {} if isinstance(seen, Refused) else _inside(snapshot, contents, salt, place, seen).held
+    """Whether a container has a value, of a variable with a reference, that no version read so far has."""
+    if isinstance(result, ExecFailure):
+        return False
+    values = _identify(snapshot, contents, salt, target, result).held.values()
     return any(
-        held.has_reference and held.meant and {held.injected, held.process} & {OTHER, UNSEEN} for held in found.values()
+        value.has_reference and value.meant and {value.injected, value.process} & {OTHER, UNSEEN} for value in values
     )
 
 
 def _meant(snapshot: Snapshot, ref: Reference | None) -> str:
-    """The id of the version that a reference means now; "" where it does not mean this very secret.
+    """The id of the version that a reference names now; "" where it names another secret.
 
     A variable without a reference is compared with the current version.
     """
@@ -163,14 +187,14 @@ def _meant(snapshot: Snapshot, ref: Reference | None) -> str:
 def _by_digest(
     snapshot: Snapshot, contents: Mapping[str, Content], salt: str, variable: str, key: str, meant: str
 ) -> dict[str, str]:
-    """The versions by what a variable's digest is with their value: the meant one first, then newest first."""
+    """Versions by the variable's digest with their value; `meant` wins over others, newer over older ones."""
     ids = [version.id for version in snapshot.versions if version.id != meant]
     values = ((version, _value(contents.get(version), key)) for version in (*ids, meant))
     return {fingerprint.salted(value, salt, variable): version for version, value in values if value is not None}
 
 
 def _value(content: Content | None, key: str) -> Masked | None:
-    """What ECS injects of a version: a key's text, or the whole where the reference names no key."""
+    """What ECS injects from a version: a key's text, or the whole text where the reference names no key."""
     if content is None or content.document is None:
         return None
     if not key:

@@ -1,4 +1,4 @@
-"""The last words of tasks that failed: the lines of their logs that tell of trouble, values masked."""
+"""Log lines of failed tasks that show an error, with values masked."""
 
 from __future__ import annotations
 
@@ -8,78 +8,67 @@ from functools import partial
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 PERMISSION = "logs:GetLogEvents"
-TROUBLE = re.compile(
+ERROR = re.compile(
     r"\b(error|fatal|critical|panic|exception|refused|denied|failed|unauthori[sz]ed|invalid|incorrect)\b|"
     r"Error\b|Exception\b",
     re.IGNORECASE,
 )
-REFUSED = re.compile(
-    r"""(?xi)
-    authentication\ (?: failed | failure | error ) | auth (?: entication )? error | no\ password\ supplied
-    | access\ denied\ for\ user | login\ failed | wrongpass | noauth | username-password\ pair
-    | (?: incorrect | invalid )[\ _]api[\ _]?key | api\ key\ (?: is\ )? (?: not\ valid | invalid | expired | revoked )
-    | invalid\ (?: access\ )? token | (?: invalid | bad )\ credentials | username\ and\ password\ not\ accepted
-    | \b 535 \W{1,4} (?: b\W? )? (?: 5\.7 | auth | incorrect )
-    | baddsn | (?: bad | invalid | unsupported | malformed ) .{0,30} \b dsn \b
-    | unauthori[sz]ed | (?: status | code | error ) \W{0,8} 401 \b
-    | InvalidClientTokenId | SignatureDoesNotMatch | security\ token\ included\ in\ the\ request\ is\ invalid
-    """
-)
-"""How databases and providers say that they do not take a password or a key."""
 LONGEST = 240
 MOST = 2
 TASKS_A_SERVICE = 2
 
 
-def read(asking: Asking, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
-    """Sentences by task id, of the newest failed tasks of each consumer that did start; what is refused is a gap."""
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    """Sentences with log lines by task id, of each consumer's newest failed tasks that had started."""
     asked = [
-        (task.id, container, asking.ask(f"the log of {container}", PERMISSION, call))
+        (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
         for service in snapshot.consumers
         for task in _started(snapshot, service)[:TASKS_A_SERVICE]
-        for container, call in _logs(asking.clients, snapshot, task)
+        for container, call in _logs(gatherer.clients, snapshot, task)
     ]
     found: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in asked:
-        lines = [line for line in asking.keep("words", answer, ()) if TROUBLE.search(line)]
-        found[task_id] = (*found.get(task_id, ()), *_told(container, lines))
+        lines = [line for line in gatherer.keep("words", answer, ()) if ERROR.search(line)]
+        found[task_id] = (*found.get(task_id, ()), *_sentences(container, lines))
     return {task_id: words for task_id, words in found.items() if words}
 
 
-def tell_of_refusal(snapshot: Snapshot) -> bool:
-    """Whether the last words of any task are that something did not take its password or key."""
-    return any(REFUSED.search(line) for words in (snapshot.words or {}).values() for line in words)
+def has_login_failure(snapshot: Snapshot) -> bool:
+    """Whether any log line says that a password or key was rejected."""
+    return any(is_refusal(line) for words in (snapshot.words or {}).values() for line in words)
 
 
 def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id: str) -> tuple[str, ...]:
-    """Sentences with the lines that tell of trouble, of the newest failed task of a deployment; its last line else.
+    """Sentences with the log lines of a deployment's newest failed task that show an error, or its last line.
 
-    Values that are known are masked. Says so where the log may not be read; () where nothing was logged.
+    Registered values are masked. One sentence says so where the log cannot be read; () where nothing was logged.
     """
     stopped = (task for known in snapshot.services if known.name == service for task in snapshot.stopped(known))
     task = next((task for task in stopped if task.deployment_id == deployment_id), None)
-    told: list[str] = []
+    sentences: list[str] = []
     for container, call in _logs(clients, snapshot, task) if task and task.started else ():
         answer = look(f"the log of {container}", PERMISSION, call)
-        told += [answer.sentence] if isinstance(answer, Unread) else _told(container, answer)
-    return tuple(told)
+        sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, answer)
+    return tuple(sentences)
 
 
 def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
-    """Failed tasks that did start, newest first, without those that hold a version before the current one."""
-    since = snapshot.current_since
+    """Failed tasks that had started, newest first, without those that stopped before the current version."""
+    since = freshness.current_since(snapshot)
     started = (task for task in snapshot.stopped(service) if task.started is not None)
     return tuple(task for task in started if not (since and task.stopped and task.stopped < since[0]))
 
 
 def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[str, Callable[[], tuple[str, ...]]]]:
-    """The containers of a task that log to CloudWatch, each with the call that reads the end of its log."""
+    """A task's containers that log to CloudWatch Logs, each with the call that reads its last lines."""
     definition = snapshot.definition(task.task_definition_arn)
     for container in definition.containers if definition else ():
         if container.log_group:
@@ -87,8 +76,8 @@ def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[st
             yield container.name, partial(logs.last_lines, clients("logs"), container.log_group, stream)
 
 
-def _told(container: str, lines: Sequence[str]) -> Iterator[str]:
-    said = [line for line in lines if line.strip()]
-    for line in [line for line in said if TROUBLE.search(line)][-MOST:] or said[-1:]:
+def _sentences(container: str, lines: Sequence[str]) -> Iterator[str]:
+    filled = [line for line in lines if line.strip()]
+    for line in [line for line in filled if ERROR.search(line)][-MOST:] or filled[-1:]:
         text = registry.mask(" ".join(line.split()))
         yield f"The log of {container} says: {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"

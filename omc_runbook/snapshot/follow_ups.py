@@ -1,4 +1,4 @@
-"""Settling doubts: the few more calls that decide what the first look leaves open."""
+"""Follow-up calls that decide what the first read leaves open."""
 
 from __future__ import annotations
 
@@ -7,71 +7,73 @@ from contextlib import suppress
 from dataclasses import replace
 
 from omc_runbook.aws import cloudtrail, secretsmanager
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CouldNotLook
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_LIMIT = 100
 WRITES = ("CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage")
-"""The calls that can give the secret another current version."""
+"""The API calls that can change AWSCURRENT."""
 DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 
 
-def settle(asking: Asking, snapshot: Snapshot) -> Snapshot:
-    """Ask for the little more that decides a doubt: who wrote, when a task read, what an old version held."""
+def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
-    doubtful = any(snapshot.freshness(task) == "undecidable" for task in tasks) and bool(snapshot.versions)
-    if doubtful:
-        snapshot = read_trail(asking, snapshot)
+    is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
+    if is_unclear:
+        snapshot = read_trail(gatherer, snapshot)
     elif snapshot.current and _has_placeholder(snapshot):
-        answer = asking.keep("writes", _events(asking, "PutSecretValue", snapshot), None)
+        answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer)
-    wanted = {snapshot.held_version(task) for task in tasks if snapshot.freshness(task) == "stale"} | _pinned(snapshot)
+    stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
+    needed = {freshness.version_read(snapshot, task) for task in stale} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
-        wanted.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
+        needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(
-        snapshot, contents={**snapshot.contents, **read_versions(asking, wanted - set(snapshot.contents) - {""})}
+        snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed - set(snapshot.contents) - {""})}
     )
 
 
-def read_trail(asking: Asking, snapshot: Snapshot, others: tuple[str, ...] = ()) -> Snapshot:
-    """Ask CloudTrail who gave the secret its versions and which tasks read them, unless it has been asked.
+def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] = ()) -> Snapshot:
+    """Read from CloudTrail who wrote the secret's versions and which tasks read them, unless that is known.
 
-    `others` are more calls on the secret to ask for.
+    `others` are names of more API calls to look up.
     """
     is_known = snapshot.writes is not None and snapshot.reads is not None
-    writes = [_events(asking, name, snapshot) for name in (() if is_known else WRITES) + others]
-    reads = None if is_known else _events(asking, "GetSecretValue", snapshot)
-    answers = [asking.keep("writes", answer, None) for answer in writes]
+    writes = [_events(gatherer, name, snapshot) for name in (() if is_known else WRITES) + others]
+    reads = None if is_known else _events(gatherer, "GetSecretValue", snapshot)
+    answers = [gatherer.keep("writes", answer, None) for answer in writes]
     known = tuple(event for answer in answers for event in answer or ())
     return replace(
         snapshot,
         writes=None if None in answers else known + (snapshot.writes or () if is_known else ()),
-        reads=asking.keep("reads", reads, None) if reads else snapshot.reads,
+        reads=gatherer.keep("reads", reads, None) if reads else snapshot.reads,
     )
 
 
-def read_authors(asking: Asking, snapshot: Snapshot) -> Snapshot:
-    """Ask CloudTrail what `read_trail` does, and who deleted the secret or gave it its policy, where one did."""
+def read_authors(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Read what `read_trail` does, and who deleted the secret or set its resource policy, if anybody did."""
     deleted = (DELETED,) if snapshot.secret and snapshot.secret.deleted else ()
-    return read_trail(asking, snapshot, deleted + ((POLICY,) if snapshot.resource_policy else ()))
+    return read_trail(gatherer, snapshot, deleted + ((POLICY,) if snapshot.resource_policy else ()))
 
 
-def read_previous(asking: Asking, snapshot: Snapshot) -> Snapshot:
-    """Read what AWSPREVIOUS holds, unless it has been read."""
+def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Read the content of AWSPREVIOUS, unless it is known."""
     previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
-    wanted = {previous} - {*snapshot.contents, ""}
-    return replace(snapshot, contents={**snapshot.contents, **read_versions(asking, wanted)})
+    needed = {previous} - {*snapshot.contents, ""}
+    return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
 
 
-def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
-    """Look for the secrets that references name in other regions and accounts; a refusal there is no gap."""
-    home = (asking.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else asking.caller.account)
-    named = {
+def look_elsewhere(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
+    """Look up the secrets that references name in other regions and accounts; an error there is no gap."""
+    home = (gatherer.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account)
+    regions = {
         ref.secret_arn: ref.region
         for service in snapshot.consumers
         for revision in snapshot.revisions(service)
@@ -79,23 +81,23 @@ def look_elsewhere(asking: Asking, snapshot: Snapshot) -> dict[str, secretsmanag
         if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
     }
     answers = {
-        arn: asking.ask(
+        arn: gatherer.ask(
             arn,
             "secretsmanager:DescribeSecret",
-            lambda arn=arn, region=region: secretsmanager.describe(asking.clients("secretsmanager", region), arn),  # type: ignore[misc]
+            lambda arn=arn, region=region: secretsmanager.describe(gatherer.clients("secretsmanager", region), arn),  # type: ignore[misc]
         )
-        for arn, region in named.items()
+        for arn, region in regions.items()
     }
     found = {}
     for arn, answer in answers.items():
-        # A mistyped region has no endpoint: only a look there fails, and the reference is wrong in any case.
+        # A mistyped region has no endpoint: this call fails, and the reference is wrong in any case.
         with suppress(CouldNotLook):
             found[arn] = answer.result()
-    return {arn: secret for arn, secret in found.items() if not isinstance(secret, Unread)}
+    return {arn: secret for arn, secret in found.items() if not isinstance(secret, ReadFailure)}
 
 
 def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
-    """A version's content by its id, taken apart where it can be; empty where there is no version."""
+    """A version's content by its id, parsed where possible; empty where there is no version."""
     if value is None:
         return {}
     if value.text is None:
@@ -106,40 +108,40 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
         return {value.version_id: Content(value.version_id, error=error)}
 
 
-def _events(asking: Asking, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | Unread]:
-    client, secret = asking.clients("cloudtrail"), snapshot.secret_name
-    made = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
-    since = min((version.created for version in snapshot.versions[-2:]), default=made)
-    return asking.ask(
+def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
+    client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
+    created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
+    since = min((version.created for version in snapshot.versions[-2:]), default=created)
+    return gatherer.ask(
         f"who called {name}",
         "cloudtrail:LookupEvents",
         lambda: cloudtrail.lookup_events(client, name, secret, since, TRAIL_LIMIT),
     )
 
 
-def know_former(asking: Asking, snapshot: Snapshot) -> None:
-    """Read what the versions held that are still listed: logs and pasted texts quote values of theirs, to be masked.
+def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
+    """Register the values of all listed versions for masking: logs and pasted texts may quote them.
 
-    Nothing of it goes into the snapshot, and one that cannot be read is no gap.
+    The snapshot stays the same, and a version that cannot be read is no gap.
     """
-    for answer in _asked(asking, {version.id for version in snapshot.versions} - set(snapshot.contents)):
+    for answer in _request(gatherer, {version.id for version in snapshot.versions} - set(snapshot.contents)):
         value = answer.result()
-        if not isinstance(value, Unread):
+        if not isinstance(value, ReadFailure):
             contents_of(value)
 
 
-def read_versions(asking: Asking, version_ids: set[str]) -> dict[str, Content]:
-    """Read versions of the secret by their ids at once; those that cannot be read are gaps of "older_contents"."""
+def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:
+    """Read versions of the secret by id, in parallel; those that cannot be read are gaps of "older_contents"."""
     found: dict[str, Content] = {}
-    for answer in _asked(asking, version_ids):
-        found.update(contents_of(asking.keep("older_contents", answer, None)))
+    for answer in _request(gatherer, version_ids):
+        found.update(contents_of(gatherer.keep("older_contents", answer, None)))
     return found
 
 
-def _asked(asking: Asking, version_ids: set[str]) -> list[Future[secretsmanager.Value | Unread | None]]:
-    client, name = asking.clients("secretsmanager"), asking.names.secret
+def _request(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmanager.Value | ReadFailure | None]]:
+    client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
     return [
-        asking.ask(
+        gatherer.ask(
             f"version {version_id} of {name}",
             GET_SECRET_VALUE,
             lambda version_id=version_id: secretsmanager.get_value(client, name, version_id=version_id),  # type: ignore[misc]
@@ -149,7 +151,7 @@ def _asked(asking: Asking, version_ids: set[str]) -> list[Future[secretsmanager.
 
 
 def _pinned(snapshot: Snapshot) -> set[str]:
-    """Ids of the versions that references fix, by stage or by id."""
+    """Ids of the versions that references pin, by staging label or by id."""
     refs = [
         injection.reference
         for service in snapshot.consumers

@@ -1,4 +1,4 @@
-"""Asking AWS many things at once, and keeping what could not be read."""
+"""Makes many AWS calls in parallel and records what could not be read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 
@@ -15,8 +15,8 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
-class Asking:
-    """The calls of one snapshot, with what could not be read by the field that lacks it."""
+class Gatherer:
+    """The calls of one snapshot; `gaps` has what could not be read, by the snapshot's field."""
 
     def __init__(self, pool: ThreadPoolExecutor, clients: Clients, environment: Environment, caller: Caller) -> None:
         self.pool = pool
@@ -24,16 +24,16 @@ class Asking:
         self.names = environment.names
         self.environment = environment
         self.caller = caller
-        self.gaps: dict[str, tuple[Unread, ...]] = defaultdict(tuple)
+        self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
-        """Make a call on another thread."""
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
+        """Start a call on another thread; `what` and `permission` are those of `session.look`."""
         return self.pool.submit(look, what, permission, call)
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
-        """Wait for an answer; what could not be read becomes a gap of the field."""
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
+        """Wait for an answer; where it could not be read, record a gap of the field and return the default."""
         result = answer.result()
-        if isinstance(result, Unread):
+        if isinstance(result, ReadFailure):
             if result not in self.gaps[field]:
                 self.gaps[field] += (result,)
             return default

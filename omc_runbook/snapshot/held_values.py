@@ -1,4 +1,4 @@
-"""What a look inside a running task showed: which version's value each variable of its process holds."""
+"""Values inside running tasks: which version of the secret each variable of a process has."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from omc_runbook.aws.execute import Refused
+from omc_runbook.aws.execute import ExecFailure
 
 ABSENT = ""
-"""What a variable holds that is not there."""
+"""Marks a variable that does not exist."""
 OTHER = "other"
-"""What a variable holds that no version of the secret, which is kept and was read, has."""
+"""Marks a value that no readable version of the secret has."""
 UNSEEN = "unseen"
-"""What a variable holds that cannot be told: its process may not be looked at, or its version may not be read."""
-Place = Literal["injected", "process"]
+"""Marks an unknown value: its process cannot be read, or its version cannot."""
+Location = Literal["injected", "process"]
 
 
-@dataclass(frozen=True)
-class Held:
-    """What one variable holds, in the container's environment as ECS made it and in a process of the application.
+@dataclass(frozen=True, kw_only=True)
+class HeldValue:
+    """A variable's value as ECS injected it into the container, and in a process of the application.
 
-    Each is the id of a version of the secret that has this value (the one that the reference means, else the newest
-    that has it), OTHER, ABSENT or UNSEEN.
+    `injected` and `process` are the id of a version of the secret with this value (the one that the reference names,
+    else the newest), OTHER, ABSENT or UNSEEN.
     """
 
     variable: str
@@ -31,36 +31,36 @@ class Held:
     injected: str
     process: str
     has_reference: bool = True
-    """Whether the task definition injects it; one without comes from the image, or from a file in it."""
+    """Whether the task definition injects it; otherwise it comes from the image, or a file in it."""
     file: str = ""
-    """The path of a .env file in the container that names it; "" where there is none."""
+    """The path of a .env file in the container that sets it; "" for none."""
     meant: str = ""
-    """The id of the version that the reference means now; "" where it means another secret, or none."""
+    """The id of the version that the reference names now; "" where it names another secret, or none."""
     differs: bool = False
-    """Whether the process has another value than ECS injected, or none; digests tell that without any version."""
+    """Whether the process has another value than ECS injected, or none; digests show that without any version."""
 
     @property
     def is_stale(self) -> bool:
-        """Whether ECS injected another value than the version has that the reference means."""
+        """Whether ECS injected another value than that of the version that the reference names."""
         return bool(self.meant) and self.injected not in (self.meant, ABSENT, UNSEEN)
 
     @property
     def is_fresh(self) -> bool:
-        """Whether ECS injected the value of the version that the reference means."""
+        """Whether ECS injected the value of the version that the reference names."""
         return bool(self.meant) and self.injected == self.meant
 
 
-@dataclass(frozen=True)
-class Inside:
-    """What a look into one container of one task showed; `refused` tells why it showed nothing."""
+@dataclass(frozen=True, kw_only=True)
+class ExecLook:
+    """The values inside one container of one task; `refused` says why they could not be read."""
 
     service: str
     task_id: str
     container: str
-    refused: Refused | None = None
+    refused: ExecFailure | None = None
     process: str = ""
-    """The process that was looked at, by number and name: "1 (python)"."""
+    """The process that was read, by id and name: "1 (python)"."""
     started: datetime | None = None
-    """When that process began."""
-    held: Mapping[str, Held] = field(default_factory=dict)
-    """By variable."""
+    """When that process started."""
+    held: Mapping[str, HeldValue] = field(default_factory=dict)
+    """The values by variable."""

@@ -1,8 +1,7 @@
-"""Reading the network that the consumers' tasks stand in, and what it lets through."""
+"""Reads the network of the consumers' tasks."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import vpc as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
-from omc_runbook.aws.session import Unread
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.messages.reasons import is_of_network
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 if TYPE_CHECKING:
@@ -20,40 +20,42 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 D = TypeVar("D")
 
-NO_CONNECTION = re.compile(
-    r"connection issue between the task and|check your task network configuration|context deadline exceeded"
-    r"|i/o timeout|dial tcp|no such host|request send failed|connection timed out",
-    re.IGNORECASE,
+NOTHING = Network(
+    vpcs={},
+    subnets={},
+    route_tables=(),
+    nat_gateways={},
+    internet_gateways={},
+    groups={},
+    acls=(),
+    endpoints=(),
+    prefix_lists={},
 )
-"""What ECS writes where a task did not reach Secrets Manager, whatever it was that stood in the way."""
-ENDPOINT_POLICY = re.compile(r"VPC endpoint policy", re.IGNORECASE)
-"""What it writes where the policy of an endpoint refused."""
-
-NOTHING = Network({}, {}, (), {}, {}, {}, (), (), {})
 
 
-def is_told(snapshot: Snapshot) -> bool:
-    """Whether tasks of a deployment in force, or just rolled back, failed in the network's words."""
+def has_network_failure(snapshot: Snapshot) -> bool:
+    """Whether tasks of a current deployment, or one just rolled back, failed for a reason in the network."""
     for service in snapshot.consumers:
-        ended = snapshot.last_failed(service) if service.rolled_back else None
-        wanted = {deployment.id for deployment in service.deployments} | ({ended.deployment_id} if ended else set())
-        reasons = [task.stopped_reason for task in snapshot.stopped(service) if task.deployment_id in wanted]
-        if any(NO_CONNECTION.search(reason) or ENDPOINT_POLICY.search(reason) for reason in reasons):
+        failed = snapshot.last_failed(service) if service.rolled_back else None
+        deployments = {deployment.id for deployment in service.deployments}
+        deployments |= {failed.deployment_id} if failed else set()
+        reasons = [task.stopped_reason for task in snapshot.stopped(service) if task.deployment_id in deployments]
+        if any(map(is_of_network, reasons)):
             return True
     return False
 
 
-def read_if_told(asking: Asking, snapshot: Snapshot) -> Snapshot:
-    """Add the network where tasks failed in its words."""
-    return replace(snapshot, network=read(asking, snapshot)) if is_told(snapshot) else snapshot
+def read_after_failure(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Add the network where tasks failed for a reason in it."""
+    return replace(snapshot, network=read(gatherer, snapshot)) if has_network_failure(snapshot) else snapshot
 
 
-def read(asking: Asking, snapshot: Snapshot) -> Network | None:
-    """Read it at once, unless it has been read: what could not be read becomes a gap of "network".
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Network | None:
+    """Read the network, unless that has been done; what could not be read becomes a gap of "network".
 
-    Empty where no consumer's tasks have network interfaces of their own; None where the subnets were refused.
+    Empty where no consumer uses awsvpc; None where the subnets could not be read.
     """
-    if snapshot.network is not None or asking.gaps.get("network"):
+    if snapshot.network is not None or gatherer.gaps.get("network"):
         return snapshot.network
     subnets = sorted(
         {subnet for service in snapshot.consumers for subnet in service.placement.subnets}
@@ -61,40 +63,40 @@ def read(asking: Asking, snapshot: Snapshot) -> Network | None:
     )
     if not subnets:
         return NOTHING
-    look = _Look(asking, asking.clients("ec2"))
-    named = look.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
-    return look.network(sorted({subnet.vpc for subnet in named.values()})) if named is not None else None
+    reader = _Reader(gatherer, gatherer.clients("ec2"))
+    found = reader.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
+    return reader.network(sorted({subnet.vpc for subnet in found.values()})) if found is not None else None
 
 
-def read_vpcs(asking: Asks, client: EC2Client, vpcs: Sequence[str]) -> Network:
-    """Read all that decides where the traffic of some VPCs goes."""
-    return _Look(asking, client).network(vpcs)
+def read_vpcs(gatherer: MakesCalls, client: EC2Client, vpcs: Sequence[str]) -> Network:
+    """Read everything that decides where the traffic of some VPCs goes."""
+    return _Reader(gatherer, client).network(vpcs)
 
 
-class Asks(Protocol):
-    """What makes calls and keeps what could not be read, as Asking does."""
+class MakesCalls(Protocol):
+    """Makes calls and records what could not be read, as Gatherer does."""
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
-        """Make a call."""
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
+        """Start a call."""
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
-        """Wait for its answer, or give the default."""
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
+        """Wait for an answer, or return the default."""
 
 
-class _Look:
-    """The calls to EC2 of one snapshot."""
+class _Reader:
+    """The EC2 calls of one snapshot."""
 
-    def __init__(self, asking: Asks, client: EC2Client) -> None:
-        self._asking = asking
+    def __init__(self, gatherer: MakesCalls, client: EC2Client) -> None:
+        self._asking = gatherer
         self._client = client
 
-    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | Unread]:
+    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
         return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
 
     def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
         return self.keep(self.ask(call, get))
 
-    def keep(self, answer: Future[T | Unread]) -> T | None:
+    def keep(self, answer: Future[T | ReadFailure]) -> T | None:
         return self._asking.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
@@ -111,9 +113,11 @@ class _Look:
         acls = self.ask("DescribeNetworkAcls", lambda client: reading.describe_network_acls(client, vpcs))
         endpoints = self.ask("DescribeVpcEndpoints", lambda client: reading.describe_vpc_endpoints(client, vpcs))
         read, route_tables, known = self.keep(found), self.keep(tables), self.keep(groups)
-        on, named = _kept(self, support), _kept(self, hostnames)
-        with_dns = {id: replace(vpc, dns_support=on[id], dns_hostnames=named[id]) for id, vpc in (read or {}).items()}
-        # A route to a gateway endpoint leads to what its prefix list holds, and that is never Secrets Manager.
+        dns = _keep_all(self, support), _keep_all(self, hostnames)
+        with_dns = {
+            id: replace(vpc, dns_support=dns[0][id], dns_hostnames=dns[1][id]) for id, vpc in (read or {}).items()
+        }
+        # A gateway endpoint's prefix list never has addresses of Secrets Manager.
         routes = (route for table in route_tables or () for route in table.routes)
         destinations = [route.destination for route in routes if not route.target.startswith("vpce-")]
         return Network(
@@ -129,34 +133,34 @@ class _Look:
             own_dns=self._own_dns(with_dns.values()),
         )
 
-    def _prefix_lists(self, named: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """The CIDRs of those that are named; AWS's own have none that matter."""
-        ids = sorted({name for name in named if name.startswith("pl-")})
+    def _prefix_lists(self, peers: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The CIDRs of the prefix lists among rules' peers; for AWS's own none, as they do not matter."""
+        ids = sorted({peer for peer in peers if peer.startswith("pl-")})
         if not ids:
             return {}
         owned = self.get("DescribeManagedPrefixLists", lambda client: reading.describe_prefix_lists(client, ids))
-        asked = {
+        futures = {
             id: self.ask("GetManagedPrefixListEntries", _of(reading.get_prefix_list_entries, id))
             for id, by_aws in (owned or {}).items()
             if not by_aws
         }
-        entries = {id: self.keep(answer) for id, answer in asked.items()}
+        entries = {id: self.keep(future) for id, future in futures.items()}
         return {id: () for id, by_aws in (owned or {}).items() if by_aws} | {
             id: cidrs for id, cidrs in entries.items() if cidrs is not None
         }
 
     def _own_dns(self, vpcs: Iterable[Vpc]) -> frozenset[str]:
         ids = {vpc.dhcp_options for vpc in vpcs if vpc.dns_support is False} - {"", "default"}
-        asked = {id: self.ask("DescribeDhcpOptions", _of(reading.names_other_dns, id)) for id in sorted(ids)}
-        return frozenset(id for id, answer in asked.items() if self.keep(answer))
+        futures = {id: self.ask("DescribeDhcpOptions", _of(reading.names_other_dns, id)) for id in sorted(ids)}
+        return frozenset(id for id, future in futures.items() if self.keep(future))
 
 
 def _of(get: Callable[[EC2Client, str], T], id: str) -> Callable[[EC2Client], T]:
     return lambda client: get(client, id)
 
 
-def _kept(look: _Look, answers: Mapping[str, Future[bool | Unread]]) -> dict[str, bool | None]:
-    return {id: look.keep(answer) for id, answer in answers.items()}
+def _keep_all(reader: _Reader, answers: Mapping[str, Future[bool | ReadFailure]]) -> dict[str, bool | None]:
+    return {id: reader.keep(answer) for id, answer in answers.items()}
 
 
 def _peers(groups: Iterable[SecurityGroup]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Other environments' secrets: the names of their keys, and keyed fingerprints of their values; no value is kept."""
+"""Other environments' secrets: their keys, and keyed fingerprints of their values; no value is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Clients, Unread, look
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.document import Document, DocumentError, parse
 from omc_runbook.masking.fingerprint import fingerprint
@@ -19,25 +19,25 @@ from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 SETTING = 16
-"""Characters up to which the value of a key that the catalogue lacks is taken for a setting, as a port is one."""
+"""Up to this many characters, the value of a key outside the catalogue counts as a setting, such as a port."""
 
 PARALLEL = 8
 
 
 @dataclass(frozen=True)
 class OtherKeys:
-    """The keys of another environment's secret; None where there is none, or `unread` says why they are not known."""
+    """The keys of another environment's secret; None where it does not exist, or `unread` says why it was not read."""
 
     names: frozenset[str] | None
     unread: str = ""
 
 
 def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dict[str, OtherKeys]:
-    """By other environment the keys of its secret; one of another account or profile is not asked, and left out."""
+    """The keys of other environments' secrets, by environment; those in another account or profile are left out."""
     profile, others = environment.names.profile, environment.others
-    near = {name: names for name, names in others.items() if not _elsewhere(caller, profile, names)}
+    readable = {name: names for name, names in others.items() if not _elsewhere(caller, profile, names)}
     with ThreadPoolExecutor(PARALLEL, "keys") as pool:
-        asked = {name: pool.submit(_document, clients, names) for name, names in near.items()}
+        asked = {name: pool.submit(_document, clients, names) for name, names in readable.items()}
     found = {}
     for name, answer in asked.items():
         document = answer.result()
@@ -48,42 +48,42 @@ def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dic
     return found
 
 
-def read_prints(
+def read_fingerprints(
     clients: Clients,
     caller: Caller,
     profile: str,
     others: Mapping[str, Names],
     known: Mapping[str, Key],
-    mark: bytes,
+    key: bytes,
 ) -> dict[str, dict[str, str] | str]:
-    """By environment its secret's keys by the fingerprints of their values under `mark`, or why they could not be had.
+    """By environment, its secret's keys by the fingerprints of their values under `key`, or why it could not be read.
 
-    `profile` is the one that `clients` use: an environment with another one is not asked. Only what may be secret
-    counts.
+    `profile` is the one that `clients` use: an environment with another profile is not read. Only values that may be
+    secret count.
     """
     with ThreadPoolExecutor(PARALLEL, "compare") as pool:
         asked = {
-            name: pool.submit(_keys_by_print, clients, caller, profile, names, known, mark)
+            name: pool.submit(_keys_by_fingerprint, clients, caller, profile, names, known, key)
             for name, names in others.items()
         }
     return {name: answer.result() for name, answer in asked.items()}
 
 
 def may_be_secret(value: Masked, key: Key | None) -> bool:
-    """Whether a value is one that no two environments should share: issued or made up, and not a mere setting."""
+    """Whether environments must not share a value: it is issued or generated, and not a mere setting."""
     if key is None:
         return value.length > SETTING
     return not value.is_empty and bool(key.generate or key.obtain_from)
 
 
-def _keys_by_print(
-    clients: Clients, caller: Caller, profile: str, other: Names, known: Mapping[str, Key], mark: bytes
+def _keys_by_fingerprint(
+    clients: Clients, caller: Caller, profile: str, other: Names, known: Mapping[str, Key], key: bytes
 ) -> dict[str, str] | str:
     document = _elsewhere(caller, profile, other) or _document(clients, other)
     if isinstance(document, str):
         return document
     return {
-        fingerprint(member.injected, mark): member.key
+        fingerprint(member.injected, key): member.key
         for member in (document.members if document else ())
         if may_be_secret(member.injected, known.get(member.key))
     }
@@ -99,14 +99,14 @@ def _elsewhere(caller: Caller, profile: str, other: Names) -> str:
 
 
 def _document(clients: Clients, other: Names) -> Document | str | None:
-    """What another environment's secret holds, None where there is no secret, or why it could not be read."""
+    """The content of another environment's secret, None where it does not exist, or why it could not be read."""
     try:
         value = look(
             f"secret {other.secret}",
             GET_SECRET_VALUE,
             lambda: secretsmanager.get_value(clients("secretsmanager", other.region), other.secret, CURRENT),
         )
-        if isinstance(value, Unread):
+        if isinstance(value, ReadFailure):
             return _as_clause(value.sentence)
         return parse(value.text) if value and value.text else None
     except (CouldNotLook, DocumentError) as error:

@@ -1,11 +1,11 @@
-"""The permissions that a look lacked, as one policy to ask for."""
+"""The permissions that a snapshot lacked, as one IAM policy."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.state import Snapshot
 
 FOLLOWING: dict[str, tuple[str, ...]] = {
@@ -31,32 +31,32 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
         "ec2:DescribeVpcEndpoints",
     ),
 }
-"""What a look goes on to ask once it has the first: nobody wants to be refused, and to ask, a second time."""
+"""The permissions needed next once one is granted, so that nobody has to ask twice."""
 
 _ANYWHERE = ("ec2:", "cloudtrail:", "ecs:List", "ecs:DescribeTaskDefinition", "sts:", "iam:Simulate")
-"""Actions that take no resource, or none that is known beforehand."""
+"""Actions without resource-level permissions, or whose resources are unknown beforehand."""
 
 
-def refused(snapshot: Snapshot) -> tuple[str, ...]:
-    """The permissions that calls were refused for, each once."""
+def denied(snapshot: Snapshot) -> tuple[str, ...]:
+    """The permissions whose calls were denied, without duplicates."""
     return tuple(dict.fromkeys(gap.permission for gap in _gaps(snapshot) if gap.kind == "denied"))
 
 
-def wanted(snapshot: Snapshot) -> tuple[str, ...]:
-    """The permissions that would help: those refused, and those that are asked for next where these are given."""
-    found = list(refused(snapshot))
+def missing(snapshot: Snapshot) -> tuple[str, ...]:
+    """The missing permissions: those denied, and those needed next."""
+    found = list(denied(snapshot))
     for permission in found:
         found += [later for later in FOLLOWING.get(permission, ()) if later not in found]
     return tuple(sorted(found))
 
 
 def policy(snapshot: Snapshot) -> str:
-    """An IAM policy document with the permissions that would help, for this environment alone; "" where none is.
+    """An IAM policy document with the missing permissions, for this environment only; "" where none is missing.
 
     See https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
     by_resource: dict[tuple[str, ...], list[str]] = {}
-    for permission in wanted(snapshot):
+    for permission in missing(snapshot):
         by_resource.setdefault(_resources(snapshot, permission), []).append(permission)
     statements = [
         {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
@@ -65,18 +65,18 @@ def policy(snapshot: Snapshot) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) if statements else ""
 
 
-def _gaps(snapshot: Snapshot) -> Iterator[Unread]:
+def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
     for gaps in snapshot.gaps.values():
         yield from gaps
     for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
         yield from known.unread
-    for seen in snapshot.inside or ():
-        if seen.refused and seen.refused.why == "denied":
-            yield Unread(seen.container, seen.refused.permission, "AccessDeniedException", "denied")
+    for values in snapshot.inside or ():
+        if values.refused and values.refused.why == "denied":
+            yield ReadFailure(values.container, values.refused.permission, "AccessDeniedException", "denied")
 
 
 def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
-    """The ARNs that a permission is needed on, as narrow as they are known."""
+    """The ARNs that a permission is needed for, as narrow as possible."""
     names, caller = snapshot.environment.names, snapshot.caller
     if permission.startswith(_ANYWHERE):
         return ("*",)

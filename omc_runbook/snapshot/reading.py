@@ -1,4 +1,4 @@
-"""Taking a snapshot: every call in parallel, batched where AWS batches, none twice, each failure kept."""
+"""Takes a snapshot: every call in parallel, in batches where AWS allows, none twice, each failure recorded."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, Unread, insist
+from omc_runbook.aws.session import Clients, ReadFailure, insist
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
-from omc_runbook.snapshot.gatherer import Asking
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -24,7 +24,7 @@ PARALLEL = 24
 
 
 def identify(clients: Clients, environment: Environment) -> Caller:
-    """Tell who is calling, before anything is read.
+    """Read the caller's identity, before anything else.
 
     Raises UsageError where the account is not the environment's, CouldNotLook where AWS does not answer.
     """
@@ -47,12 +47,12 @@ def take(
     look_inside: bool = False,
     deeply: bool = False,
 ) -> Snapshot:
-    """Read an environment at once; if asked, also what running tasks hold, and all that troubleshooting looks at.
+    """Read an environment.
 
-    With a checkout, which is kept with it, the keys of the other environments' secrets as well.
-
-    Calls that AWS refuses are kept in the snapshot's gaps. Raises UsageError for a cluster that runbook.toml
-    names and that does not exist, CouldNotLook where AWS cannot be reached.
+    `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
+    environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
+    everything that troubleshooting needs. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the
+    cluster that runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller)
@@ -67,13 +67,13 @@ def take(
         return replace(snapshot, gaps=dict(reading.gaps))
 
 
-class _Reading(Asking):
+class _Reading(Gatherer):
     """The calls of one snapshot."""
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
         cluster, name = self.names.cluster, self.names.secret
-        # Most of what follows waits for these three, so they go first; clients are made while answers are on their way.
+        # Most of what follows waits for these three calls; further clients are created meanwhile.
         client = self.clients("ecs")
         listed = self.ask(
             f"the services of cluster {cluster}",
@@ -113,7 +113,7 @@ class _Reading(Asking):
         services = self._services(service_names or ())
         # A task that stops between the two lists is in both.
         task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
-        described = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
+        task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
         found = [service for answer in services for service in self.keep("services", answer, ())]
         definitions = self._definitions(service.task_definition_arn for service in found)
         return Snapshot(
@@ -129,11 +129,11 @@ class _Reading(Asking):
             service_names=service_names,
             services=tuple(sorted(found, key=lambda service: service.name)),
             task_definitions=definitions,
-            tasks=tuple(task for answer in described for task in self.keep("tasks", answer, ())),
+            tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
         )
 
     def second(self, snapshot: Snapshot) -> Snapshot:
-        """Read what depends on the first: roles, the key, older revisions, and what a doubt has to be settled by."""
+        """Read what depends on the first calls: roles, the KMS key, older revisions, and what follow-ups need."""
         key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
@@ -146,7 +146,7 @@ class _Reading(Asking):
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
-        snapshot = networking.read_if_told(self, follow_ups.settle(self, snapshot))
+        snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
         return replace(
             snapshot,
             elsewhere=follow_ups.look_elsewhere(self, snapshot),
@@ -161,8 +161,10 @@ class _Reading(Asking):
         )
         if key is None or key.manager != "CUSTOMER":
             return key
-        asked = self.ask(f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(client, key.arn))
-        return replace(key, policy=self.keep("key_policy", asked, None))
+        policy = self.ask(
+            f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(client, key.arn)
+        )
+        return replace(key, policy=self.keep("key_policy", policy, None))
 
     def _clusters(self) -> tuple[str, ...]:
         client, name = self.clients("ecs"), self.names.cluster
@@ -171,14 +173,14 @@ class _Reading(Asking):
         )
         if "cluster" in self.environment.chosen:
             unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
+            hint = f". {unread}" if unread else nearest(name, found)
             raise UsageError(
-                f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}"
-                f"{f'. {unread}' if unread else nearest(name, found)}"
+                f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}{hint}"
                 f" Correct cluster in {self.environment.source}. Nothing was written."
             )
         return found
 
-    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | Unread]]:
+    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | ReadFailure]]:
         client, cluster = self.clients("ecs"), self.names.cluster
         return [
             self.ask(
@@ -189,7 +191,7 @@ class _Reading(Asking):
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
         ]
 
-    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | Unread]:
+    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | ReadFailure]:
         client, cluster = self.clients("ecs"), self.names.cluster
         return self.ask(
             f"the tasks of cluster {cluster}",
@@ -211,7 +213,7 @@ class _Reading(Asking):
         return {arn: definition for arn, definition in found.items() if definition}
 
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """ARNs of the consumers' execution roles; the role that the guide names where none could be told."""
+        """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""
         definitions = [revision for service in snapshot.consumers for revision in snapshot.revisions(service)]
         arns = {definition.execution_role_arn for definition in definitions} - {""}
         if not arns and not definitions:

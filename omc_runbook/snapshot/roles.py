@@ -1,4 +1,4 @@
-"""What is known of a role: AWS's own simulation first, the role's policies where that does not settle it."""
+"""A role's permissions: AWS's simulation first, the role's policies where that does not decide."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Role, Simulated
-from omc_runbook.aws.session import Clients, Unread, look, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
 from omc_runbook.iam.policy import PolicyDocument
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
 DECRYPT = "kms:Decrypt"
 CHANNELS = tuple(f"ssmmessages:{verb}{kind}Channel" for kind in ("Control", "Data") for verb in ("Create", "Open"))
-"""What ECS Exec needs of a task's own role, on any resource."""
+"""The permissions that ECS Exec needs of a task role, on any resource."""
 POLICIES_AT_ONCE = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Permissions:
-    """A role with what AWS simulates of it and, unless that allows all, its policies.
+    """A role with AWS's simulation and, unless that allows everything, its policies.
 
-    `role` is None where there is no such role or it could not be read; `exists` tells these apart.
-    `policies` is None where they were not needed or could not all be read.
+    `role` is None where it does not exist or could not be read; `exists` tells which. `policies` is None where they
+    were not needed or could not all be read.
     """
 
     role: Role | None
@@ -31,40 +31,40 @@ class Permissions:
     simulated: tuple[Simulated, ...] = ()
     policies: tuple[PolicyDocument, ...] | None = None
     boundary: PolicyDocument | None = None
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[ReadFailure, ...] = ()
 
-    def said_of(self, action: str, resource: str) -> Simulated | None:
-        """What AWS's simulation said of an action on a resource; None where it was not asked or did not answer."""
-        return next((said for said in self.simulated if (said.action, said.resource) == (action, resource)), None)
+    def simulation_of(self, action: str, resource: str) -> Simulated | None:
+        """The simulation's result for an action on a resource; None where there is none."""
+        return next((each for each in self.simulated if (each.action, each.resource) == (action, resource)), None)
 
 
 def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissions:
-    """Read a role, as much of it as is needed to tell whether it may read the secret.
+    """Read as much of a role as is needed to decide whether it may read the secret.
 
-    Empty `secret_arn`: there is no secret to ask about; empty `key_arn`: no customer key is in use.
+    `secret_arn` is "" where the secret does not exist, `key_arn` where no customer managed key is used.
     """
     client, name = clients("iam"), iam.role_name(arn)
-    with ThreadPoolExecutor(1, "simulate") as beside:
-        asked = beside.submit(_simulate, clients, arn, secret_arn, key_arn) if secret_arn else None
+    with ThreadPoolExecutor(1, "simulate") as pool:
+        simulation = pool.submit(_simulate, clients, arn, secret_arn, key_arn) if secret_arn else None
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
-        return Permissions(None, exists=False)
-    known, unread = or_none(role), [role] if isinstance(role, Unread) else []
-    if asked is None:
-        return Permissions(known, unread=tuple(unread))
-    simulated = asked.result()
-    wanted = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
-    said = [] if isinstance(simulated, Unread) else list(simulated)
-    allowed = {(entry.action, entry.resource) for entry in said if entry.decision == "allowed"}
-    if allowed.issuperset(wanted) and not any(entry.missing_context for entry in said):
-        return Permissions(known, simulated=tuple(said), unread=tuple(unread))
+        return Permissions(role=None, exists=False)
+    known, unread = or_none(role), [role] if isinstance(role, ReadFailure) else []
+    if simulation is None:
+        return Permissions(role=known, unread=tuple(unread))
+    simulated = simulation.result()
+    needed = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
+    results = [] if isinstance(simulated, ReadFailure) else list(simulated)
+    allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
+    if allowed.issuperset(needed) and not any(entry.missing_context for entry in results):
+        return Permissions(role=known, simulated=tuple(results), unread=tuple(unread))
     policies = _policies(clients, name)
     boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
-    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, Unread)]
-    complete = not any(isinstance(answer, Unread) for answer in (role, *policies, boundary))
+    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, ReadFailure)]
+    complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
     return Permissions(
-        known,
-        simulated=tuple(said),
+        role=known,
+        simulated=tuple(results),
         policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
         boundary=or_none(boundary),
         unread=tuple(unread),
@@ -72,10 +72,10 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
 
 
 def read_exec(clients: Clients, arn: str) -> Permissions:
-    """Read whether a task role may open the channels of ECS Exec, by AWS's simulation or else by its policies."""
+    """Read whether a task role may open ECS Exec's channels, by AWS's simulation or else by its policies."""
     client, name = clients("iam"), iam.role_name(arn)
-    with ThreadPoolExecutor(1, "simulate") as beside:
-        asked = beside.submit(
+    with ThreadPoolExecutor(1, "simulate") as pool:
+        simulation = pool.submit(
             look,
             f"what role {name} may do",
             "iam:SimulatePrincipalPolicy",
@@ -83,26 +83,26 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
         )
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
-        return Permissions(None, exists=False)
-    said = asked.result()
-    unread = tuple(answer for answer in (role, said) if isinstance(answer, Unread))
-    if said and not isinstance(said, Unread):
-        return Permissions(or_none(role), simulated=said, unread=unread)
+        return Permissions(role=None, exists=False)
+    simulated = simulation.result()
+    unread = tuple(answer for answer in (role, simulated) if isinstance(answer, ReadFailure))
+    if simulated and not isinstance(simulated, ReadFailure):
+        return Permissions(role=or_none(role), simulated=simulated, unread=unread)
     policies = _policies(clients, name)
     boundary = _boundary(clients, name, role.boundary_arn) if isinstance(role, Role) and role.boundary_arn else None
-    lacking = tuple(answer for answer in (*policies, boundary) if isinstance(answer, Unread))
+    missing = tuple(answer for answer in (*policies, boundary) if isinstance(answer, ReadFailure))
     known = tuple(answer for answer in policies if isinstance(answer, PolicyDocument))
-    is_complete = isinstance(role, Role) and not lacking
+    is_complete = isinstance(role, Role) and not missing
     return Permissions(
-        or_none(role),
+        role=or_none(role),
         policies=known if is_complete else None,
         boundary=or_none(boundary),
-        unread=(*unread, *lacking),
+        unread=(*unread, *missing),
     )
 
 
-def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | Unread:
-    """Also asks about the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
+def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tuple[Simulated, ...] | ReadFailure:
+    """Also simulates the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
     actions = [GET_SECRET_VALUE] + ([DECRYPT] if key_arn else [])
     resources = [secret_arn, secret_arn.rpartition("-")[0]] + ([key_arn] if key_arn else [])
     return look(
@@ -112,24 +112,22 @@ def _simulate(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> tupl
     )
 
 
-def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Unread]:
+def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFailure]:
     client, what = clients("iam"), f"the policies of role {name}"
-    with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as beside:
-        inline = beside.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
-        attached = beside.submit(
-            look, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name)
-        )
+    with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as pool:
+        inline = pool.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
+        attached = pool.submit(look, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name))
         answers = [
-            beside.submit(look, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
+            pool.submit(look, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
             for entry in or_none(inline.result()) or ()
         ] + [
-            beside.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
+            pool.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
             for arn in or_none(attached.result()) or ()
         ]
-    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, Unread)]
+    lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, ReadFailure)]
     return [*lists, *(answer.result() for answer in answers)]
 
 
-def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | Unread:
+def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | ReadFailure:
     what = f"the permissions boundary of role {name}"
     return look(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))

@@ -133,7 +133,16 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
 
 
 def _finding(check: str, title: str, change: ResourceChange, fact: str, fix: str) -> Finding:
-    return Finding(check, FAMILY, title, "found", change.address, "error", (fact,), Remedy(fix))
+    return Finding(
+        check=check,
+        family=FAMILY,
+        title=title,
+        status="found",
+        subject=change.address,
+        severity="error",
+        evidence=(fact,),
+        remedy=Remedy(fix),
+    )
 
 
 def _change(entry: dict[str, Any]) -> ResourceChange:

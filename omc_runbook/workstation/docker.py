@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.public_values import find_harmless
+from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook
 
@@ -90,7 +90,7 @@ class EnvFile:
 
 
 @dataclass(frozen=True)
-class StartResult:
+class UpResult:
     """Whether `up` succeeded, and a sentence on it."""
 
     ok: bool
@@ -144,7 +144,7 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
         return ComposeConfig({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
     plain = {service: _variables(body) for service, body in services.items()}
     pairs = [pair for variables in plain.values() for pair in variables.items()]
-    registry.exempt({*services, *find_harmless(pairs)})
+    registry.exempt({*services, *find_public(pairs)})
     environment = {
         service: {name: Masked(value, name) for name, value in variables.items()}
         for service, variables in plain.items()
@@ -161,7 +161,7 @@ def engine_problem(program: Sequence[str]) -> str:
     return f"Docker cannot be used: {_reason(process)}." if process.returncode else ""
 
 
-def up(program: Sequence[str], repository: Path) -> StartResult:
+def up(program: Sequence[str], repository: Path) -> UpResult:
     """Run `docker compose up --detach`.
 
     Raises CouldNotLook if Compose cannot be started or does not end in time.
@@ -169,8 +169,8 @@ def up(program: Sequence[str], repository: Path) -> StartResult:
     process = _call(program, "up", ("--detach",), repository)
     words = " ".join(program)
     if process.returncode:
-        return StartResult(False, registry.mask(f"{words} up failed in {repository}: {_reason(process)}."))
-    return StartResult(True, f"{words} up has started the services of {repository}.")
+        return UpResult(False, registry.mask(f"{words} up failed in {repository}: {_reason(process)}."))
+    return UpResult(True, f"{words} up has started the services of {repository}.")
 
 
 def logs(program: Sequence[str], repository: Path, services: Sequence[str] = ()) -> str:

@@ -16,7 +16,7 @@ from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.public_values import find_harmless
+from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.compose import find_references
@@ -150,7 +150,7 @@ def read_dotenv(
     compose = read_env_file(program, path, variables) if program and is_text else None
     hidden = private_key_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
-    registry.exempt(find_harmless([*values, *(compose.values.items() if compose else ())], public))
+    registry.exempt(find_public([*values, *(compose.values.items() if compose else ())], public))
     _mask_unread(statements, plain, hidden, public)
     assignments = find_assignments(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
@@ -266,7 +266,7 @@ def _mask_unread(statements: Iterable[_Statement], text: str, hidden: Collection
         assignment = None if number in hidden else ASSIGNMENT.match(line)
         if assignment and (line.strip() not in clear or _is_close(_CUT.search(assignment[3] + assignment[5]))):
             rest = assignment[5].strip().strip("'\"")
-            if not find_harmless([(assignment[1], rest)], public):
+            if not find_public([(assignment[1], rest)], public):
                 Masked(rest, assignment[1])
         elif assignment is None and (number in hidden or not ALONE.fullmatch(line)):
             Masked(line.strip(), ".env")

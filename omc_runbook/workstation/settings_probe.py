@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from omc_runbook.messages.startlog import Told, read_log, tell
+from omc_runbook.messages.startlog import StartProblem, read_log, tell
 from omc_runbook.messages.validation import Refusal
 
 CONFIG = Path("backend", "app", "core", "config.py")
@@ -40,7 +40,7 @@ class SettingsResult:
     """
 
     ok: bool
-    messages: tuple[Told, ...] = ()
+    messages: tuple[StartProblem, ...] = ()
     env_files: tuple[tuple[Path, bool], ...] = ()
     filled: tuple[str, ...] = ()
     obstacle: str = ""
@@ -166,7 +166,7 @@ def _spellings(answer: Mapping[str, Any]) -> dict[str, str]:
     return spellings
 
 
-def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]) -> Iterator[Told]:
+def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]) -> Iterator[StartProblem]:
     for error in answer.get("errors", ()):
         head, *rest = error["loc"] or [""]
         location = ".".join((variables.get(head.casefold(), head), *rest))

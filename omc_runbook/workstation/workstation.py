@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
-from omc_runbook.messages.startlog import Told
+from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, variable_of
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.workstation import docker, git, settings_probe
@@ -23,8 +24,6 @@ from omc_runbook.workstation.settings_probe import SettingsResult
 
 DOTENV = ".env"
 BACKEND = "backend"
-SECRETIVE = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|KEY|TOKEN|DSN|CREDENTIALS?)(_?\d+)?$", re.IGNORECASE)
-"""The ending of a secret variable's name: TOKEN, but not TOKEN_EXPIRE_MINUTES."""
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
@@ -56,9 +55,9 @@ class Workstation:
     compose_config: ComposeConfig | None
     """The configuration that Docker Compose resolves with it; None if Compose was not run."""
     shell: Mapping[str, Masked]
-    """Variables of the .env that are set in this process's environment too."""
-    start_messages: tuple[Told, ...] | None = None
-    """Messages in the logs of the application and its database after a start; None if they were not started."""
+    """Variables of the .env that this process's environment has as well."""
+    start_messages: tuple[StartProblem, ...] | None = None
+    """What the application and its database said when they were started; None where nobody started them."""
     started: bool | None = None
     """Whether docker compose up succeeded; None if it was not run, or that is unknown."""
     start_problem: str = ""
@@ -138,13 +137,6 @@ class Workstation:
         exact = self.dotenv.find(variable)
         others = (each for each in reversed(self.dotenv.bindings) if each.name.casefold() == variable.casefold())
         return exact or (None if self.checkout.settings.case_sensitive else next(others, None))
-
-
-def is_secret(variable: str, key: Key | None) -> bool:
-    """Whether a variable is secret: by its key of the catalogue, or by its name."""
-    if key is not None and (key.generate or key.obtain_from):
-        return True
-    return SECRETIVE.search(variable) is not None
 
 
 def is_value(value: Masked | None) -> bool:

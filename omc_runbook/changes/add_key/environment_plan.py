@@ -7,23 +7,22 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from omc_runbook.aws.definitions import Edit as Reference
-from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.changes.add_key.plan import NewKey, Place
+from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
+from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.add_key.plan import EnvironmentPlan, NewKey
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, Unfinished
 from omc_runbook.changes.secret.placeholders import placeholder
-from omc_runbook.changes.secret.plan import document_of, plan_update
-from omc_runbook.changes.secret.writer import LABEL
-from omc_runbook.changes.values import sources as given
+from omc_runbook.changes.secret.plan import LABEL, document_of, plan_update
+from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 NOTHING = "nothing"
@@ -60,7 +59,7 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
 
 
 def held_by(snapshot: Snapshot, key: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
-    """Those of some containers that have the reference in force in every service; raises as `plan_place` does."""
+    """Those of some containers that have the reference in force in every service; raises as `plan_environment` does."""
     found = {name: [definition for _, definition in _services(snapshot, (name,))] for name in containers}
     return tuple(
         name
@@ -69,14 +68,14 @@ def held_by(snapshot: Snapshot, key: NewKey, containers: Sequence[str]) -> tuple
     )
 
 
-def plan_place(
+def plan_environment(
     snapshot: Snapshot,
     key: NewKey,
     containers: Sequence[str],
     values: Mapping[str, Given],
     terraform_dir: Path | None,
     left: Unfinished | None = None,
-) -> Place:
+) -> EnvironmentPlan:
     """Plan one environment's part; `snapshot.environment` has the key in its catalogue.
 
     `left` is what a killed run has left: labels that it put on a version of this key alone are to be taken off.
@@ -111,7 +110,7 @@ def plan_place(
         late = late or (not edits and any(_is_late(snapshot, service, key.name, write is not None) for service in own))
     if not services:
         notes.append(f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet.")
-    return Place(
+    return EnvironmentPlan(
         name,
         holds,
         write,
@@ -143,7 +142,7 @@ def find_begun(snapshot: Snapshot, key: str, services: Collection[str]) -> tuple
             former = snapshot.definition(deployment.task_definition_arn)
             if now and former and key in now.variables and key not in former.variables:
                 edits = tuple(
-                    Reference(container.name, key, "", injection.reference.text)
+                    ReferenceEdit(container.name, key, "", injection.reference.text)
                     for container, injection in now.injections
                     if injection.variable == key
                 )
@@ -163,19 +162,19 @@ def refuse_without_secret(snapshot: Snapshot) -> None:
 
 
 def values_of(snapshot: Snapshot, key: NewKey, values_from: str, left: Unfinished | None = None) -> dict[str, Given]:
-    """The key's value from its source; raises as `given.gather` does, and UsageError for one that its type refuses.
+    """The key's value from its source; raises as `sources.gather` does, and UsageError for one that its type refuses.
 
     None where no source was named, and where the secret has a value for which somebody would be asked in vain. What a
     killed run has generated is taken up again.
     """
     member = document_of(snapshot).get(key.name)
-    if values_from in ("", given.KEEP) or (values_from in (given.GENERATE, "prompt") and _is_filled(member)):
+    if values_from in ("", sources.KEEP) or (values_from in (sources.GENERATE, "prompt") and _is_filled(member)):
         return {}
-    again = left.document.get(key.name) if left and values_from == given.GENERATE else None
+    again = left.document.get(key.name) if left and values_from == sources.GENERATE else None
     if again and left and key.name in left.keys:
         return {key.name: Given(again.injected, ORIGIN)}
     name, known = snapshot.environment.name, snapshot.environment.keys
-    values = given.gather(values_from, [key.name], known, document_of(snapshot).keys, name)
+    values = sources.gather(values_from, [key.name], known, document_of(snapshot).keys, name)
     for entry in values.values():
         if not key.takes(entry.value):
             raise UsageError(f"{key.name} from {entry.origin} is no value of type {key.type}. Nothing was written.")
@@ -184,8 +183,8 @@ def values_of(snapshot: Snapshot, key: NewKey, values_from: str, left: Unfinishe
 
 def refuse_same(values: Mapping[str, Mapping[str, Given]]) -> None:
     """Raise UsageError where two environments would get one value; `values` has those of each environment."""
-    entries = [(name, key, entry) for name, given in values.items() for key, entry in given.items()]
-    for (one, key, entry), (other, _, theirs) in combinations(entries, 2):
+    pairs = [(name, key, entry) for name, entries in values.items() for key, entry in entries.items()]
+    for (one, key, entry), (other, _, theirs) in combinations(pairs, 2):
         if entry.value.size and entry.value.same_as(theirs.value):
             raise UsageError(
                 f"{key} would be the same in {one} and {other}: give each a value of its own. Nothing was written."
@@ -223,7 +222,7 @@ def _content(
     ignores_empty = snapshot.checkout is not None and snapshot.checkout.settings.ignore_empty
     if not key.is_text and (text or not ignores_empty):
         raise UsageError(
-            f"{key.name} is of type {key.type}, which nothing but a value fits: set values_from. Nothing was written."
+            f"{key.name} is of type {key.type}, which no placeholder fits: set values_from. Nothing was written."
         )
     return Given(Masked(text, key.name), "add_key", is_placeholder=True), A_PLACEHOLDER if text else NOTHING, []
 
@@ -239,7 +238,7 @@ def _services(snapshot: Snapshot, containers: Sequence[str]) -> list[tuple[Servi
 
 def _missing(
     snapshot: Snapshot, definition: TaskDefinition, key: str, containers: Sequence[str]
-) -> tuple[Reference, ...]:
+) -> tuple[ReferenceEdit, ...]:
     """The references that a revision lacks; raises UsageError where a container has the variable from elsewhere."""
     assert snapshot.secret
     lacking = []
@@ -250,10 +249,11 @@ def _missing(
         taken = [injection for injection in container.secrets if injection.variable == key]
         if key in container.environment:
             raise UsageError(f"{where} has {key} in its environment already: take it out first. Nothing was written.")
-        if any(injection.reference.key != key or not snapshot.refers(injection.reference) for injection in taken):
+        own = {id(injection) for _, injection in snapshot.own_injections(definition)}
+        if any(injection.reference.key != key or id(injection) not in own for injection in taken):
             raise UsageError(f"{where} has {key} from another key or secret already. Nothing was written.")
         if not taken:
-            lacking.append(Reference(container.name, key, "", f"{snapshot.secret.arn}:{key}::"))
+            lacking.append(ReferenceEdit(container.name, key, "", f"{snapshot.secret.arn}:{key}::"))
     return tuple(lacking)
 
 
@@ -263,12 +263,4 @@ def _is_late(snapshot: Snapshot, service: Service, key: str, writes: bool) -> bo
         return False
     tasks = snapshot.running(service)
     is_other = any(task.task_definition_arn != service.task_definition_arn for task in tasks)
-    return writes or is_other or any(_is_older(snapshot, service, task, key) for task in tasks)
-
-
-def _is_older(snapshot: Snapshot, service: Service, task: Task, key: str) -> bool:
-    """Whether a task began before the key got the value that it has, as far as can be told."""
-    if snapshot.freshness(task) != "stale":
-        return False
-    changed = snapshot.changed_keys(service, task)
-    return changed is None or key in changed
+    return writes or is_other or any(freshness.of_key(snapshot, task, key) == "stale" for task in tasks)

@@ -2,198 +2,187 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omc_runbook.aws import definitions
 from omc_runbook.aws.session import insist
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_begun
-from omc_runbook.changes.add_key.plan import Addition, Place, why_no_patch
-from omc_runbook.changes.deploy import executor
-from omc_runbook.changes.deploy.executor import Means
-from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
+from omc_runbook.changes.engine.change import Change
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.result import ChangeResult
+from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.changes.fix import executor as fix_executor
-from omc_runbook.changes.fix.executor import Cured
-from omc_runbook.changes.fix.plan import Cure
+from omc_runbook.changes.fix.executor import FixResult
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
-from omc_runbook.changes.secret import writer
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import why_unread
-from omc_runbook.model.errors import CouldNotLook, Overtaken, UsageError
-from omc_runbook.model.findings import Finding, subject_of
+from omc_runbook.changes.secret.plan import Plan, current_id, why_unread
+from omc_runbook.changes.secret.writer import SecretWriter
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
+from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation import git
 
-Entry = dict[str, str]
 PATCH = ".patch"
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """How an environment's new tasks came: what Terraform applied, and the deployments."""
+class EnvironmentResult:
+    """How one environment's new tasks came; `fix` is None where none were needed."""
 
-    place: Place
-    entries: tuple[Entry, ...]
-    cured: Cured | None
-
-    @property
-    def all_entries(self) -> tuple[Entry, ...]:
-        """What was done, as an outcome has it."""
-        return self.entries + (self.cured.entries if self.cured else ())
+    part: EnvironmentPlan
+    fix: FixResult | None
 
 
-@dataclass(frozen=True)
-class Added:
-    """A key that was added: what was done, and the patches that take the files back."""
+@dataclass(frozen=True, kw_only=True)
+class AddKeyResult(ChangeResult):
+    """A key that was added, with the environments that it came to, and the patches that take the files back."""
 
-    addition: Addition
-    done: tuple[Entry, ...]
-    deployed: tuple[Deployed, ...]
+    addition: AddKeyPlan
+    environments: tuple[EnvironmentResult, ...]
     patches: tuple[Path, ...]
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """What was done, as an outcome has it."""
-        return self.done + tuple(entry for each in self.deployed for entry in each.all_entries)
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What was wrong when a deployment failed."""
-        return tuple(finding for each in self.deployed if each.cured for finding in each.cured.findings)
-
-    @property
-    def rollouts(self) -> tuple[Rollout, ...]:
-        """Every deployment of the run."""
-        found = [each.cured for each in self.deployed if each.cured]
-        return tuple(rollout for cured in found for rollout in (*cured.rollouts, *cured.relapse.rollouts))
 
     @property
     def is_proved(self) -> bool:
         """Whether every environment's services have proved that they run with the variable."""
-        return not self.waiting and all(each.cured is None or each.cured.is_proved for each in self.deployed)
+        return not self.waiting and super().is_proved
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """The environments to which it did not come, since another one failed before."""
-        return tuple(place.environment for place in self.addition.places[len(self.deployed) :])
+        return tuple(part.environment for part in self.addition.places[len(self.environments) :])
 
 
-def carry_out(addition: Addition, means: Mapping[str, Means]) -> Added:
-    """Write the secrets, edit the files, and give tasks the variable; `means` has those of each environment.
+def apply(addition: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> AddKeyResult:
+    """Write the secrets, edit the files, and give tasks the variable; `contexts` has one for each environment.
 
     A key is in a secret before anything asks for it. Killed at any point, another plan and another run do the rest.
     The first environment whose tasks fail ends it, with that one's tasks back at their former revision. Raises
     UsageError for a file that may not be written and for a plan that would do harm, before anything is done;
-    Overtaken where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
+    ConflictError where something is not as it was when the plan was made, and CouldNotLook where AWS or Terraform
     refuses: both tell what had been done before.
     """
     _refuse(addition)
-    doing = _Doing(addition, means)
-    try:
-        doing.write()
-        doing.edit()
-        doing.deploy()
-    except (CouldNotLook, Overtaken) as error:
-        told = ", ".join(f"{entry['action']} {subject_of(entry)}" for entry in doing.entries)
-        more = f"Done before: {told}. Run again, which does the rest." if told else "Nothing was done before."
-        raise type(error)(f"{error} {more}") from None
-    return Added(addition, tuple(doing.done), tuple(doing.deployed), doing.patches())
+    return _NewKey(addition, contexts).carry_out()
 
 
-def _refuse(addition: Addition) -> None:
+def _refuse(addition: AddKeyPlan) -> None:
     """Refuse what cannot be carried through, while nothing has been done."""
-    for place in addition.places:
-        for finding in place.harm[:1]:
+    for part in addition.places:
+        for finding in part.harm[:1]:
             raise UsageError(f"Nothing was done. {finding.title}: {finding.subject}. {finding.remedy.command}")
     for edit in addition.edits:
         files.refuse_unwritable(edit.file.path)
         if files.read(edit.file.path) != edit.file.raw:
-            raise Overtaken(
+            raise ConflictError(
                 f"{edit.file.path} was changed since the plan was made: it stays as it is, and nothing was done. Run"
                 " again to plan on that."
             )
 
 
-class _Doing:
-    """An addition under way: what has been done so far, in each of its three parts."""
+class _NewKey:
+    """A key that is being added: what has been done so far, and how each environment's tasks came."""
 
-    def __init__(self, addition: Addition, means: Mapping[str, Means]) -> None:
-        self._addition, self._means, self._git_dir = addition, means, git.find_git_dir(addition.root)
-        self.done: list[Entry] = []
-        self.deployed: list[Deployed] = []
-        self._applied: tuple[Entry, ...] = ()
-        """What Terraform has applied in the environment whose tasks are under way."""
+    def __init__(self, addition: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> None:
+        self._addition, self._contexts, self._git_dir = addition, contexts, git.find_git_dir(addition.root)
+        self._journal = Journal()
+        self._environments: list[EnvironmentResult] = []
 
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """All that was done, as an outcome has it."""
-        return (*self.done, *(entry for each in self.deployed for entry in each.all_entries), *self._applied)
-
-    def write(self) -> None:
-        """Give each environment's secret the key, and take off the labels of a run that was killed."""
-        for place in self._addition.places:
-            means = self._means[place.environment]
-            if place.write:
-                written = executor.write(means, place.write, Renewal({}))
-                self.done += ({**entry, "environment": place.environment} for entry in written.entries)
-                means.step("release")
-                writer.release(means.clients, place.write, writer.LABEL + place.write.token[:8])
-            for plan in filter(None, (place.write, place.left)):
-                writer.tidy(means.clients, plan)
-
-    def edit(self) -> None:
-        """Edit the files, each with its patch kept before it."""
-        for edit in self._addition.edits:
-            if self._git_dir is not None and not why_no_patch(self._addition.root, edit):
-                name = f"{self._patch_prefix}{edit.file.name.replace('/', '-')}{PATCH}"
-                files.keep(self._git_dir, name, edit.patch(self._addition.root).encode())
-            files.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)
-            self.done.append({"action": "edited", "file": edit.file.name, "origin": edit.what})
-
-    def deploy(self) -> None:
-        """Give tasks the variable, environment by environment, up to the first in which that fails."""
-        for place in self._addition.places:
-            self.deployed.append(self._deploy(place))
-            self._applied = ()
-            if self.deployed[-1].cured and self.deployed[-1].cured.findings:
-                return
-
-    def _deploy(self, place: Place) -> Deployed:
-        means = self._means[place.environment]
-        if place.terraform_dir is not None and place.terraform:
-            means.step("terraform")
-            self._applied = _apply(place.terraform_dir, means, place)
-        seen = means.look()
-        names = {service.name for correction in place.corrections for service in correction.services}
-        names |= {*place.services} if (self._applied or place.late) else set()
-        if place.terraform_dir is not None:
-            _insist_on_reference(seen, self._addition, place)
-        if not names and not place.corrections:
-            return Deployed(place, self._applied, None)
-        cure = Cure(
-            names=seen.environment.names,
-            secret_arn=seen.secret.arn if seen.secret else "",
-            secret_name=seen.secret_name,
-            current=seen.secret.version_at("AWSCURRENT") if seen.secret else "",
-            made=place.made,
-            steps=(*place.corrections, *(self._begun(means, seen, names) if place.terraform_dir is None else ())),
-            redeploys=tuple(Redeploy(service, ()) for service in seen.services if service.name in names),
-            left=(),
-            unread=why_unread(seen),
+    def carry_out(self) -> AddKeyResult:
+        try:
+            # What an environment announces goes to its own context.
+            execute(self._steps(), lambda name: None, self._journal)
+        except (CouldNotLook, ConflictError) as error:
+            if self._journal.changes:
+                raise
+            raise type(error)(f"{error} Nothing was done before.") from None
+        fixes = [each.fix for each in self._environments if each.fix]
+        return AddKeyResult(
+            addition=self._addition,
+            environments=tuple(self._environments),
+            patches=self._patches(),
+            changes=tuple(self._journal.changes),
+            rollouts=tuple(rollout for fix in fixes for rollout in fix.rollouts),
+            back=tuple(rollout for fix in fixes for rollout in fix.back),
+            undone=" ".join(filter(None, (fix.undone for fix in fixes))),
+            findings=tuple(finding for fix in fixes for finding in fix.findings),
         )
-        return Deployed(place, self._applied, fix_executor.carry_out(means, cure))
 
-    def _begun(self, means: Means, seen: Snapshot, names: Collection[str]) -> tuple[Correction, ...]:
+    def _steps(self) -> Iterator[Step]:
+        places = self._addition.places
+        for part in places:
+            for plan in filter(None, (part.write, part.left)):
+                yield Step(name="", apply=partial(self._write, part, plan))
+        for edit in self._addition.edits:
+            yield Step(name="", apply=partial(self._edit, edit))
+        for part in places:
+            yield Step(name="", apply=partial(self._deploy, part), is_done=self._has_failed)
+
+    def _has_failed(self) -> bool:
+        return any(each.fix and each.fix.findings for each in self._environments)
+
+    def _write(self, part: EnvironmentPlan, plan: Plan) -> None:
+        """Give an environment's secret the key, or only take off the labels of a run that was killed."""
+        context = self._contexts[part.environment]
+        write = SecretWriter(context.clients, plan, environment=part.environment)
+        with write.clearing_up():
+            execute(write.steps(), context.announce, self._journal)
+        execute([write.release()], context.announce, self._journal)
+
+    def _edit(self, edit: Edit) -> Iterator[Change]:
+        """Edit a file, with its patch kept before."""
+        if self._git_dir is not None and not why_no_patch(self._addition.root, edit):
+            name = f"{self._patch_prefix}{edit.file.name.replace('/', '-')}{PATCH}"
+            files.keep(self._git_dir, name, edit.patch(self._addition.root).encode())
+        files.write(edit.file.path, edit.file.raw, edit.after, self._git_dir)
+        yield Change(action="edited", file=edit.file.name, origin=edit.what)
+
+    def _deploy(self, part: EnvironmentPlan) -> None:
+        """Give an environment's tasks the variable, by Terraform or by new revisions, and watch them."""
+        context, begun = self._contexts[part.environment], len(self._journal.changes)
+        if part.terraform_dir is not None and part.terraform:
+            terraform = Step(name="terraform", apply=partial(_apply_terraform, part.terraform_dir, context, part))
+            execute([terraform], context.announce, self._journal)
+        is_applied = len(self._journal.changes) > begun
+        snapshot = context.look()
+        names = {service.name for correction in part.corrections for service in correction.services}
+        names |= {*part.services} if (is_applied or part.late) else set()
+        if part.terraform_dir is not None:
+            _insist_on_reference(snapshot, self._addition, part)
+        fix = None
+        if names or part.corrections:
+            fix = fix_executor.apply(context, self._fix_plan(part, context, snapshot, names), self._journal)
+        self._environments.append(EnvironmentResult(part, fix))
+
+    def _fix_plan(
+        self, part: EnvironmentPlan, context: ChangeContext, snapshot: Snapshot, names: Collection[str]
+    ) -> FixPlan:
+        begun = self._begun(context, snapshot, names) if part.terraform_dir is None else ()
+        return FixPlan(
+            names=snapshot.environment.names,
+            secret_arn=snapshot.secret.arn if snapshot.secret else "",
+            secret_name=snapshot.secret_name,
+            current=current_id(snapshot),
+            made=part.made,
+            steps=(*part.corrections, *begun),
+            redeploys=tuple(Redeploy(service, ()) for service in snapshot.services if service.name in names),
+            left=(),
+            unread=why_unread(snapshot),
+        )
+
+    def _begun(self, context: ChangeContext, snapshot: Snapshot, names: Collection[str]) -> tuple[Correction, ...]:
         """What a killed run has brought to services, for them to have a way back should their tasks fail."""
-        found = find_begun(seen, self._addition.key.name, names)
-        return tuple(step for step in found if _is_all_that_differs(means, step))
+        found = find_begun(snapshot, self._addition.key.name, names)
+        return tuple(step for step in found if _is_all_that_differs(context, step))
 
-    def patches(self) -> tuple[Path, ...]:
+    def _patches(self) -> tuple[Path, ...]:
         """The patches in force: of this run, and of one that was killed before it; none where nothing was edited."""
-        if self._git_dir is None or not self.entries:
+        if self._git_dir is None or not self._journal.changes:
             return ()
         kept = sorted((self._git_dir / files.FOLDER).glob(f"{self._patch_prefix}*{PATCH}"))
         return tuple(path for path in kept if git.can_reverse(self._addition.root, path))
@@ -203,20 +192,21 @@ class _Doing:
         return f"add-{self._addition.key.name}-"
 
 
-def _apply(folder: Path, means: Means, place: Place) -> tuple[Entry, ...]:
+def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan) -> Iterator[Change]:
     """Plan with Terraform once more, now that the files are edited, and apply just what was shown."""
-    draft = command.plan(folder, means.look().environment.names.profile)
+    draft = command.plan(folder, context.look().environment.names.profile)
     try:
         now = changes_of(draft.changes)
-        if now != place.terraform:
-            raise Overtaken(
-                f"{draft.name} would do something else now than was shown, in {folder}: nothing was applied. Run again"
-                " to see it."
+        if now != part.terraform:
+            raise ConflictError(
+                f"{draft.name} would now do something else than the plan shows, in {folder}: nothing was applied. Run"
+                " again to see it."
             )
         command.apply(draft)
     finally:
         draft.drop()
-    return tuple({"action": "applied", "origin": f"{address}: {action}", "by": draft.name} for address, action in now)
+    for address, action in now:
+        yield Change(action="applied", origin=f"{address}: {action}", by=draft.name)
 
 
 def changes_of(changes: Sequence[plan_json.ResourceChange]) -> tuple[tuple[str, str], ...]:
@@ -224,9 +214,9 @@ def changes_of(changes: Sequence[plan_json.ResourceChange]) -> tuple[tuple[str, 
     return tuple((change.address, change.action) for change in changes)
 
 
-def _is_all_that_differs(means: Means, step: Correction) -> bool:
+def _is_all_that_differs(context: ChangeContext, step: Correction) -> bool:
     """Whether the revision that services have is their former one with the edits, and nobody's other change."""
-    client = means.clients("ecs")
+    client = context.clients("ecs")
     return insist(
         f"task definition {step.definition.family}",
         "ecs:DescribeTaskDefinition",
@@ -234,14 +224,14 @@ def _is_all_that_differs(means: Means, step: Correction) -> bool:
     )
 
 
-def _insist_on_reference(seen: Snapshot, addition: Addition, place: Place) -> None:
+def _insist_on_reference(snapshot: Snapshot, addition: AddKeyPlan, part: EnvironmentPlan) -> None:
     """See that Terraform has brought the reference; raises CouldNotLook for services that lack it still."""
     key = addition.key.name
-    for service in seen.services:
-        definition = seen.definition(service.task_definition_arn)
-        if service.name in place.services and definition and key not in definition.variables:
+    for service in snapshot.services:
+        definition = snapshot.definition(service.task_definition_arn)
+        if service.name in part.services and definition and key not in definition.variables:
             raise CouldNotLook(
-                f"{service.name} in {place.environment} runs {definition.label}, which has no {key}, after Terraform's"
+                f"{service.name} in {part.environment} runs {definition.label}, which has no {key}, after Terraform's"
                 " apply: does Terraform leave its task definition alone (ignore_changes)? Then deploy the new revision"
                 " as you always do."
             )

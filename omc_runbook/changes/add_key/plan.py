@@ -52,10 +52,10 @@ class NewKey:
     def entry(self, known: Mapping[str, Key]) -> Key:
         """The key as the catalogue has it, with what was said of it now."""
         key = known.get(self.name, Key())
-        told = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
+        stated = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
         forms = {FORMS.get(each, key.form) for each in self._alternatives - {"None"}}
         form = forms.pop() if len(forms) == 1 else key.form
-        return key.model_copy(update={name: value for name, value in told.items() if value} | {"form": form})
+        return key.model_copy(update={name: value for name, value in stated.items() if value} | {"form": form})
 
     @property
     def is_text(self) -> bool:
@@ -78,7 +78,7 @@ class NewKey:
 
 
 @dataclass(frozen=True)
-class Place:
+class EnvironmentPlan:
     """One environment's part: what becomes of its secret, and of the containers that shall get the variable.
 
     `write` is None where the secret has the key; `holds` says what it has, or will have. `terraform` are the changes
@@ -122,13 +122,13 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Addition:
+class AddKeyPlan:
     """All that is to be done for a new key, in its order: the secrets, then the files, then new tasks."""
 
     key: NewKey
     root: Path
     edits: tuple[Edit, ...]
-    places: tuple[Place, ...]
+    places: tuple[EnvironmentPlan, ...]
     dirty: tuple[str, ...] = ()
     """Files of those to be edited that have changes which are not committed."""
     notes: tuple[str, ...] = ()
@@ -245,7 +245,7 @@ def _references(
             files = tuple(changed if file.name == edit.file.name else file for file in files)
             what.setdefault(edit.file.name, []).append(edit.what)
     now = {file.name: file for file in files}
-    return [Edit(edits[name], now[name].raw, "; ".join(told)) for name, told in what.items()]
+    return [Edit(edits[name], now[name].raw, "; ".join(stated)) for name, stated in what.items()]
 
 
 def _is_odd(name: str) -> bool:

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refusal:
     """Why something could not be done, as the end of a sentence; and whether it ended at a password."""
 
     reason: str
@@ -34,7 +34,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Place:
+class Login:
     """Whose login a URL is, and where."""
 
     user: str
@@ -49,7 +49,7 @@ def require() -> None:
         raise UsageError("A database_url_from needs psycopg: pip install 'omc-runbook[database]'.") from None
 
 
-def place_of(url: Masked) -> Place | None:
+def login_of(url: Masked) -> Login | None:
     """Whose login a URL is, and where, with "" for what libpq would add; None where libpq cannot read it.
 
     The password in it is masked from now on, too. The grammar:
@@ -64,33 +64,33 @@ def place_of(url: Masked) -> Place | None:
         return None
     for secret in ("password", "sslpassword"):
         Masked(parts.get(secret, ""), f"{url.name}.{secret}")
-    return Place(parts.get("user", ""), parts.get("host", "") or parts.get("hostaddr", ""))
+    return Login(parts.get("user", ""), parts.get("host", "") or parts.get("hostaddr", ""))
 
 
-def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]) -> T | Refused:
+def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]) -> T | Refusal:
     """Connect and do something in one transaction; `passwords` are tried where the URL's own is refused.
 
-    What `act` raises of psycopg's becomes a Refused: such an error holds the password and may quote the statement,
+    What `act` raises of psycopg's becomes a Refusal: such an error holds the password and may quote the statement,
     so none leaves this module, not even as the context of another.
     """
     import psycopg
 
     connection = _open(url)
     for password in passwords:
-        if isinstance(connection, Refused) and connection.asked:
+        if isinstance(connection, Refusal) and connection.asked:
             another = _open(url, password)
-            connection = connection if isinstance(another, Refused) else another
-    if isinstance(connection, Refused):
+            connection = connection if isinstance(another, Refusal) else another
+    if isinstance(connection, Refusal):
         return connection
     try:
         with connection:
             connection.execute(LIMITS)
             return act(connection)
     except psycopg.Error as error:
-        return Refused(_told(error))
+        return Refusal(_told(error))
 
 
-def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner: str) -> Refused | None:
+def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner: str) -> Refusal | None:
     """Log in at the URL's database as another role; None where that proves that the password is the role's.
 
     `asked` of a refusal is False where the server let the role in without asking. A role that is not its own owner
@@ -99,21 +99,21 @@ def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner
     import psycopg
 
     connection = _open(url, password, user=role, host=host, hostaddr="", port=port)
-    if isinstance(connection, Refused):
-        return Refused(connection.reason, asked=True)
+    if isinstance(connection, Refusal):
+        return Refusal(connection.reason, asked=True)
     try:
         with connection:
             if not connection.pgconn.used_password:
-                return Refused("it did not ask for it")
+                return Refusal("it did not ask for it")
             acting = connection.execute("SELECT current_user::text").fetchone()
             if role != owner and acting == (role,):
-                return Refused(f"it does not act as {owner}", asked=True)
+                return Refusal(f"it does not act as {owner}", asked=True)
             return None
     except psycopg.Error as error:
-        return Refused(_told(error), asked=True)
+        return Refusal(_told(error), asked=True)
 
 
-def _open(url: Masked, password: Masked | None = None, **instead: str) -> Connection | Refused:
+def _open(url: Masked, password: Masked | None = None, **instead: str) -> Connection | Refusal:
     import psycopg
     from psycopg.conninfo import make_conninfo
 
@@ -131,9 +131,9 @@ def _open(url: Masked, password: Masked | None = None, **instead: str) -> Connec
         )
     except psycopg.Error as error:
         ended = error.pgconn
-        return Refused(_told(error), asked=bool(ended and (ended.used_password or ended.needs_password)))
+        return Refusal(_told(error), asked=bool(ended and (ended.used_password or ended.needs_password)))
     except UnicodeError:
-        return Refused("its host has a name that cannot be looked up")
+        return Refusal("its host has a name that cannot be looked up")
 
 
 def _told(error: psycopg.Error) -> str:

@@ -52,7 +52,7 @@ LIMITS = """
 
 
 @dataclass(frozen=True)
-class Role:
+class LoginRole:
     """A role as the one who looks sees it."""
 
     is_superuser: bool
@@ -62,7 +62,7 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ServerState:
     """What was seen of a server, of who looked, and of the roles that may log in."""
 
     user: str
@@ -74,7 +74,7 @@ class Seen:
     host: str
     port: int
     dbname: str
-    roles: Mapping[str, Role]
+    roles: Mapping[str, LoginRole]
     owner: str
     """The role that the login role is the partner of; the login role itself where it is nobody's."""
 
@@ -94,13 +94,13 @@ class Seen:
         return self.creates_roles and not there.is_superuser and (self.version < ADMIN_NEEDED or there.is_administered)
 
 
-def look(connection: Connection, login: str) -> Seen:
+def look(connection: Connection, login: str) -> ServerState:
     """See who one is, where, and which roles there are around a login role; "" for one's own."""
     ((user, is_superuser, creates_roles, is_replica, backend),) = connection.execute(ABOUT_US)
     role, info = login or user, connection.info
     base = role.removesuffix(CLONE)
     roles = connection.execute(ROLES, ([role, base, f"{role}{CLONE}"],))
-    return Seen(
+    return ServerState(
         user=user,
         is_superuser=is_superuser,
         creates_roles=creates_roles,
@@ -111,7 +111,7 @@ def look(connection: Connection, login: str) -> Seen:
         host=info.host,
         port=info.port,
         dbname=info.dbname,
-        roles={name: Role(*about) for name, *about in roles},
+        roles={name: LoginRole(*about) for name, *about in roles},
         owner=base if connection.execute(MEMBERSHIP, (role, base)).rowcount else role,
     )
 
@@ -122,7 +122,7 @@ def exists(connection: Connection, role: str) -> bool:
 
 
 def prepare(connection: Connection, role: str, former: str, owner: str) -> None:
-    """Let a role take another's turn: made if it is missing, with the other's limits, and acting as their owner."""
+    """Let a role log in instead of another: made if it is missing, with its limits, and acting as their owner."""
     from psycopg.sql import SQL, Identifier, Literal
 
     if not exists(connection, role):
@@ -162,15 +162,15 @@ def _carry_settings(connection: Connection, role: str, owner: str) -> None:
     from psycopg.sql import SQL, Composed, Identifier, Literal
 
     def of(dbname: str | None) -> Composed:
-        place = SQL(" IN DATABASE {}").format(Identifier(dbname)) if dbname else SQL("")
-        return SQL("ALTER ROLE {}{}").format(Identifier(role), place)
+        scope = SQL(" IN DATABASE {}").format(Identifier(dbname)) if dbname else SQL("")
+        return SQL("ALTER ROLE {}{}").format(Identifier(role), scope)
 
-    present, wanted = _settings(connection, role), _settings(connection, owner)
-    if not any(name == "role" and dbname is None for dbname, name, _ in wanted):
-        wanted.add((None, "role", owner))
-    for dbname, name, _ in present - wanted:
+    present, target = _settings(connection, role), _settings(connection, owner)
+    if not any(name == "role" and dbname is None for dbname, name, _ in target):
+        target.add((None, "role", owner))
+    for dbname, name, _ in present - target:
         connection.execute(SQL("{} RESET {}").format(of(dbname), Identifier(*name.split("."))))
-    for dbname, name, value in wanted - present:
+    for dbname, name, value in target - present:
         if name == "role":
             connection.execute(SQL("{} SET role = {}").format(of(dbname), Literal(value)))
             continue

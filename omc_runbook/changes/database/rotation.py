@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.changes.database import connection as database_connection
 from omc_runbook.changes.database import login_roles
-from omc_runbook.changes.database.connection import Refused
-from omc_runbook.changes.database.login_roles import Seen
+from omc_runbook.changes.database.connection import Refusal
+from omc_runbook.changes.database.login_roles import ServerState
 from omc_runbook.changes.values import source_file
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Turn:
+class PasswordRotation:
     """What the database will do with a new password; made by looking only."""
 
     url: Masked
@@ -76,7 +76,7 @@ class Turn:
                 "From the first step until the last old task is replaced, tasks keep the connections that they have,"
                 " and a new connection with the old password is refused.",
             )
-        told = [
+        lines = [
             f"In the database at {self.where} two roles take turns: {self.former} is in use and stays as it is, so"
             " that tasks which run go on logging in.",
             f"{self.role} {self._doing}.",
@@ -84,11 +84,11 @@ class Turn:
             f"{self.former} keeps its password until the next rotation: if that one leaked, rotate twice.",
         ]
         if self.sessions:
-            told.append(
+            lines.append(
                 f"{self.sessions} connections are open as {self.role}: what opened them cannot open others from then"
                 " on."
             )
-        return tuple(told)
+        return tuple(lines)
 
     @property
     def _doing(self) -> str:
@@ -98,31 +98,33 @@ class Turn:
         return f"gets the new password, {acting}" if self.exists else f"is created with the new password, {acting}"
 
 
-def url_from(given: str) -> Masked | None:
+def url_from(source: str) -> Masked | None:
     """Take the database's URL from env:NAME or file:PATH, masked from the start; None from "".
 
     Raises UsageError, in one sentence without the URL, for what is no such source or holds none, and where
     PostgreSQL's client is not installed.
     """
-    if not given:
+    if not source:
         return None
-    kind, _, place = given.partition(":")
-    if kind not in ("env", "file") or not place or "://" in place:
+    kind, _, name = source.partition(":")
+    if kind not in ("env", "file") or not name or "://" in name:
         # Not repeated here: somebody may have put the URL in its place.
         raise UsageError(f"database_url_from names no source of a URL: choose {SOURCES}.")
     database_connection.require()
-    url = _from_variable(place) if kind == "env" else _from_file(expand(place))
-    where = f"The variable {place}" if kind == "env" else place
+    url = _from_variable(name) if kind == "env" else _from_file(expand(name))
+    where = f"The variable {name}" if kind == "env" else name
     if url.matches(UNFIT):
         raise UsageError(f"{where} is not UTF-8 text: set it anew.")
-    found = database_connection.place_of(url) if url.matches(URL) else None
+    found = database_connection.login_of(url) if url.matches(URL) else None
     if found is None:
         raise UsageError(f"{where} holds no URL of a PostgreSQL database: write {FORM}.")
     registry.exempt({name for name in (found.user, found.host) if name})
     return url
 
 
-def plan_turn(url: Masked, in_secret: str, server: str = "", outside: str = "", known: Sequence[Masked] = ()) -> Turn:
+def plan_rotation(
+    url: Masked, in_secret: str, server: str = "", outside: str = "", known: Sequence[Masked] = ()
+) -> PasswordRotation:
     """Look which role gets the new password; nothing is changed.
 
     `in_secret` is the login's name as the secret has it, so that it can change with the password; `outside` is the
@@ -135,46 +137,46 @@ def plan_turn(url: Masked, in_secret: str, server: str = "", outside: str = "", 
     login = in_secret or outside
     if UNFIT.search(login):
         raise UsageError("The login's name has a character that no role of PostgreSQL can have.")
-    place = database_connection.place_of(url)
-    is_own = place is not None and (not login or place.user in ("", login))
+    login_in_url = database_connection.login_of(url)
+    is_own = login_in_url is not None and (not login or login_in_url.user in ("", login))
     own = tuple(password for password in known if is_own and not password.matches(UNFIT))
-    seen = database_connection.run(url, own, lambda connection: login_roles.look(connection, login))
-    if isinstance(seen, Refused):
-        at = f" at {place.host}" if place and place.host else ""
-        raise CouldNotLook(f"Could not look at the database{at}, which database_url_from names: {seen.reason}.")
-    where = f"{seen.host}:{seen.port}/{seen.dbname}"
-    if seen.is_replica:
+    state = database_connection.run(url, own, lambda connection: login_roles.look(connection, login))
+    if isinstance(state, Refusal):
+        at = f" at {login_in_url.host}" if login_in_url and login_in_url.host else ""
+        raise CouldNotLook(f"Could not look at the database{at}, which database_url_from names: {state.reason}.")
+    where = f"{state.host}:{state.port}/{state.dbname}"
+    if state.is_replica:
         raise UsageError(f"{where} is a replica, which only reads: name the primary in database_url_from.")
-    if seen.is_pooled:
+    if state.is_pooled:
         raise UsageError(f"{where} is a connection pooler: name the database server itself in database_url_from.")
-    former = login or seen.user
-    if former not in seen.roles:
-        raise UsageError(f'{where} has no role "{former}"{nearest(former, seen.roles)}')
-    partner = f"{former}{login_roles.CLONE}" if seen.owner == former else seen.owner
-    reason = _why_one(seen, in_secret, partner)
-    if reason and seen.user != former and not seen.may_alter(former):
+    former = login or state.user
+    if former not in state.roles:
+        raise UsageError(f'{where} has no role "{former}"{nearest(former, state.roles)}')
+    partner = f"{former}{login_roles.CLONE}" if state.owner == former else state.owner
+    reason = _why_one(state, in_secret, partner)
+    if reason and state.user != former and not state.may_alter(former):
         raise UsageError(
-            f"{seen.user} may not change the password of {former} at {where}: name an administrator,"
+            f"{state.user} may not change the password of {former} at {where}: name an administrator,"
             f" or {former} itself, in database_url_from."
         )
     role = former if reason else partner
-    there = seen.roles.get(role)
-    return Turn(
+    there = state.roles.get(role)
+    return PasswordRotation(
         url=url,
         role=role,
         former=former,
-        owner=former if reason else seen.owner,
+        owner=former if reason else state.owner,
         exists=there is not None,
         where=where,
-        server=server or f"{'127.0.0.1' if seen.is_socket else seen.host}:{seen.port}",
+        server=server or f"{'127.0.0.1' if state.is_socket else state.host}:{state.port}",
         reason=reason,
         sessions=there.sessions if there and not reason else 0,
         known=own,
     )
 
 
-def set_password(turn: Turn, password: Masked) -> None:
-    """Give the turn's role the new password, in one transaction; a partner is made, or mended, so that it can act.
+def set_password(planned: PasswordRotation, password: Masked) -> None:
+    """Give the login role the new password, in one transaction; a partner is made, or mended, so that it can act.
 
     The server sees a SCRAM-SHA-256 verifier that libpq makes on this side, never the password. Done again, with the
     same or another password, the last one is in force. Raises CouldNotLook where the database refuses.
@@ -183,32 +185,32 @@ def set_password(turn: Turn, password: Masked) -> None:
     _refuse_unfit(password)
 
     def act(connection: Connection) -> None:
-        if turn.alternates:
-            login_roles.prepare(connection, turn.role, turn.former, turn.owner)
-        login_roles.alter_password(connection, turn.role, password)
+        if planned.alternates:
+            login_roles.prepare(connection, planned.role, planned.former, planned.owner)
+        login_roles.alter_password(connection, planned.role, password)
 
-    _do(turn, "set a new password for", (password,), act)
+    _do(planned, "set a new password for", (password,), act)
 
 
-def log_in(turn: Turn, password: Masked) -> None:
-    """Log in as the turn's role, over TCP, to prove that the password is in force where tasks log in.
+def log_in(planned: PasswordRotation, password: Masked) -> None:
+    """Log in as the login role, over TCP, to prove that the password is in force where tasks log in.
 
     Raises CouldNotLook where the server does not let it in, or lets it in without having asked for the password.
     """
     _refuse_unfit(password)
-    host, _, port = turn.server.rpartition(":")
-    refused = database_connection.log_in(turn.url, turn.role, password, host.strip("[]"), port, turn.owner)
+    host, _, port = planned.server.rpartition(":")
+    refused = database_connection.log_in(planned.url, planned.role, password, host.strip("[]"), port, planned.owner)
     if refused is None:
         return
     if refused.asked:
-        raise CouldNotLook(f"{turn.server} did not let {turn.role} in with the new password: {refused.reason}.")
+        raise CouldNotLook(f"{planned.server} did not let {planned.role} in with the new password: {refused.reason}.")
     raise CouldNotLook(
-        f"{turn.server} let {turn.role} in without asking for a password, which proves nothing:"
+        f"{planned.server} let {planned.role} in without asking for a password, which proves nothing:"
         " have its pg_hba.conf ask with scram-sha-256."
     )
 
 
-def take_back(turn: Turn, former_password: Masked | None, password: Masked | None = None) -> str:
+def take_back(planned: PasswordRotation, former_password: Masked | None, password: Masked | None = None) -> str:
     """Withdraw a new password, set or not; gives a sentence on what was done.
 
     `password` is the new one: where the URL is of the role itself, it may be the only one that gets in.
@@ -216,25 +218,25 @@ def take_back(turn: Turn, former_password: Masked | None, password: Masked | Non
     One role gets `former_password` again. A partner, whose former password nobody has to use, is left without one.
     Raises CouldNotLook where the database refuses, or where one role's former password is not known.
     """
-    if not turn.alternates and former_password is None:
-        raise CouldNotLook(f"{turn.role} at {turn.where} keeps the new password: its former one is not known.")
-    again = None if turn.alternates else former_password
+    if not planned.alternates and former_password is None:
+        raise CouldNotLook(f"{planned.role} at {planned.where} keeps the new password: its former one is not known.")
+    again = None if planned.alternates else former_password
     if again:
         _refuse_unfit(again)
     tried = tuple(one for one in (again, password) if one and not one.matches(UNFIT))
 
     def act(connection: Connection) -> bool:
-        found = login_roles.exists(connection, turn.role)
+        found = login_roles.exists(connection, planned.role)
         if found:
-            login_roles.alter_password(connection, turn.role, again)
+            login_roles.alter_password(connection, planned.role, again)
         return found
 
-    found = _do(turn, "take back the new password of", tried, act)
+    found = _do(planned, "take back the new password of", tried, act)
     if not found:
-        return f"The database at {turn.where} has no role {turn.role}: there was nothing to take back."
+        return f"The database at {planned.where} has no role {planned.role}: there was nothing to take back."
     if again:
-        return f"{turn.role} has its former password again in the database at {turn.where}."
-    return f"{turn.role} has no password any more in the database at {turn.where}; {turn.former} is as it was."
+        return f"{planned.role} has its former password again in the database at {planned.where}."
+    return f"{planned.role} has no password any more in the database at {planned.where}; {planned.former} is as it was."
 
 
 def _from_variable(name: str) -> Masked:
@@ -254,20 +256,20 @@ def _refuse_unfit(password: Masked) -> None:
         raise UsageError(f"{password.name} cannot be a password in PostgreSQL: it is empty, or not text throughout.")
 
 
-def _why_one(seen: Seen, in_secret: str, partner: str) -> str:
+def _why_one(state: ServerState, in_secret: str, partner: str) -> str:
     if not in_secret:
         return "the secret does not have the login's name"
     if len(partner.encode()) > LONGEST_NAME:
         return f"a second one would have a name of more than {LONGEST_NAME} bytes"
-    if not (seen.may_alter(partner) and seen.may_alter(seen.owner)):
-        return f"{seen.user} may not manage a second one"
+    if not (state.may_alter(partner) and state.may_alter(state.owner)):
+        return f"{state.user} may not manage a second one"
     return ""
 
 
-def _do(turn: Turn, doing: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
-    place = database_connection.place_of(turn.url)
-    own = (*turn.known, *passwords) if place and place.user in ("", turn.role) else ()
-    done = database_connection.run(turn.url, own, act)
-    if isinstance(done, Refused):
-        raise CouldNotLook(f"Could not {doing} {turn.role} at {turn.where}: {done.reason}.")
+def _do(planned: PasswordRotation, doing: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
+    login_in_url = database_connection.login_of(planned.url)
+    own = (*planned.known, *passwords) if login_in_url and login_in_url.user in ("", planned.role) else ()
+    done = database_connection.run(planned.url, own, act)
+    if isinstance(done, Refusal):
+        raise CouldNotLook(f"Could not {doing} {planned.role} at {planned.where}: {done.reason}.")
     return done

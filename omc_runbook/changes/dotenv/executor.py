@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, Setup
-from omc_runbook.messages.startlog import Told, read_log
+from omc_runbook.changes.engine.change import Change
+from omc_runbook.changes.engine.result import ChangeResult
+from omc_runbook.changes.engine.step import Journal, Step, execute
+from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Finding
 from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV
 
@@ -21,89 +23,92 @@ LISTENING, AT_REST = 60, 3
 
 
 @dataclass(frozen=True)
-class Start:
+class StartResult:
     """What a start showed: how it was started, or why it was not, and what its log says is wrong."""
 
     by: str
     """The command, or "" where none was given."""
     why_not: str = ""
-    told: tuple[Told, ...] | None = None
+    told: tuple[StartProblem, ...] | None = None
     ok: bool | None = None
     """Whether the command started the application; None where none was given, or that cannot be told."""
 
 
-@dataclass(frozen=True)
-class SetUp:
+@dataclass(frozen=True, kw_only=True)
+class DotenvResult(ChangeResult):
     """A .env that was written, and the start after it; `backup` is the file as it was before, where that was asked."""
 
     setup: Setup
     wrote: bool
     backup: Path | None
-    start: Start
-
-    @property
-    def entries(self) -> tuple[dict[str, str], ...]:
-        """What was done, as an outcome has it."""
-        if not self.wrote:
-            return ()
-        named = self.setup.place.path.name
-        changed = [change for change in self.setup.changes if change.action != "unchanged"]
-        made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
-        is_new = self.setup.before is None
-        told = made if is_new else changed
-        lines = tuple({"key": c.key, "action": c.action, "origin": c.origin, "file": named} for c in told)
-        if is_new:
-            taken = f"{len(changed) - len(made)} variables from the template"
-            lines = ({"action": "created", "file": named, "origin": taken}, *lines)
-        mended = tuple({"action": "mended", "file": named, "origin": mend} for mend in self.setup.mends)
-        return (*lines, *mended, *(({"action": "made private", "file": named},) if self.setup.tightens else ()))
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """None: what is wrong with a .env is found anew after it was written."""
-        return ()
+    start: StartResult
 
 
-def carry_out(setup: Setup, backup: bool, now: datetime, begin: Callable[[], Start]) -> SetUp:
+def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], StartResult]) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
-    Raises UsageError for a plan that cannot be carried out and a file that may not be written, Overtaken where the
+    Raises UsageError for a plan that cannot be carried out and a file that may not be written, ConflictError where the
     .env is not as it was when the plan was made, CouldNotLook where the system refuses.
     """
     if setup.obstacle:
         raise UsageError(f"{setup.obstacle.rstrip('.')}. Nothing was written.")
-    path, git_dir = setup.place.path, git.find_git_dir(setup.place.checkout.root)
-    kept = None
-    if not setup.is_empty:
+    path, git_dir, kept = setup.workstation.path, git.find_git_dir(setup.workstation.checkout.root), list[Path]()
+
+    def write() -> Iterator[Change]:
         files.refuse_unwritable(path)
         if backup and setup.before is not None:
-            kept = _back_up(path, setup.before, git_dir, now)
+            kept.append(_back_up(path, setup.before, git_dir, now))
         files.write(path, setup.before, setup.after, git_dir, files.PRIVATE)
-    return SetUp(setup, not setup.is_empty, kept, begin())
+        yield from _changes_of(setup)
+
+    journal = Journal()
+    execute([Step(name="write", apply=write, is_done=lambda: setup.is_empty)], lambda name: None, journal)
+    return DotenvResult(
+        changes=tuple(journal.changes),
+        setup=setup,
+        wrote=not setup.is_empty,
+        backup=kept[0] if kept else None,
+        start=begin(),
+    )
 
 
-def start(root: Path, known: Collection[str]) -> Start:
+def _changes_of(setup: Setup) -> Iterator[Change]:
+    """What the writing of a .env changes; of a new one the template's lines are counted only."""
+    name, is_new = setup.workstation.path.name, setup.before is None
+    changed = [change for change in setup.changes if change.action != "unchanged"]
+    made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
+    if is_new:
+        yield Change(action="created", file=name, origin=f"{len(changed) - len(made)} variables from the template")
+    for change in made if is_new else changed:
+        yield Change(key=change.key, action=change.action, origin=change.origin, file=name)
+    for mend in setup.mends:
+        yield Change(action="mended", file=name, origin=mend)
+    if setup.tightens:
+        yield Change(action="made private", file=name)
+
+
+def start(root: Path, known: Collection[str]) -> StartResult:
     """Start the application by docker compose and read what it says; or say why that cannot be done here."""
     program = docker.find_compose()
     if program is None:
-        return Start("", "There is no docker compose here.")
+        return StartResult("", "There is no docker compose here.")
     refused = docker.engine_problem(program)
     if refused:
-        return Start("", refused)
+        return StartResult("", refused)
     command = " ".join((*program, "up", "-d"))
     try:
         begun = docker.up(program, root)
     except CouldNotLook as error:
-        return Start(command, str(error), _hear(program, root, known))
+        return StartResult(command, str(error), _hear(program, root, known))
     if not begun.ok:
-        return Start(command, begun.message, _hear(program, root, known), ok=False)
+        return StartResult(command, begun.message, _hear(program, root, known), ok=False)
     try:
-        return Start(command, told=_listen(program, root, known), ok=True)
+        return StartResult(command, told=_listen(program, root, known), ok=True)
     except CouldNotLook as error:
-        return Start(command, str(error), ok=True)
+        return StartResult(command, str(error), ok=True)
 
 
-def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...] | None:
+def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[StartProblem, ...] | None:
     """What the log tells of a start that failed, as it is now; None where there is none."""
     try:
         text = docker.logs(program, root)
@@ -112,7 +117,7 @@ def _hear(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[T
     return read_log(text, known) if text.strip() else None
 
 
-def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[Told, ...]:
+def _listen(program: Sequence[str], root: Path, known: Collection[str]) -> tuple[StartProblem, ...]:
     """What the log tells, once something is wrong in it or it has come to rest."""
     heard, still = "", 0
     for _ in range(LISTENING):

@@ -20,7 +20,7 @@ from omc_runbook.checks.dotenv_quoting import commented, refers_to_another, spoi
 from omc_runbook.checks.local import meant_names, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
-from omc_runbook.model.errors import Overtaken, UsageError
+from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
@@ -46,7 +46,7 @@ class Setup:
     `obstacle` says why nothing can be changed, and `needed` what is required and has to be got somewhere.
     """
 
-    place: Workstation
+    workstation: Workstation
     before: bytes | None = field(repr=False)
     after: bytes = field(repr=False)
     changes: tuple[KeyChange, ...] = ()
@@ -67,59 +67,58 @@ class Setup:
         """What would be done: each variable that is written, each mend, the file's mode."""
         if self.is_empty:
             return ()
-        written = (change for change in self.changes if change.action != "unchanged")
-        lines = (
-            f"{change.key} would be {change.action}{f' ({change.origin})' if change.origin else ''}."
-            for change in written
-        )
+        lines = (change.sentence for change in self.changes if change.action != "unchanged")
         return (*lines, *self.mends, *(("The mode of .env would become 600.",) if self.tightens else ()))
 
     @property
     def tightens(self) -> bool:
         """Whether others can read it, and could not any more."""
-        file = self.place.dotenv
+        file = self.workstation.dotenv
         return file is not None and file.mode != files.PRIVATE and not self.obstacle and bool(file.mode & 0o077)
 
 
-def plan_setup(place: Workstation, values_from: str = "") -> Setup:
+def plan_setup(workstation: Workstation, values_from: str = "") -> Setup:
     """Plan the .env of a checkout: the template's lines that it lacks, values for those that have none, mends.
 
     A value that is there stays. Raises UsageError where there is no template, for a source of values that is none,
-    and for a new value that the catalogue objects to; Overtaken where the .env is not as it was when it was looked at.
+    and for a new value that the catalogue objects to; ConflictError where the .env is not as it was when it was
+    looked at.
     """
-    template = place.checkout.template
+    template = workstation.checkout.template
     if template is None:
-        raise UsageError(f"{place.checkout.root} has no .env.template: name a checkout of the platform.")
-    before = files.read(place.path)
-    if (None if before is None else sha256(before).digest()) != (place.dotenv.digest if place.dotenv else None):
-        raise Overtaken(
-            f"{place.path} was changed since it was looked at: it stays as it is. Run again from the start."
+        raise UsageError(f"{workstation.checkout.root} has no .env.template: name a checkout of the platform.")
+    before = files.read(workstation.path)
+    if (None if before is None else sha256(before).digest()) != (
+        workstation.dotenv.digest if workstation.dotenv else None
+    ):
+        raise ConflictError(
+            f"{workstation.path} was changed since it was looked at: it stays as it is. Run again from the start."
         )
-    obstacle = _obstacle(place)
+    obstacle = _obstacle(workstation)
     if obstacle:
-        return Setup(place, before, before or b"", obstacle=obstacle)
+        return Setup(workstation, before, before or b"", obstacle=obstacle)
     base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
-    text, mends = (base, ()) if before is None else _mended(place, before.decode("utf-8"))
+    text, mends = (base, ()) if before is None else _mended(workstation, before.decode("utf-8"))
     try:
-        added, text = _merged(place, base, text) if before is not None else (frozenset(), text)
-        found, needed, notes = values_for(place, _literals(text), added, before is None, values_from)
-        emptied = _emptied(place, text, found, needed, added, before is None)
+        added, text = _merged(workstation, base, text) if before is not None else (frozenset(), text)
+        found, needed, notes = values_for(workstation, _literals(text), added, before is None, values_from)
+        emptied = _emptied(workstation, text, found, needed, added, before is None)
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_bare(text), ""))
-        tabbed, text = text, dotenv_edit.replace_tabs(text, () if before is None else spoilt(place))
-        mends += ("A blank stands in the place of a tab before a comment.",) if before and text != tabbed else ()
-        text = dotenv_edit.comment_out(text, _taken_out(place, text, emptied, added, before is None))
+        tabbed, text = text, dotenv_edit.replace_tabs(text, () if before is None else spoilt(workstation))
+        mends += ("A space replaces the tab before a comment.",) if before and text != tabbed else ()
+        text = dotenv_edit.comment_out(text, _taken_out(workstation, text, emptied, added, before is None))
     except ValueError as error:
-        return Setup(place, before, before or b"", obstacle=str(error))
-    changes = tuple(_changes(place, text, found, emptied, added, before is None))
+        return Setup(workstation, before, before or b"", obstacle=str(error))
+    changes = tuple(_changes(workstation, text, found, emptied, added, before is None))
     changing = [name for name in found if before is not None and name not in added]
-    notes += tuple(DATABASE_NOTE.format(name=name) for name in changing if _effect(place, name) == "database-too")
+    notes += tuple(DATABASE_NOTE.format(name=name) for name in changing if _effect(workstation, name) == "database-too")
     if before is None:
-        notes += tuple(f"{stray} is not looked at: move it here if it is yours." for stray in place.stray_files)
+        notes += tuple(f"{stray} is not looked at: move it here if it is yours." for stray in workstation.stray_files)
     notes += source_file.precautions(values_from)
     made = {name: entry for name, entry in found.items() if not entry.origin.startswith("generated")}
-    return Setup(place, before, text.encode(), changes, mends, needed, notes, given=made)
+    return Setup(workstation, before, text.encode(), changes, mends, needed, notes, given=made)
 
 
 def shown(setup: Setup) -> Iterator[str]:
@@ -142,44 +141,44 @@ def _marked(told: str, changed: Collection[str]) -> str:
     return told.replace(f"‹{name}›", f"‹{name}: new›") if name in changed else told
 
 
-def _obstacle(place: Workstation) -> str:
-    file = place.dotenv
+def _obstacle(workstation: Workstation) -> str:
+    file = workstation.dotenv
     if file is None:
         return ""
     if file.encoding_error or file.has_nul:
-        return f"{place.path} is not UTF-8 text: save it as such first."
-    opened = open_quotes(place)
+        return f"{workstation.path} is not UTF-8 text: save it as such first."
+    opened = open_quotes(workstation)
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 
 
-def _mended(place: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
+def _mended(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     """The text as it was meant, where that is certain, and what was mended."""
-    mends, file = [], place.dotenv
+    mends, file = [], workstation.dotenv
     assert file
     if text.startswith(BOM):
-        text, mends = text.lstrip(BOM), ["The byte order mark goes."]
+        text, mends = text.lstrip(BOM), ["The byte order mark is removed."]
     if file.newline != "lf":
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        mends.append("The line ends become plain line feeds.")
+        mends.append("All line ends become LF.")
     rows = text.split("\n")
     for binding in file.bindings:
         if binding.separator == ":" and (found := SPELLED.match(rows[binding.line - 1])):
             rows[binding.line - 1] = f"{found['head']}{found['name']}={found['rest']}"
-            mends.append(f"Line {binding.line}: = instead of the colon behind {binding.name}.")
-    for binding, right in miscased(place):
+            mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
+    for binding, right in miscased(workstation):
         if file.find(right):
             continue
         row = rows[binding.line - 1]
         rows[binding.line - 1] = row.replace(binding.name, right, 1)
         mends.append(f"Line {binding.line}: {right} instead of {binding.name}.")
     text = "\n".join(rows)
-    for name in sorted(refused_empty(place)):
+    for name in sorted(refused_empty(workstation)):
         mends.append(f"{name} is commented out: Settings takes no empty text for it.")
-    for binding in commented(place):
-        mends.append(f"Line {binding.line}: {binding.name} is empty, and not the comment behind it.")
+    for binding in commented(workstation):
+        mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is no value.")
     literal = _literals(text)
     for binding in file.bindings:
-        is_mine = binding.has_dollar and binding.name in spoilt(place) and binding.separator != ":"
+        is_mine = binding.has_dollar and binding.name in spoilt(workstation) and binding.separator != ":"
         if is_mine and binding.name in literal and not refers_to_another(binding):
             try:
                 text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
@@ -195,23 +194,26 @@ def _literals(text: str) -> dict[str, str]:
     return {name: value or "" for name, value in found.items()}
 
 
-def _merged(place: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
+def _merged(workstation: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
     # What somebody has written in a line that cannot be read, or under a slip of the name, is theirs to mend.
-    file = place.dotenv
-    theirs = {*(file.first_words | {*file.hidden_names} if file else ()), *(meant for _, meant in meant_names(place))}
+    file = workstation.dotenv
+    theirs = {
+        *(file.first_words | {*file.hidden_names} if file else ()),
+        *(meant for _, meant in meant_names(workstation)),
+    }
     # What was taken out because it must not be empty stays out.
     out = (each.name for each in variables(statements(text)) if each.commented_out)
-    theirs |= {name for name in out if _cannot_be_empty(place, name)}
+    theirs |= {name for name in out if _cannot_be_empty(workstation, name)}
     additions = [each for each in dotenv_edit.merge(base, text) if each.name not in theirs]
     # Beside another variable of the same field an empty one would count.
-    additions = [each for each in additions if place.dotenv_name(each.name).casefold() == each.name.casefold()]
+    additions = [each for each in additions if workstation.dotenv_name(each.name).casefold() == each.name.casefold()]
     for addition in additions:
         text = dotenv_edit.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text
 
 
 def _emptied(
-    place: Workstation,
+    workstation: Workstation,
     text: str,
     found: Mapping[str, Given],
     needed: tuple[Needed, ...],
@@ -220,11 +222,11 @@ def _emptied(
 ) -> tuple[str, ...]:
     """Variables whose placeholder goes, since the application would take it for a value."""
     there = _literals(text)
-    wanted = {need.variable for need in needed}
+    lacking = {need.variable for need in needed}
     return tuple(
         name
         for name, value in there.items()
-        if value and not is_text_of_value(value) and name not in found and (is_new or name in added or name in wanted)
+        if value and not is_text_of_value(value) and name not in found and (is_new or name in added or name in lacking)
     )
 
 
@@ -235,24 +237,24 @@ def _bare(text: str) -> tuple[str, ...]:
 
 
 def _taken_out(
-    place: Workstation, text: str, emptied: Collection[str], added: Collection[str], is_new: bool
+    workstation: Workstation, text: str, emptied: Collection[str], added: Collection[str], is_new: bool
 ) -> frozenset[str]:
     """Variables that become comments, since they are empty where Settings takes no empty text."""
     there = _literals(text)
     empty = {name for name, value in there.items() if not value and (is_new or name in added)}
-    return refused_empty(place) | {name for name in (*emptied, *empty) if _cannot_be_empty(place, name)}
+    return refused_empty(workstation) | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
 
 
-def _cannot_be_empty(place: Workstation, name: str) -> bool:
+def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
     """Whether Settings would refuse an empty text where it takes no variable at all."""
-    known = place.checkout.settings.find(name)
-    if known is None or name in place.required or place.checkout.settings.ignore_empty:
+    known = workstation.checkout.settings.find(name)
+    if known is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
         return False
     return JSON.match(known.annotation) is not None or "str" not in known.annotation.replace("StrictStr", "str")
 
 
 def _changes(
-    place: Workstation,
+    workstation: Workstation,
     text: str,
     found: Mapping[str, Given],
     emptied: Collection[str],
@@ -262,7 +264,7 @@ def _changes(
     for name in _literals(text):
         is_added = is_new or name in added
         if name in found:
-            effect = _effect(place, name)
+            effect = _effect(workstation, name)
             told = EFFECTS[effect] if effect == "first-start-only" else "at the next start"
             yield KeyChange(name, "added" if is_added else "changed", found[name].origin, told)
         elif is_added:
@@ -271,8 +273,8 @@ def _changes(
             yield KeyChange(name, "unchanged")
 
 
-def _effect(place: Workstation, name: str) -> Effect:
-    key: Key | None = place.key_of(name)
+def _effect(workstation: Workstation, name: str) -> Effect:
+    key: Key | None = workstation.key_of(name)
     return key.effect if key else "next-deployment"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
-from omc_runbook.changes.fix.steps import Grant, Left
+from omc_runbook.changes.fix.steps import Grant, Unfixed
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge, judge_key, judge_resource_policy
 from omc_runbook.iam.policy import PolicyDocument
@@ -28,7 +28,7 @@ _INDEPENDENT = frozenset({"suffix-stale"})
 """Causes of such a finding with which it does not go away."""
 
 
-def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[Left, ...]]:
+def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[Unfixed, ...]]:
     """Plan a policy for each thing that a role lacks, and tell which of these stay and why."""
     grants: list[Grant] = []
     left = []
@@ -39,7 +39,7 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
             grant = _grant(snapshot, arn, finding)
             why = _why_not(snapshot, grant)
             if why:
-                left.append(Left(finding, why))
+                left.append(Unfixed(finding, why))
             else:
                 grants.append(grant)
     return tuple(grants), tuple(left)
@@ -59,22 +59,22 @@ def _why_not(snapshot: Snapshot, grant: Grant) -> str:
     if foreign:
         return foreign
     if account != snapshot.caller.account:
-        return f"Role {grant.role} is in account {account}: it is granted there."
+        return f"Role {grant.role} is in account {account}: grant it there."
     if known.policies is None:
         return f"The policies of {grant.role} could not all be read, so what else would refuse it is not known."
     new = PolicyDocument(grant.policy, "inline", json.loads(grant.document))
     if any(policy.name == new.name and policy.kind == "inline" for policy in known.policies):
         return f"{grant.role} has a policy {grant.policy} that says something else: it is not written over."
-    if any(said.allowed_by_organization is False for said in known.simulated if said.resource == grant.resource):
+    if any(answer.allowed_by_organization is False for answer in known.simulated if answer.resource == grant.resource):
         return "A policy of the organization would refuse it all the same."
     guard = judge_resource_policy(snapshot, grant.role_arn)
     if guard and guard.decision in ("explicit-deny", "unknown"):
         return "The secret's own policy would, or may, refuse it all the same."
     granted = replace(known, simulated=(), policies=(*known.policies, new))
     then = replace(snapshot, permissions={**snapshot.permissions, grant.role_arn: granted})
-    said = (
+    answer = (
         judge_key(then, grant.role_arn, then.kms_key)
         if grant.action == DECRYPT and then.kms_key
         else judge(then, grant.role_arn)
     )
-    return f"It would not help: {said.sentence}" if said.cause else ""
+    return f"It would not help: {answer.sentence}" if answer.cause else ""

@@ -11,12 +11,13 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
-from omc_runbook.changes.fix.steps import Correction, Left, PutBack, Redeploy, Step, Undelete
+from omc_runbook.changes.fix.steps import Correction, FixStep, PutBack, Redeploy, Undelete, Unfixed
 from omc_runbook.changes.secret.plan import current_id, users, why_unread
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.checks import content
-from omc_runbook.checks.check import conduct
+from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import absent
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -39,7 +40,7 @@ _PULLING = frozenset({"secret", "reference", "content", "access", "network"})
 
 
 @dataclass(frozen=True)
-class Cure:
+class FixPlan:
     """What would be done, in order, and then which services get new tasks, each once.
 
     `current` is the id of the version that was current, `made` when all was read. `left` are root causes that are no
@@ -51,9 +52,9 @@ class Cure:
     secret_name: str
     current: str
     made: datetime
-    steps: tuple[Step, ...]
+    steps: tuple[FixStep, ...]
     redeploys: tuple[Redeploy, ...]
-    left: tuple[Left, ...]
+    left: tuple[Unfixed, ...]
     unread: str = ""
 
     @property
@@ -82,7 +83,7 @@ def may_go_back(findings: Sequence[Finding]) -> bool:
     return any(finding.is_root_cause and _is_of_content(finding) for finding in findings)
 
 
-def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> Cure:
+def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: History) -> FixPlan:
     """Plan against the root causes among a snapshot's findings; what is not known for certain is left alone.
 
     `history` has the versions that are kept, where `may_go_back` asks for them.
@@ -93,17 +94,19 @@ def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History)
     corrected = [finding for correction in corrections for finding in correction.because]
     back, unmoved = _plan_back(snapshot, [cause for cause in causes if cause not in corrected], history)
     undeleted, undoable = _undelete(snapshot, causes)
-    steps: tuple[Step, ...] = (*undeleted, *back, *grants, *corrections)
+    steps: tuple[FixStep, ...] = (*undeleted, *back, *grants, *corrections)
     cured = [finding for step in steps for finding in step.because]
     retried = [cause for cause in causes if _is_retried(snapshot, findings, cause)]
-    foreign = tuple(Left(cause, why) for cause in retried if (why := _why_not_retried(snapshot, cause)))
+    foreign = tuple(Unfixed(cause, why) for cause in retried if (why := _why_not_retried(snapshot, cause)))
     cured += [cause for cause in retried if cause not in [entry.finding for entry in foreign]]
-    told = (*undoable, *uncorrected, *ungranted, *unmoved, *foreign)
+    explained = (*undoable, *uncorrected, *ungranted, *unmoved, *foreign)
     left = tuple(
-        next((entry for entry in told if entry.finding == cause), Left(cause)) for cause in causes if cause not in cured
+        next((entry for entry in explained if entry.finding == cause), Unfixed(cause))
+        for cause in causes
+        if cause not in cured
     )
     secret = snapshot.secret
-    return Cure(
+    return FixPlan(
         names=snapshot.environment.names,
         secret_arn=secret.arn if secret else "",
         secret_name=snapshot.secret_name,
@@ -116,24 +119,24 @@ def plan_cure(snapshot: Snapshot, findings: Sequence[Finding], history: History)
     )
 
 
-def _undelete(snapshot: Snapshot, causes: Sequence[Finding]) -> tuple[tuple[Undelete, ...], tuple[Left, ...]]:
+def _undelete(snapshot: Snapshot, causes: Sequence[Finding]) -> tuple[tuple[Undelete, ...], tuple[Unfixed, ...]]:
     found = tuple(cause for cause in causes if cause.check == "scheduled-deletion")
     why = ownership.why_not_secret(snapshot)
     if why or not found or not snapshot.secret:
-        return (), tuple(Left(cause, why) for cause in found)
+        return (), tuple(Unfixed(cause, why) for cause in found)
     return (Undelete(snapshot.secret, found),), ()
 
 
 def _plan_back(
     snapshot: Snapshot, causes: Sequence[Finding], history: History
-) -> tuple[tuple[PutBack, ...], tuple[Left, ...]]:
+) -> tuple[tuple[PutBack, ...], tuple[Unfixed, ...]]:
     """Plan to go back to AWSPREVIOUS, where that is whole and nothing is lost by it."""
     faulty = [cause for cause in causes if _is_of_content(cause) and cause.severity == "error"]
     if not faulty:
         return (), ()
 
-    def stay(why: str) -> tuple[tuple[PutBack, ...], tuple[Left, ...]]:
-        return (), tuple(Left(cause, why) for cause in faulty)
+    def stay(why: str) -> tuple[tuple[PutBack, ...], tuple[Unfixed, ...]]:
+        return (), tuple(Unfixed(cause, why) for cause in faulty)
 
     if foreign := ownership.why_not_secret(snapshot):
         return stay(foreign)
@@ -145,7 +148,7 @@ def _plan_back(
         return stay(" ".join(plan.notes) or "No former version differs from the current one.")
     others = {(finding.check, finding.subject) for finding in _problems(_gone_back(snapshot, history, plan.token))}
     if others - {(finding.check, finding.subject) for finding in _problems(snapshot)}:
-        return stay(f"Version {plan.token[:8]}, which was current before, is not whole either.")
+        return stay(f"Version {plan.token[:8]}, which was current before, is broken too.")
     mended = tuple(cause for cause in faulty if (cause.check, cause.subject) not in others)
     if not mended:
         return stay(f"Version {plan.token[:8]}, which was current before, has the same fault.")
@@ -156,8 +159,10 @@ def _plan_back(
             return stay(f"Version {plan.token[:8]}, which was current before, has another {', '.join(lost)} too.")
         shared = [key for key in sorted(meant) if _is_in_the_database(snapshot, key)]
         if shared:
-            return stay(f"Which {', '.join(shared)} the database has is not known: a former one may not be it.")
-    return (PutBack(plan, mended),), tuple(Left(cause) for cause in faulty if cause not in mended)
+            return stay(
+                f"Which {', '.join(shared)} the database has is not known, so that the former one may not match."
+            )
+    return (PutBack(plan, mended),), tuple(Unfixed(cause) for cause in faulty if cause not in mended)
 
 
 def _is_of_content(finding: Finding) -> bool:
@@ -174,7 +179,7 @@ def _gone_back(snapshot: Snapshot, history: History, version: str) -> Snapshot:
 
 
 def _problems(snapshot: Snapshot) -> list[Finding]:
-    found = [finding for check in content.CHECKS for finding in conduct(check, snapshot)]
+    found = [finding for check in checks_of(content) for finding in run_check(check, snapshot)]
     return [finding for finding in found if finding.is_problem and finding.severity == "error"]
 
 
@@ -207,7 +212,7 @@ def _why_not_retried(snapshot: Snapshot, cause: Finding) -> str:
 
 
 def _redeploys(
-    snapshot: Snapshot, steps: Sequence[Step], cured: Sequence[Finding], left: Sequence[Left]
+    snapshot: Snapshot, steps: Sequence[FixStep], cured: Sequence[Finding], left: Sequence[Unfixed]
 ) -> Iterator[Redeploy]:
     everyone = {service.name for service in users(snapshot)}
     for service in snapshot.consumers:
@@ -218,7 +223,7 @@ def _redeploys(
             yield Redeploy(service, tuple(because), held)
 
 
-def _touched(step: Step, everyone: set[str]) -> set[str]:
+def _touched(step: FixStep, everyone: set[str]) -> set[str]:
     if isinstance(step, Undelete | PutBack):
         return everyone
     if isinstance(step, Correction):
@@ -226,9 +231,9 @@ def _touched(step: Step, everyone: set[str]) -> set[str]:
     return {name for finding in step.because for name in finding.services}
 
 
-def _held(service: Service, left: Sequence[Left]) -> str:
+def _held(service: Service, left: Sequence[Unfixed]) -> str:
     """Why new tasks of a service would fail all the same."""
     for entry in left:
         if entry.finding.severity == "error" and service.name in entry.finding.services:
-            return f"Its tasks would fail on something else: {entry.finding.title} ({entry.finding.check})."
+            return f"Its tasks would still fail: {entry.finding.title} ({entry.finding.check})."
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omc_runbook.aws.definitions import Edit, TaskDefinition
+from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.plan import Plan
@@ -106,7 +106,7 @@ class Correction:
     """References of a revision, to be corrected in a new one that is the same in all else, for some services."""
 
     definition: TaskDefinition
-    edits: tuple[Edit, ...]
+    edits: tuple[ReferenceEdit, ...]
     services: tuple[Service, ...]
     because: tuple[Finding, ...]
     begun: str = ""
@@ -139,7 +139,7 @@ class Correction:
         return tuple(remedies.deploy(names, service.name, self.definition.label).command for service in self.services)
 
 
-Step = Undelete | PutBack | Grant | Correction
+FixStep = Undelete | PutBack | Grant | Correction
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Redeploy:
 
 
 @dataclass(frozen=True)
-class Left:
+class Unfixed:
     """A root cause that is no part of the plan, and why, where it might have been."""
 
     finding: Finding

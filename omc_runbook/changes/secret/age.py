@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from omc_runbook.masking.document import Member
+from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.history import History
-from omc_runbook.snapshot.state import SAME_MOMENT, Snapshot
+from omc_runbook.snapshot.state import Snapshot
 
 
 @dataclass(frozen=True)

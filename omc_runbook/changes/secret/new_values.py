@@ -9,9 +9,8 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.database.rotation import Turn
-from omc_runbook.changes.secret.plan import document_of
-from omc_runbook.changes.secret.writer import LABEL
+from omc_runbook.changes.database.rotation import PasswordRotation
+from omc_runbook.changes.secret.plan import LABEL, document_of
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
@@ -53,7 +52,7 @@ class Renewal:
     """New values, what the database does with one of them, what a killed run has left, and sentences on all that."""
 
     values: Mapping[str, Given]
-    turn: Turn | None = None
+    rotation: PasswordRotation | None = None
     password: Masked | None = None
     """The new one of the database."""
     former_password: Masked | None = None
@@ -75,7 +74,7 @@ def renew(
 
     The source "renew" makes values where the catalogue says how, and asks for them where it does not. Values that a
     killed run has made for the same keys are taken up again. Keys that only are due, and that nobody is there to be
-    asked for, are left out and told. Raises as `sources.gather` and `rotation.plan_turn` do, and UsageError where a
+    asked for, are left out and told. Raises as `sources.gather` and `rotation.plan_rotation` do, and UsageError where a
     killed run may have left a password that the database alone has. Nothing is written.
     """
     left = find_unfinished(clients, snapshot)
@@ -145,7 +144,7 @@ def _values(
     asked = [key for key in rest if key not in made]
     notes: tuple[str, ...] = ()
     if asked and are_due and not kernel.allows_input():
-        notes = (f"{', '.join(asked)} cannot be made here, and nobody can be asked: due as before.",)
+        notes = (f"{', '.join(asked)} cannot be generated, and nobody can be asked here: still due.",)
         asked = []
     values |= sources.gather(GENERATE, made, known, present) if made or not keys else {}
     values |= sources.gather(GENERATE if values_from == GENERATE else "prompt", asked, known, present) if asked else {}
@@ -183,7 +182,7 @@ def _with_database(
     withdrawn = _document(clients, snapshot, snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
     # A change that was taken back while the database did not answer may have left it with the withdrawn password.
     candidates = [former, again, withdrawn.get(key) if withdrawn else None]
-    turn = rotation.plan_turn(
+    planned = rotation.plan_rotation(
         url,
         reveal(name.injected) if name else "",
         _server(snapshot, before),
@@ -191,10 +190,10 @@ def _with_database(
         [candidate.injected for candidate in candidates if candidate],
     )
     # Names of login roles are no secrets, and the plan cannot do without them.
-    registry.exempt({turn.role, turn.former, turn.owner} - {""})
-    if turn.alternates and not is_written:
-        values = {**values, login: Given(Masked(turn.role, login), "the database's other login role")}
-    return Renewal(values, turn, new, former.injected if former else None, left, (*notes, *turn.sentences))
+    registry.exempt({planned.role, planned.former, planned.owner} - {""})
+    if planned.alternates and not is_written:
+        values = {**values, login: Given(Masked(planned.role, login), "the database's other login role")}
+    return Renewal(values, planned, new, former.injected if former else None, left, (*notes, *planned.sentences))
 
 
 def _server(snapshot: Snapshot, document: Document) -> str:

@@ -21,7 +21,11 @@ from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
+
+LABEL = "omc-runbook-"
+"""How the staging labels begin that a write holds while it is under way."""
 
 LARGEST = 65_536
 """Bytes that Secrets Manager takes as one value."""
@@ -45,6 +49,11 @@ class KeyChange:
     action: Action
     origin: str = ""
     effect: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What would become of it."""
+        return f"{self.key} would be {self.action}{f' ({self.origin})' if self.origin else ''}."
 
 
 @dataclass(frozen=True)
@@ -85,10 +94,7 @@ class Plan:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and who gets new tasks."""
-        keys = tuple(
-            f"{change.key} would be {change.action}{f' ({change.origin})' if change.origin else ''}."
-            for change in self.changed
-        )
+        keys = tuple(change.sentence for change in self.changed)
         names = ", ".join(service.name for service in self.consumers)
         return (*keys, f"New tasks would be started: {names}.") if names else keys
 
@@ -126,9 +132,7 @@ def _what_there_is(snapshot: Snapshot) -> str:
     return "" if current.document else "holds no JSON object"
 
 
-def plan_update(
-    snapshot: Snapshot, given: Mapping[str, Given], remove: Sequence[str] = (), finish: bool = False
-) -> Plan:
+def plan_update(snapshot: Snapshot, new: Mapping[str, Given], remove: Sequence[str] = (), finish: bool = False) -> Plan:
     """Plan new values for some keys, and the removal of those named; all other members stay byte for byte.
 
     Where nothing would change, `finish` says whether services that hold older values shall get new tasks all the same.
@@ -139,14 +143,14 @@ def plan_update(
     version could not be read.
     """
     document, known = document_of(snapshot), snapshot.environment.keys
-    changing = {key: entry for key, entry in given.items() if not _is(document.get(key), entry)}
-    _refuse(snapshot, document.keys, given, remove)
+    changing = {key: entry for key, entry in new.items() if not _is(document.get(key), entry)}
+    _refuse(snapshot, document.keys, new, remove)
     _object(changing, known)
-    notes = _replacing(snapshot, given) if given else ()
+    notes = _replacing(snapshot, new) if new else ()
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
-    actions: dict[str, Action] = dict.fromkeys((*document.keys, *given), "unchanged")
+    actions: dict[str, Action] = dict.fromkeys((*document.keys, *new), "unchanged")
     actions |= {key: "changed" if key in document.keys else "added" for key in changing}
     actions |= dict.fromkeys(remove, "removed")
     return draw_up(
@@ -154,21 +158,20 @@ def plan_update(
         text,
         token=_token(current_id(snapshot), document.value if document.members else text, text),
         changes=tuple(
-            change_of(snapshot, key, action, given[key].origin if key in given else "")
-            for key, action in actions.items()
+            change_of(snapshot, key, action, new[key].origin if key in new else "") for key, action in actions.items()
         ),
         notes=notes,
         finish=finish,
     )
 
 
-def _replacing(snapshot: Snapshot, given: Mapping[str, Given]) -> tuple[str, ...]:
+def _replacing(snapshot: Snapshot, new: Mapping[str, Given]) -> tuple[str, ...]:
     """What to know where the new values become the whole document; UsageError where they are too few for that."""
     found, name, base = _what_there_is(snapshot), snapshot.environment.names.secret, current_id(snapshot)
-    missing = [key for key, known in snapshot.environment.keys.items() if known.required and key not in given]
+    missing = [key for key, known in snapshot.environment.keys.items() if known.required and key not in new]
     if found and missing:
         raise UsageError(
-            f"{name} {found}, so the new values have to be all of it, and {', '.join(missing)} would be missing:"
+            f"{name} {found}, so the new values become the whole document, and {', '.join(missing)} would be missing:"
             " take them from one file. Nothing was written."
         )
     if found and base:
@@ -233,7 +236,7 @@ def why_unread(snapshot: Snapshot) -> str:
 def _is_late(snapshot: Snapshot, service: Service) -> bool:
     primary = service.primary
     under_way = primary is not None and primary.rollout not in ("", "COMPLETED")
-    return under_way or any(snapshot.freshness(task) != "fresh" for task in snapshot.running(service))
+    return under_way or any(freshness.of(snapshot, task) != "fresh" for task in snapshot.running(service))
 
 
 def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") -> KeyChange:
@@ -252,9 +255,9 @@ def _is(member: Member | None, entry: Given) -> bool:
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
 
 
-def _refuse(snapshot: Snapshot, present: Sequence[str], given: Mapping[str, Given], remove: Sequence[str]) -> None:
+def _refuse(snapshot: Snapshot, present: Sequence[str], new: Mapping[str, Given], remove: Sequence[str]) -> None:
     for key in remove:
-        if key in given:
+        if key in new:
             raise UsageError(f"{key} is to be both set and removed: choose one. Nothing was written.")
         if key not in present:
             raise UsageError(f"{named(key, present)} cannot be removed, it is not in the secret{nearest(key, present)}")
@@ -268,8 +271,8 @@ def _refuse(snapshot: Snapshot, present: Sequence[str], given: Mapping[str, Give
 
 def _object(changing: Mapping[str, Given], known: Mapping[str, Key]) -> None:
     for key, entry in changing.items():
-        told = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
-        reason = told or ("" if entry.is_placeholder else objection(entry.value, known.get(key)))
+        problem = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
+        reason = problem or ("" if entry.is_placeholder else objection(entry.value, known.get(key)))
         if reason:
             raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
 

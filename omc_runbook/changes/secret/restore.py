@@ -10,7 +10,7 @@ from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.snapshot.history import History, Kept
+from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
 
 SHORTEST = 8
@@ -29,24 +29,27 @@ def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> Pla
     base = current_id(snapshot)
     if snapshot.secret is None or not base or snapshot.secret.deleted:
         gaps = snapshot.gaps.get("secret", ())
-        told = f"{snapshot.secret_name} has no current version to go back from: run verify, it says why."
-        raise CouldNotLook(gaps[0].sentence if gaps else told)
+        reason = f"{snapshot.secret_name} has no current version to go back from: run verify, it says why."
+        raise CouldNotLook(gaps[0].sentence if gaps else reason)
     if not version.strip():
         return _empty(snapshot, base)
-    wanted = _resolve(snapshot, history, version.strip())
-    if wanted == base:
+    target_id = _resolve(snapshot, history, version.strip())
+    if target_id == base:
         return _empty(snapshot, base, finish=True)
-    kept = history.find(wanted)
+    kept = history.find(target_id)
     assert kept is not None, "a version that was resolved is kept"
     if version.strip() == PREVIOUS and _is_newer(history, kept, base):
-        told = f"AWSCURRENT has been moved back already, from version {history.short(wanted)}, which is {PREVIOUS} now"
-        return _empty(snapshot, base, f"{told}. To go to that one again, give its id.", finish=True)
+        note = (
+            f"AWSCURRENT was moved back already, from version {history.short(target_id)}, which is {PREVIOUS} now."
+            " To go to that one again, give its id."
+        )
+        return _empty(snapshot, base, note, finish=True)
     target, current = _document(history, kept), snapshot.current.document if snapshot.current else None
-    origin = f"version {history.short(wanted)} of {kept.version.created:%Y-%m-%d %H:%M}"
+    origin = f"version {history.short(target_id)} of {kept.version.created:%Y-%m-%d %H:%M}"
     return draw_up(
         snapshot,
         target.value,
-        token=wanted,
+        token=target_id,
         changes=tuple(
             change_of(snapshot, key, action, "" if action == "removed" else origin)
             for key, action in compare(current, target).items()
@@ -66,9 +69,9 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, finish: bool = False) -> 
 
 def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
     """The id of the version that a label, an id or its beginning names."""
-    held = snapshot.secret.version_at(version) if snapshot.secret else ""
-    if held and history.find(held):
-        return held
+    labelled = snapshot.secret.version_at(version) if snapshot.secret else ""
+    if labelled and history.find(labelled):
+        return labelled
     # What was given is not repeated in a refusal: somebody may have put a value in its place.
     name, there = snapshot.secret_name, _listed(history)
     if gaps := snapshot.gaps.get("versions", ()):
@@ -79,7 +82,9 @@ def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
     if version in found:
         return version
     if len(found) > 1 and len(version) >= SHORTEST:
-        raise UsageError(f"Several versions of {name} begin like that: {', '.join(found)}. Nothing was written.")
+        raise UsageError(
+            f"Several versions of {name} have ids that begin like that: {', '.join(found)}. Nothing was written."
+        )
     if len(found) != 1 or len(version) < SHORTEST:
         raise UsageError(f"{name} keeps no version of that id or label: there are {there}. Nothing was written.")
     return found[0]
@@ -91,12 +96,12 @@ def _listed(history: History) -> str:
     return f"{', '.join(ids[:10])}{more}" if ids else "none that could be listed"
 
 
-def _is_newer(history: History, kept: Kept, base: str) -> bool:
+def _is_newer(history: History, kept: VersionHistory, base: str) -> bool:
     current = history.find(base)
     return current is not None and kept.version.created > current.version.created
 
 
-def _document(history: History, kept: Kept) -> Document:
+def _document(history: History, kept: VersionHistory) -> Document:
     short = history.short(kept.id)
     if kept.unread:
         raise CouldNotLook(kept.unread.sentence)
@@ -115,8 +120,8 @@ def _notes(snapshot: Snapshot, current: Document | None, target: Document, origi
         member = target.get(key)
         if member is None or action == "unchanged":
             continue
-        told = objection(member.injected, known.get(key)) if member.kind == "string" else f"is a JSON {member.kind}"
-        if told:
-            yield f"{key} of {origin} {told}."
+        reason = objection(member.injected, known.get(key)) if member.kind == "string" else f"is a JSON {member.kind}"
+        if reason:
+            yield f"{key} of {origin} {reason}."
         if key in known and known[key].effect == "database-too":
-            yield f"The database has to accept the {key} of {origin}: if it has another since, change that back first."
+            yield f"The database has to accept the {key} of {origin}: if it has another by now, change that back first."

@@ -73,14 +73,14 @@ def _log_in(document: Document, key: Key, password: Masked) -> Verdict:
         with _connect(host.injected, port.injected if port else None) as server:
             server.login(reveal(login.injected), reveal(password))
     except smtplib.SMTPAuthenticationError as error:
-        told = f"{error.smtp_code} {_first_line(error.smtp_error)}".strip()
-        return ("refused" if error.smtp_code >= 500 else "unknown"), told
+        reply = f"{error.smtp_code} {_first_line(error.smtp_error)}".strip()
+        return ("refused" if error.smtp_code >= 500 else "unknown"), reply
     except smtplib.SMTPResponseException as error:
         return "unknown", f"{error.smtp_code} {_first_line(error.smtp_error)}".strip()
     except smtplib.SMTPNotSupportedError:
         return "unknown", "it offers no STARTTLS or no login"
     except ssl.SSLCertVerificationError:
-        return "unknown", "its certificate is not one to trust"
+        return "unknown", "its certificate is not trusted"
     except UnicodeError:
         return "unknown", "the value has a character that a login cannot hold"
     except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -88,8 +88,8 @@ def _log_in(document: Document, key: Key, password: Masked) -> Verdict:
     return "taken", ""
 
 
-def _connect(place: Masked, port_key: Masked | None) -> smtplib.SMTP:
-    found = HOST_AND_PORT.match(reveal(place))
+def _connect(address: Masked, port_key: Masked | None) -> smtplib.SMTP:
+    found = HOST_AND_PORT.match(reveal(address))
     host, written = (found["host"], found["port"]) if found else ("", None)
     port = int(written or (reveal(port_key) if port_key else "") or SUBMISSION)
     trusting = ssl.create_default_context()
@@ -119,7 +119,7 @@ def _call(key: Key, token: Masked) -> Verdict:
         connection.request("GET", target, headers={"Authorization": f"Bearer {reveal(token)}"})
         status = connection.getresponse().status
     except ssl.SSLCertVerificationError:
-        return "unknown", "its certificate is not one to trust"
+        return "unknown", "its certificate is not trusted"
     except ValueError:
         # Its message has the header in it.
         return "unknown", "the value has a character that a header cannot hold"
@@ -139,7 +139,7 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__).rstrip(".")
 
 
-def _first_line(said: bytes | str) -> str:
+def _first_line(answer: bytes | str) -> str:
     """What a server answered, as far as one line of it, and without what it may repeat of the login."""
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     return registry.mask((text.splitlines() or [""])[0][:200]).rstrip(".")

@@ -10,7 +10,7 @@ from omc_runbook.changes.values.source_file import Given
 from omc_runbook.masking.fingerprint import fingerprint, new_key
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
-from omc_runbook.snapshot.other_environments import may_be_secret, read_prints
+from omc_runbook.snapshot.other_environments import may_be_secret, read_fingerprints
 
 
 def compare(clients: Clients, environment: Environment, caller: Caller, new: Mapping[str, Given]) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def compare(clients: Clients, environment: Environment, caller: Caller, new: Map
         if secrets and (names.secret, names.region) != (own.secret, own.region)
     }
     notes = []
-    for name, theirs in read_prints(clients, caller, own.profile, others, environment.keys, mark).items():
+    for name, theirs in read_fingerprints(clients, caller, own.profile, others, environment.keys, mark).items():
         if isinstance(theirs, str):
             notes.append(f"The new values could not be compared with {name}: {theirs}")
             continue

@@ -40,8 +40,8 @@ class Given:
 
 def path_of(values_from: str) -> Path | None:
     """The file that a source of values names; None where it names none."""
-    kind, _, place = values_from.partition(":")
-    return expand(place) if kind == "file" and place else None
+    kind, _, name = values_from.partition(":")
+    return expand(name) if kind == "file" and name else None
 
 
 def precautions(values_from: str) -> tuple[str, ...]:
@@ -70,8 +70,9 @@ def consume(values_from: str, text: Masked, keep: bool = False) -> str:
         return f"{path} was kept, as you asked: it still holds the values in the clear."
     try:
         document = parse(text)
-        held = {member.key: member.injected for member in document.members}
-        left = [key for key, entry in read_file(path).items() if key not in held or not entry.value.same_as(held[key])]
+        written = {member.key: member.injected for member in document.members}
+        values = read_file(path)
+        left = [key for key in values if key not in written or not values[key].value.same_as(written[key])]
     except UsageError as error:
         return f"It was kept, since it cannot be read any more. {error}"
     if left:
@@ -139,8 +140,8 @@ def _members(masked: Masked, where: str) -> dict[str, Given]:
     try:
         document = parse(masked)
     except DocumentError as error:
-        told = str(error).removeprefix(f"Secret {masked.name} ")
-        raise UsageError(f"{where}: the text {told}") from None
+        reason = str(error).removeprefix(f"Secret {masked.name} ")
+        raise UsageError(f"{where}: the text {reason}") from None
     if document.duplicates:
         raise UsageError(f"{where} has {document.duplicates[0]} twice: keep one of them.")
     return {member.key: Given(member.injected, masked.name, member.kind) for member in document.members}

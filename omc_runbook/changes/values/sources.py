@@ -47,12 +47,12 @@ def gather(
 
 
 def _take(values_from: str, keys: Sequence[str], known: Mapping[str, Key], where: str) -> dict[str, Given]:
-    kind, _, place = values_from.partition(":")
+    kind, _, name = values_from.partition(":")
     path = source_file.path_of(values_from)
     if path:
         return _only(source_file.read_file(path), keys, values_from)
-    if kind == "env" and place:
-        return _only(_from_variable(place, keys), keys, values_from)
+    if kind == "env" and name:
+        return _only(_from_variable(name, keys), keys, values_from)
     if values_from == "prompt":
         return _ask(_named(keys, values_from), where)
     if values_from == GENERATE:
@@ -77,8 +77,8 @@ def _from_variable(name: str, keys: Sequence[str]) -> dict[str, Given]:
 def _ask(keys: Sequence[str], where: str) -> dict[str, Given]:
     if not kernel.allows_input():
         raise UsageError("Nobody can be asked here: take the values from file:PATH, env:NAME or generate.")
-    place = f" in {where}" if where else ""
-    return {key: Given(Masked(getpass.getpass(f"New value of {key}{place}: "), key), "prompt") for key in keys}
+    name = f" in {where}" if where else ""
+    return {key: Given(Masked(getpass.getpass(f"New value of {key}{name}: "), key), "prompt") for key in keys}
 
 
 def _generate(key: str, known: Key | None) -> Given:

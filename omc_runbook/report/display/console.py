@@ -1,4 +1,4 @@
-"""The pages of AWS's console on an environment's secret and services."""
+"""URLs of an environment's pages in the AWS Management Console."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from omc_runbook.model.environment import Names
 
 
 def secret(names: Names) -> str:
-    """The address of the secret's page."""
+    """The secret's page."""
     return f"{_home(names)}/secretsmanager/secret?name={names.secret}&region={names.region}"
 
 
 def services(names: Names) -> str:
-    """The address of the cluster's page, with its services."""
+    """The cluster's page, which lists its services."""
     return f"{_home(names)}/ecs/v2/clusters/{names.cluster}?region={names.region}"
 
 
 def deployments(names: Names) -> str:
-    """The address of the page on the main service's deployments."""
+    """The deployments page of the main service."""
     return f"{_home(names)}/ecs/v2/clusters/{names.cluster}/services/{names.service}/deployments?region={names.region}"
 
 

@@ -1,14 +1,15 @@
-"""A listing: one thing after another, each with what is to be said of it and a command to copy."""
+"""A listing: entries with text and a command to copy."""
 
 from __future__ import annotations
 
 import html
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from omc_runbook.model.findings import is_sentence
-from omc_runbook.report.display.severity import COLOURS, Mood, mark, pill
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import WIDTH
 
 _CARD = "border-left: 4px solid rgba({colour}, 0.75); padding: 0.1em 0 0.1em 1em; margin: 1em 0"
@@ -20,21 +21,22 @@ _COMMAND = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing: a word on how grave it is, its name, what it is about, lines on it, and what to type or open."""
+    """One entry: a badge, a name, its subject, lines of text, and a command to run or a page to open."""
 
     name: str
     subject: str = ""
-    mood: Mood = "quiet"
-    weight: str = ""
+    _: KW_ONLY
+    level: Level = "quiet"
+    label: str = ""
     lead: str = ""
     lines: tuple[str, ...] = ()
     command: str = ""
-    """A command of the shell, or the address of a page."""
+    """A shell command, or a page's URL."""
     by_hand: str = ""
-    """Another command for the same, where the first one is a runbook."""
+    """The AWS CLI's way to do the same, where `command` is a runbook."""
 
 
-class Listing:
+class Listing(RichDisplay):
     """Entries under a title, as cards or as plain text."""
 
     def __init__(self, title: str, entries: Sequence[Entry], empty: str = "Nothing to show.") -> None:
@@ -42,30 +44,26 @@ class Listing:
         self.entries = tuple(entries)
         self.empty = empty
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """Give Jupyter the HTML and the plain text of the same listing."""
-        return {"text/plain": self.to_text(), "text/html": self.to_html()}
-
     def to_html(self) -> str:
-        """The listing as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
+        """Render the listing as HTML."""
         empty = "" if self.entries else f"<br>{html.escape(self.empty)}"
         title = f"<p><strong>{html.escape(self.title)}</strong>{empty}</p>"
         return "\n".join((title, *map(_card, self.entries)))
 
     def to_text(self) -> str:
-        """The listing as plain text; a command stays on one line, to be copied."""
+        """Render the listing as plain text; a command stays on one line, for copying."""
         blocks = ["\n".join(_paragraph(entry)) for entry in self.entries] or [self.empty]
         return "\n\n".join((self.title, *blocks)) if self.entries else f"{self.title}\n{self.empty}"
 
 
 def _card(entry: Entry) -> str:
-    weight = f"{pill(entry.weight, entry.mood)} " if entry.weight else ""
+    label = f"{badge(entry.label, entry.level)} " if entry.label else ""
     subject = f" · {html.escape(entry.subject)}" if entry.subject else ""
     lead = f"<br>{html.escape(entry.lead)}" if entry.lead else ""
     lines = "".join(f"<li>{html.escape(line)}</li>" for line in entry.lines)
     parts = (
-        f'<div style="{_CARD.format(colour=COLOURS[entry.mood])}; overflow-wrap: anywhere">',
-        f'<p style="margin: 0">{weight}<strong>{html.escape(entry.name)}</strong>{subject}{lead}</p>',
+        f'<div style="{_CARD.format(colour=COLOURS[entry.level])}; overflow-wrap: anywhere">',
+        f'<p style="margin: 0">{label}<strong>{html.escape(entry.name)}</strong>{subject}{lead}</p>',
         f'<ul style="margin: 0.3em 0">{lines}</ul>' if lines else "",
         _command(entry.command),
         '<p style="margin: 0">or by hand</p>' if entry.by_hand else "",
@@ -85,18 +83,23 @@ def _command(command: str) -> str:
 
 
 def _paragraph(entry: Entry) -> Iterator[str]:
-    heading = " · ".join(filter(None, (entry.weight, entry.name, entry.subject)))
-    yield mark(heading, entry.mood)
-    yield from _wrapped(entry.lead, "  ", "  ")
+    heading = " · ".join(filter(None, (entry.label, entry.name, entry.subject)))
+    yield mark(heading, entry.level)
+    yield from _wrap(entry.lead, "  ", "  ")
     for line in entry.lines:
-        yield from _wrapped(line, "  - ", "    ")
+        yield from _wrap(line, "  - ", "    ")
     if entry.command:
         yield f"  → {entry.command}"
     if entry.by_hand:
         yield f"  or by hand: {entry.by_hand}"
 
 
-def _wrapped(text: str, first: str, then: str) -> list[str]:
+def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=then, break_on_hyphens=False, break_long_words=False
+        text,
+        WIDTH,
+        initial_indent=first_indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
     )

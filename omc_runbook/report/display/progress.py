@@ -1,4 +1,4 @@
-"""The progress of a roll-out: one display that follows it, with every service's state and the newest events."""
+"""The live progress of a rollout: each service's state and the newest events."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from typing import Any
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import LINES_VARIABLE
-from omc_runbook.report.display.severity import COLOURS, Mood, mark, pill
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import WIDTH
 
 NEWEST = 12
-"""Events that are shown: those that came last."""
+"""How many of the newest events are shown."""
 
-STATES: dict[State, Mood] = {
+STATES: dict[State, Level] = {
     "waiting": "quiet",
     "rolling": "quiet",
     "done": "good",
@@ -44,12 +45,12 @@ _EVENTS = (
 )
 
 
-class Progress:
-    """Shows roll-outs as they go on; called with all of them and the new lines, as `changes.rolling.Show` is.
+class Progress(RichDisplay):
+    """A display of rollouts that updates in place; call it with all rollouts and the new event lines.
 
-    In IPython the first call makes a display and the later ones change it in place, where there is something new;
-    what it shows last is what the notebook keeps. Elsewhere nothing is shown. Under `omc-runbook run` the new lines
-    go to that command too, at once, because a notebook that runs without a person is read only when it has ended.
+    In IPython the first call creates the display and later calls update it where something is new; the notebook
+    keeps the last state. Outside IPython nothing is shown. Under `omc-runbook run` the new lines are also passed to
+    that command at once, because a headless notebook is read only after it has ended.
     """
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class Progress:
         self._handle: Any = None
 
     def __call__(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
-        """Take the state of all roll-outs and what has been heard since the last call."""
+        """Show the state of all rollouts, and the event lines since the last call."""
         if tuple(rollouts) == self._rollouts and not lines:
             return
         self._rollouts = tuple(rollouts)
@@ -71,37 +72,33 @@ class Progress:
 
             self._handle = display(self, display_id=True)
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """Give Jupyter the HTML and the plain text of the same state."""
-        return {"text/plain": self.to_text(), "text/html": self.to_html()}
-
     def to_html(self) -> str:
-        """The state as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
+        """Render the state as HTML."""
         rows = "".join(map(_rows, self._rollouts))
-        told = html.escape("\n".join(self._events))
-        events = f'<pre style="{_EVENTS}">{told}</pre>' if told else ""
+        lines = html.escape("\n".join(self._events))
+        events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
         return f"<p><strong>{self._title}</strong></p>\n<table><tbody>{rows}</tbody></table>\n{events}".rstrip()
 
     def to_text(self) -> str:
-        """The state as plain text."""
-        events = [line for event in self._events for line in _wrapped(event, "")]
+        """Render the state as plain text."""
+        events = [line for event in self._events for line in _wrap(event, "")]
         return "\n".join((self._title, "", *self._lines(), *([""] if events else []), *events))
 
     @property
     def _title(self) -> str:
         done = sum(rollout.state == "done" for rollout in self._rollouts)
-        how = "back at the former version" if any(rollout.is_back for rollout in self._rollouts) else "rolled out"
-        return f"{done} of {_counted(len(self._rollouts), 'service')} {how}"
+        how = "back on the former version" if any(rollout.is_back for rollout in self._rollouts) else "rolled out"
+        return f"{done} of {_count(len(self._rollouts), 'service')} {how}"
 
     def _lines(self) -> Iterator[str]:
         widths = [max(map(len, column), default=0) for column in zip(*map(_texts, self._rollouts), strict=True)]
         for rollout in self._rollouts:
             cells = zip(_texts(rollout), widths, strict=True)
             yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
-            yield from _wrapped(rollout.reason, "    ")
+            yield from _wrap(rollout.reason, "    ")
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def _wrap(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
     )
@@ -110,7 +107,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 def _pass_on(lines: Sequence[str]) -> None:
     path = os.environ.get(LINES_VARIABLE)
     if path and lines:
-        # A full disk is no reason to break a roll-out off.
+        # A full disk must not abort a rollout.
         with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
             file.writelines(f"{registry.mask(' '.join(line.split()))}\n" for line in lines)
 
@@ -121,26 +118,26 @@ def _is_in_ipython() -> bool:
 
 
 def _texts(rollout: Rollout) -> tuple[str, ...]:
-    """A roll-out's cells in plain text."""
+    """A rollout's cells in plain text."""
     full = round(_share(rollout) * _CELLS)
     bar = "█" * full + "░" * (_CELLS - full)
     return rollout.service, mark(rollout.state, STATES[rollout.state]), bar, _tasks(rollout), rollout.revision
 
 
 def _rows(rollout: Rollout) -> str:
-    """A roll-out's row, and a second one for its reason where there is one."""
-    mood = STATES[rollout.state]
-    bar = _BAR.format(share=_share(rollout), colour=_MOVING if rollout.state == "rolling" else COLOURS[mood])
+    """A rollout's row, and a second one for its reason if it has one."""
+    level = STATES[rollout.state]
+    bar = _BAR.format(share=_share(rollout), colour=_MOVING if rollout.state == "rolling" else COLOURS[level])
     cells = (
         f"<strong>{html.escape(rollout.service)}</strong>",
-        pill(rollout.state, mood),
+        badge(rollout.state, level),
         f'<div style="{_TRACK}"><div style="{bar}"></div></div>',
         _tasks(rollout),
         html.escape(rollout.revision),
     )
     row = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
-    told = f'<tr><td></td><td colspan="{len(cells) - 1}" style="{_REASON}">{html.escape(rollout.reason)}</td></tr>'
-    return f"<tr>{row}</tr>\n{told if rollout.reason else ''}"
+    reason = f'<tr><td></td><td colspan="{len(cells) - 1}" style="{_REASON}">{html.escape(rollout.reason)}</td></tr>'
+    return f"<tr>{row}</tr>\n{reason if rollout.reason else ''}"
 
 
 def _share(rollout: Rollout) -> float:
@@ -148,8 +145,8 @@ def _share(rollout: Rollout) -> float:
 
 
 def _tasks(rollout: Rollout) -> str:
-    return f"{rollout.running} of {_counted(rollout.desired, 'task')}"
+    return f"{rollout.running} of {_count(rollout.desired, 'task')}"
 
 
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""A table that reads well as HTML, light and dark, and as plain text."""
+"""A table for Jupyter and for a terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from omc_runbook.report.display.severity import Mood, mark, pill
+from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.severity import Level, badge, mark
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH = 118
-"""Columns of a terminal that the plain text fits in."""
+"""Terminal columns that plain text fits into."""
 
 _NARROWEST, _LONG_WORD, _SHORT, _GAP = 12, 30, 46, 2
 _JOINTS = "_-/:,"
@@ -22,11 +23,11 @@ _GLUE = "\N{NO-BREAK SPACE}"
 _LEFT = "text-align: left; vertical-align: top"
 
 
-class Table:
+class Table(RichDisplay):
     """Rows of texts under headings.
 
-    `moods` gives a cell's text its mood. Rows that agree in their first `group` cells stand together under a line
-    that holds these cells. `notes` are sentences below the table.
+    `levels` maps a cell's text to its level. Rows that agree in their first `group` cells are grouped under a line
+    with these cells. `notes` are sentences below the table.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Table:
         title: str,
         columns: Sequence[str],
         rows: Sequence[Sequence[str]],
-        moods: Mapping[str, Mood] | None = None,
+        levels: Mapping[str, Level] | None = None,
         empty: str = "Nothing to show.",
         group: int = 0,
         notes: Sequence[str] = (),
@@ -42,24 +43,20 @@ class Table:
         self.title = title
         self.columns = list(columns)
         self.rows = [[str(cell) for cell in row] for row in rows]
-        self.moods = dict(moods or {})
+        self.levels = dict(levels or {})
         self.empty = empty
         self.group = group
         self.notes = tuple(notes)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The table as a DataFrame of texts."""
+        """The table as a pandas DataFrame of strings."""
         import pandas as pd
 
         return pd.DataFrame(self.rows, columns=self.columns, dtype="str")
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """Give Jupyter the HTML and the plain text of the same table."""
-        return {"text/plain": self.to_text(), "text/html": self.to_html()}
-
     def to_html(self) -> str:
-        """The table as HTML; styles stand in the elements, so that an untrusted notebook keeps them."""
+        """Render the table as HTML."""
         title = f"<strong>{html.escape(self.title)}</strong>"
         if not self.rows:
             return f"<p>{title}<br>{html.escape(self.empty)}</p>"
@@ -75,42 +72,42 @@ class Table:
         return "\n".join((*lines, "</tbody>", "</table>", *notes))
 
     def to_text(self) -> str:
-        """The table as plain text, long cells folded so that it fits in WIDTH."""
+        """Render the table as plain text; long cells are wrapped so that it fits into WIDTH."""
         if not self.rows:
             return f"{self.title}\n{self.empty}"
-        groups = [(heading, [[*map(self._marked, row)] for row in rows]) for heading, rows in self._groups()]
+        groups = [(heading, [[*map(self._mark, row)] for row in rows]) for heading, rows in self._groups()]
         columns = self.columns[self.group :]
         widths = _widths([columns, *(row for _, rows in groups for row in rows)])
         lines = [self.title, "", *_fold(columns, widths), (" " * _GAP).join("─" * width for width in widths)]
-        for place, (heading, rows) in enumerate(groups):
-            lines += ["", heading] if heading and place else [heading] if heading else []
+        for number, (heading, rows) in enumerate(groups):
+            lines += ["", heading] if heading and number else [heading] if heading else []
             lines += [line for row in rows for line in _fold(row, widths)]
         for note in self.notes:
             lines += ["", *textwrap.wrap(note, WIDTH, break_on_hyphens=False)]
         return "\n".join(lines)
 
     def _groups(self) -> Iterator[tuple[str, list[list[str]]]]:
-        """Each group's line ("" where rows are not grouped) and the rest of its rows."""
+        """Each group's heading ("" where rows are not grouped) and its rows without the cells of the heading."""
         for shared, rows in groupby(self.rows, key=lambda row: row[: self.group]):
-            named = zip(self.columns, shared, strict=False)
-            yield " · ".join(f"{column} {cell}" for column, cell in named), [row[self.group :] for row in rows]
+            headings = zip(self.columns, shared, strict=False)
+            yield " · ".join(f"{column} {cell}" for column, cell in headings), [row[self.group :] for row in rows]
 
-    def _marked(self, text: str) -> str:
-        """A text with its mark, which stays on the line of the first word."""
-        mood = self.moods.get(text)
-        return mark("", mood).replace(" ", _GLUE) + text
+    def _mark(self, text: str) -> str:
+        """A text with its mark, which stays on the first word's line."""
+        level = self.levels.get(text)
+        return mark("", level).replace(" ", _GLUE) + text
 
     def _cell(self, text: str) -> str:
-        """A short text stays on its line, a long one may break anywhere, because ARNs have no spaces."""
-        mood = self.moods.get(text)
+        """Short text does not wrap; long text may break anywhere, because ARNs have no spaces."""
+        level = self.levels.get(text)
         wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
-        return f'<td style="{_LEFT}; {wrap}">{pill(text, mood) if mood else html.escape(text)}</td>'
+        return f'<td style="{_LEFT}; {wrap}">{badge(text, level) if level else html.escape(text)}</td>'
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    """How wide each column is, its heading above: lines are folded between words as long as that makes the table fit.
+    """Each column's width in characters; cells are wrapped between words where that makes the table fit.
 
-    A cell of a few characters stays on one line with them.
+    A cell of a few characters stays on one line.
     """
     columns = [*zip(*rows, strict=True)]
     widths = [max(map(len, column)) for column in columns]
@@ -119,10 +116,10 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     kept = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
     for narrowest in (kept, [_NARROWEST] * len(columns)):
         while sum(widths) + _GAP * (len(widths) - 1) > WIDTH:
-            wide = [place for place, width in enumerate(widths) if width > narrowest[place]]
+            wide = [column for column, width in enumerate(widths) if width > narrowest[column]]
             if not wide:
                 break
-            widths[max(wide, key=lambda place: (widths[place], -place))] -= 1
+            widths[max(wide, key=lambda column: (widths[column], -column))] -= 1
     return widths
 
 
@@ -138,7 +135,7 @@ def _fold(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 
 def _wrap(cell: str, width: int) -> list[str]:
-    """The lines of a cell; a word too long for one ends a line at a joint of its own, if it has any."""
+    """The lines of a cell; a word longer than a line breaks after one of _JOINTS, if it has any."""
     words = [piece for word in _words(cell) for piece in (_pieces(word, width) if len(word) > width else [word])]
     return [line.replace(_GLUE, " ") for line in textwrap.wrap(" ".join(words), width, break_on_hyphens=False)]
 

@@ -9,12 +9,12 @@ from typing import Any
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import JsonRESTError
 
-from omc_runbook.sandbox.trail import TRAIL
+from omc_runbook.sandbox.trail import EVENT_HISTORY
 
 _PAGE = 50
 
 
-class MendedCloudTrail(CloudTrailResponse):
+class SandboxCloudTrail(CloudTrailResponse):
     """moto's trails, and the events that the sandbox recorded."""
 
     def lookup_events(self) -> str:
@@ -27,7 +27,7 @@ class MendedCloudTrail(CloudTrailResponse):
         start, end = asked.get("StartTime"), asked.get("EndTime")
         found = [
             event
-            for event in TRAIL.events(self.current_account, self.region)
+            for event in EVENT_HISTORY.events(self.current_account, self.region)
             if (start is None or event.time.timestamp() >= start)
             and (end is None or event.time.timestamp() <= end)
             and all(event.matches(key, value) for key, value in wanted)

@@ -18,7 +18,7 @@ from omc_runbook.sandbox.aws.lock import STATE
 NetworkInterface.private_dns_name = ""
 
 
-class MendedEc2(EC2Response):
+class SandboxEc2(EC2Response):
     """moto's EC2."""
 
     @property

@@ -44,7 +44,7 @@ class TargetNotConnected(ServiceException):
     code = "TargetNotConnectedException"
 
 
-class MendedEcs(EC2ContainerServiceResponse):
+class SandboxEcs(EC2ContainerServiceResponse):
     """moto's ECS, with services, deployments and tasks as the scheduler keeps them."""
 
     def call_action(self) -> Any:

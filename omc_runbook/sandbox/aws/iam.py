@@ -27,7 +27,7 @@ class NoSuchEntity(ServiceException):
     code = "NoSuchEntity"
 
 
-class MendedIam(IamResponse):
+class SandboxIam(IamResponse):
     """moto's IAM and the simulator."""
 
     def simulate_principal_policy(self) -> ActionResult:

@@ -88,7 +88,7 @@ def require(principal: Principal, action: str, arn: str, region: str, secret: Fa
         raise JsonRESTError("AccessDeniedException", denied)
 
 
-class MendedSecretsManager(SecretsManagerResponse):
+class SandboxSecretsManager(SecretsManagerResponse):
     """moto's answers, with those replaced that differ from AWS's."""
 
     def call_action(self) -> Any:

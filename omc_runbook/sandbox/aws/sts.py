@@ -16,7 +16,7 @@ class AccessDenied(ServiceException):
     code = "AccessDenied"
 
 
-class MendedSts(TokenResponse):
+class SandboxSts(TokenResponse):
     """moto's STS."""
 
     def assume_role(self) -> ActionResult:

@@ -1,4 +1,4 @@
-"""The local ECS agent: a thread that starts, watches and ends a real process for every task."""
+"""The local ECS agent: a thread that starts, watches and stops a real process for every task."""
 
 import logging
 import secrets
@@ -16,22 +16,22 @@ from werkzeug.exceptions import HTTPException
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import scheduler, tasks
 from omc_runbook.sandbox.ecs.connection import connects
-from omc_runbook.sandbox.ecs.container import NO_SHELL, Container
+from omc_runbook.sandbox.ecs.container import NO_SHELL, RunningContainer
 from omc_runbook.sandbox.ecs.image import refusal
 from omc_runbook.sandbox.ecs.injection import PullFailed, environments
 from omc_runbook.sandbox.ecs.logs import open_stream
 from omc_runbook.sandbox.ecs.network import place_of
 from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, Application
-from omc_runbook.sandbox.ecs.services import Deployment, EcsService, note_failure, note_health, services_of
+from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, note_failure, note_health, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 _TICK_SECONDS = 0.1
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskStatus:
-    """A task as `sandbox status` tells it: pid where a process runs, `health` its address while it takes requests.
+    """A task as `sandbox status` shows it: `pid` where a process runs, `health` its URL while it takes requests.
 
     A load balancer sends requests to a task that answered its health check and is not on its way to stop.
     """
@@ -57,7 +57,7 @@ class Agent(threading.Thread):
         self._step_done = threading.Lock()
 
     def run(self) -> None:
-        """Work until `end`; a step that fails is told in the server's log and tried again."""
+        """Run steps until `end`; a failed step is logged and repeated."""
         while not self._ending.wait(_TICK_SECONDS):
             try:
                 with self._step_done:
@@ -66,7 +66,7 @@ class Agent(threading.Thread):
                 _LOG.exception("a step of the agent failed")
 
     def step(self) -> None:
-        """One look at every task and every service."""
+        """Update every task and every service once."""
         for application in list(self._running.values()):
             application.probe()
         with STATE:
@@ -91,7 +91,7 @@ class Agent(threading.Thread):
             self._running.pop(arn).kill()
 
     def end(self) -> None:
-        """Stop working and end every process."""
+        """Stop the agent and every process."""
         self._ending.set()
         with self._step_done:
             for application in self._running.values():
@@ -142,10 +142,10 @@ class Agent(threading.Thread):
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
         place = place_of(getattr(task, "network_configuration", None))
         application, reason = None, ""
-        inside: dict[str, Container] = {}
+        inside: dict[str, RunningContainer] = {}
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
-            # Without the lock: a delay on the wire must hold up the agent alone.
+            # Without the lock: a delay on the wire must only delay the agent.
             found = environments(definition, task.id, backend.region_name, backend.account_id, place)
             for container in containers:
                 if refused := refusal(container):
@@ -158,11 +158,11 @@ class Agent(threading.Thread):
                     kept = self._kept.setdefault(definition.arn, environment) if CACHED in arguments else environment
                     application = Application(kept, arguments, log)
                     pid = application.pid
-                inside[container["name"]] = Container(environment, pid, NO_SHELL not in arguments)
+                inside[container["name"]] = RunningContainer(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:
             reason = str(failure)
         except (ValueError, OSError) as error:
-            # A value that no process can have in its environment: its text is not for a log.
+            # A value that is invalid in an environment: its text must not be logged.
             reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
         connected = {
             container["name"]: connects(definition, container, task.id, backend.region_name, backend.account_id, place)
@@ -235,7 +235,7 @@ def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
     return [(backend, task) for backend in _backends() for task in tasks.of_backend(backend)]
 
 
-def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, Deployment | None]:
+def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, EcsDeployment | None]:
     for service in services_of(backend):
         if task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name:
             return service, next((d for d in service.deployments if d.id == task.started_by), None)

@@ -1,6 +1,8 @@
 """The example application that every sandbox task runs: settings from the environment, logs, health.
 
-It is started by its path with nothing of this package importable, as an image would be.
+It is started by its path with nothing of this package importable, as an image would be. Hundreds are started where a
+sandbox is tested, so that it imports only what it needs: pydantic-settings and http.server would double what a start
+takes.
 """
 
 import hashlib
@@ -13,11 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, HttpUrl, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, HttpUrl, ValidationError, model_validator
 
 _DEFAULT = "changethis"
 _LOGIN_SECONDS = 2
@@ -48,10 +49,10 @@ def salted(password: str, salt: str) -> str:
     return f"{salt}:{hashlib.sha256(f'{salt}{password}'.encode()).hexdigest()}"
 
 
-class Settings(BaseSettings):
+class ApplicationSettings(BaseModel):
     """What the application is configured by; an empty variable counts as absent."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(validate_default=True, hide_input_in_errors=True)
 
     ENVIRONMENT: Literal["local", "staging", "production"] = "local"
     OMC_APP_ROLE: Literal["backend", "worker", "frontend"] = "backend"
@@ -69,6 +70,12 @@ class Settings(BaseSettings):
     SMTP_USER: str | None = None
     SMTP_PASSWORD: str | None = None
     SENTRY_DSN: HttpUrl | None = None
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables, whatever the case of their names; raises ValidationError."""
+        variables = {name.upper(): value for name, value in environment.items() if value}
+        return cls.model_validate({name: variables[name] for name in cls.model_fields if name in variables})
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -119,23 +126,34 @@ class Settings(BaseSettings):
         return ""
 
 
-class _Health(BaseHTTPRequestHandler):
+class _Health(StreamRequestHandler):
     """Answers GET /health."""
 
     is_well: Callable[[], bool]
 
-    def do_GET(self) -> None:
-        known = self.path == "/health"
-        well = known and type(self).is_well()
-        body = (b'{"status":"ok"}' if well else b'{"status":"unhealthy"}') if known else b"{}"
-        self.send_response(200 if well else 503 if known else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def handle(self) -> None:
+        method, path, *_ = [*self.rfile.readline().decode("latin-1").split(), "", ""]
+        while self.rfile.readline().strip():
+            pass
+        if (method, path) != ("GET", "/health"):
+            self._answer("404 Not Found", b"{}")
+        elif type(self).is_well():
+            self._answer("200 OK", b'{"status":"ok"}')
+        else:
+            self._answer("503 Service Unavailable", b'{"status":"unhealthy"}')
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep health checks out of the log."""
+    def _answer(self, status: str, body: bytes) -> None:
+        head = f"HTTP/1.0 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.wfile.write(head.encode() + body)
+
+
+class _Server(ThreadingTCPServer):
+    """Listens; a client that goes away meanwhile is nobody's business."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep it out of the log."""
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
@@ -159,7 +177,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     _log("Waiting for application startup.")
     try:
-        settings = Settings()
+        settings = ApplicationSettings.load(environment)
     except ValidationError as error:
         _log(f"Application startup failed: {_describe(error)}", "ERROR")
         return 3
@@ -173,14 +191,14 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _serve(port: int, options: Mapping[str, str], settings: Settings) -> None:
+def _serve(port: int, options: Mapping[str, str], settings: ApplicationSettings) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     threading.Thread(target=_await_end_of_stdin, args=(ended,), daemon=True).start()
     if "sandbox-hang" not in options:
         _Health.is_well = lambda: "sandbox-unhealthy" not in options and not settings.log_in()
         given = options.get("sandbox-socket")
-        server = ThreadingHTTPServer(("127.0.0.1", port), _Health, bind_and_activate=given is None)
+        server = _Server(("127.0.0.1", port), _Health, bind_and_activate=given is None)
         if given is not None:
             server.socket.close()
             server.socket = socket.socket(fileno=int(given))

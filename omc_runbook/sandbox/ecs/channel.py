@@ -22,7 +22,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 from omc_runbook.aws.message import ACKNOWLEDGE, CLOSED, INPUT, OUTPUT, Kind, Message, decode, encode
 from omc_runbook.aws.stream import RESEND_SECONDS, Stream
 from omc_runbook.sandbox.admission import objection
-from omc_runbook.sandbox.ecs.container import Container, NotStarted, Running
+from omc_runbook.sandbox.ecs.container import NotStarted, RunningContainer, TerminalProcess
 
 _AGENT_VERSION = "3.3.0.0"
 _SESSION_TYPE = "InteractiveCommands"
@@ -34,14 +34,14 @@ _POLICY_VIOLATION = 1008
 _SUCCESS = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """A session that ECS opened, good for one client that has its token."""
 
     id: str
     token: str = field(repr=False)
     url: str
-    container: Container
+    container: RunningContainer
     command: str = field(repr=False)
     until: float
 
@@ -52,7 +52,7 @@ class Channels:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, Session] = {}
-        self._running: set[Running] = set()
+        self._running: set[TerminalProcess] = set()
         self._directory: Path | None = None
         self._server: Server | None = None
 
@@ -62,14 +62,21 @@ class Channels:
         self._server = serve(self._serve, "127.0.0.1", 0, process_request=_admit, compression=None, ping_interval=None)
         threading.Thread(target=self._server.serve_forever, name="data-channels", daemon=True).start()
 
-    def open(self, container: Container, command: str) -> Session:
+    def open(self, container: RunningContainer, command: str) -> Session:
         """A new session that runs a command when its client comes, within a minute."""
         assert self._server is not None, "the data channels were not started"
         now = time.monotonic()
         name = f"ecs-execute-command-{secrets.token_hex(8)}"
         port = self._server.socket.getsockname()[1]
         url = f"ws://127.0.0.1:{port}/v1/data-channel/{name}?role=publish_subscribe"
-        session = Session(name, secrets.token_urlsafe(48), url, container, command, now + _SESSION_SECONDS)
+        session = Session(
+            id=name,
+            token=secrets.token_urlsafe(48),
+            url=url,
+            container=container,
+            command=command,
+            until=now + _SESSION_SECONDS,
+        )
         with self._lock:
             self._waiting = {key: held for key, held in self._waiting.items() if held.until > now}
             self._waiting[name] = session
@@ -158,7 +165,7 @@ class _Agent:
                     return ""
         return "Handshake timed out."
 
-    def pass_on(self, process: Running) -> None:
+    def pass_on(self, process: TerminalProcess) -> None:
         """Send what the command writes, and type what the client sends, until all is written and acknowledged."""
         ended = threading.Event()
         pump = threading.Thread(target=self._pump, args=(process, ended), daemon=True)
@@ -176,7 +183,7 @@ class _Agent:
             process.kill()
             ended.wait(1)
 
-    def _pump(self, process: Running, ended: threading.Event) -> None:
+    def _pump(self, process: TerminalProcess, ended: threading.Event) -> None:
         with contextlib.suppress(ConnectionClosed):
             while piece := process.read(_PIECE):
                 self._stream.send(Kind.OUTPUT, piece)
@@ -193,7 +200,7 @@ class _Agent:
         except (TimeoutError, ValueError):
             return []
         if message.type == ACKNOWLEDGE:
-            self._stream.settle(message)
+            self._stream.acknowledge(message)
         return self._stream.receive(message) if message.type == INPUT else []
 
 
@@ -214,7 +221,7 @@ def _closed(session: Session, said: str) -> bytes:
         "SchemaVersion": 1,
         "Output": said,
     }
-    return encode(Message(CLOSED, 0, json.dumps(content).encode()))
+    return encode(Message(type=CLOSED, sequence=0, payload=json.dumps(content).encode()))
 
 
 CHANNELS = Channels()

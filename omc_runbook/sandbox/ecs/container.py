@@ -1,4 +1,4 @@
-"""What a command sees inside a sandbox task's container: its environment, and a process table of its own."""
+"""A sandbox task's container as a command inside it sees it: its environment and process table."""
 
 import contextlib
 import fcntl
@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NO_SHELL = "--sandbox-no-shell"
-"""A word of a container's command that says: its image holds no program but the application."""
+"""An argument of a container's command: its image has no programs except the application."""
 _SPACES, _QUOTES = " \t\r\n", "\"'"
 
 
 class NotStarted(Exception):
-    """A command that could not be started; its text is what the agent says of it."""
+    """A command that could not be started; the message is the agent's."""
 
 
 @dataclass(frozen=True)
-class Container:
+class RunningContainer:
     """A running container as commands see it: the environment that ECS gave it, and its application's process.
 
     `pid` is None for a container whose image is not run here (all but the first essential one of a task).
@@ -35,7 +35,7 @@ class Container:
     has_programs: bool = True
 
     @contextmanager
-    def run(self, command: str, directory: Path) -> Iterator["Running"]:
+    def run(self, command: str, directory: Path) -> Iterator["TerminalProcess"]:
         """Run a command as the agent of ECS Exec does, in a terminal of its own; it has ended when the block ends.
 
         The words are split as the agent splits them, and no shell comes between them and the program.
@@ -50,7 +50,7 @@ class Container:
         with tempfile.TemporaryDirectory(prefix="proc-", dir=directory) as table:
             self._fill(Path(table))
             words = [word.replace("/proc/", f"{table}/") for word in split(command)]
-            process = Running(words, self._variables(), self.has_programs)
+            process = TerminalProcess(words, self._variables(), self.has_programs)
             try:
                 yield process
             finally:
@@ -69,11 +69,11 @@ class Container:
                 (table / str(child)).symlink_to(f"/proc/{child}")
 
 
-class Running:
-    """A command that runs in a pseudo-terminal."""
+class TerminalProcess:
+    """A command in a pseudo-terminal."""
 
     def __init__(self, words: list[str], variables: Mapping[str, str], has_programs: bool) -> None:
-        """Start it; raises NotStarted with Go's own words, which are those that the agent passes on."""
+        """Start the command; raises NotStarted with Go's error message, as the agent reports it."""
         program = words[0] if words else ""
         path = program if "/" in program else shutil.which(program, path=variables["PATH"])
         if path is None or not has_programs:
@@ -109,22 +109,22 @@ class Running:
         return b"" if self._is_over else data
 
     def write(self, data: bytes) -> None:
-        """Type something; Ctrl-C interrupts it."""
+        """Type input; Ctrl-C interrupts the command."""
         if b"\x03" in data:
             self._signal(signal.SIGINT)
         with contextlib.suppress(OSError):
             os.write(self._terminal, data)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give its terminal another size."""
+        """Resize the terminal."""
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def kill(self) -> None:
-        """End it and its children at once."""
+        """Kill the command and its children."""
         self._signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill what is left of it, and collect it."""
+        """Kill what is left of the command, and reap it."""
         self.kill()
         self._process.wait()
         self._is_over = True

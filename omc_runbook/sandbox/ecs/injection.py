@@ -19,7 +19,7 @@ from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
 from omc_runbook.sandbox.principals import PARTITION, Principal, parse_policy, role_session
-from omc_runbook.sandbox.trail import TRAIL
+from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
@@ -143,7 +143,7 @@ def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> M
             answer = read_value(role, arn, region, version, stage)
         except JsonRESTError as refused:
             error = (refused.error_type, refused.message)
-        TRAIL.record(call, role, request_id, [arn], error, _ECS)
+        EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
     if error is not None:
         raise PullFailed(
             f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
@@ -169,7 +169,7 @@ def _parameter(role: Principal, name: str, region: str) -> str:
     if error is None:
         denied = refusal(role, "ssm:GetParameters", arn, context_of(role, region))
         error = ("AccessDeniedException", denied) if denied else None
-        TRAIL.record(call, role, request_id, [arn], error, _ECS)
+        EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
     if error is not None:
         raise PullFailed(f"{_SSM}{_RETRIED}api error {error[0]}: {error[1]}")
     found = ssm_backends[account][region].get_parameters([held])
@@ -185,9 +185,17 @@ def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[st
         error = WIRE.apply(call.permission, role.arn)
         if error is None:
             return None
-        TRAIL.record(call, role, request_id, [arn], error, _ECS)
+        EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
     return error
 
 
 def _call(service: str, action: str, region: str, params: dict[str, Any]) -> Call:
-    return Call(service, action, region, "ASIASANDBOXECSAGENT", _AGENT, "json", params)
+    return Call(
+        service=service,
+        action=action,
+        region=region,
+        access_key="ASIASANDBOXECSAGENT",
+        user_agent=_AGENT,
+        protocol="json",
+        params=params,
+    )

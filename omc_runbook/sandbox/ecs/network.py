@@ -19,7 +19,7 @@ from werkzeug.test import Client
 
 from omc_runbook.aws import vpc
 from omc_runbook.aws.ec2 import Network
-from omc_runbook.aws.session import Unread
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT, Call
 from omc_runbook.snapshot.networking import read_vpcs
@@ -80,14 +80,14 @@ def _network(region: str) -> Network:
 class _AtOnce:
     """Makes each call in its turn; nothing is refused to the sandbox itself."""
 
-    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | Unread]:
-        answer: Future[T | Unread] = Future()
+    def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
+        answer: Future[T | ReadFailure] = Future()
         answer.set_result(call())
         return answer
 
-    def keep(self, field: str, answer: Future[T | Unread], default: D) -> T | D:
+    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         result = answer.result()
-        return default if isinstance(result, Unread) else result
+        return default if isinstance(result, ReadFailure) else result
 
 
 @cache

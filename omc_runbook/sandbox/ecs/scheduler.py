@@ -10,7 +10,7 @@ from moto.ecs.models import EC2ContainerServiceBackend
 
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.services import (
-    Deployment,
+    EcsDeployment,
     EcsService,
     bounds,
     breaker_trips,
@@ -61,7 +61,7 @@ def _roll(backend: EC2ContainerServiceBackend, service: EcsService, held: list[E
 def _start(
     backend: EC2ContainerServiceBackend,
     service: EcsService,
-    current: Deployment,
+    current: EcsDeployment,
     mine: list[EcsTask],
     live: list[EcsTask],
 ) -> None:
@@ -87,7 +87,7 @@ def _start(
         tell(service, f"has started {len(new)} tasks: {_names(new)}.")
 
 
-def _stop(service: EcsService, current: Deployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
+def _stop(service: EcsService, current: EcsDeployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
     reason = f"Scaling activity initiated by (deployment {current.id})"
     surplus = sorted(mine, key=tasks.is_healthy)[: max(len(mine) - service.desired_count, 0)]
     failed = current.rollout_state == "FAILED"
@@ -103,7 +103,7 @@ def _stop(service: EcsService, current: Deployment, mine: list[EcsTask], old: li
         tell(service, f"has stopped {len(surplus)} running tasks: {_names(surplus)}.")
 
 
-def _settle(service: EcsService, current: Deployment, held: list[EcsTask]) -> None:
+def _settle(service: EcsService, current: EcsDeployment, held: list[EcsTask]) -> None:
     live = [task for task in held if tasks.is_live(task)]
     for deployment in list(service.deployments):
         its = [task for task in live if task.started_by == deployment.id]
@@ -124,7 +124,7 @@ def _settle(service: EcsService, current: Deployment, held: list[EcsTask]) -> No
     service.is_steady = steady
 
 
-def _is_needed(service: EcsService, deployment: Deployment, current: Deployment) -> bool:
+def _is_needed(service: EcsService, deployment: EcsDeployment, current: EcsDeployment) -> bool:
     earlier = next((d for d in service.deployments if d is not current and d.has_completed), None)
     return deployment is earlier and current.rollout_state == "IN_PROGRESS"
 
@@ -150,8 +150,8 @@ def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, h
     service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in task_sets)
 
 
-def _stand_in(service: EcsService, task_set: Any) -> Deployment:
-    return Deployment(
+def _stand_in(service: EcsService, task_set: Any) -> EcsDeployment:
+    return EcsDeployment(
         id=task_set.id,
         task_definition=task_set.task_definition,
         desired_count=0,

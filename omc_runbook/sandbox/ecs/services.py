@@ -1,4 +1,4 @@
-"""A service and its deployments: how one begins, completes, fails or is rolled back, and what ECS says of it.
+"""Services and deployments: how one begins, completes, fails or is rolled back, with ECS's event messages.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 """
@@ -23,9 +23,9 @@ DEFAULT_CONFIGURATION = {
 }
 
 
-@dataclass
-class Deployment:
-    """A deployment as DescribeServices tells it, with what the scheduler remembers of it."""
+@dataclass(kw_only=True)
+class EcsDeployment:
+    """A deployment as DescribeServices returns it, with the scheduler's state."""
 
     id: str
     task_definition: str
@@ -51,9 +51,9 @@ class Deployment:
 
 
 class EcsService(Service):
-    """moto's service with what the scheduler keeps; built with moto's own arguments."""
+    """moto's service with the scheduler's state."""
 
-    deployments: list[Deployment]  # type: ignore[assignment]  # moto keeps mappings, and one of them
+    deployments: list[EcsDeployment]  # type: ignore[assignment]  # moto keeps mappings, and one of them
     task_definition: str
     launch_type: str
 
@@ -81,15 +81,15 @@ def services_of(backend: EC2ContainerServiceBackend) -> list[EcsService]:
     return [service for service in list(backend.services.values()) if isinstance(service, EcsService)]
 
 
-def primary(service: EcsService) -> Deployment | None:
+def primary(service: EcsService) -> EcsDeployment | None:
     """The deployment that the service is moving to, or None for an external controller."""
     return next((d for d in service.deployments if d.status == "PRIMARY"), None)
 
 
-def begin(service: EcsService) -> Deployment:
+def begin(service: EcsService) -> EcsDeployment:
     """Start a deployment of the service as it is configured now; the others begin to drain."""
     now = datetime.now(UTC)
-    new = Deployment(
+    new = EcsDeployment(
         id=f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}",
         task_definition=service.task_definition,
         desired_count=service.desired_count,
@@ -107,7 +107,7 @@ def begin(service: EcsService) -> Deployment:
     return new
 
 
-def note_failure(service: EcsService, task_id: str, deployment: Deployment, reason: str, started: bool) -> None:
+def note_failure(service: EcsService, task_id: str, deployment: EcsDeployment, reason: str, started: bool) -> None:
     """Count a task that never became healthy, and let the next start wait longer."""
     deployment.failures += 1
     wait = min(_BACKOFF_SECONDS * 2 ** (deployment.failures - 1), _BACKOFF_LIMIT_SECONDS)
@@ -123,14 +123,14 @@ def note_failure(service: EcsService, task_id: str, deployment: Deployment, reas
         tell(service, "is unable to consistently start tasks successfully.")
 
 
-def note_health(deployment: Deployment) -> None:
-    """A task became healthy: earlier failures no longer count."""
+def note_health(deployment: EcsDeployment) -> None:
+    """Reset the failures after a task became healthy."""
     deployment.failures = deployment.failed_tasks = 0
     deployment.next_start = 0.0
 
 
-def complete(service: EcsService, deployment: Deployment) -> None:
-    """The deployment has all its tasks healthy and no other task is left."""
+def complete(service: EcsService, deployment: EcsDeployment) -> None:
+    """Complete a deployment: all its tasks are healthy and no other task is left."""
     deployment.rollout_state = "COMPLETED"
     deployment.has_completed = True
     deployment.updated_at = datetime.now(UTC)
@@ -139,7 +139,7 @@ def complete(service: EcsService, deployment: Deployment) -> None:
     tell(service, f"(deployment {deployment.id}) deployment completed.")
 
 
-def breaker_trips(service: EcsService, deployment: Deployment) -> bool:
+def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
     """Whether the circuit breaker is on and the deployment has failed often enough.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
@@ -152,7 +152,7 @@ def breaker_trips(service: EcsService, deployment: Deployment) -> bool:
     )
 
 
-def trip(service: EcsService, failed: Deployment) -> None:
+def trip(service: EcsService, failed: EcsDeployment) -> None:
     """Fail the deployment, and go back to the last one that completed where rollback is on."""
     failed.rollout_state = "FAILED"
     failed.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start."

@@ -1,4 +1,4 @@
-"""ECS tasks in moto's state: made, started, stopped and described with the fields that ECS fills.
+"""ECS tasks in moto's state: created, started, stopped and described with ECS's fields.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 """
@@ -10,15 +10,15 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
-from omc_runbook.sandbox.ecs.container import Container as Inside
-from omc_runbook.sandbox.ecs.services import Deployment, EcsService
+from omc_runbook.sandbox.ecs.container import RunningContainer
+from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService
 
 KEPT = timedelta(hours=1)
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
 
 
-class Container:
-    """A container of a task, as DescribeTasks tells it."""
+class EcsContainer:
+    """A task's container as DescribeTasks returns it."""
 
     def __init__(self, task: Task, definition: dict[str, Any]) -> None:
         self.container_arn = task.task_arn.replace(":task/", ":container/") + f"/{secrets.token_hex(16)}"
@@ -34,13 +34,13 @@ class Container:
         self.runtime_id: str | None = None
         self.network_interfaces: list[dict[str, str]] = []
         self.managed_agents: list[dict[str, Any]] = []
-        self.inside: Inside | None = None
+        self.inside: RunningContainer | None = None
 
 
 class EcsTask(Task):
     """moto's task with the fields that ECS fills, built with moto's own arguments."""
 
-    containers: list[Container]  # type: ignore[assignment]  # moto describes the first alone
+    containers: list[EcsContainer]  # type: ignore[assignment]  # moto describes the first alone
     stopped_reason: str | None  # type: ignore[assignment]  # moto has an empty one from the start
     started_at: datetime
     pull_started_at: datetime
@@ -60,7 +60,7 @@ class EcsTask(Task):
         self.cpu, self.memory = task_definition.cpu, task_definition.memory
         self.platform_family, self.version = "Linux", 1
         self.stopped_reason = None
-        self.containers = [Container(self, entry) for entry in task_definition.container_definitions]
+        self.containers = [EcsContainer(self, entry) for entry in task_definition.container_definitions]
         if execute:
             for container in self.containers:
                 container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
@@ -68,11 +68,11 @@ class EcsTask(Task):
 
 def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     """Every task of an account in a region that can still be described."""
-    held = [task for cluster in list(backend.tasks.values()) for task in list(cluster.values())]
-    return [task for task in held if isinstance(task, EcsTask)]
+    all_tasks = [task for cluster in list(backend.tasks.values()) for task in list(cluster.values())]
+    return [task for task in all_tasks if isinstance(task, EcsTask)]
 
 
-def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: Deployment) -> EcsTask:
+def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment) -> EcsTask:
     """A new task of a service's deployment."""
     return accept(
         backend,
@@ -117,7 +117,7 @@ def accept(
 
 
 def started(task: EcsTask, runtime_id: str, connected: Mapping[str, bool]) -> None:
-    """The task's process runs, and the agent of ECS Exec in those of its containers where it is connected."""
+    """Mark a task as running, with the ECS Exec agent in its connected containers."""
     now = datetime.now(UTC)
     task.last_status, task.started_at = "RUNNING", now
     task.version += 1
@@ -128,13 +128,13 @@ def started(task: EcsTask, runtime_id: str, connected: Mapping[str, bool]) -> No
 
 
 def healthy(task: EcsTask, is_healthy: bool) -> None:
-    """The task's process answered its health check, or stopped to."""
+    """Record the result of a task's health check."""
     task.health_status = "HEALTHY" if is_healthy else "UNHEALTHY"
     task.containers[0].health_status = task.health_status
 
 
 def stopping(task: EcsTask, code: str, reason: str) -> None:
-    """The task is to stop; what stops it first is what is told."""
+    """Mark a task as stopping; the first reason wins."""
     if task.desired_status == "STOPPED":
         return
     task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", code, reason
@@ -142,7 +142,7 @@ def stopping(task: EcsTask, code: str, reason: str) -> None:
 
 
 def stopped(task: EcsTask, exit_code: int | None) -> None:
-    """The task's process has ended, or never began (`exit_code` None)."""
+    """Mark a task as stopped; `exit_code` is None where its process never started."""
     now = datetime.now(UTC)
     task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
     task.version += 1

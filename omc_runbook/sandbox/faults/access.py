@@ -1,4 +1,4 @@
-"""Faults in who may read the secret; every service that uses it has been deployed since."""
+"""Faults of access to the secret; every service that uses it has been redeployed since."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def faults() -> tuple[Fault, ...]:
         _fault("no-permission", "The execution role may not read the secret.", _withdraw),
         _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _narrow),
         _fault("identity-deny", "A policy of the execution role denies reading secrets.", _deny),
-        _fault("boundary", "The execution role's permissions boundary leaves secrets out.", _bound),
+        _fault("boundary", "The execution role's permissions boundary does not allow reading secrets.", _bound),
         _fault("scp", "A service control policy denies reading secrets.", deny_in_organization),
-        _fault("resource-deny", "The secret's own policy denies the execution role.", _deny_on_secret),
+        _fault("resource-deny", "The secret's resource policy denies the execution role.", _deny_on_secret),
         _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
         _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
         _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", _encrypt),

@@ -1,4 +1,4 @@
-"""The changes that faults are made of: put a document, register a revision, deploy, grant."""
+"""The changes that faults consist of: put a document, register a revision, deploy, grant."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
         ServiceTypeDef,
     )
 
-Edit = Callable[["ContainerDefinitionOutputTypeDef"], None]
+ContainerEdit = Callable[["ContainerDefinitionOutputTypeDef"], None]
 
 
 def document(world: World) -> dict[str, Any]:
-    """The secret's JSON as it is now, or the kept one where it cannot be read as an object."""
+    """The secret's current JSON object, or the last good one where it cannot be parsed."""
     try:
         found = json.loads(current_text(world) or "")
     except json.JSONDecodeError:
@@ -41,7 +41,7 @@ def put(world: World, content: dict[str, Any] | str | bytes) -> None:
 
 
 def rotate(world: World) -> None:
-    """Give the secret a new version in which SECRET_KEY alone is another good value."""
+    """Write a version with a new good value of SECRET_KEY."""
     put(world, {**document(world), "SECRET_KEY": secrets.token_hex(32)})
 
 
@@ -56,7 +56,7 @@ def service(world: World, name: str) -> ServiceTypeDef:
     return world.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
 
-def revise(world: World, name: str, edit: Edit, execution_role: bool = True) -> None:
+def revise(world: World, name: str, edit: ContainerEdit, execution_role: bool = True) -> None:
     """Register a revision of a service's task definition with an edited container, and deploy it."""
     arn = service(world, name)["taskDefinition"]
     present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
@@ -78,7 +78,7 @@ def revise(world: World, name: str, edit: Edit, execution_role: bool = True) -> 
 
 
 def refer(world: World, name: str, variable: str, value_from: Callable[[str], str]) -> None:
-    """Deploy a revision in which one variable's valueFrom is made anew out of the secret's ARN."""
+    """Deploy a revision with a new valueFrom for one variable, computed from the secret's ARN."""
 
     def edit(container: ContainerDefinitionOutputTypeDef) -> None:
         for entry in container["secrets"]:

@@ -1,4 +1,4 @@
-"""Every fault that the sandbox knows, and the verbs that make one and mend all."""
+"""The catalogue of faults, and how to inject one and repair all."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def catalogue() -> tuple[Fault, ...]:
 
 
 def break_(endpoint: str, fault_id: str) -> None:
-    """Bring about one fault in the sandbox at `endpoint`; returns when its services are at rest.
+    """Inject one fault into the sandbox at `endpoint`; returns when its services are settled.
 
-    Raises UsageError, with the nearest id that exists, for an unknown one.
+    Raises UsageError, with the nearest existing id, for an unknown one.
     """
     fault = _find(fault_id)
     world = World(endpoint, database=wire.database(endpoint))
@@ -41,10 +41,10 @@ def break_(endpoint: str, fault_id: str) -> None:
 
 
 def mend(endpoint: str, fault_id: str | None = None) -> None:
-    """Bring back the healthy world, whatever is broken; returns when every task is new and healthy.
+    """Restore the healthy world, whatever is broken; returns when every task is new and healthy.
 
-    With a `fault_id`, the other faults that the server was told of are brought about again. An unknown one is
-    refused as by break_.
+    With a `fault_id`, only that fault is repaired: the others that the server knows are injected again. Raises
+    UsageError for an unknown one.
     """
     world = World(endpoint, database=wire.database(endpoint))
     mended = None if fault_id is None else _find(fault_id)

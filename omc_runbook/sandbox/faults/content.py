@@ -1,4 +1,4 @@
-"""Faults in what the secret holds; every service that uses it has been deployed since."""
+"""Faults of the secret's content; every service that uses it has been redeployed since."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ def faults() -> tuple[Fault, ...]:
         _fault("key-misspelt", "The secret's key is OPENAI_API_KYE.", lambda d: _renamed(d, "OPENAI_API_KYE")),
         _fault("not-json", "The secret is a list of NAME=value lines.", _lines),
         _fault("single-quoted", "The secret's JSON has Python's single quotes.", lambda d: str(d)),
-        _fault("bom", "A byte order mark stands before the secret's JSON.", lambda d: _bom() + json.dumps(d)),
-        _fault("truncated", "The end of the secret's JSON is cut off.", lambda d: json.dumps(d)[:-20]),
+        _fault("bom", "The secret's JSON begins with a byte order mark.", lambda d: _bom() + json.dumps(d)),
+        _fault("truncated", "The secret's JSON is truncated.", lambda d: json.dumps(d)[:-20]),
         _fault("null", "OPENAI_API_KEY is null.", lambda d: {**d, "OPENAI_API_KEY": None}),
         _fault("nested", "OPENAI_API_KEY is an object.", _nested),
         _fault("not-an-object", "The secret is a JSON list.", lambda d: json.dumps([d])),
-        _fault("duplicate-key", "OPENAI_API_KEY stands twice in the secret's JSON.", _doubled),
+        _fault("duplicate-key", "OPENAI_API_KEY occurs twice in the secret's JSON.", _doubled),
         _fault("number-format", "OPENAI_API_KEY is a large JSON number.", lambda d: {**d, "OPENAI_API_KEY": 12345678}),
-        _fault("white-space", "OPENAI_API_KEY ends in a line end.", _with_line_end),
-        _fault("weak", "SMTP_PASSWORD is a word of any dictionary.", lambda d: {**d, "SMTP_PASSWORD": "found"}),
+        _fault("white-space", "OPENAI_API_KEY ends with a newline.", _with_line_end),
+        _fault("weak", "SMTP_PASSWORD is a dictionary word.", lambda d: {**d, "SMTP_PASSWORD": "found"}),
         _fault("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
-        _fault("empty", "SECRET_KEY is an empty text.", lambda d: {**d, "SECRET_KEY": ""}),
-        _fault("changethis", "SECRET_KEY is the template's changethis.", _template_default),
-        _fault("placeholder", "SECRET_KEY is a placeholder of Terraform's.", _placeholder),
-        _fault("url-chars", "POSTGRES_PASSWORD has / @ : and # in it.", _awkward),
+        _fault("empty", "SECRET_KEY is an empty string.", lambda d: {**d, "SECRET_KEY": ""}),
+        _fault("changethis", "SECRET_KEY is the template's default, changethis.", _template_default),
+        _fault("placeholder", "SECRET_KEY is Terraform's placeholder.", _placeholder),
+        _fault("url-chars", "POSTGRES_PASSWORD contains / @ : and #.", _awkward),
         Fault(
             "terraform-overwrote",
             "content",
-            "A terraform apply put the placeholders back over the real values.",
+            "A terraform apply overwrote the real values with placeholders.",
             _apply_terraform,
         ),
         Fault(
             "store-only",
             "content",
-            "POSTGRES_PASSWORD was changed in the secret alone: the database still has the former one.",
+            "POSTGRES_PASSWORD was changed only in the secret: the database still has the former one.",
             _change_secret_alone,
         ),
     )

@@ -1,4 +1,4 @@
-"""Faults of services and their deployments; the secret and the way to it are in order."""
+"""Faults of services and their deployments; the secret and access to it are healthy."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OTHER_CLUSTER = f"{STAGING}-cluster"
 def faults() -> tuple[Fault, ...]:
     """The faults of this family."""
     return (
-        _fault("not-forced", "The secret changed and no deployment followed.", rotate),
+        _fault("not-forced", "The secret was changed and no service was redeployed.", rotate),
         _fault(
             "wrong-names",
-            f"The cluster is {OTHER_CLUSTER} and its services are {STAGING}-backend and so on.",
+            f"The cluster is named {OTHER_CLUSTER}, its services {STAGING}-backend and so on.",
             _rename,
         ),
         _fault(
@@ -39,7 +39,7 @@ def faults() -> tuple[Fault, ...]:
             "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
             lambda world: revise(world, "backend", _exit),
         ),
-        _fault("desired-zero", "The backend is scaled to no tasks.", _scale_to_zero),
+        _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
         _fault(
             "external-controller",
             "The backend is deployed by an external controller, through task sets.",
@@ -62,10 +62,10 @@ def faults() -> tuple[Fault, ...]:
         ),
         _fault(
             "out-of-memory",
-            "The worker's new tasks are killed for want of memory.",
+            "The worker's new tasks are killed because they run out of memory.",
             lambda world: revise(world, "worker", _take_memory),
         ),
-        _fault("log-group", "The worker's log group is gone.", _delete_log_group),
+        _fault("log-group", "The worker's log group was deleted.", _delete_log_group),
     )
 
 

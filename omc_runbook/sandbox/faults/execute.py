@@ -1,4 +1,4 @@
-"""Faults of ECS Exec: what keeps a command from being run in a task."""
+"""Faults of ECS Exec."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def faults() -> tuple[Fault, ...]:
     """The faults of this family."""
     return (
-        Fault("exec-off", "exec", "The worker's tasks were run without ECS Exec.", _switch_off),
+        Fault("exec-off", "exec", "The worker's tasks run without ECS Exec enabled.", _switch_off),
         Fault(
             "exec-agent",
             "exec",
-            "The agent of ECS Exec stopped in the worker's tasks.",
+            "The ECS Exec agent has stopped in the worker's tasks.",
             lambda world: revise(world, "worker", _stop_agent),
         ),
-        Fault("exec-iam", "exec", "The task role may not open the channels of ECS Exec.", _forbid_channels),
+        Fault("exec-iam", "exec", "The task role lacks the ssmmessages permissions for ECS Exec.", _forbid_channels),
         Fault(
             "exec-endpoint",
             "exec",
-            "From the worker's subnet an endpoint leads to Secrets Manager, and nothing to ssmmessages.",
+            "The worker's subnet has an endpoint for Secrets Manager, but none for ssmmessages.",
             _isolate,
         ),
         Fault(

@@ -1,4 +1,4 @@
-"""A fault: one thing that can be wrong with an environment, and how to bring it about."""
+"""A fault: one thing that can be wrong with an environment, and how to inject it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omc_runbook.sandbox.worlds.staging import World
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault; `apply` makes it in a healthy world and may return before the services are at rest."""
+    """One fault; `apply` injects it into a healthy world and may return before the services are settled."""
 
     id: str
     family: str

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
-from omc_runbook.sandbox.worlds.vpcs import EVERYWHERE, Private, make_private
+from omc_runbook.sandbox.worlds.vpcs import EVERYWHERE, PrivateNetwork, make_private
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
 
-Change = Callable[["EC2Client", Private], object]
+Change = Callable[["EC2Client", PrivateNetwork], object]
 
 
 def faults() -> tuple[Fault, ...]:
     """The faults of this family: each moves the worker into a private network that has one thing wrong."""
     return (
-        _fault("no-egress", "The worker's subnet has no way to Secrets Manager.", _remove_endpoint),
-        _fault("endpoint-sg", "The endpoint's security group lets nobody in.", _shut_endpoint),
-        _fault("private-dns-off", "The endpoint has no private DNS name.", _unname_endpoint),
-        _fault("sg-egress", "The worker's security group lets nothing out.", _shut_tasks),
+        _fault("no-egress", "The worker's subnet has no route to Secrets Manager.", _remove_endpoint),
+        _fault("endpoint-sg", "The endpoint's security group allows no ingress.", _shut_endpoint),
+        _fault("private-dns-off", "Private DNS is off for the endpoint.", _unname_endpoint),
+        _fault("sg-egress", "The worker's security group allows no egress.", _shut_tasks),
         _fault("network-acl", "A network ACL of the worker's subnet denies HTTPS.", _deny_https),
-        _fault("endpoint-policy", "The endpoint's policy allows another secret alone.", _allow_another_secret),
-        _fault("vpc-dns-off", "The worker's VPC resolves no names.", _resolve_nothing),
+        _fault("endpoint-policy", "The endpoint's policy only allows another secret.", _allow_another_secret),
+        _fault("vpc-dns-off", "DNS support is off in the worker's VPC.", _resolve_nothing),
     )
 
 
@@ -45,25 +45,25 @@ def _fault(fault: str, breaks: str, change: Change) -> Fault:
     return Fault(fault, "network", breaks, apply)
 
 
-def _remove_endpoint(ec2: EC2Client, private: Private) -> None:
+def _remove_endpoint(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.delete_vpc_endpoints(VpcEndpointIds=[private.endpoint])
 
 
-def _shut_endpoint(ec2: EC2Client, private: Private) -> None:
+def _shut_endpoint(ec2: EC2Client, private: PrivateNetwork) -> None:
     group = ec2.describe_security_groups(GroupIds=[private.endpoint_group])["SecurityGroups"][0]
     ec2.revoke_security_group_ingress(GroupId=private.endpoint_group, IpPermissions=group["IpPermissions"])
 
 
-def _unname_endpoint(ec2: EC2Client, private: Private) -> None:
+def _unname_endpoint(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.modify_vpc_endpoint(VpcEndpointId=private.endpoint, PrivateDnsEnabled=False)
 
 
-def _shut_tasks(ec2: EC2Client, private: Private) -> None:
+def _shut_tasks(ec2: EC2Client, private: PrivateNetwork) -> None:
     group = ec2.describe_security_groups(GroupIds=[private.tasks_group])["SecurityGroups"][0]
     ec2.revoke_security_group_egress(GroupId=private.tasks_group, IpPermissions=group["IpPermissionsEgress"])
 
 
-def _deny_https(ec2: EC2Client, private: Private) -> None:
+def _deny_https(ec2: EC2Client, private: PrivateNetwork) -> None:
     acl = ec2.create_network_acl(VpcId=private.vpc)["NetworkAcl"]["NetworkAclId"]
     for egress in (True, False):
         ec2.create_network_acl_entry(
@@ -87,11 +87,11 @@ def _deny_https(ec2: EC2Client, private: Private) -> None:
     ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
 
 
-def _allow_another_secret(ec2: EC2Client, private: Private) -> None:
+def _allow_another_secret(ec2: EC2Client, private: PrivateNetwork) -> None:
     other = f"arn:aws:secretsmanager:*:*:secret:{SECRET.replace('-app-', '-other-')}-*"
     allowed = policy("secretsmanager:GetSecretValue", Principal="*", Resource=other)
     ec2.modify_vpc_endpoint(VpcEndpointId=private.endpoint, PolicyDocument=json.dumps(allowed))
 
 
-def _resolve_nothing(ec2: EC2Client, private: Private) -> None:
+def _resolve_nothing(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsSupport={"Value": False})

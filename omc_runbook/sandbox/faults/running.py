@@ -1,4 +1,4 @@
-"""Faults inside a running task: its process holds another value than ECS gave it."""
+"""Faults inside a running task: its process has another value than ECS injected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the secret itself: gone, going, or without a value."""
+"""Faults of the secret itself: deleted, scheduled for deletion, or without a current version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def faults() -> tuple[Fault, ...]:
 
 
 def delete(world: World) -> None:
-    """Delete the secret at once, with no way back."""
+    """Delete the secret without a recovery window."""
     world.secretsmanager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
 
 

@@ -1,4 +1,4 @@
-"""What faults leave beside the healthy world's own parts, and its removal."""
+"""Removal of resources that faults create."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def remove_traces(world: World) -> None:
-    """Remove them all; what a fault did not leave is not missed."""
+    """Remove all of them; missing ones are no error."""
     wire.clear(world)
     remove_private(world)
     allow_in_organization(world)
@@ -48,7 +48,7 @@ def _remove_secret(secretsmanager: SecretsManagerClient) -> None:
 
 
 def _enable_keys(world: World) -> None:
-    """Make the customer key usable again: the secret cannot leave it otherwise."""
+    """Enable the customer managed key again: otherwise the secret cannot be moved to another key."""
     for key in world.kms.list_keys()["Keys"]:
         state = world.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
         if state == "PendingDeletion":

@@ -1,4 +1,4 @@
-"""What the sandbox's server is told besides AWS's API: which calls to refuse, and what is broken."""
+"""Calls of the server's control paths: wire faults, and which faults are active."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def throttle(world: World) -> None:
 
 
 def clear(world: World) -> None:
-    """Let every call pass."""
+    """Remove all wire faults."""
     _ask(world, "DELETE", "wire")
 
 
 def broken(world: World) -> list[str]:
-    """The ids of the faults that the server was told of."""
+    """The ids of the active faults, as the server knows them."""
     ids: list[str] = _ask(world, "GET", "status")["broken"]
     return ids
 

@@ -1,4 +1,4 @@
-"""The worlds of the sandbox, made through AWS's public API alone: healthy, and fresh from Terraform."""
+"""The worlds of the sandbox, built only through AWS's public API: healthy, and fresh from Terraform."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from omc_runbook.masking.common import is_common
-from omc_runbook.masking.public_values import SECRETIVE
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
 from omc_runbook.sandbox.worlds.roles import restore_roles
@@ -25,7 +25,7 @@ from omc_runbook.sandbox.worlds.staging import (
     SERVICES,
     STAGING,
     TASK_ROLE,
-    Service,
+    ServiceSpec,
     World,
     is_external,
 )
@@ -60,7 +60,7 @@ FRESH_DOCUMENT = {
 
 
 def build(endpoint: str, world: WorldName, database: Database | None = None) -> None:
-    """Make a whole world in an empty sandbox; returns when its services are at rest."""
+    """Build a world in an empty sandbox; returns when its services are settled."""
     made = World(endpoint, database=database)
     if world == "fresh":
         restore(made, with_login(FRESH_DOCUMENT, database))
@@ -114,9 +114,7 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
     if not all(isinstance(value, str) and value and value == value.strip() for _, value in found):
         return False
     if any(
-        PLACEHOLDER.match(value)
-        or TEMPLATE_DEFAULT.match(value)
-        or (SECRETIVE.search(key) and value and is_common(value))
+        PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and value and is_common(value))
         for key, value in found
     ):
         return False
@@ -125,9 +123,9 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
 
 
 def restore(world: World, document: dict[str, str]) -> None:
-    """Make or repair everything that a world consists of, whatever state it is in, and wait for it.
+    """Create or repair everything that a world consists of, and wait until it is settled.
 
-    Gives the secret the document's values and every service a deployment that has read them.
+    The secret gets the document's values, and every service a deployment that has read them.
     """
     restore_roles(world)
     arn = restore_secret(world, document)
@@ -180,7 +178,7 @@ def restore_log_group(world: World, name: str) -> None:
             raise
 
 
-def restore_task_definition(world: World, service: Service, secret_arn: str) -> str:
+def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str) -> str:
     """The ARN of the service's newest revision if it is as it should be, else of a new one that is."""
     family = f"{STAGING}-{service.name}"
     container = container_definition(service, secret_arn, world.database)
@@ -210,7 +208,7 @@ def restore_task_definition(world: World, service: Service, secret_arn: str) -> 
     return registered["taskDefinition"]["taskDefinitionArn"]
 
 
-def container_definition(service: Service, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
+def container_definition(service: ServiceSpec, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
     """The service's one container, with a reference to each key that it uses."""
     environment = {"ENVIRONMENT": "staging", "PROJECT_NAME": "Oh My Coins", "OMC_APP_ROLE": service.name}
     # What uses no secret has no business with the database.
@@ -233,7 +231,9 @@ def container_definition(service: Service, arn: str, database: Database | None) 
     }
 
 
-def restore_service(world: World, service: Service, task_definition: str, network: AwsVpcConfigurationTypeDef) -> None:
+def restore_service(
+    world: World, service: ServiceSpec, task_definition: str, network: AwsVpcConfigurationTypeDef
+) -> None:
     """Deploy a revision anew as the service, created again where it is gone or not ECS's to deploy."""
     found = [present for present in world.services() if present["serviceName"] == service.name]
     if found and is_external(found[0]):
@@ -256,7 +256,7 @@ def restore_service(world: World, service: Service, task_definition: str, networ
 
 def create_service(
     world: World,
-    service: Service,
+    service: ServiceSpec,
     task_definition: str,
     network: AwsVpcConfigurationTypeDef,
     cluster: str = CLUSTER,
@@ -275,7 +275,7 @@ def create_service(
     )
 
 
-def deployment_configuration(service: Service) -> DeploymentConfigurationTypeDef:
+def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTypeDef:
     """New tasks before old ones go, with the circuit breaker where the service has it."""
     return {
         "minimumHealthyPercent": 100,

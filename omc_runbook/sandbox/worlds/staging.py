@@ -1,10 +1,10 @@
-"""The sandbox's staging environment: its names, its services, its API clients and when it is at rest."""
+"""The sandbox's staging environment: names, services, API clients, and when it is settled."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,8 @@ SETTLING_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
-class Service:
-    """An ECS service of the healthy world; `keys` are those of the secret's keys that it references."""
+class ServiceSpec:
+    """An ECS service of the healthy world; `keys` are the secret's keys that it references."""
 
     name: str
     desired: int
@@ -59,21 +59,22 @@ KEYS = (
     "SENTRY_DSN",
 )
 SERVICES = (
-    Service("backend", 2, KEYS, breaker=True),
-    Service("worker", 1, KEYS[:3], breaker=False),
-    Service("frontend", 1, (), breaker=False),
+    ServiceSpec("backend", 2, KEYS, breaker=True),
+    ServiceSpec("worker", 1, KEYS[:3], breaker=False),
+    ServiceSpec("frontend", 1, (), breaker=False),
 )
 CONSUMERS = tuple(service for service in SERVICES if service.keys)
 
 
 @dataclass(frozen=True)
 class World:
-    """A sandbox seen through AWS's API, as its administrator, with the database beside it if there is one.
+    """A sandbox through AWS's API, with its database if it has one.
 
-    Without `credentials` it is the administrator's that the sandbox at the endpoint wrote down for this user.
+    `credentials` are by default the administrator's, from the sandbox's state file.
     """
 
     endpoint: str
+    _: KW_ONLY
     region: str = REGION
     user_agent: str | None = None
     database: Database | None = None
@@ -146,7 +147,7 @@ class World:
         self.wait(lambda: all(service["serviceName"] != name for service in self.services(cluster)), f"{name} was gone")
 
     def settle(self) -> None:
-        """Wait until every service of every cluster is at rest, whole or failing for good."""
+        """Wait until every service of every cluster is steady, or keeps failing."""
         for cluster in self.ecs.list_clusters()["clusterArns"]:
             self.wait(partial(self._at_rest, cluster), f"{cluster} came to rest")
 
@@ -160,7 +161,7 @@ class World:
             if time.monotonic() > end:
                 raise RunbookError(
                     f"The sandbox did not settle: {SETTLING_SECONDS:.0f} s passed before {what}; "
-                    "start it anew with omc-runbook sandbox down, then up."
+                    "restart it with omc-runbook sandbox down, then up."
                 )
             time.sleep(0.1)
 

@@ -36,8 +36,8 @@ def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
     }
 
 
-@dataclass(frozen=True)
-class Private:
+@dataclass(frozen=True, kw_only=True)
+class PrivateNetwork:
     """A VPC from which nothing leads out, with an endpoint for Secrets Manager that its tasks reach."""
 
     vpc: str
@@ -53,7 +53,7 @@ class Private:
         return {"subnets": [self.tasks_subnet], "securityGroups": [self.tasks_group], "assignPublicIp": "DISABLED"}
 
 
-def make_private(ec2: EC2Client) -> Private:
+def make_private(ec2: EC2Client) -> PrivateNetwork:
     """Make one, in which everything is as it should be."""
     vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": NAME}])
@@ -70,7 +70,14 @@ def make_private(ec2: EC2Client) -> Private:
         SecurityGroupIds=[endpoint],
         PrivateDnsEnabled=True,
     )
-    return Private(vpc, inner, outer, tasks, endpoint, made["VpcEndpoint"]["VpcEndpointId"])
+    return PrivateNetwork(
+        vpc=vpc,
+        tasks_subnet=inner,
+        endpoint_subnet=outer,
+        tasks_group=tasks,
+        endpoint_group=endpoint,
+        endpoint=made["VpcEndpoint"]["VpcEndpointId"],
+    )
 
 
 def remove_private(world: World) -> None:

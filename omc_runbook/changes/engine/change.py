@@ -1,0 +1,39 @@
+"""One change that a run has made, from which outcome.json is written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from omc_runbook.model.findings import subject_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What was done (`action`) and to what; a field that is None is no part of this kind of change."""
+
+    key: str | None = None
+    service: str | None = None
+    action: str
+    secret: str | None = None
+    role: str | None = None
+    policy: str | None = None
+    task_definition: str | None = None
+    file: str | None = None
+    origin: str | None = None
+    """Where a value comes from, or what an edit adds."""
+    by: str | None = None
+    """The program that did it."""
+    version: str | None = None
+    deployment: str | None = None
+    environment: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """The change as an object of outcome.json."""
+        body = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.key is not None and self.file is not None:
+            body["file"] = body.pop("file")
+        return body
+
+    def __str__(self) -> str:
+        """The change in words, for a sentence."""
+        return f"{self.action} {subject_of(self.to_json())}"

@@ -1,0 +1,63 @@
+"""Every family of checks in the order in which they are put, and what looks like what."""
+
+from __future__ import annotations
+
+from omc_runbook.checks import (
+    access,
+    content,
+    deployment,
+    dotenv,
+    dotenv_quoting,
+    drift,
+    execute,
+    local,
+    network,
+    reference,
+    registry,
+    running,
+    secret,
+    startup,
+    upstream,
+    workstation,
+)
+from omc_runbook.checks.check import Check
+from omc_runbook.model.environment import LOCAL
+
+ENVIRONMENT = (secret, reference, content, upstream, access, network, startup, deployment, running, execute)
+"""Those of what AWS has."""
+REPOSITORY = (drift,)
+"""Those of the application's files, put only where a checkout was read."""
+MACHINE = (dotenv, dotenv_quoting, local, workstation)
+"""Those of a developer's machine, put only where that was looked at."""
+
+
+def find(id: str, family: str = "") -> Check | None:
+    """A check by its id, None for an unknown one; where a .env and a secret have a fault of one name, by its family."""
+    return registry.find(id, family)
+
+
+def symptom(id: str, family: str = "") -> str:
+    """How a person would report the fault: cannot-read, not-updating, exec-fails or local; "" of an unknown id."""
+    check = find(id, family)
+    return check.symptom if check else ""
+
+
+def ruled_out_by(id: str, family: str = "") -> str:
+    """What is seen where it is not this fault, API and field, without a full stop; "" of an unknown id."""
+    check = find(id, family)
+    return check.ruled_out_by if check else ""
+
+
+def look_alikes(id: str, family: str = "") -> tuple[Check, ...]:
+    """The checks whose fault a person could take for this one, so that it is worth saying that it is none of them."""
+    check = find(id, family)
+    if check is None:
+        return ()
+    everything = registry.checks_of(*ENVIRONMENT, *REPOSITORY, *MACHINE)
+    return tuple(other for other in everything if other is not check and set(other.looks_like) & set(check.looks_like))
+
+
+def is_local(id: str) -> bool:
+    """Whether a developer's machine can have the fault."""
+    check = find(id, LOCAL)
+    return check is not None and check.family == LOCAL

@@ -1,0 +1,83 @@
+"""How databases and providers say that they do not take a password or a key, and whose keys that is about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from omc_runbook.messages.paste import plain
+
+
+@dataclass(frozen=True)
+class LoginRefusal:
+    """What one kind of system says; `hints` are words that tell whose refusal it is, and none by themselves."""
+
+    keys: str
+    """How keys are called that are for it."""
+    wordings: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+
+
+DATABASE = LoginRefusal(
+    r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
+    (
+        *("password authentication failed", "InvalidPasswordError", "Access denied for user", "no password supplied"),
+        "login failed for user",
+    ),
+)
+REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))
+MAIL = LoginRefusal(
+    "(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)",
+    (
+        *("SMTPAuthenticationError", "535 5.7", "535-5.7", "(535, b'", "Username and Password not accepted"),
+        *("535 Authentication", "535 Incorrect"),
+    ),
+    ("smtp",),
+)
+SENTRY = LoginRefusal(
+    "SENTRY", ("BadDsn", "bad * dsn", "invalid * dsn", "unsupported * dsn", "malformed * dsn"), ("dsn", "sentry")
+)
+OPENAI = LoginRefusal("OPENAI", (), ("openai", "incorrect API key", "invalid_api_key"))
+AWS = LoginRefusal(
+    r"\AAWS_",
+    ("security token included in the request is", "InvalidClientTokenId", "SignatureDoesNotMatch"),
+    ("security token",),
+)
+PROVIDER = LoginRefusal(
+    "",
+    (
+        *("incorrect API key", "incorrect_api_key", "invalid API key", "invalid_api_key", "invalid x-api-key"),
+        *("API key not valid", "API key is not valid", "API key invalid", "API key is invalid", "API key expired"),
+        *("API key is expired", "API key revoked", "API key is revoked", "didn't provide an API key"),
+        *("error code: 401", "client error '401 unauthorized'", "AuthenticationError"),
+        "401 client error: unauthorized for url",
+    ),
+)
+SOMEBODY = LoginRefusal(
+    "",
+    (
+        *("authentication failed", "authentication failure", "authentication error", "auth error", "login failed"),
+        *("invalid token", "invalid access token", "invalid credentials", "bad credentials", "unauthorized"),
+        *("unauthorised", "status 401", "status: 401", "status=401", "status code 401", "status code: 401"),
+        *("status_code=401", "status': 401", "code 401", "code: 401", "code=401", "code': 401", "error 401"),
+        "error: 401",
+    ),
+)
+"""Words that are a refusal in a log of the application, and may be anything elsewhere."""
+
+REFUSALS = (DATABASE, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, SOMEBODY)
+
+
+def is_refusal(line: str) -> bool:
+    """Whether a line of the application's log says that something did not take its password or key."""
+    return any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
+
+
+def is_for(line: str, key: str) -> bool:
+    """Whether a refusal is of the system that a key is for, by the words of the line and the key's name."""
+    return any(
+        refusal.keys
+        and re.search(refusal.keys, key, re.IGNORECASE)
+        and plain(line).has(refusal.wordings + refusal.hints)
+        for refusal in REFUSALS
+    )

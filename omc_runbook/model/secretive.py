@@ -1,0 +1,32 @@
+"""Whether a name is a secret's: its value is nobody else's business."""
+
+from __future__ import annotations
+
+import re
+
+from omc_runbook.model.catalogue import Key
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_STEM = re.compile(r"(?i)PASSW|PASSPHRASE|SECRET|CREDENTIAL|(?:KEY|TOKEN|DSN|PWD|CRED)S?\Z|\APASS\Z")
+_ABOUT = frozenset(
+    {
+        *("EXPIRE", "EXPIRES", "EXPIRY", "EXPIRATION", "LIFETIME", "TTL", "AGE"),
+        *("SECONDS", "MINUTES", "HOURS", "DAYS", "LENGTH", "LEN", "SIZE", "COUNT", "LIMIT"),
+        *("ALGORITHM", "ALG", "TYPE", "PREFIX", "HEADER", "ENABLED", "REQUIRED"),
+        *("NAME", "ARN", "HOST", "PORT", "URL", "URI", "FILE", "PATH", "DIR"),
+    }
+)
+"""Last words of names that tell of a secret's surroundings, as in ACCESS_TOKEN_EXPIRE_MINUTES."""
+_COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
+"""Words of names that count something, as in LLM_MAX_TOKENS."""
+
+
+def is_secret(name: str, key: Key | None = None) -> bool:
+    """Whether a variable's value is a secret: by what the catalogue says of its key, else by the words of its name."""
+    if key is not None and (key.generate or key.obtain_from):
+        return True
+    words = _WORD.findall(name.upper() if name.islower() else name)
+    if not any(map(_STEM.search, words)):
+        return False
+    last = words[-1].upper()
+    return last not in _ABOUT and not (last.endswith("S") and _COUNTS.intersection(map(str.upper, words)))

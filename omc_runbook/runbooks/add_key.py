@@ -1,0 +1,167 @@
+"""What add_key.ipynb does: add a key, from the code to the running tasks of each environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from omc_runbook.changes.add_key import executor
+from omc_runbook.changes.add_key.executor import AddKeyResult
+from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.parameters import split_names
+from omc_runbook.report import add_key as report
+from omc_runbook.report import verify
+from omc_runbook.report.add_key import diffs, steps
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.table import Table
+from omc_runbook.repository.checkout import find_root, read_checkout
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.new_key import plan
+from omc_runbook.runbooks.run import Run, diagnose, ignore, now, reach
+from omc_runbook.snapshot.state import Snapshot
+
+__all__ = [
+    "begin",
+    "look",
+    "variables",
+    "findings",
+    "plan",
+    "diffs",
+    "steps",
+    "closing",
+    "by_hand",
+]
+"""All that the notebook calls, in its order."""
+
+FAMILIES = ("secret", "reference", "content", "deployment", "drift")
+WAITING = frozenset({"placeholder", "empty"})
+"""What is found of a key that still waits for its value, as it was planned."""
+
+Snapshots = dict[str, Snapshot]
+"""The snapshot of each environment, the main one first."""
+
+
+def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
+    """Begin on a checkout and on each environment of a list with commas, or on the one named first.
+
+    Raises as `run.reach` and `find_root` do.
+    """
+    names = split_names("environments", environments) or (environment,)
+    names = (environment, *(name for name in names if name != environment)) if environment in names else names
+    started = now()
+    targets = tuple(reach("add_key", name, runbook_toml) for name in names)
+    checkout = read_checkout(find_root(repository or targets[0].environment.repository))
+    return Run(runbook="add_key", started=started, targets=targets, checkout=checkout)
+
+
+def look(run: Run) -> Snapshots:
+    """Read every environment, each with the checkout as it is now; raises as `Target.look` does."""
+    return {target.environment.name: target.look(str(_root(run))) for target in run.targets}
+
+
+def variables(snapshots: Snapshots) -> Table | Listing:
+    """Where every variable stands that has to do with the secret."""
+    return report.standing(snapshots)
+
+
+def findings(snapshots: Snapshots) -> Listing:
+    """What is wrong before anything changes, in the main environment."""
+    return verify.findings(diagnose(next(iter(snapshots.values())), FAMILIES))
+
+
+def apply(
+    run: Run, plan: AddKeyPlan | None, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
+) -> AddKeyResult | None:
+    """Add the key as planned, where `apply` says so; None where nothing was to be done.
+
+    Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.apply`
+    raises.
+    """
+    if apply and plan is None:
+        raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
+    if not run.may_change(apply, confirm) or plan is None:
+        return None
+    return executor.apply(plan, {target.environment.name: target.context(step) for target in run.targets})
+
+
+def judge(
+    plan: AddKeyPlan | None, before: Snapshots, after: Snapshots, result: AddKeyResult | None
+) -> dict[str, tuple[Finding, ...]]:
+    """For each environment the findings that decide how it ended there.
+
+    What was wrong before and still is, is only remarked, and so is that the key waits for its value. An error of the
+    key stays one until the plan is carried out.
+    """
+    name = plan.key.name if plan and plan.sentences and not result else ""
+    harm = {part.environment: part.harm for part in plan.places} if plan and not result else {}
+    rollouts = result.rollouts if result else ()
+
+    def is_of_key(finding: Finding) -> bool:
+        return finding.severity == "error" and finding.is_root_cause and name in finding.subject.split()
+
+    def judge_one(environment: str) -> tuple[Finding, ...]:
+        judged = runbooks_run.judge(before[environment], after[environment], FAMILIES, rollouts, is_of_key)
+        return (*harm.get(environment, ()), *(_as_planned(plan, finding) for finding in judged))
+
+    return {environment: judge_one(environment) for environment in before}
+
+
+def merge(found: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
+    """The findings of all environments: each check's answer once, but what is found in any of them."""
+    (_, main), *others = found.items()
+    rest = (
+        replace(finding, subject=f"{environment}: {finding.subject}")
+        for environment, findings in others
+        for finding in findings
+        if finding.status in ("found", "unknown")
+    )
+    return (*main, *rest)
+
+
+def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
+    """Add the key, where `may_apply` says so: result, proof, variables, commit, outcome, undo."""
+
+    def displays(may_apply: bool, confirm: str) -> Displays:
+        result = apply(run, plan, may_apply, confirm)
+        yield "result", report.done(plan, result)
+        yield "proof", report.proof(result)
+        after = look(run) if result else before
+        yield "variables", report.standing(after, plan)
+        yield "commit", report.commit(plan)
+        yield "outcome", _conclude(run, judge(plan, before, after, result), result, plan)
+        yield "undo", report.undo(plan, result, run.environment)
+        return "✓ Added and proved" if result is None or result.is_proved else "? Added, and not proved"
+
+    return Closing(run, "Add the key", displays, may_apply, confirm, plan is None or plan.is_empty)
+
+
+def by_hand(run: Run, key: str = "") -> Listing:
+    """The guide's own commands for the same."""
+    return report.by_hand(run.environment, key)
+
+
+def _conclude(
+    run: Run, found: Mapping[str, Sequence[Finding]], result: AddKeyResult | None, plan: AddKeyPlan | None
+) -> Banner:
+    reached = result.environments if result else ()
+    failed = {each.part.environment: each.fix.findings for each in reached if each.fix}
+    by_target = {name: (*failed.get(name, ()), *findings) for name, findings in found.items()}
+    return run.conclude(merge(found), result, plan, by_target)
+
+
+def _root(run: Run) -> Path:
+    assert run.checkout is not None, "add_key begins with one"
+    return run.checkout.root
+
+
+def _as_planned(plan: AddKeyPlan | None, finding: Finding) -> Finding:
+    """A remark, where the finding is that the new key waits for its value."""
+    if plan is None or not finding.is_problem or finding.check not in WAITING or finding.subject != plan.key.name:
+        return finding
+    evidence = (*finding.evidence, "It waits for its value, as planned: update gives it one.")
+    return replace(finding, severity="info", evidence=evidence)

@@ -1,0 +1,96 @@
+"""What create.ipynb does: create the secret of a new environment, or restore a deleted one, and prove it."""
+
+from __future__ import annotations
+
+from omc_runbook.changes.secret import create as secret_create
+from omc_runbook.changes.secret import create_plan
+from omc_runbook.changes.secret.create import CreateResult
+from omc_runbook.changes.secret.create_plan import Creation
+from omc_runbook.masking import kernel
+from omc_runbook.model.suggestions import expand
+from omc_runbook.report import create as report
+from omc_runbook.report import verify
+from omc_runbook.report.create import warnings
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.table import Table
+from omc_runbook.report.verify import inventory
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.snapshot.state import Snapshot
+
+__all__ = [
+    "begin",
+    "look",
+    "inventory",
+    "findings",
+    "plan",
+    "steps",
+    "warnings",
+    "closing",
+    "by_hand",
+]
+"""All that the notebook calls, in its order."""
+
+
+def begin(environment: str, runbook_toml: str = "") -> Run:
+    """Begin on one environment; raises as `run.reach` does."""
+    return runbooks_run.begin("create", environment, runbook_toml)
+
+
+def look(run: Run) -> Snapshot:
+    """Read the environment at once; raises as `Target.look` does."""
+    return run.look()
+
+
+def findings(snapshot: Snapshot) -> Listing:
+    """What is wrong with the secret and its content before anything changes."""
+    return verify.findings(diagnose(snapshot, ("secret", "content")))
+
+
+def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
+    """Plan to create or restore the secret, through Terraform where its folder is given, else the API.
+
+    Raises as `create_plan.plan_creation` and `create.find_key` do.
+    """
+    drawn = create_plan.plan_creation(snapshot, expand(terraform_dir) if terraform_dir else None)
+    secret_create.find_key(run.target.clients, drawn)
+    return drawn
+
+
+def steps(run: Run, plan: Creation) -> Table:
+    """What would be created or restored."""
+    return report.plan(plan, run.environment)
+
+
+def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateResult | None:
+    """Create or restore the secret as planned, where `apply` says so; None where nothing was to be done.
+
+    Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
+    """
+    if run.may_change(apply, confirm):
+        return secret_create.apply(run.target.clients, plan)
+    if not kernel.allows_input():
+        plan.drop()
+    return None
+
+
+def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
+    """Create or restore, where `may_apply` says so: result, placeholders, outcome, undo."""
+
+    def displays(may_apply: bool, confirm: str) -> Displays:
+        created = apply(run, plan, may_apply, confirm)
+        yield "result", report.created(plan, created)
+        after = run.look()
+        yield "placeholders", report.placeholders(after)
+        found = create_plan.remaining(plan, diagnose(after, ("secret",)))
+        yield "outcome", run.conclude(found, created, plan)
+        yield "undo", report.undo(plan, created)
+        return "✓ Done and proved"
+
+    return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")
+
+
+def by_hand(run: Run, terraform_dir: str = "") -> Listing:
+    """The guide's own commands for the same."""
+    return report.by_hand(run.environment, terraform_dir)

@@ -1,0 +1,198 @@
+"""The plan of a new key: what the checkout and each environment lack of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from omc_runbook.changes.add_key import executor
+from omc_runbook.changes.add_key import plan as add_key_plan
+from omc_runbook.changes.add_key.environment_plan import (
+    containers_for,
+    held_by,
+    plan_environment,
+    refuse_same,
+    refuse_without_secret,
+    values_of,
+)
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
+from omc_runbook.changes.secret import new_values
+from omc_runbook.changes.secret.new_values import Unfinished
+from omc_runbook.changes.secret.plan import document_of
+from omc_runbook.changes.values import reuse
+from omc_runbook.changes.values.source_file import Given, path_of, precautions
+from omc_runbook.changes.values.sources import GENERATE
+from omc_runbook.model.environment import KNOWN, PRODUCTION
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import split_names
+from omc_runbook.model.suggestions import expand
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.settings import CONFIG
+from omc_runbook.runbooks.run import Run, Target
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform import plan_json
+from omc_runbook.terraform.preview import preview
+from omc_runbook.textfile.file import Edit
+from omc_runbook.workstation import git
+
+ENVIRONMENT = "{environment}"
+
+
+def plan(
+    run: Run,
+    snapshots: Mapping[str, Snapshot],
+    key: str,
+    description: str = "",
+    obtain_from: str = "",
+    required: bool = False,
+    type: str = "str",
+    containers: str = "",
+    values_from: str = "",
+    terraform_dir: str = "",
+) -> AddKeyPlan | None:
+    """Plan all that a new key lacks; None where no key was named.
+
+    Raises UsageError and CannotEdit, in one sentence, for what cannot be added as asked, and what
+    `reuse.compare` and `terraform.plan` raise. Nothing is written.
+    """
+    if not key.strip():
+        return None
+    new = add_key_plan.describe(
+        key.strip(), description, obtain_from, required, type, split_names("containers", containers)
+    )
+    for snapshot in snapshots.values():
+        refuse_without_secret(snapshot)
+    main = snapshots[run.target.environment.name]
+    assert main.checkout is not None, "every look of this run reads it"
+    root, checkout = main.checkout.root, main.checkout
+    add_key_plan.refuse_taken(new, main.environment.keys)
+    folders = _folders(run, root, terraform_dir)
+    chosen = {name: containers_for(snapshot, new) for name, snapshot in snapshots.items()}
+    known = {*KNOWN, *chosen, *main.environment.others}
+    present = {name: document_of(snapshot).keys for name, snapshot in snapshots.items()}
+    hidden = {name: _hidden(snapshot, checkout, new, chosen[name]) for name, snapshot in snapshots.items()}
+    lacking = {name: [each for each in names if each not in hidden[name]] for name, names in chosen.items()}
+    edits = add_key_plan.plan_edits(checkout, new, lacking, known, present[main.environment.name])
+    parts = [_part(run, target, snapshots[target.environment.name], new, values_from) for target in run.targets]
+    refuse_same({part.name: part.values for part in parts})
+    places = [part.plan(chosen[part.name], folders.get(part.name)) for part in parts]
+    # Production comes last: what fails elsewhere does not reach it.
+    places.sort(key=lambda part: part.environment == PRODUCTION)
+    return AddKeyPlan(
+        new,
+        root,
+        edits,
+        tuple(_with_terraform(root, part, edits, snapshots[part.environment]) for part in places),
+        add_key_plan.dirty_files(root, edits),
+        (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *_source_notes(values_from)),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One environment's part before it is planned: what is there, the value it gets, and what a killed run has left."""
+
+    target: Target
+    snapshot: Snapshot
+    new: NewKey
+    values: Mapping[str, Given]
+    left: Unfinished | None
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.target.environment.name
+
+    def plan(self, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
+        """Plan it; raises as `plan_environment` does, and UsageError for a value that another environment has too."""
+        planned = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.left)
+        if not planned.write:
+            return planned
+        notes = reuse.compare(self.target.clients, self.snapshot.environment, self.target.caller, self.values)
+        return replace(planned, notes=(*planned.notes, *notes))
+
+
+def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from: str) -> _Part:
+    """One environment's part, with the value that it gets; raises as `values_of` does."""
+    kind = values_from.partition(":")[0]
+    if len(run.targets) > 1 and kind in ("file", "env"):
+        raise UsageError(
+            f"{values_from} has one value, and no two environments should share one: add the key to one environment"
+            " at a time, or use prompt or generate. Nothing was written."
+        )
+    entry = new.entry(snapshot.environment.keys)
+    if kind == GENERATE and not entry.generate:
+        entry = entry.model_copy(update={"generate": "hex-32"})
+    known = {**snapshot.environment.keys, new.name: entry}
+    here = replace(snapshot, environment=replace(snapshot.environment, keys=known))
+    left = new_values.find_unfinished(target.clients, here)
+    return _Part(target, here, new, values_of(here, new, values_from, left), left)
+
+
+def _folders(run: Run, root: Path, terraform_dir: str) -> dict[str, Path]:
+    """Each environment's folder of Terraform's; none where Terraform has no part in it."""
+    text = terraform_dir.strip()
+    if not text:
+        return {}
+    names = [target.environment.name for target in run.targets]
+    if len(names) > 1 and ENVIRONMENT not in text:
+        raise UsageError(
+            f"terraform_dir is one environment's folder, and there are {', '.join(names)}: write {ENVIRONMENT} in"
+            " it. Nothing was written."
+        )
+    paths = {name: expand(text.replace(ENVIRONMENT, name)) for name in names}
+    return {name: path if path.is_absolute() or path.is_dir() else root / path for name, path in paths.items()}
+
+
+def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:
+    if part.terraform_dir is None:
+        return part
+    changes = preview(root, part.terraform_dir, edits, snapshot.environment.names.profile)
+    if part.lacking and not changes:
+        raise UsageError(
+            f"Terraform would change nothing in {part.terraform_dir}, though {', '.join(part.lacking)} in"
+            f" {part.environment} would lack the variable: name the folder that its task definition comes from, or"
+            " leave terraform_dir empty. Nothing was written."
+        )
+    harm = plan_json.find_harm(changes, snapshot.secret_name, snapshot.secret)
+    return replace(part, terraform=executor.changes_of(changes), harm=harm)
+
+
+def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:
+    notes = []
+    if checkout.task_definitions is None:
+        notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
+    if edits and git.find_git_dir(root) is None:
+        why = git.read_status(root).obstacle or "This checkout is in no git work tree."
+        notes.append(f"{why} There will be no patch to go back with.")
+    for edit in edits:
+        if why := add_key_plan.why_no_patch(root, edit):
+            notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
+    if any(edit.file.name == CONFIG for edit in edits):
+        notes += (
+            f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in checkout.settings.ambiguities
+        )
+    if edits and not new.description:
+        notes.append("Without a description nobody will know what the key is for: set one.")
+    return tuple(notes)
+
+
+def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
+    """The containers that have the reference in force from what of Terraform cannot be read: none is added there."""
+    declared = checkout.task_definitions
+    unread = [name for name in containers if declared and declared.may_hide(name)]
+    return held_by(snapshot, new, unread)
+
+
+def _hidden_notes(new: NewKey, hidden: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    names = dict.fromkeys(name for names in hidden.values() for name in names)
+    fact = "has it in force, and where Terraform gives it cannot be read: no reference is added"
+    return tuple(f"{name} {fact} for {new.name}." for name in names)
+
+
+def _source_notes(values_from: str) -> tuple[str, ...]:
+    """What to know of the file that the value comes from: add_key leaves it where it is."""
+    path = path_of(values_from)
+    left = (f"{path} holds the value in the clear, and is left there: remove it afterwards.",) if path else ()
+    return (*precautions(values_from), *left)

@@ -1,0 +1,126 @@
+"""A change of the secret, as update, rotate and restore make it: planned, applied, judged and concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from omc_runbook.changes.database import rotation
+from omc_runbook.changes.deploy import executor
+from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.changes.secret import new_values
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.plan import Plan, plan_update
+from omc_runbook.changes.values import live_check, reuse, source_file
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.parameters import split_names
+from omc_runbook.report import changes
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.closing import Closing, Displays
+from omc_runbook.runbooks.run import Run, ignore
+from omc_runbook.snapshot.state import Snapshot
+
+DUE = "due"
+RESTORE, LEAVE = "restore", "leave"
+FAMILIES = ("secret", "content")
+"""What a change of the secret is judged by; where services use it, their deployments too."""
+
+
+def gather(
+    run: Run,
+    snapshot: Snapshot,
+    values_from: str,
+    keys: str = "",
+    database_url_from: str = "",
+    due: Sequence[str] | None = None,
+) -> Renewal:
+    """Take new values from a source for the keys, a list with commas or "due" for those given as such.
+
+    Raises as `new_values.renew` and `rotation.url_from` do. Nothing is written.
+    """
+    are_due = due is not None and keys.strip() == DUE
+    names = tuple(due or ()) if are_due else split_names("keys", keys)
+    url = rotation.url_from(database_url_from)
+    return new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
+
+
+def plan(run: Run, snapshot: Snapshot, new: Renewal, remove: str = "") -> Plan:
+    """Plan to write new values and to remove the keys of a list with commas.
+
+    Raises as `plan_update` does, and UsageError for a value that another environment has too.
+    """
+    target, drawn = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.finish)
+    changed = {change.key: new.values[change.key] for change in drawn.changed if change.key in new.values}
+    notes = reuse.compare(target.clients, target.environment, target.caller, changed)
+    return replace(drawn, notes=(*new.notes, *drawn.notes, *notes))
+
+
+def apply(
+    run: Run,
+    plan: Plan,
+    apply: bool,
+    confirm: str = "",
+    new: Renewal | None = None,
+    on_failure: str = RESTORE,
+    step: Callable[[str], None] = ignore,
+) -> SecretResult | None:
+    """Carry a plan out, where `apply` says so: write, redeploy every consumer, watch and prove.
+
+    `new` is what the plan was made of; `on_failure` is "restore" or "leave"; `step` hears each step as it begins. None
+    where nothing was to be done. Raises UsageError in production without its name in `confirm`, and what
+    `live_check.check` and `executor.apply` raise.
+    """
+    if on_failure not in (RESTORE, LEAVE):
+        raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
+    if not run.may_change(apply, confirm):
+        return None
+    live_check.check(plan, run.environment.keys)
+    return executor.apply(run.target.context(step), plan, new, on_failure == LEAVE)
+
+
+def judge(
+    before: Snapshot, after: Snapshot, result: SecretResult | None, plan: Plan | None = None
+) -> tuple[Finding, ...]:
+    """The findings that decide how a change ended; an error that a `plan` is against counts until it is carried out."""
+    families = (*FAMILIES, "deployment") if after.consumers else FAMILIES
+    counts = plan.is_against if plan and plan.sentences and result is None else lambda finding: False
+    return runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where new values come from, what they are, and whether the file that holds them is to be kept."""
+
+    new: Renewal | None = None
+    values_from: str = ""
+    keep: bool = False
+
+
+def closing(
+    run: Run, before: Snapshot, plan: Plan, apply: bool, confirm: str, source: Source, on_failure: str = RESTORE
+) -> Closing:
+    """The last part of update, rotate and restore: result, proof, holders, outcome, undo."""
+
+    def displays(apply: bool, confirm: str) -> Displays:
+        return _displays(run, before, plan, apply, confirm, source, on_failure)
+
+    is_empty = plan.is_empty and not plan.consumers
+    return Closing(run, "Write, redeploy and prove", displays, apply, confirm, is_empty)
+
+
+def _displays(
+    run: Run, before: Snapshot, plan: Plan, may_apply: bool, confirm: str, source: Source, on_failure: str
+) -> Displays:
+    result = apply(run, plan, may_apply, confirm, source.new, on_failure)
+    is_in_force = result is not None and result.is_in_force
+    removed = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
+    yield "result", changes.carried(plan, result, removed)
+    yield "proof", changes.proof(result)
+    after = run.look()
+    yield "holders", changes.holders(after)
+    yield "outcome", run.conclude(judge(before, after, result, plan), result, plan)
+    yield "undo", changes.undo(run.environment, plan, result)
+    if result is None or result.is_proved:
+        return "✓ Done and proved"
+    return "✗ It failed" if result.undone else "? Done, and not proved"

@@ -1,0 +1,57 @@
+"""What verify.ipynb does: look at one environment, say what is wrong with its secrets, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import verify as report
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.drift import table as drift
+from omc_runbook.report.timeline import Timeline
+from omc_runbook.report.verify import deployments, findings, injection_matrix, inventory, permissions
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.snapshot.state import Snapshot
+
+__all__ = [
+    "begin",
+    "look",
+    "inventory",
+    "injection_matrix",
+    "drift",
+    "permissions",
+    "deployments",
+    "timeline",
+    "diagnose",
+    "findings",
+    "conclude",
+    "by_hand",
+]
+"""All that the notebook calls, in its order."""
+
+
+def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
+    """Begin on one environment; raises as `run.reach` does."""
+    return runbooks_run.begin("verify", environment, runbook_toml, service)
+
+
+def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
+    """Read the environment at once; raises as `Target.look` does."""
+    return run.look(repository, look_inside)
+
+
+def timeline(snapshot: Snapshot) -> Timeline:
+    """Versions of the secret, deployments and tasks on one axis of time."""
+    return Timeline(snapshot)
+
+
+def conclude(run: Run, found: Sequence[Finding]) -> Banner:
+    """How the run ended; raises as `conclude.end` does."""
+    return run.conclude(found)
+
+
+def by_hand(run: Run) -> Listing:
+    """The guide's own commands for the same."""
+    return report.by_hand(run.environment)

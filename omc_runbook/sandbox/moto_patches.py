@@ -1,0 +1,37 @@
+"""Replaces moto's responses with the corrected services, before moto answers its first request."""
+
+import importlib
+
+from moto.moto_api import state_manager
+from moto.moto_server import werkzeug_app
+
+
+def install() -> None:
+    """Install every corrected service, and keep moto from advancing tasks by itself and from allowing CORS."""
+    from omc_runbook.sandbox.aws.cloudtrail import SandboxCloudTrail
+    from omc_runbook.sandbox.aws.ec2 import SandboxEc2
+    from omc_runbook.sandbox.aws.ecs import SandboxEcs
+    from omc_runbook.sandbox.aws.iam import SandboxIam
+    from omc_runbook.sandbox.aws.secretsmanager import SandboxSecretsManager
+    from omc_runbook.sandbox.aws.sts import SandboxSts
+
+    services = {
+        "cloudtrail": SandboxCloudTrail,
+        "ec2": SandboxEc2,
+        "ecs": SandboxEcs,
+        "iam": SandboxIam,
+        "secretsmanager": SandboxSecretsManager,
+        "sts": SandboxSts,
+    }
+    for service, response in services.items():
+        paths = importlib.import_module(f"moto.{service}.urls").url_paths
+        for path in paths:
+            paths[path] = response.dispatch
+    # Otherwise flask-cors would let every web page read every response.
+    werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
+    hold_tasks()
+
+
+def hold_tasks() -> None:
+    """Let only the agent change a task's state; call it again after a reset of moto."""
+    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})

@@ -1,0 +1,163 @@
+"""Whether tasks are up to date: by a look inside, else by CloudTrail, else by times; only changed keys count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Literal
+
+from omc_runbook.aws.cloudtrail import Event
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
+from omc_runbook.masking.document import Member
+from omc_runbook.snapshot.held_values import HeldValue
+from omc_runbook.snapshot.state import Snapshot
+
+Freshness = Literal["fresh", "stale", "undecidable"]
+
+TRAIL_DELAY = timedelta(minutes=15)
+"""How late CloudTrail may be: what happened since then can be missing from its answer."""
+
+SAME_MOMENT = timedelta(seconds=2)
+"""How far apart CloudTrail and Secrets Manager may date the same change."""
+
+
+def of(snapshot: Snapshot, task: Task) -> Freshness:
+    """Whether a running task has what the secret holds now, in every variable that it is given of it."""
+    definition = _in_force(snapshot, task)
+    if definition is None:
+        return by_times(snapshot, task)
+    pairs = snapshot.own_injections(definition)
+    return _worst(of_variable(snapshot, task, container, injection) for container, injection in pairs)
+
+
+def of_key(snapshot: Snapshot, task: Task, key: str) -> Freshness:
+    """The same for one key alone; "fresh" where the task is not given it."""
+    pairs = snapshot.own_injections(_in_force(snapshot, task))
+    same = (pair for pair in pairs if pair[1].reference.key == key)
+    return _worst(of_variable(snapshot, task, container, injection) for container, injection in same)
+
+
+def of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:
+    """The same for one variable alone, which a container of the task is given of the secret."""
+    for look in _looks(snapshot, task, container):
+        if look.variable == injection.variable and (look.is_stale or look.is_fresh):
+            return "stale" if look.is_stale else "fresh"
+    # A reference that fixes a version does not follow the secret.
+    if injection.reference.names_version:
+        return "fresh"
+    told_by_times = by_times(snapshot, task)
+    is_unchanged = told_by_times == "stale" and _has_changed(snapshot, task, injection.reference.key) is False
+    return "fresh" if is_unchanged else told_by_times
+
+
+def by_times(snapshot: Snapshot, task: Task) -> Freshness:
+    """Whether a task read the secret after AWSCURRENT came to the present version, whatever changed with it."""
+    since = current_since(snapshot)
+    if since is None or task.created is None:
+        return "undecidable"
+    read = _read_of(snapshot, task)
+    first, last = (read.time, read.until) if read else (task.created, task.started or snapshot.taken)
+    if first >= since[1]:
+        return "fresh"
+    return "stale" if last < since[0] else "undecidable"
+
+
+def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
+    """Keys of which a task holds another value than the secret has; None where its version is gone or unreadable."""
+    pairs = snapshot.own_injections(_in_force(snapshot, task))
+    stale = {
+        (injection.reference.key, bool(_looked_at(snapshot, task, container, injection)))
+        for container, injection in pairs
+        if of_variable(snapshot, task, container, injection) == "stale"
+    }
+    known = frozenset(key for key, looked in stale if looked or _has_changed(snapshot, task, key))
+    return known if known or not stale else None
+
+
+def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
+    """The earliest and the latest moment at which AWSCURRENT can have come to the present version."""
+    if not snapshot.secret:
+        return None
+    current = snapshot.secret.version_at(CURRENT)
+    version = next((version for version in snapshot.versions if version.id == current), None)
+    if version is None:
+        return None
+    calls = [event for event in snapshot.writes or () if event.version_id == current and not event.error]
+    moves = [event for event in calls if abs(event.time - version.created) > SAME_MOMENT]
+    # AWSPREVIOUS is what was current just before; a version that is only staged never was current.
+    was_current = [entry.created for entry in snapshot.versions if PREVIOUS in entry.stages and not calls]
+    earliest = max([version.created, *was_current, *(event.time for event in moves)])
+    by_trail = max([earliest, *(event.until for event in moves)])
+    # Where there never was another version, an edit of something else is no doubt.
+    latest = max(earliest, snapshot.secret.changed or earliest) if len(snapshot.versions) > 1 else earliest
+    return earliest, by_trail if _trail_reaches(snapshot, latest) else max(by_trail, latest)
+
+
+def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
+    """When a task read the secret, by CloudTrail; None where that is not known."""
+    read = _read_of(snapshot, task)
+    return read.time if read else None
+
+
+def version_read(snapshot: Snapshot, task: Task) -> str:
+    """The id of the newest version created before a task read the secret or started; "" where none is known."""
+    moment = read_at(snapshot, task) or task.started or snapshot.taken
+    older = [version for version in snapshot.versions if version.created <= moment]
+    return older[-1].id if older else ""
+
+
+def held_by(snapshot: Snapshot, task: Task) -> tuple[HeldValue, ...]:
+    """What a look showed of the variables that a task is given of the secret; () where none was taken."""
+    looks = [look for look in snapshot.inside or () if look.task_id == task.id]
+    return tuple(held for look in looks for held in look.held.values() if held.has_reference and held.meant)
+
+
+def _worst(answers: Iterable[Freshness]) -> Freshness:
+    found = {*answers}
+    return "stale" if "stale" in found else "undecidable" if "undecidable" in found else "fresh"
+
+
+def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
+    """The revision whose variables the task has to have: its service's, else its own."""
+    service = next((service for service in snapshot.services if service.name == task.service), None)
+    return snapshot.definition(service.task_definition_arn if service else task.task_definition_arn)
+
+
+def _looks(snapshot: Snapshot, task: Task, container: Container) -> Iterator[HeldValue]:
+    for look in snapshot.inside or ():
+        if look.task_id == task.id and look.container == container.name:
+            yield from (held for held in look.held.values() if held.has_reference and held.meant)
+
+
+def _looked_at(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
+    return any(look.variable == injection.variable and look.is_stale for look in _looks(snapshot, task, container))
+
+
+def _has_changed(snapshot: Snapshot, task: Task, key: str) -> bool | None:
+    """Whether a key has another value now than in the version that a task read; None where that cannot be compared."""
+    former, current = snapshot.contents.get(version_read(snapshot, task)), snapshot.current
+    if former is None or current is None or former.document is None or current.document is None:
+        return None
+    # A reference without a key is given the whole document.
+    keys = {key} if key else {*former.document.keys, *current.document.keys}
+    return any(_differs(former.document.get(each), current.document.get(each)) for each in keys)
+
+
+def _differs(before: Member | None, now: Member | None) -> bool:
+    if before is None or now is None:
+        return before is not now
+    return not before.injected.same_as(now.injected)
+
+
+def _trail_reaches(snapshot: Snapshot, moment: datetime) -> bool:
+    """Whether CloudTrail's answer is complete up to a moment: that is long ago, or its own event is there."""
+    if snapshot.writes is None:
+        return False
+    known = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
+    return known or moment + TRAIL_DELAY <= snapshot.taken
+
+
+def _read_of(snapshot: Snapshot, task: Task) -> Event | None:
+    return next((event for event in snapshot.reads or () if event.principal.endswith(f"/{task.id}")), None)

@@ -1,0 +1,269 @@
+"""The notebook and its record in a real browser: JupyterLab run by hand, and the page opened from a file."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from dotenv import dotenv_values
+from support.platform_checkout import make_platform
+from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
+
+from omc_runbook.headless.run import notebooks
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+READY = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs a browser: there is no {CHROMIUM}")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright to drive a browser")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def sandbox(browser: Any, sandbox_server: Sandbox) -> Sandbox:
+    lifecycle.renew(sandbox_server)
+    return sandbox_server
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"), sandbox)
+
+
+@pytest.fixture(scope="module")
+def page_file(desk: Desk) -> Path:
+    """The page of a record of the healthy world."""
+    # A fork would take the browser's event loop along.
+    ended = desk.start([str(COMMAND), "run", "verify", "--record", str(desk.record)])
+    assert ended.returncode == 0, ended.stderr
+    (page,) = desk.record.glob("*.html")
+    return page
+
+
+@pytest.fixture
+def changing_desk(browser: Any, tmp_path: Path) -> Iterator[Desk]:
+    """A desk with a sandbox of its own, which a test may change."""
+    started = lifecycle.up("healthy")
+    yield Desk(tmp_path, started)
+    lifecycle.down(started)
+
+
+@contextmanager
+def lab(desk: Desk, log: Path, name: str = "verify", **parameters: str) -> Iterator[str]:
+    """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address."""
+    folder = desk.work / "notebooks"
+    folder.mkdir()
+    nbformat.write(fresh(notebooks() / f"{name}.ipynb", parameters), folder / f"{name}.ipynb")
+    settings = desk.root / "settings"
+    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    write_settings(news, {"fetchNews": "false"})
+    # Every cell is to stand in the page, also those that are out of sight.
+    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    write_settings(tracker, {"windowingMode": "none"})
+    # What widgets hold is saved too, which it is not unless a person wants it.
+    write_settings(
+        settings / "@jupyter-widgets" / "jupyterlab-manager" / "plugin.jupyterlab-settings", {"saveState": True}
+    )
+    port, token = free_port(), secrets.token_hex(8)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--debug", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
+    command += [f"--LabApp.workspaces_dir={desk.root / 'workspaces'}", "--LabApp.expose_app_in_browser=True"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            command, env=desk.variables, cwd=desk.work, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
+        try:
+            await_answer(f"http://127.0.0.1:{port}/api?token={token}")
+            yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=20)
+
+
+def fresh(path: Path, parameters: dict[str, str]) -> Any:
+    """A notebook as it is before its first run, so that what it shows comes from that run; with some parameters set."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        for name, text in parameters.items():
+            cell.source = cell.source.replace(f'{name}: str = ""', f"{name}: str = {text!r}")
+    return notebook
+
+
+def run_all(page: Any, address: str) -> None:
+    """Open a notebook and run all of its cells."""
+    page.goto(address)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.wait_for_function(READY)
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(READY)
+
+
+def write_settings(path: Path, settings: dict[str, str | bool]) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(settings))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def await_answer(address: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    raise AssertionError(f"{address} does not answer")
+
+
+def processes(mark: str) -> list[str]:
+    """Command lines of running processes that hold a text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        found += [line] if mark in line else []
+    return found
+
+
+def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
+    browser: Any, desk: Desk, tmp_path: Path
+) -> None:
+    """On a fresh kernel: the outcome's banner, no error, no value in the page or any file, and nothing left running."""
+    hidden, log = values(desk.sandbox), tmp_path / "lab.log"
+    with lab(desk, log) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        run_all(page, address)
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        assert any("ipykernel" in line for line in processes(str(desk.root)))
+        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
+        page.close()
+    assert "Nothing is wrong in staging" in text
+    saved = nbformat.read(desk.work / "notebooks" / "verify.ipynb", as_version=4)
+    kinds = {output.output_type for cell in saved.cells for output in cell.get("outputs", ())}
+    assert kinds == {"execute_result"}
+    assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
+    assert processes(str(desk.root)) == []
+
+
+def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changing_desk: Desk, tmp_path: Path) -> None:
+    """Run All writes nothing, a press does: the page and the saved notebook tell it, and show no value, old or new."""
+    desk, log, kept = changing_desk, tmp_path / "lab.log", client(changing_desk.sandbox, "secretsmanager")
+    before, hidden = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"], values(desk.sandbox)
+    with lab(desk, log, "update", keys="SECRET_KEY", values_from="generate") as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        run_all(page, address)
+        button = page.get_by_role("button", name="Write, redeploy and prove", exact=True)
+        button.wait_for()
+        assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+        button.dblclick()
+        page.get_by_role("button", name="✓ Done and proved", exact=True).wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
+        page.close()
+    stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    (old,), (new,) = before, stages.keys() - before.keys()
+    assert stages == {old: ["AWSPREVIOUS"], new: ["AWSCURRENT"]}
+    saved = nbformat.read(desk.work / "notebooks" / "update.ipynb", as_version=4)
+    (cell,) = [cell for cell in saved.cells if cell.id == "button"]
+    for told in (text, cell.outputs[-1].data["text/plain"]):
+        assert "Done and verified: SECRET_KEY changed;" in told and new in told
+    assert "ButtonModel" in json.dumps(saved.metadata.widgets)
+    assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
+
+
+def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowhere_else(
+    browser: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Typed hidden into the prompt under Run All, and written by the button; no page, log or other file has it."""
+    platform, key, log = make_platform(tmp_path / "checkout"), f"sk-{secrets.token_hex(16)}", tmp_path / "lab.log"
+    given = {"repository": str(platform.root), "values_from": "prompt"}
+    (tmp_path / "desk").mkdir()
+    desk = Desk(tmp_path / "desk", sandbox)
+    with lab(desk, log, "local_setup", **given) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(address)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function(READY)
+        page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+        prompt = page.locator("input.jp-Stdin-input[type=password]")
+        prompt.fill(key)
+        prompt.press("Enter")
+        button = page.get_by_role("button", name="Write the .env", exact=True)
+        button.wait_for()
+        page.wait_for_function(READY)
+        assert not platform.dotenv.exists()
+        button.click()
+        page.get_by_role("button", name="✓ Written", exact=True).wait_for()
+        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
+        page.close()
+    written = dotenv_values(platform.dotenv)
+    assert written["OPENAI_API_KEY"] == key and platform.dotenv.stat().st_mode & 0o777 == 0o600
+    assert "✓ Nothing is wrong in your .env" in text
+    made = [str(written[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
+    assert_nothing_leaked(desk, made, text, content, log.read_text(errors="replace"))
+    assert platform.git("status", "--short") == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme: str, width: int) -> None:
+    """The page fetches nothing, complains of nothing, fits its window, contrasts, and holds matrix and outcome."""
+    fetched: list[str] = []
+    said: list[str] = []
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.on("request", lambda request: fetched.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(page_file.as_uri())
+    page.wait_for_load_state("networkidle")
+    assert [url for url in fetched if not url.startswith("data:")] == [page_file.as_uri()]
+    assert said == []
+    text = page.inner_text("body")
+    for words in ("POSTGRES_PASSWORD", "reaches tasks", "2\u00a0fresh", "Nothing is wrong in staging"):
+        assert words in text
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    is_light = page.evaluate("getComputedStyle(document.body).color") != "rgb(0, 0, 0)"
+    assert is_light == (scheme == "dark")
+    page.close()

@@ -1,0 +1,267 @@
+"""The create runbook through the API: dry, applied, again; restored; overtaken, killed and refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.runbooks import create
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+REQUIRED = [name for name, key in default_keys().items() if key.required]
+
+
+class Creator(Desk):
+    """A desk at which the create runbook is run, for a secret of its own name that is not there yet."""
+
+    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+        super().__init__(root, sandbox)
+        self.name, self.client = f"new-{secrets.token_hex(4)}", client(sandbox, "secretsmanager")
+        self.variables |= {"OMC_SECRET": self.name}
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [str(COMMAND), "run", "create", "--record", str(self.record), *arguments]
+        return self.call(command, **variables)
+
+    def secrets(self) -> list[Any]:
+        """All secrets that there are, as AWS lists them."""
+        found: list[Any] = self.client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
+        return found
+
+    def described(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.describe_secret(SecretId=self.name)
+        return found
+
+    def members(self) -> dict[str, str]:
+        text = self.client.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")["SecretString"]
+        members: dict[str, str] = json.loads(text)
+        return members
+
+    def notebook(self) -> str:
+        """The record's newest notebook."""
+        return max(self.record.glob("*.ipynb"), key=lambda path: path.stat().st_mtime).read_text()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Creator:
+    return Creator(tmp_path, sandbox)
+
+
+@pytest.fixture
+def here(desk: Creator, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Creator:
+    """The desk for what is called in this process."""
+    for name, value in (desk.sandbox.variables | {"OMC_SECRET": desk.name}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(desk.work)
+    return desk
+
+
+def test_a_dry_run_creates_nothing_an_apply_does_and_a_second_one_finds_it(desk: Creator) -> None:
+    """In an account without a cluster; the second run says that it exists. Until it is there, its lack is an error."""
+    given = ("-p", "environment", "production")
+    apply = (*given, "-p", "apply", "true", "-p", "confirm", "production")
+    before = desk.secrets()
+    dry = desk.run(*given)
+    assert (dry.returncode, dry.stderr) == (1, "")
+    assert desk.secrets() == before and desk.outcome()["changes"] == []
+    assert (desk.outcome()["status"], desk.outcome()["root_causes"]) == ("findings", ["secret-missing"])
+    assert desk.outcome()["applied"] is False and "would be created" in desk.outcome()["plan"][0]
+    assert "PLAN: nothing was changed (secret-missing)" in dry.stdout
+    assert "run create -p environment production -p apply true -p confirm production" in dry.stdout
+
+    done = desk.run(*apply)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [*desk.members()] == [*default_keys()]
+    assert {tag["Key"]: tag["Value"] for tag in desk.described()["Tags"]} == {
+        "Project": "ohmycoins",
+        "Environment": "production",
+        "ManagedBy": "omc-runbook",
+    }
+    ((version, labels),) = desk.described()["VersionIdsToStages"].items()
+    change = {"action": "created", "secret": desk.name, "by": "the API", "version": version}
+    assert (labels, desk.outcome()["changes"]) == (["AWSCURRENT"], [change])
+    told = f"-p keys {','.join(REQUIRED)} -p apply true -p confirm production"
+    assert told in desk.notebook() and "--recovery-window-in-days 30" in desk.notebook()
+
+    again = desk.run(*apply)
+    assert again.returncode == 0 and desk.outcome()["changes"] == []
+    assert "exists already" in desk.notebook() and [*desk.described()["VersionIdsToStages"]] == [version]
+    values = [value for value in desk.members().values() if len(value) >= 16]
+    assert_nothing_leaked(desk, values, *(ended.stdout + ended.stderr for ended in (dry, done, again)))
+
+
+def test_verify_names_exactly_the_placeholders(desk: Creator) -> None:
+    """What create left is what the checks find, with the service that needs each."""
+    desk.run("-p", "apply", "true")
+    ended = desk.call([str(COMMAND), "run", "verify", "--record", str(desk.record)], OMC_SECRET=desk.name)
+    found = [finding for finding in desk.outcome()["findings"] if finding["status"] == "found"]
+    assert sorted(finding["subject"] for finding in found if finding["check"] == "placeholder") == sorted(REQUIRED)
+    assert ended.returncode == 1
+
+
+def test_one_scheduled_for_deletion_is_restored_and_nothing_else(desk: Creator) -> None:
+    """A dry run offers it with exit code 1; an apply gives everything back as it was."""
+    members = {"SECRET_KEY": secrets.token_hex(32)}
+    desk.client.create_secret(Name=desk.name, SecretString=json.dumps(members))
+    stages = desk.described()["VersionIdsToStages"]
+    desk.client.delete_secret(SecretId=desk.name, RecoveryWindowInDays=7)
+    dry = desk.run()
+    assert dry.returncode == 1 and "DeletedDate" in desk.described() and "will be restored" in desk.notebook()
+    done = desk.run("-p", "apply", "true")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "DeletedDate" not in desk.described() and desk.described()["VersionIdsToStages"] == stages
+    assert desk.members() == members and desk.outcome()["changes"][0]["action"] == "restored"
+    assert_nothing_leaked(desk, [*members.values()], dry.stdout, done.stdout)
+
+
+def test_plain_papermill_creates_as_well(desk: Creator) -> None:
+    """No notebook cell fails where placeholders are all that is left."""
+    command = [str(PAPERMILL), str(notebooks() / "create.ipynb"), "out.ipynb", "-p", "apply", "True"]
+    ended = desk.call(command)
+    assert ended.returncode == 0, ended.stderr
+    assert desk.described()["Description"] == "Application secrets of ohmycoins in staging"
+
+
+def test_production_wants_its_name_as_well(desk: Creator) -> None:
+    """Exit 3 and nothing made."""
+    ended = desk.run("-p", "environment", "production", "-p", "apply", "true")
+    assert (ended.returncode, 'confirm = "production"' in ended.stderr) == (3, True)
+    assert desk.name not in [secret["Name"] for secret in desk.secrets()]
+
+
+SHAPES: list[Form] = ["text", "email", "host", "url", "number"]
+
+
+@pytest.mark.parametrize("name", [*default_keys(), "omc-CryptoPanic-testkey", "NEWS.FEED_URL"])
+@pytest.mark.parametrize("form", SHAPES)
+def test_every_placeholder_is_known_as_one_and_has_its_form(name: str, form: Form) -> None:
+    """The checks know it, and an application that insists on an e-mail address or a URL gets one."""
+    text = placeholder(name, Key(required=True, form=form))
+    assert PLACEHOLDER.match(text) and not re.search(r"\s", text)
+    assert form not in ("email", "url") or FORMS[form].match(text)
+    assert placeholder(name, Key(form=form)) == ""
+
+
+def test_what_a_runbook_toml_says_is_what_the_secret_gets(here: Creator) -> None:
+    """Description, tags, key and a key of the catalogue; the recovery window is in the command that undoes it."""
+    kms = client(here.sandbox, "kms")
+    key = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName=f"alias/{here.name}", TargetKeyId=key["KeyId"])
+    (here.work / "runbook.toml").write_text(f"""
+secret_description = "Keys of {{environment}}"
+secret_tags = {{ Team = "{{project}}" }}
+kms_key = "alias/{here.name}"
+recovery_days = 9
+[keys.NEWS_KEY]
+required = true
+""")
+    run = runbooks_run.begin("create", "staging")
+    plan = create.plan(run, run.look())
+    done = create.apply(run, plan, True)
+    assert done and plan.undo.endswith("--recovery-window-in-days 9 --region ap-southeast-2")
+    found = here.described()
+    assert (found["Description"], found["Tags"]) == ("Keys of staging", [{"Key": "Team", "Value": "ohmycoins"}])
+    assert found["KmsKeyId"] == f"alias/{here.name}" and here.members()["NEWS_KEY"].startswith("temporary-news-key")
+    assert unset_keys(run.look()) == (*REQUIRED, "NEWS_KEY")
+    assert f"runbook_toml {here.work / 'runbook.toml'}" in update_command(run.environment, ("NEWS_KEY",))
+
+
+@pytest.mark.parametrize("state", ["missing", "disabled"])
+def test_a_key_that_cannot_encrypt_is_refused_in_the_plan(
+    here: Creator, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Before anything is written."""
+    kms = client(here.sandbox, "kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=key)
+    monkeypatch.setenv("OMC_KMS_KEY", key if state == "disabled" else "alias/nobodys")
+    run = runbooks_run.begin("create", "staging")
+    with pytest.raises(UsageError, match="does not exist" if state == "missing" else "is Disabled"):
+        create.plan(run, run.look())
+
+
+def test_a_name_that_only_aws_can_give_is_refused(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ARN ends in letters that nobody can choose."""
+    monkeypatch.setenv("OMC_SECRET", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:new-AbCdEf")
+    run = runbooks_run.begin("create", "staging")
+    with pytest.raises(UsageError, match="cannot be created under an ARN"):
+        create.plan(run, run.look())
+
+
+def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
+    """Exit 2 in a sentence; what is there is theirs, whether in use or deleted already."""
+    run = runbooks_run.begin("create", "staging")
+    plan = create.plan(run, run.look())
+    here.client.create_secret(Name=here.name, SecretString='{"SECRET_KEY": "theirs"}')
+    for deleted in (False, True):
+        if deleted:
+            here.client.delete_secret(SecretId=here.name)
+        with pytest.raises(ConflictError, match="Somebody else created") as error:
+            create.apply(run, plan, True)
+        assert error.value.exit_code == 2
+    here.client.restore_secret(SecretId=here.name)
+    assert here.members() == {"SECRET_KEY": "theirs"}
+
+
+def test_a_creation_that_was_killed_is_finished_by_a_second_try(here: Creator) -> None:
+    """The same plan finds its own version there and proves it; nothing is made twice."""
+    code = """
+import os, signal
+from omc_runbook.runbooks import create as runbook
+from omc_runbook.aws import secretsmanager
+made = secretsmanager.create
+def die(*arguments):
+    made(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+secretsmanager.create = die
+run = runbook.begin("staging")
+runbook.apply(run, runbook.plan(run, run.look()), True)
+"""
+    run = runbooks_run.begin("create", "staging")
+    plan = create.plan(run, run.look())
+    killed = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    assert killed.returncode == -9 and [*here.described()["VersionIdsToStages"]] == [plan.token]
+    done = create.apply(run, plan, True)
+    assert done and done.version_id == plan.token and [*here.described()["VersionIdsToStages"]] == [plan.token]
+    assert create.apply(run, create.plan(run, run.look()), True) is None
+
+
+@pytest.mark.parametrize("action", ["CreateSecret", "RestoreSecret", "DescribeSecret"])
+def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    """In one sentence, whether it was needed to look or to write."""
+    if action == "RestoreSecret":
+        here.client.create_secret(Name=here.name, SecretString="{}")
+        here.client.delete_secret(SecretId=here.name)
+    deny(here.sandbox, monkeypatch, f"secretsmanager:{action}")
+    run = runbooks_run.begin("create", "staging")
+    with pytest.raises(CouldNotLook, match=f"secretsmanager:{action} is missing"):
+        create.apply(run, create.plan(run, run.look()), True)
+
+
+def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof asks AWS: tags that got lost on the way are told."""
+    create_secret = secretsmanager.create
+
+    def forget(*arguments: Any) -> bool:
+        made = create_secret(*arguments)
+        here.client.untag_resource(SecretId=here.name, TagKeys=["Project"])
+        return made
+
+    monkeypatch.setattr(secretsmanager, "create", forget)
+    run = runbooks_run.begin("create", "staging")
+    with pytest.raises(CouldNotLook, match="the tags cannot be read back"):
+        create.apply(run, create.plan(run, run.look()), True)

@@ -1,0 +1,858 @@
+"""Drift: a variable that one place has and another lacks, as a finding and in the table; and what is none."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import snapshots
+from support.platform_checkout import Platform, make_platform
+from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
+from moto import mock_aws
+from support.platform_terraform import GUIDE
+from support.moto_environment import Wire, between, build
+
+from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.session import Clients
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import parameters
+from omc_runbook.model.environment import load
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.value_from import parse
+from omc_runbook.report import drift
+from omc_runbook.report.display.table import WIDTH, Table
+from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.runbooks import add_key
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox import faults
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.snapshot.other_environments import OtherKeys
+from omc_runbook.snapshot.reading import identify, take
+from omc_runbook.snapshot.state import Snapshot
+
+CLUSTER = "ohmycoins-staging"
+PRODUCTION = "ohmycoins-production-app-secrets"
+WHOLE_TEMPLATE = "SENTRY_DSN=https://your-sentry-dsn@sentry.io/project-id\n"
+WHOLE_FIELD = "    SENTRY_DSN: HttpUrl | None = None\n"
+ENV_FILE = "    env_file:\n      - .env\n    environment:\n      - DOMAIN=${DOMAIN}\n"
+
+OTHERS = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:rds!db-0f1e-AbCdEf"
+
+Say = tuple[str, str]
+
+
+def reference(variable: str, key: str) -> str:
+    """An element of a container's secrets, as the fixture's main.tf writes it."""
+    value = f'"${{var.secrets_arn}}:{key}::"'
+    return f'        {{\n          name      = "{variable}"\n          valueFrom = {value}\n        }}'
+
+
+def declare(platform: Platform, variable: str, key: str) -> None:
+    """Let Terraform give the backend one more variable, before the first."""
+    first = reference("SECRET_KEY", "SECRET_KEY")
+    platform.edit(platform.main_tf, first, f"{reference(variable, key)},\n{first}")
+
+
+def undeclare(platform: Platform, variable: str) -> None:
+    """Let Terraform not give the backend a variable that is not the last."""
+    platform.edit(platform.main_tf, f"{reference(variable, variable)},\n", "")
+
+
+def without_template(platform: Platform) -> None:
+    platform.edit(platform.template, WHOLE_TEMPLATE, "")
+
+
+def without_field(platform: Platform) -> None:
+    platform.edit(platform.config, WHOLE_FIELD, "")
+
+
+def without_env_file(platform: Platform) -> None:
+    platform.edit(platform.compose, ENV_FILE, ENV_FILE.removeprefix("    env_file:\n      - .env\n"))
+
+
+def demanded(platform: Platform) -> None:
+    """A new secret in Settings and the template, and nowhere else: a developer's machine has all that it needs."""
+    platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    NEW_API_KEY: str\n")
+    platform.edit(platform.template, WHOLE_TEMPLATE, f"{WHOLE_TEMPLATE}\nNEW_API_KEY=<your-new-api-key>\n")
+
+
+FILES: dict[str, tuple[Callable[[Platform], None], set[Say], dict[str, dict[str, str]]]] = {
+    "not in the template": (
+        without_template,
+        {("template-lacks", "SENTRY_DSN")},
+        {"SENTRY_DSN": {"template": "missing"}},
+    ),
+    "not in Settings": (without_field, {("settings-lacks", "SENTRY_DSN")}, {"SENTRY_DSN": {"Settings": "missing"}}),
+    "not passed by compose": (
+        without_env_file,
+        {("compose-lacks", "OPENAI_API_KEY"), ("compose-lacks", "PROJECT_NAME")},
+        {"OPENAI_API_KEY": {"compose": "missing"}, "PROJECT_NAME": {"compose": "missing"}},
+    ),
+    "not in Terraform": (
+        lambda platform: undeclare(platform, "OPENAI_API_KEY"),
+        {("terraform-lacks", "OPENAI_API_KEY")},
+        {"OPENAI_API_KEY": {"Terraform": "missing"}},
+    ),
+    "in Terraform and not applied": (
+        lambda platform: declare(platform, "COINGECKO_API_KEY", "COINGECKO_API_KEY"),
+        {("terraform-ahead", "COINGECKO_API_KEY")},
+        {"COINGECKO_API_KEY": {"task definition": "missing", "secret staging": "missing"}},
+    ),
+    "in Terraform from another key": (
+        lambda platform: platform.edit(platform.main_tf, ":SMTP_USER::", ":SMTP_USERNAME::"),
+        {("terraform-ahead", "SMTP_USER")},
+        {},
+    ),
+    "required and nowhere deployed": (
+        demanded,
+        {("terraform-lacks", "NEW_API_KEY")},
+        {"NEW_API_KEY": {"Terraform": "missing", "task definition": "missing", "secret staging": "missing"}},
+    ),
+}
+
+
+@pytest.fixture
+def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, bare_names: None) -> Iterator[Sandbox]:
+    """Be somebody who works with the sandbox."""
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    yield sandbox
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    return make_platform(tmp_path / "ohmycoins", git=False)
+
+
+def look(platform: Platform | None = None, environment: str = "staging") -> Snapshot:
+    return runbooks_run.begin("verify", environment).look(str(platform.root) if platform else "")
+
+
+def problems(snapshot: Snapshot) -> list[Finding]:
+    return [finding for finding in root_causes.diagnose(snapshot) if finding.is_problem]
+
+
+def told(snapshot: Snapshot) -> set[Say]:
+    """Every problem, as the check's id and its subject."""
+    return {(finding.check, finding.subject) for finding in problems(snapshot)}
+
+
+def drifts(snapshot: Snapshot, status: str = "found") -> dict[str, Finding]:
+    found = [f for f in root_causes.diagnose(snapshot) if f.family == "drift" and f.status == status]
+    return {finding.check: finding for finding in found}
+
+
+def cells(table: Table, *texts: str) -> dict[str, dict[str, str]]:
+    """By variable the columns whose text begins with one of these words."""
+    found = {}
+    for row in table.rows:
+        named = {c: cell for c, cell in zip(table.columns, row, strict=True) if cell.startswith(texts)}
+        if named:
+            found[row[0]] = named
+    return found
+
+
+def column(table: Table, name: str) -> dict[str, str]:
+    """By variable the text in a column."""
+    return {row[0]: row[table.columns.index(name)] for row in table.rows}
+
+
+@contextmanager
+def holding(sandbox: Sandbox, secret: str = SECRET, **changes: str | None) -> Iterator[dict[str, Any]]:
+    """Let a secret have other keys for a while, None for a key that goes; one that is not there is made."""
+    manager = client(sandbox, "secretsmanager")
+    before = manager.get_secret_value(SecretId=SECRET)["SecretString"]
+    document = {name: value for name, value in (json.loads(before) | changes).items() if value is not None}
+    if secret == SECRET:
+        manager.put_secret_value(SecretId=secret, SecretString=json.dumps(document))
+    else:
+        manager.create_secret(Name=secret, SecretString=json.dumps(document))
+    try:
+        yield document
+    finally:
+        if secret == SECRET:
+            manager.put_secret_value(SecretId=secret, SecretString=before)
+        else:
+            manager.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+
+
+def test_a_healthy_world_has_no_drift(at: Sandbox, platform: Platform) -> None:
+    """Every check is clear, nothing is missing in the table, and it has a row for each key and each needed variable."""
+    snapshot = look(platform)
+    assert told(snapshot) == set()
+    assert {*drifts(snapshot, "clear")} == {check.id for check in root_causes.EVERY_CHECK if check.family == "drift"}
+    table = drift.table(snapshot)
+    assert "missing" not in table.to_text() + table.to_html() and "not read" not in table.to_text()
+    assert {*GUIDE, "POSTGRES_SERVER", "POSTGRES_USER", "PROJECT_NAME"} <= {*column(table, "variable")}
+    assert not [name for name in column(table, "variable") if name.startswith(("FEATURE_", "VITE_", "COLLECTOR_"))]
+    assert {column(table, "key")[key] for key in GUIDE} == {"the same"}
+    assert column(table, "tasks")["SECRET_KEY"] == "3 of 3" and column(table, "Terraform")["PROJECT_NAME"] == "plain"
+    assert "The secret of production does not exist" in table.to_text()
+
+
+@pytest.mark.parametrize("gap", FILES)
+def test_one_gap_of_the_files_is_named_and_nothing_else(at: Sandbox, platform: Platform, gap: str) -> None:
+    """A finding of that kind for that variable, and "missing" in its cell alone."""
+    make, found, missing = FILES[gap]
+    make(platform)
+    snapshot = look(platform)
+    assert told(snapshot) == found
+    assert cells(drift.table(snapshot), "missing") == missing
+    assert {finding.severity for finding in problems(snapshot)} == {"warning"}
+
+
+def test_a_key_that_the_secret_lacks_is_missing_there(at: Sandbox, platform: Platform) -> None:
+    """It is told of as key-missing, which is no drift; the table says where."""
+    with holding(at, SENTRY_DSN=None):
+        snapshot = look(platform)
+    assert ("key-missing", "SENTRY_DSN") in told(snapshot) and not drifts(snapshot)
+    assert cells(drift.table(snapshot), "missing") == {"SENTRY_DSN": {"secret staging": "missing"}}
+
+
+def test_a_key_that_nobody_reads_stands_in_the_secret_alone(at: Sandbox, platform: Platform) -> None:
+    """It is told of once, as key-unreferenced, and everything but the secret lacks it."""
+    with holding(at, LEGACY_TOKEN="0123456789abcdef"), holding(at, PRODUCTION, LEGACY_TOKEN=None):
+        snapshot = look(platform)
+    assert told(snapshot) == {("key-unreferenced", "LEGACY_TOKEN")}
+    row = column(drift.table(snapshot), "secret staging")["LEGACY_TOKEN"]
+    assert row == "yes"
+    missing = dict.fromkeys(("Settings", "Terraform", "task definition"), "missing")
+    assert cells(drift.table(snapshot), "missing") == {"LEGACY_TOKEN": missing}
+
+
+def test_a_key_that_waits_for_terraform_is_because_of_it(at: Sandbox, platform: Platform) -> None:
+    """The key is there, the reference is written: that it reaches nobody is a consequence."""
+    declare(platform, "COINGECKO_API_KEY", "COINGECKO_API_KEY")
+    with holding(at, COINGECKO_API_KEY="0123456789abcdef"):
+        snapshot = look(platform)
+    assert {finding.check for finding in problems(snapshot) if finding.is_root_cause} == {"terraform-ahead"}
+    assert cells(drift.table(snapshot), "missing") == {"COINGECKO_API_KEY": {"task definition": "missing"}}
+
+
+def test_another_environment_lacks_a_key(at: Sandbox, platform: Platform) -> None:
+    """Which secret lacks which key, told alike from both sides; no value of the other secret is kept or shown."""
+    with holding(at, PRODUCTION, SENTRY_DSN=None, COINGECKO_API_KEY="0123456789abcdef0123456789abcdef") as theirs:
+        snapshot = look(platform)
+    assert told(snapshot) == {
+        ("environment-lacks", "production: SENTRY_DSN"),
+        ("environment-lacks", "staging: COINGECKO_API_KEY"),
+    }
+    table = drift.table(snapshot)
+    assert cells(table, "missing")["SENTRY_DSN"] == {"secret production": "missing"}
+    assert cells(table, "missing")["COINGECKO_API_KEY"]["secret staging"] == "missing"
+    assert max(map(len, table.to_text().splitlines())) <= WIDTH
+    found = {finding.subject: finding for finding in problems(snapshot)}
+    remedy = found["production: SENTRY_DSN"].remedy
+    assert (remedy.runbook, remedy.parameters["environment"]) == ("add_key", "production")
+    assert PRODUCTION in remedy.command
+    text = table.to_text() + repr(snapshot.other_keys) + repr(problems(snapshot))
+    assert not [value for value in theirs.values() if len(value) >= 16 and value in text]
+
+
+def test_another_environment_that_may_not_be_read_is_unknown(
+    at: Sandbox, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The permission is named, and nothing is missing there; another account is left out and named as such."""
+    with holding(at, PRODUCTION, SENTRY_DSN=None):
+        arn = client(at, "secretsmanager").describe_secret(SecretId=PRODUCTION)["ARN"]
+        deny_on(at, monkeypatch, "secretsmanager:GetSecretValue", arn)
+        snapshot = look(platform)
+        monkeypatch.setenv("OMC_ENVIRONMENTS__production__account_id", "210987654321")
+        apart = look(platform)
+    assert told(snapshot) == set()
+    unknown = drifts(snapshot, "unknown")["environment-lacks"]
+    assert unknown.subject == "production" and "secretsmanager:GetSecretValue" in " ".join(unknown.evidence)
+    table = drift.table(snapshot)
+    assert {column(table, "secret production")[key] for key in GUIDE} == {"not read"}
+    assert "GetSecretValue" in table.notes[0]
+    assert drifts(apart, "unknown") == {} and apart.other_keys == {}
+    assert "production is not compared: it is in another account" in drift.table(apart).to_text()
+
+
+def deny_on(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str, resource: str) -> None:
+    """Go on as somebody who may do everything but one thing to one resource."""
+    iam, user = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
+    iam.create_user(UserName=user)
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": action, "Resource": resource},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+
+def test_tasks_of_an_older_revision_and_a_key_of_another_name(at: Sandbox, platform: Platform) -> None:
+    """Tasks that were not given the variable are counted; once they are, the key's other name is all that is told."""
+    ecs = client(at, "ecs")
+    before = ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]
+    present = ecs.describe_task_definition(taskDefinition=before)["taskDefinition"]
+    container = present["containerDefinitions"][0]
+    base = container["secrets"][0]["valueFrom"].rpartition(":SECRET_KEY::")[0] or SECRET
+    container["secrets"].append({"name": "REDIS_PASSWORD", "valueFrom": f"{base}:redis-auth-token::"})
+    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
+    made = ecs.register_task_definition(**{name: present[name] for name in kept}, requiresCompatibilities=["FARGATE"])
+    arn = made["taskDefinition"]["taskDefinitionArn"]
+    try:
+        ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=arn)
+        snapshot = look(platform)
+        assert ("key-missing", "redis-auth-token") in told(snapshot) and not drifts(snapshot)
+        table = drift.table(snapshot)
+        assert cells(table, "missing") == {"REDIS_PASSWORD": {"secret staging": "missing"}}
+        assert (column(table, "tasks")["REDIS_PASSWORD"], table.levels["0 of 1"]) == ("0 of 1", "warning")
+        assert column(table, "tasks")["SECRET_KEY"] == "3 of 3"
+        with holding(at, **{"redis-auth-token": "0123456789abcdef"}):
+            ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=arn, forceNewDeployment=True)
+            wait_for(ecs, "worker")
+            snapshot = look(platform)
+        assert not drifts(snapshot)
+        assert column(drift.table(snapshot), "key")["REDIS_PASSWORD"] == "redis-auth-token"
+        assert column(drift.table(snapshot), "tasks")["REDIS_PASSWORD"] == "1 of 1"
+        assert cells(drift.table(snapshot), "missing") == {}
+    finally:
+        faults.mend(at.endpoint)
+
+
+def wait_for(ecs: Any, service: str) -> None:
+    """Wait until a service is at rest."""
+    ecs.get_waiter("services_stable").wait(
+        cluster=CLUSTER, services=[service], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+
+
+def test_all_gaps_at_once_are_each_named(at: Sandbox, platform: Platform) -> None:
+    """Each gap with its own variable, and none hides another."""
+    platform.edit(platform.template, "SMTP_HOST=smtp.gmail.com\n", "")
+    demanded(platform)
+    without_field(platform)
+    without_env_file(platform)
+    undeclare(platform, "SMTP_PASSWORD")
+    declare(platform, "CRYPTOPANIC_API_KEY", "CRYPTOPANIC_API_KEY")
+    with holding(at, FIRST_SUPERUSER=None, LEGACY_TOKEN="0123456789abcdef"), holding(at, PRODUCTION, SMTP_USER=None):
+        snapshot = look(platform)
+        found = told(snapshot)
+    assert found >= {
+        ("template-lacks", "SMTP_HOST"),
+        ("settings-lacks", "SENTRY_DSN"),
+        ("compose-lacks", "OPENAI_API_KEY"),
+        ("compose-lacks", "PROJECT_NAME"),
+        ("compose-lacks", "NEW_API_KEY"),
+        ("terraform-lacks", "SMTP_PASSWORD"),
+        ("terraform-lacks", "NEW_API_KEY"),
+        ("terraform-ahead", "CRYPTOPANIC_API_KEY"),
+        ("key-missing", "FIRST_SUPERUSER"),
+        ("key-unreferenced", "LEGACY_TOKEN"),
+        ("environment-lacks", "production: SMTP_USER"),
+    }
+    drifted = {(f.check, f.subject) for f in problems(snapshot) if f.family == "drift"}
+    assert len(drifted) == 9
+    table = drift.table(snapshot)
+    assert {*cells(table, "missing")} == {
+        *("SMTP_HOST", "SENTRY_DSN", "OPENAI_API_KEY", "PROJECT_NAME", "NEW_API_KEY", "SMTP_PASSWORD"),
+        *("CRYPTOPANIC_API_KEY", "FIRST_SUPERUSER", "LEGACY_TOKEN", "SMTP_USER"),
+    }
+    text = table.to_text()
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "✗ missing" in text and "CRYPTOPANIC_API_KEY" in text
+
+
+@pytest.mark.parametrize("gap", ["not in the template", "not in Settings", "not in Terraform"])
+def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Path, gap: str) -> None:
+    """The runbook takes the parameters of the remedy, and its plan edits the file that lacks the variable."""
+    platform = make_platform(tmp_path / "ohmycoins")
+    FILES[gap][0](platform)
+    (finding,) = problems(look(platform))
+    remedy = finding.remedy
+    words = shlex.split(remedy.invocation)
+    pairs = list(zip(words[4::3], words[5::3], strict=True))
+    taken = parameters.check(notebooks() / "add_key.ipynb", pairs)
+    assert {name: str(value) for name, value in taken.items()} == {
+        name: "True" if text == "true" else text for name, text in remedy.parameters.items()
+    }
+    run = add_key.begin("staging", repository=remedy.parameters["repository"])
+    texts = {name: text for name, text in remedy.parameters.items() if name in ("key", "containers", "type")}
+    plan = add_key.plan(run, add_key.look(run), required=remedy.parameters.get("required") == "true", **texts)
+    assert plan is not None
+    lacking = {"not in the template": ".env.template", "not in Settings": "config.py", "not in Terraform": "main.tf"}
+    (edit,) = plan.edits
+    assert edit.file.name.endswith(lacking[gap])
+    assert all(place.write is None and not place.corrections for place in plan.places)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_add_key_is_not_offered_where_it_would_refuse(platform: Platform) -> None:
+    """A field that reads a variable under another name is none that add_key writes: the gap is closed by hand."""
+    field = '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n'
+    platform.edit(platform.config, "    SECRET_KEY: str = secrets.token_urlsafe(32)\n", field)
+    platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
+    undeclare(platform, "SECRET_KEY")
+    found = problems(as_read(platform))
+    assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
+    assert {finding.remedy.runbook for finding in found} == {""}
+    assert all("SECRET_KEY" in finding.remedy.command for finding in found)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_add_key_is_offered_for_a_field_with_a_default_of_its_own(platform: Platform) -> None:
+    """It leaves the field as it is, and adds the rest."""
+    platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
+    (finding,) = problems(as_read(platform))
+    assert (finding.check, finding.remedy.runbook) == ("template-lacks", "add_key")
+    assert not {"type", "required"}.intersection(finding.remedy.parameters)
+
+
+def test_wild_references_are_told_by_their_keys(at: Sandbox, tmp_path: Path) -> None:
+    """Of a checkout whose references have keys of other names, each that is not in force so is told, with its key."""
+    platform = make_platform(tmp_path / "ohmycoins", git=False, references="wild")
+    snapshot = look(platform)
+    wild = ("REDIS_PASSWORD", "CRYPTOPANIC_API_KEY", "SMTP_USER", "SENTRY_DSN")
+    assert told(snapshot) == {("terraform-ahead", name) for name in wild}
+    found = {finding.subject: finding for finding in problems(snapshot)}
+    assert "no task will start" in " ".join(found["REDIS_PASSWORD"].evidence)
+    assert found["REDIS_PASSWORD"].remedy.runbook == "" and "terraform" in found["REDIS_PASSWORD"].remedy.command
+    table = drift.table(snapshot)
+    assert column(table, "key")["CRYPTOPANIC_API_KEY"] == "omc-CryptoPanic-testkey"
+    assert column(table, "key")["SMTP_USER"] == "SMTP_USER, in Terraform SMTP_USERNAME"
+    assert max(map(len, table.to_text().splitlines())) <= WIDTH
+
+
+def test_without_a_repository_the_table_says_so(at: Sandbox) -> None:
+    """In one line; no check of drift is made and no other environment is asked."""
+    snapshot = look()
+    assert len(drift.table(snapshot).to_text().splitlines()) == 2
+    assert "No repository was named" in drift.table(snapshot).to_html()
+    assert snapshot.other_keys == {} and {*drifts(snapshot, "clear"), *drifts(snapshot)} == set()
+
+
+def test_verify_shows_the_table_and_ends_by_it(tmp_path: Path, sandbox: Sandbox, platform: Platform) -> None:
+    """Run as its users run it: a warning that is found ends with 1, the page has the table, and no value."""
+    (tmp_path / "desk").mkdir()
+    desk = Desk(tmp_path / "desk", sandbox)
+    without_template(platform)
+    ended = desk.run("-p", "repository", str(platform.root))
+    assert ended.returncode == 1 and desk.outcome()["root_causes"] == ["template-lacks"]
+    (page,) = desk.record.glob("*.html")
+    assert drift.TITLE in page.read_text() and "missing" in page.read_text()
+    assert_nothing_leaked(desk, values(sandbox), ended.stdout, ended.stderr)
+
+
+def as_read(platform: Platform, *drop: str) -> Snapshot:
+    """The healthy snapshot of tests, with what a checkout says; the variables to `drop` reach no container."""
+    found = snapshots.healthy()
+    for name in ("backend", "worker"):
+        found = snapshots.with_container(
+            found,
+            name,
+            lambda old: replace(old, secrets=tuple(each for each in old.secrets if each.variable not in drop)),
+        )
+    return replace(found, checkout=read_checkout(platform.root))
+
+
+ASIDE = """
+class ExchangeSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="EXCHANGE_", env_file="../.env", extra="ignore")
+
+    API_TOKEN: str
+    WEBHOOK_TOKEN: str | None = None
+"""
+
+
+def other_class(platform: Platform) -> None:
+    platform.edit(platform.config, "\nllm = LLMSettings()", f"{ASIDE}\nllm = LLMSettings()")
+    _template(platform, "EXCHANGE_API_TOKEN=<your-token>", "EXCHANGE_WEBHOOK_TOKEN=")
+    declare_plain(platform, "EXCHANGE_API_TOKEN")
+
+
+def declare_plain(platform: Platform, variable: str) -> None:
+    first = '        {\n          name  = "PROJECT_NAME"'
+    entry = f'        {{\n          name  = "{variable}"\n          value = var.token\n        }},\n'
+    platform.edit(platform.main_tf, first, entry + first)
+
+
+def other_file(platform: Platform) -> None:
+    """A class of settings in a file of its own, a variable that the code asks for, and one that a script does."""
+    folder = platform.config.parent
+    (folder / "exchanges.py").write_text(f"from pydantic_settings import BaseSettings, SettingsConfigDict\n{ASIDE}")
+    (folder / "news.py").write_text('import os\n\nTOKEN = os.environ.get("NEWS_TOKEN", "")\n')
+    (platform.root / "backend/prestart.sh").write_text('curl --header "$PRESTART_TOKEN" http://localhost\n')
+    _template(platform, "EXCHANGE_API_TOKEN=", "NEWS_TOKEN=", "PRESTART_TOKEN=")
+
+
+def aliases(platform: Platform) -> None:
+    field = '    CLIENT_SECRET: str = Field(validation_alias=AliasChoices("OAUTH_SECRET", "IDP_SECRET"))\n'
+    platform.edit(platform.config, WHOLE_FIELD, WHOLE_FIELD + field)
+    _template(platform, "IDP_SECRET=<your-secret>")
+    declare_plain(platform, "IDP_SECRET")
+
+
+def nested(platform: Platform) -> None:
+    model = "class Broker(BaseModel):\n    password: str\n    extra: dict[str, str] = {}\n\n\n"
+    platform.edit(platform.config, "class Settings(BaseSettings):", f"{model}class Settings(BaseSettings):")
+    platform.edit(platform.config, "    AnyHttpUrl,\n", "    AnyHttpUrl,\n    BaseModel,\n")
+    platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    BROKER: Broker\n")
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f'{options}        env_nested_delimiter="__",\n')
+    _template(platform, "BROKER__PASSWORD=<your-password>", "BROKER__EXTRA__TOKEN=")
+    declare_plain(platform, "BROKER__PASSWORD")
+
+
+def of_others(platform: Platform) -> None:
+    """Variables of compose alone and of the frontend, and lines that are commented out."""
+    platform.edit(
+        platform.compose, "      - app-redis-data:/data\n", "      - app-redis-data:/${REDIS_TLS_KEY:-data}\n"
+    )
+    _template(platform, "REDIS_TLS_KEY=", "VITE_MAPS_API_KEY=", "# OLD_API_KEY=<your-old-api-key>")
+
+
+AROUND = {
+    "frontend/src/auth.ts": ("AUTH_SECRET", "export const secret = process.env.AUTH_SECRET\n"),
+    "frontend/next.config.js": ("UPLOAD_TOKEN", "authToken: process.env['UPLOAD_TOKEN'],\n"),
+    "frontend/.npmrc": ("NPM_TOKEN", "//registry.example.com/:_authToken=${NPM_TOKEN}\n"),
+    "docker-compose.monitoring.yml": ("GRAFANA_PASSWORD", "services: {g: {environment: ['P=${GRAFANA_PASSWORD}']}}\n"),
+    "Makefile": ("DEPLOY_TOKEN", "deploy:\n\tcurl --header $(DEPLOY_TOKEN) https://example.com\n"),
+}
+"""Files of a checkout beside the application, each with a variable that it reads."""
+
+
+def around(platform: Platform) -> None:
+    for name, (_, text) in AROUND.items():
+        path = platform.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    _template(platform, *(f"{variable}=" for variable, _ in AROUND.values()))
+
+
+def _template(platform: Platform, *lines: str) -> None:
+    platform.template.write_text(platform.template.read_text() + "\n" + "".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("make", [other_class, other_file, aliases, nested, of_others, around])
+def test_what_somebody_else_reads_is_no_drift(platform: Platform, make: Callable[[Platform], None]) -> None:
+    """Other classes and files, aliases, nested settings, compose's and the frontend's own variables raise no alarm."""
+    make(platform)
+    snapshot = as_read(platform)
+    assert told(snapshot) == set()
+    assert cells(drift.table(snapshot), "missing", "not read") == {}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_what_the_frontend_reads_excuses_nothing_that_tasks_get(platform: Platform) -> None:
+    """A variable that the backend has from the secret is for Settings, whoever reads one of its name elsewhere."""
+    without_field(platform)
+    path = platform.root / "frontend/sentry.ts"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("init({ dsn: process.env.SENTRY_DSN })\n")
+    assert told(as_read(platform)) == {("settings-lacks", "SENTRY_DSN")}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_variable_of_the_template_that_nobody_reads_is_told(platform: Platform) -> None:
+    """By hand: add_key would put it into the secret, and a developer's machine may be all that it is for."""
+    _template(platform, "FORGOTTEN_TOKEN=<your-token>")
+    (finding,) = problems(as_read(platform))
+    assert (finding.check, finding.subject, finding.remedy.runbook) == ("settings-lacks", "FORGOTTEN_TOKEN", "")
+    assert "FORGOTTEN_TOKEN" in finding.remedy.command
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> None:
+    """Without it compose refuses to start; a plain variable is written by hand."""
+    platform.edit(platform.template, "DOCKER_IMAGE_BACKEND=backend\n", "")
+    platform.edit(platform.template, "POSTGRES_SERVER=localhost\n", "")
+    found = {finding.subject: finding for finding in problems(as_read(platform))}
+    assert {(f.check, name) for name, f in found.items()} == {
+        ("template-lacks", "DOCKER_IMAGE_BACKEND"),
+        ("template-lacks", "POSTGRES_SERVER"),
+    }
+    assert "compose refuses" in found["DOCKER_IMAGE_BACKEND"].evidence[0]
+    assert {finding.remedy.runbook for finding in found.values()} == {""}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_terraform_that_may_have_it_all_the_same_is_unknown(platform: Platform) -> None:
+    """Where a list is put together with something out of sight, what it lacks is in doubt, and the rest is not."""
+    undeclare(platform, "OPENAI_API_KEY")
+    text = platform.main_tf.read_text()
+    begin = text.index("      secrets = [")
+    end = text.index("      ]", begin) + len("      ]")
+    concat = f"      secrets = concat(var.more_secrets, {text[begin:end].split('=', 1)[1].strip()})"
+    platform.main_tf.write_text(text[:begin] + concat + text[end:])
+    snapshot = as_read(platform)
+    assert told(snapshot) == set()
+    doubts = drifts(snapshot, "unknown")
+    assert {*doubts} == {"terraform-lacks", "terraform-ahead"}
+    assert "OPENAI_API_KEY" in doubts["terraform-lacks"].evidence[0]
+    assert cells(drift.table(snapshot), "missing", "not read") == {"OPENAI_API_KEY": {"Terraform": "not read"}}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_terraform_of_other_containers_is_not_compared(platform: Platform) -> None:
+    """A container of another name is somebody else's; one that no file gives is not there to lack anything."""
+    platform.edit(platform.main_tf, 'name      = "backend"\n      image', 'name      = "api"\n      image')
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and not drifts(snapshot, "unknown")
+    assert cells(drift.table(snapshot), "missing", "not read") == {}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_names_that_only_running_would_tell_are_unknown(platform: Platform) -> None:
+    """With an expression for a prefix nothing that Settings reads can be called missing."""
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f"{options}        env_prefix=str(UNSAFE),\n")
+    without_field(platform)
+    snapshot = as_read(platform)
+    assert told(snapshot) == set()
+    doubt = drifts(snapshot, "unknown")["settings-lacks"]
+    assert "SENTRY_DSN" in doubt.evidence[0] and "env_prefix" in doubt.evidence[0]
+    assert column(drift.table(snapshot), "Settings")["SENTRY_DSN"] == "not read"
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_sidecar_reads_what_settings_does_not(platform: Platform) -> None:
+    """A container that gets none of the application's variables is not asked for Settings."""
+    snapshot = snapshots.with_definition(
+        as_read(platform),
+        "worker",
+        lambda old: replace(
+            old,
+            containers=(
+                *old.containers,
+                replace(
+                    old.containers[0],
+                    name="agent",
+                    secrets=(replace(old.containers[0].secrets[0], variable="DD_API_KEY"),),
+                ),
+            ),
+        ),
+    )
+    assert not drifts(snapshot)
+    assert column(drift.table(snapshot), "Settings")["DD_API_KEY"] == "—"
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_name_that_settings_does_not_read_is_told_once(platform: Platform) -> None:
+    """A key under a wrong name is name-mismatch, and where nobody sets the right one that is all that is said."""
+    snapshot = as_read(platform)
+    snapshot = snapshots.with_container(
+        snapshot,
+        "backend",
+        lambda old: replace(
+            old,
+            secrets=tuple(
+                replace(each, variable="MAIL_LOGIN") if each.variable == "SMTP_USER" else each for each in old.secrets
+            ),
+        ),
+    )
+    found = {finding.check for finding in problems(snapshot)}
+    assert "name-mismatch" in found and "settings-lacks" not in found
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_checkout_without_some_of_the_files_lacks_nothing_there(platform: Platform) -> None:
+    """No template, no compose file and no Terraform: what there is to compare is compared, and the table says so."""
+    platform.template.unlink()
+    platform.compose.unlink()
+    for path in (platform.root / "infrastructure").rglob("*.tf"):
+        path.unlink()
+    snapshot = as_read(platform)
+    assert told(snapshot) == set()
+    table = drift.table(snapshot)
+    assert cells(table, "missing", "not read") == {}
+    assert sum("The repository has no" in note for note in table.notes) == 3
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_secret_that_could_not_be_read_lacks_nothing(platform: Platform) -> None:
+    """ReadFailure contents make a cell "not read", a secret that is not there an empty column."""
+    snapshot = as_read(platform)
+    unread = replace(snapshot, contents={})
+    assert {*column(drift.table(unread), "secret staging").values()} == {"not read", "—"}
+    absent = replace(unread, secret=None, other_keys={"production": OtherKeys(frozenset(GUIDE))})
+    assert "secret staging" not in drift.table(absent).columns
+    assert not [f for f in problems(absent) if f.family == "drift"]
+
+
+@pytest.mark.usefixtures("own_registry", "bare_names")
+def test_a_repository_costs_one_call_for_each_other_environment(platform: Platform) -> None:
+    """GetSecretValue of the other secret, and nothing else; without a repository not even that."""
+
+    def calls(repository: Path | None) -> dict[tuple[str, str], int]:
+        environment, wire = load("staging"), Wire()
+        with between(wire):
+            clients = Clients(environment.names.region)
+            caller = identify(clients, environment)
+            take(clients, environment, caller, runbooks_run.now, read_checkout(repository) if repository else None)
+        return dict(wire.calls)
+
+    with mock_aws():
+        build()
+        plain, compared = calls(None), calls(platform.root)
+    more = {call: count for call, count in compared.items() if plain.get(call) != count}
+    assert list(more.values()) == [1]
+    ((operation, asked),) = more
+    assert operation == "GetSecretValue" and PRODUCTION in asked
+
+
+def spoiled(platform: Platform) -> None:
+    platform.main_tf.write_text(platform.main_tf.read_text() + "<<<<<<< HEAD\n")
+
+
+def by_template(platform: Platform) -> None:
+    text = platform.main_tf.read_text()
+    begin, end = text.index("jsonencode(["), text.index("\n  ])\n") + len("\n  ])")
+    platform.main_tf.write_text(f'{text[:begin]}templatefile("backend.json", {{}}){text[end:]}')
+
+
+def named_by_a_variable(platform: Platform) -> None:
+    platform.edit(platform.main_tf, 'name      = "backend"\n      image', "name      = var.container\n      image")
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("make", [spoiled, by_template, named_by_a_variable])
+def test_terraform_that_cannot_be_read_is_never_clear(platform: Platform, make: Callable[[Platform], None]) -> None:
+    """A file with an error, a template of JSON, a container whose name is no text: each is told, with its file."""
+    make(platform)
+    snapshot = as_read(platform)
+    doubts = drifts(snapshot, "unknown")
+    assert told(snapshot) == set() and {*doubts} == {"terraform-lacks", "terraform-ahead"}
+    assert "main.tf" in " ".join(doubts["terraform-lacks"].evidence)
+    assert {column(drift.table(snapshot), "Terraform")[key] for key in GUIDE} == {"not read"}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_name_that_is_filled_in_is_the_one_in_force_that_it_can_become(platform: Platform) -> None:
+    """What stands in that container is compared like any other's."""
+    platform.edit(platform.main_tf, 'name      = "backend"\n      image', 'name      = "back${var.half}"\n      image')
+    assert not drifts(as_read(platform)) and not drifts(as_read(platform), "unknown")
+    last = reference("SENTRY_DSN", "SENTRY_DSN")
+    platform.edit(platform.main_tf, f",\n{last}", "")
+    assert told(as_read(platform)) == {("terraform-lacks", "SENTRY_DSN")}
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "written, meant",
+    [
+        ("${aws_db_instance.main.master_user_secret[0].secret_arn}:password::", f"{OTHERS}:password::"),
+        ("${aws_ssm_parameter.password.arn}", "arn:aws:ssm:ap-southeast-2:123456789012:parameter/omc/password"),
+    ],
+)
+def test_what_comes_from_another_secret_is_no_drift(platform: Platform, written: str, meant: str) -> None:
+    """A password that RDS or a parameter holds, in the files as in force, is not asked of this secret."""
+    platform.edit(platform.main_tf, "${var.secrets_arn}:POSTGRES_PASSWORD::", written)
+    snapshot = as_read(platform)
+    for name in ("backend", "worker"):
+        snapshot = snapshots.with_container(snapshot, name, lambda old: replace(old, secrets=moved(old.secrets, meant)))
+    assert not drifts(snapshot)
+    table = drift.table(snapshot)
+    assert cells(table, "missing", "not read") == {}
+    assert column(table, "task definition")["POSTGRES_PASSWORD"] == "plain"
+
+
+def moved(injections: tuple[Injection, ...], meant: str) -> tuple[Injection, ...]:
+    there = parse(meant)
+    return tuple(replace(e, reference=there) if e.variable == "POSTGRES_PASSWORD" else e for e in injections)
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "environment, found", [("staging", {("terraform-lacks", "SENTRY_DSN")}), ("production", set[Say]())]
+)
+def test_each_environments_own_folder_is_told_apart(platform: Platform, environment: str, found: set[Say]) -> None:
+    """Of task definitions in the environments' folders one that lacks a variable is told of where it counts."""
+    whole = platform.main_tf.read_text()
+    last = reference("SENTRY_DSN", "SENTRY_DSN")
+    for name, folder in (("staging", platform.staging), ("production", platform.production)):
+        text = whole.replace(f",\n{last}", "") if name == environment else whole
+        (folder / "ecs.tf").write_text(text)
+    platform.main_tf.unlink()
+    assert told(as_read(platform)) == found
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_reference_under_a_condition_is_not_ahead(platform: Platform) -> None:
+    """Whether it will be there nobody can tell: it is neither missing nor to be applied."""
+    text = platform.main_tf.read_text()
+    begin = text.index("      secrets = [")
+    end = text.index("      ]", begin) + len("      ]")
+    listed = text[begin:end].split("=", 1)[1].strip()
+    more = f"var.with_news ? [{reference('COINGECKO_API_KEY', 'COINGECKO_API_KEY').strip()}] : []"
+    platform.main_tf.write_text(f"{text[:begin]}      secrets = concat({listed}, {more}){text[end:]}")
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and cells(drift.table(snapshot), "missing", "not read") == {}
+
+
+COMPOSED = {
+    "a frontend called web": "  web:\n    build: ./frontend\n  server:\n    build: ./backend\n    env_file: .env\n",
+    "the .env as a volume": "  backend:\n    build: ./backend\n    volumes:\n      - ./.env:/app/.env:ro\n",
+    "a password of another service": "  backend:\n    env_file: .env\n  admin:\n    environment: [PGADMIN_PASSWORD]\n",
+    "the checkout as a volume": "  backend:\n    build: ./backend\n    volumes:\n      - .:/app\n",
+}
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("style", COMPOSED)
+def test_compose_that_gives_the_env_in_another_way_lacks_nothing(platform: Platform, style: str) -> None:
+    """Whichever service is the backend's, and whether it gets the .env as variables or as a file."""
+    platform.override.unlink()
+    platform.compose.write_text(f"services:\n{COMPOSED[style]}")
+    if "PGADMIN_PASSWORD" in COMPOSED[style]:
+        _template(platform, "PGADMIN_PASSWORD=<your-password>", "AWS_SECRET_ACCESS_KEY=")
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and not drifts(snapshot, "unknown")
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services:\n  backend:\n    extends:\n      file: common.yml\n      service: app\n    build: ./backend\n",
+        "include:\n  - backend.yml\nservices:\n  db:\n    image: postgres:17\n",
+    ],
+)
+def test_compose_of_other_files_is_unknown(platform: Platform, text: str) -> None:
+    """What a service takes over from a file that is not read, it may get."""
+    platform.override.unlink()
+    platform.compose.write_text(text)
+    snapshot = as_read(platform)
+    assert told(snapshot) == set() and {*drifts(snapshot, "unknown")} == {"compose-lacks"}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_settings_with_a_class_of_another_file_is_unknown(platform: Platform) -> None:
+    """A field may stand in a class that is not read."""
+    without_field(platform)
+    platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(Monitored, BaseSettings):")
+    snapshot = as_read(platform)
+    assert told(snapshot) == set()
+    assert "Monitored" in drifts(snapshot, "unknown")["settings-lacks"].evidence[0]
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_an_optional_secret_of_settings_belongs_into_the_template(platform: Platform) -> None:
+    """The guide's first step alone leaves a key that nobody knows of."""
+    platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    NEW_API_KEY: str | None = None\n")
+    snapshot = as_read(platform)
+    assert told(snapshot) == {("template-lacks", "NEW_API_KEY")}
+    assert cells(drift.table(snapshot), "missing") == {"NEW_API_KEY": {"template": "missing"}}
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_prefix_that_no_container_knows_is_told(platform: Platform) -> None:
+    """Settings that read none of what containers are given read it nowhere."""
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
+    found = told(as_read(platform))
+    assert {name for check, name in found if check == "settings-lacks"} >= {*GUIDE}
+    assert ("terraform-lacks", "OMC_OPENAI_API_KEY") in found

@@ -1,0 +1,110 @@
+"""JupyterLab, which starts kernels beside the notebooks: the folder that `lab` was started in counts all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omc_runbook import cli
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.headless import run
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import FOLDER_VARIABLE
+from omc_runbook.report.display import banner
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.repository.checkout import find_root
+from omc_runbook.runbooks.run import Target
+
+ACCOUNT = "210987654321"
+LOOK = """
+import json
+from omc_runbook.changes.values.source_file import path_of
+from omc_runbook.model.environment import load
+from omc_runbook.repository.checkout import find_root
+found = load("staging")
+paths = [find_root("checkout"), path_of("file:values.env")]
+print(json.dumps([found.names.account_id, found.source, *map(str, paths)]))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_names: None) -> Path:
+    """The folder that a person works in, with an account to guard."""
+    (tmp_path / "runbook.toml").write_text(f'account_id = "{ACCOUNT}"\n')
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(tmp_path)
+    # Set and taken away, for `lab` to set it for good: it ends with its process.
+    monkeypatch.setenv(FOLDER_VARIABLE, "")
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    return tmp_path
+
+
+def test_kernels_of_the_lab_know_the_folder_it_was_started_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process beside the notebooks, as JupyterLab starts one, has the account and paths of that folder."""
+    labapp = pytest.importorskip("jupyterlab.labapp", reason="needs JupyterLab")
+    answers: list[Any] = []
+
+    def launch(arguments: list[str]) -> None:
+        """Start a process where JupyterLab starts a kernel."""
+        beside = arguments[0].partition("root_dir=")[2]
+        done = subprocess.run([sys.executable, "-c", LOOK], cwd=beside, capture_output=True, text=True, check=True)
+        answers.append(json.loads(done.stdout))
+
+    monkeypatch.setattr(labapp.LabApp, "launch_instance", launch)
+    cli.cli.main(["lab"], standalone_mode=False)
+    paths = ["runbook.toml", "checkout", "values.env"]
+    assert answers == [[ACCOUNT, *(str(folder / name) for name in paths)]]
+
+
+def test_a_headless_run_goes_by_its_own_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal of JupyterLab a relative path means what it means to every other command there."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    elsewhere = folder / "elsewhere"
+    (elsewhere / "checkout").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(UsageError, match="There is no runbook"):
+        run.run("none", (), folder / "records")
+    assert FOLDER_VARIABLE not in os.environ
+    assert find_root("checkout") == elsewhere / "checkout"
+
+
+def test_an_editor_that_starts_kernels_beside_the_notebooks_finds_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a folder "notebooks" a runbook.toml counts for the kernels in it, however they were started."""
+    beside = folder / "notebooks"
+    beside.mkdir()
+    monkeypatch.chdir(beside)
+    assert load("staging").names.account_id == ACCOUNT
+
+
+def test_the_banner_says_where_the_names_come_from(folder: Path) -> None:
+    """The path of the file, or that there is none."""
+    assert f"names from {folder / 'runbook.toml'}" in where("staging").to_text()
+    local = banner.workstation("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
+    assert f"names from {folder / 'runbook.toml'}" in local
+    (folder / "runbook.toml").unlink()
+    assert "the guide's names" in where("staging").to_text()
+
+
+def test_one_banner_covers_all_targets() -> None:
+    """Each with its account and names under one headline, red if one of them is production."""
+    both = where("staging", "production")
+    assert (both.style, both.headline) == ("production", "add_key: staging, production")
+    for name in ("staging", "production"):
+        assert f"Secret ohmycoins-{name}-app-secrets" in both.to_text() and f"{name}: account" in both.to_text()
+    assert where("staging").style == "plain" and "Account" in where("staging").to_text()
+
+
+def where(*environments: str) -> Banner:
+    """The banner of a run on some environments."""
+    targets = [Target(load(name), Clients("ap-southeast-2"), Caller("123456789012", "arn")) for name in environments]
+    return banner.where("add_key", targets)

@@ -1,0 +1,80 @@
+"""A debug log, or a value that reads like any word, neither leaks a value nor falsifies what a run leaves behind."""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
+
+from omc_runbook.headless.run import notebooks
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+DEBUG = """
+import http.client, logging
+import boto3
+logging.basicConfig(level=logging.DEBUG, force=True)
+boto3.set_stream_logger("")
+boto3.set_stream_logger("botocore")
+http.client.HTTPConnection.debuglevel = 1
+logging.debug("the log is on")
+"""
+AGAIN = 'get_ipython().events.register("pre_run_cell", lambda info: exec(__CODE))\n'
+ODD = secrets.token_urlsafe(9) + "'\"<\\&+ü\n\\n " + secrets.token_urlsafe(9)
+NOTEBOOK = str(notebooks() / "verify.ipynb")
+NBCONVERT = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--allow-errors", NOTEBOOK]
+WAYS = {
+    "papermill": [str(PAPERMILL), NOTEBOOK, "out.ipynb"],
+    "nbconvert": [*NBCONVERT, "--output-dir", ".", "--output", "out.ipynb"],
+    "our engine": [str(PAPERMILL), "debug.ipynb", "out.ipynb", "--engine", "omc-runbook"],
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    return Desk(tmp_path, sandbox)
+
+
+def put(sandbox: Sandbox, **members: Any) -> None:
+    """Give keys of the secret other values."""
+    kept = client(sandbox, "secretsmanager")
+    text = kept.get_secret_value(SecretId=SECRET)["SecretString"]
+    kept.put_secret_value(SecretId=SECRET, SecretString=json.dumps(json.loads(text) | members))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_debug_log_shows_no_value(desk: Desk, way: str) -> None:
+    """Turned on when the kernel starts, and again before each cell, it has nothing of what AWS answered."""
+    put(desk.sandbox, SMTP_PASSWORD=ODD)
+    startup = desk.root / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    startup.joinpath("debug.py").write_text(f"__CODE = {DEBUG!r}\nexec(__CODE)\n{AGAIN}")
+    # Our own engine gives its kernels an IPython folder of their own, so there a cell begins with it.
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"__CODE = {DEBUG!r}\nexec(__CODE)\n{AGAIN}"))
+    nbformat.write(notebook, desk.work / "debug.ipynb")
+    ended = desk.call(WAYS[way], IPYTHONDIR=str(desk.root / "ipython"))
+    written = [cell.get("outputs", ()) for cell in nbformat.read(desk.work / "out.ipynb", as_version=4).cells]
+    assert "the log is on" in str(written) and "Response body" not in str(written), ended.stderr
+    whole = [value for value in values(desk.sandbox) if value != ODD]
+    assert_nothing_leaked(desk, [*whole, *ODD.splitlines()[0].split("'")[:1], ODD[-12:]], ended.stdout, ended.stderr)
+
+
+def test_a_value_that_is_a_common_word_falsifies_no_outcome(desk: Desk) -> None:
+    """The change is made and proved; the value is a finding, and every word of the outcome and of the cells stays."""
+    desk.work.joinpath("new.json").touch(0o600)
+    desk.work.joinpath("new.json").write_text(json.dumps({"SMTP_PASSWORD": "found"}))
+    given = ("-p", "values_from", "file:new.json", "-p", "apply", "true")
+    ended = desk.call([str(COMMAND), "run", "update", "--record", "out", *given])
+    body = desk.outcome()
+    assert (ended.returncode, body["status"], body["root_causes"]) == (1, "findings", ["weak"]), ended.stderr
+    assert [change["key"] for change in body["changes"] if "key" in change] == ["SMTP_PASSWORD"]
+    assert "weak: " in ended.stdout
+    assert {finding["status"] for finding in body["findings"]} <= {"found", "clear", "unknown", "skipped"}
+    (saved,) = desk.record.glob("*.ipynb")
+    ours = nbformat.read(notebooks() / "update.ipynb", as_version=4).cells
+    theirs = [cell for cell in nbformat.read(saved, as_version=4).cells if "injected" not in str(cell.metadata)]
+    assert [cell.source for cell in theirs] == [cell.source for cell in ours]

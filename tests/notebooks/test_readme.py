@@ -1,0 +1,119 @@
+"""What the README tells people to type works."""
+
+from __future__ import annotations
+
+from support.paths import ROOT
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from support.platform_checkout import Platform
+from support.runs import COMMAND, Desk, values
+
+from omc_runbook.model.environment import load
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_commands_of_the_sandbox_work_one_after_the_other(tmp_path: Path) -> None:
+    """Each line of the block runs in one shell, in an empty home, and ends as the text says."""
+    block = next(block for block in blocks("sh") if "sandbox up" in block)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    variables |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
+    shell = ["bash", "-euo", "pipefail", "-c", block]
+    ended = subprocess.run(shell, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    assert ended.returncode == 0, ended.stderr
+    assert "verify on staging: ok" in ended.stdout
+    assert "no-permission: The execution role may not read the secret" in ended.stdout
+    assert "exit code 1" in ended.stdout
+    assert "world healthy, broken: nothing" in ended.stdout
+    assert not list(tmp_path.glob("omc-*"))
+
+
+def test_the_commands_that_change_something_work_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
+    """In a sandbox: a password from a file, a new key, and back to the one before."""
+    desk = Desk(tmp_path, sandbox)
+    path = desk.work / "secrets.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({"SMTP_PASSWORD": secrets.token_hex(16)}))
+    block = next(block for block in blocks("sh") if "run rotate" in block)
+    before = values(sandbox)
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=f"{COMMAND.parent}:{desk.variables['PATH']}")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    after = values(sandbox)
+    assert len(set(before) - set(after)) == 1 and not path.exists()
+
+
+def test_the_commands_of_ones_own_machine_work_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
+    """On a copy of the sandbox's checkout at home: what the .env lacks, and a plan of a new key; nothing is written."""
+    desk = Desk(tmp_path, sandbox)
+    platform = Platform(tmp_path / "home" / "ohmycoins")
+    shutil.copytree(str(sandbox.repository), platform.root)
+    before = {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()}
+    block = next(block for block in blocks("sh") if "run local_setup" in block)
+    # Nobody is led there but by the parameter.
+    path = f"{COMMAND.parent}:{desk.variables['PATH']}"
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=path, OMC_REPOSITORY="/nowhere")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said = re.findall(r"^(\w+ on .+): PLAN: nothing was changed$", ended.stdout, re.MULTILINE)
+    assert said == ["local_setup on your .env", "add_key on staging"]
+    assert {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_drill_goes_as_the_text_says(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Something is broken, troubleshoot finds it (exit 1), an answer is graded, and what was broken is mended."""
+    desk = Desk(tmp_path, sandbox)
+    block = next(block for block in blocks("sh") if "sandbox drill" in block)
+    script = f"{block.replace('--summary', '--summary || echo exit code $?')}omc-runbook sandbox drill --stop\n"
+    # Where the state of this user's sandboxes is.
+    there = {"PATH": f"{COMMAND.parent}:{desk.variables['PATH']}", "TMPDIR": tempfile.gettempdir()}
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", script], **there)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "exit code 1" in ended.stdout and "troubleshoot on staging: findings" in ended.stdout
+    assert lifecycle.status(sandbox)["broken"] == []
+
+
+def test_the_make_targets_exist() -> None:
+    """make knows every target that the README names."""
+    targets = set(re.findall(r"`?make (\w+)`?", README))
+    assert {"demo", "test", "lab"} <= targets
+    for target in targets:
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_configuration_is_one(tmp_path: Path) -> None:
+    """The example of runbook.toml is read, and its names are in force."""
+    [example] = blocks("toml")
+    path = tmp_path / "runbook.toml"
+    path.write_text(example, encoding="utf-8")
+    environment = load("staging", str(path))
+    assert environment.names.cluster == "ohmycoins-staging-cluster"
+    assert environment.keys["CRYPTOPANIC_API_KEY"].required
+    assert tomllib.loads(example)["environments"]["staging"]["account_id"] == environment.names.account_id
+
+
+def test_the_links_lead_somewhere() -> None:
+    """Every relative link and picture is in the repository."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_runbooks_called_ready_are_there() -> None:
+    """The table says ready of the notebooks that exist, and of no others."""
+    ready = {name for row in re.findall(r"^\| ([^|]+) \|[^|]+\| ready \|$", README, re.M) for name in row.split(", ")}
+    assert ready == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}

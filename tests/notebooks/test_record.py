@@ -1,0 +1,200 @@
+"""The record of a run: its folder is tried before anything is done, and it is kept whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+import pytest
+from support.runs import COMMAND
+
+from omc_runbook.headless import record as records
+from omc_runbook.headless.record import ROOM, Record
+from omc_runbook.model.errors import CouldNotLook, UsageError
+
+NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
+OLD = '{"status": "ok"}'
+CHANGE = """
+import os, resource
+from datetime import UTC, datetime
+from omc_runbook.runbooks import conclude
+from omc_runbook.model.findings import Outcome
+from omc_runbook.runbooks import conclude as ending
+now = datetime.now(UTC)
+change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
+names = {"runbook": "night", "environment": "staging", "account": "123456789012", "region": "ap-southeast-2"}
+outcome = Outcome(**names, endpoint="", started=now, finished=now, changes=(change,))
+"""
+"""The last cell of a runbook that has changed something."""
+FULL = "resource.prlimit({process}, resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))"
+"""From here on a process cannot write more than this into a file, as on a full disk."""
+RUN = """
+import sys
+from pathlib import Path
+from omc_runbook import cli
+from omc_runbook.headless import run
+run.notebooks = lambda: Path(sys.argv[1])
+cli.main(["run", "night", "--quiet", "--record", sys.argv[2]])
+"""
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow to what a record may take."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM // 2, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def run_night(folder: Path, *ending: str) -> subprocess.CompletedProcess[str]:
+    """Run a runbook without AWS, which ends with these lines, and keep its record in a folder with an older one."""
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        cells=[
+            nbformat.v4.new_code_cell('environment: str = "staging"', metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_markdown_cell("## Change it"),
+            nbformat.v4.new_code_cell("\n".join((CHANGE, *ending))),
+        ],
+    )
+    (folder / "notebooks").mkdir()
+    nbformat.write(notebook, folder / "notebooks" / "night.ipynb")
+    (folder / "records").mkdir()
+    (folder / "records" / "outcome.json").write_text(OLD)
+    command = [sys.executable, "-c", RUN, str(folder / "notebooks"), str(folder / "records")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def draft(folder: Path, text: str) -> Record:
+    """What a run wrote, before it is kept."""
+    written = Record(folder / "draft", "verify-staging-20260701T030000Z")
+    written.folder.mkdir()
+    for path in written.files:
+        path.write_text(f"{text} {path.suffix}")
+    return written
+
+
+def test_a_folder_that_can_hold_a_record_is_left_as_it_was(tmp_path: Path) -> None:
+    """Neither the folder nor those above it stay, since a run that could not look leaves nothing."""
+    record = records.prepare(tmp_path / "of" / "nights", "verify", "staging", NOW)
+    assert record.stem == "verify-staging-20260701T030000Z"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    """The one who named it named it wrongly."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/out cannot hold the record: Not a directory\. Nothing was done\."):
+        records.prepare(tmp_path / "file" / "out", "verify", "staging", NOW)
+
+
+def test_a_full_disk_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    """There is no room for a record, though a small file could still be written."""
+    with full_disk(), pytest.raises(CouldNotLook, match="out cannot hold the record: File too large"):
+        records.prepare(tmp_path / "out", "verify", "staging", NOW)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_with_less_room_than_a_record_takes_is_a_full_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's count is believed, before it is tried."""
+    real = os.statvfs(tmp_path)
+    small = os.statvfs_result((*real[:4], ROOM // real.f_frsize - 1, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda path: small)
+    with pytest.raises(CouldNotLook, match="No space left on device"):
+        records.prepare(tmp_path / "out", "verify", "staging", NOW)
+
+
+@pytest.mark.parametrize("sandbox", [(), ("--sandbox",)], ids=["alone", "with a sandbox"])
+def test_a_folder_for_temporary_files_that_cannot_be_used_is_a_sentence(
+    tmp_path: Path, sandbox: tuple[str, ...]
+) -> None:
+    """Exit 2, before AWS is asked or a sandbox is started, and nothing is written elsewhere instead."""
+    command = [str(COMMAND), "run", "update", "-p", "apply", "true", "--record", str(tmp_path / "out"), *sandbox]
+    variables = {**os.environ, "TMPDIR": str(tmp_path / "gone"), "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "gone cannot be used: No such file or directory. Set TMPDIR to another one." in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_follows_no_link(tmp_path: Path) -> None:
+    """What a link in the folder leads to stays as it is; the record's own files come in its place, mode 600."""
+    kept = Record(tmp_path / "records", "verify-staging-20260701T030000Z")
+    kept.folder.mkdir()
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "mine").chmod(0o644)
+    for path in (kept.page, kept.outcome):
+        path.symlink_to(tmp_path / "mine")
+    assert records.keep(draft(tmp_path, "new"), kept) == kept
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert [path.read_text() for path in kept.files] == ["new .ipynb", "new .html", "new .json"]
+    assert {path.lstat().st_mode for path in kept.files} == {0o100600}
+
+
+def test_two_runs_of_one_second_keep_both_notebooks(tmp_path: Path) -> None:
+    """The second gets a number; outcome.json is that of the last."""
+    kept = Record(tmp_path / "records", "verify-staging-20260701T030000Z")
+    first = records.keep(draft(tmp_path, "first"), kept)
+    (tmp_path / "draft").rename(tmp_path / "other")
+    second = records.keep(draft(tmp_path, "second"), kept)
+    assert (first.stem, second.stem) == (kept.stem, f"{kept.stem}-2")
+    assert [first.notebook.read_text(), second.notebook.read_text()] == ["first .ipynb", "second .ipynb"]
+    assert kept.outcome.read_text() == "second .json"
+    assert len(list(kept.folder.iterdir())) == 5
+
+
+def test_a_record_that_cannot_be_written_whole_leaves_no_piece_and_no_older_outcome(tmp_path: Path) -> None:
+    """A disk that fills up between the notebook and the page."""
+    kept, written = Record(tmp_path / "records", "verify-staging-20260701T030000Z"), draft(tmp_path, "new")
+    kept.folder.mkdir()
+    kept.outcome.write_text(OLD)
+    with written.page.open("wb") as file:
+        file.truncate(ROOM)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        records.keep(written, kept)
+    assert not list(kept.folder.iterdir())
+
+
+def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(tmp_path: Path) -> None:
+    """Exit 2; what was done is told though it was to be quiet, and where no record is; the older outcome is gone."""
+    ended = run_night(tmp_path, FULL.format(process="os.getppid()", size=64), "conclude.end(outcome)")
+    assert ended.returncode == 2, ended.stderr
+    assert "changed  SECRET_KEY, in version a-version" in ended.stdout
+    assert f"Record: none in {tmp_path / 'records'}, though the run took place: File too large" in ended.stdout
+    assert ended.stderr == ""
+    assert not list((tmp_path / "records").iterdir())
+
+
+def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path: Path) -> None:
+    """Exit 2 and a record of it, with the change in the sentence."""
+    lines = ("from omc_runbook.report.display import banner", FULL.format(process=0, size=64), "conclude.end(outcome)")
+    ended = run_night(tmp_path, *lines)
+    assert ended.returncode == 2, ended.stderr
+    (page,) = (tmp_path / "records").glob("night-staging-*.html")
+    assert "Changed: SECRET_KEY, in version a-version." in page.read_text()
+    body = json.loads((tmp_path / "records" / "outcome.json").read_text())
+    assert body["status"] == "failed"
+    assert "No outcome could be kept (File too large)." in body["failure"]
+
+
+def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path) -> None:
+    """The older outcome makes room for that of this run; nothing else is in the folder."""
+    ended = run_night(tmp_path, "conclude.end(outcome)")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    names = [path.suffix for path in sorted((tmp_path / "records").iterdir())]
+    assert names == [".html", ".ipynb", ".json"]
+    body = json.loads((tmp_path / "records" / "outcome.json").read_text())
+    assert (body["status"], body["changes"][0]["key"]) == ("ok", "SECRET_KEY")

@@ -1,0 +1,330 @@
+"""The restore runbook: what its plan says and refuses, and what it does to a secret and to real processes."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import nbformat
+import pytest
+from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
+from support.small_world import environment_of, until
+from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
+
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.restore import plan_restore
+from omc_runbook.headless.run import notebooks
+from omc_runbook.masking import registry
+from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
+from omc_runbook.report import changes, history
+from omc_runbook.runbooks import restore, secret_change
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.snapshot.history import History, VersionHistory
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+DENIED = ReadFailure(f"version {PREVIOUS}", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+
+
+def kept_of(snapshot: Snapshot, **told: Any) -> History:
+    """The history of a snapshot's two versions; `told` changes what is told of the former."""
+    current, former = reversed(
+        [VersionHistory(version=v, content=snapshot.contents.get(v.id), promoted=True) for v in snapshot.versions]
+    )
+    return History((former, replace(current, **told)) if former.id == CURRENT else (current, replace(former, **told)))
+
+
+def before(**changed: Any) -> Snapshot:
+    """A healthy environment whose former version differs from the current one in some keys; None takes one out."""
+    snapshot = healthy()
+    members = {key: value for key, value in {**document(snapshot), **changed}.items() if value is not None}
+    return with_values(snapshot, members, PREVIOUS)
+
+
+def actions(plan: Plan) -> dict[str, str]:
+    return {change.key: change.action for change in plan.changed}
+
+
+def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_there() -> None:
+    """No new text: the former version's own, under its own id, with the way back to the current one."""
+    snapshot = before(SECRET_KEY=secrets.token_hex(32), SMTP_HOST=None, OLD_KEY=secrets.token_hex(8))
+    plan = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    assert actions(plan) == {"SECRET_KEY": "changed", "SMTP_HOST": "removed", "OLD_KEY": "added"}
+    assert (plan.exists, plan.token, plan.base) == (True, PREVIOUS, CURRENT)
+    kept = snapshot.contents[PREVIOUS].document
+    assert kept and plan.text.same_as(kept.value)
+    assert [s.name for s in plan.consumers] == ["backend", "worker"]
+    assert f"--move-to-version-id {CURRENT}" in changes.undo(snapshot.environment, plan, None).to_text()
+    shown = " ".join(changes.plan(plan).to_text().split())
+    assert f"version {PREVIOUS[:8]} of 2025-12-31" in shown and "signs everybody out" in shown
+    assert "new tasks of backend will not start" in shown and registry.mask(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "version", [PREVIOUS, PREVIOUS[:8], f" {PREVIOUS[:12]} ", "AWSPREVIOUS"], ids=["id", "8", "12", "label"]
+)
+def test_a_version_goes_by_its_label_its_id_or_the_beginning_of_it(version: str) -> None:
+    """Eight characters are enough, where they name one."""
+    snapshot = before(SECRET_KEY=secrets.token_hex(32))
+    assert plan_restore(snapshot, kept_of(snapshot), version).token == PREVIOUS
+
+
+@pytest.mark.parametrize("version", ["", CURRENT, CURRENT[:9], "AWSCURRENT"], ids=["none", "id", "9", "label"])
+def test_no_version_and_the_current_one_change_nothing(version: str) -> None:
+    """Also where the current one is broken."""
+    for snapshot in (before(SECRET_KEY=secrets.token_hex(32)), with_text(healthy(), "{'broken'")):
+        assert plan_restore(snapshot, kept_of(snapshot), version).is_empty
+
+
+def test_an_old_password_of_the_database_comes_with_a_warning() -> None:
+    """And with the effect that a change of it always has; a key that stays the same needs none."""
+    snapshot = before(POSTGRES_PASSWORD=secrets.token_urlsafe(24))
+    (note,) = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS").notes
+    assert note.startswith("The database has to accept the POSTGRES_PASSWORD of version")
+    snapshot = before(SECRET_KEY=secrets.token_hex(32))
+    assert plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS").notes == ()
+
+
+def test_what_the_catalogue_objects_to_is_noted_and_not_refused() -> None:
+    """An emergency may need a version that has its own faults."""
+    snapshot = before(SECRET_KEY="changethis", SENTRY_DSN=None, SMTP_USER=5)
+    plan = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    assert len(plan.notes) == 2 and not plan.is_empty
+    assert "is a placeholder" in plan.notes[0] and "is a JSON number" in plan.notes[1]
+
+
+def test_going_back_from_a_broken_version_adds_every_key() -> None:
+    """What is no JSON gave tasks nothing; that is what a restore is for."""
+    snapshot = with_text(before(), "{'broken'")
+    plan = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    assert {*actions(plan).values()} == {"added"} and len(plan.changed) == 9
+
+
+def test_going_back_twice_does_not_go_forward() -> None:
+    """After a restore AWSPREVIOUS is the version that was left: only its id leads there again."""
+    snapshot = before(SECRET_KEY=secrets.token_hex(32))
+    moved = with_secret(snapshot, stages={PREVIOUS: ("AWSCURRENT",), CURRENT: ("AWSPREVIOUS",)})
+    again = plan_restore(moved, kept_of(snapshot), "AWSPREVIOUS")
+    assert again.is_empty and "moved back already" in again.notes[0]
+    assert plan_restore(moved, kept_of(snapshot), CURRENT).token == CURRENT
+
+
+def unread(snapshot: Snapshot) -> History:
+    return kept_of(snapshot, content=None, unread=DENIED)
+
+
+def alike(snapshot: Snapshot) -> History:
+    first, second = kept_of(snapshot).kept
+    return History((first, second, replace(second, version=replace(second.version, id=PREVIOUS[:10] + "0" * 22))))
+
+
+def broken(snapshot: Snapshot) -> History:
+    return kept_of(with_text(snapshot, "{'broken'", PREVIOUS))
+
+
+REFUSALS: dict[str, tuple[str, Any, type[RunbookError], str]] = {
+    "unknown": ("0" * 32, kept_of, UsageError, f"there are {CURRENT[:8]} "),
+    "too short": (PREVIOUS[:7], kept_of, UsageError, "keeps no version of that id or label"),
+    "several": (PREVIOUS[:8], alike, UsageError, "Several versions"),
+    "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task could start with it"),
+    "gone": ("AWSPREVIOUS", lambda snapshot: kept_of(snapshot, content=None), UsageError, "is gone"),
+    "denied": ("AWSPREVIOUS", unread, CouldNotLook, "secretsmanager:GetSecretValue is missing"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_version_that_cannot_be_gone_back_to_is_refused_in_one_sentence(case: str) -> None:
+    """With those that there are; what was asked for is not repeated."""
+    version, history_of, kind, told = REFUSALS[case]
+    snapshot = before(SECRET_KEY=secrets.token_hex(32))
+    with pytest.raises(kind) as error:
+        plan_restore(snapshot, history_of(snapshot), version)
+    assert told in str(error.value) and "\n" not in str(error.value)
+    assert case != "unknown" or version not in str(error.value)
+
+
+def test_without_a_previous_or_any_current_version_that_is_said() -> None:
+    """A secret of one version has nothing to go back to, one without a version nothing to go back from."""
+    snapshot = with_secret(before(), stages={CURRENT: ("AWSCURRENT",)})
+    with pytest.raises(UsageError, match="no version with AWSPREVIOUS"):
+        plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    for lost in (with_secret(snapshot, stages={}), with_secret(snapshot, deleted=snapshot.taken)):
+        with pytest.raises(CouldNotLook, match="no current version to go back from"):
+            plan_restore(lost, kept_of(lost))
+    with pytest.raises(CouldNotLook, match="ListSecretVersionIds"):
+        gap = ReadFailure("the versions", "secretsmanager:ListSecretVersionIds", "AccessDeniedException", "denied")
+        plan_restore(replace(snapshot, gaps={"versions": (gap,)}), History(()), PREVIOUS)
+
+
+def test_the_history_reads_well_and_shows_no_value() -> None:
+    """Keys by their names, the version that is no JSON as such, who holds what, and what could not be told."""
+    snapshot = with_keys(before(SMTP_HOST=None), SECRET_KEY=secrets.token_hex(32))
+    shown = history.versions(snapshot, kept_of(snapshot)).to_text()
+    assert "SECRET_KEY changed; SMTP_HOST added" in " ".join(shown.split()) and "backend 2, worker 1" in shown
+    assert "not a JSON object: single-quoted" in " ".join(
+        history.versions(snapshot, broken(snapshot)).to_text().split()
+    )
+    assert "AccessDeniedException" in history.versions(snapshot, unread(snapshot)).to_text()
+    assert "deleted meanwhile" in history.versions(snapshot, kept_of(snapshot, content=None)).to_text()
+    assert registry.mask(shown) == shown
+    old = with_secret(snapshot, created=snapshot.taken - timedelta(days=500))
+    assert "2025-12-31 or earlier" in history.ages(old, kept_of(old)).to_text()
+
+
+class Restorer(Desk):
+    """A desk at which the restore runbook is run, and the secret as the administrator sees it."""
+
+    def restore(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.call([str(COMMAND), "run", "restore", "--record", str(self.record), *arguments])
+
+    @property
+    def secret(self) -> Any:
+        return client(self.sandbox, "secretsmanager")
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        stages: dict[str, list[str]] = self.secret.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+        return stages
+
+    @property
+    def current(self) -> str:
+        return next(version for version, labels in self.stages.items() if "AWSCURRENT" in labels)
+
+    def put(self, **changed: str) -> str:
+        """Somebody's edit, as the guide does it; the new version's id."""
+        old = json.loads(self.secret.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"])
+        text = json.dumps(old | changed)
+        return str(self.secret.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"])
+
+    def redeploy(self) -> None:
+        """Give every consumer new tasks, and wait for them."""
+        ecs = client(self.sandbox, "ecs")
+        for service in ("backend", "worker"):
+            ecs.update_service(cluster="ohmycoins-staging", service=service, forceNewDeployment=True)
+        until(lambda: all(len(service["deployments"]) == 1 for service in self.services()))
+
+    def services(self) -> Any:
+        names = ["backend", "worker"]
+        return client(self.sandbox, "ecs").describe_services(cluster="ohmycoins-staging", services=names)["services"]
+
+    def held(self, key: str) -> set[str]:
+        """The values of a key in the environments of the consumers' processes."""
+        tasks = [task for task in lifecycle.status(self.sandbox)["tasks"] if task["pid"]]
+        return {environment_of(task["pid"])[key] for task in tasks if task["service"] in ("backend", "worker")}
+
+
+@pytest.fixture
+def desk(tmp_path: Any, sandbox: Sandbox) -> Restorer:
+    return Restorer(tmp_path, sandbox)
+
+
+def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing_to_do(desk: Restorer) -> None:
+    """A wrong value is in every process; afterwards the old one is, and running it again stays there."""
+    good, known = desk.current, values(desk.sandbox)
+    (right,) = desk.held("OPENAI_API_KEY")
+    wrong = f"sk-{secrets.token_hex(20)}"
+    bad = desk.put(OPENAI_API_KEY=wrong)
+    desk.redeploy()
+    assert desk.held("OPENAI_API_KEY") == {wrong}
+    given = ("-p", "version", "AWSPREVIOUS")
+    for arguments in (("-p", "apply", "true"), given):
+        dry = desk.restore(*arguments)
+        assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", ""), arguments
+        assert desk.current == bad and desk.outcome()["changes"] == []
+    assert desk.held("OPENAI_API_KEY") == {wrong}
+
+    done = desk.restore(*given, "-p", "apply", "true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert desk.current == good and desk.held("OPENAI_API_KEY") == {right}
+    told = [(entry.get("key"), entry.get("service"), entry["action"]) for entry in desk.outcome()["changes"]]
+    assert told == [
+        ("OPENAI_API_KEY", None, "changed"),
+        (None, "backend", "redeployed"),
+        (None, "worker", "redeployed"),
+    ]
+
+    again = desk.restore(*given, "-p", "apply", "true")
+    assert again.returncode == 0 and desk.current == good and desk.outcome()["changes"] == []
+
+    forward = desk.restore("-p", "version", bad[:8], "-p", "apply", "true")
+    assert forward.returncode == 0 and desk.current == bad and desk.held("OPENAI_API_KEY") == {wrong}
+    assert_nothing_leaked(desk, [*known, wrong], done.stdout, again.stdout, forward.stdout)
+
+
+def test_a_run_that_was_killed_after_its_move_is_finished_by_a_second_one(desk: Restorer) -> None:
+    """AWSCURRENT is back already and no task knows: the same run again gives them new ones."""
+    good, wrong = desk.current, f"sk-{secrets.token_hex(20)}"
+    (right,) = desk.held("OPENAI_API_KEY")
+    bad = desk.put(OPENAI_API_KEY=wrong)
+    desk.redeploy()
+    desk.secret.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=good, RemoveFromVersionId=bad
+    )
+    again = desk.restore("-p", "version", "AWSPREVIOUS", "-p", "apply", "true")
+    assert again.returncode == 0 and desk.current == good and desk.held("OPENAI_API_KEY") == {right}
+    assert {entry["action"] for entry in desk.outcome()["changes"]} == {"redeployed"}
+
+
+def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> None:
+    """The plan warns, tasks fail, and the secret and the services are as they were: exit 1 with the cause."""
+    right = desk.held("SECRET_KEY")
+    bad = desk.put(SECRET_KEY="changethis")
+    now = desk.put(SECRET_KEY=next(iter(right)))
+    ended = desk.restore("-p", "version", bad, "-p", "apply", "true")
+    assert ended.returncode == 1 and desk.current == now and desk.held("SECRET_KEY") == right
+    assert "change-failed" in {finding["check"] for finding in desk.outcome()["findings"]}
+    assert_nothing_leaked(desk, [*right], ended.stdout, ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("AWSPREVIOUSLY", "keeps no version of that id or label"), ("0123456789abcdef", "there are")]
+)
+def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: str, told: str) -> None:
+    """Exit 3, one line, and AWSCURRENT where it was."""
+    stages = desk.stages
+    ended = desk.restore("-p", "version", version, "-p", "apply", "true")
+    assert ended.returncode == 3 and told in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr and [*desk.work.iterdir()] == []
+    assert desk.stages == stages
+
+
+def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare and swap: somebody was faster, the plan is refused with who, and nothing of theirs is lost."""
+    for name, value in desk.sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
+    run = runbooks_run.begin("restore", "staging")
+    snapshot = run.look()
+    plan = restore.plan(snapshot, restore.history(run, snapshot), "AWSPREVIOUS")
+    theirs = desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
+    with pytest.raises(ConflictError, match=r"administrator.*differs in SMTP_PASSWORD"):
+        secret_change.apply(run, plan, True)
+    assert desk.current == theirs
+
+
+def test_being_overtaken_fails_the_cell_under_plain_papermill(desk: Restorer) -> None:
+    """The error stands in the cell that changes, and nowhere in the notebook is a value."""
+    desk.put(SMTP_PASSWORD=(theirs := secrets.token_urlsafe(24)))
+    notebook = nbformat.read(notebooks() / "restore.ipynb", as_version=4)
+    place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
+    source = f"""
+import boto3, json
+other = boto3.client("secretsmanager", region_name="{lifecycle.REGION}")
+old = json.loads(other.get_secret_value(SecretId="{SECRET}", VersionStage="AWSCURRENT")["SecretString"])
+answer = other.put_secret_value(SecretId="{SECRET}", SecretString=json.dumps(old | {{"SMTP_USER": "a@b.test"}}))"""
+    notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))
+    nbformat.write(notebook, desk.work / "raced.ipynb")
+    command = [str(PAPERMILL), "raced.ipynb", "out.ipynb", "-p", "version", "AWSPREVIOUS", "-p", "apply", "True"]
+    assert desk.call(command).returncode != 0
+    cells = nbformat.read(desk.work / "out.ipynb", as_version=4).cells
+    failed = [(cell.id, out.ename) for cell in cells for out in cell.get("outputs", ()) if out.output_type == "error"]
+    assert failed == [("apply", "ConflictError")]
+    assert_nothing_leaked(desk, [*values(desk.sandbox), theirs])

@@ -1,0 +1,199 @@
+"""The rotate runbook, run as its users run it: applied, failing, killed, and with a database under load."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, health, values
+from support.administrator import BAD, Place
+
+from omc_runbook.headless.run import notebooks
+from omc_runbook.sandbox import lifecycle, postgres
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+DATABASE = "OMC_SANDBOX_DATABASE_URL"
+
+
+class Rotator(Desk):
+    """A desk at which the rotate runbook is run."""
+
+    def command(self, keys: str, **parameters: str) -> list[str]:
+        given = [word for name, value in {"keys": keys, **parameters}.items() for word in ("-p", name, value)]
+        return [str(COMMAND), "run", "rotate", "--record", str(self.record), *given, "-p", "apply", "true"]
+
+    def rotate(self, keys: str, **parameters: str) -> subprocess.CompletedProcess[str]:
+        return self.call(self.command(keys, **parameters))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Rotator:
+    return Rotator(tmp_path, sandbox)
+
+
+def test_a_rotation_reaches_every_task_and_leaves_no_value_anywhere(desk: Rotator) -> None:
+    """Exit 0, quiet, the changes in the outcome; verify finds nothing wrong after it."""
+    place, before = Place(desk.sandbox), values(desk.sandbox)
+    done = desk.rotate("SECRET_KEY,FIRST_SUPERUSER_PASSWORD")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    new = place.members
+    assert place.held("SECRET_KEY")["backend"] == {new["SECRET_KEY"]} and new["SECRET_KEY"] not in before
+    changes = desk.outcome()["changes"]
+    assert [change.get("key") or change["service"] for change in changes] == [
+        *("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"),
+        *("backend", "worker"),
+    ]
+    page = next(desk.record.glob("rotate-staging-*.html")).read_text()
+    assert "Done and proved" in page and "deployment completed" in page
+    assert_nothing_leaked(desk, [*before, *values(desk.sandbox)], done.stdout, done.stderr)
+    assert Desk.run(desk).returncode == 0
+
+
+def test_a_bad_value_ends_with_1_and_everything_as_it_was(desk: Rotator) -> None:
+    """The root cause and what was put back are in the outcome, no value is anywhere, and the source file stays."""
+    place, before = Place(desk.sandbox), values(desk.sandbox)
+    path = desk.work / "new.json"
+    path.touch(0o600)
+    bad = f"{BAD}-{secrets.token_hex(12)}"
+    path.write_text(json.dumps({"SENTRY_DSN": bad}))
+    ended = desk.rotate("SENTRY_DSN", values_from="file:new.json")
+    body = desk.outcome()
+    assert (ended.returncode, body["root_causes"]) == (1, ["change-failed"])
+    assert {"key": "SENTRY_DSN", "action": "put back", "version": place.current} in body["changes"]
+    assert place.held("SENTRY_DSN")["backend"] == {place.members["SENTRY_DSN"]} and path.exists()
+    path.unlink()
+    assert_nothing_leaked(desk, [*before, bad], ended.stdout, ended.stderr)
+    assert Desk.run(desk).returncode == 0
+
+
+def test_plain_papermill_rotates_too(desk: Rotator) -> None:
+    """The notebook alone does all of it, and a dry run of it writes nothing."""
+    place, notebook = Place(desk.sandbox), notebooks() / "rotate.ipynb"
+    before, old = values(desk.sandbox), place.members["SECRET_KEY"]
+    given = ["-p", "keys", "SECRET_KEY"]
+    assert desk.call([str(PAPERMILL), str(notebook), "dry.ipynb", *given]).returncode == 0
+    assert place.members["SECRET_KEY"] == old
+    assert desk.call([str(PAPERMILL), str(notebook), "out.ipynb", *given, "-p", "apply", "True"]).returncode == 0
+    assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} != {old}
+    assert_nothing_leaked(desk, [*before, *values(desk.sandbox)])
+
+
+WHEN: dict[str, Callable[[Place, str, str], bool]] = {
+    "staged": lambda place, version, deployment: bool(place.labels()),
+    "current": lambda place, version, deployment: place.current != version,
+    "redeployed": lambda place, version, deployment: place.service("worker")["deployments"][0]["id"] != deployment,
+}
+
+
+@pytest.mark.parametrize(("when", "whom"), [("staged", "kernel"), ("current", "both"), ("redeployed", "kernel")])
+def test_killed_for_good_it_is_finished_by_running_it_again(desk: Rotator, when: str, whom: str) -> None:
+    """The kernel or the command as well: then one value is new, no label is left, and every task has it."""
+    place = Place(desk.sandbox)
+    version, versions = place.current, place.versions
+    deployment = place.service("worker")["deployments"][0]["id"]
+    running = subprocess.Popen(
+        desk.command("SECRET_KEY"), env=desk.variables, cwd=desk.work, stdout=-1, stderr=-1, text=True
+    )
+    while not WHEN[when](place, version, deployment):
+        assert running.poll() is None
+        time.sleep(0.002)
+    command = psutil.Process(running.pid)
+    kernels = [child for child in command.children(True) if "ipykernel" in " ".join(child.cmdline())]
+    assert kernels
+    for process in [*kernels, *([command] if whom == "both" else [])]:
+        process.kill()
+    said = running.communicate(timeout=60)
+    if whom == "kernel":
+        assert running.returncode == 2 and "run it again" in said[0] and said[1] == ""
+        assert desk.outcome()["status"] == "failed"
+    assert desk.rotate("SECRET_KEY").returncode == 0
+    assert not place.labels() and place.versions == versions + 1
+    new = place.members["SECRET_KEY"]
+    assert place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
+
+
+@pytest.fixture(scope="module")
+def with_database() -> Iterator[Sandbox]:
+    if not postgres.is_installed():
+        pytest.skip("the sandbox's database is not installed: pip install 'omc-runbook[sandbox]'")
+    started = lifecycle.up("healthy", database=True)
+    yield started
+    lifecycle.down(started)
+
+
+class Load:
+    """Asks every serving task for its health, which is a login to the database each time, every 50 ms."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox, self._ended = sandbox, threading.Event()
+        self.answers: list[int] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            while not self._ended.wait(0.05):
+                tasks = lifecycle.status(self._sandbox)["tasks"]
+                urls = [task["health"] for task in tasks if task["health"] and task["service"] != "frontend"]
+                self.answers.extend(pool.map(health, urls))
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def test_a_database_password_changes_without_one_refused_login(with_database: Sandbox, tmp_path: Path) -> None:
+    """Twice, so that both login roles have had their turn; the database's log has neither password."""
+    desk = Rotator(tmp_path, with_database)
+    place, before = Place(with_database), values(with_database)
+    seen = [place.members["POSTGRES_USER"]]
+    with Load(with_database) as load:
+        for _ in range(2):
+            done = desk.rotate("POSTGRES_PASSWORD", database_url_from=f"env:{DATABASE}")
+            assert (done.returncode, done.stderr) == (0, "")
+            seen.append(place.members["POSTGRES_USER"])
+            before += values(with_database)
+    assert seen == ["app", "app_clone", "app"]
+    assert len(load.answers) > 100 and set(load.answers) == {200}
+    assert place.held("POSTGRES_PASSWORD")["worker"] == {place.members["POSTGRES_PASSWORD"]}
+    assert with_database.database
+    log = Path(with_database.database.log).read_text()
+    assert "ALTER ROLE" in log and not [value for value in before if value in log]
+    assert_nothing_leaked(desk, before)
+
+
+def test_a_database_password_alone_is_taken_back(with_database: Sandbox, tmp_path: Path) -> None:
+    """Without the database's URL its tasks do not get in: the plan says so, and the former password is back."""
+    desk, place = Rotator(tmp_path, with_database), Place(with_database)
+    version = place.current
+    with Load(with_database) as load:
+        ended = desk.rotate("POSTGRES_PASSWORD")
+    assert (ended.returncode, desk.outcome()["root_causes"]) == (1, ["change-failed"])
+    assert place.current == version and set(load.answers) == {200}
+    assert "POSTGRES_PASSWORD must change in the database too" in next(desk.record.glob("rotate-*.html")).read_text()
+
+
+def test_a_database_that_refuses_stops_before_anything_is_current(with_database: Sandbox, tmp_path: Path) -> None:
+    """An administrator who may not manage roles: one sentence, no label, no deployment."""
+    desk, place = Rotator(tmp_path, with_database), Place(with_database)
+    version, deployment = place.current, place.service("worker")["deployments"][0]["id"]
+    password = place.members["POSTGRES_PASSWORD"]
+    database = with_database.database
+    assert database
+    desk.variables["WRONG"] = f"postgresql://nobody:{password[::-1]}@{database.host}:{database.port}/{database.dbname}"
+    ended = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:WRONG")
+    assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and password[::-1] not in ended.stderr
+    assert (place.current, place.labels()) == (version, [])
+    assert place.service("worker")["deployments"][0]["id"] == deployment

@@ -1,0 +1,518 @@
+"""The update runbook, run as its users run it, and its writer against others, in a sandbox of real processes."""
+
+from __future__ import annotations
+
+from support.paths import SUPPORT
+import json
+import os
+import secrets
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, values
+from jupyter_client.manager import start_new_kernel
+from support import forked_command
+from support.update_process import fingerprint
+
+from omc_runbook.aws import secretsmanager
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.checks import remedies
+from omc_runbook.headless import run as headless_run
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import errors
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks.run import Run
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+WRITER = SUPPORT / "update_process.py"
+LABEL = "omc-runbook-"
+
+
+class Updater(Desk):
+    """A desk at which the update runbook is run."""
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [str(COMMAND), "run", "update", "--record", str(self.record), *arguments]
+        return self.call(command, **variables)
+
+    def notebook(self) -> str:
+        """The record's newest notebook."""
+        return max(self.record.glob("*.ipynb"), key=lambda path: path.stat().st_mtime).read_text()
+
+    def source(self, **new: str) -> Path:
+        """A file of new values, in the working folder and readable by its owner alone."""
+        path = self.work / "new.json"
+        path.touch(0o600)
+        path.write_text(json.dumps(new))
+        return path
+
+
+class Kept:
+    """A secret of a test's own, as the administrator sees it."""
+
+    def __init__(self, sandbox: Sandbox, name: str = SECRET) -> None:
+        self.sandbox = sandbox
+        self.client, self.name = client(sandbox, "secretsmanager"), name
+
+    @property
+    def text(self) -> str:
+        return str(self.client.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")["SecretString"])
+
+    @property
+    def members(self) -> dict[str, Any]:
+        members: dict[str, Any] = json.loads(self.text)
+        return members
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        stages: dict[str, list[str]] = self.client.describe_secret(SecretId=self.name)["VersionIdsToStages"]
+        return stages
+
+    @property
+    def versions(self) -> set[str]:
+        listed = self.client.list_secret_version_ids(SecretId=self.name, IncludeDeprecated=True)["Versions"]
+        return {version["VersionId"] for version in listed}
+
+    def labels(self) -> list[str]:
+        """Labels of ours that were left behind."""
+        return [label for labels in self.stages.values() for label in labels if label.startswith(LABEL)]
+
+    def put(self, **members: Any) -> None:
+        """Somebody else's edit, as the guide does it."""
+        self.client.put_secret_value(SecretId=self.name, SecretString=json.dumps(self.members | members))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Updater:
+    return Updater(tmp_path, sandbox)
+
+
+@pytest.fixture
+def own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Kept:
+    """A secret of this test's own, which the runbook takes for staging's and production's."""
+    kept = Kept(sandbox, f"own-{secrets.token_hex(4)}")
+    members = {key: secrets.token_hex(32) for key in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")}
+    kept.client.create_secret(Name=kept.name, SecretString=json.dumps(members | {"SMTP_PORT": 587}, indent=1))
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMC_SECRET", kept.name)
+    monkeypatch.setenv("OMC_CLUSTER", "ohmycoins-staging")
+    return kept
+
+
+def planned(run: Run, **new: str) -> Any:
+    """A plan of these values on the secret as it is now, from a variable."""
+    snapshot = run.look()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEW", json.dumps(new))
+        return secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, "env:NEW"))
+
+
+def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_to_do(desk: Updater) -> None:
+    """The file stays until the values are written; then it goes, and a copy of it is no change."""
+    kept, before = Kept(desk.sandbox), values(desk.sandbox)
+    text, stages = kept.text, kept.stages
+    new = {"SECRET_KEY": secrets.token_hex(32), "SMTP_PASSWORD": secrets.token_urlsafe(24)}
+    path = desk.source(**new)
+    given = ("-p", "values_from", "file:new.json")
+
+    dry = desk.run(*given)
+    assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
+    assert (kept.text, kept.stages) == (text, stages) and path.exists()
+    assert desk.outcome()["changes"] == []
+
+    done = desk.run(*given, "-p", "apply", "true")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    old = json.loads(text)
+    assert kept.text == text.replace(old["SECRET_KEY"], new["SECRET_KEY"]).replace(
+        old["SMTP_PASSWORD"], new["SMTP_PASSWORD"]
+    )
+    assert not path.exists() and not kept.labels()
+    (current,) = [version for version, labels in kept.stages.items() if "AWSCURRENT" in labels]
+    assert desk.outcome()["status"] == "ok"
+    assert [change for change in desk.outcome()["changes"] if "key" in change] == [
+        {"key": key, "action": "changed", "origin": "file new.json", "version": current} for key in new
+    ]
+    assert_nothing_leaked(desk, [*before, *new.values()], done.stdout, done.stderr)
+
+    desk.source(**new)
+    again = desk.run(*given, "-p", "apply", "true", "-p", "keep_source", "true")
+    assert again.returncode == 0 and desk.outcome()["changes"] == []
+    assert path.exists() and current in [version for version, labels in kept.stages.items() if "AWSCURRENT" in labels]
+
+
+def test_what_was_wrong_before_and_still_is_is_a_remark(own: Kept, desk: Updater) -> None:
+    """A placeholder that stays is told; the change is done and proved all the same, and that decides."""
+    own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update", SENTRY_DSN="")
+    given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    ended = desk.run(*given, "--summary")
+    body = desk.outcome()
+    assert ended.returncode == 0 and body["root_causes"] == []
+    (remark,) = [finding for finding in body["findings"] if finding["status"] == "found"]
+    assert (remark["check"], remark["severity"]) == ("placeholder", "info") and "before this run" in remark["evidence"][
+        -1
+    ]
+    assert [(change["key"], change["origin"]) for change in body["changes"]] == [("SECRET_KEY", "generated (hex-32)")]
+    assert "changed  SECRET_KEY" in ended.stdout
+    assert_nothing_leaked(desk, [own.members["SECRET_KEY"]], ended.stdout, ended.stderr)
+
+
+def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: Kept, desk: Updater) -> None:
+    """The remedy of a finding mends nothing before it is applied: PLAN, the error, and the command, which does it."""
+    own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
+    text, given = own.text, ("-p", "values_from", "generate", "-p", "keys", "FIRST_SUPERUSER_PASSWORD")
+    dry = desk.run(*given)
+    body = desk.outcome()
+    assert (dry.returncode, body["status"], body["root_causes"]) == (1, "findings", ["placeholder"])
+    assert body["applied"] is False and own.text == text
+    assert body["plan"][0].startswith("FIRST_SUPERUSER_PASSWORD would be changed (generated")
+    assert "PLAN: nothing was changed (placeholder)" in dry.stdout
+    assert f"plan     {body['plan'][0]}" in dry.stdout
+    (command,) = [line.partition("Apply it: ")[2] for line in dry.stdout.splitlines() if "Apply it" in line]
+    done = desk.call([str(COMMAND), *shlex.split(command)[1:]])
+    assert done.returncode == 0, done.stdout
+    body = desk.outcome()
+    assert (body["status"], body["applied"]) == ("ok", True) and own.text != text
+    assert_nothing_leaked(desk, [own.members["FIRST_SUPERUSER_PASSWORD"]], dry.stdout, done.stdout)
+
+
+def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Updater) -> None:
+    """A healthy key, and an error of another, which the plan is not against: exit 0, and PLAN in the notebook."""
+    own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
+    dry = desk.run("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "--summary")
+    assert (dry.returncode, desk.outcome()["status"], desk.outcome()["applied"]) == (0, "ok", False)
+    assert dry.stdout.startswith("update on staging: PLAN: nothing was changed\n")
+    assert "PLAN: nothing was changed in staging; remarks: placeholder" in desk.notebook()
+    idle = desk.run("--summary")
+    assert (idle.returncode, desk.outcome()["plan"]) == (0, [])
+    assert "Nothing to do, and nothing is wrong in staging, apart from remarks" in desk.notebook()
+    assert "PLAN" not in idle.stdout
+
+
+BAD_INPUT = {
+    "nobody to ask": (["-p", "values_from", "prompt", "-p", "keys", "SECRET_KEY"], "Nobody can be asked here"),
+    "a placeholder": (["-p", "values_from", "file:new.json"], "is a placeholder"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Updater, case: str) -> None:
+    """Exit 3, one line on standard error, no record, the secret and the file as they were."""
+    arguments, told = BAD_INPUT[case]
+    path, stages = desk.source(SECRET_KEY="please-update-me"), Kept(desk.sandbox).stages
+    ended = desk.run(*arguments, "-p", "apply", "true")
+    assert ended.returncode == 3
+    assert told in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+    assert [*desk.work.iterdir()] == [path] and Kept(desk.sandbox).stages == stages
+
+
+def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) -> None:
+    """Also where somebody takes values_from for the value itself."""
+    value = secrets.token_urlsafe(32)
+    ended = desk.run("-p", "values_from", value, "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    assert ended.returncode == 3 and value not in ended.stderr
+    assert "looks like a secret" in ended.stderr
+
+
+def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater) -> None:
+    """The notebook's cells ask for each key once, as a password, and no message holds what was typed."""
+    asked: list[tuple[str, bool]] = []
+    said: list[str] = []
+    new = secrets.token_hex(32)
+    cells = [c for c in nbformat.read(notebooks() / "update.ipynb", as_version=4).cells if c.cell_type == "code"]
+    given = 'values_from, keys, apply = "prompt", "SECRET_KEY", True'
+    codes = [cells[0].source, given, *(cell.source for cell in cells[1:])]
+    manager, kernel = start_new_kernel(kernel_name="python3", env=desk.variables)
+
+    def answer(message: Any) -> None:
+        asked.append((message["content"]["prompt"], message["content"]["password"]))
+        kernel.input(new)
+
+    try:
+        for code in codes:
+            reply = kernel.execute_interactive(
+                code, allow_stdin=True, stdin_hook=answer, output_hook=lambda m: said.append(str(m)), timeout=30
+            )
+            assert reply["content"]["status"] == "ok", reply["content"]
+            said.append(str(reply))
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert asked == [("New value of SECRET_KEY: ", True)]
+    assert own.members["SECRET_KEY"] == new and "Done and proved" in "".join(said)
+    assert_nothing_leaked(desk, [new], *said)
+
+
+def write_raced(own: Kept, path: Path) -> None:
+    """The update notebook, with somebody else's edit right before its own."""
+    notebook = nbformat.read(notebooks() / "update.ipynb", as_version=4)
+    place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
+    source = f"""
+import boto3, json
+other = boto3.client("secretsmanager", region_name="{lifecycle.REGION}")
+old = json.loads(other.get_secret_value(SecretId="{own.name}", VersionStage="AWSCURRENT")["SecretString"])
+answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(old | {{"SMTP_PORT": 25}}))"""
+    notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))
+    nbformat.write(notebook, path)
+
+
+def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler's run ends with 2, and its outcome says who was faster."""
+    write_raced(own, desk.work / "update.ipynb")
+    monkeypatch.setattr(headless_run, "notebooks", lambda: desk.work)
+    given = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
+    ended = headless_run.run("update", given, desk.record)
+    body = desk.outcome()
+    assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
+    assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
+    assert body["failure"] in ended.text and len([*desk.record.iterdir()]) == 3
+
+
+def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: Kept, desk: Updater) -> None:
+    """Both end with 2 and a sentence; only from the change on is there something to keep."""
+    given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    for action in ("GetSecretValue", "PutSecretValue"):
+        wire = {"action": f"secretsmanager:{action}", "error": "AccessDeniedException", "count": 1}
+        lifecycle.ask(desk.sandbox, "POST", "wire", wire)
+        ended = desk.run(*given)
+        assert ended.returncode == 2 and f"secretsmanager:{action} is missing" in ended.stdout + ended.stderr
+        assert desk.record.exists() == (action == "PutSecretValue")
+    assert desk.outcome()["status"] == "failed" and not own.labels()
+
+
+def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) -> None:
+    """Under plain papermill the notebook stops there, in one sentence with who and which keys; theirs stays."""
+    write_raced(own, desk.work / "raced.ipynb")
+    path, before = desk.source(SECRET_KEY=(new := secrets.token_hex(32))), own.members
+    command = [str(PAPERMILL), "raced.ipynb", "out.ipynb", "-p", "values_from", "file:new.json", "-p", "apply", "True"]
+    assert desk.call(command).returncode != 0
+    cells = nbformat.read(desk.work / "out.ipynb", as_version=4).cells
+    failed = [
+        (cell.id, output) for cell in cells for output in cell.get("outputs", ()) if output.output_type == "error"
+    ]
+    assert [(place, error.ename) for place, error in failed] == [("apply", "ConflictError")]
+    assert "administrator" in failed[0][1].evalue and "SMTP_PORT" in failed[0][1].evalue
+    assert own.members == before | {"SMTP_PORT": 25} and not own.labels() and path.exists()
+    path.unlink()
+    assert_nothing_leaked(desk, [new, str(before["SECRET_KEY"])])
+
+
+def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kept) -> None:
+    """The writer names the keys that differ; nothing of either is lost after the second try."""
+    run, before = runbooks_run.begin("update", "staging"), own.members
+    new = secrets.token_hex(32)
+    plan = planned(run, SECRET_KEY=new)
+    own.put(POSTGRES_PASSWORD=(theirs := secrets.token_hex(16)))
+    with pytest.raises(ConflictError) as error:
+        secret_change.apply(run, plan, True)
+    assert "differs in POSTGRES_PASSWORD" in str(error.value) and error.value.exit_code == 2
+    assert errors.find_class("ConflictError") is ConflictError
+    assert own.members == before | {"POSTGRES_PASSWORD": theirs} and not own.labels()
+    secret_change.apply(run, planned(run, SECRET_KEY=new), True)
+    assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}
+
+
+def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes between the write and its proof is told of with the keys, and the written version is named."""
+    run, drop = runbooks_run.begin("update", "staging"), secretsmanager.drop_label
+
+    def edit(*arguments: Any) -> None:
+        own.put(SMTP_PORT=25)
+        drop(*arguments)
+
+    monkeypatch.setattr(secretsmanager, "drop_label", edit)
+    plan = planned(run, SECRET_KEY=(new := secrets.token_hex(32)))
+    done = secret_change.apply(run, plan, True)
+    assert done and not done.is_proved and done.findings[-1].status == "unknown"
+    (told,) = done.findings[-1].evidence
+    assert f"was changed as version {plan.token}, and at once again" in told
+    assert "differs from it in SMTP_PORT" in told and "administrator" in told
+    assert (own.members["SECRET_KEY"], own.members["SMTP_PORT"]) == (new, 25)
+
+
+@pytest.mark.parametrize("action", ["PutSecretValue", "UpdateSecretVersionStage"])
+def test_a_missing_permission_is_named_and_nothing_becomes_current(
+    own: Kept, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """A label that could not be taken away goes with the next write by somebody who may."""
+    before, new = own.text, secrets.token_hex(32)
+    with monkeypatch.context() as patch:
+        deny(own.sandbox, patch, f"secretsmanager:{action}")
+        run = runbooks_run.begin("update", "staging")
+        with pytest.raises(CouldNotLook, match=f"Could not change .*secretsmanager:{action} is missing"):
+            secret_change.apply(run, planned(run, SECRET_KEY=new), True)
+    assert own.text == before
+    run = runbooks_run.begin("update", "staging")
+    secret_change.apply(run, planned(run, SECRET_KEY=new), True)
+    assert own.members["SECRET_KEY"] == new and not own.labels()
+
+
+def test_every_written_version_can_be_put_back(own: Kept) -> None:
+    """The command that undoes it is accepted, and gives back the former text."""
+    run, text = runbooks_run.begin("update", "staging"), own.text
+    plan = planned(run, SECRET_KEY=secrets.token_hex(32))
+    secret_change.apply(run, plan, True)
+    words = remedies.restore(run.environment, plan.base, plan.token).command.split()
+    given = dict(zip(words[3::2], words[4::2], strict=True))
+    own.client.update_secret_version_stage(
+        SecretId=given["--secret-id"],
+        VersionStage=given["--version-stage"],
+        MoveToVersionId=given["--move-to-version-id"],
+        RemoveFromVersionId=given["--remove-from-version-id"],
+    )
+    assert own.text == text
+    secret_change.apply(run, plan, True)
+    assert own.text != text and not own.labels()
+
+
+def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
+    """Dry first; then the member is gone and the others are as they were."""
+    run, before = runbooks_run.begin("update", "staging"), own.text
+    snapshot = run.look()
+    plan = secret_change.plan(run, snapshot, Renewal({}), "SMTP_PORT")
+    assert secret_change.apply(run, plan, False) is None and own.text == before
+    assert secret_change.apply(run, plan, True)
+    assert own.text == before.replace(',\n "SMTP_PORT": 587', "")
+
+
+def test_production_wants_its_name_as_well(own: Kept) -> None:
+    """Without it nothing is written; planning needs no word."""
+    run = runbooks_run.begin("update", "production")
+    plan, before = planned(run, SECRET_KEY=secrets.token_hex(32)), own.text
+    for confirm in ("", "yes", "staging"):
+        with pytest.raises(UsageError, match='confirm = "production"'):
+            secret_change.apply(run, plan, True, confirm)
+    assert own.text == before
+    assert secret_change.apply(run, plan, True, "production") and own.text != before
+
+
+def whole() -> dict[str, str]:
+    """A document of a person's own, with every key that is required."""
+    return {
+        **{key: secrets.token_hex(32) for key in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")},
+        "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}",
+        "FIRST_SUPERUSER": "admin@ohmycoins.test",
+    }
+
+
+@pytest.mark.parametrize("former", ["SECRET_KEY=no JSON", '["a list"]', b"bytes"])
+def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: str | bytes) -> None:
+    """Too few keys are refused; the plan says what is replaced, and the former content can be put back."""
+    given = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
+    own.client.put_secret_value(SecretId=own.name, **given)
+    run, stages, new = runbooks_run.begin("update", "staging"), own.stages, whole()
+    with pytest.raises(UsageError, match=r"holds no JSON object.* FIRST_SUPERUSER would be missing"):
+        planned(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
+    plan = planned(run, **new)
+    note = plan.notes[-1]
+    assert "all that it holds is replaced" in note and plan.base[:8] in note and own.stages == stages
+    assert secret_change.apply(run, plan, True)
+    assert own.members == new and not own.labels()
+    before = own.client.get_secret_value(SecretId=own.name, VersionStage="AWSPREVIOUS")
+    assert before["VersionId"] == plan.base and former in (before.get("SecretString"), before.get("SecretBinary"))
+
+
+def test_nothing_is_planned_where_nothing_is_given(own: Kept) -> None:
+    """Run All with the parameters as they are is safe and says so, also where there is no document."""
+    own.client.put_secret_value(SecretId=own.name, SecretString="no JSON")
+    run = runbooks_run.begin("update", "staging")
+    plan = planned_none(run)
+    assert plan.is_empty and plan.notes == () and secret_change.apply(run, plan, True) and own.text == "no JSON"
+
+
+def planned_none(run: Run) -> Any:
+    snapshot = run.look()
+    return secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, ""))
+
+
+def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret without a value takes the first that comes; who planned on none as well is told, and it stays."""
+    monkeypatch.setenv("OMC_SECRET", name := f"bare-{secrets.token_hex(4)}")
+    own.client.create_secret(Name=name)
+    bare, run = Kept(own.sandbox, name), runbooks_run.begin("update", "staging")
+    mine, late = whole(), whole()
+    plan, other = planned(run, **mine), planned(run, **late)
+    assert plan.base == "" and "becomes its first version" in plan.notes[-1]
+    with pytest.raises(UsageError, match=r"has no value yet.* would be missing"):
+        secret_change.plan(run, before := run.look(), secret_change.gather(run, before, "renew", "SECRET_KEY"))
+    assert secret_change.apply(run, plan, True) and bare.members == mine and not bare.labels()
+    with pytest.raises(ConflictError, match="Theirs stays"):
+        secret_change.apply(run, other, True)
+    assert bare.members == mine and not bare.labels() and len(bare.versions) == 2
+    assert planned(run, **mine).is_empty
+
+
+def call_writer(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(WRITER), *arguments]
+    return forked_command.run(command, dict(os.environ) | variables, Path.cwd(), seconds=60)
+
+
+STEPS = ["PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionStage"]
+
+
+@pytest.mark.parametrize("last", range(1, len(STEPS) + 1))
+def test_a_writer_killed_after_any_step_is_finished_by_a_second_try(own: Kept, tmp_path: Path, last: int) -> None:
+    """Whatever was done, the rerun ends with the values in force, one new version and no label."""
+    versions, new = own.versions, {"SECRET_KEY": secrets.token_hex(32)}
+    path, told = tmp_path / "new.json", tmp_path / "last"
+    path.write_text(json.dumps(new))
+    killed = call_writer("once", str(path), str(last), LAST_CALL=str(told))
+    assert (killed.returncode, killed.stdout, told.read_text()) == (-9, "", STEPS[last - 1])
+    assert bool(own.labels()) == (last < len(STEPS))
+    again = call_writer("once", str(path), "0")
+    assert again.returncode == 0, again.stderr
+    assert own.members["SECRET_KEY"] == new["SECRET_KEY"]
+    assert not own.labels() and len(own.versions - versions) == 1
+
+
+def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with_a_dry_run(own: Kept) -> None:
+    """Another plan than the killed one tidies up after it."""
+    run = runbooks_run.begin("update", "staging")
+    stray = {"SecretString": own.text, "VersionStages": [f"{LABEL}stray"]}
+    own.client.put_secret_value(SecretId=own.name, **stray)
+    plan = planned(run, SECRET_KEY=secrets.token_hex(32))
+    secret_change.apply(run, plan, False)
+    assert own.labels()
+    secret_change.apply(run, plan, True)
+    assert not own.labels() and own.text != stray["SecretString"]
+
+
+def test_of_racing_writers_one_wins_and_the_other_is_told(own: Kept) -> None:
+    """Twenty pairs from two processes: what was acknowledged is there, the rest of the secret is untouched."""
+    command = [sys.executable, str(WRITER), "race"]
+    racers = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in range(2)]
+
+    def tell(*lines: str) -> list[str]:
+        for racer, line in zip(racers, lines, strict=True):
+            assert racer.stdin
+            racer.stdin.write(f"{line}\n")
+            racer.stdin.flush()
+        return [racer.stdout.readline().strip() for racer in racers if racer.stdout]
+
+    try:
+        for number in range(20):
+            before = own.members
+            keys = ("SECRET_KEY", "SECRET_KEY" if number % 2 else "POSTGRES_PASSWORD,FIRST_SUPERUSER_PASSWORD")
+            assert tell(*keys) == ["ready", "ready"]
+            said = tell("go", "go")
+            assert sorted(words.split()[0] for words in said) == ["overtaken", "written"]
+            won = next(words for words in said if words.startswith("written"))
+            prints = dict(word.split("=") for word in won.split()[1:])
+            after = own.members
+            assert {key: fingerprint(after[key]) for key in prints} == prints
+            assert {k: v for k, v in after.items() if k not in prints} == {
+                k: v for k, v in before.items() if k not in prints
+            }
+            assert not own.labels()
+    finally:
+        for racer in racers:
+            racer.communicate(timeout=30)
+    assert [racer.returncode for racer in racers] == [0, 0]

@@ -1,0 +1,356 @@
+"""The button that does what `apply = True` does, pressed in a real kernel as JupyterLab presses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from support.platform_checkout import make_platform
+from support.runs import SECRET, client
+from dotenv import dotenv_values
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+from support.snapshots import NOW
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.headless.run import notebooks
+from omc_runbook.masking import kernel as masking_kernel
+from omc_runbook.model.environment import load
+from omc_runbook.report.display.listing import Listing
+from omc_runbook.runbooks import button
+from omc_runbook.runbooks.run import Run, Target
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+pytest.importorskip("ipywidgets", reason="needs ipywidgets to make a button")
+
+CANARY = secrets.token_urlsafe(24)
+START = """
+import os
+import ipywidgets
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.model.errors import UsageError
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.progress import Progress
+from omc_runbook.runbooks.button import Button
+text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
+words = []
+def roll(word):
+    words.append(word)
+    yield Banner("good", "It begins.")
+    progress = Progress()
+    for running in range(3):
+        progress([Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2, running)], [f"17:20:0{running} event"])
+    yield Banner("good", "It ends.")
+    return "✓ Rolled out"
+def fail_once(word):
+    words.append(word)
+    yield Banner("good", f"Try {len(words)}.")
+    if len(words) == 1:
+        raise UsageError("Nothing comes of it: <b>try</b> again.")
+    return "" if len(words) == 2 else "✓ At last"
+def break_off(word):
+    yield Banner("good", "It begins.")
+    raise ZeroDivisionError(f"by {text}")
+def tell(word):
+    print(text)
+    yield Banner("good", f"The value is {text}.")
+    raise UsageError(f"The value was {text}.")
+def label(word):
+    yield Banner("good", "It begins.")
+    return text
+"""
+
+
+class Lab:
+    """A kernel, and the widgets and displays of it as a front end with somebody before it has them."""
+
+    def __init__(self, client: BlockingKernelClient) -> None:
+        self.client = client
+        self.heard: list[dict[str, Any]] = []
+        self.states: dict[str, dict[str, Any]] = {}
+        self.displays: dict[str, dict[str, str]] = {}
+
+    def run(self, code: str) -> Any:
+        """Execute a cell and return the reply."""
+        return self._hear(self.client.execute(code, allow_stdin=True), "execute_reply")
+
+    def press(self, *buttons: str) -> None:
+        """Press buttons, one right after the other."""
+        sent = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
+        for message in sent:
+            self._hear(message)
+
+    def type(self, text: str) -> None:
+        """Type into the one text field."""
+        (field,) = self.models("TextModel")
+        self._hear(self._send(field, {"method": "update", "state": {"value": text}}))
+
+    def models(self, name: str) -> list[str]:
+        """Ids of the widgets of a kind, in the order in which they were made."""
+        return [comm for comm, state in self.states.items() if state.get("_model_name") == name]
+
+    @property
+    def buttons(self) -> list[str]:
+        return self.models("ButtonModel")
+
+    @property
+    def row(self) -> list[str]:
+        """Ids of the widgets that stand in the newest row."""
+        return [child.removeprefix("IPY_MODEL_") for child in self.states[self.models("HBoxModel")[-1]]["children"]]
+
+    @property
+    def area(self) -> dict[str, str]:
+        """What stands under the button, by its kind."""
+        return list(self.displays.values())[-1]
+
+    def look(self, button: str) -> tuple[str, bool]:
+        """What a button says, and whether it can be pressed."""
+        return self.states[button]["description"], not self.states[button]["disabled"]
+
+    def _send(self, comm: str, data: dict[str, Any]) -> str:
+        message = self.client.session.msg("comm_msg", {"comm_id": comm, "data": data})
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    def _hear(self, sent: str, reply: str = "") -> Any:
+        """Take in what comes of a message until the kernel is done with it."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=30)
+            self.heard.append(message)
+            content = message["content"]
+            if message["msg_type"] == "comm_open":
+                self.states[content["comm_id"]] = dict(content["data"]["state"])
+            elif message["msg_type"] == "comm_msg" and content["data"].get("method") == "update":
+                self.states[content["comm_id"]] |= content["data"]["state"]
+            elif message["msg_type"] in ("display_data", "update_display_data") and content["transient"]:
+                self.displays[content["transient"]["display_id"]] = content["data"]
+            is_its = message["parent_header"].get("msg_id") == sent
+            if is_its and message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return self.client.get_shell_msg(timeout=30)["content"] if reply else None
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """The contents of all messages of a kind."""
+        return [message["content"] for message in self.heard if message["msg_type"] == kind]
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingKernelClient]:
+    """One kernel for all tests, with its terminal and its history in a folder."""
+    folder = tmp_path_factory.mktemp("kernel")
+    variables = {"OMC_TEST_CANARY": CANARY, "IPYTHONDIR": str(folder)}
+    manager = KernelManager()
+    with (folder / "terminal").open("wb") as log:
+        manager.start_kernel(env=dict(os.environ) | variables, cwd=str(folder), stdout=log, stderr=log)
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        yield client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def lab(kernel: BlockingKernelClient) -> Lab:
+    """The kernel, with nothing made or done in it yet."""
+    lab = Lab(kernel)
+    assert lab.run(START)["status"] == "ok"
+    return lab
+
+
+def test_a_press_acts_once_and_shows_what_comes_of_it(lab: Lab) -> None:
+    """One display holds all of it, with progress in its place; two presses in a row are one, and then it is done."""
+    lab.run("Button('Roll out', '', roll)")
+    (button,) = lab.buttons
+    assert lab.look(button) == ("Roll out", True) and lab.row == [button]
+    assert lab.area["text/plain"] == "Nothing was done yet."
+    lab.press(button, button)
+    assert lab.look(button) == ("✓ Rolled out", False) and lab.buttons == [button]
+    for text in (lab.area["text/plain"], re.sub(r"<[^>]+>", " ", lab.area["text/html"])):
+        words = re.findall(r"It begins|\d of 2 tasks|event|It ends", text)
+        assert words == ["It begins", "2 of 2 tasks", "event", "event", "event", "It ends"]
+    assert len(lab.told("display_data")) == 2
+    assert lab.run("assert words == ['']")["status"] == "ok"
+
+
+def test_it_can_be_seen_to_work(lab: Lab) -> None:
+    """It cannot be pressed from the beginning of its work on, and what it shows comes while it works."""
+    lab.run("Button('Roll out', '', roll)")
+    lab.press(*lab.buttons)
+    updates = [content["data"]["state"] for content in lab.told("comm_msg")]
+    assert [state["disabled"] for state in updates if "disabled" in state] == [True]
+    assert [state["description"] for state in updates if "description" in state] == ["Working …", "✓ Rolled out"]
+    shares = [
+        re.findall(r"\d of 2 tasks", content["data"]["text/plain"]) for content in lab.told("update_display_data")
+    ]
+    assert [share for share in shares if share] == [["0 of 2 tasks"], ["1 of 2 tasks"], *[["2 of 2 tasks"]] * 2]
+
+
+def test_after_an_error_of_ours_it_can_be_pressed_again(lab: Lab) -> None:
+    """The error is its sentence in a banner; there is a new button, and one press of it is one more try."""
+    lab.run("Button('Try it', '', fail_once)")
+    first = lab.buttons[0]
+    lab.press(first, first)
+    assert "✗ Nothing comes of it: <b>try</b> again." in lab.area["text/plain"]
+    assert "&lt;b&gt;try" in lab.area["text/html"] and "Try 1." in lab.area["text/plain"]
+    assert not lab.told("error")
+    _, second = lab.buttons
+    assert lab.row == [second] and lab.look(second) == ("Try it", True)
+    lab.press(second)
+    assert "Nothing comes of it" not in lab.area["text/plain"] and "Try 2." in lab.area["text/plain"]
+    third = lab.buttons[-1]
+    assert third != second and lab.row == [third]
+    lab.press(third)
+    assert lab.look(third) == ("✓ At last", False)
+
+
+def test_in_production_the_word_has_to_be_typed(lab: Lab) -> None:
+    """Without it nothing is done; with it, white space around it or not, the act gets it."""
+    lab.run("Button('Roll out', 'production', roll)")
+    lab.press(*lab.buttons)
+    lab.type("staging")
+    lab.press(lab.buttons[-1])
+    assert "type production beside the button" in lab.area["text/plain"]
+    assert lab.run("assert words == []")["status"] == "ok"
+    lab.type(" production ")
+    lab.press(lab.buttons[-1])
+    assert lab.look(lab.buttons[-1]) == ("✓ Rolled out", False)
+    assert lab.run("assert words == ['production']")["status"] == "ok"
+
+
+def test_any_other_error_is_not_caught(lab: Lab) -> None:
+    """It goes where errors go; the page says that it broke off, and the button is there again."""
+    lab.run("Button('Roll out', '', break_off)")
+    lab.press(*lab.buttons)
+    assert [content["ename"] for content in lab.told("error")] == ["ZeroDivisionError"]
+    assert "It begins." in lab.area["text/plain"]
+    assert "✗ It broke off (ZeroDivisionError): run verify" in lab.area["text/plain"]
+    assert lab.look(lab.buttons[-1]) == ("Roll out", True)
+    assert_masked(lab)
+
+
+@pytest.mark.parametrize("act", ["tell", "label"])
+def test_no_value_gets_out_of_a_button(lab: Lab, act: str) -> None:
+    """Shown, printed, in an error or in the button's own words, a value is its name."""
+    lab.run(f"Button('Tell', '', {act})")
+    lab.press(*lab.buttons)
+    assert "‹CANARY›" in json.dumps([lab.states, lab.displays], ensure_ascii=False)
+    assert_masked(lab)
+
+
+def test_no_value_is_in_the_state_of_a_widget(lab: Lab) -> None:
+    """What widgets hold leaves masked, from the first state on, as does what is put into an area for outputs."""
+    lab.run(
+        "field = ipywidgets.Text(text); out = ipywidgets.Output(); out.append_stdout(text); field.placeholder = text"
+    )
+    (field,), (out,) = lab.models("TextModel"), lab.models("OutputModel")
+    assert lab.states[field]["value"] == lab.states[field]["placeholder"] == "‹CANARY›"
+    assert lab.states[out]["outputs"][0]["text"] == "‹CANARY›"
+    assert_masked(lab)
+
+
+def assert_masked(lab: Lab) -> None:
+    """Nothing that the kernel has sent holds five characters of the canary in a row."""
+    sent = json.dumps([message["content"] for message in lab.heard], ensure_ascii=False)
+    assert [CANARY[at : at + 5] for at in range(len(CANARY) - 4) if CANARY[at : at + 5] in sent] == []
+
+
+def a_run(environment: str) -> Run:
+    """A run that calls nothing."""
+    target = Target(load(environment), Clients("ap-southeast-2"), Caller("123456789012", "arn"))
+    return Run(runbook="update", started=NOW, targets=(target,))
+
+
+def nothing(word: str) -> Generator[object, None, str]:
+    yield word
+    return word
+
+
+@pytest.mark.usefixtures("bare_names")
+@pytest.mark.parametrize(
+    ("is_done", "is_empty", "is_watched", "has_widgets", "told"),
+    [
+        (True, False, True, True, "The plan has been carried out, above."),
+        (False, True, True, True, "There is nothing to do."),
+        (False, False, False, True, "Set apply = True above to do it, or open this notebook in JupyterLab"),
+        (False, False, True, False, "Set apply = True above to do it; a button needs ipywidgets"),
+    ],
+)
+def test_where_there_is_no_button_a_sentence_says_why(
+    monkeypatch: pytest.MonkeyPatch, is_done: bool, is_empty: bool, is_watched: bool, has_widgets: bool, told: str
+) -> None:
+    """Done allab, nothing to do, nobody there to press it, or no library to make it."""
+    monkeypatch.setattr(masking_kernel, "allows_input", lambda: is_watched)
+    monkeypatch.setattr(button, "find_spec", lambda name: has_widgets or None)
+    offered = button.offer(a_run("staging"), "Write", nothing, is_done, is_empty)
+    assert isinstance(offered, Listing) and told in offered.to_text()
+
+
+def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
+    """The notebook's own cells, run dry: the button writes what the plan says and shows what the cells would show."""
+    kept = client(sandbox, "secretsmanager")
+    before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
+    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    lab.press(*lab.buttons)
+    assert lab.look(lab.buttons[-1]) == ("✓ Done and proved", False), lab.area["text/plain"]
+    for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
+        assert words in lab.area["text/plain"]
+    (old,) = before
+    stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    assert stages.pop(old) == ["AWSPREVIOUS"] and list(stages.values()) == [["AWSCURRENT"]]
+    value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
+    assert value not in json.dumps([message["content"] for message in lab.heard])
+
+
+def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
+    """local_setup, run dry: no file; the button makes it, and the sentences under it are those of the cells."""
+    platform = make_platform(tmp_path / "checkout")
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "local_setup", repository=str(platform.root))
+    assert not platform.dotenv.exists()
+    lab.press(*lab.buttons)
+    assert lab.look(lab.buttons[-1]) == ("✓ Written", False), lab.area["text/plain"]
+    for words in (".env was written", "OPENAI_API_KEY", "required-empty", f"rm {platform.dotenv}"):
+        assert words in lab.area["text/plain"]
+    value = str(dotenv_values(platform.dotenv)["SECRET_KEY"])
+    assert len(value) == 64 and value not in json.dumps([message["content"] for message in lab.heard])
+
+
+def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
+    """add_key, run dry: no file, no version; the button adds it everywhere and tells how to commit and to undo it."""
+    platform, kept = make_platform(tmp_path / "checkout"), client(sandbox, "secretsmanager")
+    before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    lab.run(f"import os; os.environ.update({sandbox.variables!r})")
+    run_cells(lab, "add_key", repository=str(platform.root), key="NEWS_API_KEY", values_from="generate")
+    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    assert platform.git("status", "--short") == ""
+    lab.press(*lab.buttons)
+    assert lab.look(lab.buttons[-1]) == ("✓ Added and proved", False), lab.area["text/plain"]
+    for words in ("NEWS_API_KEY was added and verified", "git switch -c add-news-api-key", "apply --reverse"):
+        assert words in lab.area["text/plain"]
+    value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]
+    assert value not in json.dumps([message["content"] for message in lab.heard])
+    assert len(platform.git("diff", "--name-only").split()) == 3
+
+
+def run_cells(lab: Lab, name: str, **parameters: str) -> None:
+    """Run the code cells of a notebook, one after the other, with some parameters set."""
+    for cell in nbformat.read(notebooks() / f"{name}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            source = cell.source
+            for parameter, text in parameters.items():
+                source = source.replace(f'\n{parameter}: str = ""', f"\n{parameter}: str = {text!r}")
+            reply = lab.run(source)
+            assert reply["status"] == "ok", (cell.id, reply)

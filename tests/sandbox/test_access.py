@@ -1,0 +1,275 @@
+"""Who may do what in the sandbox, what the simulator says of it, and what CloudTrail keeps of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from support.small_world import ACCOUNT, CLUSTER, READ, REGION, ROLE, Stage, policy, until
+
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+DESCRIBE = {"Effect": "Allow", "Action": "ecs:DescribeServices", "Resource": "*"}
+
+
+@pytest.fixture(scope="module")
+def stage(empty_sandbox: Sandbox) -> Stage:
+    """One sandbox with a service that runs."""
+    made = Stage(empty_sandbox)
+    made.build()
+    made.steady()
+    return made
+
+
+def user(stage: Stage, *statements: dict[str, Any]) -> dict[str, str]:
+    """The credentials of a new user with these statements."""
+    name = f"user-{secrets.token_hex(4)}"
+    stage.iam.create_user(UserName=name)
+    if statements:
+        stage.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy(*statements))
+    key = stage.iam.create_access_key(UserName=name)["AccessKey"]
+    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+
+def test_user_without_permission_is_refused_in_awss_words(stage: Stage) -> None:
+    """A user without ecs:DescribeServices is told so, and may after it was granted."""
+    name = f"user-{secrets.token_hex(4)}"
+    stage.iam.create_user(UserName=name)
+    key = stage.iam.create_access_key(UserName=name)["AccessKey"]
+    own = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    ecs = stage.client("ecs", **own)
+    with pytest.raises(ClientError) as error:
+        ecs.describe_services(cluster=CLUSTER, services=["app"])
+    assert error.value.response["Error"] == {
+        "Code": "AccessDeniedException",
+        "Message": f"User: arn:aws:iam::{ACCOUNT}:user/{name} is not authorized to perform: ecs:DescribeServices on "
+        f"resource: arn:aws:ecs:{REGION}:{ACCOUNT}:service/{CLUSTER}/app because no identity-based policy allows "
+        "the ecs:DescribeServices action",
+    }
+    assert stage.client("sts", **own).get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    stage.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy(DESCRIBE))
+    assert ecs.describe_services(cluster=CLUSTER, services=["app"])["services"]
+
+
+def test_query_protocol_refuses_as_iam_does(stage: Stage) -> None:
+    """IAM's refusal is AccessDenied, in XML."""
+    iam = stage.client("iam", **user(stage))
+    with pytest.raises(ClientError, match="iam:GetRole on resource: arn:aws:iam::") as error:
+        iam.get_role(RoleName="execution")
+    assert error.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_permission_is_by_resource(stage: Stage) -> None:
+    """A grant on one service is none on another, and one on a cluster's condition counts there."""
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/{CLUSTER}/app"
+    cluster = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
+    listing = {
+        "Effect": "Allow",
+        "Action": "ecs:ListServices",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"ecs:cluster": cluster}},
+    }
+    ecs = stage.client("ecs", **user(stage, DESCRIBE | {"Resource": arn}, listing))
+    assert ecs.describe_services(cluster=CLUSTER, services=["app"])["services"]
+    assert ecs.list_services(cluster=CLUSTER)["serviceArns"]
+    with pytest.raises(ClientError):
+        ecs.describe_services(cluster=CLUSTER, services=["app", "other"])
+
+
+def test_role_session_is_judged_by_its_role(stage: Stage) -> None:
+    """The credentials of an assumed role can do what the role can, under the session's own name."""
+    session = stage.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="me")["Credentials"]
+    own = {
+        "aws_access_key_id": session["AccessKeyId"],
+        "aws_secret_access_key": session["SecretAccessKey"],
+        "aws_session_token": session["SessionToken"],
+    }
+    assert stage.client("secretsmanager", **own).get_secret_value(SecretId="app-secret")["SecretString"]
+    with pytest.raises(ClientError, match=f"User: arn:aws:sts::{ACCOUNT}:assumed-role/execution/me is not"):
+        stage.client("ecs", **own).list_clusters()
+    assert stage.client("sts", **own).get_caller_identity()["Arn"].endswith(":assumed-role/execution/me")
+    with pytest.raises(ClientError) as error:
+        stage.client("sts").assume_role(RoleArn=f"{ROLE}-absent", RoleSessionName="me")
+    assert error.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_secret_policy_lets_a_user_in(stage: Stage) -> None:
+    """Within an account the secret's own policy is enough."""
+    stage.secrets.create_secret(Name="open", SecretString="x")
+    name = f"user-{secrets.token_hex(4)}"
+    arn = stage.iam.create_user(UserName=name)["User"]["Arn"]
+    key = stage.iam.create_access_key(UserName=name)["AccessKey"]
+    own = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    client = stage.client("secretsmanager", **own)
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
+        client.get_secret_value(SecretId="open")
+    stage.secrets.put_resource_policy(SecretId="open", ResourcePolicy=policy(READ | {"Principal": {"AWS": arn}}))
+    assert client.get_secret_value(SecretId="open")["SecretString"] == "x"
+
+
+def test_customer_key_wants_decrypt_on_the_key(stage: Stage) -> None:
+    """kms:Decrypt on the secret's ARN grants nothing; on the key's it does."""
+    key = stage.client("kms").create_key()["KeyMetadata"]["Arn"]
+    stage.secrets.create_secret(Name="sealed", SecretString="x", KmsKeyId=key)
+    decrypt = {"Effect": "Allow", "Action": "kms:Decrypt"}
+    useless = user(stage, READ, decrypt | {"Resource": "arn:aws:secretsmanager:*:*:secret:*"})
+    with pytest.raises(ClientError, match="Access to KMS is not allowed") as error:
+        stage.client("secretsmanager", **useless).get_secret_value(SecretId="sealed")
+    assert error.value.response["Error"]["Code"] == "AccessDeniedException"
+    useful = user(stage, READ, decrypt | {"Resource": key})
+    assert stage.client("secretsmanager", **useful).get_secret_value(SecretId="sealed")["SecretString"] == "x"
+
+
+def simulate(stage: Stage, arn: str, *actions: str, resource: str = "*") -> dict[str, Any]:
+    """The simulator's result for each action."""
+    found = stage.iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=list(actions), ResourceArns=[resource])
+    return {result["EvalActionName"]: result for result in found["EvaluationResults"]}
+
+
+def test_simulator_agrees_with_the_policies(stage: Stage) -> None:
+    """Allowed, implicitly and explicitly denied are told apart, with the statement that decided."""
+    arn = stage.iam.create_role(RoleName="judged", AssumeRolePolicyDocument=policy())["Role"]["Arn"]
+    deny = {"Effect": "Deny", "Action": "kms:*", "Resource": "*"}
+    stage.iam.put_role_policy(RoleName="judged", PolicyName="mixed", PolicyDocument=policy(READ, deny))
+    results = simulate(stage, arn, "secretsmanager:GetSecretValue", "ecs:ListTasks", "kms:Decrypt")
+    decisions = {action: result["EvalDecision"] for action, result in results.items()}
+    assert list(decisions.values()) == ["allowed", "implicitDeny", "explicitDeny"]
+    matched = results["secretsmanager:GetSecretValue"]["MatchedStatements"]
+    assert [statement["SourcePolicyId"] for statement in matched] == ["mixed"]
+    assert "PermissionsBoundaryDecisionDetail" not in results["kms:Decrypt"]
+    boundary = stage.iam.create_policy(PolicyName="narrow", PolicyDocument=policy(DESCRIBE))["Policy"]["Arn"]
+    stage.iam.put_role_permissions_boundary(RoleName="judged", PermissionsBoundary=boundary)
+    result = simulate(stage, arn, "secretsmanager:GetSecretValue")["secretsmanager:GetSecretValue"]
+    assert result["EvalDecision"] == "implicitDeny"
+    assert result["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": False}
+    with pytest.raises(ClientError) as error:
+        simulate(stage, f"{arn}-absent", "ecs:ListTasks")
+    assert error.value.response["Error"]["Code"] == "NoSuchEntity"
+
+
+def test_organization_denies_over_the_role(stage: Stage) -> None:
+    """A service control policy that denies is enforced and shown by the simulator."""
+    organizations = stage.client("organizations")
+    root = organizations.create_organization(FeatureSet="ALL") and organizations.list_roots()["Roots"][0]["Id"]
+    condition = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/*-limited"}}
+    deny = {"Effect": "Deny", "Action": "ecs:*", "Resource": "*", "Condition": condition}
+    made = organizations.create_policy(
+        Name="no-ecs", Description="", Type="SERVICE_CONTROL_POLICY", Content=policy(deny)
+    )["Policy"]["PolicySummary"]["Id"]
+    organizations.attach_policy(PolicyId=made, TargetId=ACCOUNT)
+    name = f"{secrets.token_hex(4)}-limited"
+    arn = stage.iam.create_user(UserName=name)["User"]["Arn"]
+    stage.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy(DESCRIBE))
+    key = stage.iam.create_access_key(UserName=name)["AccessKey"]
+    own = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    with pytest.raises(ClientError, match="explicit deny in a service control policy"):
+        stage.client("ecs", **own).describe_services(cluster=CLUSTER, services=["app"])
+    result = simulate(stage, arn, "ecs:DescribeServices")["ecs:DescribeServices"]
+    assert result["EvalDecision"] == "explicitDeny"
+    assert result["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
+    assert stage.service()["serviceName"] == "app"
+    organizations.detach_policy(PolicyId=made, TargetId=ACCOUNT)
+    assert stage.client("ecs", **own).describe_services(cluster=CLUSTER, services=["app"])["services"]
+    assert root
+
+
+def events(stage: Stage, **attributes: str) -> list[Any]:
+    """CloudTrail's events with one attribute."""
+    wanted = [{"AttributeKey": key, "AttributeValue": value} for key, value in attributes.items()]
+    pages = stage.client("cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=wanted)
+    return [event for page in pages for event in page["Events"]]
+
+
+def test_trail_tells_who_changed_the_secret_and_not_to_what(stage: Stage) -> None:
+    """A put is recorded with its principal, user agent and secret, without the value."""
+    canary = secrets.token_hex(12)
+    own = user(stage, {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
+    arn = stage.secrets.create_secret(Name="watched", SecretString="x")["ARN"]
+    stage.client("secretsmanager", **own).put_secret_value(SecretId="watched", SecretString=canary)
+    found = [e for e in events(stage, EventName="PutSecretValue") if e["AccessKeyId"] == own["aws_access_key_id"]]
+    assert len(found) == 1
+    record = json.loads(found[0]["CloudTrailEvent"])
+    assert record["userIdentity"]["arn"].startswith(f"arn:aws:iam::{ACCOUNT}:user/")
+    assert record["userIdentity"]["userName"] == found[0]["Username"]
+    assert "Boto3" in record["userAgent"]
+    assert record["requestParameters"]["secretId"] == "watched"
+    assert found[0]["EventSource"] == "secretsmanager.amazonaws.com"
+    assert arn in [resource["ResourceName"] for resource in found[0]["Resources"]]
+    assert canary not in json.dumps(found, default=str)
+    assert found == [e for e in events(stage, ResourceName=arn) if e["EventName"] == "PutSecretValue"]
+
+
+def test_trail_tells_the_agents_reads_by_task(stage: Stage) -> None:
+    """Each task's reads carry the execution role and the task's id, between its creation and its start."""
+    from omc_runbook.sandbox import lifecycle
+
+    task_id = lifecycle.status(stage.sandbox)["tasks"][0]["task"]
+    task = stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[task_id])["tasks"][0]
+    reads = events(stage, Username=task_id)
+    assert {read["EventName"] for read in reads} == {"GetSecretValue"}
+    record = json.loads(reads[0]["CloudTrailEvent"])
+    assert record["userIdentity"]["arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/execution/{task_id}"
+    assert all(task["createdAt"].timestamp() - 1 <= r["EventTime"].timestamp() for r in reads)
+    # ECS tells milliseconds, cut off.
+    assert all(r["EventTime"].timestamp() <= task["startedAt"].timestamp() + 0.001 for r in reads)
+
+
+def test_trail_keeps_refusals_and_pages(stage: Stage) -> None:
+    """A refused call is there with its code; pages and times divide the events without loss."""
+    before = datetime.now(UTC)
+    ecs = stage.client("ecs", **user(stage))
+    for _ in range(3):
+        with pytest.raises(ClientError):
+            ecs.list_clusters()
+    trail = stage.client("cloudtrail")
+    wanted = [{"AttributeKey": "EventName", "AttributeValue": "ListClusters"}]
+    first = trail.lookup_events(LookupAttributes=wanted, StartTime=int(before.timestamp()), MaxResults=2)
+    second = trail.lookup_events(LookupAttributes=wanted, MaxResults=50, NextToken=first["NextToken"])
+    found = [*first["Events"], *second["Events"]]
+    assert len({event["EventId"] for event in found}) == len(found) >= 3
+    assert [json.loads(e["CloudTrailEvent"]).get("errorCode") for e in found[:3]] == ["AccessDeniedException"] * 3
+    assert trail.lookup_events(LookupAttributes=wanted, EndTime=int(before.timestamp()) - 60)["Events"] == []
+
+
+def test_wire_faults_hit_whom_they_are_meant_for(stage: Stage) -> None:
+    """A fault applies to its action and principal, as often as asked, and can be lifted."""
+    from omc_runbook.sandbox import lifecycle
+
+    own = user(stage, {"Effect": "Allow", "Action": "*", "Resource": "*"})
+    theirs = stage.client("ecs", **own)
+    rule = {"action": "ecs:List*", "error": "ThrottlingException", "count": 1, "principal": ":user/user-"}
+    lifecycle.ask(stage.sandbox, "POST", "wire", rule)
+    stage.ecs.list_clusters()
+    theirs.describe_clusters()
+    with pytest.raises(ClientError) as error:
+        theirs.list_clusters()
+    assert error.value.response["Error"]["Code"] == "ThrottlingException"
+    theirs.list_clusters()
+    number = lifecycle.ask(stage.sandbox, "POST", "wire", {"delay_ms": 200})["id"]
+    started = datetime.now(UTC)
+    theirs.list_clusters()
+    assert (datetime.now(UTC) - started).total_seconds() >= 0.2
+    lifecycle.ask(stage.sandbox, "DELETE", "wire", {"id": number})
+    assert lifecycle.ask(stage.sandbox, "GET", "wire")["rules"] == []
+
+
+def test_what_moto_lacks_is_said(stage: Stage) -> None:
+    """A call that neither moto nor the sandbox knows is an error that says so."""
+    with pytest.raises(ClientError, match="The sandbox does not offer ecs:ListServiceDeployments"):
+        stage.ecs.list_service_deployments(cluster=CLUSTER, service="app")
+
+
+def test_calls_are_counted(stage: Stage) -> None:
+    """The number of calls of each action can be asked for."""
+    from omc_runbook.sandbox import lifecycle
+
+    def count() -> int:
+        return int(lifecycle.ask(stage.sandbox, "GET", "calls")["calls"].get("ecs:DescribeClusters", 0))
+
+    before = count()
+    stage.ecs.describe_clusters(clusters=[CLUSTER])
+    assert until(count) == before + 1

@@ -1,0 +1,47 @@
+"""How many calls a look takes across a slow network: the benchmark's own rows, counted between client and server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from support.paths import ROOT
+
+CALLS = ROOT / "benchmarks" / "calls.py"
+DELAY = 100
+"""Milliseconds before each call: more than on a real network, so that a busy machine's own delays count for less."""
+ROUNDS = 12
+"""A look is five questions deep; the rest allows for calls that a busy machine sends late."""
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, Any]:
+    """Rows of the benchmark by the name of their world."""
+    command = [sys.executable, str(CALLS), "healthy", "12:2", "--json", "--looks", "1", "--delay", str(DELAY)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == 2, done.stderr
+    return {row["row"]: row for row in found}
+
+
+@pytest.mark.parametrize(("world", "services", "bound"), [("healthy", 3, 20), ("12:2", 12, 30)])
+def test_a_look_takes_few_calls(rows: dict[str, Any], world: str, services: int, bound: int) -> None:
+    """For N services at most N + ⌈N/10⌉ + ⌈N/20⌉ + 3⌈N/100⌉ + 12 calls, and one for each task definition."""
+    row = rows[world]
+    assert (row["services"], row["by_action"]["DescribeTaskDefinition"]) == (services, services)
+    assert sum(row["by_action"].values()) == row["calls"] <= bound == row["bound"]
+
+
+@pytest.mark.parametrize("world", ["healthy", "12:2"])
+def test_no_call_is_made_twice(rows: dict[str, Any], world: str) -> None:
+    """The same question with the same parameters is asked once."""
+    assert rows[world]["repeated"] == []
+
+
+@pytest.mark.parametrize("world", ["healthy", "12:2"])
+def test_calls_wait_only_for_what_they_need(rows: dict[str, Any], world: str) -> None:
+    """The longest row of calls that waited for one another is short, and no longer for more services."""
+    assert rows[world]["rounds"] <= ROUNDS

@@ -1,0 +1,499 @@
+"""A look inside running tasks: the script in real shells, what digests are compared with, and the sandbox's tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import snapshots
+from support.runs import client, deny, values
+from support.snapshots import ARN, CURRENT, NOW, PREVIOUS, healthy, looked, rotated, with_container, with_reference
+
+from omc_runbook.aws import execute
+from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.execute import ExecFailure
+from omc_runbook.masking import fingerprint
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox.ecs.container import RunningContainer
+from omc_runbook.sandbox.faults import break_, mend
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
+from omc_runbook.snapshot import exec_probe, exec_read, follow_ups
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
+from omc_runbook.snapshot.state import Content, Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+SALT, MARK = "5a17", "beef"
+TOOLS = ("tr", "cat", "id", "readlink", "getconf")
+ODD = {
+    "PLAIN": "v" * 40,
+    "SPACES": "  a b\tc  ",
+    "QUOTES": 'it\'s "quoted" `echo x` $(echo y) $HOME \\n \\',
+    "LINES": "-----BEGIN-----\nabc\n-----END-----\n",
+    "RETURN": "one\r\ntwo",
+    "UNICODE": "Áéÿ ‹x› 😀 \u0081\u0082",
+    "EMPTY": "",
+    "EQUALS": "a=b=c=",
+    "GLOB": "*?[a-z] %s %d \\001",
+    "DASH": "-n",
+    "_9": "x",
+}
+
+
+def digest(variable: str, value: str, salt: str = SALT) -> str:
+    """What the container has to answer."""
+    return hashlib.sha256(f"{salt}{variable}={value}".replace("\n", "\x01").encode()).hexdigest()
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start processes that sleep, and end them."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdin=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def sleeping(process: Any, environment: Mapping[str, str]) -> int:
+    """A process with this environment."""
+    return int(process(["/bin/sleep", "60"], environment).pid)
+
+
+def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[str, ...] = tuple(ODD)) -> str:
+    """What the script writes into the terminal of a container."""
+    written = b""
+    with RunningContainer(environment, pid).run(exec_probe.command(names, SALT, MARK), folder) as running:
+        while piece := running.read(4096):
+            written += piece
+    return written.decode()
+
+
+def shells(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, *tools: str) -> None:
+    """Let the container have this shell as sh, and no program but these."""
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"no {shell} here")
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "sh").symlink_to(path)
+    for tool in tools:
+        found = path if shell == "busybox" else sys.executable if tool == "python3" else shutil.which(tool)
+        if found is None:
+            pytest.skip(f"no {tool} here")
+        (programs / tool).symlink_to(found)
+    monkeypatch.setenv("PATH", str(programs))
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+def test_any_shell_digests_any_value(shell: str, process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces, quotes, line ends, unicode, nothing: each value has our digest, and none is in the answer."""
+    held = {name: value for name, value in ODD.items() if name != "DASH"} | {"PLAIN": "other", "PATH": "/bin"}
+    pid = sleeping(process, {**held, "UNASKED": "x"})
+    shells(monkeypatch, tmp_path, shell, *TOOLS, "sha256sum")
+    text = answer(ODD, pid, tmp_path)
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.ProbeResult)
+    wanted = {name: digest(name, value) for name, value in ODD.items()}
+    assert {name: found for name, found in seen.injected.items() if name != "PATH"} == wanted
+    assert seen.process == {name: digest(name, value) for name, value in held.items()}
+    assert (seen.pid, seen.name, seen.is_readable) == ("1", "sleep", True)
+    assert seen.started and abs(datetime.now(UTC) - seen.started) < timedelta(seconds=10)
+    assert not [value for value in ODD.values() if len(value) > 3 and value in text]
+
+
+@pytest.mark.parametrize("tool", ["sha256sum", "openssl", "shasum", "python3", "perl"])
+def test_any_tool_digests(tool: str, process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever program there is makes the same digest."""
+    pid = sleeping(process, ODD)
+    shells(monkeypatch, tmp_path, "dash", *TOOLS, tool)
+    seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
+    assert isinstance(seen, exec_probe.ProbeResult)
+    assert seen.injected["UNICODE"] == digest("UNICODE", ODD["UNICODE"])
+
+
+def test_no_tool_is_told(process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell without any program for a digest says so."""
+    pid = sleeping(process, ODD)
+    shells(monkeypatch, tmp_path, "dash", *TOOLS)
+    seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
+    assert isinstance(seen, ExecFailure) and seen.why == "no-tool"
+
+
+def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> None:
+    """Where number 1 is a shell that waits, its child is the application."""
+    script = "PLAIN=changed sleep 60 & wait"
+    parent = process(["/bin/sh", "-c", script], {**ODD, "PATH": os.environ["PATH"]})
+    until(lambda: bool(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().strip()))
+    time.sleep(0.05)
+    child = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text())
+    try:
+        seen = exec_probe.read(answer(ODD, parent.pid, tmp_path), MARK)
+    finally:
+        os.kill(child, 9)
+    assert isinstance(seen, exec_probe.ProbeResult)
+    assert (seen.pid, seen.name) == (str(child), "sleep")
+    assert seen.process["PLAIN"] == digest("PLAIN", "changed")
+    assert seen.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, who becomes others")
+@pytest.mark.parametrize(("user", "readable"), [("1", True), ("12345", True), ("nobody-lacks-chroot", False)])
+def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: Any) -> None:
+    """Root without SYS_PTRACE, as in a container, reads what another user's process holds as that user, or says so."""
+    number = user if user.isdigit() else "12345"
+    become = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups", "sleep", "60"]
+    pid = process(become, {"PLAIN": "x", "PATH": os.environ["PATH"]}).pid
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    [*_, script] = exec_probe.command(("PLAIN",), SALT, MARK).split("'")[:2]
+    held = {"setuid", "setgid"} | ({"sys_chroot"} if readable else set())
+    bound = ",".join(["-all", *(f"+{name}" for name in sorted(held))])
+    command = ["setpriv", f"--bounding-set={bound}", "sh", "-c", script.replace("p=1;", f"p={pid};")]
+    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    seen = exec_probe.read(written, MARK)
+    assert isinstance(seen, exec_probe.ProbeResult)
+    assert seen.is_readable is readable
+    assert seen.process.get("PLAIN") == (digest("PLAIN", "x") if readable else None)
+
+
+def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
+    """A .env file beside the process gives the names that were asked for, and nothing of its values."""
+    (tmp_path / ".env").write_text("# PLAIN=x\nexport PLAIN=topsecret\nSPACES = topsecret\nUNASKED=topsecret\nEMPTY")
+    text = answer(ODD, sleeping(process, ODD), tmp_path)
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.ProbeResult)
+    assert seen.files == dict.fromkeys(("PLAIN", "SPACES", "EMPTY"), f"{tmp_path}/.env")
+    assert "topsecret" not in text
+
+
+def test_what_stands_around_an_answer_does_not_matter() -> None:
+    """Session Manager's own lines before and after are passed over; an answer cut short is a failed session."""
+    text = (
+        f"Starting session with SessionId: x\r\n[{MARK}\r\ni A {'0' * 64}  -\r\np 1 python\r\n{MARK}]\r\nExiting.\r\n"
+    )
+    seen = exec_probe.read(text, MARK)
+    assert isinstance(seen, exec_probe.ProbeResult) and seen.injected == {"A": "0" * 64} and not seen.is_readable
+    cut = exec_probe.read(text.partition(f"{MARK}]")[0], MARK)
+    assert isinstance(cut, ExecFailure) and cut.why == "session"
+    bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
+    assert isinstance(bare, ExecFailure) and bare.why == "no-shell"
+
+
+@pytest.mark.parametrize("name", ["A B", "A'B", "A;id", "1A", "", "A-B", "Ä"])
+def test_no_other_name_stands_in_a_command(name: str) -> None:
+    """What no shell takes as a variable's name is refused."""
+    with pytest.raises(ValueError):
+        exec_probe.command(("GOOD", name), SALT, MARK)
+
+
+def test_the_command_is_two_words_and_holds_quotes_of_one_kind() -> None:
+    """sh, -c and the script, which ECS keeps together by single quotes."""
+    command = exec_probe.command(("A", "B"), SALT, MARK)
+    assert command.startswith("sh -c '") and command.count("'") == 2
+    assert " PATH A B " in command and len(command) < 4000
+
+
+def test_our_digest_is_the_containers() -> None:
+    """The fingerprint that is compared is the one that a shell makes."""
+    for name, value in ODD.items():
+        assert fingerprint.salted(Masked(value, name), SALT, name) == digest(name, value)
+    assert fingerprint.new_salt() != fingerprint.new_salt()
+
+
+# What the digests are compared with, with a stand-in for ECS Exec.
+
+
+def given(snapshot: Snapshot, version: str = CURRENT) -> dict[str, str]:
+    """What ECS injects of a version into the worker."""
+    document = snapshot.contents[version].document
+    assert document
+    [worker] = [service for service in snapshot.services if service.name == "worker"]
+    injections = snapshot.own_injections(snapshot.definition(worker.task_definition_arn))
+    keys = {i.variable: i.reference.key for _, i in injections}
+    found = {name: document.get(key) for name, key in keys.items()}
+    return {name: reveal(member.injected) for name, member in found.items() if member}
+
+
+def look(
+    snapshot: Snapshot,
+    patch: pytest.MonkeyPatch,
+    injected: Mapping[str, str],
+    process: Mapping[str, str] | None = None,
+    kept: Mapping[str, Content] | None = None,
+) -> tuple[ExecLook, list[str]]:
+    """Look into the worker, in whose container these environments are; gives the commands that were sent, too."""
+    sent: list[str] = []
+
+    def run(_: Any, cluster: str, task: str, container: str, command: str, plugin: str, seconds: float) -> str:
+        sent.append(command)
+        mark, salt, names = re.findall(r'm=(\w+); s=(\w+); w=" ([^"]*) "', command)[0]
+        holding = {"i": injected, "q": injected if process is None else process}
+        lines = [
+            f"{kind} {name} {digest(name, held[name], salt)}  -"
+            for kind, held in holding.items()
+            for name in names.split()
+            if name in held
+        ]
+        return "\n".join([f"[{mark}", *lines, "p 1 python", f"{mark}]"])
+
+    patch.setattr(execute, "run", run)
+    patch.setattr(
+        follow_ups, "read_versions", lambda asking, ids: {id: (kept or {})[id] for id in ids if id in (kept or {})}
+    )
+    return next(one for one in take(looked(snapshot)) if one.service == "worker"), sent
+
+
+def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
+    """Take the look, with a thread for it."""
+    with ThreadPoolExecutor(2) as pool:
+        gatherer = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
+        return exec_read.read(gatherer, replace(snapshot, inside=None))
+
+
+def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every injected variable is of the current version, and what is not injected is absent; no value is sent."""
+    snapshot = healthy()
+    held = given(snapshot)
+    seen, sent = look(snapshot, monkeypatch, held, {**held, "PATH": "/bin"})
+    assert seen.process == "1 (python)"
+    assert {
+        name: (h.injected, h.process, h.differs) for name, h in seen.held.items() if h.has_reference
+    } == dict.fromkeys(held, (CURRENT, CURRENT, False))
+    assert {(h.injected, h.process) for h in seen.held.values() if not h.has_reference} == {(ABSENT, ABSENT)}
+    assert not [value for value in snapshots.document(snapshot).values() for command in sent if value in command]
+    again = look(snapshot, monkeypatch, held)[1]
+    assert not {re.findall(r"s=(\w+)", command)[0] for command in sent} & {
+        re.findall(r"s=(\w+)", command)[0] for command in again
+    }
+
+
+def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that is not the current one is told by the version that has it, or as another."""
+    snapshot = rotated(healthy(), NOW - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+    new = snapshot.secret.version_at("AWSCURRENT")
+    before, old = given(snapshot), snapshot.contents[CURRENT]
+    fresh = replace(snapshot, contents={new: snapshot.contents[new]})
+    seen, _ = look(fresh, monkeypatch, before, kept={CURRENT: old})
+    assert seen.held["SECRET_KEY"] == HeldValue(
+        variable="SECRET_KEY", key="SECRET_KEY", injected=CURRENT, process=CURRENT, meant=new
+    )
+    assert seen.held["OPENAI_API_KEY"].is_fresh
+    seen, _ = look(fresh, monkeypatch, before)
+    assert (seen.held["SECRET_KEY"].injected, seen.held["SECRET_KEY"].is_stale) == (OTHER, True)
+    seen, _ = look(fresh, monkeypatch, {**given(snapshot, version=new), "SECRET_KEY": "x"}, {"SECRET_KEY": "y"})
+    assert seen.held["SECRET_KEY"].differs and seen.held["SECRET_KEY"].process == OTHER
+
+
+def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that holds what its reference pins is as it should be; another value is not."""
+    pinned = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:AWSPREVIOUS:")
+    snapshot = snapshots.with_keys(pinned, PREVIOUS, SECRET_KEY=secrets.token_hex(32))
+    held = {**given(snapshot), "SECRET_KEY": given(snapshot, version=PREVIOUS)["SECRET_KEY"]}
+    seen, _ = look(snapshot, monkeypatch, held)
+    assert (seen.held["SECRET_KEY"].meant, seen.held["SECRET_KEY"].is_fresh) == (PREVIOUS, True)
+    seen, _ = look(snapshot, monkeypatch, given(snapshot))
+    assert seen.held["SECRET_KEY"].injected == CURRENT and seen.held["SECRET_KEY"].is_stale
+
+
+def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference without a key holds the whole text; a number and a text of several lines are as ECS injects them."""
+    snapshot = snapshots.with_keys(healthy(), SECRET_KEY=12345678, POSTGRES_PASSWORD="one\ntwo é\n")
+    whole = with_reference(snapshot, "worker", "OPENAI_API_KEY", ARN)
+    assert whole.current and whole.current.document
+    held = {
+        "SECRET_KEY": "1.2345678e+07",
+        "POSTGRES_PASSWORD": "one\ntwo é\n",
+        "OPENAI_API_KEY": reveal(whole.current.document.value),
+    }
+    seen, _ = look(whole, monkeypatch, held)
+    assert all(seen.held[name].is_fresh for name in held)
+
+
+@pytest.mark.parametrize(
+    "value_from", [f"{ARN.replace('southeast-2', 'southeast-1')}:SECRET_KEY::", "SECRET_KEY", f"{ARN}:SECRET_KEY"]
+)
+def test_what_another_reference_gives_is_not_judged(value_from: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of another secret or parameter is neither fresh nor stale; that the process differs is still told."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", value_from)
+    seen, _ = look(snapshot, monkeypatch, {"SECRET_KEY": "theirs"}, {"SECRET_KEY": "mine"})
+    held = seen.held["SECRET_KEY"]
+    assert (held.injected, held.meant, held.is_stale, held.is_fresh, held.differs) == (UNSEEN, "", False, False, True)
+
+
+def test_a_plain_variable_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the task definition sets plainly is not asked for: it is no secret that came another way."""
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, environment=("ENVIRONMENT", "SMTP_HOST")))
+    seen, sent = look(snapshot, monkeypatch, given(snapshot))
+    assert "SMTP_HOST" not in seen.held and "SMTP_USER" in seen.held
+    assert not any(
+        "SMTP_HOST" in command for command in sent if " SENTRY_DSN" in command and " SMTP_HOST" not in sent[0]
+    )
+
+
+def test_an_unreadable_current_version_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the value to compare with, a variable is unseen, not another."""
+    snapshot = replace(healthy(), contents={})
+    seen, _ = look(snapshot, monkeypatch, given(healthy()))
+    assert {h.injected for h in seen.held.values() if h.has_reference} == {UNSEEN}
+
+
+def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task without ECS Exec, one whose agent stopped and one on Windows are told as such with no call."""
+    monkeypatch.setattr(execute, "run", lambda *_: pytest.fail("a command was sent"))
+    ready = looked(healthy())
+    tasks = ready.tasks
+    stopped = tuple(replace(t, containers=(TaskContainer(t.service, None, "", "STOPPED"),)) for t in tasks)
+    cases = {
+        "off": replace(ready, tasks=tuple(replace(task, execute=False) for task in tasks)),
+        "agent": replace(ready, tasks=stopped),
+        "no-shell": replace(
+            ready,
+            task_definitions={
+                arn: replace(old, os_family="WINDOWS_SERVER_2022_CORE") for arn, old in ready.task_definitions.items()
+            },
+        ),
+    }
+    for why, snapshot in cases.items():
+        assert {seen.refused.why for seen in take(snapshot) if seen.refused} == {why}
+
+
+# The sandbox's tasks.
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def desk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Sit before the module's sandbox."""
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
+    """Every task of both consumers is looked into in less than a second, and holds the current version."""
+    run = runbooks_run.begin("verify", "staging")
+    run.look()
+    taken = []
+    # Beside other work on the machine, some may have had to wait for it.
+    while min(taken, default=1) >= 1 and len(taken) < 30:
+        began = time.monotonic()
+        snapshot = run.look(look_inside=True)
+        taken.append(time.monotonic() - began)
+    assert min(taken) < 1
+    assert [seen.service for seen in snapshot.inside or ()] == ["backend", "backend", "worker"]
+    held = [h for seen in snapshot.inside or () for h in seen.held.values() if h.has_reference]
+    assert len(held) == 9 + 9 + 3 and all(h.is_fresh and not h.differs for h in held)
+    assert all(seen.started and seen.process.startswith("1 (") for seen in snapshot.inside or ())
+    findings = runbooks_run.diagnose(snapshot, families=("running", "exec"))
+    assert {finding.status for finding in findings if finding.check not in ("exec-plugin", "exec-endpoint")} == {
+        "clear"
+    }
+
+
+def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent, what comes back and what is found hold no value of the secret; salts are not used twice."""
+    heard: list[str] = []
+    ask = execute.run
+
+    def run(*arguments: Any) -> str | ExecFailure:
+        written = ask(*arguments)
+        heard.extend([arguments[4], str(written)])
+        return written
+
+    monkeypatch.setattr(execute, "run", run)
+    runs = runbooks_run.begin("verify", "staging")
+    first, second = runs.look(look_inside=True), runs.look(look_inside=True)
+    said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runbooks_run.diagnose(second))]
+    assert len(heard) == 12
+    assert not [value for value in values(desk) for text in said if value in text]
+    salts = [re.findall(r"s=(\w{32});", text)[0] for text in heard if text.startswith("sh -c")]
+    assert len(set(salts)) == 2
+
+
+def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
+    """After a put, tasks hold the version before, by its id, in the changed key alone."""
+    world = World(desk.endpoint)
+    stages = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    before = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
+    break_(desk.endpoint, "not-forced")
+    try:
+        run = runbooks_run.begin("verify", "staging")
+        snapshot = run.look(look_inside=True)
+        stale = {(h.key, h.injected) for seen in snapshot.inside or () for h in seen.held.values() if h.is_stale}
+        assert stale == {("SECRET_KEY", before)}
+        roots = {finding.check for finding in runbooks_run.diagnose(snapshot) if finding.is_root_cause}
+        assert roots == {"not-forced"}
+    finally:
+        mend(desk.endpoint)
+
+
+def test_odd_values_pass_through_a_real_task(desk: Sandbox) -> None:
+    """Several lines, quotes, unicode and a number are recognised in a real process."""
+    sm, ecs = client(desk, "secretsmanager"), client(desk, "ecs")
+    document = json.loads(sm.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"])
+    odd = {**document, "OPENAI_API_KEY": ODD["QUOTES"] + ODD["LINES"] + ODD["UNICODE"], "SECRET_KEY": 123456789}
+    sm.put_secret_value(SecretId=SECRET, SecretString=json.dumps(odd))
+    try:
+        ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
+        World(desk.endpoint).settle()
+        snapshot = runbooks_run.begin("verify", "staging").look(look_inside=True)
+        [worker] = [seen for seen in snapshot.inside or () if seen.service == "worker"]
+        assert all(h.is_fresh and not h.differs for h in worker.held.values() if h.has_reference)
+    finally:
+        mend(desk.endpoint)
+
+
+def test_who_may_not_execute_commands_is_told_which_permission(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller without ecs:ExecuteCommand gets unknown with the permission's name, and no finding."""
+    deny(desk, monkeypatch, "ecs:ExecuteCommand")
+    run = runbooks_run.begin("verify", "staging")
+    snapshot = run.look(look_inside=True)
+    assert {seen.refused.why for seen in snapshot.inside or () if seen.refused} == {"denied"}
+    findings = runbooks_run.diagnose(snapshot)
+    assert not [finding for finding in findings if finding.is_root_cause]
+    unknown = [finding for finding in findings if finding.status == "unknown"]
+    assert {finding.family for finding in unknown} == {"running"}
+    assert all("ecs:ExecuteCommand is missing" in finding.evidence[0] for finding in unknown)
+
+
+def test_a_role_that_may_not_be_simulated_is_judged_by_its_policies(
+    desk: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where AWS's simulation is refused, the task role's own policies are read."""
+    deny(desk, monkeypatch, "iam:SimulatePrincipalPolicy")
+    run = runbooks_run.begin("verify", "staging")
+    snapshot = run.look(look_inside=True)
+    [known] = snapshot.task_roles.values()
+    assert known.policies and not known.simulated
+    [finding] = [finding for finding in runbooks_run.diagnose(snapshot) if finding.check == "exec-iam"]
+    assert finding.status == "clear"

@@ -1,0 +1,495 @@
+"""Every fault of the sandbox, brought about, seen through the public API and mended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
+from omc_runbook.sandbox.worlds.staging import (
+    ACCOUNT,
+    CLUSTER,
+    CONSUMERS,
+    EXECUTION_ROLE,
+    KEYS,
+    REGION,
+    SECRET,
+    SECRETS_POLICY,
+    SERVICES,
+    STAGING,
+    World,
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a reader of the API sees of the world since a moment."""
+
+    world: World
+    since: datetime
+
+    def secret(self) -> dict[str, Any]:
+        """DescribeSecret's answer, or nothing where there is no secret."""
+        try:
+            return dict(self.world.secretsmanager.describe_secret(SecretId=SECRET))
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+            return {}
+
+    def value(self, stage: str = "AWSCURRENT") -> Any:
+        """GetSecretValue's answer."""
+        return self.world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage=stage)
+
+    def text(self) -> str:
+        """The current SecretString."""
+        return str(self.value()["SecretString"])
+
+    def key(self, name: str) -> Any:
+        """One value of the current document."""
+        return json.loads(self.text())[name]
+
+    def policy(self) -> Any:
+        """The one statement of the execution role's policy for secrets."""
+        found: Any = self.world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
+        return found["PolicyDocument"]["Statement"][0]
+
+    def key_state(self) -> str:
+        """The state of the customer key that the secret is under."""
+        return str(self.world.kms.describe_key(KeyId=self.secret()["KmsKeyId"])["KeyMetadata"]["KeyState"])
+
+    def service(self, name: str, cluster: str = CLUSTER) -> Any:
+        """DescribeServices' answer for one service."""
+        return self.world.ecs.describe_services(cluster=cluster, services=[name])["services"][0]
+
+    def rollout(self, name: str) -> tuple[str, str]:
+        """State and reason of a service's primary deployment."""
+        primary = self.service(name)["deployments"][0]
+        return primary["rolloutState"], primary["rolloutStateReason"]
+
+    def definition(self, name: str) -> Any:
+        """The task definition that a service is deployed with."""
+        arn = self.service(name)["taskDefinition"]
+        return self.world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+
+    def references(self, name: str) -> dict[str, str]:
+        """The valueFrom of each variable of a service, without the secret's true ARN."""
+        secrets = self.definition(name)["containerDefinitions"][0].get("secrets", [])
+        arn = self.secret().get("ARN", "?")
+        return {entry["name"]: entry["valueFrom"].removeprefix(arn) for entry in secrets}
+
+    def stopped(self, name: str) -> list[Any]:
+        """A service's tasks that were stopped, or stopped by themselves, since."""
+        ecs = self.world.ecs
+        pages = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, serviceName=name, desiredStatus="STOPPED")
+        tasks = [
+            task
+            for page in pages
+            if page["taskArns"]
+            for task in ecs.describe_tasks(cluster=CLUSTER, tasks=page["taskArns"])["tasks"]
+        ]
+        return [task for task in tasks if task["createdAt"] >= self.since]
+
+    def running(self, name: str) -> Any:
+        """A task of a service that runs."""
+        arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
+        return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
+
+    def command(self, name: str) -> Any:
+        """The command of a service's container."""
+        return self.definition(name)["containerDefinitions"][0].get("command")
+
+    def exec_refusal(self, name: str) -> str:
+        """ECS's words for why a command is not run in a service's task."""
+        task = self.running(name)["taskArn"]
+        with pytest.raises(ClientError) as caught:
+            self.world.ecs.execute_command(cluster=CLUSTER, task=task, command="true", interactive=True)
+        return str(caught.value)
+
+    def has_no_agent(self, name: str) -> bool:
+        """Whether the agent of ECS Exec stopped in a service's task, so that no command is run there."""
+        [agent] = self.running(name)["containers"][0]["managedAgents"]
+        return bool(agent["lastStatus"] == "STOPPED") and "TargetNotConnected" in self.exec_refusal(name)
+
+    def reasons(self, name: str = "worker") -> str:
+        """Why they stopped."""
+        return " ".join(task.get("stoppedReason", "") for task in self.stopped(name))
+
+    def log(self, name: str) -> str:
+        """What the first containers of a service's stopped tasks wrote into their log."""
+        streams = [f"ecs/{name}/{task['taskArn'].rpartition('/')[2]}" for task in self.stopped(name)]
+        read = [
+            self.world.logs.get_log_events(logGroupName=f"/ecs/{STAGING}/{name}", logStreamName=stream)["events"]
+            for stream in streams
+        ]
+        return " ".join(event["message"] for events in read for event in events)
+
+    def refused(self, text: str) -> bool:
+        """Whether tasks of every consumer never started, all for a reason with this text in it."""
+        failed = {c.name: [t for t in self.stopped(c.name) if "startedAt" not in t] for c in CONSUMERS}
+        return all(failed.values()) and all(
+            text in task["stoppedReason"] and task["stopCode"] == "TaskFailedToStart"
+            for tasks in failed.values()
+            for task in tasks
+        )
+
+    @property
+    def ec2(self) -> Any:
+        """EC2's client."""
+        return self.world.client("ec2")
+
+    def placement(self) -> Any:
+        """Where the worker's tasks stand."""
+        return self.service("worker")["networkConfiguration"]["awsvpcConfiguration"]
+
+    def vpc(self) -> str:
+        """The VPC that they stand in."""
+        found = self.ec2.describe_subnets(SubnetIds=self.placement()["subnets"])["Subnets"]
+        return str(found[0]["VpcId"])
+
+    def endpoints(self) -> list[Any]:
+        """The endpoints of that VPC."""
+        found = self.ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [self.vpc()]}])
+        return [endpoint for endpoint in found["VpcEndpoints"] if endpoint["State"] == "available"]
+
+    def group(self, id: str) -> Any:
+        """A security group."""
+        return self.ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"][0]
+
+    def acl(self) -> Any:
+        """The network ACL of the worker's subnet."""
+        subnets = [{"Name": "association.subnet-id", "Values": self.placement()["subnets"]}]
+        return next(
+            acl
+            for acl in self.ec2.describe_network_acls(Filters=subnets)["NetworkAcls"]
+            if self.placement()["subnets"][0] in [entry["SubnetId"] for entry in acl["Associations"]]
+        )
+
+    def resolves_names(self) -> bool:
+        """Whether that VPC has DNS."""
+        found = self.ec2.describe_vpc_attribute(VpcId=self.vpc(), Attribute="enableDnsSupport")
+        return bool(found["EnableDnsSupport"]["Value"])
+
+    def whole(self, *names: str) -> bool:
+        """Whether the services run all their tasks in one completed deployment that followed the secret."""
+        return all(
+            [deployment["rolloutState"] for deployment in service["deployments"]] == ["COMPLETED"]
+            and service["runningCount"] == service["desiredCount"] > 0
+            for service in map(self.service, names or [service.name for service in SERVICES])
+        )
+
+
+EVIDENCE: dict[str, Callable[[Scene], bool]] = {
+    "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
+    "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
+    "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "wrong-region": lambda s: ":ap-southeast-1:" in s.references("worker")["SECRET_KEY"] and s.whole(),
+    "wrong-account": lambda s: ACCOUNT not in s.references("worker")["SECRET_KEY"] and "GetSecretValue" in s.reasons(),
+    "suffix-stale": lambda s: (
+        f":secret:{SECRET}-" in s.references("backend")["SECRET_KEY"]
+        and s.secret()["ARN"] not in s.references("backend")["SECRET_KEY"]
+        and s.refused("can't find the specified secret")
+    ),
+    "partial-arn": lambda s: s.references("worker")["SECRET_KEY"].endswith(f":{SECRET}:SECRET_KEY::") and s.whole(),
+    "bare-name": lambda s: s.references("worker")["SECRET_KEY"] == SECRET and "ssm" in s.reasons(),
+    "arn-malformed": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY" and "unexpected ARN format" in s.reasons()
+    ),
+    "whole-json": lambda s: s.references("worker")["OPENAI_API_KEY"] == "" and s.whole(),
+    "key-unreferenced": lambda s: (
+        bool(s.key("NEWS_API_KEY")) and "NEWS_API_KEY" not in s.references("backend") and s.whole()
+    ),
+    "previous-pinned": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY:AWSPREVIOUS:"
+        and json.loads(s.value("AWSPREVIOUS")["SecretString"])["SECRET_KEY"] != s.key("SECRET_KEY")
+        and s.whole()
+    ),
+    "version-pinned": lambda s: (
+        s.references("worker")["SECRET_KEY"] == f":SECRET_KEY::{s.value()['VersionId']}" and s.whole()
+    ),
+    "version-short": lambda s: (
+        s.references("worker")["SECRET_KEY"] == ":SECRET_KEY::0123abcd" and "GetSecretValue" in s.reasons()
+    ),
+    "duplicate-name": lambda s: (
+        "SECRET_KEY" in s.references("worker")
+        and {"name": "SECRET_KEY", "value": ""} in s.definition("worker")["containerDefinitions"][0]["environment"]
+        and s.whole()
+    ),
+    "name-mismatch": lambda s: (
+        s.references("backend")["SECRETKEY"] == ":SECRET_KEY::"
+        and "SECRET_KEY" not in s.references("backend")
+        and s.whole()
+    ),
+    "key-missing": lambda s: (
+        set(KEYS) - set(json.loads(s.text())) == {"OPENAI_API_KEY"} and s.refused("json key OPENAI_API_KEY")
+    ),
+    "key-case": lambda s: bool(s.key("openai_api_key")) and s.refused("json key OPENAI_API_KEY"),
+    "key-misspelt": lambda s: bool(s.key("OPENAI_API_KYE")) and s.refused("json key OPENAI_API_KEY"),
+    "not-json": lambda s: s.text().startswith("SECRET_KEY=") and s.refused("looking for beginning of value"),
+    "single-quoted": lambda s: s.text().startswith("{'") and s.refused("invalid character '\\''"),
+    "bom": lambda s: s.text().startswith("\ufeff{") and s.refused("looking for beginning of value"),
+    "truncated": lambda s: not s.text().endswith("}") and s.refused("unexpected end of JSON input"),
+    "null": lambda s: s.key("OPENAI_API_KEY") is None and s.whole(),
+    "nested": lambda s: isinstance(s.key("OPENAI_API_KEY"), dict) and s.whole(),
+    "not-an-object": lambda s: s.text().startswith("[") and s.refused("cannot unmarshal"),
+    "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
+    "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
+    "weak": lambda s: s.key("SMTP_PASSWORD") == "found" and s.whole(),
+    "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
+    "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
+    "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),
+    "changethis": lambda s: (
+        s.key("SECRET_KEY") == "changethis"
+        and all(task["stopCode"] == "EssentialContainerExited" for task in s.stopped("worker"))
+        and bool(s.stopped("worker"))
+    ),
+    "placeholder": lambda s: s.key("SECRET_KEY").endswith("-please-update") and s.whole(),
+    "url-chars": lambda s: s.key("POSTGRES_PASSWORD").endswith("/@:#"),
+    "terraform-overwrote": lambda s: (
+        json.loads(s.text()) == FRESH_DOCUMENT and "Terraform" in user_agent_of_last_put(s) and s.whole()
+    ),
+    "role-absent": lambda s: "executionRoleArn" not in s.definition("worker") and "execution role" in s.reasons(),
+    "role-untrusted": lambda s: (
+        "ec2.amazonaws.com" in str(s.world.iam.get_role(RoleName=EXECUTION_ROLE)["Role"]["AssumeRolePolicyDocument"])
+        and s.refused("ECS was unable to assume the role")
+    ),
+    "no-permission": lambda s: (
+        SECRETS_POLICY not in s.world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
+        and s.refused("no identity-based policy allows")
+    ),
+    "pattern-suffix": lambda s: (
+        s.policy()["Resource"][0].endswith(f":{SECRET}") and s.refused("no identity-based policy allows")
+    ),
+    "identity-deny": lambda s: s.refused("explicit deny in an identity-based policy"),
+    "boundary": lambda s: s.refused("no permissions boundary allows"),
+    "scp": lambda s: s.refused("explicit deny in a service control policy"),
+    "resource-deny": lambda s: (
+        "Deny" in s.world.secretsmanager.get_resource_policy(SecretId=SECRET)["ResourcePolicy"]
+        and s.refused("explicit deny in a resource-based policy")
+    ),
+    "kms-disabled": lambda s: s.key_state() == "Disabled" and s.refused("DecryptionFailure"),
+    "kms-pending": lambda s: s.key_state() == "PendingDeletion" and s.refused("DecryptionFailure"),
+    "kms-cross-account": lambda s: (
+        ACCOUNT not in s.references("worker")["SECRET_KEY"] and "different AWS account" in s.reasons()
+    ),
+    "kms-no-permission": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
+    "kms-useless-grant": lambda s: s.key_state() == "Enabled" and s.refused("Access to KMS is not allowed"),
+    "throttled": lambda s: s.refused("ThrottlingException"),
+    "no-egress": lambda s: not s.endpoints() and "connection issue" in s.reasons(),
+    "endpoint-sg": lambda s: (
+        not s.group(s.endpoints()[0]["Groups"][0]["GroupId"])["IpPermissions"] and "connection issue" in s.reasons()
+    ),
+    "private-dns-off": lambda s: not s.endpoints()[0]["PrivateDnsEnabled"] and "connection issue" in s.reasons(),
+    "sg-egress": lambda s: (
+        not s.group(s.placement()["securityGroups"][0])["IpPermissionsEgress"] and "connection issue" in s.reasons()
+    ),
+    "network-acl": lambda s: (
+        [entry["RuleNumber"] for entry in s.acl()["Entries"] if entry["RuleAction"] == "deny"] == [90]
+        and "connection issue" in s.reasons()
+    ),
+    "endpoint-policy": lambda s: (
+        SECRET not in s.endpoints()[0]["PolicyDocument"] and "no VPC endpoint policy allows" in s.reasons()
+    ),
+    "vpc-dns-off": lambda s: not s.resolves_names() and "connection issue" in s.reasons(),
+    "not-forced": lambda s: (
+        s.value()["CreatedDate"] > s.service("backend")["deployments"][0]["createdAt"] and s.whole()
+    ),
+    "wrong-names": lambda s: (
+        not s.world.services()
+        and s.service(f"{STAGING}-backend", f"{STAGING}-cluster")["deployments"][0]["rolloutState"] == "COMPLETED"
+    ),
+    "rollout-stuck": lambda s: (
+        s.rollout("worker")[0] == "IN_PROGRESS"
+        and s.service("worker")["deployments"][1]["runningCount"] == 1
+        and all("startedAt" in task for task in s.stopped("worker"))
+    ),
+    "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
+    "external-controller": lambda s: (
+        s.service("backend")["deploymentController"]["type"] == "EXTERNAL"
+        and s.service("backend")["taskSets"][0]["runningCount"] == 2
+    ),
+    "code-deploy": lambda s: (
+        s.service("backend")["deploymentController"]["type"] == "CODE_DEPLOY"
+        and s.service("backend")["taskSets"][0]["runningCount"] == 2
+        and "CODE_DEPLOY" in refused_deployment(s)
+    ),
+    "image-pull": lambda s: "CannotPullContainerError" in s.reasons() and ": not found" in s.reasons(),
+    "out-of-memory": lambda s: any(
+        (container["exitCode"], container["reason"]) == (137, "OutOfMemoryError: Container killed due to memory usage")
+        for task in s.stopped("worker")
+        for container in task["containers"]
+    ),
+    "log-group": lambda s: (
+        "failed to validate logger args" in s.reasons() and "log group does not exist" in s.reasons()
+    ),
+    "store-only": lambda s: "password authentication failed for user" in s.log("worker"),
+    "health-check": lambda s: (
+        s.rollout("worker")[0] == "IN_PROGRESS"
+        and "health checks" in s.reasons()
+        and all("startedAt" in task for task in s.stopped("worker"))
+    ),
+    "entrypoint-override": lambda s: s.command("worker") == ["--sandbox-replace=OPENAI_API_KEY"] and s.whole(),
+    "baked-env": lambda s: "OPENAI_API_KEY" not in s.references("worker") and s.whole(),
+    "app-cache": lambda s: (
+        s.command("worker") == ["--sandbox-cached"]
+        and s.running("worker")["createdAt"] > s.value()["CreatedDate"]
+        and s.whole()
+    ),
+    "exec-off": lambda s: (
+        s.running("worker")["enableExecuteCommand"] is False and "not enabled" in s.exec_refusal("worker") and s.whole()
+    ),
+    "exec-agent": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
+    "exec-iam": lambda s: s.has_no_agent("worker") and s.has_no_agent("backend") and s.whole(),
+    "exec-endpoint": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
+    "exec-readonly": lambda s: (
+        s.definition("worker")["containerDefinitions"][0]["readonlyRootFilesystem"] is True
+        and s.has_no_agent("worker")
+        and s.whole()
+    ),
+    "exec-no-shell": lambda s: (
+        s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
+    ),
+}
+
+
+def user_agent_of_last_put(scene: Scene) -> str:
+    """What made the last PutSecretValue, as CloudTrail has it."""
+    events = scene.world.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "PutSecretValue"}]
+    )["Events"]
+    return str(json.loads(events[0]["CloudTrailEvent"])["userAgent"])
+
+
+def refused_deployment(scene: Scene) -> str:
+    """With which words a forced deployment of the backend is refused."""
+    with pytest.raises(ClientError) as caught:
+        scene.world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+    return str(caught.value)
+
+
+def assert_healthy(scene: Scene) -> None:
+    """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
+    secret = scene.secret()
+    assert is_good(scene.text())
+    assert not {"DeletedDate", "KmsKeyId"} & set(secret)
+    assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
+    assert scene.whole()
+    for consumer in CONSUMERS:
+        assert scene.references(consumer.name) == {key: f":{key}::" for key in consumer.keys}
+        assert scene.definition(consumer.name)["executionRoleArn"].endswith(EXECUTION_ROLE)
+        assert scene.rollout(consumer.name)[1].endswith("completed.")
+        assert scene.service(consumer.name)["deployments"][0]["createdAt"] >= scene.value()["CreatedDate"]
+    assert len(scene.ec2.describe_vpcs()["Vpcs"]) == 1 and not scene.endpoints()
+    assert scene.placement()["assignPublicIp"] == "ENABLED" and scene.resolves_names()
+    assert scene.policy()["Resource"] == f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-??????"
+
+
+@pytest.fixture(scope="module")
+def world(sandbox: Sandbox) -> World:
+    """A healthy sandbox that this module's tests break and mend in turn."""
+    return World(sandbox.endpoint)
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    """The world from now on."""
+    return Scene(world, datetime.now(UTC))
+
+
+def root_causes(endpoint: str) -> list[str]:
+    """What a deep look's diagnosis calls the cause of what it sees."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(endpoint).variables.items():
+            patch.setenv(name, value)
+        run = runbooks_run.begin("verify", "staging")
+        findings = runbooks_run.diagnose(run.look(look_inside=True, deeply=True))
+    return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
+
+
+def test_healthy_world(scene: Scene) -> None:
+    """A new healthy world shows no trace of any fault."""
+    assert_healthy(scene)
+
+
+FAMILIES = {family: list(faults) for family, faults in groupby(catalogue(), lambda fault: fault.family)}
+"""Each family is a group of its own for pytest-xdist, for workers to share them."""
+
+
+def of_family(family: str, values: Sequence[Any]) -> list[Any]:
+    """Parameters of one family's group, which one worker runs in their order."""
+    group = pytest.mark.xdist_group(f"faults of {family}")
+    return [pytest.param(value, marks=group, id=getattr(value, "id", value)) for value in values]
+
+
+@pytest.mark.parametrize("fault", [each for family in FAMILIES for each in of_family(family, FAMILIES[family])])
+def test_fault(fault: Fault, scene: Scene) -> None:
+    """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
+    break_(scene.world.endpoint, fault.id)
+    assert EVIDENCE[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
+    assert root_causes(scene.world.endpoint) == [fault.id]
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+@pytest.mark.parametrize("family", [each for family in FAMILIES for each in of_family(family, [family])])
+def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> None:
+    """After each fault of a family came and went, a deep look finds nothing wrong, and no trace is in the API."""
+    assert_healthy(scene)
+    assert root_causes(scene.world.endpoint) == []
+
+
+def test_fresh_world(scene: Scene) -> None:
+    """A fresh world runs on Terraform's placeholders, and mending makes it healthy."""
+    build(scene.world.endpoint, "fresh")
+    assert json.loads(scene.text()) == FRESH_DOCUMENT
+    assert scene.whole()
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+def test_own_good_values_survive(scene: Scene) -> None:
+    """Values that somebody put into a healthy world are still there after a fault came and went."""
+    text = json.dumps({**json.loads(scene.text()), "SMTP_USER": "somebody@example.com"})
+    scene.world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)
+    break_(scene.world.endpoint, "truncated")
+    mend(scene.world.endpoint)
+    assert scene.key("SMTP_USER") == "somebody@example.com"
+
+
+def test_mends_one_of_two(scene: Scene) -> None:
+    """Mending one fault by name leaves the other that the server knows of."""
+    sandbox = lifecycle.at(scene.world.endpoint)
+    for fault in ("desired-zero", "placeholder"):
+        break_(scene.world.endpoint, fault)
+    lifecycle.ask(sandbox, "POST", "note", {"broken": ["desired-zero", "placeholder"]})
+    mend(scene.world.endpoint, "placeholder")
+    assert is_good(scene.text())
+    assert EVIDENCE["desired-zero"](scene)
+    lifecycle.ask(sandbox, "POST", "note", {"broken": []})
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
+@pytest.mark.parametrize("verb", [break_, mend])
+def test_unknown_fault(verb: Callable[[str, str], None], world: World) -> None:
+    """An unknown fault is refused with the nearest that exists."""
+    with pytest.raises(UsageError, match="no-permission"):
+        verb(world.endpoint, "no-permision")
+
+
+def test_evidence_for_all() -> None:
+    """No two faults share an id, and each has its evidence here."""
+    ids = [fault.id for fault in catalogue()]
+    assert sorted(ids) == sorted(EVIDENCE)

@@ -1,0 +1,321 @@
+"""A cure carried out in the sandbox: proved, done once, overtaken, killed half way, and taken back where it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.runs import SECRET, values
+
+from omc_runbook.aws import iam
+from omc_runbook.changes.fix import executor
+from omc_runbook.changes.fix.plan import FixPlan
+from omc_runbook.masking import registry
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import fix as report
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import troubleshoot
+from omc_runbook.runbooks.run import Run
+from omc_runbook.sandbox.faults import break_, mend
+from omc_runbook.sandbox.faults.change import put, refer, revise
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.roles import restore_role
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRETS_POLICY, STAGING, World
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+READ_POLICY = f"read-{SECRET}"
+KILLED = f"""
+import os, signal
+from omc_runbook.runbooks import run as runbooks_run, troubleshoot
+run = troubleshoot.begin("staging")
+snapshot = run.look()
+plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+troubleshoot.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
+"""
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The sandbox as its administrator sees it; it is healthy again afterwards."""
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    yield World(sandbox.endpoint)
+    mend(sandbox.endpoint)
+
+
+def begun() -> tuple[Run, Snapshot, FixPlan]:
+    """A run that has looked and planned."""
+    run = runbooks_run.begin("troubleshoot", "staging")
+    snapshot = run.look()
+    return run, snapshot, troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+
+
+def causes(found: tuple[Finding, ...]) -> set[str]:
+    return {finding.check for finding in found if finding.is_root_cause}
+
+
+def described(world: World) -> Any:
+    """All that a cure may change, as AWS describes it."""
+    names = [service.name for service in CONSUMERS]
+    services = world.ecs.describe_services(cluster=CLUSTER, services=names)["services"]
+    policies = world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
+    return (
+        world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"],
+        world.secretsmanager.describe_secret(SecretId=SECRET).get("DeletedDate"),
+        [(service["taskDefinition"], service["deployments"][0]["id"]) for service in services],
+        {
+            name: world.iam.get_role_policy(RoleName=EXECUTION_ROLE, PolicyName=name)["PolicyDocument"]
+            for name in policies
+        },
+        revisions(world),
+    )
+
+
+def revisions(world: World, family: str = "") -> list[str]:
+    pages = world.ecs.get_paginator("list_task_definitions").paginate(
+        **({"familyPrefix": f"{STAGING}-{family}"} if family else {})
+    )
+    return [arn for page in pages for arn in page["taskDefinitionArns"]]
+
+
+@pytest.mark.parametrize("fault", ["scheduled-deletion", "suffix-stale", "kms-useless-grant", "not-json"])
+def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing_to_do(
+    world: World, sandbox: Sandbox, fault: str
+) -> None:
+    """What was found is gone, every task wanted runs, and nothing that is shown holds a value."""
+    known = values(sandbox)
+    break_(sandbox.endpoint, fault)
+    run, _, plan = begun()
+    before = described(world)
+    assert troubleshoot.apply(run, plan, False) is None and described(world) == before
+    assert "dry run" in report.done(plan, None).to_text()
+
+    done = troubleshoot.apply(run, plan, True)
+    assert done and done.is_proved and done.steps == plan.steps
+    found = runbooks_run.diagnose(run.look())
+    assert causes(found) == set()
+    assert {service["name"] for service in map(_whole, _services(world))} == {"backend", "worker"}
+    assert [entry["service"] for entry in done.entries if entry["action"] == "redeployed"] == ["backend", "worker"][
+        -len(done.rollouts) :
+    ]
+    run.conclude(found, done)
+    assert "Fixed and proved" in report.done(plan, done).to_text()
+    told = [report.plan(plan), report.left(plan), report.done(plan, done), report.proof(done), report.undo(plan, done)]
+    assert not [value for value in known for shown in told if value in shown.to_text()]
+
+    again, _, empty = begun()
+    settled = described(world)
+    nothing = troubleshoot.apply(again, empty, True)
+    assert empty.is_empty and nothing and nothing.entries == () and described(world) == settled
+
+
+def _services(world: World) -> list[Any]:
+    names = [service.name for service in CONSUMERS]
+    return list(world.ecs.describe_services(cluster=CLUSTER, services=names)["services"])
+
+
+def _whole(service: Any) -> dict[str, str]:
+    assert service["runningCount"] == service["desiredCount"] > 0, service["serviceName"]
+    assert [entry["rolloutState"] for entry in service["deployments"]] == ["COMPLETED"]
+    return {"name": service["serviceName"]}
+
+
+def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_else(world: World) -> None:
+    """Whatever RegisterTaskDefinition takes is taken along: tags, volumes, limits; only a valueFrom differs."""
+    refer(world, "worker", "SECRET_KEY", _partial)
+    arn = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
+    former = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    container = {**former["containerDefinitions"][0], "stopTimeout": 7, "dockerLabels": {"team": "coins"}}
+    tagged = world.ecs.register_task_definition(
+        **{
+            name: former[name] for name in ("family", "networkMode", "cpu", "memory", "executionRoleArn", "taskRoleArn")
+        },  # type: ignore[literal-required,arg-type]
+        containerDefinitions=[container],  # type: ignore[list-item]
+        requiresCompatibilities=["FARGATE"],
+        volumes=[{"name": "scratch"}],
+        tags=[{"key": "Team", "value": "coins"}],
+    )["taskDefinition"]["taskDefinitionArn"]
+    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=tagged)
+    run, _, plan = begun()
+    done = troubleshoot.apply(run, plan, True)
+    assert done and done.is_proved
+    now = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
+    old, new = (world.ecs.describe_task_definition(taskDefinition=each, include=["TAGS"]) for each in (tagged, now))
+    assert old["tags"] == new["tags"] == [{"key": "Team", "value": "coins"}]
+    for answer in (old, new):
+        for name in ("taskDefinitionArn", "revision", "registeredAt"):
+            answer["taskDefinition"].pop(name, None)  # type: ignore[misc]
+    edited = next(e for e in old["taskDefinition"]["containerDefinitions"][0]["secrets"] if e["name"] == "SECRET_KEY")
+    edited["valueFrom"] = f"{world.secret_arn}:SECRET_KEY::"
+    assert old["taskDefinition"] == new["taskDefinition"]
+
+
+def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(world: World) -> None:
+    """The same word as everywhere, before the first call."""
+    _, _, plan = begun()
+    run = runbooks_run.begin("troubleshoot", "production")
+    for word in ("", "staging", "Production"):
+        with pytest.raises(UsageError, match='confirm = "production"'):
+            troubleshoot.apply(run, plan, True, word)
+
+
+def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> None:
+    """Registered after the plan, it makes the plan void: nothing is registered and no service touched."""
+    refer(world, "worker", "SECRET_KEY", _partial)
+    run, _, plan = begun()
+    revise(world, "worker", lambda container: container.update(stopTimeout=9))
+    theirs = described(world)
+    with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
+        troubleshoot.apply(run, plan, True)
+    assert described(world) == theirs
+
+    run, _, plan = begun()
+    arn = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
+    found = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    world.ecs.register_task_definition(
+        family=found["family"],
+        containerDefinitions=found["containerDefinitions"],  # type: ignore[arg-type]
+    )
+    theirs = described(world)
+    with pytest.raises(ConflictError, match="Somebody has registered"):
+        troubleshoot.apply(run, plan, True)
+    assert described(world) == theirs
+
+
+def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
+    """A policy of the same name is not written over, and a plan on another version or secret is refused."""
+    world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
+    run, _, plan = begun()
+    assert [step.title for step in plan.steps] == [f"allow secretsmanager:GetSecretValue to role {EXECUTION_ROLE}"]
+    theirs = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+    world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
+    before = described(world)
+    with pytest.raises(ConflictError, match="was not written over"):
+        troubleshoot.apply(run, plan, True)
+    assert described(world) == before
+    world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
+    document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
+    put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
+    with pytest.raises(ConflictError, match="as its current one since the plan was made"):
+        troubleshoot.apply(run, plan, True)
+    world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
+    with pytest.raises(ConflictError, match="scheduled for deletion"):
+        troubleshoot.apply(run, plan, True)
+    assert READ_POLICY not in world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
+
+
+def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_one(
+    world: World, sandbox: Sandbox
+) -> None:
+    """The revision that it registered is taken up, and none is registered beside it."""
+    refer(world, "worker", "SECRET_KEY", _partial)
+    before = revisions(world, "worker")
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED], env=os.environ | sandbox.variables, capture_output=True, timeout=60
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    registered = revisions(world, "worker")
+    assert len(registered) == len(before) + 1
+    run, _, plan = begun()
+    done = troubleshoot.apply(run, plan, True)
+    assert done and done.is_proved and revisions(world, "worker") == registered
+    assert {entry["action"] for entry in done.entries} == {"redeployed"}
+    assert causes(runbooks_run.diagnose(run.look())) == set()
+
+
+def test_what_fails_is_taken_back(world: World) -> None:
+    """Tasks exit with the former version of the secret and the corrected revision: both are as they were, and told."""
+    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
+    world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=off)  # type: ignore[arg-type]
+    put(world, "no JSON")
+    for service in CONSUMERS:
+        revise(world, service.name, _broken if service.name == "worker" else _exiting)
+    world.settle()
+    run, snapshot, plan = begun()
+    assert [type(step).__name__ for step in plan.steps] == ["PutBack", "Correction"]
+    stages, former = snapshot.secret and snapshot.secret.stages, [each["taskDefinition"] for each in _services(world)]
+    done = troubleshoot.apply(run, plan, True)
+    assert done and not done.is_proved and done.steps == ()
+    now = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    current = [version for version, labels in (stages or {}).items() if "AWSCURRENT" in labels]
+    assert [version for version, labels in now.items() if "AWSCURRENT" in labels] == current
+    assert [each["taskDefinition"] for each in _services(world)][1] == former[1]
+    assert "change-failed" in {finding.check for finding in done.findings}
+    actions = [entry["action"] for entry in done.entries]
+    assert "withdrawn" in actions and actions[-1] == "redeployed"
+    shown = report.done(plan, done).to_text()
+    assert (
+        "is current again" in " ".join(shown.split())
+        and "There is nothing to undo" in report.undo(plan, done).to_text()
+    )
+    assert registry.mask(shown) == shown
+
+
+def _partial(arn: str) -> str:
+    return f"{arn[:-7]}:SECRET_KEY::"
+
+
+def _exiting(container: Any) -> None:
+    container["command"] = ["--sandbox-exit=1"]
+
+
+def _broken(container: Any) -> None:
+    _exiting(container)
+    for entry in container["secrets"]:
+        if entry["name"] == "SECRET_KEY":
+            entry["valueFrom"] = SECRET
+
+
+def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IAM takes it and nothing comes of it: the tasks may still not read, and the role is as it was."""
+    world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
+    before = world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
+    run, _, plan = begun()
+    useless = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+    )
+    put_inline = iam.put_inline
+    monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
+    monkeypatch.setattr(executor, "GRANTED_WITHIN", 0.0)
+    done = troubleshoot.apply(run, plan, True)
+    assert done and "revoked" in [entry["action"] for entry in done.entries] and done.steps == ()
+    assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
+    assert "no-permission" in {finding.check for finding in done.findings}
+
+
+def test_without_the_services_nothing_is_begun(world: World) -> None:
+    """Who uses the secret could not be read: no cure could be seen through."""
+    run, _, plan = begun()
+    unread = replace(plan, unread="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
+    with pytest.raises(CouldNotLook, match="Nothing was written"):
+        troubleshoot.apply(run, unread, True)
+
+
+def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
+    """The worker's revision names production's role: it is granted nothing, and what to correct is said."""
+    theirs = EXECUTION_ROLE.replace("staging", "production")
+    restore_role(world, theirs, {})
+    arn = world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]
+    present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    taken = ("family", "containerDefinitions", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    role = world.iam.get_role(RoleName=theirs)["Role"]["Arn"]
+    request: Any = {name: present[name] for name in taken if name in present}
+    revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
+    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
+    run, _, plan = begun()
+    troubleshoot.apply(run, plan, True)
+    left = {entry.finding.subject: entry.why for entry in plan.left}
+    assert f"{theirs} belongs to production" in left[theirs]
+    assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []
+    world.iam.delete_role(RoleName=theirs)

@@ -1,0 +1,258 @@
+"""New values tried where they were issued, against a mail server and a web server on this machine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from secrets import token_urlsafe
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from support.snapshots import healthy, with_values
+
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.plan import Plan, plan_update
+from omc_runbook.changes.values import live_check
+from omc_runbook.changes.values.source_file import Given
+from omc_runbook.masking.document import parse
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import Key, default_keys
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+USER = "noreply@ohmycoins.test"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost and its key in one file, made for these tests."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    path.touch(0o600)
+    encoding, none = serialization.Encoding.PEM, serialization.NoEncryption()
+    path.write_bytes(made.public_bytes(encoding) + key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, none))
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def mail_server(password: str, certificate: Path | None = None, answer: str = "535 5.7.8 No") -> Iterator[int]:
+    """A mail server that lets USER in with this password; without a certificate it offers no STARTTLS."""
+
+    def judge(server: Any, session: Any, envelope: Any, mechanism: str, login: LoginPassword) -> AuthResult:
+        known = (login.login.decode(), login.password.decode()) == (USER, password)
+        told = answer.replace("PASSWORD", login.password.decode())
+        return AuthResult(success=True) if known else AuthResult(success=False, handled=False, message=told)
+
+    context = SSLContext(PROTOCOL_TLS_SERVER) if certificate else None
+    if context:
+        context.load_cert_chain(str(certificate))
+    server = Controller(
+        Sink(),
+        hostname="localhost",
+        port=free_port(),
+        tls_context=context,
+        authenticator=judge,
+        auth_required=False,
+        auth_require_tls=True,
+    )
+    server.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
+
+
+@contextmanager
+def web_server(status: int, seen: list[str]) -> Iterator[str]:
+    """A web server that answers one status and keeps the Authorization headers."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(str(self.headers["Authorization"]))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1/key?full=1"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def planned(host: str, **new: str) -> Plan:
+    """A plan of these values for a secret whose mail server is `host`."""
+    snapshot = with_values(healthy(), {"SMTP_HOST": host, "SMTP_USER": USER, "SMTP_PASSWORD": token_urlsafe(20)})
+    return plan_update(snapshot, {key: Given(Masked(text, key), "a test") for key, text in new.items()})
+
+
+def keys(**checks: str) -> dict[str, Key]:
+    """The guide's keys, with these checks."""
+    known = default_keys()
+    return {**known, **{name: known[name].model_copy(update={"check": how}) for name, how in checks.items()}}
+
+
+MAIL = keys(SMTP_PASSWORD="smtp")
+
+
+def test_a_password_that_the_mail_server_takes_passes(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host comes from the current document, or with the new values; the port from either of two places."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with mail_server(password := token_urlsafe(20), certificate) as port:
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(planned("old.test", SMTP_PASSWORD=password, SMTP_HOST="localhost", SMTP_PORT=str(port)), MAIL)
+
+
+def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence with the server's answer, masked where that repeats the value; a passing trouble is another."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    wrong = token_urlsafe(20)
+    with mail_server(token_urlsafe(20), certificate, "535 5.7.8 PASSWORD is wrong") as port:
+        with pytest.raises(UsageError) as error:
+            live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
+        told = str(error.value)
+        assert "SMTP_PASSWORD from a test was refused by the mail server" in told and "535 5.7.8" in told
+        assert wrong not in told and "Nothing was written" in told
+    with (
+        mail_server(token_urlsafe(20), certificate, "454 4.7.0 Later") as port,
+        pytest.raises(CouldNotLook, match=r"could not be tried at the mail server .*: 454 4\.7\.0 Later"),
+    ):
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
+
+
+def test_no_password_is_sent_without_a_trusted_connection(certificate: Path) -> None:
+    """A certificate that nobody vouches for, no STARTTLS, nobody there, no host, no login: it could not be tried."""
+    password = token_urlsafe(20)
+    with mail_server(password, certificate) as port, pytest.raises(CouldNotLook, match="certificate"):
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+    with mail_server(password) as port, pytest.raises(CouldNotLook, match="no STARTTLS"):
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+    with pytest.raises(CouldNotLook, match="Connection refused"):
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+    with pytest.raises(CouldNotLook, match="has no SMTP_HOST"):
+        live_check.check(planned("", SMTP_PASSWORD=password), MAIL)
+    with pytest.raises(CouldNotLook, match="has no SMTP_USER"):
+        live_check.check(planned("localhost:1", SMTP_PASSWORD=password, SMTP_USER=""), MAIL)
+
+
+ANSWERS = {
+    200: None,
+    204: None,
+    401: UsageError,
+    403: UsageError,
+    302: CouldNotLook,
+    404: CouldNotLook,
+    500: CouldNotLook,
+}
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+def test_a_token_is_tried_once_at_its_provider(status: int) -> None:
+    """2xx passes, 401 and 403 refuse it, all else is no answer; a redirect is not followed."""
+    token, seen = f"sk-{token_urlsafe(20)}", []  # type: tuple[str, list[str]]
+    with web_server(status, seen) as address:
+        plan, known = planned("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
+        expected = ANSWERS[status]
+        if expected is None:
+            live_check.check(plan, known)
+        else:
+            with pytest.raises(expected, match=f"127.0.0.1: it answered {status}") as error:
+                live_check.check(plan, known)
+            assert token not in str(error.value)
+    assert seen == [f"Bearer {token}"]
+
+
+def test_only_what_changes_and_has_a_check_is_tried() -> None:
+    """Other keys, the same value again, a removed key, and a version that was in force before."""
+    seen: list[str] = []
+    with web_server(401, seen) as address:
+        known = keys(OPENAI_API_KEY=address)
+        live_check.check(planned("a.test", SECRET_KEY=token_urlsafe(40)), known)
+        live_check.check(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
+        snapshot = replace(healthy(), services=())
+        live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), known)
+        back = replace(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), exists=True)
+        live_check.check(back, known)
+    assert seen == []
+
+
+def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
+    """The library's own message would have it."""
+    value = f"sk-{token_urlsafe(20)}\n{token_urlsafe(20)}"
+    with pytest.raises(CouldNotLook) as error:
+        live_check.check(planned("a.test", OPENAI_API_KEY=value), keys(OPENAI_API_KEY="http://127.0.0.1:9/"))
+    told = str(error.value)
+    assert "a header cannot hold" in told and value[:12] not in told
+
+
+@pytest.mark.parametrize("how", ["http://example.com/", "ftp://a.test", "imap", "https://me:pass@a.test/", "https://"])
+def test_a_check_that_would_show_the_value_is_refused(how: str, tmp_path: Path) -> None:
+    """Only TLS and this machine itself; the file is told of, in one sentence."""
+    path = tmp_path / "runbook.toml"
+    path.write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{how}"\n')
+    with pytest.raises(UsageError, match=r'OPENAI_API_KEY\.check must be "smtp" or an https:// address'):
+        load("staging", str(path))
+
+
+def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused value leaves the secret as it was."""
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    seen: list[str] = []
+    with web_server(401, seen) as address:
+        path = tmp_path / "runbook.toml"
+        path.write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{address}"\n')
+        run = runbooks_run.begin("update", "staging", str(path))
+        before = run.look()
+        new = {"OPENAI_API_KEY": Given(Masked(f"sk-{token_urlsafe(20)}", "OPENAI_API_KEY"), "a test")}
+        plan = secret_change.plan(run, before, Renewal(new))
+        assert secret_change.apply(run, plan, False) is None and seen == []
+        with pytest.raises(UsageError, match=r"was refused by 127\.0\.0\.1"):
+            secret_change.apply(run, plan, True)
+    after = run.look()
+    assert len(seen) == 1 and before.secret and after.secret and after.secret.stages == before.secret.stages
+    assert reveal(new["OPENAI_API_KEY"].value) in reveal(plan.text) and parse(plan.text).keys

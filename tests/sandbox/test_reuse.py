@@ -1,0 +1,181 @@
+"""New values against those of other environments: the same one is refused, and what could not be asked is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.runs import client
+
+from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.values.source_file import Given
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import UsageError
+from omc_runbook.report import changes
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks.run import Run
+from omc_runbook.sandbox.lifecycle import Sandbox
+
+Planner = Callable[..., Plan]
+
+
+@pytest.fixture
+def home(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Path:
+    """An empty working folder, signed in to the sandbox."""
+    for name in [name for name in os.environ if name.startswith("OMC_")]:
+        monkeypatch.delenv(name)
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def production(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
+    """What production's secret holds, until the test is over."""
+    made = client(sandbox, "secretsmanager")
+    members: dict[str, Any] = {
+        "SECRET_KEY": secrets.token_hex(32),
+        "SMTP_HOST": "smtp.ohmycoins.test",
+        "SMTP_USER": "noreply@ohmycoins.test",
+        "SMTP_PASSWORD": "",
+        "POSTGRES_PORT": "5432",
+        "OLD_TOKEN": secrets.token_hex(20),
+    }
+    name = "ohmycoins-production-app-secrets"
+    made.create_secret(Name=name, SecretString=json.dumps(members))
+    yield members
+    made.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+def plan(run: Run, **new: str) -> Plan:
+    """A plan of these values on top of what staging has."""
+    return secret_change.plan(
+        run, run.look(), Renewal({key: Given(Masked(text, key), "a test") for key, text in new.items()})
+    )
+
+
+def test_a_value_of_production_is_refused_without_being_shown(home: Path, production: dict[str, Any]) -> None:
+    """Under the same key and under any other secret key; the sentence names both places and no value."""
+    run = runbooks_run.begin("update", "staging")
+    for key in ("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"):
+        with pytest.raises(UsageError) as error:
+            plan(run, **{key: production["SECRET_KEY"]})
+        told = str(error.value)
+        assert f"{key} from a test is the value of production's SECRET_KEY" in told
+        assert "Nothing was written" in told and "\n" not in told and production["SECRET_KEY"][:8] not in told
+
+
+def test_what_is_no_secret_may_be_the_same(home: Path, production: dict[str, Any]) -> None:
+    """A mail server, its login and an empty password; and a value of its own needs no word."""
+    made = plan(
+        runbooks_run.begin("update", "staging"),
+        SMTP_HOST=production["SMTP_HOST"],
+        SMTP_USER=production["SMTP_USER"],
+        SMTP_PASSWORD="",
+        SECRET_KEY=secrets.token_hex(32),
+    )
+    assert len(made.changed) >= 3 and made.notes == ()
+
+
+def test_a_long_value_of_an_unknown_key_counts_until_it_is_described(home: Path, production: dict[str, Any]) -> None:
+    """A short one is taken for a setting; the sentence says how to make a long one known."""
+    (home / "runbook.toml").write_text("[keys.OTHER]\n[keys.POSTGRES_PORT]\n")
+    described = plan(runbooks_run.begin("update", "staging"), OTHER=production["OLD_TOKEN"])
+    assert described.notes == () and described.changed
+    (home / "runbook.toml").unlink()
+    run = runbooks_run.begin("update", "staging")
+    assert plan(run, POSTGRES_PORT=production["POSTGRES_PORT"]).changed
+    with pytest.raises(UsageError, match=r"production's OLD_TOKEN.*a table \[keys\.OTHER\] in runbook\.toml"):
+        plan(run, OTHER=production["OLD_TOKEN"])
+
+
+def test_every_environment_of_the_configuration_is_asked(home: Path, sandbox: Sandbox) -> None:
+    """One that only runbook.toml knows, under a name and a region of its own; and production asks staging."""
+    value, other = secrets.token_hex(32), client(sandbox, "secretsmanager")
+    other.create_secret(Name="preview/secret", SecretString=json.dumps({"TOKEN": value}))
+    (home / "runbook.toml").write_text('[environments.preview]\nsecret = "preview/secret"\n')
+    with pytest.raises(UsageError, match="preview's TOKEN"):
+        plan(runbooks_run.begin("update", "staging"), SECRET_KEY=value)
+    assert sorted(runbooks_run.begin("update", "production").environment.others) == ["preview", "staging"]
+    other.delete_secret(SecretId="preview/secret", ForceDeleteWithoutRecovery=True)
+
+
+def test_what_could_not_be_asked_is_told_with_the_plan(
+    home: Path, sandbox: Sandbox, production: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A denied call names the permission; the plan is made all the same, and shows the sentence."""
+    iam, user = client(sandbox, "iam"), f"user-{secrets.token_hex(4)}"
+    iam.create_user(UserName=user)
+    theirs = "arn:aws:secretsmanager:*:*:secret:ohmycoins-production-*"
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {
+            "Effect": "Deny",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": theirs,
+        },
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    made = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"])
+    (note,) = made.notes
+    assert "could not be compared with production" in note
+    assert "the permission secretsmanager:GetSecretValue is missing" in note
+    shown = changes.plan(made)
+    assert note in shown.to_html() and " ".join(shown.to_text().split()).endswith(note)
+
+
+UNASKED = {
+    "another account": ('account_id = "210987654321"', "it is in account 210987654321"),
+    "another profile": ('profile = "live"', "it has a profile of its own"),
+}
+
+
+@pytest.mark.parametrize("case", UNASKED)
+def test_another_account_is_not_asked(home: Path, production: dict[str, Any], case: str) -> None:
+    """Nothing is read there with these credentials, and the plan says so."""
+    setting, told = UNASKED[case]
+    (home / "runbook.toml").write_text(f"[environments.production]\n{setting}\n")
+    (note,) = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"]).notes
+    assert told in note
+
+
+def test_what_has_no_keys_and_what_cannot_be_reached_is_told(home: Path, sandbox: Sandbox) -> None:
+    """A text that is no JSON, and a region that does not exist."""
+    made = client(sandbox, "secretsmanager")
+    made.create_secret(Name="odd", SecretString="no JSON")
+    text = '[environments.odd]\nsecret = "odd"\n[environments.away]\nsecret = "away"\nregion = "no where"\n'
+    (home / "runbook.toml").write_text(text)
+    odd, away = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=secrets.token_hex(32)).notes
+    assert "with odd: secret the secret at line 1" in odd and "is not JSON" in odd
+    assert "with away: secretsmanager:GetSecretValue could not be called" in away
+    made.delete_secret(SecretId="odd", ForceDeleteWithoutRecovery=True)
+
+
+def test_without_new_secrets_nobody_is_asked(home: Path, production: dict[str, Any], sandbox: Sandbox) -> None:
+    """A plan that changes no secret reads no other environment's."""
+    made = client(sandbox, "secretsmanager")
+    run = runbooks_run.begin("update", "staging")
+    before = len(sandbox_reads(sandbox))
+    assert plan(run, SMTP_HOST="mail.ohmycoins.test").changed
+    assert plan(run).is_empty
+    assert len(sandbox_reads(sandbox)) == before and made.describe_secret(SecretId="ohmycoins-production-app-secrets")
+
+
+def sandbox_reads(sandbox: Sandbox) -> list[Any]:
+    """Reads of production's secret that the trail has."""
+    looked = client(sandbox, "cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetSecretValue"}]
+    )["Events"]
+    return [event for event in looked if "ohmycoins-production-app-secrets" in event["CloudTrailEvent"]]

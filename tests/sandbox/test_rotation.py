@@ -1,0 +1,344 @@
+"""Carrying a change through to running tasks, and back, in a sandbox of real processes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import forked_command
+from support.administrator import BAD, Place
+from support.paths import SUPPORT
+from support.runs import SECRET, deny
+
+from omc_runbook.changes.deploy.executor import STEPS, SecretResult
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
+from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.staging import CLUSTER
+
+ROTATOR = SUPPORT / "rotate_process.py"
+
+
+@pytest.fixture
+def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    made = Place(sandbox)
+    monkeypatch.setattr(
+        runbooks_run, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
+    )
+    yield made
+
+
+@pytest.fixture
+def mended(place: Place) -> Iterator[Place]:
+    """For tests that leave the world broken."""
+    yield place
+    faults.mend(place.sandbox.endpoint, None)
+
+
+def problem(done: SecretResult | None) -> Finding:
+    assert done
+    return done.findings[-1]
+
+
+def test_a_dry_run_changes_nothing_and_an_apply_reaches_every_process(place: Place) -> None:
+    """All consumers run with the new value, at the version that AWSCURRENT names; frontend is left alone."""
+    stages, old = place.stages, place.members["SECRET_KEY"]
+    assert place.rotate("SECRET_KEY", apply=False) is None
+    assert (place.stages, place.held("SECRET_KEY")["worker"]) == (stages, {old})
+    before = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
+    done = place.rotate("SECRET_KEY")
+    new = place.members["SECRET_KEY"]
+    assert done and done.is_proved and done.written and done.written.version_id == place.current and new != old
+    assert place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
+    assert not place.labels()
+    after = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
+    assert [rollout.deployment_id for rollout in done.rollouts] == [after["backend"], after["worker"]]
+    assert before["frontend"] == after["frontend"] and before["backend"] != after["backend"]
+    assert [entry["action"] for entry in done.entries] == ["changed", "redeployed", "redeployed"]
+
+
+def test_the_same_values_again_do_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With values from a variable a second run has nothing to write and nobody to restart."""
+    monkeypatch.setenv("NEW", secrets.token_hex(32))
+    first, second = place.rotate("SECRET_KEY", "env:NEW"), place.rotate("SECRET_KEY", "env:NEW")
+    assert first and first.written and second
+    assert (second.written, second.rollouts, second.entries) == (None, (), ())
+
+
+def test_keep_gives_new_tasks_to_those_that_hold_older_values(place: Place) -> None:
+    """What somebody wrote without redeploying reaches the tasks, and no version is written."""
+    place.put(SECRET_KEY=(new := secrets.token_hex(32)))
+    versions = place.versions
+    done = place.rotate("", "keep")
+    assert done and done.is_proved and not done.written and {r.service for r in done.rollouts} == {"backend", "worker"}
+    assert place.held("SECRET_KEY")["backend"] == {new} and place.versions == versions
+
+
+def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within 2.5 seconds of the first stopped task its cause is told; then the former version is back everywhere."""
+    monkeypatch.setenv("NEW", BAD)
+    version, old = place.current, place.members["SENTRY_DSN"]
+    done = place.rotate("SENTRY_DSN", "env:NEW")
+    assert done and not done.is_proved and done.restored == version == place.current
+    assert (
+        problem(done).check == "change-failed" and problem(done).is_root_cause and "SENTRY_DSN" in problem(done).title
+    )
+    assert "exit code 3" in " ".join(problem(done).evidence)
+    assert "New tasks of backend, worker run with it" in done.undone
+    assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
+    failed = next(rollout for rollout in done.rollouts if rollout.has_failed)
+    tasks = place.ecs.describe_tasks(
+        cluster=CLUSTER, tasks=place.ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"]
+    )["tasks"]
+    first = min(t["stoppingAt"].timestamp() for t in tasks if t.get("startedBy") == failed.deployment_id)
+    told = next(moment for moment, line in place.told if "Root cause" in line)
+    assert 0 < told - first < 2.5
+    there, back = ["changed", "redeployed", "redeployed"], ["put back", "redeployed", "redeployed"]
+    assert [entry["action"] for entry in done.entries] == there + back
+
+
+def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are watched to their end, no label is left, and the next rotation heals it."""
+    monkeypatch.setenv("NEW", BAD)
+    monkeypatch.setenv("OLD", place.members["SENTRY_DSN"])
+    done = place.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
+    assert done and not done.restored and place.members["SENTRY_DSN"] == BAD and not place.labels()
+    assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
+    assert "left in force" in problem(done).evidence[-1]
+    healed = place.rotate("SENTRY_DSN", "env:OLD")
+    assert healed and healed.is_proved
+
+
+def test_an_unknown_answer_to_failure_is_refused_before_anything(place: Place) -> None:
+    """Also in a dry run."""
+    with pytest.raises(UsageError, match="on_failure"):
+        place.rotate("SECRET_KEY", on_failure="retry", apply=False)
+
+
+@pytest.mark.parametrize("fault", ["desired-zero", "external-controller"])
+def test_a_service_that_cannot_be_redeployed_is_told_as_such(mended: Place, fault: str) -> None:
+    """Nothing is forced on it; the others are proved, and the run is not."""
+    faults.break_(mended.sandbox.endpoint, fault)
+    done = mended.rotate("SECRET_KEY")
+    assert done and not done.is_proved and not done.findings
+    told = {rollout.service: rollout for rollout in done.rollouts}
+    lost = next(rollout for rollout in told.values() if rollout.state == "not-started")
+    word = {"desired-zero": "desiredCount is 0", "external-controller": "external"}[fault]
+    assert word in lost.reason and not lost.deployment_id
+    assert {rollout.state for rollout in told.values() if rollout is not lost} == {"done"}
+    run = runbooks_run.begin("rotate", "staging")
+    seen = run.look()
+    found = [finding.check for finding in secret_change.judge(seen, seen, done) if finding.is_problem]
+    assert fault in found, "what keeps it from being proved is no mere remark"
+
+
+def test_a_service_without_room_for_new_tasks_is_told_before_anything(mended: Place) -> None:
+    """ECS could neither start a new task of it nor stop an old one, so nobody waits for its deployment."""
+    usual = mended.service("worker")["deploymentConfiguration"]
+    tight = {**usual, "minimumHealthyPercent": 100, "maximumPercent": 100}
+    mended.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=tight)
+    done = mended.rotate("SECRET_KEY")
+    mended.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=usual)
+    assert done and not done.is_proved and done.is_in_force
+    worker = next(rollout for rollout in done.rollouts if rollout.service == "worker")
+    assert worker.state == "not-started" and "maximumPercent 100" in worker.reason
+    healed = mended.rotate("", "keep")
+    assert healed and healed.is_proved and [rollout.service for rollout in healed.rollouts] == ["worker"]
+
+
+def test_what_came_after_the_plan_is_redeployed_too(mended: Place) -> None:
+    """A new revision, and a service that started with the old values: both are proved to have the new ones."""
+    worker = mended.service("worker")
+    definition = mended.ecs.describe_task_definition(taskDefinition=worker["taskDefinition"])["taskDefinition"]
+    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
+
+    def step(name: str) -> None:
+        if name == "stage":
+            made = mended.ecs.register_task_definition(**{field: definition[field] for field in kept})
+            revision = made["taskDefinition"]["taskDefinitionArn"]
+            mended.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revision)
+            mended.ecs.create_service(
+                cluster=CLUSTER,
+                serviceName="late",
+                taskDefinition=worker["taskDefinition"],
+                desiredCount=1,
+                launchType="FARGATE",
+                networkConfiguration=worker["networkConfiguration"],
+            )
+            lifecycle.settle(mended.sandbox)
+
+    done = mended.rotate("SECRET_KEY", step=step)
+    held = mended.held("SECRET_KEY")
+    mended.world.delete_service("late")
+    assert done and done.is_proved and {rollout.service for rollout in done.rollouts} == {"backend", "late", "worker"}
+    assert held["late"] == held["worker"] == {mended.members["SECRET_KEY"]}
+
+
+def test_a_service_that_is_deleted_while_it_is_watched_takes_nothing_back(mended: Place) -> None:
+    """The others are proved, and the run with them."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            mended.world.delete_service("worker")
+
+    done = mended.rotate("SECRET_KEY", step=step)
+    assert done and done.is_proved
+    assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "done", "worker": "gone"}
+
+
+def test_somebody_elses_edit_while_older_values_are_replaced_is_told(place: Place) -> None:
+    """Also where this run writes nothing itself."""
+    place.put(SECRET_KEY=secrets.token_hex(32))
+
+    def step(name: str) -> None:
+        if name == "release":
+            place.put(SECRET_KEY=secrets.token_hex(32))
+
+    done = place.rotate("", "keep", step=step)
+    assert done and done.rollouts and not done.is_proved and problem(done).check == "version-overtaken"
+
+
+def test_a_version_that_somebody_puts_back_meanwhile_is_told(place: Place) -> None:
+    """It stays, and the run is not proved."""
+    version = place.current
+
+    def step(name: str) -> None:
+        if name == "release":
+            place.secretsmanager.update_secret_version_stage(
+                SecretId=SECRET,
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=version,
+                RemoveFromVersionId=place.current,
+            )
+
+    done = place.rotate("SECRET_KEY", step=step)
+    assert done and not done.is_proved and place.current == version and not place.labels()
+    assert problem(done).check == "version-overtaken" and f"made version {version} current" in problem(done).evidence[0]
+    healed = place.rotate("", "keep")
+    assert healed and healed.is_proved
+
+
+def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
+    """Ours then proves nothing, and nothing is taken back."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            place.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
+
+    done = place.rotate("SECRET_KEY", step=step)
+    assert done and not done.is_proved and not done.restored
+    assert (problem(done).check, problem(done).status, problem(done).subject) == (
+        "deployment-overtaken",
+        "unknown",
+        "worker",
+    )
+    assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None:
+    """Nothing is redeployed, and no label is left."""
+    new = secrets.token_hex(16)
+
+    def step(name: str) -> None:
+        if name == "move":
+            place.put(SMTP_PASSWORD=new)
+
+    before = place.service("worker")["deployments"][0]["id"]
+    with pytest.raises(ConflictError, match="SMTP_PASSWORD"):
+        place.rotate("SECRET_KEY", step=step)
+    assert place.members["SMTP_PASSWORD"] == new and not place.labels()
+    assert place.service("worker")["deployments"][0]["id"] == before
+
+
+def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they wrote stays current, and the failure says so."""
+    monkeypatch.setenv("NEW", BAD)
+
+    def step(name: str) -> None:
+        if name == "withdraw":
+            mended.put(SENTRY_DSN="https://0@sentry.example.com/5")
+
+    done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
+    assert done and not done.restored and "somebody else" in done.undone and not done.is_in_force
+    assert mended.members["SENTRY_DSN"].endswith("/5")
+
+
+def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The permission is named, and the former version is current again."""
+    version = place.current
+    deny(place.sandbox, monkeypatch, "ecs:UpdateService")
+    done = place.rotate("SECRET_KEY")
+    assert "ecs:UpdateService" in " ".join(problem(done).evidence)
+    assert place.current == version and not place.labels()
+
+
+@pytest.mark.parametrize("permission", ["ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeServices"])
+def test_a_missing_permission_to_watch_is_told_before_anything_is_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch, permission: str
+) -> None:
+    """Without it nobody could tell whether the tasks start."""
+    versions = place.versions
+    deny(place.sandbox, monkeypatch, permission)
+    with pytest.raises(CouldNotLook, match=f"{permission} is missing.*Nothing was written"):
+        place.rotate("SECRET_KEY")
+    assert place.versions == versions
+
+
+FORWARD = [step for step in STEPS if "back" not in step and step not in ("database", "withdraw")]
+BACK = ["withdraw", "redeploy back", "watch back"]
+
+
+@pytest.mark.parametrize("last", FORWARD)
+def test_a_run_killed_at_any_step_is_finished_by_a_second_one(place: Place, last: str) -> None:
+    """It ends proved, with one new version however often it was made, and with no label."""
+    versions, old = place.versions, place.members["SECRET_KEY"]
+    assert rotator("SECRET_KEY", "renew", last) == (-9, "")
+    assert bool(place.labels()) == (last != "stage")
+    assert rotator("SECRET_KEY", "renew", "")[1] == "proved"
+    new = place.members["SECRET_KEY"]
+    assert new != old and place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
+    assert (place.versions, place.labels()) == (versions + 1, [])
+
+
+@pytest.mark.parametrize("last", BACK)
+def test_a_failing_run_killed_on_its_way_back_is_mended_by_a_good_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """The bad value is not taken up again by a run that keeps what is there."""
+    monkeypatch.setenv("NEW", BAD)
+    old = place.members["SENTRY_DSN"]
+    assert rotator("SENTRY_DSN", "env:NEW", last) == (-9, "")
+    assert rotator("", "keep", "")[1] == ("failed" if last == "withdraw" else "proved")
+    assert place.members["SENTRY_DSN"] == old and place.held("SENTRY_DSN")["backend"] == {old}
+    assert not place.labels()
+
+
+def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its version is there from the first time, and is marked as under way all the same."""
+    monkeypatch.setenv("NEW", BAD)
+    old = place.members["SENTRY_DSN"]
+    assert rotator("SENTRY_DSN", "env:NEW", "") == (0, "failed")
+    assert rotator("SENTRY_DSN", "env:NEW", "watch") == (-9, "")
+    assert place.members["SENTRY_DSN"] == BAD and place.labels()
+    assert rotator("", "keep", "") == (0, "failed")
+    assert place.held("SENTRY_DSN")["backend"] == {place.members["SENTRY_DSN"]} == {old} and not place.labels()
+
+
+def rotator(*arguments: str) -> tuple[int, str]:
+    ended = forked_command.run([sys.executable, str(ROTATOR), *arguments], os.environ, Path.cwd(), seconds=60)
+    assert ended.returncode in (0, -9), ended.stderr
+    return ended.returncode, ended.stdout

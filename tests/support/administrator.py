@@ -1,0 +1,77 @@
+"""A secret, its consumers and their processes as the sandbox's administrator sees them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from support.runs import SECRET, client
+
+from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import secret_change
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.staging import CLUSTER, World
+
+BAD = "nowhere://sentry"
+"""A text that the catalogue takes for a URL and the application does not."""
+
+
+class Place:
+    """The sandbox as its administrator sees it, and the runbook at work in it."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox, self.world = sandbox, World(sandbox.endpoint)
+        self.secretsmanager, self.ecs = client(sandbox, "secretsmanager"), client(sandbox, "ecs")
+        self.told: list[tuple[float, str]] = []
+
+    @property
+    def members(self) -> dict[str, Any]:
+        answer = self.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
+        members: dict[str, Any] = json.loads(answer["SecretString"])
+        return members
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        stages: dict[str, list[str]] = self.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+        return stages
+
+    @property
+    def current(self) -> str:
+        return next(version for version, labels in self.stages.items() if "AWSCURRENT" in labels)
+
+    @property
+    def versions(self) -> int:
+        listed = self.secretsmanager.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)
+        return len(listed["Versions"])
+
+    def labels(self) -> list[str]:
+        return [label for labels in self.stages.values() for label in labels if label.startswith("omc-")]
+
+    def put(self, **members: str) -> None:
+        """Somebody else's edit."""
+        self.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(self.members | members))
+
+    def held(self, key: str) -> dict[str, set[str]]:
+        """What the processes of each service hold in a variable."""
+        lifecycle.settle(self.sandbox)
+        found: dict[str, set[str]] = {}
+        for task in lifecycle.status(self.sandbox)["tasks"]:
+            text = Path(f"/proc/{task['pid']}/environ").read_text()
+            variables = dict(line.partition("=")[::2] for line in text.split("\0") if line)
+            found.setdefault(task["service"], set()).add(variables.get(key, ""))
+        return found
+
+    def service(self, name: str) -> Any:
+        return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
+
+    def rotate(self, keys: str, values_from: str = "generate", step: Any = None, **options: Any) -> SecretResult | None:
+        run = runbooks_run.begin("rotate", "staging")
+        snapshot = run.look()
+        new = secret_change.gather(run, snapshot, values_from, keys)
+        plan = secret_change.plan(run, snapshot, new)
+        return secret_change.apply(
+            run, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}
+        )

@@ -1,0 +1,136 @@
+"""A developer's workbench for tests of local_setup: one turn of the runbook in this process, or only its file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.platform_checkout import Platform, make_platform
+
+from omc_runbook.changes.dotenv import executor
+from omc_runbook.changes.dotenv import plan as dotenv_plan
+from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
+from omc_runbook.changes.dotenv.plan import Setup
+from omc_runbook.masking import registry
+from omc_runbook.model.findings import EXIT_CODES
+from omc_runbook.model.handover import OUTCOME_VARIABLE
+from omc_runbook.report import local_setup, verify
+from omc_runbook.runbooks import local_setup as runbook
+from omc_runbook.runbooks.run import diagnose, now
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import workstation
+
+NOT_HERE = StartResult("", "Not here.")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run of the notebook's cells: what was seen, planned and done, its outcome, and all that was shown."""
+
+    snapshot: Snapshot
+    plan: Setup
+    done: DotenvResult | None
+    outcome: dict[str, Any]
+    shown: str
+
+    @property
+    def causes(self) -> list[str]:
+        return list(self.outcome["root_causes"])
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.outcome["status"]]
+
+    def status(self, check: str) -> str:
+        """What a check said, of several answers the worst."""
+        found = [each["status"] for each in self.outcome["findings"] if each["check"] == check]
+        return next(each for each in ("found", "unknown", "skipped", "clear") if each in found)
+
+
+def turn(
+    platform: Platform, apply: bool = False, values_from: str = "", environment: str = "local", backup: bool = False
+) -> Turn:
+    """Do what the notebook's cells do, one after another, and keep what they show."""
+    run = runbook.begin(environment, "", str(platform.root))
+    snapshot = runbook.look(run)
+    shown = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(diagnose(snapshot))]
+    plan = runbook.plan(run, snapshot, values_from)
+    shown += [local_setup.plan(plan), local_setup.diff(plan), local_setup.needed(plan)]
+    done = runbook.apply(run, plan, apply, "", backup)
+    after = runbook.look(run, done) if done else snapshot
+    found = diagnose(after)
+    path = platform.root.parent / "outcome.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OUTCOME_VARIABLE, str(path))
+        shown += [
+            local_setup.done(plan, done),
+            local_setup.start(done, after),
+            run.conclude(found, done, plan),
+            local_setup.undo(plan, done),
+        ]
+    text = "\n".join(text for each in shown for text in each._repr_mimebundle_().values())
+    outcome = json.loads(path.read_text())
+    path.unlink()
+    return Turn(snapshot, plan, done, outcome, text + json.dumps(outcome))
+
+
+def small_platform(root: Path) -> Platform:
+    """A checkout in git without the infrastructure, which local_setup reads in vain."""
+    platform = make_platform(root)
+    shutil.rmtree(platform.root / "infrastructure")
+    platform.commit("Without the infrastructure")
+    return platform
+
+
+def plan_file(platform: Platform, values_from: str = "") -> Setup:
+    """The plan of the .env alone: Settings are not loaded."""
+    run = runbook.begin("local", "", str(platform.root))
+    assert run.checkout
+    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
+    return dotenv_plan.plan_setup(place, values_from)
+
+
+def write_file(plan: Setup, backup: bool = False) -> DotenvResult:
+    """Carry a plan out, and start nothing."""
+    return executor.apply(plan, backup, now(), lambda: NOT_HERE)
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Everything under a folder, git's own included: its mode, when it was changed, and what is in it."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else str(path.readlink()).encode() if path.is_symlink() else b""
+        found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
+def quiet_machine(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """Let nothing that somebody has configured here count, and keep this test's values from being masked elsewhere."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
+        patch.delenv(name)
+    patch.setenv("HOME", str(home))
+    for name, empty in (("_values", {}), ("_announced", set()), ("_public", set(registry._public)), ("_index", None)):
+        patch.setattr(registry, name, empty)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """An empty home, no sign-in, and values that are forgotten afterwards."""
+    (tmp_path / "home").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        quiet_machine(patch, tmp_path / "home")
+        yield patch
+
+
+def assert_absent(values: Sequence[str], *texts: str) -> None:
+    """No value, and neither end of one, is in any of the texts."""
+    pieces = [piece for value in values for piece in (value, value[:10], value[-10:])]
+    leaked = [f"text {at}" for at, text in enumerate(texts) for piece in pieces if piece in text]
+    assert not leaked, leaked

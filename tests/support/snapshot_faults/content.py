@@ -1,0 +1,81 @@
+"""Faults of the family content, each made in a healthy snapshot."""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from support.check_assertions import Fault
+from support.snapshots import (
+    CHANGED,
+    CURRENT,
+    NAME,
+    PREVIOUS,
+    document,
+    event,
+    with_keys,
+    with_text,
+    with_values,
+    without_key,
+)
+
+from omc_runbook.snapshot.state import Content, Snapshot
+
+BACKEND = frozenset({"backend"})
+
+
+TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8"
+
+
+def text(make: Callable[[dict[str, Any]], str]) -> Callable[[Snapshot], Snapshot]:
+    """Let the current version hold another writing of its document."""
+    return lambda snapshot: with_text(snapshot, make(document(snapshot)))
+
+
+def key(name: str, value: Any) -> Callable[[Snapshot], Snapshot]:
+    """Give a key another value."""
+    return lambda snapshot: with_keys(snapshot, **{name: value})
+
+
+def twice(found: dict[str, Any]) -> str:
+    """The document with SECRET_KEY written twice."""
+    return json.dumps(found)[:-1] + f', "SECRET_KEY": {json.dumps(secrets.token_hex(32))}}}'
+
+
+def overwritten(snapshot: Snapshot, agent: str = TERRAFORM) -> Snapshot:
+    """Put a placeholder over a good SECRET_KEY, as terraform apply does."""
+    before = with_values(snapshot, document(snapshot), PREVIOUS)
+    after = with_keys(before, SECRET_KEY="temporary-secret-key-please-update")
+    return replace(after, writes=(event("PutSecretValue", CHANGED, CURRENT, agent=agent),))
+
+
+FAULTS = {
+    "not-json": Fault(text(lambda d: "\n".join(f"{k}={v}" for k, v in d.items())), NAME, "line 1, column 1"),
+    "single-quoted": Fault(text(str), NAME, "single quotes"),
+    "bom": Fault(text(lambda d: "\ufeff" + json.dumps(d)), NAME, "byte order mark"),
+    "truncated": Fault(text(lambda d: json.dumps(d)[:-20]), NAME, "middle"),
+    "not-an-object": Fault(text(lambda d: json.dumps(list(d.values()))), NAME, "not an object"),
+    "binary": Fault(lambda s: replace(s, contents={CURRENT: Content(CURRENT, binary=True)}), NAME, "SecretBinary"),
+    "key-missing": Fault(lambda s: without_key(s, "OPENAI_API_KEY"), "OPENAI_API_KEY", "backend, worker ask for"),
+    "key-case": Fault(
+        lambda s: without_key(s, "OPENAI_API_KEY", "openai_api_key"), "OPENAI_API_KEY", "has openai_api_key"
+    ),
+    "key-misspelt": Fault(
+        lambda s: without_key(s, "OPENAI_API_KEY", "OPENAI_API_KYE"), "OPENAI_API_KEY", "has OPENAI_API_KYE"
+    ),
+    "duplicate-key": Fault(text(twice), "SECRET_KEY", "occurs more than once"),
+    "key-unreferenced": Fault(
+        key("STRIPE_KEY", secrets.token_hex(16)), "STRIPE_KEY", "No task definition of backend, worker", frozenset()
+    ),
+    "null": Fault(key("SECRET_KEY", None), "SECRET_KEY", "JSON null"),
+    "nested": Fault(key("SECRET_KEY", {"value": secrets.token_hex(16)}), "SECRET_KEY", "JSON object"),
+    "number-format": Fault(key("SMTP_USER", 12345678), "SMTP_USER", "1e+06", BACKEND),
+    "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "is empty"),
+    "changethis": Fault(key("SECRET_KEY", "changethis"), "SECRET_KEY", "template's default"),
+    "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
+    "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
+    "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
+    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "guesses", BACKEND),
+    "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
+}

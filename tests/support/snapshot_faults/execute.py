@@ -1,0 +1,83 @@
+"""Faults of the family execute, each made in a healthy snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from support.check_assertions import Fault
+from support.networks import PRIVATE, TASKS, by_endpoint
+from support.snapshots import (
+    ACCOUNT,
+    NAMES,
+    looked,
+    with_channels,
+    with_container,
+    with_refusal,
+    with_service,
+)
+
+from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.ecs import Placement, TaskContainer
+from omc_runbook.snapshot.roles import Permissions
+from omc_runbook.snapshot.state import Snapshot
+
+WORKER = frozenset({"worker"})
+
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
+
+
+def with_worker(snapshot: Snapshot, **changes: Any) -> Snapshot:
+    """Change the worker's running tasks."""
+    tasks = tuple(replace(old, **changes) if old.service == "worker" else old for old in snapshot.tasks)
+    return replace(snapshot, tasks=tasks)
+
+
+def without_agent(snapshot: Snapshot, status: str = "STOPPED") -> Snapshot:
+    """Let the agent not run in the worker's tasks."""
+    seen = with_worker(looked(snapshot), containers=(TaskContainer("worker", None, "", status),))
+    return with_refusal(seen, "worker", "agent")
+
+
+def with_role(snapshot: Snapshot, known: Permissions) -> Snapshot:
+    """Let the tasks' role be another."""
+    return replace(looked(snapshot), task_roles={ROLE: known})
+
+
+def placed(snapshot: Snapshot, network: Network) -> Snapshot:
+    """Let the worker's tasks stand in a private subnet of a network."""
+    return replace(with_service(snapshot, "worker", placement=Placement((PRIVATE,), (TASKS,))), network=network)
+
+
+FAULTS = {
+    "exec-off": Fault(
+        lambda s: with_refusal(with_worker(looked(s), execute=False), "worker", "off"),
+        "worker",
+        "enableExecuteCommand is false for task",
+        WORKER,
+    ),
+    "exec-agent": Fault(without_agent, "worker", "the ExecuteCommandAgent STOPPED", WORKER),
+    "exec-iam": Fault(
+        lambda s: with_role(s, with_channels("implicitDeny")), NAMES.task_role, "may not call ssmmessages:CreateControl"
+    ),
+    "exec-endpoint": Fault(
+        lambda s: placed(without_agent(s), by_endpoint()),
+        "rtb-private",
+        "no endpoint for com.amazonaws.ap-southeast-2.ssmmessages",
+        WORKER,
+    ),
+    "exec-readonly": Fault(
+        lambda s: with_container(without_agent(s), "worker", lambda old: replace(old, readonly=True)),
+        "ohmycoins-staging-worker:7 worker",
+        "readonlyRootFilesystem is true",
+        WORKER,
+    ),
+    "exec-no-shell": Fault(
+        lambda s: with_refusal(looked(s), "worker", "no-shell", 'exec: "sh": executable file not found in $PATH'),
+        "worker",
+        "executable file not found",
+        WORKER,
+    ),
+    "exec-plugin": Fault(lambda s: replace(looked(s), plugin=""), "this machine", "its own client", frozenset()),
+}

@@ -1,0 +1,102 @@
+"""Faults of the family reference, each made in a healthy snapshot."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from support.check_assertions import Fault
+from support.snapshots import (
+    ACCOUNT,
+    ARN,
+    NAME,
+    NOW,
+    REGION,
+    with_container,
+    with_reference,
+    with_secret,
+)
+
+from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.secretsmanager import Secret
+from omc_runbook.model.value_from import parse
+from omc_runbook.snapshot.state import Snapshot
+
+BASE = ARN.rpartition("-")[0]
+
+
+OTHER = "210987654321"
+
+
+THEIRS = ARN.replace(ACCOUNT, OTHER)
+
+
+VERSION = secrets.token_hex(16)
+
+
+WORKER = frozenset({"worker"})
+
+
+SUBJECT = "ohmycoins-staging-worker:7 worker SECRET_KEY"
+
+
+def refers(value_from: str) -> Callable[[Snapshot], Snapshot]:
+    """Let the worker's SECRET_KEY come from elsewhere."""
+    return lambda snapshot: with_reference(snapshot, "worker", "SECRET_KEY", value_from)
+
+
+def shared(key: str) -> Callable[[Snapshot], Snapshot]:
+    """Let the worker's SECRET_KEY come from another account's secret under a KMS key."""
+    secret = Secret(arn=THEIRS, name=NAME, created=NOW, deleted=None, changed=NOW, kms_key_id=key, stages={})
+    return lambda snapshot: replace(refers(f"{THEIRS}:SECRET_KEY::")(snapshot), elsewhere={THEIRS: secret})
+
+
+def recreated(snapshot: Snapshot) -> Snapshot:
+    """Delete the secret and create it again, under another suffix."""
+    return with_secret(snapshot, arn=f"{BASE}-XyZ789", created=NOW)
+
+
+def named(variable: str) -> Callable[[Snapshot], Snapshot]:
+    """Let backend get key SMTP_HOST under another variable's name."""
+    entry = Injection(variable, parse(f"{ARN}:SMTP_HOST::"))
+    return lambda snapshot: with_container(
+        snapshot,
+        "backend",
+        lambda old: replace(
+            old, secrets=tuple(entry if other.variable == "SMTP_HOST" else other for other in old.secrets)
+        ),
+    )
+
+
+def doubled(snapshot: Snapshot) -> Snapshot:
+    """Let the worker have SECRET_KEY in environment as well."""
+    return with_container(snapshot, "worker", lambda old: replace(old, environment=("SECRET_KEY",)))
+
+
+FAULTS = {
+    "arn-malformed": Fault(refers(f"{ARN}:SECRET_KEY"), SUBJECT, "8 colon-separated fields", WORKER),
+    "bare-name": Fault(refers(NAME), SUBJECT, "ECS asks SSM", WORKER),
+    "wrong-account": Fault(refers(f"{THEIRS}:SECRET_KEY::"), SUBJECT, f"account is {OTHER}", WORKER),
+    "kms-cross-account": Fault(shared(""), SUBJECT, "AWS managed key", WORKER),
+    "wrong-partition": Fault(
+        refers(f"{ARN.replace('arn:aws:', 'arn:aws-cn:')}:SECRET_KEY::"), SUBJECT, "partition is aws-cn", WORKER
+    ),
+    "other-environment": Fault(
+        refers(f"{ARN.replace('staging', 'production')}:SECRET_KEY::"), SUBJECT, "secret of production", WORKER
+    ),
+    "wrong-region": Fault(
+        refers(f"{ARN.replace(REGION, 'eu-west-1')}:SECRET_KEY::"), SUBJECT, "region is eu-west-1", WORKER
+    ),
+    "suffix-stale": Fault(recreated, SUBJECT, "ends in -AbC123; the secret of that name ends in -XyZ789"),
+    "partial-arn": Fault(refers(f"{BASE}:SECRET_KEY::"), SUBJECT, f"ends in {NAME};", WORKER),
+    "whole-json": Fault(refers(ARN), SUBJECT, "SECRET_KEY gets every key's value", WORKER),
+    "previous-pinned": Fault(refers(f"{ARN}:SECRET_KEY:AWSPREVIOUS:"), SUBJECT, "stage field is AWSPREVIOUS", WORKER),
+    "version-pinned": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION}"), SUBJECT, VERSION, WORKER),
+    "version-short": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION[:8]}"), SUBJECT, "8 characters", WORKER),
+    "duplicate-name": Fault(doubled, SUBJECT, "environment and in its secrets", WORKER),
+    "name-mismatch": Fault(
+        named("MAIL_HOST"),
+        "ohmycoins-staging-backend:7 backend MAIL_HOST",
+        "reads SMTP_HOST, which nobody sets",
+        frozenset({"backend"}),
+    ),
+}

@@ -1,0 +1,21 @@
+"""Faults of the family secret, each made in a healthy snapshot."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from support.check_assertions import Fault
+from support.snapshots import NAME, NOW, PREVIOUS, with_secret
+
+FAULTS = {
+    "secret-missing": Fault(
+        lambda s: replace(s, secret=None, versions=(), contents={}), NAME, f"there is no secret {NAME}"
+    ),
+    "scheduled-deletion": Fault(
+        lambda s: replace(with_secret(s, deleted=NOW + timedelta(days=7)), contents={}), NAME, "DeletedDate 2026-03-08"
+    ),
+    "no-current-version": Fault(
+        lambda s: replace(with_secret(s, stages={PREVIOUS: ("AWSPREVIOUS",)}), contents={}),
+        NAME,
+        "stages in use: AWSPREVIOUS",
+    ),
+}

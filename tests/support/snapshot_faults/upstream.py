@@ -1,0 +1,54 @@
+"""Faults of the family upstream, each made in a healthy snapshot."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from support.check_assertions import Fault
+from support.snapshots import (
+    NOW,
+    rotated,
+    stuck,
+)
+
+from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.snapshot.state import Snapshot
+
+EXITED: dict[str, Any] = {
+    "started": NOW,
+    "stop_code": "EssentialContainerExited",
+    "containers": (TaskContainer("worker", 1, ""),),
+}
+
+
+REFUSED = 'FATAL: password authentication failed for user "app"'
+
+
+def deployed(snapshot: Snapshot) -> Snapshot:
+    """Let the running tasks be newer than the current version."""
+    created = NOW - timedelta(minutes=20)
+    return replace(snapshot, tasks=tuple(replace(task, created=created, started=created) for task in snapshot.tasks))
+
+
+def saying(snapshot: Snapshot, line: str, service: str = "worker", **changes: Any) -> Snapshot:
+    """Let a service's new tasks fail with a line in their log."""
+    failing = stuck(deployed(snapshot), service, "Essential container in task exited", **{**EXITED, **changes})
+    said = (f"The log of {service} says: {line}",)
+    return replace(failing, words={task.id: said for task in failing.tasks if task.stopped})
+
+
+def changed(line: str = REFUSED, key: str = "POSTGRES_PASSWORD", service: str = "worker") -> Callable[..., Snapshot]:
+    """Give a key another value half an hour ago, and let tasks say a line."""
+    at = NOW - timedelta(minutes=30)
+    return lambda snapshot: saying(rotated(snapshot, at, **{key: secrets.token_hex(16)}), line, service)
+
+
+FAULTS = {
+    "store-only": Fault(
+        changed(), "POSTGRES_PASSWORD", "differs between AWSPREVIOUS and the current version", frozenset({"worker"})
+    ),
+}

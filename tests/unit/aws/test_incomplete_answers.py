@@ -1,0 +1,245 @@
+"""A body that is cut, and a proxy's page, are no answers: what they should have said is unknown."""
+
+from __future__ import annotations
+
+import ast
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.endpoint
+import pytest
+from botocore import xform_name
+from moto.server import ThreadedMotoServer
+from support.moto_environment import REGION, build
+from support.spoiling_proxy import FAULTS, Fault, Proxy, cut, page, proxy, without_members
+
+import omc_runbook.aws
+from omc_runbook.aws import execute
+from omc_runbook.aws.answer import MEMBERS, NotAnAnswer
+from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot.reading import identify, take
+
+pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+
+SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2")
+WRITES = ("Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Proxy]:
+    """A network that answers everything by itself."""
+    with proxy() as state:
+        yield state
+
+
+@cache
+def clients_at(url: str) -> Clients:
+    """Clients whose calls all go to one address; they are slow to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        clients = Clients(REGION)
+        for service in SERVICES:
+            clients(service)
+    return clients
+
+
+OPERATIONS = tuple(tuple(name.split(":")) for name in MEMBERS)
+
+
+def methods() -> set[str]:
+    """Every method and paginator of a client that the package calls."""
+    found = set()
+    for path in Path(omc_runbook.aws.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr == "get_paginator" and isinstance(node.args[0], ast.Constant):
+                found.add(str(node.args[0].value))
+            elif isinstance(node.func.value, ast.Name) and node.func.value.id == "client":
+                found.add(node.func.attr)
+    return found - {"get_paginator"}
+
+
+def test_every_operation_in_use_says_what_its_answer_has() -> None:
+    """The table of members is complete, and has nothing that is not called."""
+    assert {xform_name(operation) for _, operation in OPERATIONS} == methods()
+
+
+def test_the_members_are_those_of_the_model() -> None:
+    """A misspelt member would refuse every answer."""
+    for service, operation in OPERATIONS:
+        shape = clients_at("http://127.0.0.1:1")(service).meta.service_model.operation_model(operation).output_shape
+        members = {
+            name for each in MEMBERS[f"{service}:{operation}"] for name in ([each] if isinstance(each, str) else each)
+        }
+        assert members <= set(shape.members if shape else ()), operation
+
+
+def call(clients: Clients, service: str, operation: str) -> Any:
+    """Call an operation with as little as its model lets one say."""
+    client = clients(service)
+    shape = client.meta.service_model.operation_model(operation).input_shape
+    request = {name: least(shape.members[name]) for name in shape.required_members} if shape else {}
+    method = next(m for m, name in client.meta.method_to_api_mapping.items() if name == operation)
+    return getattr(client, method)(**request)
+
+
+def least(shape: Any) -> Any:
+    """A value of a shape."""
+    match shape.type_name:
+        case "string":
+            return shape.enum[0] if shape.enum else "x" * max(1, shape.metadata.get("min", 1))
+        case "boolean":
+            return True
+        case "integer" | "long":
+            return 1
+        case "list":
+            return [least(shape.member)]
+        case "structure":
+            return {name: least(shape.members[name]) for name in shape.required_members}
+    raise AssertionError(shape.type_name)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(("service", "operation"), OPERATIONS)
+def test_what_is_no_answer_is_said_of_its_call(service: str, operation: str, fault: Fault, network: Proxy) -> None:
+    """The sentence names the call; a read is made twice and no more, a write once."""
+    if fault is without_members and not MEMBERS[f"{service}:{operation}"]:
+        pytest.skip("its answer has no members")
+    network.spoil("", fault)
+    answer = look("it", "some:Permission", lambda: call(clients_at(network.url), service, operation))
+    assert isinstance(answer, ReadFailure)
+    assert answer.sentence == (
+        f"Could not read it: {service}:{operation} returned an invalid response: the body is truncated,"
+        " or a proxy answered. Check the network, then run again."
+    )
+    assert network.calls[operation] == (1 if operation.startswith(WRITES) else 2)
+
+
+def test_a_page_with_the_status_of_an_error_is_never_a_not_found_of_aws() -> None:
+    """Where botocore takes it for an error, that has no code of AWS's, so its status is told."""
+    with proxy() as state:
+        state.spoil("", page)
+        state.status = 404
+        calls = (("iam", "GetRole", "no-answer"), ("secretsmanager", "DescribeSecret", "failed"))
+        for service, operation, kind in calls:
+            answer = look("it", "some:Permission", lambda s=service, o=operation: call(clients_at(state.url), s, o))
+            assert isinstance(answer, ReadFailure)
+            assert answer.kind == kind
+            assert kind == "no-answer" or answer.code.removeprefix("HTTP ") == "404"
+
+
+def test_a_command_in_a_task_fails_with_the_same_words(network: Proxy) -> None:
+    """ECS Exec has its own way of telling what went wrong."""
+    network.spoil("", page)
+    heard = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
+    assert isinstance(heard, execute.ExecFailure)
+    assert heard.why == "session"
+    assert heard.words.startswith("ecs:ExecuteCommand returned an invalid response")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Proxy]:
+    """An environment on moto's server, behind a proxy."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with proxy(f"http://{host}:{port}") as state, pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+        patch.setenv("AWS_ENDPOINT_URL", state.url)
+        build()
+        yield state
+    server.stop()
+
+
+def findings_at(world: Proxy) -> list[Finding]:
+    """What is found in the environment behind the proxy."""
+    environment, clients = load("staging"), clients_at(world.url)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    return diagnose(take(clients, environment, identify(clients, environment), lambda: later))
+
+
+READS = (
+    *("DescribeSecret", "ListSecretVersionIds", "GetSecretValue", "GetResourcePolicy", "ListServices", "ListTasks"),
+    *("DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "DescribeKey", "GetKeyPolicy", "GetRole"),
+    *("ListRolePolicies", "ListAttachedRolePolicies", "GetRolePolicy", "GetPolicy", "GetPolicyVersion"),
+)
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        *((operation, without_members) for operation in READS),
+        *(("ListSecretVersionIds", fault) for fault in (cut, page)),
+    ],
+)
+def test_a_run_says_unknown_and_never_clear(operation: str, fault: Fault, world: Proxy) -> None:
+    """Whatever was not answered, checks that need it are unknown and name the call."""
+    world.spoil(operation, None)
+    before = {finding.check: finding.status for finding in findings_at(world)}
+    assert world.calls[operation]
+    world.spoil(operation, fault)
+    findings = findings_at(world)
+    unknown = [finding for finding in findings if finding.status == "unknown"]
+    assert any(f":{operation} returned an invalid response" in text for finding in unknown for text in finding.evidence)
+    after = {finding.check: finding.status for finding in findings}
+    assert not [name for name, status in after.items() if status == "clear" and before[name] != "clear"]
+
+
+def test_one_garbled_answer_is_asked_for_again(world: Proxy) -> None:
+    """A read that is answered the second time leaves nothing unknown."""
+    world.spoil("", None)
+    before = [(finding.check, finding.status) for finding in findings_at(world)]
+    world.spoil("ListSecretVersionIds", page, times=1)
+    assert [(finding.check, finding.status) for finding in findings_at(world)] == before
+    assert world.calls["ListSecretVersionIds"] == 2
+
+
+def test_nobody_is_who_a_page_says(world: Proxy) -> None:
+    """Without the caller nothing is read, and the sentence names the call."""
+    world.spoil("GetCallerIdentity", page)
+    with pytest.raises(CouldNotLook, match=r"sts:GetCallerIdentity returned an invalid response"):
+        findings_at(world)
+
+
+def test_a_connection_that_ends_early_is_no_answer(world: Proxy) -> None:
+    """Where the length that was announced is not reached, botocore goes on with what came: it is no answer."""
+    world.spoil("ListSecretVersionIds", cut)
+    world.is_lost = True
+    try:
+        told = [text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence]
+    finally:
+        world.is_lost = False
+    assert any("secretsmanager:ListSecretVersionIds returned an invalid response" in text for text in told)
+
+
+def test_a_page_without_the_place_of_the_next_is_no_answer(network: Proxy) -> None:
+    """IAM says that there is more, and not where: the list is not whole."""
+    network.spoil(
+        "",
+        lambda body, operation, is_json: (
+            b"<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames/><IsTruncated>true</IsTruncated>"
+            b"</ListRolePoliciesResult></ListRolePoliciesResponse>"
+        ),
+    )
+    with pytest.raises(NotAnAnswer):
+        call(clients_at(network.url), "iam", "ListRolePolicies")

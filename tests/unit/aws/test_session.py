@@ -1,0 +1,44 @@
+"""Clients that find no credentials, no profile and no network: one sentence each."""
+
+import secrets
+from pathlib import Path
+
+import botocore.endpoint
+import pytest
+from support.moto_environment import REGION
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.snapshot.reading import identify
+
+pytestmark = pytest.mark.usefixtures("bare_names")
+
+
+def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without any credentials the sentence says how to come by some."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    with pytest.raises(CouldNotLook, match="No AWS credentials were found"):
+        identify(Clients(REGION), load("staging"))
+
+
+def test_an_unknown_profile_is_used_wrongly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A profile that the configuration lacks is named."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(UsageError, match='Profile "night" is not in the AWS configuration'):
+        Clients(REGION, "night")
+
+
+def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network the sentence names the address that does not answer."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+    with pytest.raises(CouldNotLook, match=r"cannot be reached.*127\.0\.0\.1:1") as caught:
+        identify(Clients(REGION), load("staging"))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,421 @@
+"""The file that local_setup writes: what it mends and keeps, byte by byte, and what comes between."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from support.dotenv_faults import HEX, Change, edit, put, swap
+from support.local_setup_runs import assert_absent, bench, plan_file, small_platform, write_file
+from support.paths import SUPPORT
+from support.platform_checkout import REQUIRED, Platform, make_platform
+
+from omc_runbook.changes.dotenv import plan as dotenv_plan
+from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.workstation.docker import find_compose, read_env_file
+
+__all__ = ["bench"]
+pytestmark = pytest.mark.usefixtures("bench")
+VALUE, OTHER = HEX(16), HEX(12)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A checkout to copy."""
+    return small_platform(tmp_path_factory.mktemp("first") / "omc")
+
+
+@pytest.fixture
+def platform(tmp_path: Path, first: Platform) -> Platform:
+    """A checkout in git with a healthy .env."""
+    made = Platform(Path(shutil.copytree(first.root, tmp_path / "omc")))
+    made.write_dotenv(SECRET_KEY=VALUE * 2, FIRST_SUPERUSER_PASSWORD=VALUE)
+    return made
+
+
+def values(platform: Platform) -> dict[str, str | None]:
+    """What python-dotenv reads."""
+    return dotenv_values(platform.dotenv, encoding="utf-8", interpolate=False)
+
+
+def for_compose(platform: Platform) -> dict[str, str]:
+    """What Docker Compose reads; skips the test where there is none."""
+    program = find_compose()
+    if program is None:
+        pytest.skip("no Docker Compose here")
+    return dict(read_env_file(program, platform.dotenv).values)
+
+
+def colons(raw: bytes) -> bytes:
+    return re.sub(rb"(?m)^(\w+)=", rb"\1: ", raw)
+
+
+def lower(raw: bytes) -> bytes:
+    return re.sub(rb"(?m)^[A-Z_0-9]+=", lambda name: name[0].lower(), raw)
+
+
+MENDED: dict[str, Change] = {
+    "line ends": edit(lambda raw: raw.replace(b"\n", b"\r\n")),
+    "mixed line ends": edit(lambda raw: raw.replace(b"\n", b"\r\n", 30)),
+    "old line ends": edit(lambda raw: raw.replace(b"\n", b"\r")),
+    "byte order mark": edit(lambda raw: b"\xef\xbb\xbf" + raw),
+    "both": edit(lambda raw: b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n")),
+    "colon": swap("\nSECRET_KEY=", "\nSECRET_KEY: "),
+    "colon between blanks": swap("\nSECRET_KEY=", "\nSECRET_KEY : "),
+    "colons": edit(colons),
+    "lower case": swap("\nSECRET_KEY=", "\nsecret_key="),
+    "names": edit(lower),
+    "mode": lambda platform: platform.dotenv.chmod(0o644),
+}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_what_is_mended_gives_the_healthy_file_back_to_the_byte(name: str, platform: Platform) -> None:
+    """Line ends, mark, colons, case and mode; every value, comment and blank stays, and no value is shown."""
+    healthy, held = platform.dotenv.read_bytes(), [str(values(platform)[name]) for name in REQUIRED]
+    MENDED[name](platform)
+    plan = plan_file(platform)
+    shown = "\n".join((*dotenv_plan.shown(plan), *plan.mends, repr(plan)))
+    assert write_file(plan).wrote
+    assert platform.dotenv.read_bytes() == healthy
+    assert platform.dotenv.stat().st_mode & 0o777 == 0o600
+    assert_absent(held, shown)
+    assert plan_file(platform).is_empty
+
+
+DOLLARS = ("pa$word", f"{OTHER}$$x", f"{OTHER}$x-y", f"#{OTHER}$x", f"{OTHER}$x\\t", f"a b$c {OTHER}")
+
+
+@pytest.mark.parametrize("value", DOLLARS, ids=lambda value: value.replace(OTHER, "other"))
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
+    value: str, quote: str, platform: Platform
+) -> None:
+    """What python-dotenv had is kept, and compose has the same from now on."""
+    put(FIRST_SUPERUSER_PASSWORD=f"{quote}{value}{quote}")(platform)
+    meant, others = values(platform)["FIRST_SUPERUSER_PASSWORD"], platform.dotenv.read_text().splitlines()
+    plan = plan_file(platform)
+    write_file(plan)
+    assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"] == meant
+    changed = [line for line in platform.dotenv.read_text().splitlines() if line not in others]
+    assert [line.partition("=")[0] for line in changed] == ["FIRST_SUPERUSER_PASSWORD"]
+    assert_absent([str(meant)], "\n".join(dotenv_plan.shown(plan)))
+
+
+def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(platform: Platform) -> None:
+    """python-dotenv expands ${…} in any quotes: the line stays, for only a person can say what is meant."""
+    put(FIRST_SUPERUSER_PASSWORD="pa${word}x")(platform)
+    assert plan_file(platform).is_empty
+
+
+@pytest.mark.parametrize("value", ["postgres://$POSTGRES_USER:x@db/$POSTGRES_DB", '"$POSTGRES_USER"'])
+def test_a_reference_to_another_variable_is_left_as_compose_takes_it(value: str, platform: Platform) -> None:
+    """In single quotes it would be a text: whoever meant the other variable's value would lose it."""
+    put(SENTRY_RELEASE=value)(platform)
+    assert plan_file(platform).is_empty
+
+
+def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
+    """No other value is made for it; and with a quote that is not closed nothing is written at all."""
+    swap("\nSECRET_KEY=", "\nSECRET_KEY ")(platform)
+    before = platform.dotenv.read_bytes()
+    assert plan_file(platform).after == before
+    swap("\nSECRET_KEY ", "\nSECRET_KEY='")(platform)
+    before = platform.dotenv.read_bytes()
+    with pytest.raises(UsageError, match=r"A quote in line 33 is not closed: close it first\. Nothing was written\."):
+        write_file(plan_file(platform))
+    assert platform.dotenv.read_bytes() == before
+
+
+def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -> None:
+    """Empty, absent and placeholder get a new value; a comment in the place of a value becomes none."""
+    put(SECRET_KEY="changethis", POSTGRES_PASSWORD=None, FIRST_SUPERUSER_PASSWORD='""', REDIS_PASSWORD="   # none")(
+        platform
+    )
+    before = values(platform)
+    plan = plan_file(platform)
+    write_file(plan)
+    after = values(platform)
+    made = {"SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD"}
+    assert {name for name in after if after[name] != before.get(name)} == made
+    assert all(len(after[name] or "") >= 40 for name in made) and len({after[name] for name in made}) == 3
+    assert for_compose(platform) == after
+    assert "REDIS_PASSWORD=''   # none" in platform.dotenv.read_text()
+
+
+def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> None:
+    """A source that has others for what is there is told so by name."""
+    source = tmp_path / "values"
+    source.write_text(f"SECRET_KEY={HEX(32)}\nOPENAI_API_KEY=sk-{HEX(16)}\n")
+    before = platform.dotenv.read_bytes()
+    plan = plan_file(platform, f"file:{source}")
+    assert plan.is_empty and plan.after == before
+    assert sum("keeps it" in note for note in plan.notes) == 2
+    assert any("chmod 600" in note for note in plan.notes)
+
+
+WILD = {
+    "double": ('"it is \\"so\\" \\\\ and # no comment"', 'it is "so" \\ and # no comment'),
+    "single": ("'a \"b\" $c #d'", 'a "b" $c #d'),
+    "umlauts": ("Größe-日本語-é", "Größe-日本語-é"),
+    "lines": ('"one\\ntwo"', "one\ntwo"),
+    "real lines": ("'one\ntwo=2\n# three'", "one\ntwo=2\n# three"),
+    "blanks": ("'  kept  '", "  kept  "),
+    "comment": ("plain  # remark", "plain"),
+}
+
+
+@pytest.mark.parametrize("name", WILD)
+@pytest.mark.parametrize("ending", ["", "\n\n# last words"])
+def test_other_lines_stay_as_they_are(name: str, ending: str, platform: Platform) -> None:
+    """A value is added to a file with values of every kind, with and without a final newline."""
+    written, meant = WILD[name]
+    text = platform.dotenv.read_text()
+    text = text.replace("\nREDIS_HOST=localhost\n", f"\nREDIS_HOST=localhost\nMY_OWN={written}\n").replace(
+        "\nTAG=latest\n", ""
+    )
+    platform.dotenv.write_text(text + ending)
+    write_file(plan_file(platform))
+    after = platform.dotenv.read_text()
+    assert after.replace("TAG=latest\n", "", 1).rstrip("\n") == (text + ending).rstrip("\n")
+    assert (values(platform)["MY_OWN"], values(platform)["TAG"]) == (meant, "latest")
+
+
+def test_twenty_variables_come_in_where_the_template_has_them(platform: Platform) -> None:
+    """With their comments, in its order, and the titles of sections that the file had nothing of."""
+    whole = platform.dotenv.read_text()
+    begin, end = whole.index("POSTGRES_POOL_SIZE="), whole.index("SENTRY_TRACES_SAMPLE_RATE=")
+    platform.dotenv.write_text(whole[:begin] + whole[end:])
+    lacking = len(re.findall(r"(?m)^[A-Z_]+=", whole[begin:end]))
+    plan = plan_file(platform)
+    write_file(plan)
+    added = [change.key for change in plan.changes if change.action == "added"]
+    after, template = platform.dotenv.read_text(), platform.template.read_text()
+    names = re.compile(r"(?m)^([A-Z_0-9]+)=")
+    assert len(added) == lacking >= 18 and names.findall(after) == names.findall(template)
+    for words in ("# Redis\n", "# App password, not the password", "# Error tracking (optional)", "# E-mail (optional"):
+        assert after.count(words) == 1
+    assert after.replace("\n", "").startswith(whole[:begin].replace("\n", ""))
+
+
+def test_what_was_edited_meanwhile_stays(platform: Platform) -> None:
+    """The plan is of another file than the one that is there."""
+    platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    plan = plan_file(platform)
+    theirs = platform.dotenv.read_bytes() + b"MY_OWN=1\n"
+    platform.dotenv.write_bytes(theirs)
+    with pytest.raises(ConflictError, match="was changed since the plan was made"):
+        write_file(plan)
+    assert platform.dotenv.read_bytes() == theirs
+    new = make_platform(platform.root.parent / "new")
+    plan = plan_file(new)
+    new.dotenv.write_bytes(theirs)
+    with pytest.raises(ConflictError, match="was created"):
+        write_file(plan)
+    assert new.dotenv.read_bytes() == theirs
+
+
+FORKS = """
+import json, os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from support.platform_checkout import Platform
+from support.local_setup_runs import plan_file, write_file
+from omc_runbook.changes.files import write
+from omc_runbook.model.errors import RunbookError
+
+platform = Platform(Path(sys.argv[2]))
+
+def child(do):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        do()
+    except RunbookError as error:
+        os._exit(error.exit_code)
+    finally:
+        os._exit(0)
+
+def dying_at(name, call, calls):
+    real, seen = getattr(os, name), [0]
+    def die(*words, **more):
+        seen[0] += 1
+        if seen[0] == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*words, **more)
+    setattr(os, name, die)
+    calls()
+
+def die(at):
+    name, call = at
+    plan = plan_file(platform)
+    dying_at(name, call, lambda: write_file(plan, backup=True))
+
+told = []
+def rewrite(path, word):
+    for count in range(100):
+        write(path, path.read_bytes(), f"{word} {count}\\n".encode() * 200, platform.root / ".git")
+
+if sys.argv[3] == "mixed":
+    both = ((platform.config, "config"), (platform.template, "template"))
+    children = [child(lambda path=path, word=word: rewrite(path, word)) for path, word in both]
+    told = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
+elif sys.argv[3] == "race":
+    plan = plan_file(platform)
+    children = [child(lambda: write_file(plan)) for _ in range(2)]
+    told = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
+else:
+    points = [("open", 1), ("open", 2), ("open", 3), ("open", 4), ("fchmod", 1), ("fchmod", 2)]
+    points += [("fsync", 1), ("replace", 1), ("close", 1)]
+    for at in points:
+        code = os.waitstatus_to_exitcode(os.waitpid(child(lambda: die(at)), 0)[1])
+        status = platform.git("status", "--porcelain")
+        told.append([at, code, platform.dotenv.read_text(), status])
+print(json.dumps(told))
+"""
+
+
+def forked(platform: Platform, what: str) -> list[list[str]]:
+    """What other processes of ours made of the .env."""
+    command = [sys.executable, "-c", FORKS, str(SUPPORT.parent), str(platform.root), what]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    assert ended.returncode == 0, ended.stderr
+    told: list[list[str]] = json.loads(ended.stdout)
+    return told
+
+
+def test_of_two_at_once_one_writes_and_the_other_is_told(platform: Platform) -> None:
+    """Nothing is lost, and nothing is there twice."""
+    platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    assert forked(platform, "race") == [0, 2]
+    assert platform.dotenv.read_text().count("TAG=latest") == 1
+
+
+def test_two_files_of_one_work_tree_are_never_mixed_up(platform: Platform) -> None:
+    """Their drafts lie in the same place: whoever writes one file waits for whoever writes the other."""
+    folder = platform.root / "backend/app/core"
+    assert forked(platform, "mixed") == [0, 0]
+    assert {line[:6] for line in (folder / "config.py").read_text().splitlines()} == {"config"}
+    assert {line[:6] for line in platform.template.read_text().splitlines()} == {"templa"}
+
+
+def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one(platform: Platform) -> None:
+    """At any point; no draft is where git would take it along, and a rerun does what was left."""
+    whole = platform.dotenv.read_text()
+    old = whole.replace("TAG=latest\n", "")
+    platform.dotenv.write_text(old)
+    told = forked(platform, "kill")
+    assert sum(code == -9 for _, code, *_ in told) >= 6
+    assert {text for _, _, text, _ in told} <= {old, whole} and {status for *_, status in told} == {""}
+    write_file(plan_file(platform))
+    assert platform.dotenv.read_text() == whole
+    drafts = [path for path in platform.root.rglob("*draft*") if path.is_file()]
+    assert drafts == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_file_stays_its_owners(platform: Platform) -> None:
+    """What root writes in a developer's checkout is the developer's as before."""
+    platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    os.chown(platform.dotenv, 65_534, 65_533)
+    write_file(plan_file(platform))
+    assert "TAG=latest\n" in platform.dotenv.read_text()
+    assert (platform.dotenv.stat().st_uid, platform.dotenv.stat().st_gid) == (65_534, 65_533)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(platform: Platform, tmp_path: Path) -> None:
+    """Some keep their .env elsewhere."""
+    target = tmp_path / "elsewhere"
+    target.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    platform.dotenv.unlink()
+    platform.dotenv.symlink_to(target)
+    write_file(plan_file(platform))
+    assert platform.dotenv.is_symlink() and target.read_text().count("TAG=latest") == 1
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def refuse_read_only(platform: Platform) -> None:
+    platform.dotenv.chmod(0o400)
+
+
+def refuse_folder(platform: Platform) -> None:
+    platform.root.chmod(0o500)
+
+
+def directory(platform: Platform) -> None:
+    platform.dotenv.unlink()
+    platform.dotenv.mkdir()
+
+
+def pipe(platform: Platform) -> None:
+    platform.dotenv.unlink()
+    os.mkfifo(platform.dotenv)
+
+
+@pytest.mark.parametrize(
+    ("break_", "words"),
+    [
+        (refuse_read_only, "read-only: chmod u\\+w"),
+        (refuse_folder, "is read-only, so that"),
+        (directory, "is a directory, not a file"),
+        (pipe, "is a pipe or a device"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_in_one_sentence(
+    break_: Callable[[Platform], None], words: str, platform: Platform
+) -> None:
+    """Exit code 3, and nothing is there that was not."""
+    platform.dotenv.write_text(platform.dotenv.read_text().replace("TAG=latest\n", ""))
+    break_(platform)
+    before = sorted(platform.root.iterdir())
+    with pytest.raises(UsageError, match=words) as refused:
+        write_file(plan_file(platform))
+    platform.root.chmod(0o700)
+    assert refused.value.exit_code == 3 and "\n" not in str(refused.value)
+    assert sorted(platform.root.iterdir()) == before
+
+
+def test_a_backup_is_made_only_if_asked_and_is_private(platform: Platform, tmp_path: Path) -> None:
+    """In git's own folder, or beside the file where there is no git; mode 600 in any case."""
+    old = platform.dotenv.read_text().replace("TAG=latest\n", "")
+    alone = make_platform(tmp_path / "alone", git=False)
+    for each in (platform, alone):
+        each.dotenv.write_text(old)
+        each.dotenv.chmod(0o600)
+    first, second = (
+        write_file(plan_file(platform), backup=True).backup,
+        write_file(plan_file(alone), backup=True).backup,
+    )
+    assert first and second and first.read_text() == second.read_text() == old
+    assert {path.stat().st_mode & 0o777 for path in (first, second)} == {0o600}
+    assert platform.git("status", "--porcelain", "--ignored").split() == ["!!", ".env"]
+    platform.dotenv.write_text(old)
+    assert write_file(plan_file(platform)).backup is None
+
+
+def test_a_new_file_has_the_templates_text_and_new_values(tmp_path: Path) -> None:
+    """Comments and order are kept; secrets are made, placeholders emptied, and the rest is the template's."""
+    platform = make_platform(tmp_path / "new")
+    write_file(plan_file(platform))
+    mine, theirs = (path.read_text().splitlines() for path in (platform.dotenv, platform.template))
+    changed = [old.partition("=")[0] for old, new in zip(theirs, mine, strict=True) if old != new]
+    assert set(changed) == {*REQUIRED, "SMTP_USER", "SMTP_PASSWORD", "SENTRY_DSN"} - {"FIRST_SUPERUSER"}
+    assert platform.dotenv.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: Platform) -> None:
+    """Nobody looks for rights of a folder that is missing."""
+    platform.dotenv.unlink(missing_ok=True)
+    platform.dotenv.symlink_to("nowhere/mine.env")
+    with pytest.raises(UsageError, match=r"nowhere, which is not a directory: create it, or remove the link"):
+        write_file(plan_file(platform))
+    assert platform.dotenv.is_symlink() and not platform.dotenv.exists()

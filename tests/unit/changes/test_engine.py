@@ -1,0 +1,122 @@
+"""The engine of every change: the order of steps, what is announced, undone and told, and what an outcome gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from omc_runbook.changes.engine.change import Change
+from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+
+
+class Bench:
+    """Steps that note what they do."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.done: list[str] = []
+        self.journal = Journal()
+
+    def step(self, name: str, is_done: bool = False, undo: bool = True, error: Exception | None = None) -> Step:
+        def apply() -> Iterator[Change]:
+            self.done.append(name)
+            yield Change(action="did", key=name)
+            if error:
+                raise error
+
+        back = (self.step(f"un{name}", undo=False),) if undo else ()
+        return Step(name=name, apply=apply, is_done=lambda: is_done, undo=back)
+
+    def run(self, *steps: Step, leave: bool = False) -> bool:
+        afterwards = [self.step("after", undo=False)]
+        return execute(steps, self.heard.append, self.journal, afterwards, leave)
+
+    @property
+    def keys(self) -> list[str | None]:
+        return [change.key for change in self.journal.changes]
+
+
+def test_steps_are_announced_and_done_in_order_and_nothing_is_undone() -> None:
+    """One without a name is not announced, one that is done is neither announced nor done again."""
+    bench = Bench()
+    quiet = Step(name="", apply=lambda: bench.done.append("quiet"))
+    assert bench.run(bench.step("a"), quiet, bench.step("b", is_done=True), bench.step("c"))
+    assert (bench.heard, bench.done, bench.keys) == (["a", "c"], ["a", "quiet", "c"], ["a", "c"])
+
+
+def test_what_does_not_work_is_undone_in_reverse_also_what_a_killed_run_did() -> None:
+    """The steps after it are not reached; what follows the way back comes last; all of it is in the journal."""
+    bench = Bench()
+    steps = (bench.step("a"), bench.step("b", is_done=True), bench.step("c", error=StepFailed()), bench.step("d"))
+    assert not bench.run(*steps)
+    assert bench.done == ["a", "c", "unc", "unb", "una", "after"] == bench.heard == bench.keys
+
+
+def test_leave_keeps_what_was_done() -> None:
+    """Nothing is undone, and it still has failed."""
+    bench = Bench()
+    assert not bench.run(bench.step("a"), bench.step("b", error=StepFailed()), leave=True)
+    assert bench.done == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", [CouldNotLook, ConflictError])
+def test_an_error_says_once_how_far_the_run_has_come_and_undoes_nothing(kind: type[Exception]) -> None:
+    """Also what was done before in the step itself, and within another execution with the same journal."""
+    bench = Bench()
+
+    def within() -> None:
+        execute([bench.step("b", error=kind("AWS refused."))], bench.heard.append, bench.journal)
+
+    with pytest.raises(kind) as error:
+        bench.run(bench.step("a"), Step(name="outer", apply=within))
+    assert str(error.value) == "AWS refused. Done before: did a, did b. Run again: it does the rest."
+    assert bench.done == ["a", "b"]
+
+
+def test_a_step_gives_its_own_advice_and_where_nothing_was_done_there_is_none() -> None:
+    """An error before the first change stays as it is, and so does one of usage."""
+
+    def refuse(error: Exception) -> Callable[[], None]:
+        def apply() -> None:
+            raise error
+
+        return apply
+
+    bench = Bench()
+    first = Step(name="a", apply=refuse(CouldNotLook("No.")), advice="Ask for it.")
+    with pytest.raises(CouldNotLook, match=r"^No\.$"):
+        bench.run(first)
+    with pytest.raises(CouldNotLook, match=r"^No\. Done before: did b\. Ask for it\.$"):
+        bench.run(bench.step("b"), first)
+    with pytest.raises(UsageError, match=r"^Wrong\.$"):
+        bench.run(bench.step("c"), Step(name="d", apply=refuse(UsageError("Wrong."))))
+
+
+CHANGES = {
+    '{"key": "A", "action": "changed", "origin": "prompt", "version": "v", "environment": "staging"}': Change(
+        action="changed", key="A", origin="prompt", version="v", environment="staging"
+    ),
+    '{"key": "A", "action": "removed", "origin": "", "version": "v"}': Change(
+        action="removed", key="A", origin="", version="v"
+    ),
+    '{"service": "backend", "action": "redeployed", "deployment": "d"}': Change(
+        action="redeployed", service="backend", deployment="d"
+    ),
+    '{"action": "created", "secret": "s", "by": "tofu", "version": "v"}': Change(
+        action="created", secret="s", by="tofu", version="v"
+    ),
+    '{"action": "granted", "role": "r", "policy": "p"}': Change(action="granted", role="r", policy="p"),
+    '{"action": "edited", "file": "f", "origin": "o"}': Change(action="edited", file="f", origin="o"),
+    '{"key": "A", "action": "added", "origin": "o", "file": ".env"}': Change(
+        action="added", key="A", origin="o", file=".env"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", CHANGES)
+def test_a_change_is_written_as_schema_1_has_it(text: str) -> None:
+    """Only what belongs to its kind, in the order in which it always stood; an empty origin is kept."""
+    assert json.dumps(CHANGES[text].to_json()) == text

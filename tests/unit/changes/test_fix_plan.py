@@ -1,0 +1,345 @@
+"""The plan of a cure: what is planned against which root cause, how narrow it is, and what is left alone."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from support.snapshots import (
+    ACCOUNT,
+    ARN,
+    CURRENT,
+    NAME,
+    PREVIOUS,
+    REGION,
+    ROLE,
+    ROLE_NAME,
+    by_policies,
+    document,
+    healthy,
+    policy,
+    simulated,
+    stuck,
+    with_container,
+    with_keys,
+    with_permissions,
+    with_reference,
+    with_secret,
+    with_service,
+    with_text,
+    with_values,
+    without_key,
+)
+
+from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.changes.deploy.rollout import Rollout
+from omc_runbook.changes.engine.change import Change
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.changes.fix.plan import FixPlan, plan_fix
+from omc_runbook.changes.fix.rollback import NOTHING, Rollback
+from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.masking import registry
+from omc_runbook.report import fix as report
+from omc_runbook.snapshot.history import History, VersionHistory
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
+RIGHT = f"{ARN}:SECRET_KEY::"
+BASE = ARN.removesuffix("-AbC123")
+WRONG = {
+    "wrong-region": RIGHT.replace(REGION, "us-east-1"),
+    "wrong-partition": RIGHT.replace("arn:aws:", "arn:aws-cn:"),
+    "suffix-stale": RIGHT.replace("AbC123", "zZ9zZ9"),
+    "partial-arn": f"{BASE}:SECRET_KEY::",
+    "bare-name": NAME,
+    "arn-malformed": f"{ARN}:SECRET_KEY",
+    "whole-json": ARN,
+    "previous-pinned": f"{ARN}:SECRET_KEY:AWSPREVIOUS:",
+    "version-pinned": f"{ARN}:SECRET_KEY::{CURRENT}",
+    "version-short": f"{ARN}:SECRET_KEY::0123abcd",
+}
+NOTHING_SAID = simulated("implicitDeny", policies=())
+BROKEN = "{'SECRET_KEY'"
+
+
+def planned(snapshot: Snapshot) -> FixPlan:
+    """The plan against what is found in a snapshot, whose former versions are all known."""
+    kept = [
+        VersionHistory(version=version, content=snapshot.contents.get(version.id), promoted=True)
+        for version in snapshot.versions
+    ]
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), History(tuple(reversed(kept))))
+
+
+def reasons(plan: FixPlan) -> dict[str, str]:
+    return {entry.finding.check: entry.why for entry in plan.left}
+
+
+def redeployed(plan: FixPlan) -> list[str]:
+    return [entry.service.name for entry in plan.redeploys if not entry.held]
+
+
+def under_key(snapshot: Snapshot, *policies: Any) -> Snapshot:
+    """The secret under a customer key, and a role that may read it and has these policies."""
+    delegates = policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+    key = KmsKey(arn=KEY, state="Enabled", manager="CUSTOMER", deletion=None, policy=delegates)
+    granted = by_policies(policy(resource=f"{BASE}-??????"), *policies)
+    return with_permissions(replace(with_secret(snapshot, kms_key_id=KEY), kms_key=key), granted)
+
+
+@pytest.mark.parametrize("check", WRONG)
+def test_a_wrong_reference_becomes_the_full_arn_with_its_key_and_nothing_else_changes(check: str) -> None:
+    """One variable of the worker, in the revision in force, for the worker alone; shown before and after."""
+    plan = planned(with_reference(healthy(), "worker", "SECRET_KEY", WRONG[check]))
+    (step,) = plan.steps
+    assert isinstance(step, Correction)
+    assert [(e.container, e.variable, e.before, e.after) for e in step.edits] == [
+        ("worker", "SECRET_KEY", WRONG[check], RIGHT)
+    ]
+    assert {finding.check for finding in step.because} == {check}
+    assert [service.name for service in step.services] == ["worker"] == redeployed(plan) and not plan.left
+    shown = report.plan(plan).to_text()
+    assert f"{WRONG[check]} → {RIGHT}" in " ".join(shown.split()) and "Terraform" in shown
+    assert "--task-definition ohmycoins-staging-worker:7" in report.undo(plan, None).to_text()
+
+
+def test_several_references_of_a_revision_become_one_new_revision() -> None:
+    """Services that share it get it together, and each is redeployed once."""
+    snapshot = with_reference(healthy(), "backend", "SECRET_KEY", WRONG["suffix-stale"])
+    snapshot = with_reference(snapshot, "backend", "OPENAI_API_KEY", f"{BASE}:OPENAI_API_KEY::")
+    shared = next(service for service in snapshot.services if service.name == "backend").task_definition_arn
+    plan = planned(with_service(snapshot, "worker", task_definition_arn=shared))
+    (step,) = plan.steps
+    assert isinstance(step, Correction)
+    assert [service.name for service in step.services] == ["backend", "worker"] == redeployed(plan)
+    assert [edit.variable for edit in step.edits] == ["SECRET_KEY", "OPENAI_API_KEY"]
+
+
+def test_a_key_in_the_wrong_case_is_corrected_where_the_catalogue_has_the_other() -> None:
+    """The secret is as it should be, so that the reference is what is wrong."""
+    plan = planned(with_reference(healthy(), "worker", "OPENAI_API_KEY", f"{ARN}:openai_api_key::"))
+    (step,) = plan.steps
+    assert isinstance(step, Correction) and step.edits[0].after == f"{ARN}:OPENAI_API_KEY::"
+
+
+def test_a_reference_of_which_the_key_is_not_certain_is_left() -> None:
+    """The whole JSON goes into a variable that is no key's: nobody can tell which is meant."""
+    snapshot = with_container(
+        healthy(),
+        "worker",
+        lambda old: replace(old, secrets=(replace(old.secrets[0], variable="MODE"), *old.secrets[1:])),
+    )
+    plan = planned(with_reference(snapshot, "worker", "MODE", ARN))
+    assert plan.steps == () and "MODE" in reasons(plan)["whole-json"]
+    assert report.left(plan).to_text().count("whole-json") == 1
+
+
+@pytest.mark.parametrize("controller", ["EXTERNAL", "CODE_DEPLOY"])
+def test_a_service_that_others_deploy_gets_no_revision(controller: str) -> None:
+    """ECS would refuse it: the reference is left, with who has to be given the new one."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"])
+    plan = planned(with_service(snapshot, "worker", controller=controller))
+    assert plan.steps == () and controller in reasons(plan)["partial-arn"]
+
+
+def test_a_role_is_granted_the_one_secret_and_nothing_else() -> None:
+    """One statement, one action, the exact ARN: no pattern, which would allow a later secret of that name too."""
+    for permissions in (NOTHING_SAID, simulated("implicitDeny", base="allowed", policies=(policy(resource=BASE),))):
+        plan = planned(with_permissions(healthy(), permissions))
+        (step,) = plan.steps
+        assert isinstance(step, Grant)
+        assert json.loads(step.document) == {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": GET_SECRET_VALUE, "Resource": ARN}],
+        }
+        assert (step.role, step.policy) == (ROLE_NAME, f"read-{NAME}")
+        assert redeployed(plan) == ["backend", "worker"]
+        assert (
+            f"delete-role-policy --role-name {ROLE_NAME} --policy-name read-{NAME}" in report.undo(plan, None).to_text()
+        )
+
+
+@pytest.mark.parametrize("useless", [False, True])
+def test_a_role_is_granted_the_one_key_through_secrets_manager_alone(useless: bool) -> None:
+    """kms:Decrypt on the key's own ARN, and only where Secrets Manager asks; it may read the secret already."""
+    given = (policy(action=DECRYPT, resource=f"{BASE}-??????"),) if useless else ()
+    plan = planned(under_key(healthy(), *given))
+    (step,) = plan.steps
+    assert isinstance(step, Grant) and step.policy == f"decrypt-{NAME}"
+    assert {finding.check for finding in step.because} == {"kms-useless-grant" if useless else "kms-no-permission"}
+    assert json.loads(step.document)["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": DECRYPT,
+            "Resource": KEY,
+            "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}},
+        }
+    ]
+
+
+def test_what_another_policy_refuses_is_not_granted() -> None:
+    """A boundary, the organization, the secret's own policy: the grant would change nothing but the role."""
+    bounded = by_policies(boundary=policy(action="logs:*", kind="boundary"))
+    organized = simulated("implicitDeny", policies=())
+    organized = replace(
+        organized, simulated=tuple(replace(said, allowed_by_organization=False) for said in organized.simulated)
+    )
+    denied = by_policies(policy(effect="Deny"))
+    taken = by_policies(replace(policy(resource=f"{ARN}x"), name=f"read-{NAME}"))
+    unread = simulated("implicitDeny")
+    for permissions in (bounded, organized, denied, taken, unread):
+        assert planned(with_permissions(healthy(), permissions)).steps == ()
+    guard = policy(effect="Deny", kind="resource", Principal={"AWS": ROLE})
+    assert planned(replace(with_permissions(healthy(), NOTHING_SAID), resource_policy=guard)).steps == ()
+    left = planned(with_permissions(healthy(), taken))
+    assert "is not written over" in reasons(left)["no-permission"]
+
+
+def test_a_stale_reference_and_a_policy_for_the_former_arn_are_both_cured() -> None:
+    """What looks like a consequence would be found next: the new references would not be allowed either."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["suffix-stale"])
+    plan = planned(with_permissions(snapshot, by_policies(policy(resource=ARN.replace("AbC123", "zZ9zZ9")))))
+    assert [type(step) for step in plan.steps] == [Grant, Correction]
+    assert redeployed(plan) == ["backend", "worker"]
+
+
+def test_what_is_not_known_for_certain_is_left_alone() -> None:
+    """A role that cannot be judged, or a secret that cannot be read: unknown, and no plan against it."""
+    gap = ReadFailure(f"the value of {NAME}", GET_SECRET_VALUE, "AccessDeniedException", "denied")
+    conditional = by_policies(policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}}))
+    for snapshot in (
+        with_permissions(healthy(), conditional),
+        replace(healthy(), contents={}, gaps={"contents": (gap,)}),
+        healthy(),
+    ):
+        plan = planned(snapshot)
+        assert plan.is_empty and plan.steps == () == plan.redeploys
+    assert "There is nothing to fix" in report.plan(planned(healthy())).to_text()
+
+
+def test_a_deletion_is_taken_back_before_anything_else() -> None:
+    """And every service that uses the secret gets new tasks; undone, it would be scheduled again."""
+    snapshot = with_permissions(healthy(), NOTHING_SAID)
+    plan = planned(replace(with_secret(snapshot, deleted=snapshot.taken), contents={}))
+    assert [type(step) for step in plan.steps] == [Undelete, Grant]
+    assert redeployed(plan) == ["backend", "worker"]
+    commands = report.undo(plan, None).to_text()
+    assert commands.index("delete-role-policy") < commands.index("delete-secret")
+
+
+@pytest.mark.parametrize("text", [BROKEN, "", "\ufeff{}", "[]"])
+def test_a_version_that_is_broken_as_a_whole_is_put_back(text: str) -> None:
+    """By the restore runbook's own plan, with its compare-and-swap."""
+    snapshot = healthy()
+    snapshot = with_text(with_values(snapshot, document(snapshot), PREVIOUS), text)
+    plan = planned(snapshot)
+    (step,) = plan.steps
+    assert isinstance(step, PutBack) and (step.plan.base, step.plan.token) == (CURRENT, PREVIOUS)
+    assert redeployed(plan) == ["backend", "worker"]
+    assert registry.mask(shown := report.plan(plan).to_text()) == shown
+
+
+def test_a_former_version_that_is_no_better_is_not_put_back() -> None:
+    """It has the same fault, or another one; the finding's own remedy is left."""
+    snapshot = healthy()
+    good = document(snapshot)
+    for former in ({**good, "SECRET_KEY": "changethis"}, {**good, "OPENAI_API_KEY": None}):
+        plan = planned(with_text(with_values(snapshot, former, PREVIOUS), BROKEN))
+        assert plan.steps == () and "is broken too" in next(iter(reasons(plan).values()))
+    plan = planned(with_text(with_text(snapshot, BROKEN, PREVIOUS), BROKEN))
+    assert plan.steps == () and "no task could start with it" in next(iter(reasons(plan).values()))
+    assert "update" in report.left(plan).to_text() or "restore" in report.left(plan).to_text()
+
+
+def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:
+    """With another value changed since, or one that the database has too, it is for a person to decide."""
+    former = with_values(healthy(), document(healthy()), PREVIOUS)
+    base = document(former)
+    former = with_values(former, base, PREVIOUS)
+    (step,) = planned(with_values(former, {**base, "SECRET_KEY": "changethis"})).steps
+    assert isinstance(step, PutBack) and [change.key for change in step.plan.changed] == ["SECRET_KEY"]
+    renamed = planned(without_key(former, "OPENAI_API_KEY", "openai_api_key"))
+    assert [type(step) for step in renamed.steps] == [PutBack]
+    other = with_keys(former, SECRET_KEY="changethis", SMTP_PASSWORD=secrets.token_urlsafe(24))
+    assert planned(other).steps == () and "another SMTP_PASSWORD" in reasons(planned(other))["changethis"]
+    database = planned(with_keys(former, POSTGRES_PASSWORD="changethis"))
+    assert database.steps == () and "database" in reasons(database)["changethis"]
+
+
+def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
+    """Else neither of two faults could be mended first: each would be taken back because of the other."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"])
+    plan = planned(without_key(snapshot, "OPENAI_API_KEY"))
+    assert [type(step) for step in plan.steps] == [Correction] and "key-missing" in reasons(plan)
+    assert redeployed(plan) == [] and "key-missing" in plan.redeploys[0].held
+    assert "would still fail" in report.plan(plan).to_text()
+
+
+def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well_now() -> None:
+    """Also where a run was killed after its last step; not where something could not be looked at."""
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
+    snapshot = stuck(healthy(), "worker", reason.replace("ThrottlingException", "InternalServiceError"))
+    assert planned(snapshot).is_empty, "nobody looked at the network"
+    known = replace(
+        snapshot,
+        network=Network(
+            vpcs={},
+            subnets={},
+            route_tables=(),
+            nat_gateways={},
+            internet_gateways={},
+            groups={},
+            acls=(),
+            endpoints=(),
+            prefix_lists={},
+        ),
+    )
+    plan = planned(known)
+    assert (redeployed(plan), plan.steps) == (["worker"], ())
+    gap = ReadFailure("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
+    assert planned(replace(known, gaps={"resource_policy": (gap,)})).is_empty
+
+
+def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> None:
+    """What another service's tasks fail on is told, and is no reason to break this one again."""
+    snapshot = healthy()
+    (step,) = planned(with_text(with_values(snapshot, document(snapshot), PREVIOUS), BROKEN)).steps
+    done = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "done", 1, 1)
+    failed = Rollout("worker", "ecs-svc/2", "ohmycoins-staging-worker:7", "failed", 1, 0, "It exited.")
+    context = ChangeContext(
+        clients=cast(Any, None),
+        cluster="ohmycoins-staging",
+        look=lambda: snapshot,
+        show=lambda *_: None,
+        announce=lambda _: None,
+        clock=time,
+    )
+    rollback, journal = Rollback(context, [step]), Journal()
+
+    def fail() -> tuple[Change, ...]:
+        rollback.learn(snapshot, (), [done, failed])
+        raise StepFailed
+
+    steps = [Step(name="move", apply=lambda: (), undo=rollback.undo(step)), Step(name="look", apply=fail)]
+    assert not execute(steps, context.announce, journal, rollback.afterwards())
+    assert (rollback.kept, journal.changes, rollback.sentence) == ((step,), [], NOTHING)
+    assert [(finding.check, finding.services) for finding in rollback.findings] == [("change-failed", {"worker"})]
+
+
+def test_no_secret_and_no_cluster_leave_nothing_to_plan() -> None:
+    """The plan is empty, and what is found is left with its own remedy."""
+    plan = planned(replace(healthy(), secret=None, contents={}))
+    assert plan.is_empty and "secret-missing" in reasons(plan)
+    gone = replace(healthy(), service_names=None, services=(), task_definitions={}, tasks=(), permissions={})
+    assert planned(gone).is_empty

@@ -1,0 +1,373 @@
+"""New values and plans: what is taken from where, what is refused in one sentence, what a plan says and keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.snapshots import healthy
+
+from omc_runbook.changes.deploy import failure
+from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.secret.plan import Plan, plan_update
+from omc_runbook.changes.secret.writer import WrittenVersion
+from omc_runbook.changes.values import source_file
+from omc_runbook.changes.values import sources as given
+from omc_runbook.changes.values.source_file import Given
+from omc_runbook.masking import kernel
+from omc_runbook.masking.document import parse
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.parameters import split_names
+from omc_runbook.report import changes
+from omc_runbook.snapshot.state import Content, Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+def holding(text: str) -> Snapshot:
+    """A healthy environment whose secret's current version is this text."""
+    snapshot = healthy()
+    assert snapshot.current
+    content = Content(snapshot.current.version_id, parse(Masked(text, "the secret")))
+    return replace(snapshot, contents={**snapshot.contents, content.version_id: content})
+
+
+def take(values_from: str, *keys: str) -> dict[str, Given]:
+    """Gather for the guide's keys, with an empty secret."""
+    return given.gather(values_from, keys, default_keys(), ())
+
+
+def texts(values: dict[str, Given]) -> dict[str, str]:
+    return {key: reveal(entry.value) for key, entry in values.items()}
+
+
+def password() -> str:
+    return secrets.token_urlsafe(20)
+
+
+def planned(snapshot: Snapshot, *remove: str, **values: str) -> Plan:
+    return plan_update(snapshot, {key: Given(Masked(text, key), "a test") for key, text in values.items()}, remove)
+
+
+def actions(plan: Plan) -> dict[str, str]:
+    return {change.key: change.action for change in plan.changed}
+
+
+def test_no_source_gives_no_value() -> None:
+    """Nothing named, nothing given, and a plan of that is empty and keeps every byte."""
+    assert take("") == take("keep") == take("keep", "SECRET_KEY") == {}
+    snapshot = healthy()
+    plan = plan_update(snapshot, {})
+    assert snapshot.current and snapshot.current.document
+    assert plan.is_empty and plan.text.same_as(snapshot.current.document.value)
+
+
+def test_json_and_dotenv_give_the_same(tmp_path: Path) -> None:
+    """A file of JSON and one of lines, with comments, quotes and `export`, hold the same values."""
+    values = {"SMTP_USER": "noreply@ohmycoins.test", "SMTP_PASSWORD": password()}
+    (tmp_path / "a.json").write_text(json.dumps(values))
+    lines = f'# new\n\nexport SMTP_USER="{values["SMTP_USER"]}"\nSMTP_PASSWORD={values["SMTP_PASSWORD"]}\r\n'
+    (tmp_path / "a.env").write_text(lines)
+    found = [take(f"file:{tmp_path / name}") for name in ("a.json", "a.env")]
+    assert [texts(each) for each in found] == [values, values]
+    assert {entry.origin for entry in found[1].values()} == {"file a.env"}
+
+
+def test_keys_choose_from_a_source(tmp_path: Path) -> None:
+    """Of a source's keys only those named are taken."""
+    (tmp_path / "a").write_text(f"SMTP_PASSWORD={password()}\nSMTP_HOST=mail.test\n")
+    assert texts(take(f"file:{tmp_path / 'a'}", "SMTP_HOST")) == {"SMTP_HOST": "mail.test"}
+
+
+def test_a_variable_holds_a_value_or_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one key the text is its value; with none it is JSON or lines."""
+    value = password()
+    monkeypatch.setenv("NEW", value)
+    assert texts(take("env:NEW", "SMTP_PASSWORD")) == {"SMTP_PASSWORD": value}
+    monkeypatch.setenv("NEW", json.dumps({"SMTP_PASSWORD": value}))
+    assert texts(take("env:NEW", "SMTP_PASSWORD")) == texts(take("env:NEW")) == {"SMTP_PASSWORD": value}
+
+
+def test_a_prompt_asks_for_one_key_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key is asked for by name, hidden."""
+    answers = {"New value of SMTP_USER: ": "me@ohmycoins.test", "New value of SMTP_PASSWORD: ": password()}
+    monkeypatch.setattr(kernel, "allows_input", lambda: True)
+    monkeypatch.setattr("getpass.getpass", answers.__getitem__)
+    assert [*texts(take("prompt", "SMTP_USER", "SMTP_PASSWORD")).values()] == [*answers.values()]
+
+
+def test_generated_values_suit_their_keys() -> None:
+    """New each time, accepted by the catalogue, and without characters that break a URL where it goes into one."""
+    keys = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
+    for _ in range(20):
+        made = take("generate", *keys)
+        assert actions(plan_update(healthy(), made)) == dict.fromkeys(keys, "changed")
+        assert len({*texts(made).values(), *texts(take("generate", *keys)).values()}) == 6
+    assert made["SECRET_KEY"].origin == "generated (hex-32)" and made["SECRET_KEY"].value.length == 64
+
+
+def test_a_source_that_was_fed_a_value_does_not_repeat_it() -> None:
+    """Whoever types a value in place of a source's name finds it in no sentence."""
+    for text in (value := password(), f"env:{value}"):
+        with pytest.raises(UsageError) as error:
+            take(text)
+        assert value not in str(error.value)
+
+
+BAD_FILES: dict[str, tuple[bytes, str]] = {
+    "prose": (b"the new password is: hunter2hunter2\n", "line 1 is neither JSON nor NAME=value"),
+    "yaml": (b"SMTP_HOST=a.test\nSMTP_PASSWORD: hunter2hunter2\n", "line 2 is neither JSON nor NAME=value"),
+    "base64": (b"hunter2hunter2hunter2hunter2hunter2hunter2hunter2hunter2==\n", "neither JSON nor NAME=value"),
+    "a key like a value": (b"sk-hunter2=\n", "neither JSON nor NAME=value"),
+    "cut JSON": (b'{"SMTP_PASSWORD": "hunter2hunter2', "ends in the middle"),
+    "wrong JSON": (b'{"SMTP_PASSWORD" "hunter2hunter2"}', "is not JSON"),
+    "Python's quotes": (b"{'SMTP_PASSWORD': 'hunter2hunter2'}", "single quotes"),
+    "a list": (b'["hunter2hunter2"]', "not an object"),
+    "a string": (b'"hunter2hunter2"', "not an object"),
+    "empty": (b"", "is empty"),
+    "white space": (b" \n\t\n", "is empty"),
+    "NUL": (b"SMTP_PASSWORD=hunter2\0hunter2", "NUL byte"),
+    "an escaped NUL": (b'{"SMTP_PASSWORD": "hunter2\\u0000hunter2"}', "NUL character"),
+    "half a pair": (b'{"SMTP_PASSWORD": "hunter2\\ud800hunter2"}', "a character that was damaged"),
+    "BOM": (b'\xef\xbb\xbf{"SMTP_PASSWORD": "hunter2hunter2"}', "byte order mark"),
+    "UTF-16": ('{"SMTP_PASSWORD": "hunter2hunter2"}'.encode("utf-16"), "NUL byte"),
+    "Latin-1": ("SMTP_PASSWORD=hunter2hünter2".encode("latin-1"), "not UTF-8"),
+    "1 MB": (b"SMTP_PASSWORD=" + b"hunter2" * 150_000, "more than any secret"),
+    "a key twice in JSON": (b'{"SMTP_USER": "a", "SMTP_USER": "hunter2hunter2"}', "SMTP_USER twice"),
+    "a key twice in lines": (b"SMTP_USER=a\nSMTP_USER=hunter2hunter2", "SMTP_USER twice"),
+    "an unknown key": (b"SMTP_PASWORD=hunter2hunter2", "did you mean SMTP_PASSWORD?"),
+    "a number": (b'{"SMTP_PASSWORD": 2}', "is a JSON number, and ECS needs a string"),
+    "null": (b'{"SMTP_PASSWORD": null}', "is a JSON null, and ECS needs a string"),
+    "a placeholder": (b"SMTP_PASSWORD=please-update-me", "is a placeholder"),
+    "the template's default": (b"FIRST_SUPERUSER_PASSWORD=changethis", "is a placeholder"),
+    "white space at an end": (b'{"SMTP_PASSWORD": "hunter2hunter2\\n"}', "white space at an end"),
+    "a required key emptied": (b"SECRET_KEY=", "is empty, and is required"),
+    "weak": (b"SECRET_KEY=hunter2", "shorter than 32 characters"),
+    "no e-mail": (b"FIRST_SUPERUSER=hunter2hunter2", "no e-mail address"),
+    "no host": (b"SMTP_HOST=hunter2://hunter2", "no host name"),
+    "no URL": (b"SENTRY_DSN=hunter2hunter2", "no URL"),
+    "another prefix": (b"OPENAI_API_KEY=hunter2hunter2hunter2hunter2", "begin with sk-"),
+    "breaks a URL": (b"POSTGRES_PASSWORD=hunter2@hunter2", "breaks a URL"),
+    "too large": (b"SMTP_PASSWORD=" + b"hunter2" * 10_000, "65,536 are allowed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_is_told_in_one_sentence_without_its_text(case: str, tmp_path: Path) -> None:
+    """The file or the key is named, and nothing that the file holds."""
+    content, told = BAD_FILES[case]
+    path = tmp_path / "new.txt"
+    path.write_bytes(content)
+    snapshot = healthy()
+    with pytest.raises(UsageError) as error:
+        plan_update(snapshot, take(f"file:{path}"))
+    sentence = str(error.value)
+    assert "new.txt" in sentence or case in ("too large", "an unknown key")
+    assert told in sentence and "hunter2" not in sentence and "\n" not in sentence
+
+
+BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
+    "no such file": (lambda: take("file:nowhere.json"), "nowhere.json does not exist"),
+    "a directory": (lambda: take("file:/"), "is a directory"),
+    "a device": (lambda: take("file:/dev/zero"), "is a pipe or a device"),
+    "a home of nobody": (lambda: take("file:~nobody-of-that-name/x"), "does not exist"),
+    "a value as a key": (lambda: take("generate", "hunter2"), "A key that is not written like SECRET_KEY"),
+    "a value to be removed": (lambda: planned(healthy(), "hunter2"), "A key that is not written like SECRET_KEY"),
+    "no such source": (lambda: take("vault:x"), "choose prompt, file:PATH, env:NAME, generate or renew"),
+    "no path": (lambda: take("file:"), "choose prompt"),
+    "no such variable": (lambda: take("env:NOT_SET_ANYWHERE", "SECRET_KEY"), "not set or empty"),
+    "keys without a source": (lambda: take("", "SECRET_KEY"), "Set values_from"),
+    "a source without keys": (lambda: take("generate"), "name the keys"),
+    "not to be generated": (lambda: take("generate", "OPENAI_API_KEY"), "platform.openai.com"),
+    "an unknown key": (lambda: take("generate", "SECRT_KEY"), "did you mean SECRET_KEY?"),
+    "nobody to ask": (lambda: take("prompt", "SECRET_KEY"), "Nobody can be asked here"),
+    "a key twice": (lambda: split_names("keys", "SECRET_KEY, SMTP_HOST,SECRET_KEY"), "keys names SECRET_KEY twice"),
+    "an unknown key removed": (lambda: planned(healthy(), "SENTRY_DNS"), "did you mean SENTRY_DSN?"),
+    "set and removed": (lambda: planned(healthy(), "SMTP_HOST", SMTP_HOST="a.test"), "both set and removed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_REQUESTS)
+def test_a_bad_request_is_told_in_one_sentence(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked for, why not, and what instead."""
+    monkeypatch.setattr(kernel, "allows_input", lambda: False)
+    act, told = BAD_REQUESTS[case]
+    with pytest.raises(UsageError) as error:
+        act()
+    assert told in str(error.value) and not re.search("\n|hunter2", str(error.value))
+
+
+def test_a_source_lacks_a_key(tmp_path: Path) -> None:
+    """The sentence names what is missing and what there is."""
+    path = tmp_path / "a"
+    path.write_text("SMTP_HOST=a.test")
+    with pytest.raises(UsageError, match="has no SMTP_USER: it has SMTP_HOST"):
+        take(f"file:{path}", "SMTP_USER")
+
+
+def test_lists_are_text_with_commas() -> None:
+    """Empty text is an empty list; white space and a trailing comma do not matter."""
+    assert split_names("keys", "") == () and split_names("keys", " A, B ,") == ("A", "B")
+
+
+ODD = '{ "SMTP_PORT" : 1.50e2,\n\t"SMTP_USER":"a\\u00e9\\/",  "UNKNOWN": {"a": [1, null]},\n "SECRET_KEY": "old" }\n'
+
+
+def test_members_that_are_not_planned_stay_byte_for_byte() -> None:
+    """Numbers, escapes, spacing, order and unknown keys are as before; a new key follows the last."""
+    value = secrets.token_hex(32)
+    plan = planned(holding(ODD), SECRET_KEY=value, SMTP_HOST="mail.test")
+    assert reveal(plan.text) == ODD.replace('"old" }', f'"{value}",\n "SMTP_HOST": "mail.test" }}')
+    assert actions(plan) == {"SECRET_KEY": "changed", "SMTP_HOST": "added"}
+
+
+def test_a_whole_document_changes_only_what_differs(tmp_path: Path) -> None:
+    """What the secret has already is no change, a number and a placeholder included; one other value is."""
+    text = ODD.replace('"old"', '"changethis"')
+    path = tmp_path / "whole.json"
+    snapshot = holding(text)
+    assert snapshot.current and snapshot.current.document
+    keys = snapshot.current.document.keys
+    path.write_text(json.dumps(json.loads(text)))
+    assert plan_update(snapshot, given.gather(f"file:{path}", (), default_keys(), keys)).is_empty
+    path.write_text(json.dumps(json.loads(text) | {"SMTP_USER": "new@ohmycoins.test"}))
+    plan = plan_update(snapshot, given.gather(f"file:{path}", (), default_keys(), keys))
+    assert actions(plan) == {"SMTP_USER": "changed"}
+    assert reveal(plan.text) == text.replace('"a\\u00e9\\/"', '"new@ohmycoins.test"')
+
+
+def test_another_number_than_the_secret_has_is_refused(tmp_path: Path) -> None:
+    """A number of a file is let pass only where the secret has the very same."""
+    path = tmp_path / "a.json"
+    path.write_text('{"SMTP_PORT": 151}')
+    with pytest.raises(UsageError, match=r"SMTP_PORT from file a\.json is a JSON number"):
+        plan_update(holding(ODD), given.gather(f"file:{path}", (), default_keys(), ("SMTP_PORT",)))
+
+
+def test_a_number_can_become_a_string() -> None:
+    """The text of a number is another value than the number."""
+    plan = planned(holding(ODD), SMTP_PORT="150")
+    assert reveal(plan.text) == ODD.replace("1.50e2", '"150"')
+
+
+def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:
+    """The key goes and all others stay; one without which new tasks would not start is refused."""
+    plan = planned(holding(ODD), "SMTP_PORT")
+    (change,) = plan.changed
+    assert (change.key, change.action) == ("SMTP_PORT", "removed")
+    assert json.loads(reveal(plan.text)).keys() == json.loads(ODD).keys() - {"SMTP_PORT"}
+    with pytest.raises(UsageError, match="SECRET_KEY cannot be removed, new tasks of backend, worker would not start"):
+        planned(healthy(), "SECRET_KEY")
+
+
+def test_a_plan_says_when_each_key_takes_effect() -> None:
+    """Signed-out users and the database are told; the table shows no value and has every key."""
+    value = secrets.token_hex(32)
+    plan = planned(healthy(), SECRET_KEY=value, POSTGRES_PASSWORD=password())
+    text = changes.plan(plan).to_text()
+    assert "signs everybody out" in text and "in the database too" in text and "backend, worker" in text
+    assert value[:8] not in text + repr(plan) and "SENTRY_DSN" in text
+
+
+def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
+    """With the file of names and production's word; by hand as well; and none where there was nothing before."""
+    snapshot = healthy()
+    plan = planned(snapshot, SECRET_KEY=secrets.token_hex(32))
+    production = replace(snapshot.environment, name="production", source="/srv/runbook.toml")
+    text = changes.undo(production, plan, None).to_text()
+    given = f"-p environment production -p runbook_toml /srv/runbook.toml -p version {plan.base}"
+    assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
+    assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
+    first = replace(plan, base="")
+    done = SecretResult(plan=first, written=WrittenVersion("", first.token, first.changed))
+    assert "omc-runbook" not in changes.undo(production, first, done).to_text()
+
+
+def test_a_change_that_failed_names_its_causes_alone() -> None:
+    """Neither the failure itself nor that somebody wrote since is a cause of it."""
+    plan = planned(healthy(), SECRET_KEY=secrets.token_hex(32))
+    cause = Finding(check="bare-name", family="reference", title="A reference has no ARN", status="found")
+    rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
+    failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
+    later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
+    done = SecretResult(plan=plan, rollouts=rollouts, undone="Left.")
+    text = changes.carried(plan, replace(done, findings=(*failed, later))).to_text()
+    assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
+
+
+def test_the_same_plan_has_the_same_token_and_no_other_has() -> None:
+    """A second try is known as the same; another value or another version is another plan."""
+    snapshot, value = healthy(), secrets.token_hex(32)
+    token = planned(snapshot, SECRET_KEY=value).token
+    assert token == planned(snapshot, SECRET_KEY=value).token
+    assert token != planned(snapshot, SECRET_KEY=secrets.token_hex(32)).token
+    assert snapshot.secret
+    stages = {secrets.token_hex(16): ("AWSCURRENT",)}
+    content = {version: replace(snapshot.current, version_id=version) for version in stages if snapshot.current}
+    moved = replace(snapshot, secret=replace(snapshot.secret, stages=stages), contents=content)
+    assert token != planned(moved, SECRET_KEY=value).token
+
+
+def test_there_has_to_be_a_version_to_build_on() -> None:
+    """Without a secret, and with one that is no JSON, nothing can be planned."""
+    for snapshot in (replace(healthy(), secret=None), replace(healthy(), contents={})):
+        with pytest.raises(CouldNotLook, match="has no version that can be changed"):
+            planned(snapshot, SMTP_HOST="a.test")
+
+
+def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
+    """Mode 644 is, mode 600 is not, and a file that is not there is nobody's business."""
+    path = tmp_path / "new.env"
+    assert source_file.precautions(f"file:{path}") == ()
+    path.touch()
+    path.chmod(0o644)
+    assert "can be read by others" in source_file.precautions(f"file:{path}")[0]
+    path.chmod(0o600)
+    assert source_file.precautions(f"file:{path}") == () == source_file.precautions("generate")
+
+
+def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -> None:
+    """One `git add .` would take it along, from a folder further down too."""
+    folder = tmp_path / "work" / "down"
+    folder.mkdir(parents=True)
+    path = folder / "new.env"
+    path.touch(0o600)
+    subprocess.run(["git", "init", "-q", str(tmp_path / "work")], check=True)
+    (told,) = source_file.precautions(f"file:{path}")
+    assert "git work tree" in told
+    (tmp_path / "work" / ".gitignore").write_text("*.env\n")
+    assert source_file.precautions(f"file:{path}") == ()
+
+
+def test_a_source_file_is_removed_or_kept_and_a_link_goes_with_its_file(tmp_path: Path) -> None:
+    """Each time a sentence says so; other sources have no file."""
+    path, link, text = tmp_path / "a", tmp_path / "link", Masked('{"SMTP_PORT": 587}', "the secret")
+    path.write_text("SMTP_PORT=587\n")
+    link.symlink_to(path)
+    assert "was kept, as you asked" in source_file.consume(f"file:{link}", text, keep=True) and path.exists()
+    assert "was removed" in source_file.consume(f"file:{link}", text)
+    assert not os.path.lexists(link) and not path.exists()
+    assert source_file.consume("generate", text) == "" == source_file.consume(f"file:{path}", text)
+
+
+def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path) -> None:
+    """Keys that the secret has otherwise or not at all are named; and a file that was changed meanwhile stays."""
+    path, value = tmp_path / "a.json", password()
+    path.write_text(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "new@a.test", "SENTRY_DSN": "https://a.test"}))
+    text = Masked(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "old@a.test"}), "the secret")
+    told = source_file.consume(f"file:{path}", text)
+    assert "was kept" in told and "SMTP_USER, SENTRY_DSN." in told and "SMTP_PASSWORD" not in told and path.exists()
+    path.write_text(json.dumps({"SMTP_PASSWORD": value})[:-1])
+    assert "was kept" in source_file.consume(f"file:{path}", text) and path.exists()

@@ -1,0 +1,81 @@
+"""Watching a roll-out where ECS says something else than that it goes on."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.changes.deploy import rollout as deploy_rollout
+from omc_runbook.changes.deploy.rollout import INTERVAL, SILENCE, Rollout
+from omc_runbook.model.errors import CouldNotLook
+
+ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
+
+
+class Ecs:
+    """An ECS in which nothing is left, or that refuses to tell of its services."""
+
+    def __init__(self, code: str = "", gone_for: int = 0) -> None:
+        self.code, self.gone_for, self.asked = code, gone_for, 0
+
+    def describe_services(self, **wanted: Any) -> dict[str, Any]:
+        self.asked += 1
+        if self.asked <= self.gone_for:
+            raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "DescribeServices")
+        return {"services": []}
+
+    def get_paginator(self, name: str) -> Any:
+        return self
+
+    def paginate(self, **wanted: Any) -> list[dict[str, Any]]:
+        if self.asked <= self.gone_for:
+            raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
+        return [{"taskArns": []}]
+
+
+class Still:
+    """A clock by which nobody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+
+
+def watch(ecs: Ecs) -> tuple[Rollout, ...]:
+    clients = cast("Clients", lambda service: ecs)
+    return deploy_rollout.watch(clients, "ohmycoins-staging", [ROLLING], lambda rollouts, lines: None, Still())
+
+
+def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
+    """Nobody waits a quarter of an hour for what ECS says is gone, and the new values are not to blame."""
+    ecs = Ecs()
+    (rollout,) = watch(ecs)
+    assert (rollout.state, rollout.reason, ecs.asked) == ("gone", "It was deleted meanwhile.", 1)
+
+
+@pytest.mark.parametrize("code, looks", [("ThrottlingException", SILENCE / INTERVAL + 2), ("AccessDeniedException", 1)])
+def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, looks: float) -> None:
+    """What is refused is asked again for a while, whatever else is answered, and what is denied is not."""
+    ecs = Ecs(code)
+    with pytest.raises(CouldNotLook, match=code):
+        watch(ecs)
+    assert ecs.asked <= looks
+
+
+def test_a_watch_outlasts_a_network_that_is_gone_for_a_while() -> None:
+    """And gives up, with a sentence, when it stays away."""
+    ecs = Ecs(gone_for=round(SILENCE / INTERVAL))
+    (rollout,) = watch(ecs)
+    assert (rollout.state, ecs.asked) == ("gone", ecs.gone_for + 1)
+    with pytest.raises(CouldNotLook, match="cannot be reached"):
+        watch(Ecs(gone_for=10_000))

@@ -1,0 +1,269 @@
+"""Checks of access: by AWS's simulation and again by the role's policies alone, look-alikes told apart."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.access import (
+    DELEGATES,
+    FAULTS,
+    GUIDE,
+    KEY,
+    SCP_STOP,
+    THROTTLED_STOP,
+    decrypting,
+    keyed,
+    own_policy,
+    statement,
+)
+from support.snapshots import (
+    ACCOUNT,
+    ARN,
+    CONSUMERS,
+    NOW,
+    ROLE,
+    ROLE_NAME,
+    by_policies,
+    healthy,
+    policy,
+    simulated,
+    stopped,
+    stuck,
+    with_definition,
+    with_permissions,
+    with_secret,
+    with_tasks,
+)
+
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import access
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.snapshot.roles import DECRYPT, Permissions
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(access))
+BASE = ARN.rpartition("-")[0]
+
+
+BY_POLICIES = {
+    "no-permission": by_policies(policy(action="s3:GetObject")),
+    "pattern-suffix": by_policies(policy(resource=BASE)),
+    "identity-deny": by_policies(GUIDE, policy("Deny")),
+    "boundary": by_policies(GUIDE, boundary=policy(action="logs:*", kind="boundary")),
+}
+
+
+def found_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that find something."""
+    return {answer.check for check in checks_of(access) for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def unknown_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that could not tell."""
+    return {a.check for check in checks_of(access) for a in run_check(check, snapshot) if a.status == "unknown"}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_snapshot_is_clear(id: str) -> None:
+    """Where nothing is wrong, the check says so."""
+    assert_clear(CHECKS[id], healthy())
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it."""
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_not_taken_for_another(id: str) -> None:
+    """Of the family's checks one alone speaks of one fault."""
+    assert found_in(FAULTS[id].make(healthy())) == {id}
+
+
+@pytest.mark.parametrize("id", BY_POLICIES)
+def test_policies_alone_tell_faults_apart(id: str) -> None:
+    """Where AWS refuses to simulate, the role's policies show the same fault, and the finding says who spoke."""
+    snapshot = with_permissions(healthy(), BY_POLICIES[id])
+    assert found_in(snapshot) == {id}
+    [found] = run_check(CHECKS[id], snapshot)
+    assert "The role's policies, evaluated here" in found.evidence[0]
+    assert "SimulatePrincipalPolicy" not in found.evidence[0]
+
+
+def test_policies_alone_tell_that_all_is_well() -> None:
+    """The guide's own policy is enough, with or without a boundary that allows it."""
+    for permissions in (by_policies(GUIDE), by_policies(GUIDE, boundary=policy(action="*", kind="boundary"))):
+        assert found_in(with_permissions(healthy(), permissions)) == set()
+
+
+def test_policies_alone_cannot_rule_out_the_organization() -> None:
+    """Without AWS's simulation, and with no task that has read the secret, the check does not say clear."""
+    idle = replace(healthy(), tasks=())
+    [answer] = run_check(CHECKS["scp"], with_permissions(idle, by_policies(GUIDE)))
+    assert answer.status == "unknown"
+    assert "iam:SimulatePrincipalPolicy" in answer.evidence[0]
+
+
+def test_a_task_that_read_the_secret_rules_out_the_organization() -> None:
+    """What would deny the role the secret would have denied it to the tasks that hold its current version."""
+    [answer] = run_check(CHECKS["scp"], with_permissions(healthy(), by_policies(GUIDE)))
+    assert answer.status == "clear"
+
+
+def test_a_tasks_own_words_show_the_organization() -> None:
+    """What ECS wrote of a stopped task tells a service control policy without any simulation."""
+    [found] = run_check(CHECKS["scp"], stuck(with_permissions(healthy(), by_policies(GUIDE)), "worker", SCP_STOP))
+    assert (found.status, found.subject, found.services) == ("found", ROLE_NAME, {"worker"})
+
+
+@pytest.mark.parametrize("id", ["no-permission", "pattern-suffix", "identity-deny", "boundary", "scp"])
+def test_a_role_that_cannot_be_judged_is_unknown_to_all(id: str) -> None:
+    """Where neither simulation nor policies could be read, no check of what the role may do says clear."""
+    refused = ReadFailure("the policies", "iam:ListRolePolicies", "AccessDenied", "denied")
+    blind = replace(by_policies(), policies=None, unread=(refused,))
+    [answer] = run_check(CHECKS[id], with_permissions(healthy(), blind))
+    assert answer.status == "unknown"
+    assert "iam:ListRolePolicies" in answer.evidence[0]
+
+
+def test_a_policy_that_cannot_be_judged_is_unknown() -> None:
+    """A condition on something that nobody knows beforehand leaves the permission undecided."""
+    depends = policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
+    snapshot = with_permissions(healthy(), by_policies(depends))
+    assert "no-permission" in unknown_in(snapshot)
+    assert found_in(snapshot) == set()
+
+
+def test_a_simulation_that_lacked_context_does_not_count() -> None:
+    """Where AWS says that it missed context, the policies decide."""
+    said = simulated("implicitDeny", policies=(GUIDE,))
+    lacking = replace(said, simulated=tuple(replace(entry, missing_context=("aws:x",)) for entry in said.simulated))
+    assert found_in(with_permissions(healthy(), lacking)) == set()
+
+
+def test_a_boundary_in_the_way_is_named_without_the_policies() -> None:
+    """AWS's word on the boundary stands even where the role's policies could not be read."""
+    assert found_in(with_permissions(healthy(), simulated("implicitDeny", boundary=False))) == {"boundary"}
+
+
+def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:
+    """Where neither the policies nor the boundary allow, the policies come first."""
+    snapshot = with_permissions(healthy(), simulated("implicitDeny", boundary=False, policies=(policy(action="s3:*"),)))
+    assert found_in(snapshot) == {"no-permission"}
+
+
+def test_the_secrets_own_policy_may_grant() -> None:
+    """A role without any policy may read a secret whose policy names it."""
+    granted = own_policy(statement("Allow", ROLE))(healthy())
+    assert found_in(with_permissions(granted, simulated("implicitDeny"))) == set()
+    assert found_in(with_permissions(granted, by_policies())) == set()
+
+
+def test_a_policy_that_names_the_account_grants_nothing_by_itself() -> None:
+    """An Allow to the account leaves it to the role's own policies, which allow nothing here."""
+    delegating = own_policy(statement("Allow", f"arn:aws:iam::{ACCOUNT}:root"))(healthy())
+    assert found_in(with_permissions(delegating, simulated("implicitDeny"))) == {"no-permission"}
+    assert found_in(with_permissions(delegating, by_policies())) == {"no-permission"}
+
+
+@pytest.mark.parametrize(
+    ("principal", "denied"),
+    [
+        (ROLE, True),
+        (f"arn:aws:iam::{ACCOUNT}:root", True),
+        ("*", True),
+        (f"arn:aws:iam::{ACCOUNT}:role/another", False),
+        ("arn:aws:iam::210987654321:root", False),
+    ],
+)
+def test_a_deny_counts_for_whom_it_names(principal: str, denied: bool) -> None:
+    """The secret's policy denies the role, its account or everybody, and is no matter when it means others."""
+    assert found_in(own_policy(statement("Deny", principal))(healthy())) == ({"resource-deny"} if denied else set())
+
+
+def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
+    """A role that does not exist is one fault, not one of permission too."""
+    snapshot = with_permissions(healthy(), Permissions(role=None, exists=False))
+    assert found_in(snapshot) == {"role-untrusted"}
+    [found] = run_check(CHECKS["role-untrusted"], snapshot)
+    assert "there is no role" in found.evidence[0]
+
+
+def test_a_role_that_could_not_be_read_is_unknown() -> None:
+    """Whether ECS may assume an unreadable role is unknown, and the permission is named."""
+    refused = ReadFailure(f"role {ROLE_NAME}", "iam:GetRole", "AccessDenied", "denied")
+    snapshot = with_permissions(healthy(), replace(simulated("allowed"), role=None, unread=(refused,)))
+    assert unknown_in(snapshot) == {"role-untrusted"}
+
+
+def test_a_task_definition_without_secrets_needs_no_role() -> None:
+    """A consumer that injects nothing may do without an execution role."""
+    without = with_definition(
+        healthy(),
+        "worker",
+        lambda old: replace(old, execution_role_arn="", containers=(replace(old.containers[0], secrets=()),)),
+    )
+    assert found_in(without) == set()
+
+
+@pytest.mark.parametrize(
+    ("permissions", "key_policy", "expected"),
+    [
+        (decrypting("allowed"), DELEGATES, ""),
+        (by_policies(policy(), policy(action=DECRYPT, resource=KEY)), DELEGATES, ""),
+        (
+            decrypting("implicitDeny", policy()),
+            policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE}),
+            "",
+        ),
+        (by_policies(GUIDE), DELEGATES, "kms-useless-grant"),
+        (by_policies(policy()), DELEGATES, "kms-no-permission"),
+        (
+            decrypting("allowed"),
+            policy("Deny", DECRYPT, kind="resource", Principal={"AWS": ROLE}),
+            "kms-no-permission",
+        ),
+        (
+            decrypting("allowed"),
+            policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"}),
+            "kms-no-permission",
+        ),
+    ],
+)
+def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
+    """A grant counts on the key itself, by the role's policies where the key's lets them, or by the key's own."""
+    assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
+
+
+def test_the_managed_key_wants_no_grant() -> None:
+    """The guide's kms:Decrypt on secrets does no harm under the AWS managed key."""
+    key = KmsKey(arn=KEY, state="Enabled", manager="AWS", deletion=None)
+    managed = replace(with_secret(healthy(), kms_key_id=KEY), kms_key=key)
+    assert found_in(with_permissions(managed, by_policies(GUIDE))) == set()
+
+
+def test_old_throttling_is_over() -> None:
+    """A task that was throttled before the current version came says nothing of now."""
+    old = stopped("worker", THROTTLED_STOP, NOW - timedelta(days=11))
+    assert_clear(CHECKS["throttled"], with_tasks(healthy(), old))
+
+
+def test_the_refusal_of_a_task_is_cited() -> None:
+    """A stopped task's own words stand beside what the simulation said."""
+    denied = SCP_STOP.replace("an explicit deny in a service control policy", "no identity-based policy allows")
+    snapshot = stuck(with_permissions(healthy(), simulated("implicitDeny")), "worker", denied)
+    [found] = run_check(CHECKS["no-permission"], snapshot)
+    assert any("AccessDeniedException" in fact for fact in found.evidence)
+    assert found.services == CONSUMERS

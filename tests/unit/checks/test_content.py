@@ -1,0 +1,182 @@
+"""Checks of what the secret holds: each with a healthy snapshot and a faulty one, and look-alikes told apart."""
+
+import secrets
+from dataclasses import replace
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.content import FAULTS, overwritten
+from support.snapshots import (
+    CURRENT,
+    PREVIOUS,
+    document,
+    healthy,
+    values,
+    with_keys,
+    with_reference,
+    with_values,
+    without_key,
+)
+
+from omc_runbook.checks import content
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.model.catalogue import Key
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(content))
+
+
+def found_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that find something."""
+    return {answer.check for check in checks_of(content) for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_snapshot_is_clear(id: str) -> None:
+    """Where nothing is wrong, the check says so."""
+    assert_clear(CHECKS[id], healthy())
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it."""
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+@pytest.mark.parametrize("id", [id for id in FAULTS if id != "terraform-overwrote"])
+def test_a_fault_is_not_taken_for_another(id: str) -> None:
+    """Of the family's checks one alone speaks of one fault."""
+    assert found_in(FAULTS[id].make(healthy())) == {id}
+
+
+def test_an_overwritten_value_is_a_placeholder_too() -> None:
+    """The placeholder is what is seen, Terraform is why: diagnosis puts the one under the other."""
+    assert found_in(overwritten(healthy())) == {"terraform-overwrote", "placeholder"}
+
+
+@pytest.mark.parametrize(
+    ("present", "id"),
+    [
+        ("openai_api_key", "key-case"),
+        ("OpenAI_API_Key", "key-case"),
+        ("OPENAI_APIKEY", "key-misspelt"),
+        ("OPENAI-API-KEY", "key-misspelt"),
+        ("OPENAI_API_KEYS", "key-misspelt"),
+        ("STRIPE_TOKEN", "key-missing"),
+        ("", "key-missing"),
+    ],
+)
+def test_case_spelling_and_absence_are_told_apart(present: str, id: str) -> None:
+    """A key in another case, in another spelling and no key at all are three faults."""
+    answers = found_in(without_key(healthy(), "OPENAI_API_KEY", present))
+    assert answers - {"key-unreferenced"} == {id}
+
+
+def test_a_known_keys_namesake_is_not_taken_for_it() -> None:
+    """FIRST_SUPERUSER_PASSWORD is near FIRST_SUPERUSER, but it is a key of its own."""
+    assert found_in(without_key(healthy(), "FIRST_SUPERUSER")) == {"key-missing"}
+
+
+def test_a_misspelt_key_is_not_unreferenced_as_well() -> None:
+    """What was meant for a wanted key is no second finding."""
+    snapshot = without_key(healthy(), "SECRET_KEY", "SECRET_KYE")
+    assert found_in(snapshot) == {"key-misspelt"}
+
+
+def test_every_member_of_the_platforms_secret_may_be_plain() -> None:
+    """Numbers below a million, booleans, addresses and words are ordinary values."""
+    plain = {"POSTGRES_PORT": 5432, "SMTP_TLS": True, "PROJECT_NAME": "Oh My Coins", "BACKEND_CORS_ORIGINS": "http://x"}
+    snapshot = with_keys(healthy(), **plain)
+    assert found_in(snapshot) <= {"key-unreferenced"}
+
+
+@pytest.mark.parametrize("value", ["admin@example.com", "true", "5432", "smtp.gmail.com", "none of it"])
+def test_an_ordinary_value_is_no_fault(value: str) -> None:
+    """Values that are short or public, and right."""
+    assert found_in(with_keys(healthy(), SMTP_USER=value)) == set()
+
+
+def test_an_optional_key_may_be_empty() -> None:
+    """The guide leaves SMTP_HOST empty to turn e-mails off."""
+    assert found_in(with_keys(healthy(), SMTP_HOST="", SENTRY_DSN="")) == set()
+
+
+def test_a_key_becomes_required_by_the_configuration() -> None:
+    """[keys.SMTP_HOST] required = true makes an empty one a fault."""
+    snapshot = with_keys(healthy(), SMTP_HOST="")
+    keys = {**snapshot.environment.keys, "SMTP_HOST": Key(required=True)}
+    assert found_in(replace(snapshot, environment=replace(snapshot.environment, keys=keys))) == {"empty"}
+
+
+def test_a_placeholder_in_an_optional_key_is_a_warning() -> None:
+    """The application starts without it; a required key's placeholder is an error."""
+    [optional] = run_check(
+        CHECKS["placeholder"], with_keys(healthy(), SENTRY_DSN="https://your-sentry-dsn@sentry.io/1")
+    )
+    [required] = run_check(CHECKS["placeholder"], with_keys(healthy(), OPENAI_API_KEY="sk-your-openai-api-key-here"))
+    assert (optional.severity, required.severity) == ("warning", "error")
+
+
+def test_the_fresh_worlds_placeholders_are_each_found() -> None:
+    """After the first terraform apply every key has a placeholder, and each is named."""
+    fresh = dict.fromkeys(values(), "temporary-value-please-update")
+    found = run_check(CHECKS["placeholder"], with_values(healthy(), fresh))
+    assert {answer.subject for answer in found} == set(fresh)
+
+
+def test_a_password_may_break_a_url_only_where_one_is_built() -> None:
+    """Characters that a URL cannot take are no matter in a key that goes into none."""
+    assert found_in(with_keys(healthy(), SMTP_PASSWORD=secrets.token_hex(8) + "/@:#")) == set()
+
+
+def test_a_base64_password_breaks_the_url() -> None:
+    """What openssl rand -base64 makes, as the guide has it, can hold a slash."""
+    assert found_in(with_keys(healthy(), POSTGRES_PASSWORD=f"{secrets.token_hex(8)}/{secrets.token_hex(8)}=")) == {
+        "url-chars"
+    }
+
+
+def test_without_a_secret_nothing_is_said_of_its_keys() -> None:
+    """Where there is no current version, its keys are neither missing nor empty."""
+    assert found_in(replace(healthy(), contents={})) == set()
+
+
+def test_a_pinned_reference_does_not_miss_a_key_of_the_current_version() -> None:
+    """A variable that comes from another version does not ask for the current one's key."""
+    snapshot = healthy()
+    pinned = f"{snapshot.secret.arn}:OLD_KEY:AWSPREVIOUS:" if snapshot.secret else ""
+    assert found_in(with_reference(snapshot, "worker", "OPENAI_API_KEY", pinned)) == set()
+
+
+@pytest.mark.parametrize("agent", ["aws-cli/2.15", "Boto3/1.40"])
+def test_another_writer_is_not_blamed_on_terraform(agent: str) -> None:
+    """A placeholder that a person put is a placeholder and no more."""
+    assert found_in(overwritten(healthy(), agent)) == {"placeholder"}
+
+
+def test_a_placeholder_that_was_there_before_was_not_overwritten() -> None:
+    """Terraform is to blame only where a value was lost."""
+    lost = overwritten(healthy())
+    again = with_values(lost, {**document(lost), "SMTP_HOST": "other.ohmycoins.test"}, PREVIOUS)
+    assert found_in(again) == {"placeholder"}
+
+
+def test_the_template_default_over_a_value_is_terraforms_as_well() -> None:
+    """changethis is a placeholder that terraform apply can put back."""
+    lost = overwritten(healthy())
+    assert found_in(with_keys(lost, SECRET_KEY="changethis")) == {"terraform-overwrote", "changethis"}
+
+
+def test_a_broken_document_says_where_and_shows_nothing() -> None:
+    """The evidence has line and column of the fault, and the version to go back to."""
+    snapshot = with_values(healthy(), values(), PREVIOUS)
+    [found] = run_check(CHECKS["truncated"], FAULTS["truncated"].make(snapshot))
+    assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command

@@ -1,0 +1,355 @@
+"""Checks of deployments: each with a healthy snapshot and a faulty one, stale evidence and doubts told apart."""
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.deployment import (
+    EXIT,
+    EXITED,
+    FAULTS,
+    PULL,
+    changed,
+    failing,
+    rolled_back,
+)
+from support.snapshots import (
+    ACCOUNT,
+    ARN,
+    CHANGED,
+    CURRENT,
+    DEPLOYED,
+    NOW,
+    PREVIOUS,
+    ROLE_NAME,
+    deployment,
+    event,
+    healthy,
+    rotated,
+    stopped,
+    stuck,
+    task,
+    with_keys,
+    with_reference,
+    with_secret,
+    with_service,
+    with_tasks,
+)
+
+from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.checks import deployment as checks
+from omc_runbook.checks import startup
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+FAMILY = (*checks_of(startup), *checks_of(checks))
+CHECKS = by_id(FAMILY)
+
+
+def found_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that find something."""
+    return {answer.check for check in FAMILY for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def unknown_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that could not tell."""
+    return {a.check for check in FAMILY for a in run_check(check, snapshot) if a.status == "unknown"}
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_snapshot_is_clear(id: str) -> None:
+    """Where nothing is wrong, the check says so."""
+    assert_clear(CHECKS[id], healthy())
+
+
+@pytest.mark.parametrize("id", [id for id in FAULTS if id != "wrong-names"])
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it."""
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+def test_a_missing_cluster_is_found_and_the_rest_skipped() -> None:
+    """Where the cluster does not exist, its name is the fault, and what would be in it is not looked at."""
+    snapshot = FAULTS["wrong-names"].make(healthy())
+    answers = {answer.check: answer for check in FAMILY for answer in run_check(check, snapshot)}
+    assert answers.pop("wrong-names").status == "found"
+    assert {answer.status for answer in answers.values()} == {"skipped"}
+
+
+def test_a_missing_service_is_found_with_the_nearest() -> None:
+    """A cluster that exists without the service that the guide names is found too."""
+    snapshot = healthy()
+    others = tuple(replace(old, name=f"ohmycoins-staging-{old.name}") for old in snapshot.services)
+    renamed = replace(snapshot, services=others, service_names=tuple(old.name for old in others))
+    [found] = run_check(CHECKS["wrong-names"], renamed)
+    assert (found.status, found.subject) == ("found", "backend")
+    assert "did you mean ohmycoins-staging-backend?" in found.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("id", "also"),
+    [
+        ("not-forced", set()),
+        ("pull-failed", {"rollout-stuck"}),
+        ("health-check", {"rollout-stuck"}),
+        ("task-exits", {"rollout-stuck"}),
+        ("image-pull", {"rollout-stuck"}),
+        ("log-group", {"rollout-stuck"}),
+        ("volume", {"rollout-stuck"}),
+        ("start-failed", {"rollout-stuck"}),
+        ("out-of-memory", {"rollout-stuck"}),
+        ("no-capacity", set()),
+        ("breaker-rollback", set()),
+        ("desired-zero", set()),
+        ("external-controller", set()),
+        ("code-deploy", set()),
+    ],
+)
+def test_a_fault_is_not_taken_for_another(id: str, also: set[str]) -> None:
+    """Of the family's checks one alone speaks of one fault, and of what follows from it."""
+    assert found_in(FAULTS[id].make(healthy())) == {id} | also
+
+
+def test_every_consumer_that_holds_the_old_value_is_named() -> None:
+    """The guide redeploys backend only; the worker has a copy of its own."""
+    found = run_check(CHECKS["not-forced"], changed()(healthy()))
+    assert {answer.subject for answer in found} == {"backend", "worker"}
+    assert "--service worker --force-new-deployment" in " ".join(answer.remedy.command for answer in found)
+
+
+def test_a_service_deployed_since_is_fresh() -> None:
+    """Of two services the one whose tasks are newer than the version is left alone."""
+    snapshot = changed()(healthy())
+    newer = tuple(
+        replace(old, created=NOW - timedelta(minutes=30), started=NOW - timedelta(minutes=29))
+        if old.service == "backend"
+        else old
+        for old in snapshot.tasks
+    )
+    assert {a.subject for a in run_check(CHECKS["not-forced"], replace(snapshot, tasks=newer))} == {"worker"}
+
+
+def test_a_key_that_a_service_does_not_inject_is_no_matter() -> None:
+    """A version that changed SMTP_HOST leaves the worker's tasks fresh enough."""
+    snapshot = rotated(healthy(), NOW - timedelta(hours=1), SMTP_HOST="mail.ohmycoins.test")
+    assert {answer.subject for answer in run_check(CHECKS["not-forced"], snapshot)} == {"backend"}
+
+
+def test_a_key_that_nobody_injects_is_no_matter() -> None:
+    """A version with a key more, or the same values again, asks for no deployment."""
+    assert_clear(CHECKS["not-forced"], rotated(healthy(), NOW - timedelta(hours=1), STRIPE_KEY="x" * 8))
+    assert_clear(CHECKS["not-forced"], rotated(healthy(), NOW - timedelta(hours=1)))
+
+
+def test_a_held_version_that_is_gone_is_stale() -> None:
+    """Where the old version can no longer be read, its tasks hold something else, and the finding says so."""
+    snapshot = changed()(healthy())
+    gone = replace(snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT})
+    [first, _] = run_check(CHECKS["not-forced"], gone)
+    assert first.status == "found"
+    assert "cannot be compared" in first.evidence[1]
+
+
+def test_a_pinned_version_stays_what_it_is() -> None:
+    """A variable that is pinned to a version never gets the new value, so a deployment would bring it nothing."""
+    pinned = healthy()
+    for name in ("backend", "worker"):
+        pinned = with_reference(pinned, name, "SECRET_KEY", f"{ARN}:SECRET_KEY::{CURRENT}")
+    assert_clear(CHECKS["not-forced"], changed()(pinned))
+
+
+def test_a_task_that_started_across_the_write_is_undecidable() -> None:
+    """Between a task's creation and its start nobody but CloudTrail knows what it read."""
+    snapshot = changed(DEPLOYED + timedelta(minutes=1, seconds=20))(healthy())
+    assert unknown_in(snapshot) == {"not-forced"}
+    assert found_in(snapshot) == set()
+    [answer, _] = run_check(CHECKS["not-forced"], snapshot)
+    assert "a redeployment would settle it" in answer.evidence[0]
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(-5, "found"), (5, "clear")])
+def test_the_recorded_read_settles_it(seconds: int, status: str) -> None:
+    """CloudTrail's GetSecretValue of the task itself says on which side of the write it was."""
+    written = DEPLOYED + timedelta(minutes=1, seconds=20)
+    snapshot = changed(written)(healthy())
+    reads = tuple(
+        event(
+            "GetSecretValue",
+            written + timedelta(seconds=seconds),
+            principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/{old.id}",
+        )
+        for old in snapshot.tasks
+    )
+    current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
+    known = replace(snapshot, reads=reads, writes=(event("PutSecretValue", written, current),))
+    assert {answer.status for answer in run_check(CHECKS["not-forced"], known)} == {status}
+
+
+def test_an_edit_of_the_tags_alone_is_a_doubt_and_no_finding() -> None:
+    """LastChangedDate moves on any edit; tasks started before it may still have the current version."""
+    edited = with_secret(healthy(), changed=NOW - timedelta(hours=1))
+    assert found_in(edited) == set()
+    settled = replace(edited, writes=(event("PutSecretValue", CHANGED, CURRENT),))
+    assert_clear(CHECKS["not-forced"], settled)
+
+
+def test_a_stage_moved_back_makes_tasks_stale() -> None:
+    """AWSCURRENT on an old version, without a new creation date, leaves tasks with what was current before."""
+    moved = NOW - timedelta(hours=1)
+    stages = {PREVIOUS: ("AWSCURRENT",), CURRENT: ("AWSPREVIOUS",)}
+    back = with_secret(with_keys(healthy(), PREVIOUS, SECRET_KEY=secrets.token_hex(32)), stages=stages, changed=moved)
+    back = replace(back, versions=tuple(replace(version, stages=stages[version.id]) for version in back.versions))
+    assert found_in(back) == set()
+    assert unknown_in(back) == {"not-forced"}
+    told = replace(back, writes=(event("UpdateSecretVersionStage", moved, PREVIOUS),))
+    assert found_in(told) == {"not-forced"}
+
+
+def staged(snapshot: Snapshot) -> Snapshot:
+    """Put a new value under a label of one's own, without making it current."""
+    assert snapshot.secret
+    new, at = secrets.token_hex(16), NOW - timedelta(minutes=1)
+    stages = {**snapshot.secret.stages, new: ("omc-rotate",)}
+    versions = (*snapshot.versions, Version(new, at, ("omc-rotate",)))
+    put = event("PutSecretValue", at, new)
+    return replace(with_secret(snapshot, stages=stages, changed=at), versions=versions, writes=(put,))
+
+
+def test_a_version_that_is_only_staged_makes_no_task_stale() -> None:
+    """Until it is current a version changes nothing; without CloudTrail nobody knows that nothing moved."""
+    snapshot = staged(healthy())
+    assert {freshness.by_times(snapshot, old) for old in snapshot.tasks} == {"fresh"}
+    assert_clear(CHECKS["not-forced"], snapshot)
+    untold = replace(snapshot, writes=None)
+    assert {freshness.by_times(untold, old) for old in untold.tasks} == {"undecidable"}
+
+
+def test_a_version_that_is_only_staged_makes_no_stop_stale() -> None:
+    """Tasks that fail go on failing while somebody prepares a new value."""
+    assert "pull-failed" in found_in(staged(failing(PULL)(healthy())))
+
+
+def test_a_stop_before_the_current_version_is_stale() -> None:
+    """A task that failed on the former version says nothing of the present one."""
+    old = stopped("worker", PULL, CHANGED - timedelta(minutes=5))
+    assert found_in(with_tasks(healthy(), old)) == set()
+
+
+def test_a_stop_of_another_deployment_is_stale() -> None:
+    """A task of a deployment that has ended failed on what is gone."""
+    old = stopped("worker", PULL, NOW - timedelta(minutes=5), deployment_id="ecs-svc/gone")
+    assert found_in(with_tasks(healthy(), old)) == set()
+
+
+def test_a_stop_before_the_service_got_well_is_over() -> None:
+    """A deployment that came to its end afterwards shows that the fault was mended."""
+    began = NOW - timedelta(minutes=10)
+    mended = with_service(healthy(), "worker", deployments=(deployment("worker", began),))
+    before, after = ([NOW - timedelta(minutes=m, seconds=s) for s in range(3)] for m in (8, 2))
+    assert found_in(with_tasks(mended, *(stopped("worker", PULL, at) for at in before))) == set()
+    assert found_in(with_tasks(mended, *(stopped("worker", PULL, at) for at in after))) == {"pull-failed"}
+
+
+def test_a_task_that_died_and_was_replaced_is_no_finding() -> None:
+    """A service with all its tasks running is well, though one or two have died since its deployment."""
+    died = [stopped("worker", EXIT, NOW - timedelta(minutes=m), **EXITED) for m in (20, 2)]
+    assert found_in(with_tasks(healthy(), *died)) == set()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stop_code": "UserInitiated", "stopped_reason": "ask of an engineer"},
+        {"stop_code": "SpotInterruption", "stopped_reason": "Spot"},
+        {"stop_code": "ServiceSchedulerInitiated", "stopped_reason": "Scaling activity initiated by (deployment x)"},
+    ],
+)
+def test_a_task_that_was_stopped_on_purpose_did_not_fail(changes: dict[str, str]) -> None:
+    """What somebody stopped, or a rollout replaced, is no fault."""
+    gone = task("worker", status="STOPPED", stopped=NOW - timedelta(minutes=5), **changes)
+    assert found_in(with_tasks(healthy(), gone)) == set()
+
+
+def test_a_strangers_tasks_are_not_judged() -> None:
+    """A service that does not use the secret may fail as it likes, and so may a task run by hand."""
+    others = (
+        stopped("frontend", EXIT, NOW, **EXITED),
+        stopped("", EXIT, NOW, **EXITED),
+    )
+    assert found_in(with_tasks(healthy(), *others)) == set()
+
+
+def test_the_cause_at_the_end_of_a_long_reason_is_kept() -> None:
+    """ECS begins with many general words; what matters stands last."""
+    [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
+    assert "did not contain json key OPENAI_API_KEY" in found.evidence[1]
+
+
+def test_what_never_started_is_deployed_again() -> None:
+    """A task without its secrets wrote no log to look at: the remedy is another try, of the revision that failed."""
+    [found] = run_check(CHECKS["pull-failed"], failing(PULL)(healthy()))
+    assert "update-service" in found.remedy.command and "--service worker" in found.remedy.command
+    arn = healthy().services[0].task_definition_arn.replace(":7", ":8")
+    ended = stopped("backend", PULL, NOW - timedelta(minutes=6), deployment_id="ecs-svc/8", task_definition_arn=arn)
+    [found] = run_check(CHECKS["pull-failed"], with_tasks(rolled_back(healthy()), ended))
+    assert "--task-definition ohmycoins-staging-backend:8" in found.remedy.command
+
+
+def test_a_rollout_without_failures_is_on_its_way() -> None:
+    """A deployment that is in progress and loses no task is not stuck."""
+    going = deployment("worker", NOW - timedelta(minutes=1), rollout="IN_PROGRESS", rollout_reason="", running=0)
+    assert found_in(with_service(healthy(), "worker", deployments=(going, deployment("worker", status="ACTIVE")))) == (
+        set()
+    )
+
+
+def test_a_failed_deployment_is_the_breakers() -> None:
+    """A deployment that the breaker stopped without a rollback counts as well."""
+    failed = deployment(
+        "worker", NOW - timedelta(minutes=9), rollout="FAILED", rollout_reason="ECS deployment circuit breaker: tasks"
+    )
+    assert found_in(with_service(healthy(), "worker", deployments=(failed,))) == {"breaker-rollback"}
+
+
+def test_a_consumer_without_own_references_is_never_stale() -> None:
+    """The main service counts as a consumer, but holds nothing when it injects nothing."""
+    bare = changed()(healthy())
+    plain = replace(
+        bare,
+        task_definitions={
+            arn: replace(old, containers=(replace(old.containers[0], secrets=()),)) if "backend" in arn else old
+            for arn, old in bare.task_definitions.items()
+        },
+    )
+    assert {answer.subject for answer in run_check(CHECKS["not-forced"], plain)} == {"worker"}
+
+
+def test_a_namesakes_failures_are_not_this_services() -> None:
+    """A task that failed before the service was created again says nothing of what the service tried."""
+    snapshot = stuck(healthy(), "worker", "ResourceInitializationError: unable to pull secrets")
+    [made] = [service for service in snapshot.services if service.name == "worker"]
+    assert snapshot.last_failed(replace(made, deployments=(), created=NOW - timedelta(days=30))) is not None
+    assert snapshot.last_failed(replace(made, deployments=(), created=NOW)) is None
+
+
+@pytest.mark.parametrize(("seconds", "standing"), [(-1, "stale"), (0, "undecidable"), (1, "fresh")])
+def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, standing: str) -> None:
+    """A read that CloudTrail dates to the second in which the version came can have been before or after."""
+    second = NOW.replace(microsecond=0) - timedelta(minutes=5)
+    snapshot = rotated(healthy(), second + timedelta(milliseconds=500), SECRET_KEY=secrets.token_hex(32))
+    [held] = snapshot.running(next(service for service in snapshot.services if service.name == "worker"))
+    read = event(
+        "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
+    )
+    assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing

@@ -1,0 +1,143 @@
+"""Faults of ECS Exec: each with a look that works and one that does not, and which of them explains which."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.networks import by_nat, with_routes
+from support.snapshot_faults.execute import FAULTS, placed, with_role, with_worker, without_agent
+from support.snapshots import (
+    NOW,
+    by_policies,
+    healthy,
+    looked,
+    policy,
+    with_container,
+    with_definition,
+    with_refusal,
+    with_service,
+)
+
+from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.checks import execute
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.snapshot.roles import CHANNELS, Permissions
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(execute))
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_pair(id: str) -> None:
+    """Clear where a look works, found where it does not."""
+    assert_clear(CHECKS[id], placed(looked(healthy()), by_nat()))
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+@pytest.mark.parametrize("id", [id for id in FAULTS if id != "exec-plugin"])
+def test_a_fault_is_the_only_root_cause_and_a_warning(id: str) -> None:
+    """What follows from it, such as an agent that does not run, does not compete with it."""
+    findings = [finding for finding in diagnose(FAULTS[id].make(healthy())) if finding.is_root_cause]
+    assert {(finding.check, finding.severity) for finding in findings} == {(id, "warning")}
+
+
+@pytest.mark.parametrize("id", ["exec-endpoint", "exec-readonly"])
+def test_an_agent_that_cannot_run_is_a_consequence(id: str) -> None:
+    """The agent is named with what keeps it from running."""
+    [agent] = [finding for finding in diagnose(FAULTS[id].make(healthy())) if finding.check == "exec-agent"]
+    assert agent.because_of == (id,)
+
+
+def test_the_service_may_say_otherwise_than_its_tasks() -> None:
+    """Switched on for the service after its tasks were run: the tasks' own flag is what is told, and both are named."""
+    snapshot = with_service(FAULTS["exec-off"].make(healthy()), "worker", execute=True)
+    [found] = run_check(CHECKS["exec-off"], snapshot)
+    assert "on, for tasks that it starts from now on" in found.evidence[1]
+    assert found.remedy.command.endswith(
+        "--service worker --enable-execute-command --force-new-deployment --region ap-southeast-2"
+    )
+
+
+def test_a_read_only_file_system_matters_with_exec_alone() -> None:
+    """With ECS Exec off, or where a look worked all the same, a read-only root file system is no fault."""
+    edit = FAULTS["exec-off"].make(healthy())
+    for snapshot in (edit, looked(healthy())):
+        assert_clear(
+            CHECKS["exec-readonly"], with_container(snapshot, "worker", lambda old: replace(old, readonly=True))
+        )
+
+
+def test_a_read_only_sidecar_is_why_its_agent_ended() -> None:
+    """The container with the secret can be looked into, and the agent of the other one is told with its cause."""
+    pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("side", None, "", "STOPPED"))
+    snapshot = with_worker(looked(healthy()), containers=pair)
+    side = Container(name="side", secrets=(), environment=(), readonly=True, essential=False)
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, side)))
+    found = {finding.check: finding for finding in diagnose(snapshot) if finding.is_problem}
+    assert found["exec-readonly"].subject.endswith(" side")
+    assert found["exec-agent"].because_of == ("exec-readonly",)
+
+
+def test_a_container_that_has_ended_needs_no_agent() -> None:
+    """A container that prepares the task and ends takes its agent along: that is no fault."""
+    pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("prepare", 0, "", "STOPPED"))
+    assert_clear(CHECKS["exec-agent"], with_worker(looked(healthy()), containers=pair))
+
+
+def test_a_new_task_has_time_for_its_agent() -> None:
+    """An agent that is pending in a task of some seconds is no fault, and one of minutes is."""
+    pending = without_agent(healthy(), "PENDING")
+    assert_clear(CHECKS["exec-agent"], with_worker(pending, started=NOW - timedelta(seconds=20)))
+    assert [answer.status for answer in run_check(CHECKS["exec-agent"], pending)] == ["found"]
+
+
+def test_a_task_without_a_role_cannot_open_channels() -> None:
+    """No taskRoleArn is told as itself."""
+    snapshot = with_definition(looked(healthy()), "worker", lambda old: replace(old, task_role_arn=""))
+    [found] = run_check(CHECKS["exec-iam"], snapshot)
+    assert "has no taskRoleArn" in found.evidence[0]
+
+
+def test_a_closed_network_is_told_once() -> None:
+    """Where nothing leads out at all, tasks cannot read their secrets either: that alone is the cause."""
+    closed = placed(without_agent(healthy()), with_routes(by_nat()))
+    found = {finding.check: finding for finding in diagnose(closed) if finding.is_problem}
+    assert [check for check, finding in found.items() if finding.is_root_cause] == ["no-egress"]
+    assert found["exec-endpoint"].because_of == ("no-egress",)
+
+
+ROLES = {
+    "allowed by its policies": (by_policies(policy(action=list(CHANNELS))), "clear"),
+    "not allowed by its policies": (by_policies(policy(action="s3:*")), "found"),
+    "half of it denied": (by_policies(policy(action="*"), policy("Deny", action="ssmmessages:Open*")), "found"),
+    "on a condition": (
+        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:PrincipalTag/exec": "yes"}})),
+        "unknown",
+    ),
+    "unreadable": (replace(by_policies(), policies=None), "unknown"),
+    "gone": (Permissions(role=None, exists=False), "found"),
+}
+
+
+@pytest.mark.parametrize("case", ROLES)
+def test_roles(case: str) -> None:
+    """Where AWS does not simulate, the role's policies decide; what cannot be read or judged is unknown."""
+    known, status = ROLES[case]
+    answers = run_check(CHECKS["exec-iam"], with_role(healthy(), known))
+    assert {answer.status for answer in answers} == {status}, answers
+    if status == "found":
+        assert "ssmmessages:OpenDataChannel" in answers[0].remedy.command
+
+
+def test_no_tool_is_told_as_such() -> None:
+    """A shell without a program for digests is the same fault, in other words."""
+    snapshot = with_refusal(looked(healthy()), "worker", "no-tool", "no program that makes a digest")
+    [found] = run_check(CHECKS["exec-no-shell"], snapshot)
+    assert "no program that makes a digest" in found.evidence[0]

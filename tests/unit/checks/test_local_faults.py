@@ -1,0 +1,212 @@
+"""Every fault of a developer's machine, broken alone in a checkout: it is named, and nothing else is."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.dotenv_faults import FAULTS, HEALTHY, HEX, LITERAL, SINGLE, A, B, Case
+from support.local_setup_runs import quiet_machine, small_platform
+from support.platform_checkout import Platform, make_platform
+
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import local_setup
+from omc_runbook.runbooks.run import NOBODY, now
+from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import docker, workstation
+
+FIRST = ("dollar", "hash", "required-empty", "weak", "settings-refused", "placeholder", "changethis")
+"""Faults of a value, which are put in before the others: those of a line, of the file and of what is around it."""
+SECOND = ("crlf", "colon", "lowercase", "permissions", "committed", "unterminated", "unreadable-line", "dotenv-bom")
+SAME = (
+    *("in every line", "every name", "old Macintosh", ": ", " : ", ":", "SECRET_KEY", "mixed", "empty", "other value"),
+    *(
+        '" in the middle',
+        "' in the middle",
+        *(case.name for case in FAULTS if "before a required" in case.name or "editor" in case.name),
+    ),
+)
+"""Those of the second that are about a variable which one of the first may be about."""
+ASKED = frozenset({"dollar", "readers-differ", "environment-wins", "compose-refused", "compose-unset"})
+"""Faults that nobody sees without Docker Compose."""
+COMPOSE = docker.find_compose()
+Seen = tuple[Finding, ...]
+
+
+@pytest.fixture(scope="module")
+def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+    """A machine on which nobody has configured anything, and whose values are nobody else's to mask."""
+    with pytest.MonkeyPatch.context() as patch:
+        quiet_machine(patch, tmp_path_factory.mktemp("home"))
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Callable[[], Platform]:
+    """Make a checkout with a healthy .env, in a folder of its own."""
+    first = small_platform(tmp_path_factory.mktemp("first") / "omc")
+    first.write_dotenv()
+
+    def copy() -> Platform:
+        return Platform(Path(shutil.copytree(first.root, tmp_path_factory.mktemp("copy") / "omc")))
+
+    return copy
+
+
+def look(root: Path, deeply: bool) -> Snapshot:
+    """What local_setup sees; where not deeply, without loading Settings."""
+    run = local_setup.begin("local", "", str(root))
+    if deeply:
+        return local_setup.look(run)
+    assert run.checkout
+    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
+    return Snapshot(run.environment, now(), NOBODY, "", workstation=place)
+
+
+def diagnosed(root: Path, deeply: bool) -> Seen:
+    """What is found."""
+    return root_causes.diagnose(look(root, deeply))
+
+
+def causes(found: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.check for finding in found if finding.is_root_cause))
+
+
+def break_(platform: Platform, *cases: Case) -> Path:
+    for case in cases:
+        case.change(platform)
+    return platform.root
+
+
+@pytest.fixture(scope="module")
+def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Seen]]]:
+    """Every case, looked at two at a time: most of a look is waiting for other processes."""
+    with ThreadPoolExecutor(2) as pool:
+        roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *SINGLE, *HEALTHY)}
+        yield {name: pool.submit(diagnosed, root, deeply) for name, (root, deeply) in roots.items()}
+
+
+@pytest.mark.parametrize("case", [*FAULTS, *SINGLE, *HEALTHY], ids=str)
+def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
+    case: Case, seen: dict[str, Future[Seen]]
+) -> None:
+    """The fault is named and nothing else; what only looks like one is not."""
+    found = seen[str(case)].result()
+    if case.fault in ASKED and not COMPOSE:
+        assert next(each for each in found if each.check == case.fault).status == "skipped"
+        pytest.skip("no Docker Compose here")
+    assert causes(found) == ([case.fault] if case.fault else [])
+
+
+def pairs() -> list[tuple[Case, Case]]:
+    """Thirty pairs, one of each kind, that are not about the same variable."""
+    chosen = random.Random(7)
+    first = [case for case in FAULTS if case.fault in FIRST]
+    second = [case for case in FAULTS if case.fault in SECOND and case.name not in SAME]
+    return [(chosen.choice(first), chosen.choice(second)) for _ in range(30)]
+
+
+@pytest.mark.parametrize(("one", "other"), pairs(), ids=str)
+def test_of_two_faults_both_are_named(one: Case, other: Case, healthy: Callable[[], Platform]) -> None:
+    """Each is a root cause, and nothing else is."""
+    if not COMPOSE and ASKED.intersection((one.fault, other.fault)):
+        pytest.skip("no Docker Compose here")
+    found = diagnosed(break_(healthy(), one, other), one.fault == "settings-refused")
+    assert set(causes(found)) == {one.fault, other.fault}
+
+
+def test_a_variable_of_the_shell_that_differs_is_told_of(
+    healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
+) -> None:
+    """It beats the .env in compose and in Settings, and is the one thing that is wrong."""
+    root = healthy().root
+    for name in ("POSTGRES_PASSWORD", "ENVIRONMENT"):
+        with patch.context() as shell:
+            shell.setenv(name, HEX(16))
+            assert causes(diagnosed(root, True)) == ["shell-wins"]
+
+
+def test_a_checkout_without_git_or_within_a_larger_one_is_judged_alike(tmp_path: Path, patch: object) -> None:
+    """Without git there is nothing to say; in a folder of a larger work tree git is asked about that folder."""
+    platform, above = make_platform(tmp_path / "all/omc", git=False), Platform(tmp_path / "all")
+    platform.write_dotenv()
+    assert causes(diagnosed(platform.root, False)) == []
+    for command in ("init -q", "config user.name x", "config user.email x@omc.test", "add -A", "commit -qm all"):
+        above.git(*command.split())
+    assert causes(diagnosed(platform.root, False)) == []
+    above.git("add", "--force", "omc/.env")
+    assert causes(diagnosed(platform.root, False)) == ["committed"]
+
+
+def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platform]) -> None:
+    """A branch is published as well."""
+    platform = healthy()
+    for command in ("checkout -q -b side", "add --force .env", "commit -qm x", "checkout -q main"):
+        platform.git(*command.split())
+    platform.write_dotenv()
+    assert causes(diagnosed(platform.root, False)) == ["committed"]
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\r\r\n"])
+def test_the_way_to_plain_line_ends_works_as_it_is_written(end: bytes, healthy: Callable[[], Platform]) -> None:
+    """Whatever the ends are, and behind a link, which stays one."""
+    platform = healthy()
+    there = platform.root.parent / "there"
+    there.touch(mode=0o600)
+    there.write_bytes(platform.dotenv.read_bytes().replace(b"\n", end))
+    platform.dotenv.unlink()
+    platform.dotenv.symlink_to(there)
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert causes(diagnosed(platform.root, False)) == [] and platform.dotenv.is_symlink()
+
+
+def test_the_way_to_ignore_the_file_works_as_it_is_written(healthy: Callable[[], Platform]) -> None:
+    """Also where the last rule has no line end, to which another would be added."""
+    platform = healthy()
+    (platform.root / ".gitignore").write_text("node_modules/\n*.pyc")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert causes(diagnosed(platform.root, False)) == []
+
+
+def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Seen]]) -> None:
+    """The .env's own names may be told; and what to do is not to correct a value."""
+    found = seen["settings-refused: forbidden"].result()
+    told = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
+    assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
+
+
+def test_a_misspelt_name_is_not_told_again_as_one_that_settings_forbid(healthy: Callable[[], Platform]) -> None:
+    """Whoever corrects the name has taken the other one out."""
+    cases = {str(case): case for case in FAULTS}
+    root = break_(healthy(), cases["settings-refused: forbidden"], cases["misspelt: SECRECT_KEY"])
+    found = [each for each in diagnosed(root, True) if each.status == "found"]
+    assert not any(each.check == "settings-refused" and each.subject == "SECRECT_KEY" for each in found)
+    assert "misspelt" in causes(found)
+
+
+def test_the_way_to_a_new_password_of_the_database_makes_one_that_an_address_can_hold(
+    healthy: Callable[[], Platform],
+) -> None:
+    """A slash in it would end the server's name."""
+    platform = healthy()
+    platform.write_dotenv(POSTGRES_PASSWORD="letmein", FIRST_SUPERUSER_PASSWORD="letmein")
+    found = {each.subject: each.remedy.command for each in diagnosed(platform.root, False) if each.is_root_cause}
+    assert "openssl rand -hex 32" in found["POSTGRES_PASSWORD"]
+    assert "openssl rand -base64 32" in found["FIRST_SUPERUSER_PASSWORD"]
+
+
+def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Seen]]) -> None:
+    """Each problem has a remedy, and no sentence has a value of the .env."""
+    for name, future in seen.items():
+        for finding in future.result():
+            said = "\n".join((finding.subject, *finding.evidence, *finding.remedy.ways))
+            assert not finding.is_problem or finding.remedy.ways, name
+            assert not any(value in said for value in (A, B, LITERAL)), name

@@ -1,0 +1,196 @@
+"""The checks of the network: each finds its fault, names it once, and is silent where tasks come through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.networks import (
+    EVERYWHERE,
+    IN_PUBLIC,
+    NAT,
+    OTHER,
+    PRIVATE,
+    PUBLIC,
+    TASKS,
+    by_endpoint,
+    by_nat,
+    endpoint_policy,
+    rule,
+    with_egress,
+    with_endpoint,
+    with_ingress,
+    with_nat,
+    with_routes,
+)
+from support.snapshot_faults.network import FAULTS, PULL
+from support.snapshots import healthy, simulated, stuck, with_permissions, with_service
+
+from omc_runbook.aws.ec2 import Network, Route
+from omc_runbook.aws.ecs import Placement
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import network
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+FAMILY = {check.id for check in checks_of(network)}
+NO_WAY = (
+    f"{PULL}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets Manager."
+    " Check your task network configuration. RequestCanceled: caused by: context deadline exceeded"
+)
+POLICY = f"{PULL}api error AccessDeniedException: because no VPC endpoint policy allows the secretsmanager action"
+IN_PRIVATE = Placement((PRIVATE,), (TASKS,))
+
+
+def placed(network: Network | None, placement: Placement = IN_PRIVATE, **changes: Any) -> Snapshot:
+    """The healthy environment, with its tasks in a network."""
+    snapshot = with_permissions(healthy(), simulated("allowed"))
+    for name in ("backend", "worker"):
+        snapshot = with_service(snapshot, name, placement=placement)
+    return replace(snapshot, network=network, **changes)
+
+
+def found(snapshot: Snapshot) -> dict[str, Finding]:
+    """What the network's checks found, by id."""
+    return {f.check: f for f in diagnose(snapshot) if f.check in FAMILY and f.status == "found"}
+
+
+def statuses(snapshot: Snapshot) -> set[str]:
+    """The statuses that the network's checks have."""
+    return {f.status for f in diagnose(snapshot) if f.check in FAMILY}
+
+
+@pytest.mark.parametrize(
+    ("network", "placement"),
+    [
+        (by_nat(), IN_PRIVATE),
+        (by_nat(), Placement((PRIVATE, OTHER), (TASKS,))),
+        (by_nat(), Placement((PUBLIC,), IN_PUBLIC.groups, public_ip=True)),
+        (by_endpoint(), Placement((PRIVATE, OTHER), (TASKS,))),
+        (with_endpoint(by_nat()), IN_PRIVATE),
+        (with_endpoint(by_nat(), private_dns=False), IN_PRIVATE),
+        (by_endpoint(policy=endpoint_policy()), IN_PRIVATE),
+    ],
+    ids=["NAT", "two subnets", "public", "endpoint", "both", "unused endpoint", "policy"],
+)
+def test_a_healthy_network_is_clear(network: Network, placement: Placement) -> None:
+    """Every check says so, and nothing is left open."""
+    assert statuses(placed(network, placement)) == {"clear"}
+
+
+@pytest.mark.parametrize("id", FAULTS)
+@pytest.mark.parametrize("failing", [False, True], ids=["before tasks fail", "with failing tasks"])
+def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
+    """It is found alone, with what it touches and the command with ids filled in; failing tasks are its consequence."""
+    network, subject, command = FAULTS[id]
+    snapshot = placed(network)
+    if failing:
+        snapshot = stuck(snapshot, "worker", POLICY if id == "endpoint-policy" else NO_WAY)
+    finding = found(snapshot)[id]
+    assert [f.check for f in diagnose(snapshot) if f.is_root_cause] == [id]
+    assert (finding.subject, finding.severity, finding.services) == (subject, "error", frozenset({"backend", "worker"}))
+    assert command in finding.remedy.command and "--region ap-southeast-2" in finding.remedy.command
+    assert set(finding.cause_of) == ({"pull-failed", "rollout-stuck"} if failing else set())
+
+
+def test_two_obstacles_are_both_named() -> None:
+    """What would be in the way still, once the other is gone, is told with it."""
+    assert set(found(placed(with_egress(with_ingress(by_endpoint()))))) == {"sg-egress", "endpoint-sg"}
+
+
+def test_the_subnet_that_fails_is_named() -> None:
+    """Of a service's subnets the one without a way is told, and not the others."""
+    network = by_nat()
+    lone = replace(
+        network,
+        route_tables=tuple(
+            replace(table, subnets=(PRIVATE,)) if table.id == "rtb-private" else table
+            for table in network.route_tables or ()
+        ),
+    )
+    finding = found(placed(lone, Placement((PRIVATE, OTHER), (TASKS,))))["no-egress"]
+    text = " ".join(finding.evidence)
+    assert finding.subject == "rtb-main" and OTHER in text and f"{PRIVATE}." not in text and f"{PRIVATE}," not in text
+
+
+def test_the_service_that_fails_is_named() -> None:
+    """Of two services in different places the one in the wrong place is told."""
+    snapshot = with_service(placed(by_nat()), "worker", placement=Placement((PUBLIC,), (TASKS,)))
+    finding = found(snapshot)["no-egress"]
+    assert (finding.subject, finding.services) == (PUBLIC, frozenset({"worker"}))
+    assert "--service worker" in finding.remedy.command and "assignPublicIp=ENABLED" in finding.remedy.command
+
+
+UNSURE = {
+    "transit gateway": with_routes(by_nat(), Route(EVERYWHERE, "tgw-1", "active")),
+    "firewall": with_routes(by_nat(), Route(EVERYWHERE, "vpce-9", "active")),
+    "private NAT by a transit gateway": with_routes(
+        with_nat(by_nat(), public=False), Route(EVERYWHERE, "tgw-1", "active"), table="rtb-public"
+    ),
+    "a prefix list that nobody may read": with_egress(by_nat(), rule("pl-1")),
+    "a condition": by_endpoint(policy=endpoint_policy(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-example"}})),
+}
+
+
+@pytest.mark.parametrize("case", UNSURE)
+def test_what_cannot_be_followed(case: str) -> None:
+    """Where tasks run that came this way it is no matter; else it is said to be unknown, and never clear nor found."""
+    snapshot = placed(UNSURE[case])
+    assert statuses(snapshot) == {"clear"}
+    assert statuses(replace(snapshot, tasks=())) == {"clear", "unknown"}
+    failing = diagnose(stuck(snapshot, "worker", NO_WAY))
+    assert "unknown" in {f.status for f in failing if f.check in FAMILY}
+    assert [f.check for f in failing if f.is_root_cause] == ["pull-failed"]
+
+
+def test_nothing_in_the_way_of_tasks_that_fail() -> None:
+    """Tasks without a connection, and a network that has one: said to be open, with where to look."""
+    findings = diagnose(stuck(placed(by_nat()), "worker", NO_WAY))
+    doubt = next(f for f in findings if f.check == "no-egress")
+    assert doubt.status == "unknown" and "DNS servers and firewalls" in " ".join(doubt.evidence)
+
+
+def test_a_refusal_is_unknown_and_names_the_permission() -> None:
+    """What could not be read is no fault, and makes no check clear."""
+    gap = ReadFailure("the tasks' network", "ec2:DescribeRouteTables", "UnauthorizedOperation", "denied")
+    snapshot = placed(replace(with_routes(by_nat()), route_tables=None), gaps={"network": (gap,)})
+    findings = [f for f in diagnose(snapshot) if f.check in FAMILY]
+    assert {f.status for f in findings} == {"unknown"}
+    assert all("ec2:DescribeRouteTables" in " ".join(f.evidence) for f in findings)
+
+
+def test_what_was_read_is_judged_beside_a_refusal() -> None:
+    """A fault that shows without the part that was refused is found all the same."""
+    gap = ReadFailure("the tasks' network", "ec2:DescribeNetworkAcls", "UnauthorizedOperation", "denied")
+    snapshot = placed(replace(with_routes(by_nat()), acls=None), gaps={"network": (gap,)})
+    assert set(found(snapshot)) == {"no-egress"}
+
+
+def test_tasks_without_a_network_interface_of_their_own() -> None:
+    """In network mode bridge or host nothing is said to be clear: it is not looked at."""
+    assert statuses(placed(by_nat(), Placement())) == {"skipped"}
+    mixed = with_service(placed(by_nat()), "worker", placement=Placement())
+    assert statuses(mixed) == {"clear"}
+    assert "unknown" in statuses(stuck(mixed, "worker", NO_WAY))
+
+
+def test_nobody_asked() -> None:
+    """Without a look at the network its checks are skipped."""
+    assert statuses(placed(None)) == {"skipped"}
+
+
+def test_a_service_that_reads_no_secret_is_nobodys_business() -> None:
+    """The frontend may stand where it will."""
+    snapshot = with_service(placed(by_nat()), "frontend", placement=Placement(("subnet-none",), ()))
+    assert statuses(snapshot) == {"clear"}
+
+
+def test_a_nat_gateway_that_is_not_ready_is_told_by_its_state() -> None:
+    """The fact names the gateway and its state."""
+    finding = found(placed(with_nat(by_nat(), state="failed")))["no-egress"]
+    assert NAT in finding.evidence[0] and "failed" in finding.evidence[0]

@@ -1,0 +1,150 @@
+"""Checks of references: each with a healthy snapshot and a faulty one, and look-alikes told apart."""
+
+import secrets
+from dataclasses import replace
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.reference import (
+    FAULTS,
+    OTHER,
+    named,
+    refers,
+    shared,
+)
+from support.snapshots import (
+    ARN,
+    NAME,
+    checkout_reading,
+    healthy,
+    with_container,
+    with_reference,
+    with_secret,
+    with_text,
+)
+
+from omc_runbook.aws.definitions import Injection
+from omc_runbook.checks import reference
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.model.value_from import parse
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(reference))
+
+
+def found_in(snapshot: Snapshot) -> set[str]:
+    """Ids of the family's checks that find something."""
+    return {
+        answer.check for check in checks_of(reference) for answer in run_check(check, snapshot) if answer.is_problem
+    }
+
+
+def test_every_check_has_a_pair() -> None:
+    """No check of the family is without its fault, and no fault without its check."""
+    assert set(FAULTS) == set(CHECKS)
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_a_healthy_snapshot_is_clear(id: str) -> None:
+    """Where nothing is wrong, the check says so."""
+    assert_clear(CHECKS[id], healthy())
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_found(id: str) -> None:
+    """Where its fault is, the check finds it."""
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_not_taken_for_another(id: str) -> None:
+    """Of the family's checks one alone speaks of one fault."""
+    assert found_in(FAULTS[id].make(healthy())) == {id}
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    [
+        f"{ARN}:SECRET_KEY::",
+        f"{ARN}:SECRET_KEY:AWSCURRENT:",
+    ],
+)
+def test_a_good_reference_is_none_of_them(value_from: str) -> None:
+    """A full ARN with its key is right, whether or not it spells the current stage out."""
+    assert found_in(refers(value_from)(healthy())) == set()
+
+
+def test_a_short_version_is_not_pinned_as_well() -> None:
+    """A text that cannot be a version's id pins nothing."""
+    assert found_in(refers(f"{ARN}:SECRET_KEY::abc")(healthy())) == {"version-short"}
+
+
+def test_another_accounts_secret_is_wrong_under_any_key() -> None:
+    """A namesake elsewhere, under a key that can be shared, is still not the environment's secret."""
+    assert found_in(shared("arn:aws:kms:ap-southeast-2:210987654321:key/1")(healthy())) == {"wrong-account"}
+
+
+def test_a_plain_text_secret_may_be_injected_whole() -> None:
+    """Where the secret is no JSON object, a reference without a key is the only one there is."""
+    plain = with_text(refers(ARN)(healthy()), secrets.token_hex(24))
+    assert_clear(CHECKS["whole-json"], plain)
+
+
+def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
+    """A partial ARN is told by the secret's own name, even where that name ends in six letters."""
+    name = "ohmycoins-staging-app-abcdef"
+    arn = ARN.replace(NAME, name)
+    snapshot = healthy()
+    names = snapshot.environment.names.model_copy(update={"secret": name})
+    moved = replace(with_secret(snapshot, name=name, arn=arn), environment=replace(snapshot.environment, names=names))
+    right = moved
+    for service in ("backend", "worker"):
+        for injection in moved.task_definitions[moved.services[0].task_definition_arn].injections:
+            key = injection[1].variable
+            right = with_reference(right, service, key, f"{arn}:{key}::")
+    assert found_in(right) == set()
+    assert found_in(with_reference(right, "worker", "SECRET_KEY", f"{arn[:-7]}:SECRET_KEY::")) == {"partial-arn"}
+
+
+def test_a_variable_twice_in_secrets_is_found() -> None:
+    """Two entries for one variable are told too."""
+    twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, old.secrets[0])))
+    found = run_check(CHECKS["duplicate-name"], twice)
+    assert found[0].status == "found"
+    assert "is twice" in found[0].evidence[1]
+
+
+def test_settings_decide_which_name_the_application_reads() -> None:
+    """Where Settings is known, a variable that it reads is right whatever the catalogue says."""
+    renamed = named("MAIL_HOST")(healthy())
+    reads = replace(renamed, checkout=checkout_reading("MAIL_HOST"))
+    assert found_in(reads) == set()
+    assert found_in(replace(renamed, checkout=checkout_reading("SMTP_HOST"))) == {"name-mismatch"}
+
+
+def test_another_service_may_use_other_names() -> None:
+    """The catalogue's variables are the main service's; a worker of another make has its own."""
+    other = Injection("WORKER_SIGNING_KEY", parse(f"{ARN}:SECRET_KEY::"))
+    renamed = with_container(healthy(), "worker", lambda old: replace(old, secrets=(other, *old.secrets[1:])))
+    assert found_in(renamed) == set()
+
+
+def test_a_strangers_references_are_not_judged() -> None:
+    """A service that refers to other secrets only is not this environment's matter."""
+    stranger = Injection("TOKEN", parse(f"arn:aws:secretsmanager:eu-west-1:{OTHER}:secret:theirs-AbC123"))
+    snapshot = with_container(healthy(), "frontend", lambda old: replace(old, secrets=(stranger,)))
+    assert found_in(snapshot) == set()
+    assert [service.name for service in snapshot.consumers] == ["backend", "worker"]
+
+
+def test_a_consumers_other_secrets_are_not_judged() -> None:
+    """An entry for another secret, or an SSM parameter, beside the environment's own is right as it is."""
+    others = (
+        Injection("TOKEN", parse(f"arn:aws:secretsmanager:eu-west-1:{OTHER}:secret:theirs-AbC123")),
+        Injection("FLAG", parse("/ohmycoins/staging/flag")),
+    )
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, *others)))
+    assert found_in(snapshot) == set()

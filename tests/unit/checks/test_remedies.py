@@ -1,0 +1,165 @@
+"""The runbooks that findings offer: which one mends what, with which parameters, and that it takes them."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from support.snapshots import (
+    ARN,
+    PREVIOUS,
+    healthy,
+    simulated,
+    with_keys,
+    with_permissions,
+    with_reference,
+    with_text,
+    without_key,
+)
+
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.headless.run import notebooks
+from omc_runbook.model import parameters
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.report import verify
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+FORMER = str(uuid.uuid4())
+
+
+def broken(snapshot: Snapshot) -> Snapshot:
+    """No JSON, after a version with the id that Secrets Manager gives."""
+    found = with_text(snapshot, "no JSON")
+    assert found.secret
+    stages = {FORMER if version == PREVIOUS else version: labels for version, labels in found.secret.stages.items()}
+    return replace(found, secret=replace(found.secret, stages=stages))
+
+
+def without_secret(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, secret=None, contents={})
+
+
+def without_version(snapshot: Snapshot) -> Snapshot:
+    assert snapshot.secret
+    return replace(snapshot, secret=replace(snapshot.secret, stages={}), contents={})
+
+
+def deleted(snapshot: Snapshot) -> Snapshot:
+    assert snapshot.secret
+    return replace(snapshot, secret=replace(snapshot.secret, deleted=snapshot.taken), contents={})
+
+
+def stale(snapshot: Snapshot) -> Snapshot:
+    changed = tuple(replace(version, created=snapshot.taken) for version in snapshot.versions)
+    return replace(snapshot, versions=(snapshot.versions[0], changed[1]))
+
+
+OFFERED: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, dict[str, str]]] = {
+    "a key that is made": (
+        "placeholder",
+        lambda found: with_keys(found, SECRET_KEY="please-update-me"),
+        "update",
+        {"keys": "SECRET_KEY", "values_from": "generate"},
+    ),
+    "a key that is got": (
+        "white-space",
+        lambda found: with_keys(found, SMTP_PASSWORD="with white space "),
+        "update",
+        {"keys": "SMTP_PASSWORD", "values_from": "file:PATH"},
+    ),
+    "a key that the database has too": (
+        "changethis",
+        lambda found: with_keys(found, POSTGRES_PASSWORD="changethis"),
+        "update",
+        {"keys": "POSTGRES_PASSWORD", "values_from": "file:PATH"},
+    ),
+    "an empty key": (
+        "empty",
+        lambda found: with_keys(found, SECRET_KEY=""),
+        "update",
+        {"keys": "SECRET_KEY", "values_from": "generate"},
+    ),
+    "a missing key": (
+        "key-missing",
+        lambda found: without_key(found, "OPENAI_API_KEY"),
+        "update",
+        {"keys": "OPENAI_API_KEY", "values_from": "file:PATH"},
+    ),
+    "a key in another case": (
+        "key-case",
+        lambda found: without_key(found, "OPENAI_API_KEY", "openai_api_key"),
+        "update",
+        {"keys": "OPENAI_API_KEY", "values_from": "file:PATH", "remove": "openai_api_key"},
+    ),
+    "no JSON": ("not-json", broken, "restore", {"version": FORMER}),
+    "no version": ("no-current-version", without_version, "update", {"values_from": "file:PATH"}),
+    "no secret": ("secret-missing", without_secret, "create", {}),
+    "a deleted secret": ("scheduled-deletion", deleted, "create", {}),
+    "old tasks": ("not-forced", stale, "rotate", {"values_from": "keep"}),
+    "a pinned version": (
+        "previous-pinned",
+        lambda found: with_reference(found, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:AWSPREVIOUS:"),
+        "troubleshoot",
+        {},
+    ),
+    "a role that may not read": (
+        "no-permission",
+        lambda found: with_permissions(found, simulated("implicitDeny")),
+        "troubleshoot",
+        {},
+    ),
+}
+
+
+def finding(check: str, snapshot: Snapshot) -> Finding:
+    return next(each for each in root_causes.diagnose(snapshot) if each.check == check and each.status == "found")
+
+
+@pytest.mark.parametrize("case", OFFERED)
+def test_a_finding_offers_a_runbook_that_takes_what_it_is_given(case: str) -> None:
+    """The runbook is there, has the parameters, and stands before the command by hand in the view."""
+    check, make, runbook, given = OFFERED[case]
+    found = finding(check, make(healthy()))
+    assert (found.remedy.runbook, found.remedy.parameters) == (runbook, {"environment": "staging", **given})
+    words = shlex.split(found.remedy.invocation)
+    assert words[:3] == ["omc-runbook", "run", runbook] and words[3::3] == ["-p"] * (len(given) + 1)
+    pairs = list(zip(words[4::3], words[5::3], strict=True))
+    assert parameters.check(notebooks() / f"{runbook}.ipynb", pairs) == found.remedy.parameters
+    shown = verify.findings([found])
+    assert shown.to_text().index(found.remedy.invocation) < shown.to_text().index(found.remedy.command)
+    assert "or by hand" in shown.to_html()
+
+
+def test_a_key_that_nobody_knows_is_not_offered_to_update() -> None:
+    """It takes such a key for a slip of the pen; the command by hand stays."""
+    snapshot = without_key(healthy(), "OPENAI_API_KEY")
+    keys = {name: key for name, key in snapshot.environment.keys.items() if name != "OPENAI_API_KEY"}
+    found = finding("key-missing", replace(snapshot, environment=replace(snapshot.environment, keys=keys)))
+    assert found.remedy.runbook == "" == found.remedy.invocation
+    assert found.remedy.ways == (found.remedy.command,) and "put-secret-value" in found.remedy.command
+
+
+def test_names_of_a_file_go_along() -> None:
+    """A runbook.toml that the finding was made with is named in the command, quoted for the shell."""
+    snapshot = with_keys(healthy(), SECRET_KEY="changethis")
+    environment = replace(snapshot.environment, source="/srv/my names/runbook.toml")
+    remedy = finding("changethis", replace(snapshot, environment=environment)).remedy
+    assert remedy.parameters["runbook_toml"] == "/srv/my names/runbook.toml"
+    assert "-p runbook_toml '/srv/my names/runbook.toml'" in remedy.invocation
+
+
+def test_what_a_cause_shows_is_not_repeated() -> None:
+    """A consequence with the same remedy shows neither way again; without a runbook the command stands alone."""
+    remedy = Remedy("aws do", "update", {"keys": "A"})
+    cause = Finding(check="a", family="content", title="A", status="found", remedy=remedy, cause_of=("b",))
+    effect = Finding(check="b", family="content", title="B", status="found", remedy=remedy, because_of=("a",))
+    text = verify.findings([cause, effect]).to_text()
+    assert text.count("omc-runbook run update -p keys A") == 1 == text.count("aws do")
+    alone = verify.findings([replace(cause, remedy=Remedy("aws do"))])
+    assert "→ aws do" in alone.to_text() and "or by hand" not in alone.to_text() + alone.to_html()

@@ -1,0 +1,151 @@
+"""What running tasks hold: each check with a healthy look and one fault, and what a look proves of older findings."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.running import FAULTS, KEY, uninjected
+from support.snapshots import (
+    CURRENT,
+    NOW,
+    PREVIOUS,
+    healthy,
+    looked,
+    rotated,
+    task,
+    with_held,
+    with_refusal,
+    with_tasks,
+)
+
+from omc_runbook.checks import deployment, running
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(running))
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_pair(id: str) -> None:
+    """Clear where every task holds what the secret has, found where one does not."""
+    assert_clear(CHECKS[id], looked(healthy()))
+    assert_found(CHECKS[id], FAULTS[id])
+
+
+CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
+    "the entry point drops a variable": (
+        lambda s: with_held(looked(s), "worker", KEY, process=ABSENT, differs=True),
+        "entrypoint-override",
+        "holds no OPENAI_API_KEY, which ECS gave the container",
+    ),
+    "the image sets it": (
+        lambda s: uninjected(s, injected=CURRENT, process=CURRENT),
+        "baked-env",
+        f"the image of task .* sets OPENAI_API_KEY. It is the value of version {CURRENT}",
+    ),
+    "a file in the image names it": (
+        lambda s: uninjected(s, file="/app/.env"),
+        "baked-env",
+        "/app/.env in task .* names OPENAI_API_KEY",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_other_forms(case: str) -> None:
+    """The same faults as they may look otherwise are told by what was seen, and by one check alone."""
+    make, id, words = CASES[case]
+    found = [
+        answer for check in checks_of(running) for answer in run_check(check, make(healthy())) if answer.is_problem
+    ]
+    assert [answer.check for answer in found] == [id]
+    assert re.search(words, found[0].evidence[0])
+
+
+def test_an_old_value_that_ecs_injected_is_no_fault_of_the_image() -> None:
+    """Where the process holds what ECS gave it, however old and whosever, no check of this family speaks."""
+    for version in (PREVIOUS, OTHER):
+        snapshot = with_held(looked(healthy()), "worker", KEY, injected=version, process=version)
+        assert {answer.status for check in checks_of(running) for answer in run_check(check, snapshot)} == {"clear"}
+
+
+def test_a_shadowed_file_is_a_remark() -> None:
+    """A .env file in the image that names an injected variable is told, and no problem while the process is right."""
+    [said] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
+    assert (said.status, said.severity, said.is_problem) == ("found", "info", False)
+
+
+def test_a_process_that_cannot_be_seen_is_unknown() -> None:
+    """An environment that may not be read is no clean one."""
+    snapshot = with_held(looked(healthy()), "worker", KEY, process=UNSEEN)
+    answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
+    assert {answer.status for answer in answers} == {"unknown"}
+    assert all("cannot be read" in answer.evidence[0] for answer in answers)
+
+
+def test_no_version_to_compare_with_is_told_as_that() -> None:
+    """Where the version that a reference means could not be read, it is not the process that hid its value."""
+    snapshot = with_held(looked(healthy()), "worker", KEY, injected=UNSEEN, process=UNSEEN)
+    answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
+    assert {answer.status for answer in answers} == {"unknown"}
+    assert all("cannot be compared" in answer.evidence[0] for answer in answers)
+
+
+def test_exec_off_everywhere_is_one_sentence() -> None:
+    """Where ECS Exec is off for all tasks, each check doubts once and says how to switch it on."""
+    snapshot = with_refusal(with_refusal(looked(healthy()), "worker", "off"), "backend", "off")
+    for check in checks_of(running):
+        [answer] = run_check(check, snapshot)
+        assert answer.status == "unknown"
+        assert "3 tasks" in answer.evidence[0] and "--enable-execute-command" in answer.evidence[0]
+
+
+def test_a_missing_permission_is_named() -> None:
+    """A caller who may not look gets the permission to ask for, beside what was seen elsewhere."""
+    snapshot = with_refusal(FAULTS["app-cache"].make(healthy()), "backend", "denied", permission="ecs:ExecuteCommand")
+    answers = run_check(CHECKS["app-cache"], snapshot)
+    assert [answer.status for answer in answers] == ["found", "unknown"]
+    assert "the permission ecs:ExecuteCommand is missing" in answers[1].evidence[0]
+
+
+def test_nobody_asked() -> None:
+    """Without a look every check is skipped, never clear."""
+    assert {answer.status for check in checks_of(running) for answer in run_check(check, healthy())} == {"skipped"}
+
+
+def stale_by_time() -> Snapshot:
+    """A secret that changed five minutes ago, with tasks from before."""
+    return rotated(healthy(), NOW - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32))
+
+
+def test_a_look_proves_not_forced_and_names_the_version() -> None:
+    """What times suggest, a look says exactly."""
+    snapshot = looked(stale_by_time())
+    for name in ("backend", "worker"):
+        snapshot = with_held(snapshot, name, "SECRET_KEY", injected=CURRENT, process=CURRENT)
+    answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)
+    assert [answer.subject for answer in answers] == ["backend", "worker"]
+    for answer in answers:
+        assert f"they hold version {CURRENT}" in " ".join(answer.evidence)
+        assert "Keys whose value differs: SECRET_KEY." in answer.evidence
+
+
+def test_a_look_proves_that_a_task_is_fresh() -> None:
+    """A task that started while the secret changed is known exactly once it was looked into."""
+    doubtful = with_tasks(
+        rotated(replace(healthy(), tasks=()), NOW - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32)),
+        task("worker", created=NOW - timedelta(minutes=5, seconds=10)),
+    )
+    check = by_id(checks_of(deployment))["not-forced"]
+    assert [answer.status for answer in run_check(check, doubtful)] == ["unknown"]
+    assert_clear(check, looked(doubtful))

@@ -1,0 +1,275 @@
+"""Checks of tasks that stop: what ECS wrote, in its many spellings, and whether it is a secrets problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.check_assertions import by_id
+from support.snapshots import (
+    CHANGED,
+    DEPLOYED,
+    NOW,
+    definition_arn,
+    deployment,
+    healthy,
+    rotated,
+    stopped,
+    stuck,
+    task,
+    with_container,
+    with_service,
+    with_tasks,
+)
+
+from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
+from omc_runbook.checks import startup
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.stopped_tasks import stale_stops
+from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
+from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(startup))
+EXIT = "Essential container in task exited"
+PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
+ECR = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/ohmycoins-staging-worker"
+LOGGER = "ResourceInitializationError: failed to validate logger args: "
+RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=5)}
+
+
+def root_causes(snapshot: Snapshot) -> list[str]:
+    """What the diagnosis of a snapshot calls a cause."""
+    return list(dict.fromkeys(finding.check for finding in diagnose(snapshot) if finding.is_root_cause))
+
+
+def ended(code: int | None, reason: str = "") -> dict[str, Any]:
+    """A task whose one container ran and ended with a code, for a reason."""
+    container = TaskContainer("worker", code, reason)
+    return {**RAN, "stop_code": "EssentialContainerExited", "containers": (container,)}
+
+
+def found(id: str, snapshot: Snapshot) -> Finding:
+    """The one finding of a check."""
+    [finding] = run_check(CHECKS[id], snapshot)
+    assert finding.status == "found"
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        ("image-pull", f"CannotPullContainerError: inspect image has been retried 1 time(s): {ECR}:9: not found"),
+        ("image-pull", "CannotPullContainerError: Error response from daemon: pull access denied for worker"),
+        ("image-pull", "CannotPullContainerError: no basic auth credentials"),
+        ("image-pull", "CannotPullContainerError: Get https://x: dial tcp 1.2.3.4:443: i/o timeout"),
+        ("image-pull", "CannotPullContainerError: toomanyrequests: You have reached your pull rate limit"),
+        ("image-pull", "CannotPullImageManifestError: Error response from daemon: manifest unknown"),
+        ("image-pull", f"{PULL}execution resource retrieval failed: unable to retrieve ecr registry auth: denied"),
+        ("image-pull", f"{PULL}The task cannot pull registry auth from Amazon ECR: There is a connection issue"),
+        ("image-pull", f"{PULL}unable to retrieve ecr registry auth: ThrottlingException: Rate exceeded"),
+        ("log-group", f"{LOGGER}create stream has been retried 1 times: ResourceNotFoundException: no such group"),
+        ("log-group", f"{LOGGER}: signal: killed"),
+        ("log-group", "CannotStartContainerError: Error response from daemon: failed to initialize logging driver"),
+        ("log-group", "ResourceInitializationError: The task cannot find the Amazon CloudWatch log group defined"),
+        ("volume", "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr:"),
+        ("volume", "CannotCreateVolumeError: Error response from daemon: create"),
+        ("no-capacity", "ResourceInitializationError: timeout waiting for network interface provisioning to complete"),
+        ("no-capacity", "Capacity is unavailable at this time. Please try again later or in a different zone"),
+        ("start-failed", "CannotStartContainerError: failed to create new container runtime task: OCI runtime create"),
+        ("start-failed", "CannotCreateContainerError: Error response from daemon: devmapper: Thin Pool has 4350 free"),
+        ("start-failed", "ContainerRuntimeError: unable to find user app: no matching entries in passwd file"),
+        ("pull-failed", f"{PULL}There is a connection issue between the task and AWS Secrets Manager."),
+        ("pull-failed", f"{PULL}unable to retrieve secret from asm: did not contain json key VOLUME_LOG_GROUP"),
+        ("pull-failed", f"{PULL}unable to retrieve secrets from ssm: AccessDeniedException"),
+        ("pull-failed", f"{PULL}ECS was unable to assume the role 'arn:aws:iam::1:role/r'"),
+    ],
+)
+def test_tasks_that_never_started(cause: str, reason: str) -> None:
+    """What ECS could not get ready is told from its words, and is the one cause of a rollout that is stuck."""
+    assert root_causes(stuck(healthy(), "worker", reason)) == [cause]
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason", "changes"),
+    [
+        ("out-of-memory", "OutOfMemoryError: Container killed due to memory usage", ended(137)),
+        ("out-of-memory", EXIT, ended(137, "OutOfMemoryError: container killed due to memory usage")),
+        ("health-check", "Task failed container health checks", {**RAN, "stop_code": "ServiceSchedulerInitiated"}),
+        ("health-check", "Task failed ELB health checks in (target-group arn:aws:elb)", RAN),
+        ("start-failed", "CannotStartContainerError: failed to start", {**RAN, "stop_code": "TaskFailedToStart"}),
+    ],
+)
+def test_tasks_that_ran(cause: str, reason: str, changes: dict[str, Any]) -> None:
+    """So is what ended tasks that had their secrets."""
+    assert root_causes(stuck(healthy(), "worker", reason, **changes)) == [cause]
+
+
+@pytest.mark.parametrize("code", [0, 1, 137, 143])
+def test_an_exit_by_itself_is_no_want_of_memory(code: int) -> None:
+    """Without ECS's word for it, a SIGKILL is an exit as any other."""
+    snapshot = stuck(healthy(), "worker", EXIT, **ended(code))
+    assert root_causes(snapshot) == ["rollout-stuck"]
+    assert ("shortage of memory" in " ".join(found("task-exits", snapshot).evidence)) == (code == 137)
+
+
+def test_what_is_no_secrets_problem_says_so() -> None:
+    """The title alone tells that the secret is not to blame."""
+    assert {id for id, check in CHECKS.items() if "not a secrets problem" in check.title} == NOT_SECRETS
+
+
+@pytest.mark.parametrize(
+    ("id", "reason", "where"),
+    [
+        ("image-pull", f"CannotPullContainerError: {ECR}:9: not found", "--image-ids imageTag=9 --registry-id"),
+        ("image-pull", "CannotPullContainerError: pull access denied", "task-execution-role may pull it"),
+        ("image-pull", "CannotPullContainerError: dial tcp: i/o timeout", "ECR's and S3's endpoints"),
+        ("log-group", f"{LOGGER}ResourceNotFoundException: /ecs/w", "create-log-group --log-group-name /ecs/w"),
+        ("log-group", f"{LOGGER}AccessDeniedException: logs:CreateLogStream", "logs:CreateLogStream and logs:Put"),
+        ("log-group", f"{LOGGER}dial tcp 1.2.3.4:443: i/o timeout", "CloudWatch Logs: NAT"),
+    ],
+)
+def test_where_to_look(id: str, reason: str, where: str) -> None:
+    """The remedy follows the words: the thing itself, the permission, or the way to it."""
+    made = with_container(
+        healthy(), "worker", lambda old: replace(old, image=f"{ECR}:9", log_group="/ecs/w", log_prefix="ecs")
+    )
+    assert where in found(id, stuck(made, "worker", reason)).remedy.command
+
+
+def test_what_the_log_says_is_evidence() -> None:
+    """The last words of the newest task that has some stand under the reason that ECS gives."""
+    snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
+    told = {stop.id: ("The log of worker says: KeyError: 'DATABASE'",) for stop in snapshot.tasks[-1:]}
+    assert told["".join(told)][0] in found("task-exits", replace(snapshot, words=told)).evidence
+
+
+def test_an_image_for_another_processor_is_told_by_the_log() -> None:
+    """ECS says only that the task exited; its one line says why."""
+    snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
+    said = ("The log of worker says: exec /app/run: exec format error",)
+    assert root_causes(replace(snapshot, words={stop.id: said for stop in snapshot.tasks})) == ["start-failed"]
+
+
+def saying(message: str, minutes: int = 1, **changes: Any) -> Snapshot:
+    """A worker whose deployment of nine minutes ago has not begun to run, and what ECS said last."""
+    began = NOW - timedelta(minutes=9)
+    new = deployment("worker", began, id="ecs-svc/new", rollout="IN_PROGRESS", rollout_reason="", running=0)
+    event = ServiceEvent(NOW - timedelta(minutes=minutes), f"(service worker) {message}")
+    made = replace(new, **changes)
+    return with_service(healthy(), "worker", deployments=(made, deployment("worker", status="ACTIVE")), events=(event,))
+
+
+UNPLACED = "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later."
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        UNPLACED,
+        "was unable to place a task because no container instance met all of its requirements. Reason: No Container "
+        "Instances were found in your cluster.",
+        "was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently.",
+        "was unable to place a task because no container instance met all of its requirements. The closest matching "
+        "container-instance 1 has insufficient memory available.",
+    ],
+)
+def test_no_place_for_a_task(message: str) -> None:
+    """A deployment that waits for room has no failed tasks, and is told by its events."""
+    assert root_causes(saying(message)) == ["no-capacity"]
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        saying(UNPLACED, minutes=30),
+        saying(UNPLACED, running=1),
+        saying("has reached a steady state."),
+        saying(f"was unable to place a task. Reason: {PULL}secrets from asm."),
+        saying("has started 1 tasks: (task 0)."),
+    ],
+)
+def test_events_that_tell_of_no_want(snapshot: Snapshot) -> None:
+    """What was said of a deployment before, or of one that runs by now, is over."""
+    assert "no-capacity" not in root_causes(snapshot)
+
+
+def test_stale_stops_are_called_so() -> None:
+    """A finding on a service says which of its stopped tasks are older than the current version."""
+    failing = stuck(healthy(), "worker", f"{PULL}unable to retrieve secret from asm: did not contain json key A")
+    assert stale_stops(failing) == ()
+    mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY="sk-" + "0" * 20)
+    assert {stop.service.name for stop in stale_stops(mended)} == {"worker"}
+    [told] = [finding for finding in diagnose(mended) if finding.check == "not-forced" and finding.subject == "worker"]
+    assert "Stale evidence: 3 tasks that stopped before the current version came" in " ".join(told.evidence)
+
+
+def healthy_with(*tasks: Any) -> Snapshot:
+    """A healthy environment of which ECS still describes these stopped tasks."""
+    return with_tasks(healthy(), *tasks)
+
+
+RECENT = NOW - timedelta(minutes=4)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        healthy_with(*(stopped("worker", f"{PULL}AccessDenied", CHANGED - timedelta(minutes=m)) for m in (1, 2, 3))),
+        healthy_with(*(stopped("backend", EXIT, DEPLOYED - timedelta(minutes=m), **ended(1)) for m in (1, 2, 3))),
+        healthy_with(stopped("worker", EXIT, RECENT, **ended(137)), stopped("worker", EXIT, RECENT, **ended(1))),
+        healthy_with(*(stopped("frontend", "CannotPullContainerError: x", RECENT) for _ in range(5))),
+        healthy_with(*(stopped("", EXIT, RECENT, **ended(1)) for _ in range(5))),
+        healthy_with(*(stopped("worker", "Spot", RECENT, stop_code="SpotInterruption", **RAN) for _ in range(5))),
+        healthy_with(
+            *(
+                stopped("backend", "Scaling activity initiated by (deployment x)", RECENT, **ended(143))
+                for _ in range(5)
+            )
+        ),
+        healthy_with(
+            *(
+                stopped(
+                    "worker", "Amazon ECS is performing maintenance on the underlying infrastructure", RECENT, **RAN
+                )
+                for _ in range(5)
+            )
+        ),
+        healthy_with(*(stopped("worker", "Host EC2 (instance i-1) terminated.", RECENT, **RAN) for _ in range(5))),
+        healthy_with(*(stopped("worker", "Task stopped by user", RECENT, stop_code="UserInitiated") for _ in "abcde")),
+        healthy_with(task("backend", NOW, status="PENDING", started=None)),
+        healthy_with(
+            task("backend", NOW, containers=(TaskContainer("init", 0, ""), TaskContainer("backend", None, "")))
+        ),
+        with_service(
+            healthy(),
+            "backend",
+            deployments=(
+                deployment("backend", NOW - timedelta(minutes=2), rollout="IN_PROGRESS", running=0, id="ecs-svc/new"),
+                deployment("backend", status="ACTIVE"),
+            ),
+        ),
+    ],
+)
+def test_healthy_worlds(snapshot: Snapshot) -> None:
+    """Tasks that were replaced, died once, failed long ago or belong to others are no finding."""
+    assert [(finding.check, finding.evidence) for finding in diagnose(snapshot) if finding.is_problem] == []
+
+
+def test_two_services_that_fail_for_two_reasons() -> None:
+    """Each is named, and each explains its own rollout."""
+    both = stuck(stuck(healthy(), "worker", "CannotPullContainerError: a"), "backend", f"{LOGGER}b")
+    assert set(root_causes(both)) == {"image-pull", "log-group"}
+
+
+def test_a_sidecars_end_is_not_the_tasks() -> None:
+    """A container that was to end, and did so with 0, is not told of."""
+    containers = (TaskContainer("migrate", 0, ""), TaskContainer("worker", 1, ""))
+    snapshot = stuck(healthy(), "worker", EXIT, **{**ended(1), "containers": containers})
+    assert "migrate" not in " ".join(found("task-exits", snapshot).evidence)
+    assert definition_arn("worker") in snapshot.task_definitions

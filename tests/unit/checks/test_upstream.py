@@ -1,0 +1,155 @@
+"""Whether what the secret is for takes its values: told by the logs of tasks that failed, in many wordings."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import assert_clear, assert_found, by_id
+from support.snapshot_faults.upstream import FAULTS, REFUSED, changed, deployed, saying
+from support.snapshots import (
+    ARN,
+    CURRENT,
+    NOW,
+    PREVIOUS,
+    document,
+    event,
+    healthy,
+    rotated,
+    stuck,
+    with_container,
+    with_values,
+)
+
+from omc_runbook.aws.definitions import Injection
+from omc_runbook.checks import upstream
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.value_from import parse
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+CHECKS = by_id(checks_of(upstream))
+
+
+def unchanged(snapshot: Snapshot) -> Snapshot:
+    """Let AWSPREVIOUS hold the same values."""
+    return with_values(snapshot, document(snapshot), PREVIOUS)
+
+
+def root_causes(snapshot: Snapshot) -> list[str]:
+    """What the diagnosis of a snapshot calls a cause, and of what."""
+    return [f"{finding.check} {finding.subject}" for finding in diagnose(snapshot) if finding.is_root_cause]
+
+
+def test_where_logs_were_read_and_say_nothing_it_is_clear() -> None:
+    """A look at the logs without a failure is a look."""
+    assert_clear(CHECKS["store-only"], replace(healthy(), words={}))
+
+
+def test_without_the_logs_it_is_skipped() -> None:
+    """Verify does not read logs, and does not say that they are in order."""
+    assert [finding.status for finding in run_check(CHECKS["store-only"], healthy())] == ["skipped"]
+
+
+def test_the_fault_is_found() -> None:
+    """A new password that the database does not take is found, with the line that says so."""
+    assert_found(CHECKS["store-only"], FAULTS["store-only"])
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("POSTGRES_PASSWORD", REFUSED),
+        ("POSTGRES_PASSWORD", "asyncpg.exceptions.InvalidPasswordError: password authentication failed for user app"),
+        ("POSTGRES_PASSWORD", "OperationalError: (1045, \"Access denied for user 'app'@'10.0.0.1'\")"),
+        ("POSTGRES_PASSWORD", "Login failed for user 'app'."),
+        ("OPENAI_API_KEY", "openai.AuthenticationError: Error code: 401 - {'code': 'invalid_api_key'}"),
+        ("OPENAI_API_KEY", "Incorrect API key provided: ‹OPENAI_API_KEY›. You can find your API key at the provider"),
+        ("SMTP_PASSWORD", "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Username and Password not accepted')"),
+        ("SMTP_PASSWORD", "535 Authentication failed"),
+        ("SENTRY_DSN", "sentry_sdk.utils.BadDsn: Unsupported scheme ''"),
+        ("SENTRY_DSN", "ERROR: Invalid Sentry DSN"),
+        ("SECRET_KEY", "upstream error 401: token signed with ‹SECRET_KEY› refused"),
+    ],
+)
+def test_wordings_point_at_their_key(key: str, line: str) -> None:
+    """Each database and provider has its words, and the key that they mean is the one root cause."""
+    assert root_causes(changed(line, key, "backend")(healthy())) == [f"store-only {key}"]
+
+
+def test_a_key_of_the_providers_name() -> None:
+    """A key that the catalogue does not know is told by the name in it."""
+    entry = Injection("COINSPOT_API_KEY", parse(f"{ARN}:COINSPOT_API_KEY::"))
+    made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    said = changed("coinspot answered 401 Unauthorized: invalid credentials", "COINSPOT_API_KEY")(made)
+    assert root_causes(said) == ["store-only COINSPOT_API_KEY"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"GET /api/users/me HTTP/1.1" 401 Unauthorized',
+        "ValueError: SECRET_KEY: field required",
+        "connection to server at 10.0.0.5 failed: Connection refused",
+        "ERROR: request took 535 ms",
+        "Traceback (most recent call last)",
+    ],
+)
+def test_words_that_accuse_no_key(line: str) -> None:
+    """A user's own wrong password, or any other trouble, is no fault of a value."""
+    assert root_causes(changed(line)(healthy())) == ["rollout-stuck worker"]
+
+
+def test_a_value_that_was_revoked() -> None:
+    """Where the value is the same as before, it is the provider's side that changed."""
+    [found] = run_check(CHECKS["store-only"], saying(unchanged(healthy()), "Error code: 401 invalid_api_key"))
+    assert found.subject == "OPENAI_API_KEY"
+    assert "the provider revoked the key" in " ".join(found.evidence)
+    assert found.remedy.parameters["keys"] == "OPENAI_API_KEY"
+
+
+def test_without_a_former_version_nothing_is_said_of_a_change() -> None:
+    """What cannot be compared is told as that."""
+    [found] = run_check(CHECKS["store-only"], saying(healthy(), REFUSED))
+    assert "It is unknown whether" in " ".join(found.evidence)
+
+
+def test_the_author_of_the_change_is_named() -> None:
+    """CloudTrail tells who wrote the value that is refused."""
+    made = changed()(healthy())
+    assert made.secret
+    wrote = event("PutSecretValue", NOW - timedelta(minutes=30), made.secret.version_at("AWSCURRENT"))
+    [found] = run_check(CHECKS["store-only"], replace(made, writes=(wrote,)))
+    assert f"PutSecretValue by {wrote.principal}" in " ".join(found.evidence)
+
+
+def test_a_placeholder_is_refused_because_it_is_one() -> None:
+    """A refused value that is none explains the refusal."""
+    made = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD="temporary-password-please-update")
+    assert root_causes(saying(made, REFUSED)) == ["placeholder POSTGRES_PASSWORD"]
+
+
+def test_a_pinned_version_is_not_the_value_that_is_refused() -> None:
+    """A task that was given an older version by its reference says nothing of the current one."""
+    pinned = parse(f"{ARN}:POSTGRES_PASSWORD::{CURRENT}")
+    made = with_container(
+        healthy(),
+        "worker",
+        lambda old: replace(
+            old, secrets=tuple(Injection(e.variable, pinned) if "POSTGRES" in e.variable else e for e in old.secrets)
+        ),
+    )
+    assert not any(cause.startswith("store-only") for cause in root_causes(changed()(made)))
+
+
+def test_a_health_check_that_fails_for_it() -> None:
+    """A task that stays up without its database is unhealthy because of the value."""
+    made = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD=secrets.token_hex(16))
+    failing = stuck(deployed(made), "worker", "Task failed container health checks", started=NOW)
+    said = replace(failing, words={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
+    assert root_causes(said) == ["store-only POSTGRES_PASSWORD"]

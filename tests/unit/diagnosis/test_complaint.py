@@ -1,0 +1,49 @@
+"""The answer to a complaint: its one sentence, and what it does not claim where not all could be seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from support.snapshots import healthy
+
+from omc_runbook.model.findings import Finding
+from omc_runbook.report import troubleshoot
+
+ROOT = Finding(
+    check="placeholder",
+    family="content",
+    title="A placeholder is in use",
+    status="found",
+    subject="SECRET_KEY",
+    severity="error",
+    evidence=("It is public.",),
+)
+UNSEEN = Finding(
+    check="bom",
+    family="content",
+    title="A byte order mark stands first",
+    status="unknown",
+    subject="",
+    severity="error",
+    evidence=("Not allowed.",),
+)
+
+
+def test_one_fault_of_several_keys_is_told_once() -> None:
+    """The sentence has the title once and every key; another fault stays a line of its own."""
+    findings = (ROOT, replace(ROOT, subject="POSTGRES_PASSWORD"), replace(ROOT, title="A key is missing", subject="X"))
+    said = troubleshoot.verdict(healthy(), findings).to_text()
+    assert "A placeholder is in use: SECRET_KEY, POSTGRES_PASSWORD." in said
+    assert said.count("A placeholder") == 1 and "Also wrong, independently of it: A key is missing: X." in said
+
+
+def test_what_could_not_be_seen_is_no_all_clear() -> None:
+    """With an unknown check and no finding, neither the evidence nor the remedies say that all is well."""
+    assert "There is no root cause" in troubleshoot.evidence(()).to_text()
+    assert "There is no root cause" not in troubleshoot.evidence((UNSEEN,)).to_text()
+    assert "Nothing has to be done" not in troubleshoot.remedies((UNSEEN,)).to_text()
+
+
+def test_a_check_that_could_not_be_made_is_counted_beside_a_fault() -> None:
+    """One is told as one."""
+    assert "1 check is unknown" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()

@@ -1,0 +1,273 @@
+"""Causes told from consequences, and the order in which findings are read."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.check_assertions import Fault, assert_no_value
+from support.snapshot_faults import access as access_faults
+from support.snapshot_faults import content as content_faults
+from support.snapshot_faults import deployment as deployment_faults
+from support.snapshot_faults import execute as execute_faults
+from support.snapshot_faults import network as network_faults
+from support.snapshot_faults import reference as reference_faults
+from support.snapshot_faults import running as running_faults
+from support.snapshot_faults import secret as secret_faults
+from support.snapshot_faults import upstream as upstream_faults
+from support.snapshot_faults.deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
+from support.snapshots import (
+    CHANGED,
+    NAME,
+    NOW,
+    deployment,
+    healthy,
+    rotated,
+    simulated,
+    stopped,
+    stuck,
+    with_keys,
+    with_permissions,
+    with_reference,
+    with_service,
+    with_tasks,
+    without_key,
+)
+
+from omc_runbook.checks.check import DEEPER
+from omc_runbook.diagnosis.root_causes import CHECKS, diagnose, relate
+from omc_runbook.model.findings import Finding, Severity, Status
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+FAULTS: dict[str, Fault] = {
+    **secret_faults.FAULTS,
+    **reference_faults.FAULTS,
+    **content_faults.FAULTS,
+    **access_faults.FAULTS,
+}
+MILD = {"key-unreferenced", "duplicate-key", "white-space", "weak"}
+PINS = {"previous-pinned", "version-pinned"}
+SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"} | {
+    "empty",
+    "changethis",
+    "placeholder",
+    "url-chars",
+    "terraform-overwrote",
+}
+NETWORK = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: There is a connection issue between the "
+    "task and AWS Secrets Manager. Check your task network configuration. context deadline exceeded"
+)
+
+
+def roots(snapshot: Snapshot) -> set[str]:
+    """Ids of the checks that found a cause."""
+    return {finding.check for finding in diagnose(snapshot) if finding.is_root_cause}
+
+
+def problems(snapshot: Snapshot) -> set[str]:
+    """Ids of the checks that found something, cause or consequence."""
+    return {finding.check for finding in diagnose(snapshot) if finding.is_problem}
+
+
+def one(snapshot: Snapshot, check: str) -> Finding:
+    """The first finding of a check."""
+    return next(finding for finding in diagnose(snapshot) if finding.check == check)
+
+
+def suffering(snapshot: Snapshot, reason: str, **changes: object) -> Snapshot:
+    """Let both consumers' new tasks fail for a reason while their old tasks serve with an old value."""
+    before = CHANGED - timedelta(days=1)
+    old = tuple(replace(task, created=before, started=before) if task.is_running else task for task in snapshot.tasks)
+    aged = replace(snapshot, tasks=old)
+    return stuck(stuck(aged, "backend", reason, **changes), "worker", reason, **changes)
+
+
+def test_a_healthy_environment_has_no_problem() -> None:
+    """Every check that looked says clear; what only a deeper look shows is skipped unless asked for."""
+    findings = diagnose(healthy())
+    deeper = {check.id for check in CHECKS if DEEPER.keys() & set(check.needs)}
+    deeper |= {finding.check for finding in findings if finding.family == "running"}
+    assert {finding.status for finding in findings if finding.check not in deeper} == {"clear"}
+    assert {finding.status for finding in findings if finding.check in deeper} == {"skipped"}
+
+
+def test_every_check_has_a_fault_somewhere() -> None:
+    """A check without a pair in its family's tests fails here, whatever module it is in."""
+    others = (
+        *(deployment_faults, upstream_faults, running_faults),
+        *(execute_faults, network_faults),
+    )
+    assert {check.id for check in CHECKS} == set(FAULTS).union(*(module.FAULTS for module in others))
+
+
+@pytest.mark.parametrize("id", running_faults.FAULTS)
+def test_what_a_process_holds_is_the_only_root_cause(id: str) -> None:
+    """A process that holds another value than ECS gave it is one cause, and sets off no check of the secret's."""
+    assert roots(running_faults.FAULTS[id].make(healthy())) == {id}
+
+
+def test_ids_are_unique() -> None:
+    """An id stands for one check."""
+    ids = [check.id for check in CHECKS]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_by_itself_is_the_only_root_cause(id: str) -> None:
+    """One fault in an otherwise healthy environment gives one root cause."""
+    assert roots(FAULTS[id].make(healthy())) == {id}
+
+
+@pytest.mark.parametrize("id", [id for id in deployment_faults.FAULTS if id != "task-exits"])
+def test_a_deployment_fault_is_the_only_root_cause(id: str) -> None:
+    """What follows from a fault of the deployment itself does not compete with it."""
+    expected = {"pull-failed": "pull-failed", "health-check": "health-check"}.get(id, id)
+    assert roots(deployment_faults.FAULTS[id].make(healthy())) == {expected}
+
+
+@pytest.mark.parametrize("id", [id for id in FAULTS if id not in MILD | PINS])
+def test_failing_tasks_point_to_the_fault(id: str) -> None:
+    """Failing tasks, a stuck rollout and old values in the old tasks are consequences of the one fault."""
+    changes = EXITED if id in SPOILING else {}
+    snapshot = suffering(FAULTS[id].make(healthy()), EXIT if id in SPOILING else PULL, **changes)
+    assert {"rollout-stuck", "task-exits" if id in SPOILING else "pull-failed"} <= problems(snapshot)
+    # A fault of one service explains that service's failures; the other's are left to speak for themselves.
+    own = {finding.check for finding in diagnose(snapshot) if finding.is_root_cause and finding.services <= own_of(id)}
+    assert own == {id}
+
+
+def own_of(id: str) -> frozenset[str]:
+    """Services that a fault touches."""
+    return FAULTS[id].services
+
+
+@pytest.mark.parametrize("id", sorted(MILD | PINS))
+def test_a_mild_fault_does_not_hide_why_tasks_fail(id: str) -> None:
+    """What keeps no task from starting is named beside what does."""
+    assert roots(suffering(FAULTS[id].make(healthy()), NETWORK)) == {id, "pull-failed"}
+
+
+@pytest.mark.parametrize("id", sorted(SPOILING))
+def test_a_bad_value_does_not_hide_that_tasks_cannot_read(id: str) -> None:
+    """A value that the application cannot bear does not keep ECS from reading it: the network is a second cause."""
+    assert {id, "pull-failed"} <= roots(suffering(FAULTS[id].make(healthy()), NETWORK))
+
+
+@pytest.mark.parametrize("id", ["key-missing", "no-permission", "secret-missing"])
+def test_a_secret_out_of_reach_does_not_hide_that_tasks_exit(id: str) -> None:
+    """A task that read its secrets and exited did not do so for want of them, unless its rollout says more."""
+    crashed = with_tasks(healthy(), *(stopped("worker", EXIT, NOW - timedelta(minutes=m), **EXITED) for m in (3, 2, 1)))
+    assert roots(FAULTS[id].make(crashed)) == {id, "task-exits"}
+
+
+def test_failing_pulls_alone_are_a_root_cause() -> None:
+    """Where nothing else is wrong, as with the network, the failing start is the cause itself."""
+    snapshot = suffering(healthy(), NETWORK)
+    assert roots(snapshot) == {"pull-failed"}
+    assert problems(snapshot) == {"pull-failed", "rollout-stuck", "not-forced"}
+    found = one(snapshot, "pull-failed")
+    assert set(found.cause_of) == {"rollout-stuck", "not-forced"}
+    assert "context deadline exceeded" in found.evidence[1]
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "root"),
+    [(HEALTH, RUNNING, "health-check"), (EXIT, EXITED, "rollout-stuck")],
+)
+def test_failures_that_are_no_matter_of_secrets(reason: str, changes: dict[str, object], root: str) -> None:
+    """A failing health check, or an image that exits, is named and nothing of the secret is."""
+    assert roots(suffering(healthy(), reason, **changes)) == {root}
+
+
+def test_a_rollback_points_to_the_fault() -> None:
+    """After the breaker rolled back, the fault in the secret is the cause and the rollback its consequence."""
+    back = with_service(
+        without_key(healthy(), "OPENAI_API_KEY"), "worker", deployments=(deployment("worker", rollout_reason=BREAKER),)
+    )
+    snapshot = with_tasks(back, stopped("worker", PULL, NOW - timedelta(minutes=2)))
+    assert roots(snapshot) == {"key-missing"}
+    assert one(snapshot, "breaker-rollback").because_of == ("key-missing", "pull-failed")
+    assert set(one(snapshot, "key-missing").cause_of) == {"pull-failed", "breaker-rollback"}
+
+
+TWO: dict[str, tuple[Callable[[Snapshot], Snapshot], set[str]]] = {
+    "a key and a permission": (
+        lambda s: with_permissions(without_key(s, "SMTP_HOST"), simulated("implicitDeny")),
+        {"key-missing", "no-permission"},
+    ),
+    "two keys": (lambda s: with_keys(without_key(s, "SMTP_HOST"), SECRET_KEY=""), {"key-missing", "empty"}),
+    "a reference and a value": (
+        lambda s: with_keys(with_reference(s, "worker", "SECRET_KEY", NAME), SMTP_HOST=None),
+        {"bare-name", "null"},
+    ),
+    "a value and a rotation that nobody deployed": (
+        lambda s: rotated(with_keys(s, OPENAI_API_KEY=""), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)),
+        {"not-forced", "empty"},
+    ),
+    "a scaled-down service and a key": (
+        lambda s: with_service(without_key(s, "SMTP_HOST"), "worker", desired=0, running=0),
+        {"desired-zero", "key-missing"},
+    ),
+}
+
+
+@pytest.mark.parametrize("which", TWO)
+def test_two_independent_faults_are_both_named(which: str) -> None:
+    """One fault does not hide another that it cannot have caused."""
+    make, expected = TWO[which]
+    assert roots(make(healthy())) == expected
+
+
+def test_a_fault_of_one_service_does_not_explain_anothers() -> None:
+    """A missing key that only backend asks for leaves the worker's failing tasks unexplained."""
+    snapshot = stuck(without_key(healthy(), "SMTP_HOST"), "worker", NETWORK)
+    assert roots(snapshot) == {"key-missing", "pull-failed"}
+
+
+def test_terraform_explains_only_what_it_wrote() -> None:
+    """A placeholder that was there before stays a cause of its own."""
+    lost = content_faults.overwritten(with_keys(healthy(), SENTRY_DSN="https://your-sentry-dsn@sentry.io/1"))
+    found = [finding for finding in diagnose(lost) if finding.check == "placeholder"]
+    assert {(finding.subject, finding.because_of) for finding in found} == {
+        ("SECRET_KEY", ("terraform-overwrote",)),
+        ("SENTRY_DSN", ()),
+    }
+
+
+def test_findings_are_read_causes_first() -> None:
+    """Root causes by severity, then consequences, then what was not seen, what is clear and what was skipped."""
+
+    def finding(check: str, status: Status = "found", severity: Severity = "error") -> Finding:
+        return Finding(check=check, family="deployment", title=check, status=status, severity=severity)
+
+    ordered = relate(
+        [
+            finding("skipped", "skipped"),
+            finding("clear", "clear"),
+            finding("unknown", "unknown"),
+            finding("rollout-stuck"),
+            finding("remark", severity="info"),
+            finding("warning", severity="warning"),
+            finding("pull-failed"),
+        ]
+    )
+    assert [finding.check for finding in ordered] == [
+        "pull-failed",
+        "warning",
+        "remark",
+        "rollout-stuck",
+        "unknown",
+        "clear",
+        "skipped",
+    ]
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_diagnosis_shows_no_value(id: str) -> None:
+    """No finding of any check holds a value, whatever is wrong."""
+    for finding in diagnose(suffering(FAULTS[id].make(healthy()), PULL)):
+        assert_no_value(finding)

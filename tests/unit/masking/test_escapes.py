@@ -1,0 +1,155 @@
+"""A value is found however its escapes nest, and a common word only where it stands alone as a value."""
+
+import html
+import itertools
+import json
+import secrets
+import shlex
+import time
+import urllib.parse
+from collections.abc import Callable
+
+import pytest
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.common import is_common
+from omc_runbook.masking.stream_buffer import StreamBuffer
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+TEXT = secrets.token_urlsafe(9) + " ü'\"<\\&/+%\t\n😀 C:\\new \\u0041" + secrets.token_urlsafe(9)
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "JSON": json.dumps,
+    "JSON of all characters": lambda text: json.dumps(text, ensure_ascii=False),
+    "object": lambda text: json.dumps({"a": [text]}),
+    "repr": repr,
+    "ascii": ascii,
+    "bytes": lambda text: repr(text.encode()),
+    "URL": lambda text: urllib.parse.quote(text, safe=""),
+    "form": urllib.parse.quote_plus,
+    "HTML": html.escape,
+    "shell": shlex.quote,
+}
+
+
+def encode(text: str, *names: str) -> str:
+    """Encode a text by one after another."""
+    for name in names:
+        text = ENCODINGS[name](text)
+    return text
+
+
+def shows(text: str, value: str) -> bool:
+    """Whether any five characters in a row of the value are in the text."""
+    return any(value[at : at + 5] in text for at in range(len(value) - 4))
+
+
+@pytest.mark.parametrize("outermost", ENCODINGS)
+def test_a_value_is_masked_however_its_escapes_nest(outermost: str) -> None:
+    """Three encodings in any order leave the name between what was around the value."""
+    registry.register(TEXT, "ODD")
+    missed = []
+    for first, second in itertools.product(ENCODINGS, repeat=2):
+        masked = registry.mask(f"<<{encode(TEXT, first, second, outermost)}>>")
+        whole = masked.startswith("<<") and masked.endswith(">>") and "‹ODD›" in masked
+        if not whole or shows(masked, TEXT):
+            missed.append((first, second))
+    assert not missed
+
+
+def test_a_log_of_a_logs_log_is_masked() -> None:
+    """Depth costs nothing: six layers of JSON and repr, backslashes by the hundred."""
+    registry.register(TEXT, "ODD")
+    deep = encode(TEXT, "object", "JSON", "bytes", "JSON", "repr", "JSON")
+    assert "‹ODD›" in registry.mask(deep) and not shows(registry.mask(deep), TEXT)
+
+
+def test_a_short_value_behind_an_escape_is_masked() -> None:
+    """The letter of an escape is no letter that touches the value."""
+    registry.register("zork7", "WORD")
+    assert registry.mask(r'"a\nzork7\n"') == r'"a\n‹WORD›\n"'
+
+
+def test_a_stream_holds_back_an_escaped_value() -> None:
+    """Split anywhere, what a log writes of a value comes out masked."""
+    registry.register(TEXT, "ODD")
+    written = encode(TEXT, "object", "bytes")
+    for cut in range(1, len(written)):
+        tail = StreamBuffer()
+        assert not shows(tail.feed(written[:cut]) + tail.feed(written[cut:]) + tail.flush(), TEXT)
+
+
+def test_masking_text_full_of_escapes_takes_milliseconds() -> None:
+    """A hundred kilobytes of log against thirty values, of which half have signs to escape."""
+    for number in range(30):
+        registry.register(secrets.token_urlsafe(32) + "\"\\'\n" * (number % 2), f"KEY_{number}")
+    text = json.dumps(json.dumps([f'a "{secrets.token_hex(8)}" \n <b>&amp;%41' for _ in range(2000)]))[:100_000]
+    registry.mask("")
+    started = time.process_time()
+    assert registry.mask(text) == text
+    assert time.process_time() - started < 0.3
+
+
+WORDS = ("found", "after", "table", "2026", "error", "Staging", "stdout", "2026-11-25", "task-definition", "abc")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_common_word_is_one(word: str) -> None:
+    """Words of a dictionary, of our own, dates, short numbers and short texts would be masked in any text."""
+    assert is_common(word)
+
+
+@pytest.mark.parametrize(
+    "value", ["hunter2", "qzjxkvbpwm", "correct-horse-battery-staple", "482913", "f0und!", "a long phrase, of words"]
+)
+def test_a_telling_value_is_no_common_word(value: str) -> None:
+    """Whatever no text holds by chance is masked everywhere, weak as it may be."""
+    assert not is_common(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "  {}\n",
+        "first\n{}\nlast",
+        "'{}'",
+        'say "{}".',
+        r"{{\"a\": \"{}\"}}",
+        "b&quot;{}&quot;",
+        "SMTP_PASSWORD={}",
+        "export SMTP_PASSWORD={} && run",
+        "OTHER_NAME={}",
+        "SMTP_PASSWORD: {}",
+        "SMTP_PASSWORD    {}",
+        "<td>SMTP_PASSWORD</td>\n<td>{}</td>",
+        "smtp://mailer:{}@mail.example.com",
+        '<input value="{}">',
+    ],
+)
+@pytest.mark.parametrize("word", ["found", "2026"])
+def test_a_common_word_is_masked_where_it_stands_alone(text: str, word: str) -> None:
+    """As a line, in quotes, behind its key and in an address, it is the value."""
+    registry.register(word, "SMTP_PASSWORD")
+    shown = text.format(word)
+    assert registry.mask(shown) == text.format("‹SMTP_PASSWORD›")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "An error was found after 2026-11-25, in a table.",
+        "The table has 2026 rows, found after an error",
+        "SMTP_PASSWORD is found in far too few guesses.",
+        '<table class="table"><tr><td>found</td><td>2026</td></tr></table>',
+        '{"found": 1, "after": [2026], "table": {"error": 0}}',
+        "if found: table = after(error)",
+        "2026-11-25T18:08:39Z",
+        "took 0.2026 s",
+    ],
+)
+def test_a_common_word_is_left_in_sentences_code_and_markup(text: str) -> None:
+    """What happens to read like a value is not one."""
+    for word in ("found", "after", "table", "2026", "error"):
+        registry.register(word, "SMTP_PASSWORD")
+    assert registry.mask(text) == text

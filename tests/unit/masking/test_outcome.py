@@ -1,0 +1,58 @@
+"""An outcome stays what programs read it for, whatever the values are."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.headless import record
+from omc_runbook.masking import registry
+from omc_runbook.model.findings import Finding, Outcome, Remedy
+from omc_runbook.runbooks import conclude
+
+WORDS = (
+    *("found", "clear", "error", "warning", "findings", "failed", "changed", "backend", "content", "weak", "staging"),
+    *("verify", "2026", "2026-11-25", "SMTP_PASSWORD", "‹SMTP_PASSWORD›", "schema", "123456789012", "correct horse 7"),
+)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, own_registry: None, word: str) -> None:
+    """Of an outcome its texts alone are masked, both when it is written and when its record is closed."""
+    moment = datetime(2026, 11, 25, tzinfo=UTC)
+    value = "v4lue-" + secrets.token_hex(8)
+    finding = Finding(
+        check="weak",
+        family="content",
+        title="A title.",
+        status="found",
+        subject="SMTP_PASSWORD",
+        severity="error",
+        evidence=(f"It has {value}.",),
+        remedy=Remedy(f"put {value}"),
+    )
+    change = {"key": "SMTP_PASSWORD", "action": "changed", "origin": f"file {value}", "version": "123456789012"}
+    made = Outcome(
+        runbook="verify",
+        environment="staging",
+        account="123456789012",
+        region="r",
+        endpoint="e",
+        started=moment,
+        finished=moment,
+        findings=(finding,),
+        changes=(change,),
+        failure=f"No {value}.",
+    )
+    registry.register(word, "POSTGRES_PASSWORD")
+    registry.register(value, "OTHER")
+    expected = json.loads(made.to_json().replace(value, "‹OTHER›"))
+    assert json.loads(conclude.masked(made).to_json()) == expected
+    kept = record.Record(tmp_path, "verify-staging-x")
+    for path in kept.notebook, kept.page:
+        path.write_text("{}")
+    kept.outcome.write_text(made.to_json())
+    record.close(kept)
+    assert record.read_outcome(kept) == expected

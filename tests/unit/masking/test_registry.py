@@ -1,0 +1,227 @@
+"""Text that holds a registered value is masked in every spelling, and other text is left alone."""
+
+import base64
+import html
+import itertools
+import json
+import os
+import re
+import secrets
+import shlex
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.stream_buffer import StreamBuffer
+
+ODD = secrets.token_urlsafe(12) + " ü'\"<\\&/+%\t" + secrets.token_urlsafe(12)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def odd() -> None:
+    """Register a value that every way of escaping spells differently."""
+    registry.register(ODD, "ODD")
+
+
+def shows(text: str, value: str) -> bool:
+    """Whether any five characters in a row of the value are in the text."""
+    return any(value[at : at + 5] in text for at in range(len(value) - 4))
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        ODD,
+        json.dumps(ODD),
+        json.dumps(ODD, ensure_ascii=False),
+        json.dumps({"a": json.dumps({"b": ODD})}),
+        repr(ODD),
+        repr(ODD.encode()),
+        json.dumps(repr(ODD)),
+        urllib.parse.quote(ODD),
+        urllib.parse.quote(ODD, safe=""),
+        urllib.parse.quote_plus(ODD),
+        re.sub("%..", lambda code: code[0].lower(), urllib.parse.quote(ODD)),
+        html.escape(ODD),
+        html.escape(ODD, quote=False),
+        shlex.quote(ODD),
+        shlex.join(["echo", ODD]),
+        ODD.encode().hex(),
+        ODD.encode().hex().upper(),
+        "\x1b[31m".join(ODD),
+        json.dumps(ODD).replace("<", "\\u003c").replace("&", "\\u0026").replace("'", "\\u0027"),
+    ],
+    ids=itertools.count(),
+)
+def test_a_value_is_masked_in_every_spelling(spelling: str) -> None:
+    """Escaped, quoted, encoded or coloured, the value's name stands in its place, between what was around it."""
+    masked = registry.mask(f"<<{spelling}>>")
+    assert "‹ODD›" in masked
+    assert masked.startswith("<<") and masked.endswith(">>")
+    assert not shows(masked, ODD) and not shows(masked, ODD.encode().hex())
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_is_masked_wherever_the_value_starts(before: str, encode: object) -> None:
+    """A value inside longer encoded data is told at each of the three alignments, wrapped lines too."""
+    assert callable(encode)
+    data = encode(f"{before}{ODD}:after".encode()).decode()
+    masked = registry.mask(data)
+    assert "‹ODD›" in masked
+    assert len(masked) < len(data) - len(ODD)
+
+
+def test_wrapped_base64_is_masked() -> None:
+    """The lines that a command-line encoder makes of a long value are told one by one."""
+    text = secrets.token_urlsafe(150)
+    registry.register(text, "WRAPPED")
+    lines = base64.encodebytes(text.encode()).decode().splitlines()
+    masked = registry.mask("\n".join(lines)).splitlines()
+    assert [line for line in masked if len(line) > len("‹WRAPPED›") + 4] == []
+
+
+def test_pieces_of_a_long_value_are_masked() -> None:
+    """A shortened representation shows no five characters of the value."""
+    text = "".join(f"{letter}{secrets.randbelow(10)}" for letter in secrets.token_urlsafe(15))
+    registry.register(text, "LONG")
+    for cut in (text[:12] + "…", "…" + text[-15:], text[5:25], f"{text[:10]}...{text[-10:]}"):
+        masked = registry.mask(f"cut {cut} here")
+        assert "‹LONG›" in masked and not shows(masked, text)
+        assert masked.startswith("cut ") and masked.endswith(" here")
+
+
+def test_pieces_that_are_words_or_addresses_are_left_alone() -> None:
+    """What a value shares with public text does not mask that text."""
+    registry.register("https://k3y@errors.example.com/team-settings/1", "SENTRY_DSN")
+    registry.register("correct-horse-battery-staple", "WORDS")
+    for text in ("https://docs.example.com/team-settings", "a battery and a staple", "errors.example.com"):
+        assert registry.mask(text) == text
+
+
+def test_short_values_are_masked_only_where_they_stand_alone() -> None:
+    """A port number or a short word neither shreds other numbers and words nor shows itself."""
+    registry.register("7391", "PORT")
+    registry.register("zork", "WORD")
+    registry.register("z!q", "TOO_SHORT")
+    assert registry.mask("db:7391/x 'zork' zork.") == "db:‹PORT›/x '‹WORD›' ‹WORD›."
+    for text in ("arn:aws:x:173912345678:y", "0.7391 s", "7391.25", "zorkmid", "z!q", b"zork".hex()):
+        assert registry.mask(text) == text
+
+
+def test_public_words_are_not_masked() -> None:
+    """A word that must stay readable stays so, whether it was exempted before the value came or after."""
+    word = "pub" + secrets.token_hex(5)
+    registry.exempt({word})
+    registry.register(word, "SAME")
+    assert registry.mask(f"{word} in") == f"{word} in"
+    later = "pub" + secrets.token_hex(5)
+    registry.register(later, "LATER")
+    assert registry.mask(later) == "‹LATER›"
+    registry.exempt([later])
+    assert registry.mask(later) == later
+
+
+def test_words_that_every_message_needs_are_public() -> None:
+    """A secret that holds a boolean does not mask all booleans."""
+    registry.register("true", "FLAG")
+    assert registry.mask('{"found": true}') == '{"found": true}'
+
+
+def test_masking_twice_changes_nothing() -> None:
+    """What is masked is masked for good, even when a value reads like a name."""
+    registry.register("WEIRD_NAME", "WEIRD_NAME")
+    once = registry.mask(f"{ODD} ‹WEIRD_NAME›")
+    assert registry.mask(once) == once == "‹ODD› ‹WEIRD_NAME›"
+
+
+def test_overlapping_values_leave_no_rest() -> None:
+    """Where one value begins inside another, both go."""
+    middle = secrets.token_hex(6)
+    first, second = "1st" + middle, middle + "2nd"
+    registry.register(first, "FIRST")
+    registry.register(second, "SECOND")
+    masked = registry.mask(f"({first}2nd)")
+    assert masked == "(‹FIRST›)"
+
+
+def test_each_long_line_of_a_value_is_masked_quickly() -> None:
+    """The lines of a key file are told apart from its armour, and preparing for them takes no second."""
+    body = "\n".join(secrets.token_urlsafe(48) for _ in range(26))
+    pem = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
+    started = time.process_time()
+    registry.register(pem, "PEM")
+    assert registry.mask(f"> {body.splitlines()[7]} <") == "> ‹PEM› <"
+    assert registry.mask("\x1b[32m".join(body.splitlines()[3])).startswith("‹PEM›")
+    assert time.process_time() - started < 1
+    assert registry.mask("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+
+
+def test_a_value_put_out_bit_by_bit_is_masked_thoroughly() -> None:
+    """One character a line, or wrapped by a narrow terminal, the value is told when asked to look for that."""
+    text = secrets.token_hex(12)
+    registry.register(text, "BITS")
+    assert registry.mask_thoroughly("\n".join(text)) == "‹BITS›"
+    assert registry.mask_thoroughly(f"see {text[:10]}\n    {text[10:]} there") == "see ‹BITS› there"
+
+
+def test_masking_a_large_text_takes_milliseconds() -> None:
+    """A hundred kilobytes against thirty values stay far below what a reader notices."""
+    for number in range(30):
+        registry.register(secrets.token_urlsafe(32), f"KEY_{number}")
+    text = " ".join(secrets.token_hex(16) for _ in range(3000))
+    registry.mask("")
+    started = time.process_time()
+    assert registry.mask(text) == text
+    assert time.process_time() - started < 0.3
+
+
+def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
+    """The registry's lock is free in a child, whatever another thread was doing when it was born."""
+    stop = threading.Event()
+
+    def mask_anew() -> None:
+        text = "child" + secrets.token_hex(6)
+        registry.register(text, "CHILD")
+        assert registry.mask(text) == "‹CHILD›"
+
+    def busy() -> None:
+        while not stop.is_set():
+            registry.register(secrets.token_hex(6), "BUSY")
+            registry.mask("x")
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                work = threading.Thread(target=mask_anew, daemon=True)
+                work.start()
+                work.join(5)
+                os._exit(1 if work.is_alive() else 0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_stream_holds_back_what_may_become_a_value() -> None:
+    """A value split at any place comes out masked once, and text after a false start comes out whole."""
+    for cut in range(1, len(ODD)):
+        tail = StreamBuffer()
+        assert tail.feed(f"a {ODD[:cut]}") + tail.feed(f"{ODD[cut:]} b") + tail.flush() == "a ‹ODD› b"
+    tail = StreamBuffer()
+    assert tail.feed(f"a {ODD[:6]}") == "a "
+    assert tail.feed("; b\n") == f"{ODD[:6]}; b\n"
+    assert tail.is_empty
+
+
+def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
+    """Let out after every character, a value shows its beginning and then its name, once."""
+    tail = StreamBuffer()
+    shown = "".join(tail.feed(character) + tail.flush() for character in ODD)
+    assert shown == f"{ODD[:3]}‹ODD›"

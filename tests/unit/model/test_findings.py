@@ -1,0 +1,179 @@
+"""Findings, and the outcome that a run leaves behind."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from omc_runbook.model.errors import (
+    CannotEdit,
+    ConflictError,
+    CouldNotLook,
+    FindingsRemain,
+    RunbookError,
+    UsageError,
+    find_class,
+)
+from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity, Status, TargetOutcome, status_of
+
+STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def finding(status: Status, severity: Severity = "error", check: str = "empty") -> Finding:
+    return Finding(
+        check=check,
+        family="content",
+        title="A required key is empty",
+        status=status,
+        subject="SECRET_KEY",
+        severity=severity,
+    )
+
+
+def outcome(*findings: Finding, failure: str = "") -> Outcome:
+    return Outcome(
+        runbook="verify",
+        environment="staging",
+        account="123456789012",
+        region="ap-southeast-2",
+        endpoint="https://secretsmanager.ap-southeast-2.amazonaws.com",
+        started=STARTED,
+        finished=STARTED + timedelta(seconds=4),
+        findings=findings,
+        failure=failure,
+    )
+
+
+CLEAR, FOUND, UNKNOWN, SKIPPED = (finding(status) for status in ("clear", "found", "unknown", "skipped"))
+WARNING, REMARK = finding("found", "warning"), finding("found", "info")
+
+
+@pytest.mark.parametrize(
+    ("findings", "failure", "status", "code"),
+    [
+        ((), "", "ok", 0),
+        ((CLEAR, SKIPPED), "", "ok", 0),
+        ((CLEAR, REMARK), "", "ok", 0),
+        ((CLEAR, UNKNOWN), "", "unknown", 2),
+        ((REMARK, UNKNOWN), "", "unknown", 2),
+        ((UNKNOWN, FOUND), "", "findings", 1),
+        ((WARNING,), "", "findings", 1),
+        ((FOUND, UNKNOWN, CLEAR), "the database was gone", "failed", 2),
+        ((), "the database was gone", "failed", 2),
+    ],
+)
+def test_the_gravest_answer_decides(findings: tuple[Finding, ...], failure: str, status: str, code: int) -> None:
+    """A failure beats findings, findings beat what was not seen, and that beats all clear."""
+    ended = outcome(*findings, failure=failure)
+    assert (ended.status, ended.exit_code) == (status, code)
+
+
+def test_unknown_is_never_ok() -> None:
+    """One thing that could not be looked at keeps a run from ending well."""
+    assert outcome(*[CLEAR] * 50, UNKNOWN).status == "unknown"
+
+
+def test_root_causes_are_named_once_and_in_order() -> None:
+    """Consequences, remarks and what was not found are no root causes."""
+    ended = outcome(
+        finding("found", check="no-permission"),
+        finding("found", "warning", "key-unreferenced"),
+        finding("found", check="no-permission"),
+        replace(finding("found", check="rollout-stuck"), because_of=("no-permission",)),
+        finding("found", "info", "bom"),
+        finding("unknown", check="throttled"),
+    )
+    assert ended.root_causes == ("no-permission", "key-unreferenced")
+
+
+def test_outcome_json_has_the_contracts_members() -> None:
+    """The file's members, their order and their texts are those that schedules rely on."""
+    cause = replace(
+        FOUND,
+        evidence=("SECRET_KEY is the empty string.",),
+        remedy=Remedy("aws …", "update", {"keys": "SECRET_KEY"}),
+        cause_of=("rollout-stuck",),
+    )
+    effect = replace(finding("found", check="rollout-stuck"), because_of=("empty",))
+    body = json.loads(outcome(cause, effect, CLEAR).to_json())
+    assert list(body) == [
+        "schema",
+        "runbook",
+        "environment",
+        "account",
+        "region",
+        "endpoint",
+        "started",
+        "finished",
+        "status",
+        "root_causes",
+        "findings",
+        "changes",
+    ]
+    assert (body["schema"], body["status"], body["root_causes"], body["changes"]) == (1, "findings", ["empty"], [])
+    assert (body["started"], body["finished"]) == ("2026-03-01T12:00:00Z", "2026-03-01T12:00:04Z")
+    assert body["findings"][0] == {
+        "check": "empty",
+        "family": "content",
+        "severity": "error",
+        "status": "found",
+        "subject": "SECRET_KEY",
+        "title": "A required key is empty",
+        "evidence": ["SECRET_KEY is the empty string."],
+        "remedy": {"runbook": "update", "parameters": {"keys": "SECRET_KEY"}, "command": "aws …"},
+        "cause_of": ["rollout-stuck"],
+    }
+    assert body["findings"][1]["because_of"] == ["empty"]
+    assert "cause_of" not in body["findings"][1]
+    assert not {"cause_of", "because_of"} & set(body["findings"][2])
+
+
+def test_a_run_on_environments_has_each_of_them_with_its_status() -> None:
+    """A member more; those of old mean the first."""
+    targets = tuple(
+        TargetOutcome(environment=name, account="1", region="r", endpoint="e", status=status_of(found))
+        for name, found in (("staging", [CLEAR, REMARK]), ("production", [CLEAR, FOUND]), ("preview", [UNKNOWN]))
+    )
+    body = json.loads(replace(outcome(FOUND, CLEAR), targets=targets).to_json())
+    assert [(each["environment"], each["status"]) for each in body["targets"]] == [
+        ("staging", "ok"),
+        ("production", "findings"),
+        ("preview", "unknown"),
+    ]
+    assert list(body["targets"][0]) == ["environment", "account", "region", "endpoint", "status"]
+    assert (body["environment"], body["status"]) == ("staging", "findings")
+
+
+def test_times_are_written_in_utc() -> None:
+    """A time of another zone becomes the same moment in UTC."""
+    sydney = timezone(timedelta(hours=11))
+    body = json.loads(replace(outcome(), started=STARTED.astimezone(sydney)).to_json())
+    assert body["started"] == "2026-03-01T12:00:00Z"
+
+
+def test_a_failure_says_why() -> None:
+    """A run that could not finish leaves its reason in the file."""
+    body = json.loads(outcome(failure="the database was gone").to_json())
+    assert (body["status"], body["failure"]) == ("failed", "the database was gone")
+    assert "failure" not in json.loads(outcome().to_json())
+
+
+def test_text_stays_readable() -> None:
+    """A masked value keeps its quotation marks in the file."""
+    assert "‹SECRET_KEY›" in outcome(replace(FOUND, evidence=("‹SECRET_KEY›",))).to_json()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UsageError, 3), (CannotEdit, 3), (CouldNotLook, 2), (ConflictError, 2), (FindingsRemain, 1), (RunbookError, 2)],
+)
+def test_an_error_has_its_exit_code(error: type[RunbookError], code: int) -> None:
+    """An error has its exit code, and is found again by its class's name."""
+    assert error("x").exit_code == code
+    assert find_class(error.__name__) is error
+
+
+def test_a_strangers_error_is_not_ours() -> None:
+    """An error that is not ours is found by no name."""
+    assert find_class("ValueError") is None

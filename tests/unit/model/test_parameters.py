@@ -1,0 +1,58 @@
+"""Parameters of a command line: which are refused because they look like a secret's value."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+
+import pytest
+from support.paths import ROOT
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.model.parameters import check, looks_secret
+
+PUBLIC = [
+    "staging",
+    "AWSPREVIOUS",
+    "SECRET_KEY,SMTP_PASSWORD",
+    "prompt",
+    "env:NEW_VALUES",
+    "file:/home/me/secrets.json",
+    "/home/me/ohmycoins2/backend/app",
+    "infrastructure/terraform/environments/staging2",
+    "ohmycoins-staging-backend",
+    "https://platform.openai.com/api-keys",
+    "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123",
+    "(service backend) was unable to place a task. Reason: ResourceInitializationError: 3 tries",
+    str(uuid.uuid4()),
+]
+MAKERS = {
+    "hex": lambda: secrets.token_hex(16),
+    "longer hex": lambda: secrets.token_hex(32),
+    "urlsafe": lambda: secrets.token_urlsafe(32),
+    "base64": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+    "a long one": lambda: f"{secrets.token_urlsafe(400)}x7Q",
+    "provider's key": lambda: f"sk-{secrets.token_hex(6)}",
+    "login in a URL": lambda: f"postgresql://app:{secrets.token_hex(4)}@db/app",
+}
+
+
+@pytest.mark.parametrize("text", PUBLIC, ids=range(len(PUBLIC)))
+def test_what_people_name_is_taken(text: str) -> None:
+    """Names, paths, sources, ARNs, version ids and error texts are parameters like any other."""
+    assert not looks_secret(text)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_generators_make_is_refused(maker: str) -> None:
+    """Values as the guide has them made, or as providers give them out, are told from names every time."""
+    assert all(looks_secret(MAKERS[maker]()) for _ in range(200))
+
+
+def test_binary_characters_are_refused_and_not_repeated() -> None:
+    """A terminal hands bytes over that are no UTF-8, and no notebook could be saved with them."""
+    notebook = ROOT / "notebooks" / "troubleshoot.ipynb"
+    with pytest.raises(UsageError, match=r"error_text.* UTF-8") as refused:
+        check(notebook, [("error_text", "pasted\udcff")])
+    assert "pasted" not in str(refused.value)

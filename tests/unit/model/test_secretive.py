@@ -1,0 +1,73 @@
+"""Whether a name is a secret's: the same answer for masking, for checks and for what is read of Compose."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.masking.public_values import find_public
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import Key
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.repository.compose import read_compose
+
+SECRET = (
+    *("SECRET_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "FIRST_SUPERUSER_PASSWORD", "SMTP_PASSWORD", "SENTRY_DSN"),
+    *("DB_PASS", "MYSQL_PWD", "PGPASSWORD", "REDIS_PASSWD", "SSH_PASSPHRASE", "API_KEYS", "ACCESS_TOKEN", "apiKey"),
+    *(
+        "SECRET_KEY_2",
+        "API_KEY2",
+        "SECRETKEYBASE",
+        "JWT_SECRET_OLD",
+        "AWS_ACCESS_KEY_ID",
+        "CLIENT_CREDENTIALS",
+        "token",
+    ),
+)
+PLAIN = (
+    *("ACCESS_TOKEN_EXPIRE_MINUTES", "EMAIL_RESET_TOKEN_EXPIRE_HOURS", "JWT_SECRET_ALGORITHM", "PASSWORD_MIN_LENGTH"),
+    *(
+        "KEYCLOAK_REALM",
+        "SECRET_NAME",
+        "TOKEN_URL",
+        "PASSWORD_FILE",
+        "BYPASS",
+        "COMPASS_MODE",
+        "LOG_LEVEL",
+        "SMTP_HOST",
+    ),
+    *("PROJECT_NAME", "POSTGRES_USER", "LLM_MAX_TOKENS", "llm_max_tokens", "", "_"),
+)
+
+
+@pytest.mark.parametrize("name", SECRET)
+def test_a_secrets_name(name: str) -> None:
+    """Whoever masks, checks or reads Compose takes it for a secret's."""
+    assert is_secret(name)
+    assert find_public([(name, "swordfish"), ("LOG_LEVEL", "swordfish")]) == frozenset()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_name_of_something_else(name: str) -> None:
+    """What only tells of a secret's surroundings is none."""
+    assert not is_secret(name)
+    assert find_public([(name, "swordfish")]) == {"swordfish"}
+
+
+def test_the_catalogue_knows_better() -> None:
+    """A key that is generated, or got from somebody, is a secret under any name."""
+    assert is_secret("PEPPER", Key(generate="hex-32"))
+    assert is_secret("LICENCE", Key(obtain_from="the vendor"))
+    assert not is_secret("SMTP_HOST", Key(form="host"))
+
+
+def test_compose_is_read_the_same_way(tmp_path: Path) -> None:
+    """What a compose file writes out under a secret's name is masked, and under another one is not."""
+    names = (*(name for name in (*SECRET, *PLAIN) if name.isupper()),)
+    literal = secrets.token_hex(12)
+    lines = "".join(f"      {name}: {literal}\n" for name in names)
+    (tmp_path / "docker-compose.yml").write_text(f"services:\n  app:\n    image: app\n    environment:\n{lines}")
+    compose = read_compose(tmp_path)
+    assert compose is not None
+    settings = compose.services[0].environment
+    assert {each.variable for each in settings if isinstance(each.value, Masked)} == {*filter(is_secret, names)}

@@ -1,0 +1,169 @@
+"""Printed commands: whatever names hold, a shell runs the one program that is meant, with the words that are meant."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import omc_runbook
+from omc_runbook.checks import remedies
+from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.environment import Environment, Names
+from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.shell import command
+from omc_runbook.report import add_key, create, verify
+
+PACKAGE = Path(omc_runbook.__file__).parent
+HOSTILE = st.text(st.sampled_from("aB9-_./: \t\n$(){}[]`;&|<>'\"\\*?~#!=%^é…"), min_size=1, max_size=12).map(
+    "x{}".format
+)
+PROGRAMS = ("aws", "omc-runbook", "jq", "git", "terraform")
+AS_TEXT = ("advise", "register", "grant_name", "grant_document")
+"""They take or give a text that is no command."""
+REMEDIES = {
+    name: function
+    for name, function in inspect.getmembers(remedies, inspect.isfunction)
+    if function.__module__ == remedies.__name__ and not name.startswith("_") and name not in AS_TEXT
+}
+
+
+@pytest.fixture(scope="module")
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of programs that write down their words and do nothing."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name in PROGRAMS:
+        program = folder / name
+        program.write_text('#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" > "$WORDS/$$"\n')
+        program.chmod(0o700)
+    return folder
+
+
+def run(line: str, stubs: Path) -> list[list[str]]:
+    """Let bash run a line where no other programs than the stubs are to be found; gives the words of each."""
+    with TemporaryDirectory() as words, TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["/bin/bash", "-c", line],
+            cwd=folder,
+            env={"PATH": str(stubs), "WORDS": words, "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), (line, done)
+        assert not list(Path(folder).iterdir()), f"{line} wrote a file"
+        return [path.read_text(encoding="utf-8").split("\0")[:-1] for path in Path(words).iterdir()]
+
+
+def names_of(text: str) -> Names:
+    """Names of which each that is text is this one."""
+    return Names(**{name: text for name, value in Names() if isinstance(value, str) and name != "account_id"})
+
+
+def environment_of(text: str) -> Environment:
+    return Environment(name=text, project=text, names=names_of(text), keys=default_keys(), source=text)
+
+
+def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
+    """The command lines of a remedy, all of whose parameters are this text."""
+    filled: dict[str, Any] = {
+        "str": text,
+        "int": 7,
+        "Names": names_of(text),
+        "Environment": environment_of(text),
+        "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
+    }
+    parameters = inspect.signature(function).parameters.values()
+    arguments = [filled[each.annotation] for each in parameters if each.kind is not each.VAR_KEYWORD]
+    more = {"keys": text} if any(each.kind is each.VAR_KEYWORD for each in parameters) else {}
+    answer = function(*arguments, **more)
+    return answer.ways if isinstance(answer, Remedy) else (answer,)
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+@settings(max_examples=12, deadline=None)
+@given(text=HOSTILE)
+def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, text: str, stubs: Path) -> None:
+    """As it does for a plain name, with that in the same places."""
+    plain, hostile = invoke(REMEDIES[name], "NAME"), invoke(REMEDIES[name], text)
+    assert len(plain) == len(hostile) > 0
+    for harmless, line in zip(plain, hostile, strict=True):
+        calls = run(line, stubs)
+        expected = run(harmless, stubs)
+        first = next(call for call in calls if call[0] != "jq")
+        assert shlex.split(line.partition(" | jq")[0] if "jq" in harmless else line) == first
+        assert sorted(call[0] for call in calls) == sorted(call[0] for call in expected)
+        for word, meant in zip(first, next(call for call in expected if call[0] != "jq"), strict=True):
+            if meant.startswith("{"):
+                assert json.loads(word) == json.loads(meant.replace("NAME", json.dumps(text)[1:-1]))
+            elif meant.startswith(("read-", "decrypt-")):
+                assert re.fullmatch(r"[\w+=,.@-]+", word)
+            else:
+                assert word == meant.replace("NAME", text)
+
+
+def test_every_remedy_is_a_command_or_a_sentence() -> None:
+    """What is left out of the test above is no command."""
+    assert is_sentence(remedies.register(names_of("name"), "arn").command)
+    assert len(REMEDIES) > 20
+
+
+@settings(max_examples=15, deadline=None)
+@given(text=HOSTILE)
+def test_tables_by_hand_are_quoted(text: str, stubs: Path) -> None:
+    """The guide's own commands, with names that a file may set."""
+    environment = environment_of(text)
+    for table in (verify.by_hand(environment), create.by_hand(environment, text), add_key.by_hand(environment, text)):
+        for entry in table.entries:
+            if entry.command.startswith(("aws ", "omc-runbook ")):
+                assert {call[0] for call in run(entry.command, stubs)} <= {"aws", "omc-runbook", "jq"}
+            elif entry.command.startswith("cd "):
+                # There is no such folder, so that nothing after && runs.
+                assert shlex.split(entry.command)[0] == "cd"
+                assert shlex.split(entry.command)[2] == "&&"
+
+
+@given(words=st.lists(HOSTILE | st.just(""), min_size=1))
+def test_words_stay_words(words: list[str]) -> None:
+    """The one function that all are built by."""
+    assert shlex.split(command(*words)) == words
+
+
+def test_a_plain_command_stays_readable() -> None:
+    """Nothing is quoted that needs no quotes."""
+    line = "aws secretsmanager put-secret-value --secret-id a-b --secret-string file://secrets.json --region eu-west-1"
+    assert command(*line.split()) == line
+    assert command("omc-runbook", "run", "restore", "-p", "version", "VERSION").endswith("VERSION")
+
+
+PROGRAM = re.compile(
+    r"(^|[\s&;|])(aws [a-z0-9-]+ [a-z]|git (-C|config|rm|switch|apply|commit|add) |terraform (-chdir|import|state)"
+    r"|docker compose -|omc-runbook run |(chmod|cd|cp|mv|rm|unset|sed|printf) [^ ]*$|(chmod|sed|printf) )"
+)
+
+
+def sources() -> list[Path]:
+    """The runbooks' own code: the sandbox prints nothing of anybody's."""
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if "sandbox" not in path.relative_to(PACKAGE).parts]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_command_is_put_together_by_hand(path: Path) -> None:
+    """A text into which names are put holds no command: that is built from its words."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr) and any(isinstance(part, ast.FormattedValue) for part in node.values):
+            for part, after in pairwise(node.values):
+                if isinstance(part, ast.Constant) and isinstance(after, ast.FormattedValue):
+                    is_built = isinstance(after.value, ast.Call) and "command" in ast.unparse(after.value)
+                    assert is_built or not PROGRAM.search(str(part.value)), f"{path}:{node.lineno}"

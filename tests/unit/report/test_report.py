@@ -1,0 +1,184 @@
+"""What tables, listings, banners and the timeline show, as HTML and as plain text."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support import snapshots
+from support.snapshots import DEPLOYED, NOW
+
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.report import verify
+from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.table import WIDTH, Table
+from omc_runbook.report.timeline import MOST_TASKS, Timeline
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+def shown(html: str) -> str:
+    """The text of an HTML output, without tags."""
+    return re.sub(r"<[^>]+>", " ", html).replace("&nbsp;", " ")
+
+
+def many_tasks(snapshot: Snapshot, count: int) -> Snapshot:
+    """A snapshot whose backend runs so many tasks, one started every hour."""
+    tasks = (snapshots.task("backend", DEPLOYED + timedelta(hours=hour)) for hour in range(count))
+    return replace(snapshot, tasks=tuple(tasks))
+
+
+def a_finding(check: str, because_of: tuple[str, ...] = (), command: str = "") -> Finding:
+    evidence = ("The task stopped.", f"{check} is known by this.")
+    return Finding(
+        check=check,
+        family="access",
+        title=f"Title of {check}",
+        status="found",
+        subject="backend",
+        severity="error",
+        evidence=evidence,
+        remedy=Remedy(command),
+        because_of=because_of,
+    )
+
+
+def test_the_matrix_stands_under_service_container_and_revision() -> None:
+    """Rows of one service stand together under one line, and each says where its value comes from and gets to."""
+    text = verify.injection_matrix(snapshots.healthy()).to_text()
+    headings = re.findall(r"^service .*$", text, flags=re.MULTILINE)
+    assert [heading.split(" · ")[0] for heading in headings] == ["service backend", "service worker"]
+    row = next(line for line in text.splitlines() if line.startswith("SENTRY_DSN"))
+    current = snapshots.CURRENT[:8]
+    assert re.split(r"  +", row) == ["SENTRY_DSN", "SENTRY_DSN", f"AWSCURRENT ({current})", "yes", "✓ set", "✓ 2 fresh"]
+
+
+def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
+    """A variable whose value changed since the tasks started has a mark of its own, in HTML without styles too."""
+    rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1), SECRET_KEY=secrets.token_hex(32))
+    matrix = verify.injection_matrix(rotated)
+    assert "! 2 stale" in matrix.to_text()
+    assert "! 2 stale" in shown(matrix.to_html())
+
+
+def test_a_table_fits_a_terminal_and_loses_nothing() -> None:
+    """Long cells are folded: no line is too wide, and every word is still there."""
+    words = [f"word{number}" for number in range(40)]
+    text = Table("Title", ["short", "long", "longer"], [["a", " ".join(words), " ".join(words)]]).to_text()
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert all(text.count(f"{word} ") + text.count(f"{word}\n") + text.endswith(word) >= 2 for word in words)
+
+
+def test_a_name_stays_whole_where_something_else_can_be_folded() -> None:
+    """Headings and sentences give way before a name is broken."""
+    columns = ["variable", *(f"rather wide heading {number}" for number in range(8))]
+    text = Table("Title", columns, [["A_VARIABLE_WITH_A_LONG_NAME", *["two words"] * 8]]).to_text()
+    assert "A_VARIABLE_WITH_A_LONG_NAME" in text and max(map(len, text.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        Table("<b>", ["<b>"], [["<b>"]], {"<b>": "error"}).to_html(),
+        Table("<b>", ["<b>", "c"], [["<b>", "<b>"]], group=1).to_html(),
+        Listing(
+            "<b>", [Entry("<b>", "<b>", level="error", label="<b>", lead="<b>", lines=("<b>",), command="<b>")]
+        ).to_html(),
+        Listing("<b>", [], "<b>").to_html(),
+        Banner("good", "<b>", ("<b>",)).to_html(),
+    ],
+)
+def test_text_of_others_is_not_taken_for_html(html: str) -> None:
+    """What AWS or a person wrote is shown as it is."""
+    assert "<b>" not in html and "&lt;b&gt;" in html
+
+
+def test_a_consequence_does_not_repeat_its_cause() -> None:
+    """Evidence and command of the cause are not shown again; what is new is, and the cause is named."""
+    cause, effect = a_finding("cause", command="mend it"), a_finding("effect", ("cause",), "mend it")
+    first, second = verify.findings([cause, effect]).entries
+    assert (first.label, first.lines, first.command) == ("error", cause.evidence, "mend it")
+    assert (second.label, second.lines, second.command) == ("consequence", ("effect is known by this.",), "")
+    assert second.subject == "backend, because of cause"
+
+
+def test_checks_that_share_a_reason_are_unknown_together() -> None:
+    """One missing permission is told once, with all the checks that it keeps from an answer."""
+    unknown = [replace(a_finding(check), status="unknown", evidence=("You may not.",)) for check in ("one", "two")]
+    (entry,) = verify.findings(unknown).entries
+    assert (entry.level, entry.name, entry.lines) == ("unknown", "2 checks", ("You may not.", "Checks: one, two."))
+
+
+def test_a_command_stays_on_one_line_to_be_copied() -> None:
+    """However long, a command is not folded in plain text, and an address becomes a link in HTML."""
+    command = "aws " + "x" * 200
+    assert f"  → {command}\n" in Listing("Title", [Entry("name", command=command), Entry("other")]).to_text()
+    assert (
+        '<a href="https://a.example/?b&amp;c"' in Listing("T", [Entry("n", command="https://a.example/?b&c")]).to_html()
+    )
+
+
+def test_nothing_wrong_is_said_so() -> None:
+    """A healthy environment has no card, but a sentence."""
+    listing = verify.findings(diagnose(snapshots.healthy()))
+    assert listing.entries == () and "Nothing is wrong." in shown(listing.to_html())
+
+
+def lines(snapshot: Snapshot) -> Iterator[str]:
+    yield from (line.split("  ", 1)[1] for line in Timeline(snapshot).to_text().splitlines())
+
+
+def test_few_tasks_have_a_line_each_in_the_timeline() -> None:
+    """Up to MOST_TASKS tasks are told one by one, with their ids."""
+    told = [line for line in lines(many_tasks(snapshots.healthy(), MOST_TASKS)) if line.startswith("task ")]
+    assert len(told) == MOST_TASKS
+
+
+def test_many_tasks_share_lines_in_the_timeline() -> None:
+    """Thirty tasks make one line for each freshness, with their number."""
+    half = DEPLOYED + timedelta(hours=19, minutes=30)
+    rotated = snapshots.rotated(many_tasks(snapshots.healthy(), 30), half, SECRET_KEY=secrets.token_hex(32))
+    told = [line for line in lines(rotated) if "tasks of backend" in line]
+    assert told == [
+        "the first of 20 tasks of backend that are stale",
+        "the first of 10 tasks of backend that are fresh",
+    ]
+
+
+def test_a_version_that_changed_nothing_of_theirs_leaves_tasks_fresh_in_the_timeline() -> None:
+    """A task that read before is shown as stale only where a key that it got has another value now."""
+    rotated = snapshots.rotated(snapshots.healthy(), DEPLOYED + timedelta(days=1), NEWS_API_KEY=secrets.token_hex(16))
+    assert not [line for line in lines(rotated) if "stale" in line]
+
+
+def test_the_timeline_goes_from_the_oldest_to_the_newest() -> None:
+    """Versions, deployments and tasks in the order in which they came."""
+    rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1))
+    text = Timeline(rotated).to_text().splitlines()
+    assert text == sorted(text, key=lambda line: line[:19])
+    assert text[-1].endswith("(AWSCURRENT)")
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
+    """With no task, one or thirty, there is a picture beside the text, with a word on what it is."""
+    data, about = Timeline(many_tasks(snapshots.healthy(), count))._repr_mimebundle_()
+    assert data.keys() == {"text/plain", "image/png"}
+    assert len(data["image/png"]) < 80_000
+    assert about["image/png"]["alt"]
+
+
+def test_siblings_keep_their_evidence() -> None:
+    """Two consequences of one cause may say the same: each is told whole, because neither explains the other."""
+    siblings = [replace(a_finding("effect", ("cause",), "wait"), subject=name) for name in ("backend", "worker")]
+    assert [(entry.lines, entry.command) for entry in verify.findings(siblings).entries] == [
+        (siblings[0].evidence, "wait"),
+        (siblings[1].evidence, "wait"),
+    ]

@@ -1,0 +1,514 @@
+"""Compose files as text, and Docker Compose itself: the stand-in for its engine, the real one for its configuration."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.paths import SUPPORT
+
+from omc_runbook.masking import registry
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.repository.compose import Compose, find_references, read_compose
+from omc_runbook.workstation import docker
+
+STANDIN = SUPPORT / "standin_docker.py"
+REAL = shutil.which("docker-compose")
+CANARY = "kanarienvogel-7c41"
+
+needs_compose = pytest.mark.skipif(REAL is None, reason="no Docker Compose here")
+
+PLATFORM = """\
+x-logging: &logging
+  driver: ${LOG_DRIVER:-json-file}
+services:
+  db:
+    image: postgres:17
+    env_file: [.env]
+    environment: &database
+      POSTGRES_DB: ${POSTGRES_DB?Variable not set}
+      PGDATA: /var/lib/postgresql/data
+      VERBOSE: True
+      EMPTY: ""
+  backend:
+    image: '${DOCKER_IMAGE_BACKEND?Variable not set}:${TAG-latest}'
+    build:
+      context: ./backend
+    env_file:
+      - .env
+      - path: ./more.env
+        required: false
+    environment:
+      <<: *database
+      POSTGRES_SERVER: db
+      PASSED:
+      ALSO_PASSED: null
+      PRICE: 5$$
+      QUOTED: "yes"
+      NESTED: "${A:-${B-c}}$D"
+  worker:
+    extends:
+      service: backend
+    environment:
+      - PASSED=here
+      - EQUALS=a=b
+      - ALONE
+"""
+
+OVERRIDE = """\
+services:
+  db:
+    environment: !override
+      POSTGRES_DB: other
+  backend:
+    environment:
+      - PASSED=overridden
+      - ADDED
+    build: ../elsewhere
+  worker:
+    env_file: !reset []
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_registry() -> Iterator[None]:
+    """Keep the ordinary words that stand for values here from being masked in other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_values", {})
+        patch.setattr(registry, "_public", set(registry._COMMON))
+        patch.setattr(registry, "_index", None)
+        patch.setattr(registry, "_announced", set())
+        yield
+
+
+@pytest.fixture
+def standin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker on PATH that has no engine; gives the file with what it was called with."""
+    folder = tmp_path_factory.mktemp("docker")
+    program = folder / "docker"
+    program.write_text(f"#!{sys.executable}\n{STANDIN.read_text()}")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("STANDIN_DOCKER_LOG", str(folder / "log"))
+    monkeypatch.setenv("STANDIN_DOCKER_COMPOSE", REAL or "")
+    return folder / "log"
+
+
+def calls(log: Path) -> list[str]:
+    return [" ".join(json.loads(line)) for line in log.read_text().splitlines()]
+
+
+def read(folder: Path, text: str, override: str = "") -> Compose:
+    (folder / "compose.yaml").write_text(text)
+    if override:
+        (folder / "docker-compose.override.yml").write_text(override)
+    found = read_compose(folder)
+    assert found
+    return found
+
+
+def settings(compose: Compose, service: str) -> dict[str, Masked | str | None]:
+    found = compose.find(service)
+    assert found, service
+    return {each.variable: each.value for each in found.environment}
+
+
+def test_services(tmp_path: Path) -> None:
+    """Services have their files, their settings in any form, merge keys resolved, their image and build folder."""
+    compose = read(tmp_path, PLATFORM)
+    assert [service.name for service in compose.services] == ["db", "backend", "worker"]
+    backend = compose.find("backend")
+    assert backend
+    assert (backend.env_files, backend.context) == ((".env", "./more.env"), "./backend")
+    assert backend.image == "${DOCKER_IMAGE_BACKEND?Variable not set}:${TAG-latest}"
+    assert settings(compose, "backend") == {
+        "POSTGRES_DB": "${POSTGRES_DB?Variable not set}",
+        "PGDATA": "/var/lib/postgresql/data",
+        "VERBOSE": "true",
+        "EMPTY": "",
+        "POSTGRES_SERVER": "db",
+        "PASSED": None,
+        "ALSO_PASSED": None,
+        "PRICE": "5$",
+        "QUOTED": "yes",
+        "NESTED": "${A:-${B-c}}$D",
+    }
+    assert {each.variable: each.interpolates for each in backend.environment if each.interpolates} == {
+        "POSTGRES_DB": ("POSTGRES_DB",),
+        "NESTED": ("A", "B", "D"),
+    }
+    worker = settings(compose, "worker")
+    assert (worker["PASSED"], worker["EQUALS"], worker["ALONE"], worker["QUOTED"]) == ("here", "a=b", None, "yes")
+
+
+def test_names_after_a_dollar(tmp_path: Path) -> None:
+    """Names are told once each, those of any part of the file, with the needed and those that have a default."""
+    compose = read(tmp_path, PLATFORM + "# ${IN_A_COMMENT}\nnetworks: {n: {name: '$$NOT $D'}}\n")
+    names = ("LOG_DRIVER", "POSTGRES_DB", "DOCKER_IMAGE_BACKEND", "TAG", "A", "B", "D")
+    assert sorted(compose.interpolated) == sorted(names)
+    assert compose.required == ("POSTGRES_DB", "DOCKER_IMAGE_BACKEND")
+    assert list(find_references("$A${B:+$C}${D:?no}$$E")) == [("A", ""), ("B", ":+"), ("C", ""), ("D", ":?")]
+
+
+def test_an_override(tmp_path: Path) -> None:
+    """An override adds, replaces and takes away; the first of both lists of names is taken, whichever they are."""
+    compose = read(tmp_path, PLATFORM, OVERRIDE)
+    assert [file.name for file in compose.files] == ["compose.yaml", "docker-compose.override.yml"]
+    assert settings(compose, "db") == {"POSTGRES_DB": "other"}
+    backend, worker = compose.find("backend"), compose.find("worker")
+    assert backend and worker
+    assert (backend.context, worker.env_files) == ("../elsewhere", ())
+    assert settings(compose, "backend") | {"PASSED": "overridden", "ADDED": None} == settings(compose, "backend")
+    (tmp_path / "compose.override.yaml").write_text("services: {new: !override {image: i}, worker: !reset null}")
+    again = read_compose(tmp_path)
+    assert again and [service.name for service in again.services] == ["db", "backend", "new"]
+
+
+@needs_compose
+@pytest.mark.parametrize("override", ["", OVERRIDE])
+def test_compose_agrees(tmp_path: Path, override: str) -> None:
+    """The settings of each service are those that Docker Compose gives, references aside."""
+    compose = read(tmp_path, PLATFORM, override)
+    (tmp_path / ".env").touch()
+    variables = {"POSTGRES_DB": "app", "DOCKER_IMAGE_BACKEND": "i", "A": "a", "B": "b", "D": "d"}
+    config = docker.read_config(("docker-compose",), tmp_path, variables | {"PATH": "/usr/bin:/bin"})
+    assert config.error == ""
+    for service in compose.services:
+        real = config.environment[service.name]
+        plain = {each.variable: each.value for each in service.environment if not each.interpolates}
+        assert real.keys() == {each.variable for each in service.environment if each.value is not None}
+        assert {name for name, value in plain.items() if value is not None and not real[name].same_as(value)} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("services: {web: {}, backend: {}}", "backend"),
+        ("services: {api: {}, app: {}}", "app"),
+        ("services: {db: {}, platform: {build: ./backend/}}", "platform"),
+        ("services: {db: {}, platform: {build: {context: backend}}}", "platform"),
+        ("services: {db: {build: {dockerfile_inline: FROM x}}}", None),
+        ("name: nothing", None),
+        ("", None),
+    ],
+)
+def test_the_service_of_the_application(tmp_path: Path, text: str, name: str | None) -> None:
+    """The backend's service is found by its name, else by the folder that it is built from."""
+    found = read(tmp_path, text).application()
+    assert (found.name if found else None) == name
+
+
+def test_which_file_is_taken(tmp_path: Path) -> None:
+    """Of several names the first that Docker Compose looks for is read; an override alone is none."""
+    (tmp_path / "compose.override.yml").write_text("services: {o: {}}")
+    assert read_compose(tmp_path) is None
+    for name in ("docker-compose.yaml", "docker-compose.yml", "compose.yml", "compose.yaml"):
+        (tmp_path / name).write_text("services: {s: {}}")
+        compose = read_compose(tmp_path)
+        assert compose and [file.name for file in compose.files] == [name, "compose.override.yml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: mend it first."),
+        (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: mend it first."),
+        (f"a: *{CANARY}\n", "compose.yaml line 1 is not valid YAML: mend it first."),
+        (f"a: {CANARY}\nb: \x01\n", "compose.yaml line 2 has a character that no YAML may have: mend it first."),
+        (f"- {CANARY}\n", "compose.yaml has a text or a list where Compose wants a mapping: mend it first."),
+        (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose wants a mapping: mend it first."),
+    ],
+)
+def test_what_is_no_compose_file(tmp_path: Path, text: str, told: str) -> None:
+    """A file that Compose could not read is refused with its line, and without any of its text."""
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_masked"),
+    [
+        (f"API_TOKEN: {CANARY}", True),
+        (f"api_key: '{CANARY}'", True),
+        (f"API_KEY: '${{API_KEY:-{CANARY}}}'", True),
+        (f"API_KEY: 'x${{OTHER}}{CANARY}'", True),
+        (f"DATABASE_URL: postgresql://app:{CANARY}@db/app", True),
+        ("DATABASE_URL: 'postgresql://app:${POSTGRES_PASSWORD}@db/app'", False),
+        ("API_KEY: '${API_KEY?Variable not set}'", False),
+        ("API_KEY: $API_KEY", False),
+        ("API_KEY: '${API_KEY:-}'", False),
+        ("API_KEY: changethis", False),
+        ("POSTGRES_PASSWORD: '${POSTGRES_PASSWORD-postgres}'", False),
+        ("SERVER: mailcatcher", False),
+    ],
+)
+def test_secrets_in_a_compose_file(tmp_path: Path, entry: str, is_masked: bool) -> None:
+    """A value that is written out under a secretive name, or as a URL's password, is masked; a reference is not."""
+    compose = read(tmp_path, f"services:\n  backend:\n    environment:\n      {entry}\n")
+    (value,) = settings(compose, "backend").values()
+    assert isinstance(value, Masked) == is_masked
+    assert CANARY not in registry.mask(f"it said {CANARY}" if is_masked else repr(value))
+
+
+def test_odd_services(tmp_path: Path) -> None:
+    """What Compose would refuse in a service is left out, an unknown tag is looked through, and anchors end."""
+    text = """\
+services:
+  a: nothing
+  b: {environment: text, env_file: [{required: true}], build: , image: , extends: b}
+  c: {extends: {service: a, file: other.yaml}, environment: {A: !custom x, B: !custom [y], N: 0017}}
+x-a: &a [$A, $A, *a]
+x-b: [*a, *a, {$B: $C}]
+"""
+    compose = read(tmp_path, text)
+    assert [(each.env_files, each.image, each.context) for each in compose.services] == [((), "", "")] * 3
+    assert settings(compose, "c") == {"A": "x", "B": "['y']", "N": "0017"}
+    assert compose.interpolated == ("A", "C")
+
+
+APART = {
+    "compose.yaml": """\
+include:
+  - deploy/database.yml
+  - path: [deploy/jobs.yml]
+services:
+  backend:
+    extends: {file: deploy/common.yml, service: python}
+    environment:
+      OWN: "1"
+""",
+    "deploy/common.yml": """\
+services:
+  base:
+    image: base
+    environment:
+      SHARED: ${SHARED_NAME?}
+      OWN: overridden
+  python:
+    extends: base
+    build: ../backend
+    env_file: [python.env]
+  unused:
+    image: ${UNUSED:-none}
+""",
+    "deploy/database.yml": "services:\n  db:\n    image: postgres\n    environment:\n      - POSTGRES_DB=${DB-app}\n",
+    "deploy/jobs.yml": """\
+include: [more/cleaner.yml]
+services:
+  worker:
+    extends: {file: more/cleaner.yml, service: cleaner}
+    environment: {ROLE: worker}
+""",
+    "deploy/more/cleaner.yml": """\
+services:
+  cleaner:
+    image: cleaner
+    env_file: cleaner.env
+    environment: {ROLE: cleaner, KEEP: "7"}
+""",
+}
+
+
+def apart(root: Path) -> Compose:
+    """A compose file that takes in others, which do so in their turn, from folders of their own."""
+    for name, text in APART.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    found = read_compose(root)
+    assert found
+    return found
+
+
+def test_what_other_files_have_is_read(tmp_path: Path) -> None:
+    """Services come from each file, with paths from the top, and all that is in a file asks for its variables."""
+    compose = apart(tmp_path)
+    assert [service.name for service in compose.services] == ["db", "cleaner", "worker", "backend"]
+    assert settings(compose, "backend") == {"SHARED": "${SHARED_NAME?}", "OWN": "1"}
+    assert settings(compose, "worker") == {"ROLE": "worker", "KEEP": "7"}
+    backend, worker, cleaner = map(compose.find, ("backend", "worker", "cleaner"))
+    assert backend and worker and cleaner and compose.application() is backend
+    assert (backend.context, backend.env_files, worker.env_files) == (
+        "backend",
+        ("deploy/python.env",),
+        ("deploy/more/cleaner.env",),
+    )
+    assert cleaner.env_files == worker.env_files and not compose.includes and not backend.extends
+    assert compose.required == ("SHARED_NAME",)
+    assert [file.name for file in compose.files] == [
+        "compose.yaml",
+        "deploy/database.yml",
+        "deploy/jobs.yml",
+        "deploy/more/cleaner.yml",
+        "deploy/common.yml",
+    ]
+
+
+@needs_compose
+def test_what_other_files_have_is_what_compose_makes_of_them(tmp_path: Path) -> None:
+    """With their env_files there, each service has the variables that Docker Compose gives it."""
+    compose = apart(tmp_path)
+    for service in compose.services:
+        for name in service.env_files:
+            (tmp_path / name).write_text(f"FROM={name}\n")
+    config = docker.read_config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin", "SHARED_NAME": "x"})
+    assert not config.error, config.error
+    ours = {
+        each.name: {*settings(compose, each.name)} | ({"FROM"} if each.env_files else set())
+        for each in compose.services
+    }
+    assert {name: {*variables} for name, variables in config.environment.items()} == ours
+    assert all(
+        theirs["FROM"].matches(re.compile("deploy/")) for theirs in config.environment.values() if "FROM" in theirs
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "include: [nowhere.yml]\n",
+        "include: https://x.test/a.yml\n",
+        "include: [{path: 1}]\n",
+        "include: [compose.yaml]\n",
+    ],
+)
+def test_what_cannot_be_taken_in_is_known_to_be_missed(tmp_path: Path, text: str) -> None:
+    """A file that is not there, one from elsewhere, what is no path, and the file itself."""
+    assert read(tmp_path, f"{text}services: {{db: {{image: postgres}}}}\n").includes
+
+
+def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docker's plugin goes before the program of its own, and without both there is none."""
+    assert docker.find_compose() == ("docker", "compose")
+    assert docker.down_command(("docker", "compose")) == "docker compose down"
+    own = tmp_path / "docker-compose"
+    own.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("STANDIN_DOCKER_FAILS", "version:docker: 'compose' is not a docker command.")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{standin.parent}")
+    assert docker.find_compose() == ("docker-compose",)
+    own.write_text("#!/bin/sh\necho docker-compose version 1.29.2, build unknown\n")
+    assert docker.find_compose() is None
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert docker.find_compose() is None
+
+
+def test_without_a_program(tmp_path: Path) -> None:
+    """A program that is not there is told in one sentence."""
+    with pytest.raises(CouldNotLook, match=r"^docker-nowhere could not be started in .*: No such file or directory\.$"):
+        docker.read_config(("docker-nowhere",), tmp_path)
+    assert docker.engine_problem(("docker-nowhere",)).startswith("docker-nowhere could not be started")
+
+
+@needs_compose
+def test_config(standin: Path, tmp_path: Path) -> None:
+    """What a container's environment would be is masked, as it is, and words that all need stay readable."""
+    (tmp_path / ".env").write_text(f"API_KEY='{CANARY}$x'\nPART={CANARY}$canary$other$canary\nLOG_LEVEL=debug\n")
+    text = "services:\n  backend:\n    image: i\n    env_file: .env\n    environment:\n      HOST: ${HOST}\n      A:\n"
+    (tmp_path / "compose.yaml").write_text(f"version: '3'\n{text}")
+    config = docker.read_config(("docker", "compose"), tmp_path, {**os.environ, "HOST": "backend"})
+    backend = config.environment["backend"]
+    assert backend.keys() == {"API_KEY", "PART", "LOG_LEVEL", "HOST"}
+    assert backend["API_KEY"].same_as(f"{CANARY}$x") and backend["PART"].same_as(CANARY)
+    assert config.warnings == (
+        "2 variables that a $ names are not set: compose puts nothing there.",
+        "A compose file has an attribute that compose ignores as obsolete.",
+    )
+    assert CANARY not in repr(config) and config.error == ""
+    assert registry.mask(f"backend debug {CANARY}") == "backend debug ‹PART›"
+
+
+@needs_compose
+@pytest.mark.parametrize(
+    ("dotenv", "text", "told"),
+    [
+        (f"A='{CANARY}", "services: {}", r"it cannot read \S+/\.env, line 1"),
+        (f"A=${{{CANARY}", "services: {}", r"it cannot read \S+/\.env"),
+        ("", "services: {s: {image: '${NAME?}'}}", r"services\.s\.image needs NAME, which is not set"),
+        ("", "services: {s: {image: i, env_file: x.env}}", r"\S+/x\.env is missing, which env_file names"),
+        ("", f"services: [{CANARY}", "a compose file is not valid YAML.*"),
+        ("", f"services: {{s: {{{CANARY}: i}}}}", "a compose file is not valid"),
+        ("", f"services: {{s: {{image: '${{{CANARY}'}}}}", r"a \$\{…\} in a compose file or the \.env is not valid"),
+        ("", None, "there is no compose file"),
+    ],
+)
+def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str) -> None:
+    """Why Compose makes nothing of the files is told in our words, without a value."""
+    (tmp_path / ".env").write_text(dotenv)
+    if text is not None:
+        (tmp_path / "compose.yaml").write_text(text)
+    config = docker.read_config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert re.fullmatch(rf"docker compose config failed in \S+: {told}\.", config.error)
+    assert CANARY not in repr(config) and not config.environment
+
+
+def test_config_of_an_old_program(tmp_path: Path) -> None:
+    """A program that cannot give JSON is told to be too old."""
+    old = tmp_path / "docker-compose"
+    old.write_text("#!/bin/sh\necho services:\n")
+    old.chmod(0o755)
+    config = docker.read_config((str(old),), tmp_path)
+    assert config.error == f"{old} config gives no JSON: install a newer Docker Compose."
+
+
+def test_an_engine(standin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether an engine answers is told, with what to do where none does."""
+    assert docker.engine_problem(("docker", "compose")) == ""
+    monkeypatch.setenv("STANDIN_DOCKER_ENGINE", "no")
+    sentence = "Docker cannot be used: no Docker engine answers: start Docker."
+    assert docker.engine_problem(("docker", "compose")) == sentence
+
+
+def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services are started in the background, and what they say comes as Compose prints it."""
+    (tmp_path / "said").write_text(f"backend-1  | {CANARY}\n")
+    monkeypatch.setenv("STANDIN_DOCKER_LOGS", str(tmp_path / "said"))
+    started = docker.up(("docker", "compose"), tmp_path)
+    assert (started.ok, started.message) == (True, f"docker compose up has started the services of {tmp_path}.")
+    assert docker.logs(("docker", "compose"), tmp_path, ("backend",)) == f"backend-1  | {CANARY}\n"
+    assert calls(standin) == ["docker compose up --detach", "docker compose logs --no-color --tail 5000 backend"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Error response: Bind for 0.0.0.0:5432 failed: port is already allocated", "port 5432 is taken by another .*"),
+        ("listen tcp4: address already in use", "a port is taken by another program"),
+        ("dependency failed to start: container x-db-1 is unhealthy", "container x-db-1 is unhealthy"),
+        ("dependency failed to start: container x-prestart-1 exited (1)", r"container x-prestart-1 exited \(1\)"),
+        (f"pull access denied for {CANARY}, repository does not exist", "an image could not be pulled"),
+        (f"failed to solve: {CANARY}", "an image could not be built"),
+        (f"{CANARY}", "it ended with 1"),
+    ],
+)
+def test_a_start_that_fails(
+    standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, told: str
+) -> None:
+    """Why services could not be started is told in our words, without a value."""
+    monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
+    started = docker.up(("docker", "compose"), tmp_path)
+    assert not started.ok
+    assert re.fullmatch(rf"docker compose up failed in \S+: {told}\.", started.message)
+    assert CANARY not in started.message
+
+
+def test_a_log_that_cannot_be_had(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an engine there is no log, and the sentence says so."""
+    monkeypatch.setenv("STANDIN_DOCKER_ENGINE", "no")
+    with pytest.raises(
+        CouldNotLook, match=r"^docker compose logs failed in .*: no Docker engine answers: start Docker"
+    ):
+        docker.logs(("docker", "compose"), tmp_path)
+
+
+def test_a_program_that_hangs(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that does not end is given up with a sentence."""
+    monkeypatch.setenv("STANDIN_DOCKER_FAILS", "config:hang")
+    monkeypatch.setitem(docker.SECONDS, "config", 1)
+    with pytest.raises(CouldNotLook, match=r"^docker compose config did not end within 1 s in .*: run it by hand"):
+        docker.read_config(("docker", "compose"), tmp_path)

@@ -1,0 +1,66 @@
+"""What the real Docker Compose says of a checkout counts, where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.local_setup_runs import quiet_machine
+from support.platform_checkout import Platform, make_platform
+
+from omc_runbook.runbooks import local_setup
+from omc_runbook.runbooks.run import diagnose
+from omc_runbook.workstation import docker
+
+pytestmark = pytest.mark.skipif(not docker.find_compose(), reason="no Docker Compose here")
+
+
+@pytest.fixture
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Platform:
+    """A checkout with a healthy .env, on a machine with nothing in its shell."""
+    quiet_machine(monkeypatch, tmp_path)
+    made = make_platform(tmp_path / "checkout")
+    made.write_dotenv()
+    return made
+
+
+def causes(platform: Platform) -> list[tuple[str, str]]:
+    """The root causes, each with what it is about."""
+    run = local_setup.begin("local", "", str(platform.root))
+    return [(finding.check, finding.subject) for finding in diagnose(local_setup.look(run)) if finding.is_root_cause]
+
+
+def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> None:
+    """How it reads the .env alone is how it gives it to the application."""
+    run = local_setup.begin("local", "", str(platform.root))
+    place = local_setup.look(run).workstation
+    assert place and place.compose_config and place.dotenv
+    compose, real = place.checkout.compose, place.compose_config.environment["backend"]
+    service = compose.application() if compose else None
+    own = {setting.variable for setting in service.environment} if service else set()
+    theirs = [each for each in place.dotenv.bindings if each.name not in own]
+    assert len(theirs) > 20 and all(each.for_compose and each.for_compose.same_as(real[each.name]) for each in theirs)
+
+
+def test_compose_files_that_it_refuses_are_told(platform: Platform) -> None:
+    """A service with a key that no service has: nobody else tells, and no word of the file comes out."""
+    assert causes(platform) == []
+    platform.edit(platform.compose, "  backend:\n", "  backend:\n    no_such_key: true\n")
+    assert causes(platform) == [("compose-refused", platform.compose.name)]
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        ("", "required-empty"),
+        ("POSTGRES_PASSWORD=\n", "required-empty"),
+        ("postgres_password=kX9vQ2mT7wZ4\n", "lowercase"),
+        ("POSTGRES_PASSWRD=kX9vQ2mT7wZ4\n", "misspelt"),
+    ],
+)
+def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform, written: str, cause: str) -> None:
+    """Compose refuses to start without it: why it has none is the cause, and no second one stands beside it."""
+    lines = platform.dotenv.read_text().splitlines(keepends=True)
+    kept = (written if line.startswith("POSTGRES_PASSWORD=") else line for line in lines)
+    platform.dotenv.write_text("".join(kept))
+    assert [check for check, _ in causes(platform)] == [cause]

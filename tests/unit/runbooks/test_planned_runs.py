@@ -1,0 +1,171 @@
+"""How a run ends that was only planned: the banner, outcome.json, the terminal and the command that carries it out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support.snapshots import healthy, with_keys, without_key
+
+from omc_runbook import cli
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
+from omc_runbook.changes.secret.plan import KeyChange, Plan
+from omc_runbook.headless import record
+from omc_runbook.headless import run as headless_run
+from omc_runbook.headless.run import RunResult
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.report import verify
+from omc_runbook.runbooks import add_key
+
+NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
+DRY = Outcome(
+    runbook="rotate",
+    environment="staging",
+    account="123456789012",
+    region="ap-southeast-2",
+    endpoint="",
+    started=NOW,
+    finished=NOW,
+    plan=("SECRET_KEY would change.",),
+)
+"""A run that was not told to do what it planned."""
+CLEAR = Finding(check="empty", family="content", title="A key is empty", status="clear")
+WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
+UNKNOWN = Finding(
+    check="stale", family="deployment", title="Stale", status="unknown", evidence=("ecs:ListTasks is denied.",)
+)
+
+
+def summary(outcome: Outcome) -> str:
+    return record.summarise(json.loads(outcome.to_json()), "a.html", "omc-runbook run rotate -p apply true")
+
+
+def plan(*keys: str, name: str = "app-secrets") -> Plan:
+    """A plan that changes keys, and gives the services of a healthy snapshot new tasks."""
+    changes = tuple(KeyChange(key, "changed", "generated (hex-32)") for key in keys)
+    return Plan("arn", name, "base", Masked("{}", "it"), "token", NOW, changes, healthy().consumers)
+
+
+def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
+    """Exit 0, and PLAN before anything else; no mark of success."""
+    outcome = replace(DRY, findings=(CLEAR,))
+    banner = verify.outcome(outcome)
+    assert (banner.style, banner.headline) == (
+        "plain",
+        "PLAN: nothing was changed in staging; 1 checks are clear.",
+    )
+    assert banner.lines == ("SECRET_KEY would change.",)
+    assert (outcome.status, outcome.exit_code) == ("ok", 0)
+    assert summary(outcome).splitlines() == [
+        "rotate on staging: PLAN: nothing was changed",
+        "  plan     SECRET_KEY would change.",
+        "  1 checks are clear.",
+        "  Apply it: omc-runbook run rotate -p apply true",
+        "Record: a.html",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("finding", "headline", "code"),
+    [
+        (WRONG, "✗ PLAN: nothing was changed in staging, where something is wrong: placeholder.", 1),
+        (
+            UNKNOWN,
+            "? PLAN: nothing was changed in staging, where not everything could be read: 1 check is unknown.",
+            2,
+        ),
+    ],
+    ids=["wrong", "unknown"],
+)
+def test_a_plan_says_what_stands(finding: Finding, headline: str, code: int) -> None:
+    """With the exit code of what stands."""
+    outcome = replace(DRY, findings=(finding,))
+    assert (verify.headline(outcome), outcome.exit_code) == (headline[2:], code)
+    assert verify.outcome(outcome).headline == headline
+    assert "PLAN: nothing was changed" in summary(outcome).splitlines()[0]
+
+
+def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
+    """PLAN is said of nothing else; an empty plan says that there is nothing to do."""
+    done, failed = replace(DRY, applied=True), replace(DRY, failure="It broke off.")
+    idle, looked = replace(DRY, plan=()), replace(DRY, plan=None)
+    for outcome in (done, failed, idle, looked):
+        assert "PLAN" not in summary(outcome) + verify.headline(outcome) and "Apply it" not in summary(outcome)
+    assert verify.headline(done) == verify.headline(looked) == "Nothing is wrong in staging: 0 checks are clear."
+    assert verify.headline(idle) == "Nothing to do, and nothing is wrong in staging: 0 checks are clear."
+
+
+def test_outcome_json_has_the_plan_and_whether_it_was_carried_out() -> None:
+    """Two members more, of a runbook that can change something; also where there is nothing to do."""
+    outcomes = (DRY, replace(DRY, applied=True), replace(DRY, plan=()), replace(DRY, plan=None))
+    bodies = [json.loads(outcome.to_json()) for outcome in outcomes]
+    steps = ["SECRET_KEY would change."]
+    assert [(body["applied"], body["plan"]) for body in bodies[:3]] == [(False, steps), (True, steps), (False, [])]
+    assert not {"applied", "plan"} & bodies[3].keys()
+
+
+def test_a_plan_is_against_the_errors_of_its_keys_and_services_alone() -> None:
+    """Of other keys, other services, what follows from another fault, and warnings it is not."""
+    drawn = plan("SECRET_KEY")
+    (service, *_) = drawn.consumers
+    stuck = Finding(
+        check="stuck",
+        family="deployment",
+        title="Stuck",
+        status="found",
+        subject="it",
+        services=frozenset({service.name}),
+    )
+    broken = Finding(check="not-json", family="content", title="No JSON", status="found", subject=drawn.secret_name)
+    against = (WRONG, stuck, broken)
+    others = (
+        replace(WRONG, subject="OTHER_KEY"),
+        replace(WRONG, severity="warning"),
+        replace(stuck, services=frozenset({"another"})),
+        replace(stuck, because_of=("key-missing",)),
+        replace(WRONG, status="clear"),
+    )
+    assert [drawn.is_against(finding) for finding in (*against, *others)] == [True] * 3 + [False] * 5
+    assert drawn.sentences[0] == "SECRET_KEY would be changed (generated (hex-32))."
+    assert service.name in drawn.sentences[1]
+
+
+def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every parameter as it was given, quoted; what production wants; the record's folder and the sandbox."""
+    commands: list[str] = []
+
+    def execute(source: Path, typed: object, draft: object, kept: object, command: str, progress: bool) -> RunResult:
+        commands.append(command)
+        return RunResult(0, "")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(headless_run, "_execute", execute)
+    nasty = "$(touch pwned); 'x'"
+    given = ["-p", "environment", "production", "-p", "keys", nasty, "-p", "apply", "false"]
+    for more in ([], ["--record", "my records"]):
+        CliRunner().invoke(cli.cli, ["run", "rotate", *given, *more], catch_exceptions=False)
+    wanted = ["omc-runbook", "run", "rotate", "-p", "environment", "production", "-p", "keys", nasty]
+    wanted += ["-p", "apply", "true", "-p", "confirm", "production"]
+    assert [shlex.split(command) for command in commands] == [wanted, [*wanted, "--record", "my records"]]
+    assert shlex.quote(nasty) in commands[0]
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
+    """An error of the key stands in a plan, and is a remark once there is nothing to do; others are remarks anyway."""
+    seen = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
+    new = NewKey("OPENAI_API_KEY", "", "", False, "str", ("backend",))
+
+    def judged(write: Plan | None) -> list[tuple[str, str]]:
+        addition = AddKeyPlan(new, Path("/checkout"), (), (EnvironmentPlan("staging", "a value", write, NOW),))
+        found = add_key.merge(add_key.judge(addition, {"staging": seen}, {"staging": seen}, None))
+        return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
+
+    assert judged(plan("OPENAI_API_KEY")) == [("key-missing", "OPENAI_API_KEY")]
+    assert judged(None) == []

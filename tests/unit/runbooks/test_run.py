@@ -1,0 +1,169 @@
+"""A run on environments, without AWS: who may change them, how a change is judged, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.snapshots import healthy, with_keys, without_key
+
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.environment import load
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.handover import OUTCOME_VARIABLE
+from omc_runbook.runbooks import add_key, run
+from omc_runbook.runbooks.button import Button
+from omc_runbook.runbooks.closing import BEFORE, Closing, Displays
+from omc_runbook.runbooks.run import Run, Target
+
+NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
+WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
+CLEAR = Finding(check="empty", family="content", title="An empty key", status="clear")
+
+
+@pytest.fixture(autouse=True)
+def _names(bare_names: None, own_registry: None) -> None:
+    """The guide's names, and values that are forgotten afterwards."""
+
+
+def a_run(*environments: str) -> Run:
+    """A run that calls nothing."""
+    targets = (
+        Target(load(name), Clients("ap-southeast-2"), Caller(f"1234567890{at:02}", "arn"))
+        for at, name in enumerate(environments)
+    )
+    return Run(runbook="add_key", started=NOW, targets=tuple(targets))
+
+
+@pytest.mark.parametrize("environments", [("production",), ("staging", "production")])
+def test_production_has_to_be_confirmed_also_among_others(environments: tuple[str, ...]) -> None:
+    """One guard for every runbook: without the word nothing is changed; a dry run needs none."""
+    begun = a_run(*environments)
+    assert begun.environment.name == "production"
+    for word in ("", "yes", "staging"):
+        with pytest.raises(UsageError, match='set confirm = "production" as well'):
+            begun.may_change(True, word)
+    assert begun.may_change(True, "production") and not begun.may_change(False, "")
+    assert a_run("staging").may_change(True, "")
+
+
+def test_what_was_wrong_before_is_a_remark_unless_it_still_counts() -> None:
+    """As a service that has not proved itself, or as what the runbook says that its plan is against."""
+    before = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
+    families = ("content", "reference")
+
+    def problems(**options: object) -> set[str]:
+        return {each.check for each in run.judge(before, before, families, **options) if each.is_problem}  # type: ignore[arg-type]
+
+    assert problems() == set()
+    assert problems(still_counts=lambda finding: finding.check == "placeholder") == {"placeholder"}
+    new = {each.check for each in run.judge(healthy(), before, families) if each.is_problem}
+    assert {"placeholder", "key-missing"} <= new
+
+
+@pytest.fixture
+def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a run leaves its outcome."""
+    monkeypatch.setenv(OUTCOME_VARIABLE, str(tmp_path / "outcome.json"))
+    return tmp_path / "outcome.json"
+
+
+def test_an_outcome_has_each_environment_with_a_status_of_its_own(outcome: Path) -> None:
+    """What is found in production alone is no fault of staging's; the fields of old mean the first."""
+    found = {"staging": (CLEAR,), "production": (CLEAR, WRONG)}
+    merged = add_key.merge(found)
+    assert [(each.check, each.subject) for each in merged] == [("empty", ""), ("placeholder", "production: SECRET_KEY")]
+    a_run("staging", "production").conclude(merged, by_target=found)
+    body = json.loads(outcome.read_text())
+    assert [(each["environment"], each["account"], each["status"]) for each in body["targets"]] == [
+        ("staging", "123456789000", "ok"),
+        ("production", "123456789001", "findings"),
+    ]
+    assert (body["environment"], body["account"], body["status"]) == ("staging", "123456789000", "findings")
+    assert body["where"] == "staging, production"
+
+
+def test_an_outcome_of_one_environment_has_it_among_its_targets(outcome: Path) -> None:
+    """With the status of the run."""
+    a_run("staging").conclude((WRONG,))
+    body = json.loads(outcome.read_text())
+    assert [(each["environment"], each["status"]) for each in body["targets"]] == [("staging", "findings")]
+    assert "where" not in body
+
+
+class Work:
+    """The last part of a runbook, which notes what it does."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.done: list[str] = []
+        self.error = error
+
+    def __call__(self, apply: bool, confirm: str) -> Displays:
+        self.done.append(f"{'applied' if apply else 'planned'} {confirm}".strip())
+        yield "result", "what was done"
+        if self.error:
+            raise self.error
+        self.done.append("looked")
+        yield "outcome", "how it ended"
+        return "✓ Done"
+
+    def closing(self, apply: bool = False) -> Closing:
+        return Closing(a_run("staging"), "Do it", self, apply, "", False)
+
+
+def test_each_display_is_made_once_and_not_before_it_is_shown() -> None:
+    """A cell that is run again shows the same, and does nothing twice."""
+    work = Work()
+    closing = work.closing(apply=True)
+    assert work.done == []
+    assert closing.show("result") == closing.show("result") == "what was done" and work.done == ["applied"]
+    assert closing.show("outcome") == "how it ended" and closing.show("result") == "what was done"
+    assert work.done == ["applied", "looked"]
+
+
+def test_an_error_is_raised_again_and_not_passed_over() -> None:
+    """What stood before it stays; what comes after it cannot be shown."""
+    closing = Work(CouldNotLook("AWS is gone.")).closing()
+    assert closing.show("result") == "what was done"
+    for name in ("outcome", "outcome"):
+        with pytest.raises(CouldNotLook, match="AWS is gone"):
+            closing.show(name)
+    assert closing.show("result") == "what was done"
+
+
+def test_what_was_interrupted_is_told_so() -> None:
+    """As by Ctrl-C while a deployment was watched: nothing is shown that was not seen."""
+    closing = Work(KeyboardInterrupt()).closing()  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        closing.show("outcome")
+    with pytest.raises(UsageError, match="broken off: run verify"):
+        closing.show("outcome")
+
+
+def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It applies with the word that was typed, and shows every display in order."""
+    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: True)
+    work = Work()
+    closing = work.closing()
+    closing.show("outcome")
+    button = closing.button()
+    assert isinstance(button, Button)
+    shown, label = played(button._act("production"))
+    assert shown[:2] == ["what was done", "how it ended"] and BEFORE in shown[2].to_text() and label == "✓ Done"
+    assert work.done == ["planned", "looked", "applied production", "looked"]
+    assert "carried out" in work.closing(apply=True).button().to_text()  # type: ignore[union-attr]
+
+
+def played(steps: Iterator[object]) -> tuple[list[object], str]:
+    """All that a generator yields, and what it returns."""
+    shown: list[object] = []
+    while True:
+        try:
+            shown.append(next(steps))
+        except StopIteration as end:
+            return shown, end.value

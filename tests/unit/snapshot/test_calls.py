@@ -1,0 +1,99 @@
+"""How often AWS is asked for a large environment, and what is read where names are wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from moto import mock_aws
+from support.moto_environment import CLUSTER, NAME, REGION, Wire, answers, build, client, read
+
+pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+
+
+def test_a_cluster_that_the_guide_names_may_be_missing() -> None:
+    """The guide's name is a finding where it is wrong, with the nearest cluster."""
+    with mock_aws():
+        client("ecs").create_cluster(clusterName="ohmycoins-staging-cluster")
+        client("secretsmanager").create_secret(Name=NAME, SecretString="{}")
+        snapshot = read(Wire())
+    assert snapshot.service_names is None
+    assert snapshot.clusters == ("ohmycoins-staging-cluster",)
+    found = answers(snapshot)
+    assert (found["wrong-names"].status, found["secret-missing"].status) == ("found", "clear")
+    assert "did you mean ohmycoins-staging-cluster?" in found["wrong-names"].evidence[0]
+    assert found["not-forced"].status == "skipped"
+
+
+def test_a_missing_cluster_is_found_where_clusters_may_not_be_listed() -> None:
+    """ListServices says enough for the finding; only the nearest name is lost."""
+    with mock_aws():
+        client("secretsmanager").create_secret(Name=NAME, SecretString="{}")
+        assert answers(read(Wire({"ListClusters": "AccessDenied"})))["wrong-names"].status == "found"
+
+
+def test_a_reference_to_a_region_that_does_not_exist_is_a_finding() -> None:
+    """A mistyped region has no endpoint; the rest is read all the same."""
+    with mock_aws():
+        build()
+        mistype("worker", "ap-southeast-22")
+        answer = Wire.call
+
+        def call(self: Wire, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            if client.meta.region_name == "ap-southeast-22":
+                raise EndpointConnectionError(endpoint_url=client.meta.endpoint_url)
+            return answer(self, client, operation, parameters)
+
+        with patch.object(Wire, "call", call):
+            found = answers(read(Wire()))
+    assert found["wrong-region"].status == "found"
+    assert found["key-missing"].status == "clear"
+
+
+def mistype(service: str, region: str) -> None:
+    """Let a service's first secret come from another region."""
+    ecs = client("ecs")
+    present = ecs.describe_task_definition(taskDefinition=f"{CLUSTER}-{service}")["taskDefinition"]
+    container = present["containerDefinitions"][0]
+    container["secrets"][0]["valueFrom"] = container["secrets"][0]["valueFrom"].replace(REGION, region)
+    ecs.register_task_definition(
+        family=f"{CLUSTER}-{service}", executionRoleArn=present["executionRoleArn"], containerDefinitions=[container]
+    )
+    ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=f"{CLUSTER}-{service}")
+
+
+MANY = ("backend", *(f"service-{number:02}" for number in range(24)))
+
+
+@pytest.fixture(scope="module")
+def many() -> Iterator[Callable[[], Wire]]:
+    """Twenty-five services of nine tasks each."""
+    with mock_aws():
+        build(MANY, tasks=9)
+
+        def asked() -> Wire:
+            wire = Wire()
+            read(wire)
+            return wire
+
+        yield asked
+
+
+def test_calls_are_batched_and_none_is_made_twice(many: Callable[[], Wire]) -> None:
+    """Services are described by ten, tasks by a hundred, and no question is asked again."""
+    wire = many()
+    assert wire.made("DescribeServices") == 3
+    assert wire.made("DescribeTasks") == 3
+    assert wire.made("DescribeTaskDefinition") == 25
+    assert {call: count for call, count in wire.calls.items() if count > 1} == {}
+
+
+def test_the_calls_stay_within_their_budget(many: Callable[[], Wire]) -> None:
+    """For N services: N + ⌈N/10⌉ + ⌈N/20⌉ + 3⌈tasks/100⌉ + 12 calls at most."""
+    count, tasks = len(MANY), 9 * len(MANY)
+    budget = count + math.ceil(count / 10) + math.ceil(count / 20) + 3 * math.ceil(tasks / 100) + 12
+    assert sum(many().calls.values()) <= budget

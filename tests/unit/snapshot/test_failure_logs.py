@@ -1,0 +1,209 @@
+"""The last words of failed tasks: whose logs are read, what is kept of them, and what a refusal is."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from support.snapshots import (
+    CHANGED,
+    NOW,
+    healthy,
+    policy,
+    rotated,
+    stopped,
+    stuck,
+    with_container,
+    with_secret,
+    with_tasks,
+)
+
+from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.checks.check import run_check
+from omc_runbook.diagnosis.root_causes import CHECKS
+from omc_runbook.masking.value import Masked
+from omc_runbook.snapshot import failure_logs, follow_ups
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+GROUP = "/ecs/ohmycoins-staging/worker"
+RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=8), "stop_code": "EssentialContainerExited"}
+EXIT = "Essential container in task exited"
+
+
+class Logs:
+    """CloudWatch Logs with the same lines in every stream, or with a refusal."""
+
+    def __init__(self, lines: tuple[str, ...] = (), code: str = "") -> None:
+        self.lines, self.code = lines, code
+        self.asked: list[str] = []
+
+    def get_log_events(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append(f"{asked['logGroupName']} {asked['logStreamName']}")
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "GetLogEvents")
+        return {"events": [{"message": line} for line in self.lines]}
+
+
+class Trail:
+    """CloudTrail that notes which calls it is asked for, and has seen none."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_paginator(self, _: str) -> Trail:
+        return self
+
+    resume_token = None
+
+    def paginate(self, **asked: Any) -> Trail:
+        self.asked.append(asked["LookupAttributes"][0]["AttributeValue"])
+        return self
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+class Values:
+    """Secrets Manager with an empty document in every version."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_secret_value(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append(asked["VersionId"])
+        return {"VersionId": asked["VersionId"], "SecretString": "{}"}
+
+
+def ask(client: object, snapshot: Snapshot, call: Callable[[Gatherer, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Make a look with one client for every service; what it found, and its gaps."""
+    with ThreadPoolExecutor(4) as pool:
+        asking = Gatherer(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
+        return call(asking, snapshot), asking.gaps
+
+
+def failing(reason: str = EXIT, **changes: Any) -> Snapshot:
+    """A worker that logs to CloudWatch, and whose new tasks fail."""
+    logging = with_container(healthy(), "worker", lambda old: replace(old, log_group=GROUP, log_prefix="ecs"))
+    return stuck(logging, "worker", reason, **{**RAN, **changes})
+
+
+def last(snapshot: Snapshot) -> Task:
+    """The task that stopped last."""
+    return max((task for task in snapshot.tasks if task.stopped), key=lambda task: task.stopped or NOW)
+
+
+def test_the_lines_that_tell_of_trouble_are_kept() -> None:
+    """Of the newest failed tasks, two a service, the last two lines of trouble."""
+    logs = Logs(("INFO: started", "ERROR: first", "ERROR:  second", "Traceback", "KeyError: 'X'", "INFO: bye"))
+    found, gaps = ask(logs, failing(), failure_logs.read)
+    assert len(found) == failure_logs.TASKS_A_SERVICE == len(logs.asked)
+    assert next(iter(found.values())) == (
+        "The log of worker says: ERROR: second",
+        "The log of worker says: KeyError: 'X'",
+    )
+    assert not gaps
+
+
+def test_the_newest_task_is_among_them() -> None:
+    """Its stream is named after prefix, container and task."""
+    logs, snapshot = Logs(("ERROR: x",)), failing()
+    found, _ = ask(logs, snapshot, failure_logs.read)
+    assert last(snapshot).id in found
+    assert f"{GROUP} ecs/worker/{last(snapshot).id}" in logs.asked
+
+
+def test_values_are_masked_and_long_lines_cut() -> None:
+    """What an application prints of a value does not come through."""
+    value = secrets.token_hex(24)
+    Masked(value, "OPENAI_API_KEY")
+    found, _ = ask(Logs((f"ERROR: Incorrect API key provided: {value}. {'x' * 400}",)), failing(), failure_logs.read)
+    [line] = next(iter(found.values()))
+    assert value not in line and "‹OPENAI_API_KEY›" in line
+    assert len(line) < failure_logs.LONGEST + 50
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        healthy(),
+        failing("CannotPullContainerError: not found", started=None),
+        stuck(healthy(), "worker", EXIT, **RAN),
+        with_tasks(failing("x", started=None), stopped("worker", EXIT, CHANGED - timedelta(days=1), **RAN)),
+        with_tasks(healthy(), stopped("frontend", EXIT, NOW, **RAN)),
+    ],
+    ids=["healthy", "never started", "no CloudWatch", "stale", "a stranger's"],
+)
+def test_no_log_is_read_in_vain(snapshot: Snapshot) -> None:
+    """Only a consumer's task that ran, failed on the current version and logs to CloudWatch has last words."""
+    logs = Logs(("ERROR: x",))
+    assert ask(logs, snapshot, failure_logs.read) == ({}, {})
+    assert logs.asked == []
+
+
+def test_a_missing_stream_is_no_gap() -> None:
+    """A task that logged nothing has said nothing."""
+    assert ask(Logs(code="ResourceNotFoundException"), failing(), failure_logs.read) == ({}, {})
+
+
+def test_a_refusal_is_a_gap() -> None:
+    """Where logs may not be read, the check that needs them is unknown and names the permission."""
+    found, gaps = ask(Logs(code="AccessDeniedException"), failing(), failure_logs.read)
+    assert gaps["words"] == (ReadFailure("the log of worker", "logs:GetLogEvents", "AccessDeniedException", "denied"),)
+    [check] = [check for check in CHECKS if check.id == "store-only"]
+    [answer] = run_check(check, replace(failing(), words=found, gaps=gaps))
+    assert answer.status == "unknown"
+    assert "logs:GetLogEvents" in answer.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ('FATAL: password authentication failed for user "app"', True),
+        ("HTTP status 401 from the provider", True),
+        ("KeyError: 'X'", False),
+        ("ERROR: took 535 ms", False),
+    ],
+)
+def test_a_refused_value_is_told(line: str, refused: bool) -> None:
+    """Only then is the former version read as well."""
+    assert failure_logs.has_login_failure(replace(healthy(), words={"1": (line,)})) == refused
+
+
+def test_who_changed_the_current_version_is_asked_once() -> None:
+    """A look that knows the writes and reads already asks for no more."""
+    trail = Trail()
+    known, _ = ask(trail, healthy(), follow_ups.read_authors)
+    assert sorted(trail.asked) == sorted([*follow_ups.WRITES, "GetSecretValue"])
+    trail.asked.clear()
+    ask(trail, known, follow_ups.read_authors)
+    assert trail.asked == []
+
+
+def test_who_deleted_the_secret_is_asked_where_somebody_did() -> None:
+    """DeleteSecret and PutResourcePolicy are looked up only where there is something to explain."""
+    trail = Trail()
+    gone = replace(with_secret(healthy(), deleted=NOW), resource_policy=policy("Deny", kind="resource"))
+    found, _ = ask(trail, gone, follow_ups.read_authors)
+    assert {follow_ups.DELETED, follow_ups.POLICY} < set(trail.asked)
+    assert found.writes == ()
+
+
+def test_a_version_is_read_again_only_where_it_was_not() -> None:
+    """AWSPREVIOUS is asked for once."""
+    snapshot = rotated(healthy(), NOW, SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+    previous, values = snapshot.secret.version_at("AWSPREVIOUS"), Values()
+    assert ask(values, snapshot, follow_ups.read_previous)[0].contents.keys() == snapshot.contents.keys()
+    contents = {id: content for id, content in snapshot.contents.items() if id != previous}
+    ask(values, replace(snapshot, contents=contents), follow_ups.read_previous)
+    assert values.asked == [previous]

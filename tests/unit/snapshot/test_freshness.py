@@ -1,0 +1,176 @@
+"""Whether a task is up to date: one answer, whoever asks."""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.snapshots import (
+    CURRENT,
+    NOW,
+    PREVIOUS,
+    event,
+    healthy,
+    looked,
+    rotated,
+    task,
+    with_definition,
+    with_held,
+    with_reference,
+    with_tasks,
+)
+
+from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.deployment import not_forced
+from omc_runbook.diagnosis.complaint import Complaint
+from omc_runbook.diagnosis.injection_matrix import rows
+from omc_runbook.report import changes, timeline, troubleshoot
+from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.held_values import UNSEEN
+from omc_runbook.snapshot.state import Snapshot
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+LATELY = NOW - timedelta(minutes=5)
+WORDS = {"holds the current values": "fresh", "holds older values": "stale", "may hold": "undecidable"}
+
+
+def other_key() -> Snapshot:
+    """A key changed that the worker is not given."""
+    return rotated(healthy(), LATELY, SMTP_PASSWORD=secrets.token_hex(16))
+
+
+def own_key() -> Snapshot:
+    """A key changed that both services are given."""
+    return rotated(healthy(), LATELY, SECRET_KEY=secrets.token_hex(32))
+
+
+def while_it_changed() -> Snapshot:
+    """The worker has one more task, which started while a key changed."""
+    started = task("worker", created=LATELY - timedelta(seconds=10))
+    return with_tasks(own_key(), started)
+
+
+def read_after() -> Snapshot:
+    """By CloudTrail the worker's task read the secret after the change, though it was created before."""
+    snapshot = own_key()
+    worker = next(each for each in snapshot.tasks if each.service == "worker")
+    principal = f"arn:aws:sts::1:assumed-role/role/{worker.id}"
+    read = event("GetSecretValue", LATELY + timedelta(minutes=1), principal=principal)
+    return replace(snapshot, reads=(read,), writes=(event("PutSecretValue", LATELY, snapshot.versions[-1].id),))
+
+
+def looked_stale() -> Snapshot:
+    """By times all is fresh, and a look shows that the worker has a former value."""
+    return with_held(looked(healthy()), "worker", "SECRET_KEY", injected=PREVIOUS, process=PREVIOUS)
+
+
+def looked_fresh() -> Snapshot:
+    """By times all is stale, and a look shows the current values."""
+    return looked(own_key())
+
+
+def looked_in_vain() -> Snapshot:
+    """By times all is stale, and a look could tell nothing of the key that changed."""
+    return with_held(looked(own_key()), "worker", "SECRET_KEY", injected=UNSEEN, process=UNSEEN)
+
+
+def version_gone() -> Snapshot:
+    """What the former version held is not known any more."""
+    snapshot = own_key()
+    return replace(snapshot, contents={id: held for id, held in snapshot.contents.items() if id != CURRENT})
+
+
+def whole_document() -> Snapshot:
+    """The worker is given the whole document, of which another key changed."""
+    arn = healthy().secret
+    assert arn is not None
+    return with_reference(other_key(), "worker", "SECRET_KEY", arn.arn)
+
+
+CASES: dict[str, tuple[Callable[[], Snapshot], dict[str, str]]] = {
+    "healthy": (healthy, {"backend": "fresh", "worker": "fresh"}),
+    "other key": (other_key, {"backend": "stale", "worker": "fresh"}),
+    "own key": (own_key, {"backend": "stale", "worker": "stale"}),
+    "while it changed": (while_it_changed, {"backend": "stale", "worker": "stale undecidable"}),
+    "read after": (read_after, {"backend": "stale", "worker": "fresh"}),
+    "looked, stale": (looked_stale, {"backend": "fresh", "worker": "stale"}),
+    "looked, fresh": (looked_fresh, {"backend": "fresh", "worker": "fresh"}),
+    "looked in vain": (looked_in_vain, {"backend": "fresh", "worker": "stale"}),
+    "version gone": (version_gone, {"backend": "stale", "worker": "stale"}),
+    "whole document": (whole_document, {"backend": "stale", "worker": "stale"}),
+}
+
+
+def services(snapshot: Snapshot) -> dict[str, Service]:
+    """The consumers by name."""
+    return {service.name: service for service in snapshot.consumers}
+
+
+def by_troubleshoot(snapshot: Snapshot, one: Task) -> str:
+    """What troubleshoot says of a task that somebody asked about."""
+    entries = troubleshoot.state(snapshot, Complaint(task_id=one.id)).entries
+    [line] = [line for line in entries[-1].lines if "holds " in line or "may hold" in line]
+    return next(answer for words, answer in WORDS.items() if words in line)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_two_reports_say_different_things_of_one_task(case: str) -> None:
+    """troubleshoot, the matrix, the timeline, the holders and the check have one answer for each task."""
+    make, expected = CASES[case]
+    snapshot = make()
+    answers = {
+        name: [freshness.of(snapshot, each) for each in snapshot.running(service)]
+        for name, service in services(snapshot).items()
+    }
+    assert {name: " ".join(sorted({*found})) for name, found in answers.items()} == {
+        name: " ".join(sorted(words.split())) for name, words in expected.items()
+    }
+    found = {finding.subject: finding.status for finding in run_check(not_forced, snapshot)}
+    state = {entry.subject: entry.lines[0] for entry in troubleshoot.state(snapshot, Complaint()).entries}
+    holders = {entry.name: entry.label for entry in changes.holders(snapshot).entries}
+    drawn = {line.service: set[str]() for line in timeline.lines_of(snapshot)}
+    for line in timeline.lines_of(snapshot):
+        drawn[line.service].add(line.state)
+    for name, service in services(snapshot).items():
+        tasks, said = snapshot.running(service), answers[name]
+        assert [by_troubleshoot(snapshot, each) for each in tasks] == said
+        assert all(f"{said.count(word)} {word}" in state[name] for word in {*said})
+        assert drawn[name] == {*said}
+        assert holders[name] == ("up to date" if {*said} == {"fresh"} else "redeploy")
+        assert found.get(name) == ("found" if "stale" in said else "unknown" if "undecidable" in said else None)
+        reached = [row.reaches for row in rows(snapshot) if row.service == name]
+        worst = max((len(re.findall("stale", words)), words.count("undecidable")) for words in reached)
+        assert bool(worst[0]) == ("stale" in said)
+
+
+def test_a_reference_without_a_definition_is_told_by_times() -> None:
+    """Where the definition could not be read, nothing says that no key of it changed."""
+    snapshot = own_key()
+    blind = replace(snapshot, task_definitions={})
+    assert {freshness.of(blind, each) for each in blind.tasks} == {"stale"}
+
+
+def test_a_pinned_reference_does_not_follow_the_secret() -> None:
+    """What fixes a version is no staler for a new one."""
+    snapshot = own_key()
+    assert snapshot.secret is not None
+    pinned = with_reference(snapshot, "worker", "SECRET_KEY", f"{snapshot.secret.arn}:SECRET_KEY::{CURRENT}")
+    [worker] = snapshot.running(services(snapshot)["worker"])
+    assert (freshness.of(snapshot, worker), freshness.of(pinned, worker)) == ("stale", "fresh")
+    assert freshness.changed_keys(pinned, worker) == frozenset()
+
+
+def test_a_second_container_counts_too() -> None:
+    """A look into one container tells nothing of what another one is given."""
+    snapshot = looked_fresh()
+    sidecar = with_definition(
+        snapshot,
+        "worker",
+        lambda old: replace(old, containers=(*old.containers, replace(old.containers[0], name="sidecar"))),
+    )
+    [worker] = sidecar.running(services(sidecar)["worker"])
+    assert freshness.of(sidecar, worker) == "stale"

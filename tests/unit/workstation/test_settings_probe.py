@@ -1,0 +1,320 @@
+"""Settings of a checkout, loaded in a process of its own: real pydantic-settings, a configuration written for this."""
+
+import os
+import secrets
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from omc_runbook.workstation.settings_probe import SettingsResult, load_settings
+
+CONFIG = '''
+    """What the application is configured by."""
+
+    import warnings
+    from typing import Annotated, Any, Literal
+
+    from pydantic import AliasChoices, BeforeValidator, Field, HttpUrl, computed_field, model_validator
+    from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+    def split(value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) and not value.startswith("[") else value
+
+
+    class Settings(BaseSettings):
+        model_config = SettingsConfigDict(env_file="../.env", env_ignore_empty=True, extra="EXTRA")
+
+        ENVIRONMENT: Literal["local", "staging", "production"] = "local"
+        SECRET_KEY: str = "changethis"
+        POSTGRES_PASSWORD: str
+        POSTGRES_PORT: int = 5432
+        ORIGINS: Annotated[list[HttpUrl] | str, BeforeValidator(split)] = []
+        HOSTS: list[str] = []
+        SENDER: str | None = None
+        SENDER_NAME: str | None = None
+        api_key: str = Field("none", validation_alias=AliasChoices("OPENAI_API_KEY", "OPENAI_KEY"))
+
+        @computed_field
+        @property
+        def database(self) -> str:
+            return f"postgresql://app:{self.POSTGRES_PASSWORD}@db:{self.POSTGRES_PORT}/app"
+
+        @model_validator(mode="after")
+        def name_sender(self) -> "Settings":
+            self.SENDER_NAME = self.SENDER_NAME or "Coins"
+            return self
+
+        @model_validator(mode="after")
+        def refuse_defaults(self) -> "Settings":
+            for name in ("SECRET_KEY", "POSTGRES_PASSWORD"):
+                if getattr(self, name) == "changethis":
+                    told = f'The value of {name} is "changethis", for security, please change it.'
+                    if self.ENVIRONMENT != "local":
+                        raise ValueError(told)
+                    warnings.warn(told, stacklevel=1)
+            return self
+'''
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A variable of this process that would change the outcome if the other one saw it."""
+    monkeypatch.setenv("POSTGRES_PORT", "not a number")
+    yield
+
+
+def make(folder: Path, dotenv: str | None, end: str = "settings = Settings()", config: str = CONFIG) -> Path:
+    """A checkout with a configuration and, where it is given, a .env."""
+    core = folder / "backend" / "app" / "core"
+    core.mkdir(parents=True, exist_ok=True)
+    for package in (core.parent, core):
+        (package / "__init__.py").write_text("")
+    (core / "config.py").write_text(
+        textwrap.dedent(config).replace("EXTRA", "ignore") + f"\n\n{textwrap.dedent(end)}\n"
+    )
+    if dotenv is not None:
+        (folder / ".env").write_text(dotenv)
+    return folder
+
+
+def short(loaded: SettingsResult) -> list[tuple[str, str]]:
+    return [(told.check, told.variable) for told in loaded.messages]
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+GOOD = "SECRET_KEY=a-good-one\nPOSTGRES_PASSWORD='another $one'\nPOSTGRES_PORT=\nOPENAI_KEY=x\nUNKNOWN=1\n"
+
+
+@pytest.mark.parametrize("end", ["settings = Settings()", ""])
+def test_settings_that_accept_the_file(tmp_path: Path, end: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A good file is accepted, whether the module makes its Settings or leaves that to others; nothing is written."""
+    repository = make(tmp_path, GOOD, end)
+    before = files(repository)
+    loaded = load_settings(repository)
+    assert (loaded.ok, loaded.messages, loaded.obstacle) == (True, (), "")
+    assert loaded.env_files == ((repository / ".env", True),)
+    # What a validator set and what is empty did not come from the file.
+    assert loaded.filled == ("SECRET_KEY", "POSTGRES_PASSWORD", "api_key")
+    assert files(repository) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Without a file a variable is missing, and where it was looked for is told."""
+    repository = make(tmp_path, None)
+    loaded = load_settings(repository)
+    assert (loaded.ok, short(loaded), loaded.obstacle) == (False, [("required-empty", "POSTGRES_PASSWORD")], "")
+    assert (loaded.env_files, loaded.filled) == (((repository / ".env", False),), ())
+
+
+def test_another_file_in_its_place(tmp_path: Path) -> None:
+    """A file that is given is read instead, also by Settings that the module makes as it is imported."""
+    repository = make(tmp_path / "app", "POSTGRES_PORT=x\n")
+    other = tmp_path / "new file"
+    other.write_text("POSTGRES_PASSWORD=p\nSECRET_KEY=k\n")
+    loaded = load_settings(repository, other)
+    assert (loaded.ok, loaded.env_files) == (True, ((other, True),))
+    assert loaded.filled == ("SECRET_KEY", "POSTGRES_PASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("env_file", "expected"),
+    [
+        ('env_file=(".env", "../.env"), ', ["backend/.env", ".env"]),
+        ("", []),
+    ],
+)
+def test_where_the_file_is_looked_for(tmp_path: Path, env_file: str, expected: list[str]) -> None:
+    """Several files are told in their order, seen from the application's folder; a class may read none at all."""
+    config = CONFIG.replace('env_file="../.env", ', env_file)
+    repository = make(tmp_path, "SECRET_KEY=k\nPOSTGRES_PASSWORD=p\n", config=config)
+    loaded = load_settings(repository)
+    assert [path for path, _ in loaded.env_files] == [repository / name for name in expected]
+    assert [there for _, there in loaded.env_files] == [name == ".env" for name in expected]
+    assert loaded.ok == bool(expected)
+
+
+def test_each_variable_that_is_refused(tmp_path: Path) -> None:
+    """All that Settings refuse is told by variable, a field with other names by the one that is tried first."""
+    config = CONFIG.replace('Field("none", ', "Field(")
+    repository = make(tmp_path, "POSTGRES_PORT=abc\nENVIRONMENT=here\nORIGINS=one,two\n", config=config)
+    loaded = load_settings(repository)
+    assert not loaded.ok and set(short(loaded)) == {
+        ("settings-refused", "ENVIRONMENT"),
+        ("required-empty", "POSTGRES_PASSWORD"),
+        ("settings-refused", "POSTGRES_PORT"),
+        ("settings-refused", "ORIGINS"),
+        ("required-empty", "OPENAI_API_KEY"),
+    }
+
+
+def test_a_default_is_refused_or_warned_of(tmp_path: Path) -> None:
+    """The template's default is told of either way: as a refusal when deployed, as a warning on a machine."""
+    repository = make(tmp_path, "SECRET_KEY=changethis\nPOSTGRES_PASSWORD=p\nENVIRONMENT=staging\n")
+    refused = load_settings(repository)
+    assert (refused.ok, short(refused), refused.obstacle) == (False, [("changethis", "SECRET_KEY")], "")
+    warned = load_settings(make(tmp_path, "SECRET_KEY=changethis\nPOSTGRES_PASSWORD=changethis\n"))
+    assert (warned.ok, short(warned)) == (True, [("changethis", "SECRET_KEY"), ("changethis", "POSTGRES_PASSWORD")])
+
+
+def test_a_list_that_is_no_json(tmp_path: Path) -> None:
+    """pydantic-settings' own error, which is none of validation, names the field."""
+    loaded = load_settings(make(tmp_path, f"{GOOD}HOSTS=a,b\n"))
+    assert (loaded.ok, short(loaded), loaded.obstacle) == (False, [("settings-refused", "HOSTS")], "")
+
+
+def test_a_line_that_cannot_be_read(tmp_path: Path) -> None:
+    """python-dotenv leaves out such a line; its warning is told, with the number."""
+    loaded = load_settings(make(tmp_path, f"{GOOD}not a line\n"))
+    assert (loaded.ok, short(loaded)) == (True, [("unterminated", "")])
+    assert "line 6" in loaded.messages[0].reason
+
+
+def test_a_variable_too_many(tmp_path: Path) -> None:
+    """Where Settings take no others, the name of one that they do not have is not told: it may be a value's piece."""
+    loaded = load_settings(make(tmp_path, GOOD, config=CONFIG.replace("EXTRA", "forbid")))
+    assert (loaded.ok, short(loaded)) == (False, [("settings-refused", "")])
+    assert "unknown" not in repr(loaded).lower()
+
+
+def test_variables_of_a_shell(tmp_path: Path) -> None:
+    """A variable that is given counts more than the file, and nothing of this process's environment counts at all."""
+    repository = make(tmp_path, GOOD)
+    assert short(load_settings(repository, extra={"POSTGRES_PORT": "x"})) == [("settings-refused", "POSTGRES_PORT")]
+    assert "POSTGRES_PORT" in load_settings(repository, extra={"POSTGRES_PORT": "1"}).filled
+
+
+def canary(folder: Path, dotenv: str, value: str, end: str = "settings = Settings()") -> SettingsResult:
+    """Load a file that holds a value, and see that the value is in nothing that comes back."""
+    loaded = load_settings(make(folder, dotenv, end))
+    shown = repr(loaded) + repr(vars(loaded)) + "".join(map(repr, loaded.messages))
+    assert value not in shown and value[:12] not in shown and value.lower() not in shown.lower()
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("POSTGRES_PORT={0}", "settings = Settings()"),
+        ("HOSTS={0}", "settings = Settings()"),
+        ('HOSTS="{{{0}"', "settings = Settings()"),
+        ("ENVIRONMENT={0}", ""),
+        (
+            "{0}=1",
+            "Settings.model_config['extra'] = 'forbid'\nSettings.model_rebuild(force=True)\nsettings = Settings()",
+        ),
+        ("POSTGRES_PASSWORD='\n{0}", "settings = Settings()"),
+        ("SENDER={0}", "print(Settings().SENDER)\nraise RuntimeError(Settings().SENDER)"),
+        ("SENDER={0}", "raise type(Settings().SENDER.upper(), (ValueError,), {})(Settings().SENDER)"),
+        ("SENDER={0}", "import sys\nsys.exit(Settings().SENDER)"),
+        ("SENDER={0}", "import importlib\nimportlib.import_module(Settings().SENDER)"),
+        ("SENDER={0}", "import os\nos.write(1, Settings().SENDER.encode())\nos._exit(3)"),
+        ("SENDER={0}", "import os\nopen(3, 'w').write(Settings().SENDER)"),
+    ],
+)
+def test_no_value_comes_back(tmp_path: Path, line: str, end: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever the application does with a value, it is in nothing that is returned or printed."""
+    value = secrets.token_hex(12)
+    loaded = canary(tmp_path, f"{GOOD}{line.format(value)}\n", value, end)
+    assert not loaded.ok or "'\n" in line
+    assert capfd.readouterr() == ("", "")
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet="[]{}=',\" \\:;\n#$", max_size=12), st.sampled_from(["POSTGRES_PORT", "ORIGINS", "HOSTS"]))
+def test_no_value_comes_back_whatever_it_looks_like(tmp_path: Path, around: str, name: str) -> None:
+    """Nor does one among characters that the formats around it use themselves."""
+    canary(tmp_path, f"{GOOD}{name}={around}kanarienvogel{around[::-1]}\n", "kanarienvogel")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("import absent_package.part", ["no package absent_package", sys.executable]),
+        ("import app.absent", ["needs the module app.absent", "at backend/app/core/config.py, line"]),
+        ("raise RuntimeError('x')", ["raised RuntimeError", "at backend/app/core/config.py, line"]),
+        ("def x(:", ["raised SyntaxError", "at backend/app/core/config.py, line"]),
+        ("from os import absent", ["raised ImportError"]),
+        ("import sys; sys.exit(3)", ["raised SystemExit"]),
+        ("del Settings", ["has no class Settings"]),
+        ("Settings = 5", ["has no class Settings"]),
+        ("import os; os._exit(3)", ["exit code 3 and no answer"]),
+        (
+            "try:\n    import absent_package\nexcept ImportError as error:\n    raise ImportError('so') from error",
+            ["no package absent_package"],
+        ),
+    ],
+)
+def test_what_keeps_settings_from_being_tried(tmp_path: Path, end: str, words: list[str]) -> None:
+    """Where Settings could not be tried there is an obstacle, never a pass, and it says what next."""
+    loaded = load_settings(make(tmp_path, GOOD, end))
+    assert not loaded.ok and loaded.messages == ()
+    assert [word for word in words if word not in loaded.obstacle] == []
+    assert loaded.obstacle.endswith(".")
+
+
+def test_no_checkout_and_no_python(tmp_path: Path) -> None:
+    """A folder without the module, and a Python that cannot be started or is none, are obstacles."""
+    assert "has no backend/app/core/config.py" in load_settings(tmp_path).obstacle
+    repository = make(tmp_path, GOOD)
+    assert "could not be started" in load_settings(repository, python=str(tmp_path / "absent")).obstacle
+    false = load_settings(repository, python="/bin/false")
+    assert not false.ok and "no answer" in false.obstacle
+
+
+def test_the_application_s_own_python(tmp_path: Path) -> None:
+    """The virtual environment of the backend is used before that of the checkout, and both before ours."""
+    repository = make(tmp_path, GOOD)
+    for folder, code in ((repository, 4), (repository / "backend", 5)):
+        (folder / ".venv" / "bin").mkdir(parents=True)
+        program = folder / ".venv" / "bin" / "python"
+        program.write_text(f"#!/bin/sh\nexit {code}\n")
+        program.chmod(0o755)
+        assert f"{program} ended with exit code {code}" in load_settings(repository).obstacle
+
+
+def test_an_application_that_waits(tmp_path: Path) -> None:
+    """One that never ends is stopped with all that it began, and said to have been."""
+    end = "import subprocess, time\nprint(Settings())\nsubprocess.Popen(['sleep', '600'])\ntime.sleep(600)"
+    begin = time.monotonic()
+    loaded = load_settings(make(tmp_path, GOOD, end), seconds=1.5)
+    assert time.monotonic() - begin < 120
+    assert not loaded.ok and "did not end within 1.5 seconds" in loaded.obstacle
+
+
+def test_an_application_that_leaves_something_running(tmp_path: Path) -> None:
+    """A thread and a process that it leaves behind do not keep the answer back."""
+    end = """
+        import subprocess, threading, time
+        subprocess.Popen(["sleep", "600"])
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        settings = Settings()
+    """
+    begin = time.monotonic()
+    assert load_settings(make(tmp_path, GOOD, end)).ok
+    assert time.monotonic() - begin < 120
+
+
+def test_an_application_that_prints_much(tmp_path: Path) -> None:
+    """Output is read to its end, and no more kept of it than is allowed."""
+    end = "print('x' * 20_000_000)\nsettings = Settings()"
+    assert load_settings(make(tmp_path, GOOD, end)).ok
+
+
+def test_a_checkout_of_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces and a relative path change nothing."""
+    make(tmp_path / "my app -x", GOOD)
+    monkeypatch.chdir(tmp_path)
+    loaded = load_settings(Path("my app -x"))
+    assert loaded.ok and loaded.env_files == ((tmp_path / "my app -x" / ".env", True),)
+    assert os.environ["POSTGRES_PORT"] == "not a number"
