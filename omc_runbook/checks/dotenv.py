@@ -19,7 +19,7 @@ OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
 
 
-def place_of(snapshot: Snapshot) -> Workstation:
+def workstation_of(snapshot: Snapshot) -> Workstation:
     """The developer's machine, which every check of this family has."""
     assert snapshot.workstation is not None, "conducted only where it was read"
     return snapshot.workstation
@@ -27,7 +27,7 @@ def place_of(snapshot: Snapshot) -> Workstation:
 
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By the runbook that makes and mends the .env, or by hand."""
-    given = {"repository": str(place_of(snapshot).checkout.root), "values_from": values_from}
+    given = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
     return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
 
@@ -39,7 +39,7 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
 )
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """There is no .env where the application and Docker Compose look for it."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     template = workstation.checkout.template
     if workstation.dotenv is None:
         facts = [f"{workstation.path} does not exist."]
@@ -75,7 +75,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
 def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.encoding_error or file.has_nul:
         told = file.encoding_error or "it has a NUL byte"
@@ -85,7 +85,7 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
 def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env begins with a byte order mark."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
@@ -102,7 +102,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env has line ends other than plain line feeds."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.newline != "lf" and not file.encoding_error:
         facts = (
@@ -122,9 +122,9 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
-    for line in open_quotes(place_of(snapshot)):
+    for line in open_quotes(workstation_of(snapshot)):
         if file.compose_kind == "unterminated":
             fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
         else:
@@ -142,9 +142,9 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
-    opened = open_quotes(place_of(snapshot))
+    opened = open_quotes(workstation_of(snapshot))
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
@@ -163,7 +163,11 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
         )
         yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
-        if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
+        if (
+            not binding.separator
+            and binding.for_python is None
+            and binding.name not in workstation_of(snapshot).required
+        ):
             fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."
             remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
             yield Evidence(binding.name, (fact,), remedy, severity="warning")
@@ -185,7 +189,7 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name's case differs from what the application and Docker Compose read."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     for binding, right in miscased(workstation):
         taken = "Settings reads it" if not workstation.checkout.settings.case_sensitive else "Settings does not"
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
@@ -201,7 +205,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable stands in the .env twice"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     for name, lines in file.duplicates:
         fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
@@ -217,7 +221,7 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     """Others on this machine can read the .env"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
@@ -264,5 +268,5 @@ def open_quotes(workstation: Workstation) -> tuple[int, ...]:
 
 
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     return file.bindings if file else ()

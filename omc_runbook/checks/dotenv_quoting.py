@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, place_of
+from omc_runbook.checks.dotenv import by_setup, workstation_of
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
@@ -45,11 +45,11 @@ QUOTE = "Put the value into single quotes: no reader changes what is inside."
 )
 def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value has a $, which Docker Compose expands."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     if file and file.compose_kind == "other":
         fact = "docker compose config rejects it, for a reason that is not known here: run it by hand to see it."
         yield Uncertain(file.path.name, (fact,))
-    for binding in _cut_by_dollar(place_of(snapshot)):
+    for binding in _cut_by_dollar(workstation_of(snapshot)):
         facts = (
             f"Line {binding.line}: Docker Compose replaces $NAME with that variable's value, or nothing;"
             " python-dotenv does so only for ${…}.",
@@ -67,11 +67,11 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value is cut off at a # after a space."""
-    for binding in _cut_by_hash(place_of(snapshot)):
+    for binding in _cut_by_hash(workstation_of(snapshot)):
         fact = f"Line {binding.line}: every reader takes what follows the space and # as a comment."
         way = f"{QUOTE} If it is a comment, put it on its own line above."
         yield Evidence(binding.name, (fact,), Remedy(way))
-    for binding in commented(place_of(snapshot)):
+    for binding in commented(workstation_of(snapshot)):
         fact = (
             f"Line {binding.line}: there is no value before the comment: Docker Compose takes the comment as the value."
         )
@@ -87,7 +87,7 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with a typographic quote or an invisible character."""
-    for binding in in_odd_quotes(place_of(snapshot)):
+    for binding in in_odd_quotes(workstation_of(snapshot)):
         fact = f"Line {binding.line}: every reader keeps the typographic quote or invisible character in the value."
         yield Evidence(binding.name, (fact,), Remedy(f"Retype line {binding.line}, with ' as quotes or without."))
 
@@ -100,7 +100,7 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     file = workstation.dotenv
     assert file
     out = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, miscased, place_of
+from omc_runbook.checks.dotenv import by_setup, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.checks.registry import Family
@@ -47,7 +47,7 @@ STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 )
 def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required variable has no value"""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     for name, why in lacking(workstation):
         key, entry = (
             workstation.key_of(name),
@@ -68,7 +68,7 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name looks like a misspelling of a variable without a value."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     for binding, meant in meant_names(workstation):
         is_required, line = meant in workstation.required, binding.line
         what = "is required and" if is_required else "is known and"
@@ -87,7 +87,7 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's placeholder"""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     required = workstation.required
     for name, value in _values(workstation):
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT):
@@ -109,7 +109,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's well-known default."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     for name, value in _values(workstation):
         if value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has the default: the application warns here, and refuses to start anywhere else."
@@ -127,7 +127,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short or easy to guess."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     words: list[Masked | str] = [snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner]
     words += [
         value for name, value in _values(workstation) if not workstation.is_secret(name) and not value.matches(LOGIN)
@@ -153,7 +153,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     """ENVIRONMENT is not local"""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     if _is_elsewhere(workstation):
         fact = f'{ENVIRONMENT} is not "{LOCAL}": the application treats this machine as a server.'
         yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {workstation.path}."))
@@ -169,7 +169,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings rejects a variable's value."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     if workstation.settings_result and workstation.settings_result.obstacle:
         yield Uncertain("Settings", (f"Settings could not be loaded: {workstation.settings_result.obstacle}",))
     for problem in _unexplained(workstation):
@@ -197,7 +197,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A local secret is the same as another environment's"""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     assert workstation.shared_values is not None
     for name, theirs in workstation.shared_values.matches.items():
         fact = f"{name} is {theirs}, by keyed fingerprint: a leak from this machine exposes that environment."

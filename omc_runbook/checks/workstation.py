@@ -15,7 +15,7 @@ from omc_runbook.checks.check import (
     Evidence,
     Uncertain,
 )
-from omc_runbook.checks.dotenv import place_of
+from omc_runbook.checks.dotenv import workstation_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.checks.registry import Family
@@ -46,7 +46,7 @@ OPAQUE = 16
 )
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A Compose file sets a variable and overrides the .env."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     if workstation.compose_config and workstation.compose_config.error:
         yield Uncertain("environment", (workstation.compose_config.error,))
     compose = workstation.checkout.compose
@@ -76,7 +76,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """A second file of variables overrides the .env."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     for other in workstation.overriding_files:
         # A file of this name is there to have other values.
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
@@ -100,7 +100,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     file, compose = workstation.dotenv, workstation.checkout.compose
     refused = workstation.compose_config.error if workstation.compose_config else ""
     # A variable that it insists on, and does not find under this very name, is told of by other checks.
@@ -127,7 +127,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A Compose file uses a variable that has no value."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     compose, unset = (
         workstation.checkout.compose,
         workstation.compose_config.unset if workstation.compose_config else frozenset(),
@@ -149,7 +149,7 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell sets a variable and overrides the .env."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     used = {
         *workstation.checkout.reads,
         *(workstation.checkout.compose.interpolated if workstation.checkout.compose else ()),
@@ -164,7 +164,7 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env is in git, was once, or will be with the next git add."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     git, path, root = workstation.git, workstation.path, workstation.checkout.root
     facts, commands = [], []
     if git.tracked:
@@ -198,7 +198,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     """The template holds what looks like a real value."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     template = workstation.checkout.template
     for entry in template.entries if template else ():
         value = (
@@ -221,7 +221,7 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """docker compose up did not start the application"""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     if workstation.started is False:
         up = command("docker", "compose", "--project-directory", str(workstation.checkout.root), "up")
         yield Evidence("docker compose up", (workstation.start_problem,), Remedy(up))
@@ -237,13 +237,13 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database volume kept the password that it was created with."""
-    if any(problem.check == "pg-volume" for problem in place_of(snapshot).start_messages or ()):
+    if any(problem.check == "pg-volume" for problem in workstation_of(snapshot).start_messages or ()):
         facts = (
             'The log of the database says "Skipping initialization", and then that the password is refused.',
             "POSTGRES_PASSWORD only takes effect when the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
-        keep = command("docker", "compose", "exec", _database(place_of(snapshot)), "sh", "-c", psql)
+        keep = command("docker", "compose", "exec", _database(workstation_of(snapshot)), "sh", "-c", psql)
         way = f"{keep} to keep the data, or docker compose down --volumes to delete the data and start again"
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
@@ -256,7 +256,7 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application did not start, or its database refused it."""
-    workstation = place_of(snapshot)
+    workstation = workstation_of(snapshot)
     known = (
         {problem.variable for problem in workstation.settings_result.messages} if workstation.settings_result else set()
     )

@@ -55,9 +55,9 @@ class Workstation:
     compose_config: ComposeConfig | None
     """The configuration that Docker Compose resolves with it; None if Compose was not run."""
     shell: Mapping[str, Masked]
-    """Variables of the .env that this process's environment has as well."""
+    """Variables of the .env that are set in this process's environment too."""
     start_messages: tuple[StartProblem, ...] | None = None
-    """What the application and its database said when they were started; None where nobody started them."""
+    """Messages in the logs of the application and its database after a start; None if they were not started."""
     started: bool | None = None
     """Whether docker compose up succeeded; None if it was not run, or that is unknown."""
     start_problem: str = ""
