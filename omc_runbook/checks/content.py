@@ -317,7 +317,8 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is a common word, a date or a short number."""
     for member in _wanted_members(snapshot):
-        plain = member.kind in ("string", "number", "boolean") and not member.injected.matches(TEMPLATE_DEFAULT)
+        is_chosen = not _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT)
+        plain = is_chosen and member.kind in ("string", "number", "boolean")
         if plain and is_secret(member.key) and is_common_value(member.injected):
             fact = f"Anybody guesses {member.key}; being so common, it is hidden only where it stands alone as a value."
             yield _about(snapshot, member.key, fact)

@@ -14,7 +14,7 @@ class StreamBuffer:
     """
 
     def __init__(self) -> None:
-        self._text = ""
+        self._pending = ""
         self._released = 0
         self._name = ""
         self._is_labelled = False
@@ -22,11 +22,11 @@ class StreamBuffer:
     @property
     def is_empty(self) -> bool:
         """Whether no text is held back."""
-        return self._released >= len(self._text)
+        return self._released >= len(self._pending)
 
     def feed(self, text: str) -> str:
         """Append the stream's ``text`` and return, masked, what can be released."""
-        text = self._text + text
+        text = self._pending + text
         index = registry.current()
         spans = index.find(text)
         rest = index.unfinished(text)
@@ -41,17 +41,17 @@ class StreamBuffer:
         if begin > self._released and not self._is_labelled:
             masked = registry.label(first.name) + masked
         self._is_labelled = self._is_labelled and rest.start == 0
-        self._text, self._released, self._name = text[rest.start :], end - rest.start, rest.name
+        self._pending, self._released, self._name = text[rest.start :], end - rest.start, rest.name
         return masked
 
     def flush(self) -> str:
         """Return what was held back: unchanged where it is too short to be distinctive, else masked."""
-        rest = self._text[self._released :]
-        self._released = len(self._text)
-        if not rest or len(self._text) < _DISTINCTIVE:
+        rest = self._pending[self._released :]
+        self._released = len(self._pending)
+        if not rest or len(self._pending) < _DISTINCTIVE:
             return rest
         if self._is_labelled:
             return ""
         self._is_labelled = True
-        whole = [span.name for span in registry.current().find(self._text) if span.end == len(self._text)]
+        whole = [span.name for span in registry.current().find(self._pending) if span.end == len(self._pending)]
         return registry.label(whole[0] if whole else self._name)

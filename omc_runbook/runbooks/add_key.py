@@ -135,7 +135,7 @@ def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: boo
         yield "commit", report.commit(plan)
         yield "outcome", _conclude(run, judge(plan, before, after, result), result, plan)
         yield "undo", report.undo(plan, result, run.environment)
-        return "✓ Added and proved" if result is None or result.is_proved else "? Added, and not proved"
+        return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
 
     return Closing(run, "Add the key", displays, may_apply, confirm, plan is None or plan.is_empty)
 

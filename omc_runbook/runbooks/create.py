@@ -68,11 +68,14 @@ def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateRes
 
     Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
     """
-    if run.may_change(apply, confirm):
-        return secret_create.apply(run.target.clients, plan)
-    if not kernel.allows_input():
-        plan.drop()
-    return None
+    may_change = False
+    try:
+        may_change = run.may_change(apply, confirm)
+    finally:
+        # A plan file holds values; only somebody who may yet press the button has a use for it.
+        if not may_change and not kernel.allows_input():
+            plan.drop()
+    return secret_create.apply(run.target.clients, plan) if may_change else None
 
 
 def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
@@ -86,7 +89,7 @@ def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
         found = create_plan.remaining(plan, diagnose(after, ("secret",)))
         yield "outcome", run.conclude(found, created, plan)
         yield "undo", report.undo(plan, created)
-        return "✓ Done and proved"
+        return "✓ Done and verified"
 
     return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")
 

@@ -122,5 +122,5 @@ def _displays(
     yield "outcome", run.conclude(judge(before, after, result, plan), result, plan)
     yield "undo", changes.undo(run.environment, plan, result)
     if result is None or result.is_proved:
-        return "✓ Done and proved"
-    return "✗ It failed" if result.undone else "? Done, and not proved"
+        return "✓ Done and verified"
+    return "✗ It failed" if result.undone else "? Done, and not verified"

@@ -96,8 +96,8 @@ def closing(
         yield "outcome", run.conclude(remaining, fixed, plan)
         yield "undo", fix.undo(plan, fixed)
         if fixed is None or fixed.is_proved:
-            return "✓ Fixed and proved"
-        return "✗ It failed" if fixed.undone else "? Done, and not proved"
+            return "✓ Fixed and verified"
+        return "✗ It failed" if fixed.undone else "? Done, and not verified"
 
     return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
 

@@ -197,7 +197,7 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
         button.wait_for()
         assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
         button.dblclick()
-        page.get_by_role("button", name="✓ Done and proved", exact=True).wait_for()
+        page.get_by_role("button", name="✓ Done and verified", exact=True).wait_for()
         page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         text, content = page.inner_text(".jp-NotebookPanel"), page.content()
         page.close()

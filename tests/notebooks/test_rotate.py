@@ -53,7 +53,7 @@ def test_a_rotation_reaches_every_task_and_leaves_no_value_anywhere(desk: Rotato
         *("backend", "worker"),
     ]
     page = next(desk.record.glob("rotate-staging-*.html")).read_text()
-    assert "Done and proved" in page and "deployment completed" in page
+    assert "Done and verified" in page and "deployment completed" in page
     assert_nothing_leaked(desk, [*before, *values(desk.sandbox)], done.stdout, done.stderr)
     assert Desk.run(desk).returncode == 0
 

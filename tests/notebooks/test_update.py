@@ -247,7 +247,7 @@ def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater
         kernel.stop_channels()
         manager.shutdown_kernel(now=True)
     assert asked == [("New value of SECRET_KEY: ", True)]
-    assert own.members["SECRET_KEY"] == new and "Done and proved" in "".join(said)
+    assert own.members["SECRET_KEY"] == new and "Done and verified" in "".join(said)
     assert_nothing_leaked(desk, [new], *said)
 
 

@@ -304,7 +304,7 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Done and proved", False), lab.area["text/plain"]
+    assert lab.look(lab.buttons[-1]) == ("✓ Done and verified", False), lab.area["text/plain"]
     for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
         assert words in lab.area["text/plain"]
     (old,) = before
@@ -337,7 +337,7 @@ def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path
     assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     assert platform.git("status", "--short") == ""
     lab.press(*lab.buttons)
-    assert lab.look(lab.buttons[-1]) == ("✓ Added and proved", False), lab.area["text/plain"]
+    assert lab.look(lab.buttons[-1]) == ("✓ Added and verified", False), lab.area["text/plain"]
     for words in ("NEWS_API_KEY was added and verified", "git switch -c add-news-api-key", "apply --reverse"):
         assert words in lab.area["text/plain"]
     value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]

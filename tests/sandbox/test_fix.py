@@ -110,7 +110,7 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
         -len(done.rollouts) :
     ]
     run.conclude(found, done)
-    assert "Fixed and proved" in report.done(plan, done).to_text()
+    assert "Fixed and verified" in report.done(plan, done).to_text()
     told = [report.plan(plan), report.left(plan), report.done(plan, done), report.proof(done), report.undo(plan, done)]
     assert not [value for value in known for shown in told if value in shown.to_text()]
 

@@ -518,7 +518,7 @@ def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
     """Tasks with the old value that are being replaced right now are a remark; where it takes too long, a fault."""
     assert root_causes(replacing(5)) == []
     [told] = [finding for finding in diagnose(replacing(5)) if finding.check == "not-forced"]
-    assert "is on its way to replace them" in " ".join(told.evidence)
+    assert "is replacing them" in " ".join(told.evidence)
     assert root_causes(replacing(40)) == ["not-forced"]
     assert root_causes(replacing(60)) == ["not-forced"]
     assert root_causes(replacing(5, failed=3)) == ["rollout-stuck"]

@@ -35,7 +35,7 @@ from omc_runbook.snapshot.state import Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 LATELY = NOW - timedelta(minutes=5)
-WORDS = {"holds the current values": "fresh", "holds older values": "stale", "may hold": "undecidable"}
+WORDS = {"has the current values": "fresh", "has older values": "stale", "may have": "undecidable"}
 
 
 def other_key() -> Snapshot:
@@ -113,7 +113,7 @@ def services(snapshot: Snapshot) -> dict[str, Service]:
 def by_troubleshoot(snapshot: Snapshot, one: Task) -> str:
     """What troubleshoot says of a task that somebody asked about."""
     entries = troubleshoot.state(snapshot, Complaint(task_id=one.id)).entries
-    [line] = [line for line in entries[-1].lines if "holds " in line or "may hold" in line]
+    [line] = [line for line in entries[-1].lines if any(words in line for words in WORDS)]
     return next(answer for words, answer in WORDS.items() if words in line)
 
 
