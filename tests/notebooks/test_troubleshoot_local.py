@@ -110,7 +110,7 @@ def test_a_healthy_machine_beside_a_healthy_environment(at: Sandbox, platform: P
     assert f"Nothing is wrong with the secrets of staging, nor with {platform.dotenv}" in verdict
     first = troubleshoot.state(snapshot, told).entries[0]
     assert (first.name, first.subject) == ("this machine", str(platform.dotenv))
-    assert "Settings takes it" in first.lines[0]
+    assert "Settings accepts it" in first.lines[0]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
