@@ -11,7 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workplace
+from omc_runbook.workstation.workstation import Workstation
 
 ALL_OR_NOTHING = frozenset(
     {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
@@ -30,7 +30,7 @@ ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 DOCUMENT = "document"
 """A need of the checks that look at keys: that the current version could be taken apart."""
 
-WORKPLACE, FILE, DOTENV, SHARED = "workplace", "dotenv file", "dotenv", "shared"
+WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
 COMPOSE, COMPOSED, STARTED, SAID = "compose", "composed", "started", "said"
 """Needs of the checks of a developer's machine: that it was looked at, has a .env, one that can be read, that values
 were compared with other environments', that Docker Compose was asked, that it takes the .env, that the application was
@@ -145,8 +145,8 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
             return reason
-    if snapshot.workplace and check.family == LOCAL:
-        return _nothing_local(check, snapshot.workplace)
+    if snapshot.workstation and check.family == LOCAL:
+        return _nothing_local(check, snapshot.workstation)
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
         return "No task that reads the secret has its own network interface: its instance's routes apply."
@@ -161,24 +161,24 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     return ""
 
 
-def _nothing_local(check: Check, workplace: Workplace) -> str:
+def _nothing_local(check: Check, workstation: Workstation) -> str:
     """Why a check of a developer's machine has no subject; "" where it has one."""
-    file = workplace.dotenv
+    file = workstation.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
-        return f"There is no {workplace.path.name} to look into."
+        return f"There is no {workstation.path.name} to look into."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
-        return f"{workplace.path.name} cannot be read as text."
-    if {COMPOSE, COMPOSED}.intersection(check.needs) and workplace.composed is None:
-        files = workplace.checkout.compose
+        return f"{workstation.path.name} cannot be read as text."
+    if {COMPOSE, COMPOSED}.intersection(check.needs) and workstation.compose_config is None:
+        files = workstation.checkout.compose
         return "There is no Docker Compose here to ask." if files else "The checkout has no compose file."
     if COMPOSED in check.needs and file and file.compose_kind:
-        return f"Docker Compose refuses {workplace.path.name}, and so takes no value from it."
-    if SHARED in check.needs and workplace.shared is None:
-        return f"Local values were not compared with other environments': {workplace.unshared}"
-    is_untried = workplace.started is None and not workplace.start_problem
+        return f"Docker Compose refuses {workstation.path.name}, and so takes no value from it."
+    if SHARED in check.needs and workstation.shared_values is None:
+        return f"Local values were not compared with other environments': {workstation.comparison_problem}"
+    is_untried = workstation.started is None and not workstation.start_problem
     if STARTED in check.needs and is_untried:
         return "The application was not started here."
-    if SAID in check.needs and workplace.said is None:
+    if SAID in check.needs and workstation.start_messages is None:
         what = "The application was not started here" if is_untried else "The start left no log"
         return f"{what}, so that there is no log to read."
     return ""

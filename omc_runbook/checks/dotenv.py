@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOTENV, FILE, WORKPLACE, Evidence
+from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workplace
+from omc_runbook.workstation.workstation import Workstation
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
@@ -19,62 +19,63 @@ OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
 
 
-def place_of(snapshot: Snapshot) -> Workplace:
+def workstation_of(snapshot: Snapshot) -> Workstation:
     """The developer's machine, which every check of this family has."""
-    assert snapshot.workplace is not None, "conducted only where it was read"
-    return snapshot.workplace
+    assert snapshot.workstation is not None, "conducted only where it was read"
+    return snapshot.workstation
 
 
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By the runbook that makes and mends the .env, or by hand."""
-    given = {"repository": str(place_of(snapshot).checkout.root), "values_from": values_from}
+    given = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
     return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
 
 @check(
     "dotenv-missing",
-    needs=(WORKPLACE,),
+    needs=(WORKSTATION,),
     looks_like=("dotenv-not-read",),
     ruled_out_by=".env is where the application and Docker Compose look for it",
 )
 def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """There is no .env where the application and Docker Compose look for it."""
-    workplace = place_of(snapshot)
-    template = workplace.checkout.template
-    if workplace.dotenv is None:
-        facts = [f"{workplace.path} does not exist."]
+    workstation = workstation_of(snapshot)
+    template = workstation.checkout.template
+    if workstation.dotenv is None:
+        facts = [f"{workstation.path} does not exist."]
         facts += [
             f"{stray} exists, but nothing that starts at the top of the repository reads it."
-            for stray in workplace.strays
+            for stray in workstation.stray_files
         ]
-        private = command("chmod", "600", workplace.path)
-        copy = command("cp", workplace.path.with_name(template.file.name), workplace.path) if template else ""
-        move = command("mv", workplace.strays[0], workplace.path) if workplace.strays else ""
+        private = command("chmod", "600", workstation.path)
+        copy = command("cp", workstation.path.with_name(template.file.name), workstation.path) if template else ""
+        move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
-        yield Evidence(workplace.path.name, tuple(facts), remedy)
+        yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
-    looked = workplace.looked_at
-    if looked and workplace.path not in looked:
-        facts = [f"{workplace.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
+    looked = workstation.dotenv_paths
+    if looked and workstation.path not in looked:
+        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
-        yield Evidence(workplace.path.name, tuple(facts), Remedy(where))
-    if workplace.unmet:
-        facts = [f"{workplace.path} exists, but Docker Compose looks for {', '.join(map(str, workplace.unmet))}."]
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+    if workstation.missing_env_files:
+        missing = ", ".join(map(str, workstation.missing_env_files))
+        facts = [f"{workstation.path} exists, but Docker Compose looks for {missing}."]
         where = "Write .env, as seen from the compose file, into its env_file."
-        yield Evidence(workplace.path.name, tuple(facts), Remedy(where))
-    compose, (service, kept) = workplace.checkout.compose, _left_out(workplace)
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+    compose, (service, kept) = workstation.checkout.compose, _left_out(workstation)
     if compose and service:
         facts = [
-            f"{workplace.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."
+            f"{workstation.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."
         ]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
-        yield Evidence(workplace.path.name, tuple(facts), Remedy(where))
+        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
 
 
 @check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
 def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.encoding_error or file.has_nul:
         told = file.encoding_error or "it has a NUL byte"
@@ -84,7 +85,7 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
 def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env begins with a byte order mark."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
@@ -101,7 +102,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env has line ends other than plain line feeds."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.newline != "lf" and not file.encoding_error:
         facts = (
@@ -121,14 +122,14 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
-    for line in open_quotes(place_of(snapshot)):
+    for line in open_quotes(workstation_of(snapshot)):
         if file.compose_kind == "unterminated":
             fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
         else:
             fact = f"Line {line}: a later quote closes it: Docker Compose and python-dotenv lose the lines between."
-        lost = ", ".join(name for name in file.swallowed)
+        lost = ", ".join(name for name in file.hidden_names)
         facts = (fact, f"Lost: {lost}.") if lost else (fact,)
         yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
@@ -141,15 +142,15 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
-    opened = open_quotes(place_of(snapshot))
+    opened = open_quotes(workstation_of(snapshot))
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
     # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
     is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
     stumbles = file.compose_kind and not is_told and not opened
-    lines = sorted({*file.unreadable, *file.misnamed, *([file.compose_line] if stumbles else [])} - told - {0})
+    lines = sorted({*file.unreadable, *file.misnamed_lines, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
@@ -162,7 +163,11 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
         )
         yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
-        if not binding.separator and binding.for_python is None and binding.name not in place_of(snapshot).required:
+        if (
+            not binding.separator
+            and binding.for_python is None
+            and binding.name not in workstation_of(snapshot).required
+        ):
             fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."
             remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
             yield Evidence(binding.name, (fact,), remedy, severity="warning")
@@ -184,9 +189,9 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name's case differs from what the application and Docker Compose read."""
-    workplace = place_of(snapshot)
-    for binding, right in miscased(workplace):
-        taken = "Settings reads it" if not workplace.checkout.settings.case_sensitive else "Settings does not"
+    workstation = workstation_of(snapshot)
+    for binding, right in miscased(workstation):
+        taken = "Settings reads it" if not workstation.checkout.settings.case_sensitive else "Settings does not"
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
 
@@ -200,7 +205,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable stands in the .env twice"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     for name, lines in file.duplicates:
         fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
@@ -216,16 +221,16 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     """Others on this machine can read the .env"""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     assert file
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
         yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
 
 
-def _left_out(workplace: Workplace) -> tuple[str, tuple[str, ...]]:
+def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
     """The application's service where compose gives it no file, and required variables that it has not; "" else."""
-    compose = workplace.checkout.compose
+    compose = workstation.checkout.compose
     service = compose.application() if compose else None
     if compose is None or service is None or service.env_files or service.has_mounted or service.extends:
         return "", ()
@@ -233,31 +238,35 @@ def _left_out(workplace: Workplace) -> tuple[str, tuple[str, ...]]:
     if compose.includes or service.context in (".", "./"):
         return "", ()
     given = {setting.variable for setting in service.environment}
-    fields = [field for field in workplace.checkout.settings.fields if field.required and field.named]
+    fields = [field for field in workstation.checkout.settings.fields if field.required and field.named]
     names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 
 
-def miscased(workplace: Workplace) -> Iterator[tuple[Binding, str]]:
+def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name is right but for its case, each with the name that is right."""
-    known = workplace.known
+    known = workstation.known_variables
     folded = {name.casefold(): name for name in known}
-    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in known and right != binding.name:
             yield binding, right
 
 
-def open_quotes(workplace: Workplace) -> tuple[int, ...]:
+def open_quotes(workstation: Workstation) -> tuple[int, ...]:
     """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
-    file = workplace.dotenv
+    file = workstation.dotenv
     if file is None:
         return ()
-    found = {line for line, names in file.engulfed if line in file.unreadable or workplace.known.intersection(names)}
+    found = {
+        line
+        for line, names in file.multiline_quotes
+        if line in file.unreadable or workstation.known_variables.intersection(names)
+    }
     at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
     return tuple(sorted(found | at_end))
 
 
 def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     return file.bindings if file else ()

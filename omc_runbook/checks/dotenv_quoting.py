@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, place_of
+from omc_runbook.checks.dotenv import by_setup, workstation_of
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
@@ -45,11 +45,11 @@ QUOTE = "Put the value into single quotes: no reader changes what is inside."
 )
 def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value has a $, which Docker Compose expands."""
-    file = place_of(snapshot).dotenv
+    file = workstation_of(snapshot).dotenv
     if file and file.compose_kind == "other":
         fact = "docker compose config rejects it, for a reason that is not known here: run it by hand to see it."
         yield Uncertain(file.path.name, (fact,))
-    for binding in _cut_by_dollar(place_of(snapshot)):
+    for binding in _cut_by_dollar(workstation_of(snapshot)):
         facts = (
             f"Line {binding.line}: Docker Compose replaces $NAME with that variable's value, or nothing;"
             " python-dotenv does so only for ${…}.",
@@ -67,11 +67,11 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value is cut off at a # after a space."""
-    for binding in _cut_by_hash(place_of(snapshot)):
+    for binding in _cut_by_hash(workstation_of(snapshot)):
         fact = f"Line {binding.line}: every reader takes what follows the space and # as a comment."
         way = f"{QUOTE} If it is a comment, put it on its own line above."
         yield Evidence(binding.name, (fact,), Remedy(way))
-    for binding in commented(place_of(snapshot)):
+    for binding in commented(workstation_of(snapshot)):
         fact = (
             f"Line {binding.line}: there is no value before the comment: Docker Compose takes the comment as the value."
         )
@@ -87,7 +87,7 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with a typographic quote or an invisible character."""
-    for binding in in_odd_quotes(place_of(snapshot)):
+    for binding in in_odd_quotes(workstation_of(snapshot)):
         fact = f"Line {binding.line}: every reader keeps the typographic quote or invisible character in the value."
         yield Evidence(binding.name, (fact,), Remedy(f"Retype line {binding.line}, with ' as quotes or without."))
 
@@ -100,10 +100,14 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
-    workplace = place_of(snapshot)
-    file = workplace.dotenv
+    workstation = workstation_of(snapshot)
+    file = workstation.dotenv
     assert file
-    out = {*spoilt(workplace), *(each.name for each in commented(workplace)), *(name for name, _ in file.duplicates)}
+    out = {
+        *spoilt(workstation),
+        *(each.name for each in commented(workstation)),
+        *(name for name, _ in file.duplicates),
+    }
     for binding in file.bindings if file.newline == "lf" else ():
         python, compose = binding.for_python, binding.for_compose
         if binding.name in out or python is None or is_blank(python) or compose is None or python.same_as(compose):
@@ -120,33 +124,33 @@ def refers_to_another(binding: Binding) -> bool:
     return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
-def commented(workplace: Workplace) -> Iterator[Binding]:
+def commented(workstation: Workstation) -> Iterator[Binding]:
     """The lines of optional variables with a comment where the value would stand."""
-    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
-        if binding.is_comment and binding.name not in workplace.required:
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+        if binding.is_comment and binding.name not in workstation.required:
             yield binding
 
 
-def spoilt(workplace: Workplace) -> frozenset[str]:
+def spoilt(workstation: Workstation) -> frozenset[str]:
     """The names whose value is not what somebody meant, because of how its line is written."""
-    file = workplace.dotenv
+    file = workstation.dotenv
     bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
     lines = (each for each in bindings if each.separator == ":" or each.line in unreadable)
-    others = (*lines, *_cut_by_dollar(workplace), *_cut_by_hash(workplace), *in_odd_quotes(workplace))
+    others = (*lines, *_cut_by_dollar(workstation), *_cut_by_hash(workstation), *in_odd_quotes(workstation))
     return frozenset(each.name for each in others)
 
 
-def in_odd_quotes(workplace: Workplace) -> Iterator[Binding]:
+def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
     """The lines whose value has an odd character at one of its ends."""
-    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         value = binding.for_python or binding.for_compose
         if value is not None and value.matches(LOOKALIKE):
             yield binding
 
 
-def _cut_by_dollar(workplace: Workplace) -> Iterator[Binding]:
+def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
     """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
-    file = workplace.dotenv
+    file = workstation.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
         if not file or file.compose_kind is None or not binding.has_dollar:
@@ -159,10 +163,10 @@ def _cut_by_dollar(workplace: Workplace) -> Iterator[Binding]:
             yield binding
 
 
-def _cut_by_hash(workplace: Workplace) -> Iterator[Binding]:
+def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
     """The lines where what stands behind # belongs to the value: the template has no comment there."""
-    template = workplace.checkout.template
-    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
+    template = workstation.checkout.template
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         entry = template.find(binding.name) if template else None
         value = binding.for_python or binding.for_compose
         # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
@@ -171,5 +175,5 @@ def _cut_by_hash(workplace: Workplace) -> Iterator[Binding]:
             continue
         if not is_value(value) and not binding.is_hash_close:
             continue
-        if workplace.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
+        if workstation.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
             yield binding

@@ -67,7 +67,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
     doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
     if doubtful:
-        why = "; ".join(_checkout(snapshot).settings.vague)
+        why = "; ".join(_checkout(snapshot).settings.ambiguities)
         fact = f"It is unknown whether it reads {', '.join(doubtful)}: {why}."
         yield Uncertain("Settings", (fact,))
 
@@ -185,7 +185,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def _chdir(snapshot: Snapshot) -> str:
     """The option that names the folder to apply in, where the checkout is laid out as the guide's; else nothing."""
     checkout, guide = _checkout(snapshot), "infrastructure/terraform"
-    files = [each.file for each in checkout.declared.containers] if checkout.declared else []
+    files = [each.file for each in checkout.task_definitions.containers] if checkout.task_definitions else []
     folder = checkout.root / guide / "environments" / snapshot.environment.name
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
@@ -196,12 +196,16 @@ def _lacking(snapshot: Snapshot, place: str) -> Iterator[VariableDrift]:
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What of Terraform could not be read, where something hangs on it."""
-    declared = _checkout(snapshot).declared
+    declared = _checkout(snapshot).task_definitions
     doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
         return
     containers = VariableLocations(snapshot, _checkout(snapshot)).containers
-    reasons = [f"{each.name}'s secrets come from {', '.join(each.unseen)} too." for each in containers if each.unseen]
+    reasons = [
+        f"{each.name}'s secrets come from {', '.join(each.other_sources)} too."
+        for each in containers
+        if each.other_sources
+    ]
     reasons += [
         f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is no plain text."
         for each in containers
@@ -278,9 +282,8 @@ def _evidence(
 
 def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
     """What add_key is to be given for a variable, as Settings has it; nothing where it would refuse."""
-    obstacles = [
-        each.obstacle for each in (checkout.declared.containers if checkout.declared else ()) if each.name in containers
-    ]
+    found = checkout.task_definitions.containers if checkout.task_definitions else ()
+    obstacles = [each.obstacle for each in found if each.name in containers]
     # It names a variable as its key is named, and a template is where it begins.
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}

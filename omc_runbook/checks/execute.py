@@ -12,7 +12,7 @@ from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.model.shell import command
-from omc_runbook.network.reachability import Place, trace
+from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -97,9 +97,9 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             service.placement.subnets
         )
         for subnet in subnets:
-            place = Place(subnet, service.placement.groups, service.placement.public_ip)
+            place = TaskNetwork(subnet, service.placement.groups, service.placement.public_ip)
             path = trace(snapshot.network, place, MESSAGES, region) if snapshot.network else None
-            if path is None or path.is_open is not False:
+            if path is None or path.is_reachable is not False:
                 continue
             certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
             facts = tuple(dict.fromkeys(fact for obstacle in certain for fact in obstacle.facts))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, miscased, place_of
+from omc_runbook.checks.dotenv import by_setup, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.checks.registry import Family
@@ -20,7 +20,7 @@ from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workplace, is_blank, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
@@ -47,16 +47,16 @@ STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 )
 def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required variable has no value"""
-    workplace = place_of(snapshot)
-    for name, why in lacking(workplace):
+    workstation = workstation_of(snapshot)
+    for name, why in lacking(workstation):
         key, entry = (
-            workplace.key_of(name),
-            workplace.checkout.template.find(name) if workplace.checkout.template else None,
+            workstation.key_of(name),
+            workstation.checkout.template.find(name) if workstation.checkout.template else None,
         )
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
-        state = "is empty" if workplace.binding(name) else "is not in the file"
+        state = "is empty" if workstation.binding(name) else "is not in the file"
         get = f"Get it from {source}, and write" if source else "Write"
-        remedy = by_setup(snapshot, f"{get} {name}= and the value into {workplace.path}.", _source(workplace, name))
+        remedy = by_setup(snapshot, f"{get} {name}= and the value into {workstation.path}.", _source(workstation, name))
         yield Evidence(name, (f"{name} {state}; {why}.",), remedy)
 
 
@@ -68,12 +68,12 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name looks like a misspelling of a variable without a value."""
-    workplace = place_of(snapshot)
-    for binding, meant in meant_names(workplace):
-        is_required, line = meant in workplace.required, binding.line
+    workstation = workstation_of(snapshot)
+    for binding, meant in meant_names(workstation):
+        is_required, line = meant in workstation.required, binding.line
         what = "is required and" if is_required else "is known and"
         fact = f"Line {line} has {binding.name}, which nobody reads; {meant} {what} has no value."
-        remedy = Remedy(f"Write {meant}= in line {line} of {workplace.path}.")
+        remedy = Remedy(f"Write {meant}= in line {line} of {workstation.path}.")
         yield Evidence(meant, (fact,), remedy, severity="error" if is_required else "warning")
 
 
@@ -87,12 +87,14 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's placeholder"""
-    workplace = place_of(snapshot)
-    required = workplace.required
-    for name, value in _values(workplace):
+    workstation = workstation_of(snapshot)
+    required = workstation.required
+    for name, value in _values(workstation):
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has a placeholder, which the application uses as its value."
-            remedy = by_setup(snapshot, f"Give {name} a value in {workplace.path}, or none.", _source(workplace, name))
+            remedy = by_setup(
+                snapshot, f"Give {name} a value in {workstation.path}, or none.", _source(workstation, name)
+            )
             yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
 
 
@@ -107,11 +109,11 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's well-known default."""
-    workplace = place_of(snapshot)
-    for name, value in _values(workplace):
+    workstation = workstation_of(snapshot)
+    for name, value in _values(workstation):
         if value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has the default: the application warns here, and refuses to start anywhere else."
-            yield Evidence(name, (fact,), by_setup(snapshot, f"Give {name} a value in {workplace.path}."))
+            yield Evidence(name, (fact,), by_setup(snapshot, f"Give {name} a value in {workstation.path}."))
 
 
 @check(
@@ -125,18 +127,20 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short or easy to guess."""
-    workplace = place_of(snapshot)
-    words: list[Masked | str] = [snapshot.environment.names.secret, workplace.checkout.root.name, workplace.owner]
-    words += [value for name, value in _values(workplace) if not workplace.is_secret(name) and not value.matches(LOGIN)]
-    for name, value in _values(workplace):
-        key = workplace.key_of(name)
-        if not workplace.is_secret(name) or not is_value(value):
+    workstation = workstation_of(snapshot)
+    words: list[Masked | str] = [snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner]
+    words += [
+        value for name, value in _values(workstation) if not workstation.is_secret(name) and not value.matches(LOGIN)
+    ]
+    for name, value in _values(workstation):
+        key = workstation.key_of(name)
+        if not workstation.is_secret(name) or not is_value(value):
             continue
         if key and value.length < key.weak_below:
-            yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workplace, name))
+            yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workstation, name))
         elif (key is None or key.form == "text") and digits_of_guesses(value, words) < _least(key):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
-            yield Evidence(name, (fact,), _renew(workplace, name))
+            yield Evidence(name, (fact,), _renew(workstation, name))
 
 
 @check(
@@ -149,10 +153,10 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     """ENVIRONMENT is not local"""
-    workplace = place_of(snapshot)
-    if _is_elsewhere(workplace):
+    workstation = workstation_of(snapshot)
+    if _is_elsewhere(workstation):
         fact = f'{ENVIRONMENT} is not "{LOCAL}": the application treats this machine as a server.'
-        yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {workplace.path}."))
+        yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {workstation.path}."))
 
 
 @check(
@@ -165,19 +169,21 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings rejects a variable's value."""
-    workplace = place_of(snapshot)
-    if workplace.loaded and workplace.loaded.obstacle:
-        yield Uncertain("Settings", (f"Settings could not be loaded: {workplace.loaded.obstacle}",))
-    for problem in _unexplained(workplace):
+    workstation = workstation_of(snapshot)
+    if workstation.settings_result and workstation.settings_result.obstacle:
+        yield Uncertain("Settings", (f"Settings could not be loaded: {workstation.settings_result.obstacle}",))
+    for problem in _unexplained(workstation):
         subject = problem.variable or "Settings"
         where = (
-            f"Correct {problem.variable} in {workplace.path}." if problem.variable else "Read the application's log."
+            f"Correct {problem.variable} in {workstation.path}." if problem.variable else "Read the application's log."
         )
         if problem.variable and problem.reason == REASONS["extra_forbidden"]:
-            where = f'Take {problem.variable} out of {workplace.path}, or give Settings extra="ignore" in model_config.'
+            where = (
+                f'Take {problem.variable} out of {workstation.path}, or give Settings extra="ignore" in model_config.'
+            )
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
-        if problem.variable in refused_empty(workplace):
-            where = f"Put # before {problem.variable}= in {workplace.path}: Settings accepts no empty text for it."
+        if problem.variable in refused_empty(workstation):
+            where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty text for it."
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where))
             continue
         yield Evidence(subject, (fact,), Remedy(where))
@@ -191,12 +197,12 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A local secret is the same as another environment's"""
-    workplace = place_of(snapshot)
-    assert workplace.shared is not None
-    for name, theirs in workplace.shared.same.items():
+    workstation = workstation_of(snapshot)
+    assert workstation.shared_values is not None
+    for name, theirs in workstation.shared_values.matches.items():
         fact = f"{name} is {theirs}, by keyed fingerprint: a leak from this machine exposes that environment."
-        yield Evidence(name, (fact,), _renew(workplace, name))
-    for reason in workplace.shared.unread:
+        yield Evidence(name, (fact,), _renew(workstation, name))
+    for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
 
 
@@ -206,43 +212,43 @@ def _least(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def _values(workplace: Workplace) -> Iterator[tuple[str, Masked]]:
+def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value as the application gets it, by the name that the variable should have."""
-    right, out = {binding.name: name for binding, name in miscased(workplace)}, spoilt(workplace)
-    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
+    right, out = {binding.name: name for binding, name in miscased(workstation)}, spoilt(workstation)
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         value = binding.for_python or binding.for_compose
         if value is not None and binding.name not in out:
             yield right.get(binding.name, binding.name), value
 
 
-def lacking(workplace: Workplace) -> Iterator[tuple[str, str]]:
+def lacking(workstation: Workstation) -> Iterator[tuple[str, str]]:
     """Required variables without a value that no faulty line mentions, with who requires them."""
-    file = workplace.dotenv
+    file = workstation.dotenv
     assert file
-    out = {*file.swallowed, *spoilt(workplace)}
+    out = {*file.hidden_names, *spoilt(workstation)}
     miswritten = {
-        right for binding, right in miscased(workplace) if not is_blank(binding.for_python or binding.for_compose)
+        right for binding, right in miscased(workstation) if not is_blank(binding.for_python or binding.for_compose)
     }
-    for name, why in workplace.required.items():
-        binding = workplace.binding(name)
+    for name, why in workstation.required.items():
+        binding = workstation.binding(name)
         written = (binding.for_python or binding.for_compose) if binding else None
-        if name in out or (binding is None and name in (*file.mentions, *file.begun, *miswritten)):
+        if name in out or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
             continue
         if is_blank(written):
             yield name, why
 
 
-def meant_names(workplace: Workplace) -> Iterator[tuple[Binding, str]]:
+def meant_names(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name nobody reads, each with the name of a variable without a value that it nearly is."""
-    if workplace.dotenv is None:
+    if workstation.dotenv is None:
         return
-    template, compose = workplace.checkout.template, workplace.checkout.compose
-    known = {*workplace.checkout.reads, *(compose.interpolated if compose else ())}
+    template, compose = workstation.checkout.template, workstation.checkout.compose
+    known = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
     known |= {entry.name for entry in template.entries} if template else set()
     folded = {name.casefold() for name in known}
-    empty = [name for name, _ in lacking(workplace)]
-    open_ = [name for name in sorted(known) if name not in workplace.required and is_blank(workplace.value(name))]
-    for binding in workplace.dotenv.bindings:
+    empty = [name for name, _ in lacking(workstation)]
+    open_ = [name for name in sorted(known) if name not in workstation.required and is_blank(workstation.value(name))]
+    for binding in workstation.dotenv.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
             near = [name for name in empty if is_misspelling(name, binding.name)]
             near += [name for name in open_ if is_slip(name, binding.name)]
@@ -250,28 +256,34 @@ def meant_names(workplace: Workplace) -> Iterator[tuple[Binding, str]]:
                 yield binding, near[0]
 
 
-def refused_empty(workplace: Workplace) -> frozenset[str]:
+def refused_empty(workstation: Workstation) -> frozenset[str]:
     """Optional variables that Settings refuses because they are there and empty."""
-    bindings = (workplace.binding(told.variable) for told in _unexplained(workplace))
-    found = (binding for binding in bindings if binding and binding.name not in workplace.required)
+    bindings = (workstation.binding(told.variable) for told in _unexplained(workstation))
+    found = (binding for binding in bindings if binding and binding.name not in workstation.required)
     return frozenset(each.name for each in found if each.for_python is not None and is_blank(each.for_python))
 
 
-def _unexplained(workplace: Workplace) -> Iterator[StartProblem]:
+def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
     """What Settings says of variables of which nothing else tells."""
-    elsewhere = bool(workplace.looked_at) and workplace.path not in workplace.looked_at
-    if workplace.loaded is None or workplace.dotenv is None or elsewhere:
+    elsewhere = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
+    if workstation.settings_result is None or workstation.dotenv is None or elsewhere:
         return
-    empty = (name for name, _ in lacking(workplace))
-    explained = {name.casefold() for name in (*workplace.dotenv.swallowed, *spoilt(workplace), *empty)}
-    explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(workplace) else set()
-    explained |= {name.casefold() for name, value in _values(workplace) if not is_value(value) and not is_blank(value)}
-    explained |= {name.casefold() for name in (*workplace.dotenv.begun, *(each.name for each in commented(workplace)))}
-    explained |= {binding.name.casefold() for binding, _ in meant_names(workplace)}
+    empty = (name for name, _ in lacking(workstation))
+    explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *spoilt(workstation), *empty)}
+    explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(workstation) else set()
+    explained |= {
+        name.casefold() for name, value in _values(workstation) if not is_value(value) and not is_blank(value)
+    }
+    explained |= {
+        name.casefold() for name in (*workstation.dotenv.first_words, *(each.name for each in commented(workstation)))
+    }
+    explained |= {binding.name.casefold() for binding, _ in meant_names(workstation)}
     explained |= (
-        {name.casefold() for _, name in miscased(workplace)} if workplace.checkout.settings.case_sensitive else set()
+        {name.casefold() for _, name in miscased(workstation)}
+        if workstation.checkout.settings.case_sensitive
+        else set()
     )
-    for told in dict.fromkeys(workplace.loaded.told):
+    for told in dict.fromkeys(workstation.settings_result.messages):
         if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
             yield told
 
@@ -284,28 +296,31 @@ def is_slip(name: str, other: str) -> bool:
     return min(len(mine), len(theirs)) > 5 and difflib.SequenceMatcher(None, mine, theirs).ratio() >= NEAR
 
 
-def _is_elsewhere(workplace: Workplace) -> bool:
+def _is_elsewhere(workstation: Workstation) -> bool:
     """Whether ENVIRONMENT says that this is no developer's machine."""
-    value, field = workplace.value(ENVIRONMENT), workplace.checkout.settings.find(ENVIRONMENT)
-    if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(workplace)}:
+    value, field = workstation.value(ENVIRONMENT), workstation.checkout.settings.find(ENVIRONMENT)
+    if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(workstation)}:
         return False
     # An empty one counts only where Settings takes it for what it is.
-    takes_empty = field is not None and "str" in field.annotation and not workplace.checkout.settings.ignore_empty
+    takes_empty = field is not None and "str" in field.annotation and not workstation.checkout.settings.ignore_empty
     return takes_empty or not is_blank(value)
 
 
-def _source(workplace: Workplace, name: str) -> str:
+def _source(workstation: Workstation, name: str) -> str:
     """Where local_setup gets a value from: it makes some up by itself, and the template has others."""
-    key, entry = workplace.key_of(name), workplace.checkout.template.find(name) if workplace.checkout.template else None
-    is_there = workplace.binding(name) is None and entry is not None and is_text_of_value(entry.value)
+    key, entry = (
+        workstation.key_of(name),
+        workstation.checkout.template.find(name) if workstation.checkout.template else None,
+    )
+    is_there = workstation.binding(name) is None and entry is not None and is_text_of_value(entry.value)
     return "" if is_there or (key and key.generate) else "file:PATH"
 
 
-def _renew(workplace: Workplace, name: str) -> Remedy:
-    key = workplace.key_of(name)
+def _renew(workstation: Workstation, name: str) -> Remedy:
+    key = workstation.key_of(name)
     # What Base64 has besides letters and digits would break an address that the value becomes a part of.
     kind = "hex-32" if key and key.in_url and key.generate else key.generate if key else ""
     how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(kind, "")
     source = f"Get another one from {key.obtain_from}" if key and key.obtain_from else "Make another one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
-    return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {workplace.path}.{database}")
+    return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {workstation.path}.{database}")

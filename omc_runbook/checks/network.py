@@ -13,7 +13,7 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.network.reachability import Path, Place, Request, trace
+from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.network.routes import Obstacle
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -148,7 +148,7 @@ def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
             yield from (_Trouble(service, subnet, obstacle, stops) for obstacle in certain)
 
 
-def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, Path]]:
+def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath]]:
     """The way from each subnet that tasks are, or were of late, started in."""
     if snapshot.network is None:
         return
@@ -158,7 +158,7 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, Path]]:
     secret = snapshot.secret.arn if snapshot.secret else ""
     requests = [Request(role, GET_SECRET_VALUE, secret) for role in roles if role and secret]
     for subnet in dict.fromkeys(subnets):
-        place = Place(subnet, placement.groups, placement.public_ip)
+        place = TaskNetwork(subnet, placement.groups, placement.public_ip)
         yield subnet, trace(snapshot.network, place, SERVICE, snapshot.environment.names.region, requests)
 
 

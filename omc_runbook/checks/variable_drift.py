@@ -151,7 +151,7 @@ def _unsure(places: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not places.names_are_known:
         yield SETTINGS
-    declared, compose = places.checkout.declared, places.checkout.compose
+    declared, compose = places.checkout.task_definitions, places.checkout.compose
     application = compose.application() if compose else None
     if application and application.extends and _is_for_compose(places, row):
         yield COMPOSE
@@ -181,7 +181,7 @@ def _is_for_settings(places: VariableLocations, row: VariableDrift) -> bool:
     if row.is_injected:
         return True
     compose = places.checkout.compose
-    is_used = row.variable in places.checkout.read_around or (compose is not None and row.variable in compose.used)
+    is_used = row.variable in places.checkout.other_reads or (compose is not None and row.variable in compose.used)
     return bool(row.template) and not is_used
 
 

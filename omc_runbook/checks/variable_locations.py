@@ -13,10 +13,10 @@ from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import Field
-from omc_runbook.repository.template import Entry
+from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
-from omc_runbook.terraform.task_definitions import Container, counts_for
+from omc_runbook.terraform.task_definitions import TerraformContainer, applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
@@ -48,15 +48,15 @@ class VariableLocations:
         self.others = {name: other.names for name, other in others if other.names is not None or other.unread}
         """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
 
-    def _named(self, container: Container) -> Container:
+    def _named(self, container: TerraformContainer) -> TerraformContainer:
         """A container by its name in force, where its own is filled in and can become just one of these."""
         fitting = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
         return replace(container, name=fitting[0]) if len(fitting) == 1 else container
 
-    def _is_elsewhere(self, container: Container) -> bool:
+    def _is_elsewhere(self, container: TerraformContainer) -> bool:
         """Whether a container stands in a folder that is another environment's by its name."""
         environment = self.snapshot.environment
-        return not counts_for(container.file, environment.name, {*KNOWN, *environment.others})
+        return not applies_to(container.file, environment.name, {*KNOWN, *environment.others})
 
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
         written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
@@ -102,12 +102,12 @@ class VariableLocations:
     @cached_property
     def unseen(self) -> frozenset[str]:
         """The containers that Terraform may give more than was read."""
-        return frozenset(container.name for container in self.containers if container.unseen)
+        return frozenset(container.name for container in self.containers if container.other_sources)
 
     @property
     def may_be_hidden(self) -> bool:
         """Whether Terraform may have a container that is not among those read: in what is no plain text."""
-        declared = self.checkout.declared
+        declared = self.checkout.task_definitions
         return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
     @cached_property
@@ -118,7 +118,7 @@ class VariableLocations:
     @property
     def names_are_known(self) -> bool:
         """Whether what the variables of Settings are called could be told from its source."""
-        return not self.checkout.settings.vague
+        return not self.checkout.settings.ambiguities
 
     @property
     def is_blind(self) -> bool:
@@ -135,7 +135,7 @@ class VariableLocations:
         keys = (key for name, key in self.catalogue.items() if variable_of(name, self.catalogue) == variable)
         return is_secret(variable, next(keys, None))
 
-    def entry(self, variable: str) -> Entry | None:
+    def entry(self, variable: str) -> TemplateEntry | None:
         """The template's line for a variable."""
         return self.checkout.template.find(variable) if self.checkout.template else None
 
@@ -153,7 +153,7 @@ class VariableLocations:
             return "required" if found.required else "optional"
         head = variable.partition("__")[0]
         is_nested = head != variable and self.checkout.settings.find(head) is not None
-        return ELSEWHERE if variable.upper() in self.checkout.read_elsewhere or is_nested else ""
+        return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""
 
     def in_compose(self, variable: str) -> str:
         """How the application's service of compose gets it: "", "env_file" or "environment"."""
@@ -207,5 +207,5 @@ class VariableLocations:
         return next((name for name in field.variables if name in given or self.entry(name)), field.variables[0])
 
 
-def _containers(checkout: Checkout) -> tuple[Container, ...]:
-    return checkout.declared.containers if checkout.declared else ()
+def _containers(checkout: Checkout) -> tuple[TerraformContainer, ...]:
+    return checkout.task_definitions.containers if checkout.task_definitions else ()

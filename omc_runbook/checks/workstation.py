@@ -11,11 +11,11 @@ from omc_runbook.checks.check import (
     DOTENV,
     SAID,
     STARTED,
-    WORKPLACE,
+    WORKSTATION,
     Evidence,
     Uncertain,
 )
-from omc_runbook.checks.dotenv import place_of
+from omc_runbook.checks.dotenv import workstation_of
 from omc_runbook.checks.dotenv_quoting import spoilt
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.checks.registry import Family
@@ -24,9 +24,9 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
-from omc_runbook.repository.compose import Compose, Service, Setting
+from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workplace, is_blank, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
@@ -46,19 +46,19 @@ OPAQUE = 16
 )
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A Compose file sets a variable and overrides the .env."""
-    workplace = place_of(snapshot)
-    if workplace.composed and workplace.composed.error:
-        yield Uncertain("environment", (workplace.composed.error,))
-    compose = workplace.checkout.compose
+    workstation = workstation_of(snapshot)
+    if workstation.compose_config and workstation.compose_config.error:
+        yield Uncertain("environment", (workstation.compose_config.error,))
+    compose = workstation.checkout.compose
     application = compose.application() if compose else None
     told: set[str] = set()
     for service in compose.services if compose else ():
         for setting in service.environment:
-            name, mine = setting.variable, workplace.dotenv.find(setting.variable) if workplace.dotenv else None
-            is_secret = workplace.is_secret(name) or workplace.key_of(name) is not None
+            name, mine = setting.variable, workstation.dotenv.find(setting.variable) if workstation.dotenv else None
+            is_secret = workstation.is_secret(name) or workstation.key_of(name) is not None
             if name in told or mine is None or (service != application and not is_secret):
                 continue
-            if compose and mine.for_compose and _beats(workplace, service, setting, mine.for_compose, compose):
+            if compose and mine.for_compose and _beats(workstation, service, setting, mine.for_compose, compose):
                 told.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env: it overrides env_file."
@@ -76,18 +76,18 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """A second file of variables overrides the .env."""
-    workplace = place_of(snapshot)
-    for other in workplace.later:
+    workstation = workstation_of(snapshot)
+    for other in workstation.overriding_files:
         # A file of this name is there to have other values.
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
         for theirs in other.bindings:
-            mine = workplace.dotenv.find(theirs.name) if workplace.dotenv else None
+            mine = workstation.dotenv.find(theirs.name) if workstation.dotenv else None
             value = theirs.for_python or theirs.for_compose
             if mine and mine.for_python and value and not value.same_as(mine.for_python):
                 fact = f"{other.path}, line {theirs.line}, also sets {theirs.name}, and is read after the .env."
-                remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {workplace.path}.")
+                remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {workstation.path}.")
                 severity: Severity = (
-                    "error" if workplace.is_secret(theirs.name) or theirs.name == ENVIRONMENT else "warning"
+                    "error" if workstation.is_secret(theirs.name) or theirs.name == ENVIRONMENT else "warning"
                 )
                 yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
 
@@ -100,21 +100,21 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
-    workplace = place_of(snapshot)
-    file, compose = workplace.dotenv, workplace.checkout.compose
-    refused = workplace.composed.error if workplace.composed else ""
+    workstation = workstation_of(snapshot)
+    file, compose = workstation.dotenv, workstation.checkout.compose
+    refused = workstation.compose_config.error if workstation.compose_config else ""
     # A variable that it insists on, and does not find under this very name, is told of by other checks.
     found = [file.find(name) for name in compose.required] if file and compose else []
     told = (
         bool(file and file.compose_kind)
-        or bool(workplace.unmet)
+        or bool(workstation.missing_env_files)
         or any(each is None or is_blank(each.for_compose) for each in found)
     )
     if refused and compose and not told:
         yield Evidence(
             compose.files[0].name,
             (refused,),
-            Remedy(command("docker", "compose", "--project-directory", workplace.checkout.root, "config", "--quiet")),
+            Remedy(command("docker", "compose", "--project-directory", workstation.checkout.root, "config", "--quiet")),
         )
 
 
@@ -127,12 +127,17 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A Compose file uses a variable that has no value."""
-    workplace = place_of(snapshot)
-    compose, unset = workplace.checkout.compose, workplace.composed.unset if workplace.composed else frozenset()
+    workstation = workstation_of(snapshot)
+    compose, unset = (
+        workstation.checkout.compose,
+        workstation.compose_config.unset if workstation.compose_config else frozenset(),
+    )
     for name in compose.interpolated if compose else ():
         if name in unset:
             fact = f"docker compose config: {name} is not set: Docker Compose inserts an empty text."
-            yield Evidence(name, (fact,), Remedy(f"Write {name}= and a value into {workplace.path}, if it needs one."))
+            yield Evidence(
+                name, (fact,), Remedy(f"Write {name}= and a value into {workstation.path}, if it needs one.")
+            )
 
 
 @check(
@@ -144,20 +149,23 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell sets a variable and overrides the .env."""
-    workplace = place_of(snapshot)
-    used = {*workplace.checkout.reads, *(workplace.checkout.compose.interpolated if workplace.checkout.compose else ())}
-    for name in sorted(_in_shell(workplace) & used):
+    workstation = workstation_of(snapshot)
+    used = {
+        *workstation.checkout.reads,
+        *(workstation.checkout.compose.interpolated if workstation.checkout.compose else ()),
+    }
+    for name in sorted(_in_shell(workstation) & used):
         fact = f"{name} is set in this shell's environment to another value than in the .env."
         yield Evidence(name, (fact,), Remedy(command("unset", name)))
 
 
 @check(
-    "committed", needs=(WORKPLACE,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
+    "committed", needs=(WORKSTATION,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
 )
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env is in git, was once, or will be with the next git add."""
-    workplace = place_of(snapshot)
-    git, path, root = workplace.tracked, workplace.path, workplace.checkout.root
+    workstation = workstation_of(snapshot)
+    git, path, root = workstation.git, workstation.path, workstation.checkout.root
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so each commit publishes it.")
@@ -171,11 +179,11 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         facts.append(f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.")
         facts.append("First give every secret in it a new value; only then rewrite the history.")
         commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
-    for other in workplace.published:
+    for other in workstation.published_files:
         facts.append(f"git also has {other}, which holds values too.")
         commands.append(command("git", "-C", root, "rm", "--cached", other))
     if facts:
-        severity: Severity = "error" if git.tracked or git.commits or workplace.published else "warning"
+        severity: Severity = "error" if git.tracked or git.commits or workstation.published_files else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     if git.obstacle:
         yield Uncertain(path.name, (f"git did not answer everything: {git.obstacle}",))
@@ -183,18 +191,20 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "template-value",
-    needs=(WORKPLACE,),
+    needs=(WORKSTATION,),
     severity="warning",
     looks_like=("dotenv-exposed",),
     ruled_out_by="the template has nothing that looks like a real value",
 )
 def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     """The template holds what looks like a real value."""
-    workplace = place_of(snapshot)
-    template = workplace.checkout.template
+    workstation = workstation_of(snapshot)
+    template = workstation.checkout.template
     for entry in template.entries if template else ():
         value = (
-            Masked(entry.value, entry.name) if workplace.is_secret(entry.name) and len(entry.value) >= OPAQUE else None
+            Masked(entry.value, entry.name)
+            if workstation.is_secret(entry.name) and len(entry.value) >= OPAQUE
+            else None
         )
         if template and is_value(value) and value and digits_of_guesses(value) > OPAQUE:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
@@ -211,12 +221,12 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """docker compose up did not start the application"""
-    workplace = place_of(snapshot)
-    if workplace.started is False:
-        up = command("docker", "compose", "--project-directory", str(workplace.checkout.root), "up")
-        yield Evidence("docker compose up", (workplace.start_problem,), Remedy(up))
-    elif workplace.start_problem:
-        yield Uncertain("docker compose up", (workplace.start_problem,))
+    workstation = workstation_of(snapshot)
+    if workstation.started is False:
+        up = command("docker", "compose", "--project-directory", str(workstation.checkout.root), "up")
+        yield Evidence("docker compose up", (workstation.start_problem,), Remedy(up))
+    elif workstation.start_problem:
+        yield Uncertain("docker compose up", (workstation.start_problem,))
 
 
 @check(
@@ -227,13 +237,13 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database volume kept the password that it was created with."""
-    if any(problem.check == "pg-volume" for problem in place_of(snapshot).said or ()):
+    if any(problem.check == "pg-volume" for problem in workstation_of(snapshot).start_messages or ()):
         facts = (
             'The log of the database says "Skipping initialization", and then that the password is refused.',
             "POSTGRES_PASSWORD only takes effect when the volume is empty.",
         )
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
-        keep = command("docker", "compose", "exec", _database(place_of(snapshot)), "sh", "-c", psql)
+        keep = command("docker", "compose", "exec", _database(workstation_of(snapshot)), "sh", "-c", psql)
         way = f"{keep} to keep the data, or docker compose down --volumes to delete the data and start again"
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
@@ -246,34 +256,36 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application did not start, or its database refused it."""
-    workplace = place_of(snapshot)
-    known = {problem.variable for problem in workplace.loaded.told} if workplace.loaded else set()
-    pg = any(problem.check == "pg-volume" for problem in workplace.said or ())
-    for problem in dict.fromkeys(workplace.said or ()):
+    workstation = workstation_of(snapshot)
+    known = (
+        {problem.variable for problem in workstation.settings_result.messages} if workstation.settings_result else set()
+    )
+    pg = any(problem.check == "pg-volume" for problem in workstation.start_messages or ())
+    for problem in dict.fromkeys(workstation.start_messages or ()):
         if (
             problem.check == "pg-volume"
             or (pg and problem.check == "store-only")
             or (problem.variable and problem.variable in known)
-            or _is_of_file(workplace, problem)
+            or _is_of_file(workstation, problem)
         ):
             continue
         what = problem.variable or problem.service or "the log"
         fact = f"The log of {problem.service or 'the start'}: {what}: {problem.reason}."
         service = (problem.service,) if problem.service else ()
-        look = command("docker", "compose", "--project-directory", workplace.checkout.root, "logs", *service)
-        is_mine = problem.variable and workplace.binding(problem.variable)
-        yield Evidence(what, (fact,), Remedy(f"Correct {problem.variable} in {workplace.path}." if is_mine else look))
+        look = command("docker", "compose", "--project-directory", workstation.checkout.root, "logs", *service)
+        is_mine = problem.variable and workstation.binding(problem.variable)
+        yield Evidence(what, (fact,), Remedy(f"Correct {problem.variable} in {workstation.path}." if is_mine else look))
 
 
-def _database(workplace: Workplace) -> str:
+def _database(workstation: Workstation) -> str:
     """The service of compose that is PostgreSQL, by its image."""
-    services = workplace.checkout.compose.services if workplace.checkout.compose else ()
+    services = workstation.checkout.compose.services if workstation.checkout.compose else ()
     return next((each.name for each in services if POSTGRES.search(each.image)), "db")
 
 
-def _is_of_file(workplace: Workplace, problem: StartProblem) -> bool:
+def _is_of_file(workstation: Workstation, problem: StartProblem) -> bool:
     """Whether compose says again, before every log, what is told of the .env and the compose files themselves."""
-    file, compose = workplace.dotenv, workplace.checkout.compose
+    file, compose = workstation.dotenv, workstation.checkout.compose
     if problem.service or file is None:
         return False
     if problem.check == "required-empty":
@@ -281,26 +293,32 @@ def _is_of_file(workplace: Workplace, problem: StartProblem) -> bool:
     return bool(file.compose_kind) or (problem.check == "dollar" and bool(file.unset))
 
 
-def _beats(workplace: Workplace, service: Service, setting: Setting, mine: Masked, compose: Compose) -> bool:
+def _beats(
+    workstation: Workstation, service: ComposeService, setting: ServiceVariable, mine: Masked, compose: Compose
+) -> bool:
     """Whether what a compose file sets is another value, and not where a service of compose is reached."""
     used = {setting.variable, *setting.interpolates}
-    if setting.value is None or used & spoilt(workplace) or _in_shell(workplace) & used:
+    if setting.value is None or used & spoilt(workstation) or _in_shell(workstation) & used:
         # What is passed through is no other value, and what the line or the shell does to it is told of that.
         return False
-    real = workplace.composed.environment.get(service.name, {}).get(setting.variable) if workplace.composed else None
+    real = (
+        workstation.compose_config.environment.get(service.name, {}).get(setting.variable)
+        if workstation.compose_config
+        else None
+    )
     # YAML may have written true for True.
-    if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(workplace, setting, compose):
+    if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(workstation, setting, compose):
         return False
     group = setting.variable.partition("_")[0]
     near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
     # Where a server is one of compose's own, its port and the like are those of that one.
-    return workplace.is_secret(setting.variable) or not any(_is_reached(workplace, each, compose) for each in near)
+    return workstation.is_secret(setting.variable) or not any(_is_reached(workstation, each, compose) for each in near)
 
 
-def _is_reached(workplace: Workplace, setting: Setting, compose: Compose) -> bool:
+def _is_reached(workstation: Workstation, setting: ServiceVariable, compose: Compose) -> bool:
     """Whether a value is an address within compose, which is another one than on the machine itself."""
     hosts = "|".join(map(re.escape, sorted(compose.hosts)))
-    bare = not workplace.is_secret(setting.variable) and ADDRESS.search(setting.variable)
+    bare = not workstation.is_secret(setting.variable) and ADDRESS.search(setting.variable)
     before = r"(?:://|@|\A|:?-)" if bare else r"(?:://|@)(?:\$\{\w+:?-)?"
     address = re.compile(rf"{before}(?:{hosts})(?=[:/?}},]|\Z)")
     value = setting.value
@@ -313,7 +331,7 @@ def _file_of(compose: Compose, variable: str) -> str:
     return next((file.name for file in reversed(compose.files) if entry.search(file.text)), compose.files[0].name)
 
 
-def _in_shell(workplace: Workplace) -> set[str]:
+def _in_shell(workstation: Workstation) -> set[str]:
     """The variables that the shell has with another value than the .env."""
-    values = ((name, workplace.value(name), theirs) for name, theirs in workplace.shell.items())
+    values = ((name, workstation.value(name), theirs) for name, theirs in workstation.shell.items())
     return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}

@@ -28,7 +28,7 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """
     checks = CHECKS if snapshot.caller.account else ()
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
-    checks += LOCAL_CHECKS if snapshot.workplace else ()
+    checks += LOCAL_CHECKS if snapshot.workstation else ()
     return relate([finding for check in checks for finding in run_check(check, snapshot)])
 
 

@@ -1,1 +1,1 @@
-"""What an IAM policy decides."""
+"""Evaluation of IAM policies without a call to AWS."""

@@ -1,4 +1,4 @@
-"""A condition in an IAM policy, judged in three values: true, false, or None where what is known cannot tell.
+"""Conditions of IAM policies, evaluated to true, false, or None where a condition key's value is unknown.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -20,14 +20,14 @@ _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
 
 def any_of(truths: Iterable[Truth]) -> Truth:
     """True if one is true, else None if one is unknown, else False."""
-    seen = set(truths)
-    return True if True in seen else None if None in seen else False
+    values = set(truths)
+    return True if True in values else None if None in values else False
 
 
 def all_of(truths: Iterable[Truth]) -> Truth:
     """False if one is false, else None if one is unknown, else True."""
-    seen = set(truths)
-    return False if False in seen else None if None in seen else True
+    values = set(truths)
+    return False if False in values else None if None in values else True
 
 
 def invert(truth: Truth) -> Truth:
@@ -36,25 +36,25 @@ def invert(truth: Truth) -> Truth:
 
 
 @dataclass(frozen=True)
-class Keys:
-    """The condition keys of one request, by lower-case name: not listed is unknown, no values is absent."""
+class ConditionKeys:
+    """The condition keys of one request, by lower-case name: a missing key is unknown, an empty tuple is absent."""
 
     values: Mapping[str, tuple[str, ...]]
     variables: bool = True
 
     @classmethod
-    def of(cls, context: Mapping[str, str | Sequence[str]] | None, variables: bool = True) -> "Keys":
-        """Keys from a caller's mapping; `variables` is whether the policy's version substitutes `${…}`."""
+    def of(cls, context: Mapping[str, str | Sequence[str]] | None, variables: bool = True) -> "ConditionKeys":
+        """Make them from a caller's mapping; `variables` is whether the policy's version substitutes `${…}`."""
         listed = (context or {}).items()
         values = {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in listed}
         return cls(values, variables)
 
     def get(self, name: str) -> tuple[str, ...] | None:
-        """The key's values, `()` where the request is known not to carry it, None where nobody knows."""
+        """The key's values: `()` if the request does not have the key, None if that is unknown."""
         return self.values.get(name.lower())
 
     def substitute(self, variable: str) -> str | None:
-        """The text between `${` and `}` replaced as IAM would, None where that is unknown."""
+        """The value that IAM puts in the place of `${variable}`; None if it is unknown."""
         if variable in ("*", "?", "$"):
             return variable
         name, comma, default = variable.partition(",")
@@ -65,15 +65,18 @@ class Keys:
 
 
 def texts(element: Any) -> list[str] | None:
-    """A policy element that may be one scalar or a list of them, as texts; None if it is anything else."""
+    """A policy element, a scalar or a list of scalars, as strings; None if it is anything else."""
     members = element if isinstance(element, list) else [element]
     if not all(isinstance(member, str | bool | int | float) for member in members):
         return None
     return [str(member).lower() if isinstance(member, bool) else str(member) for member in members]
 
 
-def matches(pattern: str, text: str, keys: Keys, *, glob: bool = True, fold: bool = False) -> Truth:
-    """Whether the pattern covers the whole text: `*` and `?` if `glob`, any letter case if `fold`."""
+def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, fold: bool = False) -> Truth:
+    """Whether a pattern matches the whole text, with `*` and `?` if `glob`, ignoring case if `fold`.
+
+    None where the pattern has a policy variable whose value is unknown.
+    """
     chunks, certain = [""], True
     for position, piece in enumerate(_VARIABLE.split(pattern) if keys.variables else [pattern]):
         if position % 2:
@@ -89,12 +92,12 @@ def matches(pattern: str, text: str, keys: Keys, *, glob: bool = True, fold: boo
     first, *middle = chunks
     last = f".*{middle.pop()}" if middle else ""
     expression = first + "".join(f"(?>.*?{chunk})" for chunk in middle) + last
-    found = re.fullmatch(expression, text, re.DOTALL | (re.IGNORECASE if fold else 0)) is not None
-    return found if certain or not found else None
+    matched = re.fullmatch(expression, text, re.DOTALL | (re.IGNORECASE if fold else 0)) is not None
+    return matched if certain or not matched else None
 
 
-def judge(block: Any, keys: Keys) -> Iterator[tuple[str, Truth]]:
-    """Each test of a Condition element as (the key or operator it turns on, its truth); all must hold."""
+def evaluate_condition(block: Any, keys: ConditionKeys) -> Iterator[tuple[str, Truth]]:
+    """Evaluate a Condition element: yields (condition key or operator, truth) for each test; all must be true."""
     if not isinstance(block, Mapping):
         yield "Condition", None
         return
@@ -102,18 +105,18 @@ def judge(block: Any, keys: Keys) -> Iterator[tuple[str, Truth]]:
         if not isinstance(tests, Mapping):
             yield name, None
             continue
-        for key, wanted in tests.items():
-            yield key, _test(name, texts(wanted), keys.get(key), keys)
+        for key, patterns in tests.items():
+            yield key, _test(name, texts(patterns), keys.get(key), keys)
 
 
-def _test(name: str, wanted: list[str] | None, actual: tuple[str, ...] | None, keys: Keys) -> Truth:
+def _test(name: str, patterns: list[str] | None, actual: tuple[str, ...] | None, keys: ConditionKeys) -> Truth:
     quantifier, _, bare = name.rpartition(":")
     base = bare.removesuffix("IfExists")
     compare = _OPERATORS.get(_NEGATED.get(base, base))
-    if wanted is None or actual is None or quantifier not in _SET_OPERATORS:
+    if patterns is None or actual is None or quantifier not in _SET_OPERATORS:
         return None
     if name == "Null":
-        return any_of(_boolean(value, str(not actual).lower(), keys) for value in wanted)
+        return any_of(_boolean(value, str(not actual).lower(), keys) for value in patterns)
     if compare is None:
         return None
     if not actual:
@@ -122,8 +125,8 @@ def _test(name: str, wanted: list[str] | None, actual: tuple[str, ...] | None, k
         return base in _NEGATED and quantifier != "ForAnyValue"
 
     def holds(value: str) -> Truth:
-        found = any_of(compare(pattern, value, keys) for pattern in wanted)
-        return invert(found) if base in _NEGATED else found
+        truth = any_of(compare(pattern, value, keys) for pattern in patterns)
+        return invert(truth) if base in _NEGATED else truth
 
     if quantifier == "ForAnyValue":
         return any_of(map(holds, actual))
@@ -132,20 +135,20 @@ def _test(name: str, wanted: list[str] | None, actual: tuple[str, ...] | None, k
     return holds(actual[0]) if len(actual) == 1 else None
 
 
-_Compare = Callable[[str, str, Keys], Truth]
+_Compare = Callable[[str, str, ConditionKeys], Truth]
 
 
 def _string(*, glob: bool = False, fold: bool = False) -> _Compare:
     return lambda pattern, value, keys: matches(pattern, value, keys, glob=glob, fold=fold)
 
 
-def _arn(pattern: str, value: str, keys: Keys) -> Truth:
-    """Field by field, so that a wildcard stays between its colons except in the sixth, the resource."""
+def _arn(pattern: str, value: str, keys: ConditionKeys) -> Truth:
+    """Compare ARNs field by field: a wildcard does not cross a colon, except in the sixth field, the resource."""
     if pattern == "*":
         return True
-    # A variable's name holds colons of its own, which separate nothing.
-    held = _VARIABLE.sub(lambda found: found.group().replace(":", "\0"), pattern)
-    patterns = [field.replace("\0", ":") for field in held.split(":", 5)]
+    # The colons in a variable's name separate no fields.
+    escaped = _VARIABLE.sub(lambda variable: variable.group().replace(":", "\0"), pattern)
+    patterns = [field.replace("\0", ":") for field in escaped.split(":", 5)]
     fields = value.split(":", 5)
     if len(patterns) != 6:
         return None
@@ -154,12 +157,12 @@ def _arn(pattern: str, value: str, keys: Keys) -> Truth:
     return all_of(matches(*pair, keys) for pair in zip(patterns, fields, strict=True))
 
 
-def _boolean(pattern: str, value: str, keys: Keys) -> Truth:
+def _boolean(pattern: str, value: str, keys: ConditionKeys) -> Truth:
     pair = {pattern.lower(), value.lower()}
     return len(pair) == 1 if pair <= {"true", "false"} else None
 
 
-def _address(pattern: str, value: str, keys: Keys) -> Truth:
+def _address(pattern: str, value: str, keys: ConditionKeys) -> Truth:
     try:
         return ip_address(value) in ip_network(pattern, strict=False)
     except ValueError:
@@ -171,7 +174,7 @@ def _number(text: str) -> Decimal:
 
 
 def _date(text: str) -> Decimal:
-    """Seconds since 1970 from either of the forms that IAM takes."""
+    """Seconds since 1970, from epoch seconds or an ISO 8601 date."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -180,7 +183,7 @@ def _date(text: str) -> Decimal:
 
 
 def _ordered(parse: Callable[[str], Decimal], holds: Callable[[Decimal, Decimal], bool]) -> _Compare:
-    def compare(pattern: str, value: str, keys: Keys) -> Truth:
+    def compare(pattern: str, value: str, keys: ConditionKeys) -> Truth:
         try:
             return holds(parse(value), parse(pattern))
         except (InvalidOperation, ValueError):

@@ -1,4 +1,4 @@
-"""What IAM policies decide for one action on one resource, without asking AWS.
+"""Evaluation of IAM policies for one action on one resource, without a call to AWS.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from omc_runbook.iam.conditions import Keys, Truth, all_of, any_of, invert, judge, matches, texts
+from omc_runbook.iam.conditions import ConditionKeys, Truth, all_of, any_of, evaluate_condition, invert, matches, texts
 
 Context = Mapping[str, str | Sequence[str]]
 
@@ -17,7 +17,7 @@ _ELEMENTS = frozenset(_TWINS | {"Sid", "Effect", "Condition"})
 
 @dataclass(frozen=True)
 class PolicyDocument:
-    """One policy, named as a reader knows it, with its parsed JSON."""
+    """A policy: its name for messages, its kind, and its parsed JSON."""
 
     name: str
     kind: Literal["inline", "managed", "boundary", "resource", "trust", "scp"]
@@ -26,7 +26,7 @@ class PolicyDocument:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision, the statements that made it ("NAME statement 2 (Sid)") and one sentence that says why."""
+    """A decision, the statements that made it ("NAME statement 2 (Sid)"), and the reason in one sentence."""
 
     decision: Literal["allowed", "explicit-deny", "implicit-deny", "unknown"]
     statements: tuple[str, ...]
@@ -43,17 +43,17 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Statement:
-    """A statement as it bears on one request: an unreadable effect counts as either, never as sure."""
+    """A statement applied to one request; an Effect that is neither Allow nor Deny is None and leaves it unknown."""
 
     label: str
     effect: Literal["Allow", "Deny"] | None
     applies: Truth
-    doubts: tuple[str, ...]
+    unknowns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """Policies of which one has to allow, and what to say when none does."""
+    """Policies of which at least one must allow, and the reason to report when none does."""
 
     refusal: str
     policies: Sequence[PolicyDocument]
@@ -67,10 +67,10 @@ def evaluate(
     boundary: PolicyDocument | None = None,
     scps: Sequence[PolicyDocument] | None = None,
 ) -> Verdict:
-    """Decide what a role's own policies say, within its boundary and one level of SCPs where given.
+    """Evaluate a role's identity policies, within its permissions boundary and one level of SCPs.
 
-    `context` maps condition keys to their value or values. A key left out is unknown, and so is a verdict
-    that turns on it; a key mapped to no values is known to be absent from the request.
+    `context` maps condition keys to a value or a sequence of values. A key that is left out is unknown, and so is
+    a verdict that depends on it; a key with no values is absent from the request.
     """
     layers = [_Layer("no statement allows", policies)]
     if boundary is not None:
@@ -87,11 +87,11 @@ def evaluate_resource(
     resource: str,
     context: Context | None = None,
 ) -> Verdict:
-    """Decide what a resource's policy says to a caller, by all the names the caller goes by.
+    """Evaluate a resource policy for a caller.
 
-    `principals` holds ARNs of a role, of its session or of an account's root, account ids, or services.
-    A Deny to the account of any of them counts. An Allow to an account only delegates to that account's own
-    policies: it counts where `principals` names the account, so leave it out to ask for a direct grant.
+    `principals` are all names of the caller: ARNs of a role, of its session or of an account's root, account ids, or
+    services. A Deny to the account of any of them applies. An Allow to an account only delegates to that account's
+    identity policies: it applies if `principals` has the account, so leave it out to evaluate a direct grant.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
     layer = _Layer(f"no statement of {policy.name} allows", [policy])
@@ -99,14 +99,14 @@ def evaluate_resource(
 
 
 def trusts(policy: PolicyDocument, service: str, context: Context | None = None) -> Verdict:
-    """Decide whether a role's trust policy lets a service ("ecs-tasks.amazonaws.com") assume the role."""
+    """Evaluate whether a role's trust policy lets a service ("ecs-tasks.amazonaws.com") assume the role."""
     layer = _Layer(f"no statement of {policy.name} lets {service} call", [policy])
     return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
 
 
 def _decide(layers: Sequence[_Layer], request: _Request) -> Verdict:
-    judged = [[found for policy in layer.policies for found in _read(policy, request)] for layer in layers]
-    everything = [statement for layer in judged for statement in layer]
+    evaluated = [[statement for policy in layer.policies for statement in _read(policy, request)] for layer in layers]
+    everything = [statement for layer in evaluated for statement in layer]
     what = f"{request.action} on {request.resource}"
 
     denials = [statement for statement in everything if statement.effect != "Allow"]
@@ -115,7 +115,7 @@ def _decide(layers: Sequence[_Layer], request: _Request) -> Verdict:
         return Verdict("explicit-deny", tuple(deciding), f"{what} is denied by {_join(deciding)}")
 
     undecided = [statement for statement in denials if statement.applies is None]
-    for layer, statements in zip(layers, judged, strict=True):
+    for layer, statements in zip(layers, evaluated, strict=True):
         allowing = [statement for statement in statements if statement.effect != "Deny"]
         allowed = any_of(statement.applies for statement in allowing)
         if allowed is False:
@@ -127,8 +127,8 @@ def _decide(layers: Sequence[_Layer], request: _Request) -> Verdict:
 
     if undecided:
         labels = tuple(dict.fromkeys(statement.label for statement in undecided))
-        doubts = dict.fromkeys(doubt for statement in undecided for doubt in statement.doubts)
-        reason = f"{what} depends on {_join(list(doubts))} in {_join(labels)}, which cannot be judged here"
+        unknowns = dict.fromkeys(element for statement in undecided for element in statement.unknowns)
+        reason = f"{what} depends on {_join(list(unknowns))} in {_join(labels)}, which cannot be judged here"
         return Verdict("unknown", labels, reason)
     return Verdict("allowed", tuple(deciding), f"{what} is allowed by {_join(deciding)}")
 
@@ -139,7 +139,7 @@ def _join(names: Sequence[str]) -> str:
 
 def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
     # Only this version substitutes variables; an older one takes "${" literally.
-    keys = Keys.of(request.context, variables=policy.document.get("Version") == "2012-10-17")
+    keys = ConditionKeys.of(request.context, variables=policy.document.get("Version") == "2012-10-17")
     body = policy.document.get("Statement")
     for number, statement in enumerate(body if isinstance(body, list) else [body], start=1):
         label = f"{policy.name} statement {number}"
@@ -148,16 +148,16 @@ def _read(policy: PolicyDocument, request: _Request) -> Iterator[_Statement]:
             continue
         effect = statement.get("Effect")
         effect = effect if effect in ("Allow", "Deny") else None
-        parts = list(_parts(policy.kind, statement, effect, request, keys))
-        doubts = tuple(name for name, truth in parts if truth is None)
+        elements = list(_elements(policy.kind, statement, effect, request, keys))
+        unknowns = tuple(name for name, truth in elements if truth is None)
         sid = f" ({statement['Sid']})" if statement.get("Sid") else ""
-        yield _Statement(label + sid, effect, all_of(truth for _, truth in parts), doubts)
+        yield _Statement(label + sid, effect, all_of(truth for _, truth in elements), unknowns)
 
 
-def _parts(
-    kind: str, statement: Mapping[str, Any], effect: str | None, request: _Request, keys: Keys
+def _elements(
+    kind: str, statement: Mapping[str, Any], effect: str | None, request: _Request, keys: ConditionKeys
 ) -> Iterator[tuple[str, Truth]]:
-    """Each element of a statement as (its name, whether it covers the request); all must."""
+    """Yield each element of a statement as (name, whether it matches the request); all must match."""
     if effect is None:
         yield "Effect", None
     for name in sorted(set(statement) - _ELEMENTS):
@@ -175,11 +175,11 @@ def _parts(
     elif "Principal" in statement or "NotPrincipal" in statement:
         yield "Principal", None
     if "Condition" in statement:
-        yield from judge(statement["Condition"], keys)
+        yield from evaluate_condition(statement["Condition"], keys)
 
 
 def _either(statement: Mapping[str, Any], name: str, covers: Callable[[str], Truth]) -> Truth:
-    """The element, or its Not- twin inverted; having both or neither is malformed."""
+    """Whether the element, or its Not… counterpart inverted, matches; None for both or neither, which is malformed."""
     positive, negative = name in statement, f"Not{name}" in statement
     if positive == negative:
         return None
@@ -193,8 +193,8 @@ def _principal(statement: Mapping[str, Any], effect: str | None, principals: Col
     if "Principal" in statement:
         callers = frozenset(principals) if effect == "Allow" else accounts.union(principals)
         return any_of(_names(statement["Principal"], caller, principals) for caller in callers)
-    # A caller is spared only where its account, role and session are all listed; which of them AWS
-    # demands depends on the session, so a partial list stays undecided.
+    # NotPrincipal exempts a caller only if its account, role and session are all listed; which of them AWS
+    # requires depends on the session, so a partial list stays unknown.
     listed = {_names(statement["NotPrincipal"], caller, principals) for caller in accounts.union(principals)}
     return False if listed == {True} else True if listed == {False} else None
 
@@ -205,16 +205,16 @@ def _names(element: Any, caller: str, principals: Collection[str]) -> Truth:
         return True
     if not isinstance(element, Mapping):
         return None
-    found: list[Truth] = []
+    truths: list[Truth] = []
     for kind, members in element.items():
         names = texts(members)
         if names is None:
-            found.append(None)
+            truths.append(None)
         elif kind == "AWS":
-            found += [name == "*" or _same(name, caller, principals) for name in names]
+            truths += [name == "*" or _same(name, caller, principals) for name in names]
         else:
-            found.append(caller in names)
-    return any_of(found)
+            truths.append(caller in names)
+    return any_of(truths)
 
 
 def _same(name: str, caller: str, principals: Collection[str]) -> Truth:
@@ -227,7 +227,7 @@ def _same(name: str, caller: str, principals: Collection[str]) -> Truth:
         return False
     if ":assumed-role/" not in name:
         return True
-    # A policy names one session of the caller's role: undecided unless the caller told its session.
+    # The policy names one session of the caller's role: unknown unless `principals` has the caller's session.
     return False if any(":assumed-role/" in principal for principal in principals) else None
 
 

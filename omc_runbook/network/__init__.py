@@ -1,1 +1,1 @@
-"""What lies between a task and a service of AWS."""
+"""Network reachability of AWS services from a task: routes, endpoints, security groups, network ACLs."""

@@ -1,4 +1,4 @@
-"""What security groups and network ACLs let through: yes, no, or None where a part of it passes.
+"""What security groups and network ACLs allow: True, False, or None where they allow a part of it.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-network-acls.html
 """
@@ -13,21 +13,21 @@ from omc_runbook.aws.ec2 import AclEntry, Rule
 
 HTTPS = 443
 LINUX_PORTS = (32768, 60999)
-"""From where a Linux task calls, and so whither answers come."""
+"""The ephemeral ports that a Linux task calls from, and so that answers return to."""
 NAT_PORTS = (1024, 65535)
-"""From where a NAT gateway calls."""
+"""The ports that a NAT gateway calls from."""
 
 INTERNET = (IPv4Network("0.0.0.0/0"),)
-"""Where AWS's public addresses are: somewhere."""
+"""AWS's public addresses are somewhere in it."""
 _PRIVATE = tuple(
     IPv4Network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8")
 )
 _TCP = ("-1", "6", "tcp")
 _NARROW = 8
-"""From which prefix length on a part of the internet is taken not to be where AWS answers."""
+"""The shortest prefix of a public network that is taken not to cover AWS's addresses."""
 _NEARLY_ALL = 0.99
-"""Of a range of ports: a few that are closed are hardly ever the one that a task calls from."""
+"""The share of a port range that counts as all of it: a task hardly ever calls from one of the rest."""
 
 
 def network_of(cidr: str) -> IPv4Network | None:
@@ -39,66 +39,69 @@ def network_of(cidr: str) -> IPv4Network | None:
 
 
 def is_private(network: IPv4Network) -> bool:
-    """Whether no address of it can be reached over the internet."""
+    """Whether a network is not routed over the internet."""
     return any(network.subnet_of(private) for private in _PRIVATE)
 
 
 def allows(
     rules: Iterable[Rule], others: Sequence[IPv4Network], groups: frozenset[str], lists: Mapping[str, Sequence[str]]
 ) -> bool | None:
-    """Whether rules let TCP 443 through between a security group's members and others.
+    """Whether security group rules allow TCP 443 to or from other networks.
 
-    `others` are networks, whose members are in `groups`; `lists` has the CIDRs of prefix lists, by id.
+    `others` are those networks, `groups` the ids of the security groups of their members, and `lists` the CIDRs of
+    prefix lists by id. None if the rules allow a part of them, or have an unknown prefix list.
     """
     peers = https_peers(rules)
     if groups.intersection(peers):
         return True
     texts = [text for peer in peers for text in lists.get(peer, (peer,))]
-    found = [network for text in texts if (network := network_of(text)) is not None]
+    networks = [network for text in texts if (network := network_of(text)) is not None]
     if others == INTERNET:
-        found = [network for network in found if not is_private(network)]
-    merged = list(collapse_addresses(found))
+        networks = [network for network in networks if not is_private(network)]
+    merged = list(collapse_addresses(networks))
     if INTERNET[0] in merged or (others and all(any(o.subnet_of(n) for n in merged) for o in others)):
         return True
-    unread = any(peer.startswith("pl-") and peer not in lists for peer in peers)
-    return None if unread or not others or any(o.overlaps(n) for o in others for n in merged) else False
+    incomplete = any(peer.startswith("pl-") and peer not in lists for peer in peers)
+    return None if incomplete or not others or any(o.overlaps(n) for o in others for n in merged) else False
 
 
 def https_peers(rules: Iterable[Rule]) -> tuple[str, ...]:
-    """With whom rules let TCP 443 pass: CIDRs, security groups, prefix lists."""
+    """The peers with which rules allow TCP 443: CIDRs, security group ids, prefix list ids."""
     return tuple(peer for rule in rules if _spans(rule, HTTPS, HTTPS) for peer in rule.peers)
 
 
 def passes(
     entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], first: int, last: int
 ) -> bool | None:
-    """Whether a network ACL lets TCP of some ports pass, out to others or in from them."""
-    wanted = [entry for entry in entries if entry.egress == egress and entry.protocol in _TCP]
-    edges = {port for entry in wanted for port in (entry.first or 0, (entry.last or 65535) + 1)}
+    """Whether a network ACL allows TCP on the ports `first` to `last`, out to (`egress`) or in from other networks."""
+    matching_entries = [entry for entry in entries if entry.egress == egress and entry.protocol in _TCP]
+    edges = {port for entry in matching_entries for port in (entry.first or 0, (entry.last or 65535) + 1)}
     cuts = sorted({first, last + 1} | {edge for edge in edges if first < edge <= last})
     sizes: dict[bool | None, int] = {True: 0, False: 0, None: 0}
     for begin, end in pairwise(cuts):
-        sizes[_decide(wanted, others, begin)] += end - begin
+        sizes[_decide(matching_entries, others, begin)] += end - begin
     if sizes[True] >= _NEARLY_ALL * (last + 1 - first):
         return True
     return None if sizes[True] or sizes[None] else False
 
 
-def decider(entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], port: int) -> AclEntry | None:
-    """The entry that decides for a port; None where none matches, which is as good as a denial."""
-    wanted = (entry for entry in entries if entry.egress == egress and entry.protocol in _TCP)
-    return next((entry for entry in wanted if _spans(entry, port, port) and _matches(entry, others)), None)
+def deciding_entry(
+    entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], port: int
+) -> AclEntry | None:
+    """The first entry that matches a port and all of the networks; None for none, which denies."""
+    matching_entries = (entry for entry in entries if entry.egress == egress and entry.protocol in _TCP)
+    return next((entry for entry in matching_entries if _spans(entry, port, port) and _matches(entry, others)), None)
 
 
 def _decide(entries: Iterable[AclEntry], others: Sequence[IPv4Network], port: int) -> bool | None:
-    partly = set()
+    partial = set()
     for entry in entries:
-        matches = _matches(entry, others) if _spans(entry, port, port) else False
-        if matches:
-            return None if (not entry.allow) in partly else entry.allow
-        if matches is None:
-            partly.add(entry.allow)
-    return None if True in partly else False
+        match = _matches(entry, others) if _spans(entry, port, port) else False
+        if match:
+            return None if (not entry.allow) in partial else entry.allow
+        if match is None:
+            partial.add(entry.allow)
+    return None if True in partial else False
 
 
 def _matches(entry: AclEntry, others: Sequence[IPv4Network]) -> bool | None:
@@ -117,7 +120,7 @@ def _matches(entry: AclEntry, others: Sequence[IPv4Network]) -> bool | None:
 def _spans(rule: Rule | AclEntry, first: int, last: int) -> bool:
     if rule.protocol == "-1":
         return True
-    # Without ports a rule holds for all of them, and so does the pair (-1, -1) that some tools write.
+    # A rule without ports applies to all, and so does the pair (-1, -1) that some tools write.
     low, high = rule.first, rule.last
     if rule.protocol not in _TCP:
         return False

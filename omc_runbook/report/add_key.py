@@ -19,7 +19,7 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile.file import Edit
-from omc_runbook.textfile.redaction import veil
+from omc_runbook.textfile.redaction import redact
 
 KILLED = "A run that was killed left its staging label on a version: the label is removed."
 NONE = "No key was named: set the parameter key."
@@ -219,4 +219,4 @@ def _lines(edit: Edit) -> Iterator[str]:
     is_code = edit.file.path.suffix in (".py", ".tf", ".tofu", ".json")
     for line in lines:
         is_public = line.startswith(("@", "\\")) or (is_ours and line.startswith("+"))
-        yield line if is_public else line[:1] + veil(line[1:], is_code)
+        yield line if is_public else line[:1] + redact(line[1:], is_code)

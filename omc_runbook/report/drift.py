@@ -90,7 +90,7 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         yield "The repository has no .env.template."
     if checkout and checkout.compose is None:
         yield "The repository has no compose file."
-    if checkout and checkout.declared is None:
+    if checkout and checkout.task_definitions is None:
         yield "The repository has no Terraform with a task definition."
 
 

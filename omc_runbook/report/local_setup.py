@@ -12,9 +12,9 @@ from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
-from omc_runbook.repository.template import Entry as TemplateEntry
+from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.workstation import Workplace, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
 
 STATES: dict[str, Level] = {
     "set": "good",
@@ -31,25 +31,25 @@ FEW = 12
 
 def inventory(snapshot: Snapshot) -> Table:
     """The checkout, its .env, and which checks this machine allows."""
-    workplace = _workplace(snapshot)
-    file, tracked, settings = workplace.dotenv, workplace.tracked, workplace.checkout.settings
-    template, compose = workplace.checkout.template, workplace.checkout.compose
+    workstation = _workstation_of(snapshot)
+    file, tracked, settings = workstation.dotenv, workstation.git, workstation.checkout.settings
+    template, compose = workstation.checkout.template, workstation.checkout.compose
     entries = f"{len(template.entries)} variables" if template else "missing"
     mode = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
-    root = workplace.checkout.root
-    env_files = ", ".join(path.name if path.parent == root else str(path) for path in workplace.looked_at)
+    root = workstation.checkout.root
+    env_files = ", ".join(path.name if path.parent == root else str(path) for path in workstation.dotenv_paths)
     ignored = {True: "ignored", False: "not ignored", None: "unknown"}[tracked.ignored]
     history = "tracked" if tracked.tracked else "in its history" if tracked.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
-    composed = "read by docker compose" if workplace.composed else "Docker Compose is not installed"
+    composed = "read by docker compose" if workstation.compose_config else "Docker Compose is not installed"
     composed = composed if file else "not read: no .env"
-    loaded = workplace.loaded
+    loaded = workstation.settings_result
     result = "loaded" if loaded and loaded.ok else "rejects it" if loaded else "not loaded: no .env"
     if loaded and loaded.obstacle:
         result = "could not be loaded"
     rows = [
         ["template", template.file.name if template else ".env.template", entries],
-        [".env", workplace.path.name, mode],
+        [".env", workstation.path.name, mode],
         ["Settings", f"{len(settings.fields)} fields, read from {env_files or 'the environment only'}", result],
         ["compose", services, composed if compose else ""],
         ["git", f".env is {ignored}, {history}" if tracked.is_work_tree else "not a git work tree", ""],
@@ -63,12 +63,12 @@ def variables(snapshot: Snapshot) -> Table:
 
     Variables whose value in the template works on any machine are only counted.
     """
-    workplace = _workplace(snapshot)
-    entries = workplace.checkout.template.entries if workplace.checkout.template else ()
+    workstation = _workstation_of(snapshot)
+    entries = workstation.checkout.template.entries if workstation.checkout.template else ()
     active = [entry for entry in entries if not entry.commented_out]
-    rows = [[entry.name, *_describe(workplace, entry)] for entry in active if _matters(workplace, entry)]
+    rows = [[entry.name, *_describe(workstation, entry)] for entry in active if _matters(workstation, entry)]
     optional = [entry.name for entry in entries if entry.commented_out]
-    portable = [entry for entry in active if not _matters(workplace, entry)]
+    portable = [entry for entry in active if not _matters(workstation, entry)]
     notes = [f"{len(portable)} more have a value in the template that works on any machine."] if portable else []
     notes += [f"Commented out in the template, and left so: {', '.join(optional)}."] if optional else []
     columns = ["variable", "description", "required", "value from", "in .env"]
@@ -101,7 +101,7 @@ def plan(setup: Setup) -> Table:
 def diff(setup: Setup) -> Diffs:
     """The change line by line, with names instead of values."""
     lines = tuple(shown(setup))
-    files = [FileDiff(setup.workplace.path.name, "", lines)] if lines and setup.before is not None else []
+    files = [FileDiff(setup.workstation.path.name, "", lines)] if lines and setup.before is not None else []
     empty = "The file is new, copied from the template." if setup.before is None else "No line changes."
     return Diffs("Line by line", files, empty)
 
@@ -135,16 +135,22 @@ def done(setup: Setup, done: DotenvResult | None) -> Banner:
     lines += [f"Started with {start.by}."] if start.ok else []
     unclear = "" if start.ok else "Unknown whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
-    headline = f"{setup.workplace.path.name} was written." if done.wrote else "Nothing had to be written."
+    headline = f"{setup.workstation.path.name} was written." if done.wrote else "Nothing had to be written."
     is_good = not setup.needed and (start.ok or not start.by)
     return Banner("good" if is_good else "unsure", headline, (*lines, *_lines(setup)))
 
 
 def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the application rejected at its start, by variable; without a start, what loading Settings rejected."""
-    workplace = _workplace(snapshot)
+    workstation = _workstation_of(snapshot)
     from_log = done.start.told if done and done.start.told is not None else None
-    rejections = from_log if from_log is not None else workplace.loaded.told if workplace.loaded else ()
+    rejections = (
+        from_log
+        if from_log is not None
+        else workstation.settings_result.messages
+        if workstation.settings_result
+        else ()
+    )
     entries = [
         Entry(
             each.variable or each.check,
@@ -155,16 +161,18 @@ def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
         )
         for each in rejections
     ]
-    if workplace.loaded and workplace.loaded.obstacle and from_log is None:
-        entries.append(Entry("Settings", "", level="unknown", label="unknown", lead=workplace.loaded.obstacle))
+    if workstation.settings_result and workstation.settings_result.obstacle and from_log is None:
+        entries.append(
+            Entry("Settings", "", level="unknown", label="unknown", lead=workstation.settings_result.obstacle)
+        )
     source = "log of the start" if from_log is not None else "Settings, loaded in a separate process"
-    empty = "There is no .env to start with." if workplace.dotenv is None else "It rejects nothing."
+    empty = "There is no .env to start with." if workstation.dotenv is None else "It rejects nothing."
     return Listing(f"What the application rejects ({source})", entries, empty)
 
 
 def undo(setup: Setup, done: DotenvResult | None) -> Listing:
     """How to restore the former state."""
-    path = setup.workplace.path
+    path = setup.workstation.path
     if done is None or not done.wrote:
         return Listing("Undo", (), "Nothing was written, so there is nothing to undo.")
     entries = []
@@ -184,7 +192,7 @@ def undo(setup: Setup, done: DotenvResult | None) -> Listing:
 
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same."""
-    root = _workplace(snapshot).checkout.root
+    root = _workstation_of(snapshot).checkout.root
     rows = [
         ["copy the template", f"{command('cd', root)} && cp .env.template .env && chmod 600 .env"],
         ["generate SECRET_KEY", "openssl rand -hex 32"],
@@ -198,9 +206,9 @@ def by_hand(snapshot: Snapshot) -> Listing:
     return Listing("By hand", [Entry(what, command=how) for what, how in rows])
 
 
-def _workplace(snapshot: Snapshot) -> Workplace:
-    assert snapshot.workplace is not None, "local_setup reads one"
-    return snapshot.workplace
+def _workstation_of(snapshot: Snapshot) -> Workstation:
+    assert snapshot.workstation is not None, "local_setup reads one"
+    return snapshot.workstation
 
 
 def _lines(setup: Setup) -> tuple[str, ...]:
@@ -208,28 +216,28 @@ def _lines(setup: Setup) -> tuple[str, ...]:
     return (*((setup.obstacle,) if setup.obstacle else ()), *((f"Still without a value: {names}.",) if names else ()))
 
 
-def _describe(workplace: Workplace, entry: TemplateEntry) -> list[str]:
-    key = workplace.key_of(entry.name)
+def _describe(workstation: Workstation, entry: TemplateEntry) -> list[str]:
+    key = workstation.key_of(entry.name)
     description = (key.description if key else "") or entry.description
     description = description if len(description) <= SHORT else f"{description[: SHORT - 1]}…"
     source = "generated" if key and key.generate else (key.obtain_from if key else "") or entry.obtain_from
     # A URL's host is enough here: the whole URL is shown where it is needed.
     source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
-    required = "required" if workplace.written_as(entry.name) in workplace.required else "optional"
-    return [description or "—", required, source, _state(workplace, entry.name)]
+    required = "required" if workstation.dotenv_name(entry.name) in workstation.required else "optional"
+    return [description or "—", required, source, _state(workstation, entry.name)]
 
 
-def _state(workplace: Workplace, name: str) -> str:
-    value = workplace.value(workplace.written_as(name))
+def _state(workstation: Workstation, name: str) -> str:
+    value = workstation.value(workstation.dotenv_name(name))
     if value is None:
-        return "missing" if name in workplace.required or workplace.dotenv else "absent"
+        return "missing" if name in workstation.required or workstation.dotenv else "absent"
     if value.is_empty:
         return "empty"
     return "set" if is_value(value) else "placeholder"
 
 
-def _matters(workplace: Workplace, entry: TemplateEntry) -> bool:
+def _matters(workstation: Workstation, entry: TemplateEntry) -> bool:
     """Whether a variable needs attention: it is secret, the template has no usable value, or the .env lacks one."""
-    is_lacking = workplace.dotenv is not None and _state(workplace, entry.name) in ("missing", "placeholder")
-    is_open = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in workplace.required)
-    return workplace.is_secret(entry.name) or is_open or is_lacking
+    is_lacking = workstation.dotenv is not None and _state(workstation, entry.name) in ("missing", "placeholder")
+    is_open = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in workstation.required)
+    return workstation.is_secret(entry.name) or is_open or is_lacking

@@ -49,12 +49,12 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     checked = f"{len(clear)} checks are clear ({families})." if clear else "No check is clear."
     count = "1 check" if unknown == 1 else f"{unknown} checks"
     if not roots and unknown:
-        also = " and on this machine" if snapshot.workplace else ""
+        also = " and on this machine" if snapshot.workstation else ""
         headline = f"Nothing wrong was found{also}" if clear else "Nothing could be checked"
         be = "is" if unknown == 1 else "are"
         return Banner("unsure", f"{headline} in {name}, but {count} {be} unknown.", (checked,))
     if not roots:
-        also = f", nor with {snapshot.workplace.path}" if snapshot.workplace else ""
+        also = f", nor with {snapshot.workstation.path}" if snapshot.workstation else ""
         return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))
     first, *others = _by_title(roots)
     lines = [f"Also wrong, independently of it: {_title(other)}." for other in others]
@@ -231,15 +231,15 @@ def _level(finding: Finding) -> Level:
 
 def _machine(snapshot: Snapshot) -> Entry | None:
     """The .env on this machine, if it was read."""
-    workplace = snapshot.workplace
-    if workplace is None:
+    workstation = snapshot.workstation
+    if workstation is None:
         return None
-    file, loaded = workplace.dotenv, workplace.loaded
+    file, loaded = workstation.dotenv, workstation.settings_result
     state = f"It has {len(file.bindings)} variables, mode {file.mode:o}" if file else "It does not exist"
     result = "" if loaded is None else "; Settings accepts it" if loaded.ok else "; Settings rejects it"
     if loaded and loaded.obstacle:
         result = "; Settings could not be loaded"
-    return Entry("this machine", str(workplace.path), lines=(f"{state}{result}.",))
+    return Entry("this machine", str(workstation.path), lines=(f"{state}{result}.",))
 
 
 def _secret(snapshot: Snapshot) -> Entry:

@@ -1,1 +1,1 @@
-"""The application's own files, read as what they are: no import, no execution."""
+"""The files of a checkout of the application: Settings, .env template, compose files; parsed, never run."""

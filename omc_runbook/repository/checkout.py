@@ -1,4 +1,4 @@
-"""A checkout of the platform: what its Settings, template, compose files and Terraform say of each variable."""
+"""A checkout of the platform: its Settings, .env template, compose files and task definitions in Terraform."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from pathlib import Path
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
-from omc_runbook.repository.readers import find_others, find_readers
-from omc_runbook.repository.settings import CONFIG, Settings, read_settings
+from omc_runbook.repository.readers import find_application_reads, find_other_reads
+from omc_runbook.repository.settings import CONFIG, SettingsSource, read_settings
 from omc_runbook.repository.template import Template, find_template, read_template
-from omc_runbook.terraform.task_definitions import Declared, read_task_definitions
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """The application's own files, read; what a checkout does not have is None."""
+    """The parsed files of a checkout; None for each that it does not have."""
 
     root: Path
-    settings: Settings
+    settings: SettingsSource
     template: Template | None
     compose: Compose | None
-    declared: Declared | None
-    read_elsewhere: frozenset[str] = frozenset()
-    """Variables that other files of the application read, by whatever means."""
-    read_around: frozenset[str] = frozenset()
-    """Variables that the rest of the checkout reads, as its frontend does."""
+    task_definitions: TaskDefinitions | None
+    application_reads: frozenset[str] = frozenset()
+    """Variables that other files of the application read."""
+    other_reads: frozenset[str] = frozenset()
+    """Variables that the rest of the checkout reads, such as its frontend."""
 
     @property
     def reads(self) -> frozenset[str]:
-        """Every variable that Settings reads, under any of its names."""
+        """Every variable that Settings read, under each of its names."""
         return frozenset(name for field in self.settings.fields for name in field.variables)
 
 
 def find_root(repository: str) -> Path:
-    """The folder that a person named as the checkout; raises UsageError, in one sentence, where it is none."""
+    """The absolute path of the parameter `repository`; raises UsageError, in one sentence, if it is no folder."""
     if not repository.strip():
         raise UsageError('repository is empty: name a checkout of the platform, as in repository = ".".')
     root = expand(repository.strip())
@@ -45,14 +45,14 @@ def find_root(repository: str) -> Path:
 
 
 def read_checkout(root: Path) -> Checkout:
-    """Read a checkout as it lies there; raises UsageError for one without Settings, and for a file with an error."""
-    declared = read_task_definitions(root)
+    """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
+    task_definitions = read_task_definitions(root)
     return Checkout(
         root=root,
         settings=read_settings(root),
         template=read_template(root) if find_template(root) else None,
         compose=read_compose(root),
-        declared=declared if declared.containers or declared.unreadable else None,
-        read_elsewhere=find_readers(root, CONFIG),
-        read_around=find_others(root),
+        task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
+        application_reads=find_application_reads(root, CONFIG),
+        other_reads=find_other_reads(root),
     )

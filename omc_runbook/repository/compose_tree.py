@@ -1,4 +1,4 @@
-"""The trees that compose files are in YAML, and one put over the other as Docker Compose does."""
+"""Compose files as YAML trees, and merging them as Docker Compose does."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ IMPLICIT = (
     ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     ("tag:yaml.org,2002:merge", r"^<<$", "<"),
 )
-"""All that is more than a text here: numbers, dates and yes stay as they are written. Tag, form, first letters."""
+"""The scalars that are not strings: tag, pattern, first letters. Numbers, dates and yes stay strings."""
 
 
-Elsewhere = Callable[[str, str], Mapping[str, Any] | None]
+ServiceReader = Callable[[str, str], Mapping[str, Any] | None]
 
 
-class MayLack(str):
-    """The path of an env_file that need not be there."""
+class OptionalPath(str):
+    """The path of an env_file with required: false."""
 
 
 class _Reset:
-    """Stands for what an override takes away."""
+    """The tag !reset."""
 
 
 @dataclass(frozen=True)
 class _Override:
-    """Stands for what an override puts in the place of all that was there."""
+    """The tag !override, with its value."""
 
     value: Any
 
 
 def read_tree(file: SourceFile) -> Mapping[str, Any]:
-    """The tree of a compose file; raises UsageError, in one sentence without any of its text, where it has none."""
+    """Parse a compose file; raises UsageError, in one sentence without any of its text, if it is no valid YAML."""
     import yaml
 
     try:
@@ -56,11 +56,11 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
 
 @cache
 def _loader() -> Any:
-    """A loader that keeps numbers, dates and yes as they are written, and knows Compose's own tags."""
+    """A YAML loader that keeps numbers, dates and yes as strings, and knows Compose's tags."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """YAML with null, true and false alone as more than texts."""
+        """YAML where only null, true and false are not strings."""
 
     def plain(loader: Any, node: Any) -> Any:
         if isinstance(node, yaml.MappingNode):
@@ -75,7 +75,7 @@ def _loader() -> Any:
     def override(loader: Any, node: Any) -> _Override:
         return _Override(plain(loader, node))
 
-    # What of PyYAML has types is not these.
+    # PyYAML's class attributes are untyped.
     kind: Any = Loader
     kind.yaml_implicit_resolvers = {}
     for tag, pattern, first in IMPLICIT:
@@ -83,7 +83,7 @@ def _loader() -> Any:
     kind.add_constructor("tag:yaml.org,2002:bool", boolean)
     kind.add_constructor("!override", override)
     kind.add_constructor("!reset", lambda loader, node: _Reset())
-    # A tag that nobody here knows says nothing about what stands under it.
+    # An unknown tag is ignored.
     kind.add_multi_constructor("", lambda loader, suffix, node: plain(loader, node))
     return kind
 
@@ -98,7 +98,7 @@ def _mapping(tree: Any, file: SourceFile) -> Mapping[str, Any]:
 
 
 def _normal(body: Any) -> dict[str, Any] | _Reset | _Override:
-    """The parts of a service that matter here, in their long forms."""
+    """The attributes of a service that are used here, in long syntax."""
     if isinstance(body, _Reset):
         return body
     if isinstance(body, _Override):
@@ -130,7 +130,7 @@ def _path(entry: Any) -> Any:
     if not isinstance(entry, Mapping):
         return entry
     path = entry.get("path")
-    return MayLack(path) if isinstance(path, str) and str(entry.get("required")).lower() == "false" else path
+    return OptionalPath(path) if isinstance(path, str) and str(entry.get("required")).lower() == "false" else path
 
 
 def _context(value: Any) -> dict[str, Any]:
@@ -156,35 +156,35 @@ _FORMS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _extended(
-    body: dict[str, Any], services: Mapping[str, Any], seen: set[str], elsewhere: Elsewhere
+def _extend(
+    body: dict[str, Any], services: Mapping[str, Any], visited: set[str], read_other: ServiceReader
 ) -> dict[str, Any]:
-    """A service with what it takes over from another one, of the same file or of one that can be read."""
+    """A service merged with the one that it extends, if that can be read."""
     base = body.get("extends")
     if isinstance(base, Mapping) and "file" in base:
-        found = elsewhere(str(base["file"]), str(base.get("service")))
+        found = read_other(str(base["file"]), str(base.get("service")))
         return body if found is None else {key: v for key, v in merge(found, body).items() if key != "extends"}
     if isinstance(base, Mapping):
         base = base.get("service")
-    other = services.get(base) if isinstance(base, str) and base not in seen else None
+    other = services.get(base) if isinstance(base, str) and base not in visited else None
     if not isinstance(other, dict):
         return body
-    return merge(_extended(other, services, {*seen, str(base)}, elsewhere), body)
+    return merge(_extend(other, services, {*visited, str(base)}, read_other), body)
 
 
-def read_services(file: SourceFile, tree: Mapping[str, Any], elsewhere: Elsewhere) -> dict[str, Any]:
-    """What matters here of each service of one file, in its long form and with what it extends.
+def read_services(file: SourceFile, tree: Mapping[str, Any], read_other: ServiceReader) -> dict[str, Any]:
+    """The services of one file, in long syntax and merged with those that they extend.
 
-    `elsewhere` gives a service of another file by that one's path, None where it cannot be read.
+    `read_other` returns a service by its file's path and its name, None if it cannot be read.
     """
     own = {str(name): _normal(body) for name, body in _mapping(tree.get("services"), file).items()}
     return {
-        name: _extended(body, own, {name}, elsewhere) if isinstance(body, dict) else body for name, body in own.items()
+        name: _extend(body, own, {name}, read_other) if isinstance(body, dict) else body for name, body in own.items()
     }
 
 
-def included(tree: Mapping[str, Any]) -> Iterator[str]:
-    """The paths of the files that one takes in; "" for what is no path."""
+def include_paths(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of included files; "" for what is no path."""
     entries = tree.get("include")
     for entry in entries if isinstance(entries, list) else [entries] if entries else []:
         paths = entry.get("path") if isinstance(entry, Mapping) else entry
@@ -192,32 +192,32 @@ def included(tree: Mapping[str, Any]) -> Iterator[str]:
             yield path if isinstance(path, str) else ""
 
 
-def based(body: Any, folder: str) -> Any:
-    """A service with its paths from another folder than that of its file, `folder` being the way from there to it."""
+def rebase(body: Any, folder: str) -> Any:
+    """A service with its paths relative to another folder; `folder` is the path from there to its file's folder."""
     if not folder or not isinstance(body, dict):
         return body
-    return {key: _based(key, value, folder) for key, value in body.items()}
+    return {key: _rebase_value(key, value, folder) for key, value in body.items()}
 
 
-def _based(key: str, value: Any, folder: str) -> Any:
+def _rebase_value(key: str, value: Any, folder: str) -> Any:
     if isinstance(value, _Override):
-        return _Override(_based(key, value.value, folder))
+        return _Override(_rebase_value(key, value.value, folder))
     if key in ("env_file", "volumes") and isinstance(value, list):
-        return [_moved(each, folder) if key == "env_file" or each.startswith(".") else each for each in value]
+        return [_rebase_path(each, folder) if key == "env_file" or each.startswith(".") else each for each in value]
     if key == "build" and isinstance(value, Mapping) and isinstance(value.get("context"), str):
-        return {**value, "context": _moved(value["context"], folder)}
+        return {**value, "context": _rebase_path(value["context"], folder)}
     return value
 
 
-def _moved(path: str, folder: str) -> str:
+def _rebase_path(path: str, folder: str) -> str:
     if path.startswith(("/", "~", "$")) or "://" in path:
         return path
-    moved = posixpath.normpath(posixpath.join(folder, path))
-    return MayLack(moved) if isinstance(path, MayLack) else moved
+    rebased = posixpath.normpath(posixpath.join(folder, path))
+    return OptionalPath(rebased) if isinstance(path, OptionalPath) else rebased
 
 
 def merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Put one over the other as Compose does: mappings by key, lists one behind the other."""
+    """Merge two mappings as Compose does: mappings by key, lists concatenated."""
     merged = dict(before)
     for key, value in after.items():
         old = merged.get(key)
@@ -234,15 +234,15 @@ def merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def texts(tree: Any, seen: set[int] | None = None) -> Iterator[str]:
-    """Every text that is a value somewhere, those under an anchor once."""
-    seen = set() if seen is None else seen
+def all_texts(tree: Any, visited: set[int] | None = None) -> Iterator[str]:
+    """Yield every string value of a tree, those of an anchor once."""
+    visited = set() if visited is None else visited
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, _Override):
-        yield from texts(tree.value, seen)
-    elif isinstance(tree, Mapping | list) and id(tree) not in seen:
-        seen.add(id(tree))
+        yield from all_texts(tree.value, visited)
+    elif isinstance(tree, Mapping | list) and id(tree) not in visited:
+        visited.add(id(tree))
         inner: Iterable[Any] = tree.values() if isinstance(tree, Mapping) else tree
         for each in inner:
-            yield from texts(each, seen)
+            yield from all_texts(each, visited)

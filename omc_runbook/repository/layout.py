@@ -1,4 +1,4 @@
-"""How the text of a .env or of its template is laid out: its statements, variables, comments and section titles."""
+"""The layout of a .env or of its template: statements, variables, comments and section titles."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 
 from dotenv.parser import parse_stream
 
+from omc_runbook.textfile.file import BOM
+
 Kind = Literal["assignment", "comment", "blank", "unreadable"]
 
-BOM = "\ufeff"
 DECORATION = "#-=*~_+─━═"
 
 _LEADING = re.compile(r"[^\S\r\n]*(?:\r\n|\n|\r)")
@@ -27,7 +28,7 @@ _IN_COMMENT = re.compile(r"\ufeff*\s*#\s*(?P<whole>(?:export\s+)?(?P<name>[A-Z_]
 
 @dataclass(frozen=True)
 class Statement:
-    """A piece of the text that is read as one: a line, or all lines of a value in quotes."""
+    """A line, or all lines of a quoted value; positions are in characters."""
 
     start: int
     end: int
@@ -38,7 +39,7 @@ class Statement:
 
 
 class Spelling(NamedTuple):
-    """An assignment as it is written: up to its value, the value with its quotes, and what follows it."""
+    """The text of an assignment: up to its value, the value with its quotes, and the rest."""
 
     before: str
     value: str
@@ -47,46 +48,41 @@ class Spelling(NamedTuple):
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of a section, and the statements that it takes, by index."""
+    """The title of a section, and the indexes of its statements."""
 
     title: str = ""
     begins: int = 0
     ends: int = 0
     is_framed: bool = False
-    """Whether rules set it off, not only a blank line."""
+    """Whether rulers frame it, not only a blank line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Variable:
-    """A variable and what stands above it; places are indexes of statements."""
+    """A variable with its comment and section; positions are indexes of statements."""
 
     name: str
     at: int
     begins: int
-    """The first of the comment lines directly above; `at` where there are none."""
+    """The first of the comment lines directly above; `at` if there are none."""
     heading: Heading
     commented_out: bool
 
 
 def statements(text: str) -> tuple[Statement, ...]:
-    """Split a text as python-dotenv does; the raw texts, joined, are the text again."""
+    """Split a text as python-dotenv does; the raw texts joined are the text again."""
     body = text.lstrip(BOM)
     mark = text[: len(text) - len(body)]
-    found: list[Statement] = []
+    parts: list[Statement] = []
     for name, kind, raw in _pieces(body):
-        start = found[-1].end if found else 0
-        whole = raw if found else mark + raw
-        found.append(Statement(start, start + len(whole), name, kind, whole))
-    return tuple(found) if body or not mark else (Statement(0, len(mark), "", "blank", mark),)
-
-
-def newline_of(text: str) -> str:
-    """The line end that most lines of a text have."""
-    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+        start = parts[-1].end if parts else 0
+        whole = raw if parts else mark + raw
+        parts.append(Statement(start, start + len(whole), name, kind, whole))
+    return tuple(parts) if body or not mark else (Statement(0, len(mark), "", "blank", mark),)
 
 
 def spelling_of(assignment: Statement) -> Spelling:
-    """Take an assignment apart; a new value can be put between the first and the last part."""
+    """Split an assignment into the parts before, of and after its value."""
     raw = assignment.raw
     named = _NAME.match(raw)
     at = named.end() if named else 0
@@ -100,33 +96,33 @@ def spelling_of(assignment: Statement) -> Spelling:
     line = _UNQUOTED.match(raw, start)
     text = line[0] if line else ""
     if not text or (text.startswith("#") and equals[2]):
-        # A blank after "=" is style where one stands before it, and belongs to the comment where none does.
-        kept = equals[2][:1] if equals[1] else ""
+        # A blank after "=" is style if one is before it, and else belongs to the comment.
+        blank = equals[2][:1] if equals[1] else ""
         begin = equals.start(2)
-        return Spelling(raw[:begin] + kept, "", raw[begin if text else begin + len(kept) :])
+        return Spelling(raw[:begin] + blank, "", raw[begin if text else begin + len(blank) :])
     cut = _CUT.search(text)
     value = text[: cut.start() if cut else None].rstrip()
     return Spelling(raw[:start], value, raw[start + len(value) :])
 
 
 def assignment_of(comment: Statement) -> Statement | None:
-    """The assignment that a comment would be without its "#"; None for prose and for everything else."""
+    """The assignment in a commented-out line; None for any other statement."""
     found = _IN_COMMENT.fullmatch(comment.raw) if comment.kind == "comment" else None
     inner = statements(found["whole"]) if found else ()
     return inner[0] if len(inner) == 1 and inner[0].kind == "assignment" else None
 
 
 def joined_words(comments: Iterable[Statement]) -> str:
-    """The words of several comment lines as one text; a variable in a comment is none of them."""
+    """The words of several comment lines as one text, without commented-out assignments."""
     return " ".join(words for each in comments if not assignment_of(each) and (words := words_of(each.raw)))
 
 
 def words_of(comment: str) -> str:
-    """The words of a comment's text, without "#" and rules; "" for one that has none."""
+    """The words of a comment, without "#" and rulers; "" if it has none."""
     line = " ".join(comment.strip(f"{BOM} \t\r\n").lstrip("#").split())
     if set(line) <= {*DECORATION, " "}:
         return ""
-    # Two marks may be a part of the words, as in --flag, unless a blank sets them off.
+    # Two marks may be a part of a word, as in --flag, unless a blank separates them.
     kept = line.rstrip(DECORATION)
     line = kept.rstrip() if len(line) - len(kept) + kept.endswith(" ") > 2 else line
     kept = line.lstrip(DECORATION)
@@ -134,7 +130,7 @@ def words_of(comment: str) -> str:
 
 
 def title_in(comment: str) -> str:
-    """The title in a comment of one line that has rules on both sides of it; "" for another comment."""
+    """The title in a comment line with rulers on both sides; "" for any other comment."""
     first, *words = comment.strip(BOM).split()
     if first == "#" and words:
         first, words = f"#{words[0]}", words[1:]
@@ -144,7 +140,7 @@ def title_in(comment: str) -> str:
 
 
 def variables(parts: Sequence[Statement]) -> Iterator[Variable]:
-    """Every variable in order, those in comments as well, each with its comment lines and its section."""
+    """Yield every variable in order, also commented-out ones, with its comment lines and its section."""
     heading = Heading()
     begins, opening, is_apart = 0, -1, True
     earlier = ("", 0)
@@ -154,7 +150,7 @@ def variables(parts: Sequence[Statement]) -> Iterator[Variable]:
         if part.kind == "assignment" or inner:
             name = inner.name if inner else part.name
             first = earlier[1] if earlier[0] == name else begins
-            yield Variable(name, at, first, heading, inner is not None)
+            yield Variable(name=name, at=at, begins=first, heading=heading, commented_out=inner is not None)
             earlier, begins, opening, is_apart = (name if inner else "", first), at + 1, -1, False
         elif framed:
             heading = Heading(framed, at, at + 1, True)
@@ -172,14 +168,14 @@ def variables(parts: Sequence[Statement]) -> Iterator[Variable]:
 
 
 def _pieces(body: str) -> Iterator[tuple[str, Kind, str]]:
-    carried = ""
+    line_feed = ""
     bindings = list(parse_stream(io.StringIO(body)))
     for binding, following in zip_longest(bindings, bindings[1:]):
-        raw = binding.original.string[len(carried) :]
-        carried = ""
+        raw = binding.original.string[len(line_feed) :]
+        line_feed = ""
         if binding.error and raw.endswith("\r") and following and following.original.string.startswith("\n"):
-            # python-dotenv ends a line that it cannot read between the two characters of its line end.
-            carried = "\n"
+            # python-dotenv ends a line that it cannot parse between \r and \n.
+            line_feed = "\n"
         while blank := _LEADING.match(raw):
             yield "", "blank", blank[0]
             raw = raw[blank.end() :]
@@ -190,7 +186,7 @@ def _pieces(body: str) -> Iterator[tuple[str, Kind, str]]:
         else:
             kind = "comment" if raw.lstrip().startswith("#") else "unreadable"
         if raw:
-            yield (binding.key or "") if kind == "assignment" else "", kind, raw + carried
+            yield (binding.key or "") if kind == "assignment" else "", kind, raw + line_feed
 
 
 def _is_rule(comment: str) -> bool:

@@ -1,29 +1,61 @@
-"""The application's Settings: which variables fill which field, told from its source and never by running it."""
+"""The application's Settings: their fields and the variables of each, parsed from the source without running it."""
 
 from __future__ import annotations
 
 import ast
+import re
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.classes import MAIN, OPTIONS, UNTOLD, Classes, alternatives, last_name
 from omc_runbook.textfile.file import SourceFile, read_source
 
 CONFIG = "backend/app/core/config.py"
-"""Where the platform keeps its Settings, within a checkout."""
+"""The path of the platform's Settings within a checkout."""
 
 NAMING = (
     *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
     *("populate_by_name", "validate_by_name", "alias_generator"),
 )
-"""Options without which it cannot be told what variables are called."""
+"""Options that decide the names of variables."""
+
+MAIN_CLASS = "Settings"
+"""The class that the application instantiates."""
+
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""A line as Python counts them, with its line ending; a form feed is none."""
+
+FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
+"""Base classes of settings that have no fields."""
+
+COMPUTED = object()
+"""The value of an option that is an expression, known only by running the file."""
+
+OPTIONS = {
+    "env_file": None,
+    "env_prefix": "",
+    "env_prefix_target": "variable",
+    "case_sensitive": False,
+    "env_ignore_empty": False,
+    "extra": "forbid",
+    "env_nested_delimiter": None,
+    "populate_by_name": False,
+    "validate_by_name": False,
+    "alias_generator": None,
+}
+"""The options of model_config that are read, with the defaults of pydantic-settings."""
 
 
-@dataclass(frozen=True)
+NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""The exceptions of ast.parse for a text that is no Python."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Field:
-    """A field of a class of settings, and the variables that fill it, the one that counts first."""
+    """A field of a settings class, and its variables in order of precedence."""
 
     name: str
     variables: tuple[str, ...]
@@ -31,35 +63,35 @@ class Field:
     """The annotation's source."""
     required: bool
     owner: str
-    """The class that reads it; a field that Settings has from a class above it is its own."""
+    """The settings class that reads it; inherited fields count as the class's own."""
     line: int
     named: bool = True
-    """Whether its variables can be told: no option on which they hang is an expression."""
+    """Whether its variables are known: no option that decides their names is an expression."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The settings of the application, as a file declares them."""
+@dataclass(frozen=True, kw_only=True)
+class SettingsSource:
+    """The application's settings as the source declares them."""
 
     file: SourceFile = field(repr=False)
     fields: tuple[Field, ...]
-    """The fields of class Settings, then those of the other classes of settings in the file."""
+    """The fields of class Settings, then those of other settings classes in the file."""
     env_files: tuple[str, ...] | None
-    """The files that class Settings reads, as written; None where that is an expression."""
+    """The env_file of class Settings, as in the source; None if it is an expression."""
     env_prefix: str
     case_sensitive: bool
     ignore_empty: bool
     extra: str
-    untold: tuple[str, ...] = ()
-    """Options of class Settings that are expressions: the default stands for them here."""
-    vague: tuple[str, ...] = ()
-    """A clause on each thing without which it cannot be told what is read, and what it is called."""
+    computed_options: tuple[str, ...] = ()
+    """Options of class Settings that are expressions; their defaults are used here."""
+    ambiguities: tuple[str, ...] = ()
+    """A clause on each reason why fields or the names of their variables may be unknown."""
 
     def find(self, variable: str) -> Field | None:
-        """The field that a variable fills, before those that it fills only where another variable is not set."""
-        wanted = self._cased(variable)
-        filled = [each for each in self.fields if wanted in map(self._cased, each.variables)]
-        return min(filled, key=lambda each: self._cased(each.variables[0]) != wanted, default=None)
+        """The field of a variable; of several, the one whose first variable it is."""
+        name = self._cased(variable)
+        filled = [each for each in self.fields if name in map(self._cased, each.variables)]
+        return min(filled, key=lambda each: self._cased(each.variables[0]) != name, default=None)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -75,79 +107,84 @@ class Settings:
         return variable if self.case_sensitive else variable.upper()
 
 
-def read_settings(repository: Path) -> Settings:
-    """Read the Settings of a checkout of the platform.
-
-    Raises UsageError where there is no such file, no class Settings in it, or where it is no Python.
-    """
+def read_settings(repository: Path) -> SettingsSource:
+    """Parse the Settings of a checkout; raises UsageError if the file or class Settings is missing, or no Python."""
     file = read_source(repository, CONFIG)
     if file is None:
         raise UsageError(f"{repository} has no {CONFIG}: name a checkout of the platform.")
-    return settings_of(file)
+    return parse_settings(file)
 
 
-def settings_of(file: SourceFile) -> Settings:
-    """The Settings that a file declares; raises UsageError where it is no Python or has no class Settings."""
+def parse_settings(file: SourceFile) -> SettingsSource:
+    """Parse the Settings in a file; raises UsageError if it is no Python or has no class Settings."""
     classes = Classes(file)
-    lineage = classes.lineage(MAIN)
+    lineage = classes.lineage(MAIN_CLASS)
     options = classes.options(lineage)
-    told = OPTIONS | {name: value for name, value in options.items() if value is not UNTOLD}
-    fields = list(_fields(classes, MAIN))
+    effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}
+    fields = list(_fields(classes, MAIN_CLASS))
     above = {each.name for each in lineage}
     for name in classes.nodes:
         if name not in above and classes.is_settings(name):
             seen = {(each.line, each.variables) for each in fields}
             fields += (each for each in _fields(classes, name) if (each.line, each.variables) not in seen)
-    return Settings(
-        file,
-        tuple(fields),
-        _file_names(options.get("env_file")),
-        str(told["env_prefix"] or ""),
-        bool(told["case_sensitive"]),
-        bool(told["env_ignore_empty"]),
-        str(told["extra"]),
-        tuple(name for name in OPTIONS if options.get(name) is UNTOLD),
-        tuple(why for name in classes.nodes for why in _vague(classes, name)),
+    return SettingsSource(
+        file=file,
+        fields=tuple(fields),
+        env_files=_file_names(options.get("env_file")),
+        env_prefix=str(effective["env_prefix"] or ""),
+        case_sensitive=bool(effective["case_sensitive"]),
+        ignore_empty=bool(effective["env_ignore_empty"]),
+        extra=str(effective["extra"]),
+        computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
+        ambiguities=tuple(why for name in classes.nodes for why in _ambiguities(classes, name)),
     )
 
 
-def _vague(classes: Classes, name: str) -> Iterator[str]:
-    """What of a class of settings cannot be told from its file, though variables hang on it."""
-    if name != MAIN and not classes.is_settings(name):
+def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
+    """Yield the reasons why the fields or variables of a settings class may be unknown."""
+    if name != MAIN_CLASS and not classes.is_settings(name):
         return
     lineage = classes.lineage(name)
     options = classes.options(lineage)
-    yield from (f"{option} of class {name} is an expression" for option in NAMING if options.get(option) is UNTOLD)
-    yield from (f"class {name} derives from {base} of another file" for base in classes.unread(lineage))
+    yield from (f"{option} of class {name} is an expression" for option in NAMING if options.get(option) is COMPUTED)
+    yield from (f"class {name} derives from {base} of another file" for base in classes.foreign_bases(lineage))
 
 
 def _fields(classes: Classes, owner: str) -> Iterator[Field]:
-    """The fields of a class, those of the classes above it first."""
+    """The fields of a class, inherited ones first."""
     lineage = classes.lineage(owner)
     options = classes.options(lineage)
-    told = {name: statement for each in reversed(lineage) for name, statement in classes.declared(each)}
-    for name, statement in told.items():
+    statements = {name: statement for each in reversed(lineage) for name, statement in classes.own_fields(each)}
+    for name, statement in statements.items():
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
         nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
         every = [each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)]
         required = _requires(classes, statement, calls)
         shown = classes.source(statement.annotation)
-        named = not any(options.get(option) is UNTOLD for option in NAMING)
-        yield Field(name, tuple(dict.fromkeys(every)), shown, required, owner, statement.lineno, named)
+        named = not any(options.get(option) is COMPUTED for option in NAMING)
+        yield Field(
+            name=name,
+            variables=tuple(dict.fromkeys(every)),
+            annotation=shown,
+            required=required,
+            owner=owner,
+            line=statement.lineno,
+            named=named,
+        )
 
 
 def _calls(classes: Classes, statement: ast.AnnAssign) -> list[ast.Call]:
-    """The calls of Field() that describe a field: in Annotated first, for the assigned one overrides them."""
+    """The calls of Field() for a field: those in Annotated first, since the assigned one overrides them."""
     annotation = statement.annotation
-    told = [statement.value] if statement.value else []
+    calls = [statement.value] if statement.value else []
     if isinstance(annotation, ast.Subscript) and classes.name(annotation) == "Annotated":
-        told = [*getattr(annotation.slice, "elts", ())[1:], *told]
-    return [each for each in told if isinstance(each, ast.Call) and classes.name(each.func) == "Field"]
+        calls = [*getattr(annotation.slice, "elts", ())[1:], *calls]
+    return [each for each in calls if isinstance(each, ast.Call) and classes.name(each.func) == "Field"]
 
 
 def _requires(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
-    """Whether a field has no default; one that cannot be told is taken for one."""
+    """Whether a field has no default; an expression counts as one."""
     plain = statement.value is None or statement.value in calls or _is_ellipsis(statement.value)
     return plain and not any(_gives_default(call) for call in calls)
 
@@ -155,18 +192,18 @@ def _requires(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Call])
 def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:
     """The variables of a field: its aliases, or its name after the prefix."""
     words = {word.arg: word.value for call in calls for word in call.keywords}
-    told = _aliases(classes, words.get("validation_alias")) or _aliases(classes, words.get("alias"))
+    aliases = _aliases(classes, words.get("validation_alias")) or _aliases(classes, words.get("alias"))
     prefix, target = options.get("env_prefix"), options.get("env_prefix_target", "variable")
     head = prefix if isinstance(prefix, str) else ""
     own = name if target == "alias" else f"{head}{name}"
     if target in ("alias", "all"):
-        told = [f"{head}{each}" for each in told]
+        aliases = [f"{head}{each}" for each in aliases]
     by_name = options.get("populate_by_name") is True or options.get("validate_by_name") is True
-    return [*told, own] if by_name or not told else told
+    return [*aliases, own] if by_name or not aliases else aliases
 
 
 def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
-    """The names in an alias, in the order in which they count."""
+    """The names in an alias, in order of precedence."""
     if isinstance(node, ast.Call) and classes.name(node.func) in ("AliasChoices", "AliasPath"):
         choices = node.args if classes.name(node.func) == "AliasChoices" else node.args[:1]
         return [alias for each in choices for alias in _aliases(classes, each)]
@@ -176,19 +213,19 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
 def _nested(
     classes: Classes, annotation: ast.expr, heads: list[str], delimiter: object, seen: tuple[str, ...] = ()
 ) -> list[str]:
-    """The variables that fill the fields of a model that a field holds."""
+    """The variables of the fields of a nested model."""
     found: list[str] = []
-    for name in map(last_name, alternatives(annotation)):
+    for name in map(last_name, union_members(annotation)):
         if isinstance(delimiter, str) and delimiter and name not in seen and classes.is_model(name):
-            for own, statement in (each for node in classes.lineage(name) for each in classes.declared(node)):
+            for own, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
                 tails = _variables(classes, own, _calls(classes, statement), {})
                 these = [f"{head}{delimiter}{tail}" for head in heads for tail in tails]
                 found += these + _nested(classes, statement.annotation, these, delimiter, (*seen, name))
     return found
 
 
-def _file_names(told: object) -> tuple[str, ...] | None:
-    names = (told,) if isinstance(told, str) else () if told is None else told
+def _file_names(option: object) -> tuple[str, ...] | None:
+    names = (option,) if isinstance(option, str) else () if option is None else option
     texts = isinstance(names, tuple | list) and all(isinstance(each, str) for each in names)
     return tuple(map(str, names)) if texts and isinstance(names, tuple | list) else None
 
@@ -199,5 +236,168 @@ def _is_ellipsis(node: ast.expr | None) -> bool:
 
 def _gives_default(call: ast.Call) -> bool:
     words = {word.arg: word.value for word in call.keywords}
-    given = [*call.args[:1], *(words[name] for name in ("default", "default_factory", None) if name in words)]
-    return any(not _is_ellipsis(each) for each in given)
+    defaults = [*call.args[:1], *(words[name] for name in ("default", "default_factory", None) if name in words)]
+    return any(not _is_ellipsis(each) for each in defaults)
+
+
+def parse_module(file: SourceFile) -> ast.Module:
+    """Parse a Python file; raises UsageError, with the line but none of its text, if it is no Python."""
+    try:
+        with without_warnings():
+            return ast.parse(file.text)
+    except NO_PYTHON as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise UsageError(f"{file.name}{line} is not valid Python: mend it first.") from None
+
+
+def parse_expression(text: str) -> ast.expr | None:
+    """Parse an expression; None if it is none."""
+    try:
+        with without_warnings():
+            return ast.parse(text.strip(), mode="eval").body
+    except NO_PYTHON:
+        return None
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Suppress the warnings of parsing and compiling: they show the source line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
+    """Yield the members of an annotation's union, with Optional, Annotated and quotes resolved."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        yield from union_members(annotation.left)
+        yield from union_members(annotation.right)
+    elif isinstance(annotation, ast.Subscript) and last_name(annotation.value) in ("Optional", "Union", "Annotated"):
+        kind = last_name(annotation.value)
+        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        for each in inner[:1] if kind == "Annotated" else inner:
+            yield from union_members(each)
+        if kind == "Optional":
+            yield ast.Constant(None)
+    elif isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        quoted = parse_expression(annotation.value)
+        yield from union_members(quoted) if quoted else [annotation]
+    else:
+        yield annotation
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a dotted name; "" for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def is_config(statement: ast.stmt) -> bool:
+    """Whether a statement of a class is its model_config, or the inner class Config of pydantic 1."""
+    if isinstance(statement, ast.ClassDef):
+        return statement.name == "Config"
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return any(isinstance(each, ast.Name) and each.id == "model_config" for each in targets)
+
+
+def field_name(statement: ast.stmt) -> str:
+    """The name of the field that a statement of a class declares; "" for none."""
+    if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name) or not statement.simple:
+        return ""
+    name, kinds = statement.target.id, union_members(statement.annotation)
+    plain = [each.value if isinstance(each, ast.Subscript) else each for each in kinds]
+    hidden = name.startswith("_") or name == "model_config" or "ClassVar" in map(last_name, plain)
+    return "" if hidden else name
+
+
+class Classes:
+    """The top-level classes of a file, and the aliases in its imports."""
+
+    def __init__(self, file: SourceFile) -> None:
+        """Parse a file; raises UsageError if it is no Python or has no class Settings."""
+        self.file = file
+        self.tree = parse_module(file)
+        self.lines: list[str] = LINE.findall(file.text)
+        self.nodes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+        if MAIN_CLASS not in self.nodes:
+            raise UsageError(f"{file.name} has no class {MAIN_CLASS}: name a checkout of the platform.")
+        imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
+        self.imported_names = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
+
+    def name(self, node: ast.expr) -> str:
+        """The original name of a class or function, with import aliases resolved."""
+        bare = node.value if isinstance(node, ast.Subscript) else node
+        return self.imported_names.get(bare.id, bare.id) if isinstance(bare, ast.Name) else last_name(bare)
+
+    def lineage(self, name: str, below: tuple[str, ...] = ()) -> list[ast.ClassDef]:
+        """A class and its base classes in the file, the nearest first."""
+        if name not in self.nodes or name in below:
+            return []
+        node = self.nodes[name]
+        above = [each for base in node.bases for each in self.lineage(self.name(base), (*below, name))]
+        return [node, *reversed(dict.fromkeys(reversed(above)))]
+
+    def is_settings(self, name: str) -> bool:
+        """Whether a class derives from BaseSettings, directly or through others in the file."""
+        return self._derives(name, "BaseSettings")
+
+    def is_model(self, name: str) -> bool:
+        """Whether a class derives from BaseModel or BaseSettings."""
+        return self._derives(name, "BaseModel") or self.is_settings(name)
+
+    def options(self, lineage: list[ast.ClassDef]) -> dict[str, object]:
+        """The options that a class or its bases set; `COMPUTED` for an expression."""
+        options: dict[str, object] = {}
+        for each in reversed(lineage):
+            for statement in filter(is_config, each.body):
+                options |= _options(statement)
+            options |= {word.arg: _literal(word.value) for word in each.keywords if word.arg in OPTIONS}
+        return options
+
+    def foreign_bases(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
+        """The base classes that are defined in other files."""
+        names = [self.name(base) for node in lineage for base in node.bases]
+        return tuple(dict.fromkeys(name for name in names if name not in self.nodes and name not in FOUNDATION))
+
+    def own_fields(self, node: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:
+        """Yield the fields in the body of a class, with their statements."""
+        for each in node.body:
+            if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
+                yield name, each
+
+    def source(self, node: ast.expr) -> str:
+        """The source of an expression, on one line."""
+        if node.lineno != node.end_lineno:
+            return ast.unparse(node)
+        return self.lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
+
+    def _derives(self, name: str, root: str) -> bool:
+        return any(self.name(base) == root for each in self.lineage(name) for base in each.bases)
+
+
+def _options(statement: ast.stmt) -> dict[str, object]:
+    """The options that a model_config sets, or an inner class Config."""
+    if isinstance(statement, ast.ClassDef):
+        pairs = [
+            (target, each.value) for each in statement.body if isinstance(each, ast.Assign) for target in each.targets
+        ]
+        return {last_name(target): _literal(value) for target, value in pairs if last_name(target) in OPTIONS}
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Call) and not value.args:
+        words = [(word.arg, word.value) for word in value.keywords]
+    elif isinstance(value, ast.Dict):
+        keys = [each.value if isinstance(each, ast.Constant) else None for each in value.keys]
+        words = [(key if isinstance(key, str) else None, each) for key, each in zip(keys, value.values, strict=True)]
+    else:
+        words = [(None, ast.Constant(None))]
+    # A ** argument may set any option; those named after it override it.
+    options: dict[str, object] = dict.fromkeys(OPTIONS, COMPUTED) if None in dict(words) else {}
+    return options | {name: _literal(value) for name, value in words if name in OPTIONS}
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return COMPUTED

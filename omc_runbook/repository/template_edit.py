@@ -1,4 +1,4 @@
-"""A new variable in the template of a developer's .env: where it goes, and the lines that it takes."""
+"""Adding a variable to the .env template: its position and its lines."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit
 from omc_runbook.repository.layout import Statement, Variable, assignment_of, statements, title_in, variables, words_of
-from omc_runbook.repository.template import Entry, Template, parse_template
+from omc_runbook.repository.template import Template, TemplateEntry, parse_template
 from omc_runbook.textfile.file import Edit, SourceFile
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 FEWEST_LAST_WORDS = 2
-"""One word at the end, like KEY, makes no relatives."""
+"""How many last words two related names share at least: one, like KEY, is too few."""
 
 
 @dataclass(frozen=True)
 class NewEntry:
-    """A variable to add: what it is, where somebody gets it ("" for nowhere), and whether there has to be a value."""
+    """A variable to add: its description, the address to obtain it from, "" for none, and whether it is required."""
 
     name: str
     description: str
     obtain_from: str
     required: bool
     is_text: bool = True
-    """Whether the application takes any text for its value, a placeholder too."""
+    """Whether the application accepts any text, also the placeholder."""
 
     @property
     def placeholder(self) -> str:
-        """What stands in the template for a value."""
+        """The placeholder in the place of a value."""
         return f"<your-{self.name.lower().replace('_', '-')}>"
 
 
 def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
-    """Add a variable behind its relatives, every other byte staying; None where it is there, be it in a comment.
+    """Make the edit that adds a variable after those with similar names; None if it is there, even in a comment.
 
-    Raises CannotEdit where the new lines would not be read back as what they are.
+    Every other byte stays. Raises CannotEdit if the new lines would not be parsed as the variable.
     """
     _check(new)
     before = parse_template(file)
@@ -49,20 +49,20 @@ def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
     text = file.text
     parts = statements(text)
     found = tuple(variables(parts))
-    relative, at = _place(found, new.name, len(parts))
-    notes = _notes(parts[at:])
-    is_apart = bool(notes) or (_stands_apart(parts, found, at, new.name) if relative else _ends_open(parts))
-    position = parts[at + notes - 1].end if parts else 0
+    relative, index = _find_position(found, new.name, len(parts))
+    notes = _trailing_notes(parts[index:])
+    is_apart = bool(notes) or (_stands_apart(parts, found, index, new.name) if relative else _ends_open(parts))
+    position = parts[index + notes - 1].end if parts else 0
     lines = ["", *_lines(new)] if is_apart else _lines(new)
     what = f"{new.name} after {relative}" if relative else f"{new.name} at the end"
     edit = _edit(file, text, position, lines, what)
-    added = _added(before, edit, new)
-    if added.optional == new.required:
-        # Its section, or a word of the description, says otherwise: so the new line says it last, in brackets.
+    addition = _verify(before, edit, new)
+    if addition.optional == new.required:
+        # The section or the description says otherwise: a last line in brackets overrides it.
         *others, assignment = lines
         word = "required" if new.required else "optional"
         edit = _edit(file, text, position, [*others, f"# ({word})", assignment], what)
-        _added(before, edit, new)
+        _verify(before, edit, new)
     return edit
 
 
@@ -73,7 +73,7 @@ def _check(new: NewEntry) -> None:
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
             raise CannotEdit(f"The {what} of {new.name} has a line end or a control character: make it one plain line.")
     alone = parse_template(SourceFile(Path(), "", "\n".join(_lines(new)).encode())).entries
-    if len(alone) != 1 or not _is_meant(alone[0], new):
+    if len(alone) != 1 or not _matches(alone[0], new):
         raise CannotEdit(f"The description of {new.name} would be read as a title or as a variable: write a sentence.")
 
 
@@ -82,18 +82,18 @@ def _lines(new: NewEntry) -> list[str]:
     if not new.required and "(optional)" not in description:
         description = f"{description} (optional)".lstrip()
     comments = [description, f"Get it from: {new.obtain_from.strip()}" if new.obtain_from.strip() else ""]
-    # A copy of the template has to start the application: no placeholder is a number, nor always "".
+    # The application must start with a copy of the template, and a placeholder is no number.
     margin = "" if new.required or new.is_text else "# "
     return [*(f"# {comment}" for comment in comments if comment), f"{margin}{new.name}={new.placeholder}"]
 
 
-def _place(found: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
-    """The relative and the index of the statement before which the new lines go; "" and the end for no relative."""
+def _find_position(found: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
+    """The most similar variable and the index of the statement to insert before; "" and the end for none."""
     words = name.split("_")
     near = _nearest(words, found, [each.name.split("_") for each in found], 1)
     if near:
         return near.name, near.at + 1
-    # What is alike at its end alone goes to those in use, and to commented-out ones where there are no others.
+    # A name that is similar only at its end goes to active variables, else to commented-out ones.
     for group in ([each for each in found if not each.commented_out], found):
         near = _nearest(words[::-1], group, [each.name.split("_")[::-1] for each in group], FEWEST_LAST_WORDS)
         if near:
@@ -104,8 +104,8 @@ def _place(found: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
     return "", end
 
 
-def _notes(following: Sequence[Statement]) -> int:
-    """How many comment lines directly behind a variable are about it, as a blank line or the end follows them."""
+def _trailing_notes(following: Sequence[Statement]) -> int:
+    """The number of comment lines directly after a variable, if a blank line or the end follows them."""
     notes = list(takewhile(_is_prose, following))
     return len(notes) if all(part.kind == "blank" for part in following[len(notes) : len(notes) + 1]) else 0
 
@@ -118,7 +118,7 @@ def _is_prose(part: Statement) -> bool:
 def _nearest(
     words: Sequence[str], found: Sequence[Variable], names: Sequence[Sequence[str]], fewest: int
 ) -> Variable | None:
-    """The last of those that begin with most of the words, in the section where most of these are."""
+    """The last of the variables that share the most leading words, in the section that has most of these."""
     shared = [_shared(words, name) for name in names]
     most = max(shared, default=0)
     if most < fewest:
@@ -129,18 +129,18 @@ def _nearest(
 
 
 def _shared(words: Sequence[str], others: Sequence[str]) -> int:
-    """How many words two names have in common from where they begin."""
+    """The number of leading words that two names share."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] and pair[0] == pair[1], zip(words, others, strict=False)))
 
 
 def _stands_apart(parts: Sequence[Statement], found: Sequence[Variable], at: int, name: str) -> bool:
-    """Whether a blank line goes before lines behind a relative: as between its neighbours, else as mostly."""
+    """Whether to insert a blank line after a similar variable: as between its neighbors, else as in most places."""
     gaps = [
         any(part.kind == "blank" for part in parts[one.at : other.at]) if one.heading == other.heading else None
         for one, other in pairwise(found)
     ]
     first = last = next(index for index, each in enumerate(found) if each.at == at - 1)
-    # Of a variable that only ends as its relative does, what holds that one's own family together tells nothing.
+    # For a name that is similar only at its end, gaps within that one's own group are not considered.
     while first and not _is_kin(found[last].name, name) and _is_kin(found[last].name, found[first - 1].name):
         first -= 1
     before, after = [None, *gaps][first], [*gaps, None][last]
@@ -155,31 +155,31 @@ def _is_kin(name: str, other: str) -> bool:
 
 
 def _ends_open(parts: Sequence[Statement]) -> bool:
-    """Whether a blank line goes before lines at the end: not to be joined to a last comment, nor to other variables."""
+    """Whether to insert a blank line at the end: after a last comment, or if variables are separated by blank lines."""
     is_comment = bool(parts) and parts[-1].kind == "comment" and not assignment_of(parts[-1])
     return bool(parts) and parts[-1].kind != "blank" and (is_comment or any(part.kind == "blank" for part in parts))
 
 
 def _edit(file: SourceFile, text: str, position: int, lines: Sequence[str], what: str) -> Edit:
-    """Put lines in at a position; a last line without a line end gets one before them, not after."""
+    """Insert lines at a position; after a last line without a line ending, they get one before, not after them."""
     newline = file.newline
     is_open = position > 0 and not text[:position].endswith(("\n", "\r"))
     block = newline.join(lines)
-    added = f"{newline}{block}" if is_open else f"{block}{newline}"
-    return file.becomes(text[:position] + added + text[position:], what)
+    addition = f"{newline}{block}" if is_open else f"{block}{newline}"
+    return file.with_text(text[:position] + addition + text[position:], what)
 
 
-def _added(before: Template, edit: Edit, new: NewEntry) -> Entry:
-    """The new variable as it is read back; raises CannotEdit where it or another one is not what it should be."""
+def _verify(before: Template, edit: Edit, new: NewEntry) -> TemplateEntry:
+    """Parse the edited file and return the new variable; raises CannotEdit if it or another one is wrong."""
     after = parse_template(replace(edit.file, raw=edit.after))
-    added = after.find(new.name)
+    addition = after.find(new.name)
     others = [replace(entry, line=0) for entry in after.entries if entry.name != new.name]
     is_as_before = others == [replace(entry, line=0) for entry in before.entries]
-    if added is None or not is_as_before or not _is_meant(added, new):
+    if addition is None or not is_as_before or not _matches(addition, new):
         raise CannotEdit(f"{edit.file.name} has a quote that is never closed before the new lines: close it first.")
-    return added
+    return addition
 
 
-def _is_meant(entry: Entry, new: NewEntry) -> bool:
+def _matches(entry: TemplateEntry, new: NewEntry) -> bool:
     is_described = entry.description.startswith(" ".join(new.description.split()))
     return is_described and (entry.name, entry.value) == (new.name, new.placeholder)

@@ -21,12 +21,11 @@ from omc_runbook.report.local_setup import plan as steps
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.repository.template import read_template
 from omc_runbook.runbooks.closing import Closing, Displays
-from omc_runbook.runbooks.run import NOBODY, Run, Target, Workstation, diagnose, now, public_words
+from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import workstation
-from omc_runbook.workstation.workstation import Shared
+from omc_runbook.workstation.workstation import SharedValues, read_workstation
 
 __all__ = [
     "begin",
@@ -57,25 +56,25 @@ def begin(environment: str, runbook_toml: str = "", repository: str = "") -> Run
     read_template(root)
     checkout, started = read_checkout(root), now()
     local = replace(local, names=chosen.names.model_copy(update={"secret": local.names.secret}))
-    here = _compare_with(chosen, Workstation(environment=local, chosen=environment))
-    return Run(runbook="local_setup", started=started, checkout=checkout, workstation=here)
+    here = _compare_with(chosen, LocalTarget(environment=local, chosen=environment))
+    return Run(runbook="local_setup", started=started, checkout=checkout, local_target=here)
 
 
 def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     """Read the machine as it is now, with what a start said, where there was one."""
-    here, checkout = _workstation(run), _checkout(run)
-    workplace = workstation.look(checkout, here.environment.keys)
+    here, checkout = _local_target(run), _checkout(run)
+    workstation = read_workstation(checkout, here.environment.keys)
     if here.peer:
-        shared = shared_values.compare(here.peer.clients, here.peer.caller, here.environment, workplace)
-        workplace = replace(workplace, shared=shared)
+        shared = shared_values.compare(here.peer.clients, here.peer.caller, here.environment, workstation)
+        workstation = replace(workstation, shared_values=shared)
     elif here.why_unread:
-        workplace = replace(workplace, shared=Shared({}, (here.why_unread,)))
-    workplace = replace(workplace, unshared=here.why_alone)
+        workstation = replace(workstation, shared_values=SharedValues({}, (here.why_unread,)))
+    workstation = replace(workstation, comparison_problem=here.why_alone)
     if result and result.start.by:
         start = result.start
-        workplace = replace(workplace, said=start.told, started=start.ok, start_problem=start.why_not)
+        workstation = replace(workstation, start_messages=start.told, started=start.ok, start_problem=start.why_not)
     endpoint = here.peer.endpoint if here.peer else ""
-    return Snapshot(here.environment, now(), NOBODY, endpoint, workplace=workplace)
+    return Snapshot(here.environment, now(), NOBODY, endpoint, workstation=workstation)
 
 
 def findings(snapshot: Snapshot) -> Listing:
@@ -85,8 +84,8 @@ def findings(snapshot: Snapshot) -> Listing:
 
 def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> Setup:
     """Plan the .env; raises as `plan.plan_setup` does, and UsageError for another environment's value."""
-    assert snapshot.workplace
-    here, setup = _workstation(run), dotenv_plan.plan_setup(snapshot.workplace, values_from)
+    assert snapshot.workstation
+    here, setup = _local_target(run), dotenv_plan.plan_setup(snapshot.workstation, values_from)
     notes: tuple[str, ...] = ()
     if here.peer and setup.given:
         notes = refuse_shared(here.peer.clients, here.environment, here.peer.caller, setup.given)
@@ -101,7 +100,7 @@ def apply(run: Run, plan: Setup, apply: bool, confirm: str = "", backup: bool = 
     if not run.may_change(apply, confirm):
         return None
     checkout = _checkout(run)
-    known = plan.workplace.known | (checkout.compose.used if checkout.compose else frozenset())
+    known = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
     return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, known))
 
 
@@ -122,8 +121,8 @@ def closing(
     return Closing(run, "Write the .env", displays, may_apply, confirm, plan.is_empty)
 
 
-def _compare_with(chosen: Environment, here: Workstation) -> Workstation:
-    """The workstation with the sign-in that serves to compare values, or with the reason why there is none."""
+def _compare_with(chosen: Environment, here: LocalTarget) -> LocalTarget:
+    """The local target with the sign-in that serves to compare values, or with the reason why there is none."""
     if chosen.name == LOCAL:
         return replace(here, why_alone="environment is local, so AWS was not asked.")
     clients = Clients(chosen.names.region, chosen.names.profile)
@@ -135,9 +134,9 @@ def _compare_with(chosen: Environment, here: Workstation) -> Workstation:
         return replace(here, why_unread=f"Local values could not be compared with other environments': {error}")
 
 
-def _workstation(run: Run) -> Workstation:
-    assert run.workstation is not None, "local_setup begins with one"
-    return run.workstation
+def _local_target(run: Run) -> LocalTarget:
+    assert run.local_target is not None, "local_setup begins with one"
+    return run.local_target
 
 
 def _checkout(run: Run) -> Checkout:

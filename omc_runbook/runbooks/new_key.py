@@ -155,22 +155,24 @@ def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], sn
             f" {part.environment} would lack the variable: name the folder that its task definition comes from, or"
             " leave terraform_dir empty. Nothing was written."
         )
-    harm = plan_json.judge(changes, snapshot.secret_name, snapshot.secret)
+    harm = plan_json.find_harm(changes, snapshot.secret_name, snapshot.secret)
     return replace(part, terraform=executor.changes_of(changes), harm=harm)
 
 
 def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:
     notes = []
-    if checkout.declared is None:
+    if checkout.task_definitions is None:
         notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
-    if edits and git.git_dir(root) is None:
-        why = git.look(root).obstacle or "This checkout is in no git work tree."
+    if edits and git.find_git_dir(root) is None:
+        why = git.read_status(root).obstacle or "This checkout is in no git work tree."
         notes.append(f"{why} There will be no patch to go back with.")
     for edit in edits:
         if why := add_key_plan.why_no_patch(root, edit):
             notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
     if any(edit.file.name == CONFIG for edit in edits):
-        notes += (f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in checkout.settings.vague)
+        notes += (
+            f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in checkout.settings.ambiguities
+        )
     if edits and not new.description:
         notes.append("Without a description nobody will know what the key is for: set one.")
     return tuple(notes)
@@ -178,7 +180,7 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
 
 def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
     """The containers that have the reference in force from what of Terraform cannot be read: none is added there."""
-    declared = checkout.declared
+    declared = checkout.task_definitions
     unread = [name for name in containers if declared and declared.may_hide(name)]
     return held_by(snapshot, new, unread)
 

@@ -28,7 +28,7 @@ from omc_runbook.runbooks import conclude as runbooks_conclude
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import workstation
+from omc_runbook.workstation.workstation import read_workstation
 
 if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
@@ -80,9 +80,9 @@ class Target:
         snapshot = take(self.clients, self.environment, self.caller, now, checkout, look_inside, deeply)
         if not (complaint and is_local and checkout):
             return snapshot
-        workplace = workstation.look(checkout, self.environment.keys)
-        shared = shared_values.compare(self.clients, self.caller, self.environment, workplace)
-        return replace(snapshot, workplace=replace(workplace, shared=shared, said=complaint.said))
+        workstation = read_workstation(checkout, self.environment.keys)
+        shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
+        return replace(snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.said))
 
     def context(self, step: Callable[[str], None] = ignore) -> ChangeContext:
         """What a change of this environment works with; `step` hears the name of each step as it begins."""
@@ -108,8 +108,8 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workstation:
-    """The machine that local_setup works on, and whose values those of its .env are compared with."""
+class LocalTarget:
+    """The environment of local_setup's machine, and the sign-in with which its values are compared."""
 
     environment: Environment
     chosen: str
@@ -126,7 +126,7 @@ class Workstation:
 class Run:
     """A runbook begun on no environment, on one or on several; shown in a notebook, it says which.
 
-    A run has targets, or it is about a workstation. The first target is the main one.
+    A run has targets, or a local target. The first target is the main one.
     """
 
     runbook: str
@@ -134,7 +134,7 @@ class Run:
     targets: tuple[Target, ...] = ()
     checkout: Checkout | None = None
     """The checkout that it works on, as it was when the run began."""
-    workstation: Workstation | None = None
+    local_target: LocalTarget | None = None
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Give Jupyter the banner: red where production is among the targets, striped for the sandbox."""
@@ -143,12 +143,12 @@ class Run:
     @property
     def banner(self) -> Banner:
         """Say where one is."""
-        if self.workstation is None or self.checkout is None:
+        if self.local_target is None or self.checkout is None:
             return banner.where(self.runbook, self.targets)
-        peer = self.workstation.peer
-        compared = f"with {', '.join(self.workstation.environment.others)}, by fingerprint" if peer else ""
-        caller, origin = peer.caller if peer else NOBODY, self.workstation.environment.origin
-        return banner.workplace(self.runbook, str(self.checkout.root), caller, compared, origin)
+        peer = self.local_target.peer
+        compared = f"with {', '.join(self.local_target.environment.others)}, by fingerprint" if peer else ""
+        caller, origin = peer.caller if peer else NOBODY, self.local_target.environment.origin
+        return banner.workstation(self.runbook, str(self.checkout.root), caller, compared, origin)
 
     @property
     def target(self) -> Target:
@@ -159,7 +159,7 @@ class Run:
     def environment(self) -> Environment:
         """The environment that the run is about; of several, the one that has to be confirmed."""
         environments = [target.environment for target in self.targets]
-        environments += [self.workstation.environment] if self.workstation else []
+        environments += [self.local_target.environment] if self.local_target else []
         return next((each for each in environments if each.is_production), environments[0])
 
     def look(self, repository: str = "", look_inside: bool = False, deeply: bool = False) -> Snapshot:
@@ -186,8 +186,8 @@ class Run:
         """
         found = with_failure(findings, done)
         own = by_target or {}
-        main = self.target if self.targets else self.workstation.peer if self.workstation else None
-        chosen = self.workstation.chosen if self.workstation else self.target.environment.name
+        main = self.target if self.targets else self.local_target.peer if self.local_target else None
+        chosen = self.local_target.chosen if self.local_target else self.target.environment.name
         outcome = Outcome(
             runbook=self.runbook,
             environment=chosen,
@@ -208,7 +208,7 @@ class Run:
     @property
     def _where(self) -> str:
         """What the run is about, in words, where that is not one environment."""
-        if self.workstation:
+        if self.local_target:
             return "your .env"
         return ", ".join(target.environment.name for target in self.targets) if len(self.targets) > 1 else ""
 

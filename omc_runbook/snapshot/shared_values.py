@@ -9,14 +9,14 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.snapshot.other_environments import read_fingerprints
-from omc_runbook.workstation.workstation import Shared, Workplace, is_value
+from omc_runbook.workstation.workstation import SharedValues, Workstation, is_value
 
 
-def compare(clients: Clients, caller: Caller, environment: Environment, workplace: Workplace) -> Shared:
+def compare(clients: Clients, caller: Caller, environment: Environment, workstation: Workstation) -> SharedValues:
     """Which secret values of the .env another environment's secret also has, under any key."""
     names = dict(environment.others) | ({environment.name: environment.names} if environment.name != LOCAL else {})
     key = new_key()
-    local = list(_fingerprints(workplace, key))
+    local = list(_fingerprints(workstation, key))
     same: dict[str, str] = {}
     unread, compared = [], []
     profile = environment.names.profile
@@ -26,14 +26,14 @@ def compare(clients: Clients, caller: Caller, environment: Environment, workplac
             continue
         compared.append(other)
         same |= {name: f"{other}'s {keys[print_]}" for name, print_ in local if print_ in keys}
-    return Shared(same, tuple(unread), tuple(compared))
+    return SharedValues(same, tuple(unread), tuple(compared))
 
 
-def _fingerprints(workplace: Workplace, key: bytes) -> Iterator[tuple[str, str]]:
+def _fingerprints(workstation: Workstation, key: bytes) -> Iterator[tuple[str, str]]:
     """The variables of the .env with a secret, or a URL with a password, each with its fingerprint."""
-    for binding in workplace.dotenv.bindings if workplace.dotenv else ():
+    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         value = binding.for_python or binding.for_compose
         if value is not None and is_value(value):
-            if workplace.is_secret(binding.name):
+            if workstation.is_secret(binding.name):
                 yield binding.name, fingerprint(value, key)
             yield binding.name, login_fingerprint(value, key)

@@ -23,7 +23,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
-from omc_runbook.workstation.workstation import Workplace
+from omc_runbook.workstation.workstation import Workstation
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Snapshot:
     """The application's own files, where a repository was given."""
     other_keys: Mapping[str, OtherKeys] = field(default_factory=dict)
     """The keys of other environments' secrets, by environment; read only with a repository."""
-    workplace: Workplace | None = None
+    workstation: Workstation | None = None
     """The developer's machine; None where it was not asked for."""
     network: Network | None = None
     """The network that the consumers' tasks stand in; None where it was not asked for."""

@@ -1,1 +1,1 @@
-"""Terraform: its files, its command and its plan."""
+"""Terraform: its files, its command and its plans."""

@@ -1,4 +1,4 @@
-"""Terraform at work: initialised and planned without a trace in its folder, the plan read, and exactly it applied."""
+"""The terraform command: init and plan without a change in the folder, read the plan, and apply exactly that plan."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from omc_runbook.terraform.plan_json import ResourceChange, read_changes
 
 PROGRAMS = ("terraform", "tofu")
 SECONDS = {"init": 600, "plan": 900, "show": 120, "apply": 1800, "output": 120}
-"""How long each command may take before it is interrupted."""
+"""The time limit of each command; then it is interrupted."""
 
-GRACE = 60
-"""Seconds in which an interrupted command may write its state; only then is it killed."""
+GRACE_SECONDS = 60
+"""How long an interrupted command may take to write its state before it is killed."""
 
 LOCK_FILE = ".terraform.lock.hcl"
-LOGGING = ("TF_LOG", "TF_LOG_CORE", "TF_LOG_PROVIDER", "TF_LOG_PATH")
-"""Variables that would have Terraform write values into a log."""
+LOG_VARIABLES = ("TF_LOG", "TF_LOG_CORE", "TF_LOG_PROVIDER", "TF_LOG_PATH")
+"""Variables that make Terraform write values to a log."""
 
-KEPT_DATA = ("terraform.tfstate", "environment")
-"""What an earlier init chose: the backend's settings and the workspace."""
+INIT_FILES = ("terraform.tfstate", "environment")
+"""The files in which an earlier init saved the backend's settings and the workspace."""
 
 SECRET_ARN = re.compile(r"\Aarn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:\S+\Z")
 
@@ -61,20 +61,20 @@ ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (r"No value for required variable", "Set it in terraform.tfvars, or as a variable TF_VAR_NAME."),
 )
-"""What to do about failures, by what Terraform says of them."""
+"""What to do about a failure, by Terraform's error message."""
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A plan of Terraform's: what it would do to each resource, without a value.
+@dataclass(frozen=True, kw_only=True)
+class SavedPlan:
+    """A saved plan: what it changes, without values, and how to run Terraform on it.
 
-    `home` is a private folder with the plan file, which holds values; it goes when the plan was applied or dropped,
-    and with the process.
+    `directory` is a private folder with the plan file, which holds values; it is removed when the plan is applied or
+    dropped, and at the end of the process. `variables` is Terraform's environment.
     """
 
     program: str
     folder: Path
-    home: TemporaryDirectory[str] = field(repr=False)
+    directory: TemporaryDirectory[str] = field(repr=False)
     variables: dict[str, str] = field(repr=False)
     changes: tuple[ResourceChange, ...] = ()
 
@@ -86,11 +86,11 @@ class Draft:
     @property
     def file(self) -> Path:
         """The plan file."""
-        return Path(self.home.name) / "plan"
+        return Path(self.directory.name) / "plan"
 
     def drop(self) -> None:
-        """Remove the plan file; a second time does nothing."""
-        self.home.cleanup()
+        """Remove the plan file, if it is still there."""
+        self.directory.cleanup()
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Output:
 
 
 def find_program() -> str:
-    """The path of terraform, or else of tofu; raises CouldNotLook where neither is there."""
+    """The path of terraform, else of tofu; raises CouldNotLook if neither is on PATH."""
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
         raise CouldNotLook(
@@ -112,60 +112,60 @@ def find_program() -> str:
     return found
 
 
-def plan(folder: Path, profile: str = "") -> Draft:
-    """Initialise and plan in a folder, and leave the folder as it was: no .terraform, no lock file, no state.
+def plan(folder: Path, profile: str = "") -> SavedPlan:
+    """Run init and plan in a folder, and leave it as it was: no .terraform, no lock file, no state.
 
-    Data goes to a private folder (https://developer.hashicorp.com/terraform/cli/config/environment-variables), the
-    state is not locked. Raises UsageError for a folder without a configuration, CouldNotLook for what Terraform
-    could not do.
+    `profile` is the AWS profile, "" for that of this process. TF_DATA_DIR is a private folder, and the state is not
+    locked. Raises UsageError for a folder without a configuration, and CouldNotLook if Terraform fails or does not
+    end in time. https://developer.hashicorp.com/terraform/cli/config/environment-variables
     """
     check_folder(folder)
-    program, home = find_program(), TemporaryDirectory(prefix="omc-terraform-")
-    data = Path(home.name) / "data"
+    program, directory = find_program(), TemporaryDirectory(prefix="omc-terraform-")
+    data = Path(directory.name) / "data"
     _copy_data(folder / os.environ.get("TF_DATA_DIR", ".terraform"), data)
-    variables = {name: value for name, value in os.environ.items() if name not in LOGGING}
+    variables = {name: value for name, value in os.environ.items() if name not in LOG_VARIABLES}
     variables |= {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
     variables |= {"AWS_PROFILE": profile} if profile else {}
-    draft = Draft(program, folder, home, variables)
+    saved = SavedPlan(program=program, folder=folder, directory=directory, variables=variables)
     lock = folder / LOCK_FILE
     had_lock = lock.exists()
     try:
-        _run(draft, "init", *(["-lockfile=readonly"] if had_lock else []))
-        _run(draft, "plan", "-lock=false", f"-out={draft.file}")
-        changes = read_changes(_run(draft, "show", "-json", str(draft.file), asks=False))
+        _run(saved, "init", *(["-lockfile=readonly"] if had_lock else []))
+        _run(saved, "plan", "-lock=false", f"-out={saved.file}")
+        changes = read_changes(_run(saved, "show", "-json", str(saved.file), interactive=False))
         if changes is None:
-            raise CouldNotLook(f"{draft.name} show gives plans in a form that is not known here: it is too new or old.")
+            raise CouldNotLook(f"{saved.name} show gives plans in a form that is not known here: it is too new or old.")
     except BaseException:
-        draft.drop()
+        saved.drop()
         raise
     finally:
         if not had_lock and lock.exists():
-            _put_aside(lock, draft)
-    return replace(draft, changes=changes)
+            _put_aside(lock, saved)
+    return replace(saved, changes=changes)
 
 
-def apply(draft: Draft) -> tuple[Output, ...]:
-    """Apply exactly the plan that was made, and read the outputs that are ARNs of secrets.
+def apply(saved: SavedPlan) -> tuple[Output, ...]:
+    """Apply exactly the saved plan, and read the outputs that are ARNs of secrets.
 
-    Raises UsageError for a plan that was applied or dropped already, CouldNotLook for what Terraform could not do: a
-    state that changed since, a lock, a refused call.
+    Raises UsageError for a plan that was applied or dropped already, and CouldNotLook if Terraform fails: the state
+    changed since, it is locked, or a call was denied.
     """
-    if not draft.file.exists():
+    if not saved.file.exists():
         raise UsageError("This plan was applied or dropped already: plan again, and then apply.")
-    kept, lock = Path(draft.home.name) / LOCK_FILE, draft.folder / LOCK_FILE
+    copy, lock = Path(saved.directory.name) / LOCK_FILE, saved.folder / LOCK_FILE
     try:
-        if kept.exists() and not lock.exists():
-            shutil.copyfile(kept, lock)
-        _run(draft, "apply", str(draft.file))
-        return _read_outputs(_run(draft, "output", "-json", asks=False))
+        if copy.exists() and not lock.exists():
+            shutil.copyfile(copy, lock)
+        _run(saved, "apply", str(saved.file))
+        return _read_outputs(_run(saved, "output", "-json", interactive=False))
     finally:
-        draft.drop()
+        saved.drop()
 
 
-def _put_aside(lock: Path, draft: Draft) -> None:
-    """Take a lock file out of the folder again that init has made; apply wants it back."""
-    if Path(draft.home.name).exists():
-        shutil.copyfile(lock, Path(draft.home.name) / LOCK_FILE)
+def _put_aside(lock: Path, saved: SavedPlan) -> None:
+    """Move the lock file that init created out of the folder; apply needs it again."""
+    if Path(saved.directory.name).exists():
+        shutil.copyfile(lock, Path(saved.directory.name) / LOCK_FILE)
     lock.unlink()
 
 
@@ -182,83 +182,84 @@ def _read_outputs(text: str) -> tuple[Output, ...]:
 
 
 def _copy_data(old: Path, new: Path) -> None:
-    """Take over what an earlier init chose, and lend its providers, so that they are not downloaded again."""
+    """Copy what an earlier init saved, and link its providers, so that they are not downloaded again."""
     new.mkdir(mode=0o700)
-    for name in KEPT_DATA:
+    for name in INIT_FILES:
         if (old / name).is_file():
             shutil.copyfile(old / name, new / name)
-    # HOST/NAMESPACE/TYPE/VERSION/PLATFORM, where a link will do, as Terraform makes them from its own cache.
+    # HOST/NAMESPACE/TYPE/VERSION/PLATFORM: a link is enough, as from Terraform's own plugin cache.
     for package in old.glob("providers/*/*/*/*/*"):
         link = new / package.relative_to(old)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(package.resolve())
 
 
-def _run(draft: Draft, verb: str, *words: str, asks: bool = True) -> str:
-    """Run one command to its end and give what it said; raises CouldNotLook with one sentence for a failure."""
-    flags = ["-no-color", "-input=false"] if asks else ["-no-color"]
-    code, said, complaint = _call(draft, verb, [verb, *flags, *words])
+def _run(saved: SavedPlan, verb: str, *words: str, interactive: bool = True) -> str:
+    """Run a command and return its standard output; raises CouldNotLook, in one sentence, if it fails."""
+    flags = ["-no-color", "-input=false"] if interactive else ["-no-color"]
+    code, stdout, stderr = _call(saved, verb, [verb, *flags, *words])
     if code is None:
         raise CouldNotLook(
-            f"{draft.name} {verb} in {draft.folder} did not end within {SECONDS[verb]} s and was interrupted:"
+            f"{saved.name} {verb} in {saved.folder} did not end within {SECONDS[verb]} s and was interrupted:"
             " run it by hand to see what it waits for."
         )
     if code:
-        raise CouldNotLook(registry.mask(_failure(draft, verb, complaint or said, code)))
-    return said
+        raise CouldNotLook(registry.mask(_failure(saved, verb, stderr or stdout, code)))
+    return stdout
 
 
-def _call(draft: Draft, verb: str, words: Sequence[str]) -> tuple[int | None, str, str]:
-    """The exit code, None after an interruption, and the two outputs."""
+def _call(saved: SavedPlan, verb: str, words: Sequence[str]) -> tuple[int | None, str, str]:
+    """The exit code, None after an interruption, standard output and standard error."""
     try:
         process = subprocess.Popen(
-            [draft.program, *words],
-            cwd=draft.folder,
-            env=draft.variables,
+            [saved.program, *words],
+            cwd=saved.folder,
+            env=saved.variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            # A second interruption, from a terminal say, would end Terraform before it has written its state.
+            # A second interrupt, from a terminal for example, would end Terraform before it has written its state.
             start_new_session=True,
         )
     except OSError as error:
-        raise CouldNotLook(f"{draft.program} could not be started: {error.strerror}.") from None
+        raise CouldNotLook(f"{saved.program} could not be started: {error.strerror}.") from None
     try:
-        said, complaint = process.communicate(timeout=SECONDS[verb])
+        stdout, stderr = process.communicate(timeout=SECONDS[verb])
     except subprocess.TimeoutExpired:
         return None, "", ""
     finally:
         _stop(process)
-    return process.returncode, said, complaint
+    return process.returncode, stdout, stderr
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Let a command that still runs come to an end of its own, so that what it did is in its state."""
+    """Interrupt a command that still runs and wait, so that it writes its state."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=GRACE)
+            process.communicate(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
 
 
-def _failure(draft: Draft, verb: str, text: str, code: int) -> str:
-    """One sentence on a failure and one on what to do, from the first error's headline and place alone."""
+def _failure(saved: SavedPlan, verb: str, text: str, code: int) -> str:
+    """One sentence on a failure and one on what to do, with no more than the first error's summary and location."""
     text = re.sub(r"^[│╷╵] ?", "", text, flags=re.MULTILINE)
     error = re.search(r"^Error: (.+?)\.?$", text, flags=re.MULTILINE)
     rest = text[error.end() :] if error else ""
-    place = re.search(r"^ +on (.+?) line (\d+)", rest.partition("\nError: ")[0], flags=re.MULTILINE)
-    where = f" ({place[1]}:{place[2]})" if place else ""
-    told = f"{draft.name} {verb} in {draft.folder} failed: {error[1] if error else f'it ended with {code}'}{where}."
+    location = re.search(r"^ +on (.+?) line (\d+)", rest.partition("\nError: ")[0], flags=re.MULTILINE)
+    where = f" ({location[1]}:{location[2]})" if location else ""
+    summary = error[1] if error else f"it ended with {code}"
+    sentence = f"{saved.name} {verb} in {saved.folder} failed: {summary}{where}."
     if LOCKED in text:
         facts = dict(re.findall(r"^ +(ID|Who|Created): +(\S.*)$", text, flags=re.MULTILINE))
         lock = facts.get("ID", "unknown")
         return (
-            f"{told} It is held by {facts.get('Who', 'somebody')} since {facts.get('Created', 'an unknown time')}, lock"
-            f" {lock}: wait for them, or if nobody is at work run `{draft.name} force-unlock {lock}` there."
+            f"{sentence} It is held by {facts.get('Who', 'somebody')} since {facts.get('Created', 'an unknown time')},"
+            f" lock {lock}: wait for them, or if nobody is at work run `{saved.name} force-unlock {lock}` there."
         )
     advice = next((words for pattern, words in ADVICE if re.search(pattern, text)), "")
-    return f"{told} {advice.format(program=draft.name)}".rstrip()
+    return f"{sentence} {advice.format(program=saved.name)}".rstrip()

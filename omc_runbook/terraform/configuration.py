@@ -1,4 +1,4 @@
-"""Terraform's files: which versions of a secret Terraform would write again, whatever somebody else wrote since."""
+"""Terraform's files: the versions of a secret whose value the next apply would overwrite."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ SECRET = "aws_secretsmanager_secret"
 VERSION = "aws_secretsmanager_secret_version"
 
 VALUES = frozenset({"secret_string", "secret_binary"})
-"""The arguments of a version that carry its value; a write-only one is written when its own version changes."""
+"""The arguments of a version with its value; a write-only one is only written when its own version changes."""
 
 
 @dataclass(frozen=True)
-class Unguarded:
-    """A version of a secret whose value Terraform writes again at each apply that finds another one."""
+class UnprotectedVersion:
+    """A version of a secret whose value an apply overwrites if it differs."""
 
     address: str
     file: Path
 
 
 def check_folder(folder: Path) -> None:
-    """See that a folder has a Terraform configuration; raises UsageError, in one sentence, where it has not."""
+    """Raise UsageError, in one sentence, if a folder has no Terraform configuration."""
     if not folder.is_dir():
         raise UsageError(f"terraform_dir {folder} is no folder: name the one in which you would run terraform apply.")
     if not [*folder.glob("*.tf"), *folder.glob("*.tf.json"), *folder.glob("*.tofu")]:
         raise UsageError(f"terraform_dir {folder} has no *.tf file: name the folder with the configuration.")
 
 
-def find_unguarded(folder: Path) -> tuple[Unguarded, ...]:
-    """The versions without `ignore_changes` for their value, in a folder and in the modules that it takes by path.
+def find_unprotected_versions(folder: Path) -> tuple[UnprotectedVersion, ...]:
+    """The versions without `ignore_changes` for their value, in a folder and in its local modules.
 
-    Only reads *.tf files; one that is not valid is left to Terraform, which says why.
+    Reads *.tf files; one that is not valid is skipped, since Terraform itself reports it.
     """
-    seen: set[Path] = set()
-    return tuple(_unguarded(folder.resolve(), "", seen))
+    visited: set[Path] = set()
+    return tuple(_unprotected_versions(folder.resolve(), "", visited))
 
 
-def _unguarded(folder: Path, prefix: str, seen: set[Path]) -> Iterator[Unguarded]:
-    if folder in seen or not folder.is_dir():
+def _unprotected_versions(folder: Path, prefix: str, visited: set[Path]) -> Iterator[UnprotectedVersion]:
+    if folder in visited or not folder.is_dir():
         return
-    seen.add(folder)
+    visited.add(folder)
     for path in sorted(folder.glob("*.tf")):
         parsed = _parse(path)
         for kind, name, body in _labelled(parsed.get("resource", ()), 2):
             if kind == VERSION and not _ignores(body):
-                yield Unguarded(f"{prefix}{kind}.{name}", path)
+                yield UnprotectedVersion(f"{prefix}{kind}.{name}", path)
         for _, name, body in _labelled(parsed.get("module", ()), 1):
             source = str(body.get("source", "")).strip('"')
             if source.startswith(("./", "../")):
-                yield from _unguarded((folder / source).resolve(), f"{prefix}module.{name}.", seen)
+                yield from _unprotected_versions((folder / source).resolve(), f"{prefix}module.{name}.", visited)
 
 
 def _parse(path: Path) -> Mapping[str, Any]:
-    # The grammar takes a second to load, which only those who use Terraform should wait for.
+    # The grammar takes a second to load.
     import hcl2
     from lark.exceptions import LarkError
 
@@ -72,7 +72,7 @@ def _parse(path: Path) -> Mapping[str, Any]:
 
 
 def _labelled(blocks: Any, labels: int) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Blocks with one or two labels, each as its first label ("" for one), its last, and its body."""
+    """Yield blocks with one or two labels as (first label, "" for one label; last label; body)."""
     for block in blocks:
         for first, inner in block.items():
             if labels == 1 and isinstance(inner, Mapping):
@@ -84,7 +84,7 @@ def _labelled(blocks: Any, labels: int) -> Iterator[tuple[str, str, Mapping[str,
 
 
 def _ignores(body: Mapping[str, Any]) -> bool:
-    """Whether changes of the value are ignored, by name or with everything else; a version without one has none."""
+    """Whether ignore_changes has the value's argument or all; True for a version without a value."""
     if not VALUES & body.keys():
         return True
     ignored = [block.get("ignore_changes", ()) for block in body.get("lifecycle", ())]

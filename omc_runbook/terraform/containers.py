@@ -1,200 +1,315 @@
-"""The containers of Terraform's task definitions, and where in the files a reference can be added to one."""
+"""The containers of Terraform's task definitions as syntax nodes, and where a reference can be added to each."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import Folder, describe, find_member
-from omc_runbook.terraform.hcl_template import read_json
-from omc_runbook.terraform.references import Listing, Written, names_of, read_listing, read_text
+from omc_runbook.terraform.hcl_template import interpolations, is_literal, read_json, split_value_from
 from omc_runbook.textfile.file import SourceFile
 
 DEFINITION = "aws_ecs_task_definition"
 VARIABLE = "secrets_arn"
-"""The variable that holds the secret's ARN where no reference shows another."""
+"""The Terraform variable of the secret's ARN, if no reference shows another."""
 SEVERAL = "it has references to several secrets, and to none of them most"
 
+_LOOP = re.compile(r"\$\{\s*(\w+)\s*\}")
 
-@dataclass(frozen=True)
-class Found:
-    """A container with the places of what it has."""
+
+@dataclass(frozen=True, kw_only=True)
+class VariableNode:
+    """A container's variable: its name, its valueFrom, its element, and the list of that."""
+
+    variable: str
+    value_from: str
+    element: Node
+    list: Node
+    certain: bool
+    """Whether it is unconditional."""
+
+    @cached_property
+    def base(self) -> str:
+        """The expression of the secret's ARN in the valueFrom; "" if it has no key."""
+        return split_value_from(self.value_from)[0]
+
+    @cached_property
+    def key(self) -> str:
+        """The key of the secret's JSON in the valueFrom; "" if it has none."""
+        return split_value_from(self.value_from)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerNode:
+    """A container of a task definition, with the syntax nodes of its variables."""
 
     folder: Folder = field(repr=False)
     definition: str
     name: str
     node: Node
-    """The object in which it is written; the last one, where several are merged."""
+    """Its object; the last one if it is merged from several."""
     json: bool
-    references: tuple[Written, ...] = ()
-    environment: tuple[Written, ...] = ()
+    references: tuple[VariableNode, ...] = ()
+    environment: tuple[VariableNode, ...] = ()
     has_secrets: bool = False
     lists: tuple[Node, ...] = ()
-    """The lists to which a reference can be added, the best first; a for expression stands for its names."""
-    unseen: tuple[str, ...] = ()
-    """What else its references come from, in words."""
+    """The lists that a reference can be added to, the best first; a for expression stands for its list of names."""
+    other_sources: tuple[str, ...] = ()
+    """Expressions that may add references and cannot be read, in words."""
     base: str = ""
-    """How the secret's ARN is written before a key."""
+    """The expression of the secret's ARN in its references."""
     obstacle: str = ""
-    """Why no reference can be added, as a clause; "" where one can."""
+    """Why no reference can be added, as a clause; "" if one can."""
 
     @property
     def address(self) -> tuple[str, str]:
-        """Its folder and definition: what no other definition of the checkout has."""
+        """Its folder and definition, unique in a checkout."""
         return str(self.node.file.path.parent), self.definition
 
 
 @dataclass
-class _Reading:
-    """What was found so far in one folder."""
+class _FolderContainers:
+    """The containers found so far in one folder."""
 
     folder: Folder
-    found: list[Found] = field(default_factory=list)
+    found: list[ContainerNode] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-    unread_locals: set[tuple[str, str]] = field(default_factory=set)
-    """Local values that a definition uses which was not understood in full, each with that definition."""
+    uncertain_locals: set[tuple[str, str]] = field(default_factory=set)
+    """Local values used by a definition that was not understood in full, each with that definition."""
 
 
-def locate(files: tuple[SourceFile, ...]) -> tuple[tuple[Found, ...], tuple[str, ...]]:
-    """The containers of the task definitions in files, and a sentence on each thing that could not be understood."""
-    found: list[Found] = []
+def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[ContainerNode, ...], tuple[str, ...]]:
+    """Find the containers of all task definitions in files; also gives a sentence on each part not understood."""
+    found: list[ContainerNode] = []
     unreadable: list[str] = []
     by_folder = sorted(files, key=lambda file: (file.path.parent, file.name))
     for _, group in groupby(by_folder, key=lambda file: file.path.parent):
-        reading = _Reading(Folder(tuple(group)))
-        for block in reading.folder.blocks:
+        result = _FolderContainers(Folder(tuple(group)))
+        for block in result.folder.blocks:
             if block.type == "resource" and block.labels[:1] == (DEFINITION,):
-                _read_definition(block, reading)
-        based = [replace(each, base=_base(each, reading.found)) for each in reading.found]
-        found += [_judge(each, based, reading.unread_locals) for each in based]
-        unreadable += [*map(str, reading.folder.broken.values()), *reading.unreadable]
+                _read_definition(block, result)
+        based = [replace(each, base=_base(each, result.found)) for each in result.found]
+        found += [_find_obstacle(each, based, result.uncertain_locals) for each in based]
+        unreadable += [*map(str, result.folder.broken.values()), *result.unreadable]
     return tuple(found), tuple(unreadable)
 
 
-def _read_definition(block: Block, reading: _Reading) -> None:
-    """Read one task definition; a part of it that leads out of sight is told, and the others are read."""
-    folder, definition = reading.folder, ".".join(block.labels)
+def _read_definition(block: Block, result: _FolderContainers) -> None:
+    """Read one task definition; parts that cannot be followed are reported, and the others are read."""
+    folder, definition = result.folder, ".".join(block.labels)
     attribute = block.find("container_definitions")
     if attribute is None:
         return
 
-    def tell(what: str, node: Node, why: str = "which is not followed") -> None:
+    def report(what: str, node: Node, why: str = "which is not followed") -> None:
         where = f"{definition} in {attribute.file.name}, line {attribute.line}"
-        reading.unreadable.append(f"{where}: {what} {describe(node)}, {why}.")
-        reading.unread_locals.update((name, definition) for name in folder.locals_in(attribute.source))
+        result.unreadable.append(f"{where}: {what} {describe(node)}, {why}.")
+        result.uncertain_locals.update((name, definition) for name in folder.locals_in(attribute.source))
 
     start = folder.follow(attribute.value)
     is_call = start.kind == "call" and start.name == "jsonencode" and len(start.parts) == 1
     whole = start.parts[0] if is_call else read_json(start) if start.kind == "heredoc" else None
     if whole is None:
         why = "which is no plain JSON" if start.kind == "heredoc" else "which is not followed"
-        return tell("its container definitions are", start, why)
+        return report("its container definitions are", start, why)
     repeated = block.find("for_each") is not None
     for part in folder.parts(whole):
         if part.node.kind != "tuple":
-            tell("some of its containers come from", part.node)
+            report("some of its containers come from", part.node)
             continue
         for element in part.node.parts:
             objects = folder.objects(element)
             if all(each.kind != "object" for each in objects):
-                tell("a container comes from", objects[-1])
+                report("a container comes from", objects[-1])
                 continue
-            found = _read_container(objects, Found(folder, definition, "", objects[-1], start.kind == "heredoc"))
+            container = _read_container(
+                objects,
+                ContainerNode(
+                    folder=folder, definition=definition, name="", node=objects[-1], json=start.kind == "heredoc"
+                ),
+            )
             if repeated or not part.certain:
-                told = "for_each makes several of its definition" if repeated else "it is there under a condition only"
-                found = replace(found, obstacle=told)
-            if not found.name:
-                tell("the name of a container is not told by", found.node, "in which it is no plain text")
-            reading.found.append(found)
+                obstacle = (
+                    "for_each makes several of its definition" if repeated else "it is there under a condition only"
+                )
+                container = replace(container, obstacle=obstacle)
+            if not container.name:
+                report("the name of a container is not told by", container.node, "in which it is no plain text")
+            result.found.append(container)
 
 
-def _read_container(objects: tuple[Node, ...], found: Found) -> Found:
-    folder = found.folder
+def _read_container(objects: tuple[Node, ...], container: ContainerNode) -> ContainerNode:
+    folder = container.folder
     name, environment, secrets = (find_member(objects, key) for key in ("name", "environment", "secrets"))
-    plain = read_listing(environment.value, folder) if environment and environment.kind == "member" else Listing()
-    found = replace(
-        found,
+    plain = (
+        read_variables(environment.value, folder) if environment and environment.kind == "member" else VariableList()
+    )
+    container = replace(
+        container,
         name=read_text(name.value, folder) if name and name.kind == "member" else "",
         node=[each for each in objects if each.kind == "object"][-1],
-        environment=tuple(plain.written),
+        environment=tuple(plain.variables),
     )
     if secrets is None:
-        return found
+        return container
     if secrets.kind != "member":
-        return replace(found, obstacle=f"{describe(secrets)} may bring its secrets along")
-    listing = read_listing(secrets.value, folder)
-    home = folder.local_of(found.node)
-    held = Counter(each.list.place for each in listing.written if each.key)
-    lists = sorted(listing.lists, key=lambda each: (folder.local_of(each) != home, -held[each.place]))
-    unseen = tuple(dict.fromkeys(listing.unseen))
+        return replace(container, obstacle=f"{describe(secrets)} may bring its secrets along")
+    variable_list = read_variables(secrets.value, folder)
+    home = folder.local_of(container.node)
+    key_counts = Counter(each.list.position for each in variable_list.variables if each.key)
+    lists = sorted(variable_list.lists, key=lambda each: (folder.local_of(each) != home, -key_counts[each.position]))
+    other_sources = tuple(dict.fromkeys(variable_list.other_sources))
     return replace(
-        found,
-        references=tuple(listing.written),
+        container,
+        references=tuple(variable_list.variables),
         has_secrets=True,
         lists=tuple(lists),
-        unseen=unseen,
+        other_sources=other_sources,
         obstacle="" if lists else f"its secrets are {describe(folder.follow(secrets.value))}",
     )
 
 
-def _base(found: Found, others: list[Found]) -> str:
-    """How most references spell the secret's ARN: in its best list, else in it, in its definition, in its file."""
-    best = [each.place for each in found.lists[:1]]
-    everywhere = [(each.address, written) for each in others for written in each.references if _is_global(written)]
-    circles = (
-        [each for each in found.references if each.list.place in best],
-        found.references,
-        [written for address, written in everywhere if address == found.address],
-        [written for _, written in everywhere if written.element.file == found.node.file],
+def _base(container: ContainerNode, others: list[ContainerNode]) -> str:
+    """The most frequent expression of the secret's ARN in its best list, else in the container, definition or file."""
+    best = [each.position for each in container.lists[:1]]
+    all_variables = [
+        (each.address, variable) for each in others for variable in each.references if _is_global(variable)
+    ]
+    candidates = (
+        [each for each in container.references if each.list.position in best],
+        container.references,
+        [variable for address, variable in all_variables if address == container.address],
+        [variable for _, variable in all_variables if variable.element.file == container.node.file],
     )
-    for circle in circles:
+    for group in candidates:
         (first, most), (_, next_most) = [
-            *Counter(each.base for each in circle if each.base).most_common(2),
+            *Counter(each.base for each in group if each.base).most_common(2),
             ("", 0),
             ("", 0),
         ][:2]
         if most > next_most:
             return first
-    if any(each.base for circle in circles for each in circle) or not all(each.value_from for each in found.references):
+    if any(each.base for group in candidates for each in group) or not all(
+        each.value_from for each in container.references
+    ):
         return ""
-    return f"${{var.{VARIABLE}}}" if found.folder.declares(VARIABLE) else ""
+    return f"${{var.{VARIABLE}}}" if container.folder.declares(VARIABLE) else ""
 
 
-def _is_global(written: Written) -> bool:
-    """Whether what names the secret means the same elsewhere in the file."""
-    return not any(word in written.base for word in ("each.", "count.", "self."))
+def _is_global(variable: VariableNode) -> bool:
+    """Whether the expression of the secret's ARN means the same elsewhere in the file."""
+    return not any(word in variable.base for word in ("each.", "count.", "self."))
 
 
-def _judge(found: Found, others: list[Found], unread: set[tuple[str, str]]) -> Found:
-    """The container with the lists that are its definition's alone, and what keeps a reference from being added."""
-    folder = found.folder
+def _find_obstacle(
+    container: ContainerNode, others: list[ContainerNode], uncertain_locals: set[tuple[str, str]]
+) -> ContainerNode:
+    """The container with the lists that no other definition uses, and the reason why no reference can be added."""
+    folder = container.folder
     broken = next(iter(folder.broken), "")
-    if found.obstacle or broken:
-        return replace(found, lists=(), obstacle=f"{broken} beside it is not valid HCL" if broken else found.obstacle)
-    strangers = [each for each in others if each.address != found.address]
-    places = {names_of(node, folder).place: each for each in strangers for node in (*each.lists, each.node)}
-    wanted = found.lists if found.has_secrets else (found.node,)
-    doubtful = {name for name, definition in unread if definition != found.definition}
-    shared = [_sharer(names_of(node, folder), folder, places, doubtful) for node in wanted]
+    if container.obstacle or broken:
+        return replace(
+            container, lists=(), obstacle=f"{broken} beside it is not valid HCL" if broken else container.obstacle
+        )
+    strangers = [each for each in others if each.address != container.address]
+    owners = {names_of(node, folder).position: each for each in strangers for node in (*each.lists, each.node)}
+    lists_or_node = container.lists if container.has_secrets else (container.node,)
+    uncertain = {name for name, definition in uncertain_locals if definition != container.definition}
+    shared = [_shared_with(names_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
     if all(shared):
-        return replace(found, lists=(), obstacle=shared[0])
-    lists = tuple(node for node, other in zip(wanted, shared, strict=True) if not other) if found.has_secrets else ()
+        return replace(container, lists=(), obstacle=shared[0])
+    lists = (
+        tuple(node for node, other in zip(lists_or_node, shared, strict=True) if not other)
+        if container.has_secrets
+        else ()
+    )
     obstacle = ""
-    if not found.base:
+    if not container.base:
         obstacle = f'nothing beside it shows how the secret is named, and its folder has no variable "{VARIABLE}"'
-        if any(each.base for each in found.references):
+        if any(each.base for each in container.references):
             obstacle = SEVERAL
-        elif not all(each.value_from for each in found.references):
+        elif not all(each.value_from for each in container.references):
             obstacle = "how its references name the secret cannot be read"
-    return replace(found, lists=lists, obstacle=obstacle)
+    return replace(container, lists=lists, obstacle=obstacle)
 
 
-def _sharer(node: Node, folder: Folder, places: dict[tuple[str, int], Found], doubtful: set[str]) -> str:
-    """Which other task definition would be changed with a list or object, as a clause; "" for none."""
+def _shared_with(node: Node, folder: Folder, owners: dict[tuple[str, int], ContainerNode], uncertain: set[str]) -> str:
+    """Which other task definition uses a list or object too, as a clause; "" for none."""
     local = folder.local_of(node)
     where = f"local.{local}" if local else f"the list on line {node.line}"
-    if other := places.get(node.place):
+    if other := owners.get(node.position):
         return f"{where} is shared with container {other.name} of {other.definition}"
-    return f"{where} may be a part of a task definition that could not be read" if local in doubtful else ""
+    return f"{where} may be a part of a task definition that could not be read" if local in uncertain else ""
+
+
+@dataclass
+class VariableList:
+    """The parts of one `secrets` or `environment`."""
+
+    variables: list[VariableNode] = field(default_factory=list)
+    lists: list[Node] = field(default_factory=list)
+    """Its unconditional lists; a for expression stands for its list of names."""
+    other_sources: list[str] = field(default_factory=list)
+    """Parts that cannot be read, in words."""
+
+
+def read_variables(node: Node, folder: Folder) -> VariableList:
+    """Read the value of a container's `secrets` or `environment`."""
+    variable_list = VariableList()
+    for part in folder.parts(node):
+        names = names_of(part.node, folder)
+        if part.node.kind not in ("tuple", "for") or names.kind != "tuple":
+            variable_list.other_sources.append(describe(part.node))
+            continue
+        if part.certain:
+            variable_list.lists.append(part.node)
+        for element in names.parts:
+            entry, loop = element, {}
+            if part.node.kind == "for":
+                entry, loop = part.node.parts[1], {part.node.name: element.name}
+            variable, value_from = _pair(folder.objects(entry), folder, loop)
+            if variable:
+                variable_list.variables.append(
+                    VariableNode(
+                        variable=variable, value_from=value_from, element=element, list=part.node, certain=part.certain
+                    )
+                )
+            else:
+                variable_list.other_sources.append(describe(element))
+    return variable_list
+
+
+def names_of(node: Node, folder: Folder) -> Node:
+    """The list of literal names that a for expression iterates over; any other node itself."""
+    if node.kind != "for" or "," in node.name:
+        return node
+    parts = list(folder.parts(node.parts[0]))
+    if len(parts) != 1 or not parts[0].certain or parts[0].node.kind != "tuple":
+        return node
+    literal = all(each.kind == "string" and is_literal(each.name) for each in parts[0].node.parts)
+    return parts[0].node if literal else node
+
+
+def read_text(node: Node, folder: Folder, loop: dict[str, str] | None = None) -> str:
+    """A string's text, with local values resolved; a path as an interpolation; "" for anything else."""
+    values = loop or {}
+    found = folder.follow(node)
+    if found.kind == "path":
+        return values.get(found.name, f"${{{found.name}}}")
+    return _LOOP.sub(lambda match: values.get(match[1], match[0]), found.name) if found.kind == "string" else ""
+
+
+def _pair(objects: tuple[Node, ...], folder: Folder, loop: dict[str, str]) -> tuple[str, str]:
+    """Name and valueFrom of an element; "" as name if it has no literal one."""
+    name, value = find_member(objects, "name"), find_member(objects, "valueFrom")
+    if name is None or name.kind != "member":
+        return "", ""
+    variable = read_text(name.value, folder, loop)
+    value_from = read_text(value.value, folder, loop) if value and value.kind == "member" else ""
+    values = [value_from[start:end] for start, end in interpolations(value_from)]
+    varies = any(re.search(rf"\b{re.escape(each)}\b", text) for each in loop for text in values)
+    return ("", "") if varies or not is_literal(variable) else (variable, value_from)

@@ -1,4 +1,4 @@
-"""A Terraform file's syntax: its blocks and expressions, each with its place in the text."""
+"""The syntax of a Terraform file: its blocks and expressions, each with its position in the text."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 Kind = Literal["string", "heredoc", "tuple", "object", "member", "call", "path", "group", "for", "conditional", "other"]
 
-LAID_OUT = "new_line_or_comment"
+LINE_ENDS = "new_line_or_comment"
 
 
 @dataclass(frozen=True)
 class Node:
-    """An expression, or a member of an object or a block, from `start` to `end` of its file's text.
+    """An expression, or a member of an object or a block, from `start` to `end` of its file's text, in characters.
 
-    `name` is what a string has between its quotes, a member's key, a function's name, a path such as local.a.b, or
-    the variables of a for expression. `parts` are the elements of a tuple, the members of an object, a member's key
-    and value, a call's arguments, and what a for expression goes through and gives.
+    `name` is a string's text, a member's key, a function's name, a path such as local.a.b, or the variables of a for
+    expression. `parts` are the elements of a tuple, the members of an object, a member's key and value, a call's
+    arguments, or a for expression's collection and result.
     """
 
     kind: Kind
@@ -38,17 +38,17 @@ class Node:
 
     @property
     def source(self) -> str:
-        """The text as it is written."""
+        """Its text in the file."""
         return self.file.text[self.start : self.end]
 
     @property
     def line(self) -> int:
-        """The line on which it begins, counted from 1."""
+        """Its first line, counted from 1."""
         return self.file.text.count("\n", 0, self.start) + 1
 
     @property
-    def place(self) -> tuple[str, int]:
-        """What tells it from every other expression of a checkout: its file and where it begins."""
+    def position(self) -> tuple[str, int]:
+        """Its file's name and its start: unique in a checkout."""
         return self.file.name, self.start
 
     @property
@@ -56,12 +56,12 @@ class Node:
         """The value of a member."""
         return self.parts[-1]
 
-    def holds(self, other: Node) -> bool:
-        """Whether another expression is written within this one."""
+    def encloses(self, other: Node) -> bool:
+        """Whether another expression is inside this one."""
         return self.file == other.file and self.start <= other.start and other.end <= self.end
 
     def member(self, key: str) -> Node | None:
-        """The last member of an object that has this key."""
+        """The last member of an object with this key."""
         return next((part for part in reversed(self.parts) if part.kind == "member" and part.name == key), None)
 
 
@@ -80,15 +80,15 @@ class Block:
 
 @lru_cache(maxsize=64)
 def read_blocks(file: SourceFile) -> tuple[Block, ...]:
-    """The blocks of a file; raises UsageError, naming the line, for what is not valid HCL."""
+    """Parse the blocks of a file; raises UsageError, with the line, if it is not valid HCL."""
     tree = _parse(file.text, file.name)
     return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
 
 
 def read_expression(text: str, file: SourceFile, position: int) -> Node:
-    """An expression that stands in a file from a position on, given as text of the same length.
+    """Parse an expression that begins at a position of a file, from text of the same length as the file has there.
 
-    Raises UsageError for what is none.
+    Raises UsageError if it is no valid expression.
     """
     before = "x = "
     tree = _parse(before + text, file.name)
@@ -97,7 +97,7 @@ def read_expression(text: str, file: SourceFile, position: int) -> Node:
 
 
 def _parse(text: str, name: str) -> Branch:
-    # The grammar takes a second to load, which only those who read Terraform should wait for.
+    # The grammar takes a second to load.
     import hcl2
     from lark.exceptions import LarkError
 
@@ -111,8 +111,8 @@ def _parse(text: str, name: str) -> Branch:
 
 
 def _trees(tree: Branch) -> Iterator[Branch]:
-    """The branches below one, without tokens, line ends and comments."""
-    return (child for child in tree.children if not isinstance(child, str) and child.data != LAID_OUT)
+    """The child trees, without tokens, line ends and comments."""
+    return (child for child in tree.children if not isinstance(child, str) and child.data != LINE_ENDS)
 
 
 def _block(tree: Branch, file: SourceFile) -> Block:
@@ -130,13 +130,13 @@ def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
     start, end = _span(key, shift)
     words = file.text[start:end]
     name = words.strip('"') if named else ""
-    written = Node("string" if key.data == "string" else "path", file, start, end, name)
+    key_node = Node("string" if key.data == "string" else "path", file, start, end, name)
     whole = _node(value, file, shift)
-    return Node("member", file, start, whole.end, name, (written, whole))
+    return Node("member", file, start, whole.end, name, (key_node, whole))
 
 
 def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
-    """The expression of a branch; what is never followed further becomes "other"."""
+    """The expression of a syntax tree; kinds that are not resolved further become "other"."""
     start, end = _span(tree, shift)
     inner = list(_trees(tree))
 

@@ -1,4 +1,4 @@
-"""The Terraform files of one folder, and what an expression in them leads to: locals, lists put together, objects."""
+"""The Terraform files of one folder, and the resolution of expressions in them: locals, concat, merge, flatten."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from omc_runbook.terraform.hcl import Block, Node, read_blocks
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
-"""Locals that lead to locals: nobody writes more, and a circle has no end."""
+"""The deepest chain of locals that is followed; a cycle has no end."""
 
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a list: a tuple, a for expression, or something else, of which nothing can be told."""
+class ListPart:
+    """A part of a list: a tuple, a for expression, or something else that cannot be resolved."""
 
     node: Node
     certain: bool
-    """Whether it is a part in any case, and not under a condition."""
+    """Whether it is unconditional."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a folder, which Terraform takes as one."""
+    """The files of a folder, which Terraform reads as one module."""
 
     files: tuple[SourceFile, ...]
 
@@ -50,7 +50,7 @@ class Folder:
 
     @cached_property
     def locals(self) -> tuple[Node, ...]:
-        """Each local value as the member that declares it."""
+        """The members that declare local values."""
         return tuple(member for block in self.blocks if block.type == "locals" for member in block.attributes)
 
     def declares(self, variable: str) -> bool:
@@ -58,11 +58,11 @@ class Folder:
         return any(block.type == "variable" and block.labels == (variable,) for block in self.blocks)
 
     def local_of(self, node: Node) -> str:
-        """The name of the local value within which an expression is written; "" for none."""
-        return next((member.name for member in self.locals if member.holds(node)), "")
+        """The name of the local value that an expression is a part of; "" for none."""
+        return next((member.name for member in self.locals if member.encloses(node)), "")
 
     def locals_in(self, text: str) -> set[str]:
-        """The local values that a text names, and those that they name in turn."""
+        """The local values that a text refers to, directly or through others."""
         found: set[str] = set()
         names = set(_LOCAL.findall(text))
         while names:
@@ -72,7 +72,7 @@ class Folder:
         return found
 
     def follow(self, node: Node, depth: int = 0) -> Node:
-        """What an expression is once parentheses and local values are seen through; itself where that ends."""
+        """Resolve parentheses and local values; returns the node itself where that is not possible."""
         if depth > DEEPEST:
             return node
         if node.kind == "group":
@@ -91,8 +91,8 @@ class Folder:
             found = self.follow(member.value, depth + 1)
         return found
 
-    def parts(self, node: Node, certain: bool = True) -> Iterator[Part]:
-        """The parts of a list, seen through concat(), conditions and the like."""
+    def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
+        """Yield the parts of a list, with concat(), distinct(), flatten() and conditions resolved."""
         found = self.follow(node)
         match found.kind, found.name:
             case "call", "concat":
@@ -106,36 +106,36 @@ class Folder:
                 for branch in found.parts[1:]:
                     yield from self.parts(branch, False)
             case _:
-                yield Part(found, certain)
+                yield ListPart(found, certain)
 
     def objects(self, node: Node) -> tuple[Node, ...]:
-        """The objects that an object is merged from, the one that counts last; what can be anything is among them."""
+        """The objects that an object is merged from, in order; expressions that cannot be resolved are among them."""
         found = self.follow(node)
         if found.kind == "call" and found.name == "merge":
             return tuple(each for argument in found.parts for each in self.objects(argument))
         return (found,)
 
     def literal(self, node: Node) -> Node:
-        """An expression that is a string's text or, seen through local values, leads to one."""
+        """The string that an expression resolves to; the node itself if that is no string."""
         found = self.follow(node)
         return found if found.kind == "string" else node
 
-    def _flat(self, call: Node, certain: bool) -> Iterator[Part]:
+    def _flat(self, call: Node, certain: bool) -> Iterator[ListPart]:
         (inner,) = (self.follow(part) for part in call.parts)
         kinds = {self.follow(part).kind for part in inner.parts} if inner.kind == "tuple" else {"other"}
         if kinds <= {"object"}:
-            yield Part(inner, certain)
+            yield ListPart(inner, certain)
         elif inner.kind == "tuple" and "object" not in kinds:
             for part in inner.parts:
                 yield from self.parts(part, certain)
         else:
-            yield Part(call, certain)
+            yield ListPart(call, certain)
 
 
 def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
-    """The member with a key of objects merged; None where there is none.
+    """The member with a key in merged objects; None if there is none.
 
-    What comes instead of a member is an expression that may or may not have one.
+    Returns an expression that is no object instead if the member may be in that.
     """
     for each in reversed(objects):
         if each.kind != "object":
@@ -146,7 +146,7 @@ def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
 
 
 def describe(node: Node) -> str:
-    """An expression in words, without its text."""
+    """Describe an expression in words, without its text."""
     kinds = {
         "path": node.name,
         "call": f"{node.name}()",

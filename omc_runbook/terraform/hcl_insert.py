@@ -1,4 +1,4 @@
-"""New elements of a list in a Terraform file, in the manner of those that are there: what to insert, and where."""
+"""Inserting elements into lists and objects of a Terraform file, formatted like those that are there."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from omc_runbook.terraform.hcl import Node
 
 UNIT = "  "
-"""By how much Terraform's files are indented where nothing shows another habit."""
+"""The indentation of terraform fmt, if a file shows no other."""
 
 
 @dataclass(frozen=True)
 class Insertion:
-    """Text to be put into a file at a position; its lines end in line feeds."""
+    """Text to insert into a file at a position; its lines end in line feeds."""
 
     position: int
     text: str
@@ -20,22 +20,22 @@ class Insertion:
 
 @dataclass(frozen=True)
 class Shape:
-    """An element's text, and the indentation of the line on which it begins."""
+    """An element's text, and the indentation of its first line."""
 
     text: str
     indent: str = ""
 
     def at(self, indent: str) -> str:
-        """The text for a line with another indentation."""
+        """The text, reindented for a line with another indentation."""
         first, *others = self.text.split("\n")
         return "\n".join([first, *(indent + line.removeprefix(self.indent) if line else "" for line in others)])
 
 
 def add_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
-    """Insert an element into a list, as lines of its own where the others have their own.
+    """Insert an element into a list, on a line of its own if the others have one.
 
-    In an empty list it gets a line indented by one more `unit`, with a comma if one may follow the last element.
-    Where the last element has none, the new one comes before it: so no line that is there changes.
+    In an empty list its line is indented by one more `unit`, with a `comma` at the end if asked. If the last element
+    has no comma, the new one goes before it, so that no existing line changes.
     """
     text = node.file.text
     if not node.parts:
@@ -60,7 +60,7 @@ def add_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
 def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comma: bool, json: bool) -> Insertion:
     """Insert a member whose value is a list with one element into an object, after another member.
 
-    Without a `unit` the list is written on one line. JSON wants a comma after each member but the last.
+    Without a `unit` the list is on one line. `json` puts a comma after each member but the last.
     """
     text = node.file.text
     key = f'"{name}"' if text[after.start] == '"' else name
@@ -77,33 +77,33 @@ def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comm
 
 
 def ends_in_comma(node: Node) -> bool:
-    """Whether a comma follows the last element of a list; so it is for one without elements."""
+    """Whether a comma follows the last element of a list; True for an empty list."""
     return not node.parts or _after_comma(node.file.text, node.parts[-1].end) is not None
 
 
 def list_body(shape: Shape, indent: str, unit: str, comma: bool) -> str:
-    """What stands between the brackets of a list with one element on a line of its own."""
+    """The text between the brackets of a list with one element on a line of its own."""
     return f"\n{indent}{unit}{shape.at(indent + unit)}{',' * comma}\n{indent}"
 
 
 def line_start(text: str, position: int) -> int:
-    """Where the line of a position begins."""
+    """The start of the line of a position."""
     return text.rfind("\n", 0, position) + 1
 
 
 def column_at(text: str, position: int) -> int:
-    """How far a position is from the beginning of its line."""
+    """The column of a position, counted from 0."""
     return position - line_start(text, position)
 
 
 def indent_at(text: str, position: int) -> str:
-    """The white space with which the line of a position begins."""
+    """The indentation of the line of a position."""
     line = text[line_start(text, position) : position]
     return line[: len(line) - len(line.lstrip())]
 
 
 def next_line(text: str, position: int) -> int | None:
-    """Where the next line begins, if nothing but comments follows on this one."""
+    """The start of the next line; None if more than comments follows on this one."""
     while position < len(text):
         if text[position] == "\n":
             return position + 1
@@ -119,7 +119,7 @@ def next_line(text: str, position: int) -> int | None:
 
 
 def _after_comma(text: str, position: int) -> int | None:
-    """Where the comma after an element ends, on whatever line it is; None where there is none."""
+    """The position after an element's comma, on any line; None if it has none."""
     while position < len(text):
         if text[position] == ",":
             return position + 1
@@ -150,9 +150,9 @@ def _first_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertio
 
 
 def _separator(node: Node, after: Node, key: str, one_line: bool) -> str:
-    """What stands between a key and its value: as with the member before, in its column where others share that.
+    """The text between a key and its value: as in the member before, aligned if other members are.
 
-    `terraform fmt` gives values of several lines no column, and those of one line in a row the same.
+    `terraform fmt` aligns the values of consecutive members on one line, and not those on several lines.
     """
     text = node.file.text
     separator = text[after.parts[0].end : after.value.start]

@@ -1,4 +1,4 @@
-"""Text with interpolations, as quoted strings and heredocs have it: where those stand, and JSON around them."""
+"""Templates in quoted strings and heredocs: the positions of interpolations, valueFrom with them, and JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEREDOC = re.compile(r"<<-?[\w.-]+\r?\n")
 
 
 def interpolations(text: str) -> Iterator[tuple[int, int]]:
-    """Where the interpolations of a text begin and end; one that does not end takes the rest."""
+    """Yield start and end of each ${…} in a text; one that is not closed ends with the text."""
     at = 0
     while (at := text.find("${", at)) >= 0:
         if at and text[at - 1] == "$":
@@ -26,12 +26,12 @@ def interpolations(text: str) -> Iterator[tuple[int, int]]:
 
 
 def is_literal(text: str) -> bool:
-    """Whether what a string has between its quotes means itself: nothing is filled in and nothing escaped."""
+    """Whether a string has no interpolation, directive or escape."""
     return not any(mark in text for mark in ("${", "%{", "\\"))
 
 
 def hide(text: str, filler: str = "x") -> str:
-    """The text with as many fillers in the place of each interpolation, so that what is around it can be told."""
+    """Replace each character of an interpolation by a filler."""
     pieces, done = [], 0
     for start, end in interpolations(text):
         pieces += [text[done:start], filler * (end - start)]
@@ -40,15 +40,15 @@ def hide(text: str, filler: str = "x") -> str:
 
 
 def fits(written: str, name: str) -> bool:
-    """Whether a name with interpolations, such as ${var.project}-backend, can become this one."""
+    """Whether a name with interpolations, such as ${var.project}-backend, can evaluate to this one."""
     words = re.split(f"{_HIDDEN}+", hide(written, _HIDDEN))
     return any(words) and len(words) > 1 and re.fullmatch(".+".join(map(re.escape, words)), name) is not None
 
 
 def split_value_from(text: str) -> tuple[str, str, str]:
-    """A valueFrom as the secret's ARN, the JSON key and what follows it; ("", "", "") where it has no key that shows.
+    """Split a valueFrom into the secret's ARN, the JSON key and the rest; ("", "", "") if it has no literal key.
 
-    The ARN may be an interpolation, as in ${var.secrets_arn}:KEY::, or a literal with interpolations in it.
+    The ARN may be an interpolation, as in ${var.secrets_arn}:KEY::, or a literal that has interpolations.
     """
     plain = hide(text)
     fields = plain.split(":")
@@ -63,9 +63,9 @@ def split_value_from(text: str) -> tuple[str, str, str]:
 
 
 def read_json(heredoc: Node) -> Node | None:
-    """The JSON of a heredoc as an expression, with interpolations in its strings or in a value's place.
+    """Parse the JSON of a heredoc as an expression; interpolations may be in its strings or be values.
 
-    None where it is no JSON, or directives of the template decide what it becomes.
+    None if it is no JSON, or has template directives.
     """
     source = heredoc.source
     opening = _HEREDOC.match(source)
@@ -85,7 +85,7 @@ def read_json(heredoc: Node) -> Node | None:
 
 
 def _hide_in_json(text: str) -> str:
-    """JSON with letters for an interpolation in a string, and digits for one that stands for a value."""
+    """Replace interpolations in JSON: by letters inside a string, by digits where one is a value."""
     spans = dict(interpolations(text))
     pieces, at, quoted = [], 0, False
     while at < len(text):
@@ -101,7 +101,7 @@ def _hide_in_json(text: str) -> str:
 
 
 def _end(text: str, at: int) -> int:
-    """Where an interpolation ends whose inside begins at a position: after its brace, not after one in a string."""
+    """The end of an interpolation whose expression begins at a position; braces inside strings do not count."""
     depth = 1
     while at < len(text):
         if text[at] == '"':

@@ -1,4 +1,4 @@
-"""Terraform's plan as JSON: what becomes of each resource, and whether that would harm a secret; never a value."""
+"""Terraform's plan as JSON: the change of each resource, and findings on changes that harm a secret; no values."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.terraform.configuration import SECRET, VERSION, Unguarded
+from omc_runbook.terraform.configuration import SECRET, VERSION, UnprotectedVersion
 
 FAMILY = "terraform"
-IDLE = frozenset({"no-op", "read"})
+NO_CHANGE = frozenset({"no-op", "read"})
 
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """What a plan does to one resource; `belongs_to` is the name of a secret, or a version's secret, if known."""
+    """A plan's change of one resource; `belongs_to` is the secret's name, or a version's secret_id, "" if unknown."""
 
     address: str
     type: str
@@ -30,23 +30,23 @@ class ResourceChange:
 
     @property
     def action(self) -> str:
-        """The actions in one word, as Terraform's own plan has them."""
+        """The actions in one word, as in Terraform's own plan."""
         return "replace" if {"create", "delete"} <= {*self.actions} else "/".join(self.actions)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing happens to the resource."""
-        return {*self.actions} <= IDLE
+    def is_no_change(self) -> bool:
+        """Whether the resource stays as it is."""
+        return {*self.actions} <= NO_CHANGE
 
     def creates(self, name: str) -> bool:
-        """Whether a secret of this name comes to be; a name that only the apply will tell may be it."""
+        """Whether it creates a secret of this name; a name known after apply may be it."""
         return self.type == SECRET and "create" in self.actions and self.belongs_to in ("", name)
 
 
 def read_changes(text: str) -> tuple[ResourceChange, ...] | None:
-    """Read what `terraform show -json` gives of a plan, and have its values masked from now on.
+    """Read the output of `terraform show -json` on a plan, and register its sensitive values for masking.
 
-    Gives the resources that something happens to; None for a format of another major version. See
+    Returns the changes that are not no-op; None for no JSON or another major version of the format.
     https://developer.hashicorp.com/terraform/internals/json-format
     """
     try:
@@ -57,11 +57,14 @@ def read_changes(text: str) -> tuple[ResourceChange, ...] | None:
         return None
     _mask(body)
     changes = (_change(entry) for entry in body.get("resource_changes", ()))
-    return tuple(change for change in changes if not change.is_idle)
+    return tuple(change for change in changes if not change.is_no_change)
 
 
-def judge(changes: tuple[ResourceChange, ...], name: str, existing: Existing | None) -> tuple[Finding, ...]:
-    """What in a plan would harm a secret: one destroyed, one that AWS has created anew, a value written over."""
+def find_harm(changes: tuple[ResourceChange, ...], name: str, existing: Existing | None) -> tuple[Finding, ...]:
+    """Findings on changes that harm a secret: destroying it, creating one that exists, overwriting its value.
+
+    `name` is the environment's secret, `existing` what AWS has of it, None if it does not exist.
+    """
     harm = tuple(_harm(changes, existing))
     if existing or any(change.creates(name) for change in changes):
         return harm
@@ -74,18 +77,18 @@ def judge(changes: tuple[ResourceChange, ...], name: str, existing: Existing | N
             status="found",
             subject=name,
             evidence=(f"None of the {len(changes)} changes of the plan creates a secret of that name.",),
-            remedy=Remedy("See whether terraform_dir, the workspace and its variables are those of this environment."),
+            remedy=Remedy("Check that terraform_dir, the workspace and its variables are those of this environment."),
         ),
     )
 
 
-def warn(unguarded: tuple[Unguarded, ...]) -> tuple[Finding, ...]:
-    """What Terraform would write over at the next apply, whatever the present one does."""
+def find_overwrites(unguarded: tuple[UnprotectedVersion, ...]) -> tuple[Finding, ...]:
+    """Findings on values that the next apply would overwrite."""
     return tuple(
         Finding(
             check="terraform-unguarded",
             family=FAMILY,
-            title="Terraform would write over your values at the next apply",
+            title="The next terraform apply would overwrite the secret's values",
             status="found",
             subject=each.address,
             severity="info",
@@ -100,36 +103,36 @@ def _harm(changes: tuple[ResourceChange, ...], existing: Existing | None) -> Ite
     for change in changes:
         if change.type not in (SECRET, VERSION):
             continue
-        ours = existing is not None and change.belongs_to in ("", existing.name, existing.arn)
+        is_ours = existing is not None and change.belongs_to in ("", existing.name, existing.arn)
         if "delete" in change.actions and change.type == SECRET:
-            yield _found(
+            yield _finding(
                 "terraform-destroys",
                 "Terraform would destroy a secret",
                 change,
                 f"The plan says {change.action}.",
-                "See in the configuration why it is no longer wanted as it is, or has to be made anew.",
+                "Find out in the configuration why the secret is removed or replaced.",
             )
-        elif existing and ours and change.type == SECRET and "create" in change.actions:
-            yield _found(
+        elif existing and is_ours and change.type == SECRET and "create" in change.actions:
+            yield _finding(
                 "terraform-unaware",
-                "AWS has the secret and Terraform's state does not",
+                "The secret exists in AWS but not in Terraform's state",
                 change,
-                "The plan would create it, and that would fail.",
+                "The plan creates it, which fails because it exists.",
                 command("terraform", "import", change.address, existing.arn),
             )
-        elif existing and existing.version_at(CURRENT) and change.type == VERSION and change.belongs_to and ours:
+        elif existing and existing.version_at(CURRENT) and change.type == VERSION and change.belongs_to and is_ours:
             version = f"{existing.arn}|{existing.version_at(CURRENT)}"
-            yield _found(
+            yield _finding(
                 "terraform-recreates",
-                "Terraform would write its placeholders over the secret's values",
+                "Terraform would overwrite the secret's values with placeholders",
                 change,
-                f"The plan says {change.action}: the version that it tracked may have been collected after updates.",
+                f"The plan says {change.action}: AWS may have deleted the version in its state after updates.",
                 f"{command('terraform', 'state', 'rm', change.address)};"
                 f" {command('terraform', 'import', change.address, version)}",
             )
 
 
-def _found(check: str, title: str, change: ResourceChange, fact: str, way: str) -> Finding:
+def _finding(check: str, title: str, change: ResourceChange, fact: str, fix: str) -> Finding:
     return Finding(
         check=check,
         family=FAMILY,
@@ -138,7 +141,7 @@ def _found(check: str, title: str, change: ResourceChange, fact: str, way: str) 
         subject=change.address,
         severity="error",
         evidence=(fact,),
-        remedy=Remedy(way),
+        remedy=Remedy(fix),
     )
 
 
@@ -150,16 +153,16 @@ def _change(entry: dict[str, Any]) -> ResourceChange:
 
 
 def _mask(body: dict[str, Any]) -> None:
-    """Have every value masked that the plan marks as sensitive or that is a secret's."""
+    """Register every sensitive value of the plan, and every value of a secret, for masking."""
     declared = body.get("configuration", {}).get("root_module", {}).get("variables", {})
     for name, variable in body.get("variables", {}).items():
-        _hide(variable.get("value"), declared.get(name, {}).get("sensitive", False), name)
+        _mask_sensitive(variable.get("value"), declared.get(name, {}).get("sensitive", False), name)
     for values in (body.get("planned_values", {}), body.get("prior_state", {}).get("values", {})):
         for name, output in values.get("outputs", {}).items():
-            _hide(output.get("value"), output.get("sensitive", False), name)
+            _mask_sensitive(output.get("value"), output.get("sensitive", False), name)
         for resource in _resources(values.get("root_module", {})):
-            _hide(resource.get("values", {}), resource.get("sensitive_values", {}), resource["address"])
-            _hide_document(resource)
+            _mask_sensitive(resource.get("values", {}), resource.get("sensitive_values", {}), resource["address"])
+            _mask_document(resource)
 
 
 def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -168,19 +171,19 @@ def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _resources(child)
 
 
-def _hide(value: Any, marks: Any, name: str) -> None:
+def _mask_sensitive(value: Any, marks: Any, name: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
-            _hide(inner, marks is True or (isinstance(marks, dict) and marks.get(key, False)), key)
+            _mask_sensitive(inner, marks is True or (isinstance(marks, dict) and marks.get(key, False)), key)
     elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            mark = marks[place] if isinstance(marks, list) and place < len(marks) else marks is True
-            _hide(inner, mark, name)
+        for index, inner in enumerate(value):
+            mark = marks[index] if isinstance(marks, list) and index < len(marks) else marks is True
+            _mask_sensitive(inner, mark, name)
     elif marks is True and value is not None and not isinstance(value, bool):
         Masked(str(value), name)
 
 
-def _hide_document(resource: dict[str, Any]) -> None:
+def _mask_document(resource: dict[str, Any]) -> None:
     text = resource.get("values", {}).get("secret_string")
     if resource.get("type") == VERSION and isinstance(text, str):
         try:

@@ -1,4 +1,4 @@
-"""Terraform's ECS task definitions: which variable of which container comes from which key of the secret."""
+"""Terraform's ECS task definitions: each container's variables, and the key of the secret that each has."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.containers import DEFINITION, Found, locate
+from omc_runbook.terraform.containers import DEFINITION, ContainerNode, find_containers
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.textfile.file import SourceFile, read_source
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
 ROOTS = ("infrastructure", ".")
-"""Where task definitions are looked for when that folder has none."""
+"""Where task definitions are searched if that folder has none."""
 
 SKIPPED = {".git", ".terraform", "node_modules", ".venv"}
 
@@ -23,105 +23,107 @@ _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A variable that ECS takes from a secret."""
+class SecretReference:
+    """A container's variable with a valueFrom."""
 
     variable: str
     value_from: str
-    """The text of its valueFrom, as in ${var.secrets_arn}:KEY::; "" for an expression that is no text."""
+    """Its valueFrom, as in ${var.secrets_arn}:KEY::; "" for an expression that is no string."""
     key: str
-    """The key of the secret's JSON; "" if it cannot be told."""
+    """The key of the secret's JSON; "" if it is unknown."""
     certain: bool = True
-    """Whether it is there in any case, and not under a condition."""
+    """Whether it is unconditional."""
 
 
-@dataclass(frozen=True)
-class Container:
+@dataclass(frozen=True, kw_only=True)
+class TerraformContainer:
     """A container of a task definition."""
 
     file: str
     definition: str
-    """As Terraform calls it: aws_ecs_task_definition.backend."""
+    """Its address in Terraform: aws_ecs_task_definition.backend."""
     name: str
-    references: tuple[Reference, ...]
+    references: tuple[SecretReference, ...]
     environment: tuple[str, ...]
     """The names of its plain variables."""
     obstacle: str
-    """Why no reference can be added by `add_reference`, as a clause; "" where one can."""
-    unseen: tuple[str, ...] = ()
-    """What else may bring it references, in words: where this is not empty, more may be there than was read."""
+    """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
+    other_sources: tuple[str, ...] = ()
+    """Expressions that may add references and cannot be read, in words."""
     line: int = 0
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What a checkout's Terraform files declare."""
+class TaskDefinitions:
+    """The task definitions in a checkout's Terraform files."""
 
-    containers: tuple[Container, ...]
+    containers: tuple[TerraformContainer, ...]
     unreadable: tuple[str, ...]
-    """A sentence on each file or definition that could not be understood."""
+    """A sentence on each file or definition that could not be read."""
     files: tuple[SourceFile, ...] = field(repr=False)
-    """All *.tf files of the folders with a task definition."""
+    """All *.tf files of the folders that have a task definition."""
 
     def may_hide(self, name: str) -> bool:
-        """Whether a container of a name may have references that could not be read."""
+        """Whether a container of this name may have references that could not be read."""
         named = [each for each in self.containers if each.name == name or fits(each.name, name)]
         if named:
-            return any(each.unseen for each in named)
+            return any(each.other_sources for each in named)
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
 
-def read_task_definitions(repository: Path) -> Declared:
-    """Read the task definitions of a checkout: those of the ECS module, else all below infrastructure or anywhere.
+def read_task_definitions(repository: Path) -> TaskDefinitions:
+    """Read the task definitions of a checkout: those in `MODULE`, else below the first of `ROOTS` that has any.
 
-    Raises nothing for files that cannot be read: the answer names them.
+    Raises nothing for files that cannot be read: `unreadable` names them.
     """
     unreadable: list[str] = []
     for folders in ([repository / MODULE], *(_walk(repository / root) for root in ROOTS)):
         unreadable.clear()
         files = tuple(file for folder in folders for file in _read_folder(repository, folder, unreadable))
-        # A file of the module that cannot be read may be the one that is meant: no other takes its place.
+        # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
         if files or (unreadable and folders == [repository / MODULE]):
             break
-    declared = declared_of(files)
-    return Declared(declared.containers, (*unreadable, *declared.unreadable), files)
+    task_definitions = task_definitions_of(files)
+    return TaskDefinitions(task_definitions.containers, (*unreadable, *task_definitions.unreadable), files)
 
 
-def declared_of(files: tuple[SourceFile, ...]) -> Declared:
-    """What files in memory declare."""
-    found, unreadable = locate(files)
-    return Declared(tuple(map(container_of, found)), unreadable, files)
+def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
+    """The task definitions in files that are read already."""
+    container, unreadable = find_containers(files)
+    return TaskDefinitions(tuple(map(summarize, container)), unreadable, files)
 
 
-def counts_for(file: str, environment: str, known: Collection[str]) -> bool:
-    """Whether a file counts for an environment: it is in no folder that is by its name another one of those known."""
+def applies_to(file: str, environment: str, known: Collection[str]) -> bool:
+    """Whether a file applies to an environment: none of its folders has the name of another known environment."""
     folders = Path(file).parent.parts
     return environment in folders or not {*known}.intersection(folders)
 
 
-def container_of(found: Found) -> Container:
-    """A container without the places of what it has."""
-    return Container(
-        found.node.file.name,
-        found.definition,
-        found.name,
-        tuple(Reference(each.variable, each.value_from, each.key, each.certain) for each in found.references),
-        tuple(each.variable for each in found.environment),
-        found.obstacle,
-        found.unseen,
-        found.node.line,
+def summarize(container: ContainerNode) -> TerraformContainer:
+    """A container without its syntax nodes."""
+    return TerraformContainer(
+        file=container.node.file.name,
+        definition=container.definition,
+        name=container.name,
+        references=tuple(
+            SecretReference(each.variable, each.value_from, each.key, each.certain) for each in container.references
+        ),
+        environment=tuple(each.variable for each in container.environment),
+        obstacle=container.obstacle,
+        other_sources=container.other_sources,
+        line=container.node.line,
     )
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """The folders below one, in order."""
+    """Yield a folder and those below it, in order."""
     for folder, inner, _ in os.walk(root):
         inner[:] = sorted(set(inner) - SKIPPED)
         yield Path(folder)
 
 
 def _read_folder(repository: Path, folder: Path, unreadable: list[str]) -> tuple[SourceFile, ...]:
-    """The *.tf files of a folder; none where no task definition is among them."""
+    """The *.tf files of a folder; none if they have no task definition."""
     files = []
     for path in sorted(folder.glob("*.tf")):
         try:

@@ -1,189 +1,278 @@
-"""A new reference in Terraform's task definitions: a container's variable that comes from a key of the secret."""
+"""Adding a reference to Terraform's task definitions: a container's variable with a key of the secret as valueFrom."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from omc_runbook.model.errors import CannotEdit
-from omc_runbook.terraform.containers import SEVERAL, Found, locate
+from omc_runbook.terraform.containers import SEVERAL, ContainerNode, find_containers, names_of
 from omc_runbook.terraform.hcl import Node, read_blocks
-from omc_runbook.terraform.hcl_insert import Insertion, Shape, add_element, add_member, ends_in_comma
+from omc_runbook.terraform.hcl_insert import UNIT, Insertion, Shape, add_element, add_member, ends_in_comma, indent_at
 from omc_runbook.terraform.hcl_template import fits, is_literal
-from omc_runbook.terraform.reference_shape import shape_reference, unit_of
-from omc_runbook.terraform.references import names_of
-from omc_runbook.terraform.task_definitions import Declared
+from omc_runbook.terraform.task_definitions import TaskDefinitions
 from omc_runbook.textfile.file import Edit, SourceFile
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
-HAND = " Add the reference yourself."
+PAIR = ("name", "valueFrom")
+_LAYOUT = re.compile(r"[\s{},]*")
+
+BY_HAND = " Add the reference yourself."
 ADVICE = " Add its task definition to Terraform first, or leave it out of containers."
 
 
 def add_reference(
-    declared: Declared, container: str, variable: str, key: str, present: Collection[str] = ()
+    task_definitions: TaskDefinitions, container: str, variable: str, key: str, present: Collection[str] = ()
 ) -> Edit | None:
-    """Add a reference to a container's `secrets`; None if it has exactly this one, in each definition with its name.
+    """Make the edit that adds a reference to a container's `secrets`; None if every such container has it already.
 
-    `present` are keys that the secret is known to have: they tell it from others that the container reads.
-
-    Nothing is written. Raises CannotEdit for what cannot be done for certain, and UsageError for a file that is not
-    valid HCL, each in one sentence that says where.
+    `container` is its name in Terraform's files, `variable` and `key` are the names in the container and in the
+    secret, and `present` the keys that the secret has: they tell it from other secrets that the container reads.
+    Nothing is written. Raises CannotEdit if the edit would not be certain to be right, and UsageError for a file that
+    is not valid HCL, with file and line in the message.
     """
     if not VARIABLE.fullmatch(variable):
         raise CannotEdit("The variable's name has characters that no variable has: use letters, digits and _.")
     if not KEY.fullmatch(key):
         raise CannotEdit(f"The key for {variable} has characters that no reference can have: use letters, digits, _.")
-    all_found, _ = locate(declared.files)
-    named = _named(all_found, container)
-    if len(named) > 1 and all(_is_there(_of_secret(each, present), variable, key) for each in named):
+    containers, _ = find_containers(task_definitions.files)
+    named = _named(containers, container)
+    if len(named) > 1 and all(_is_there(_with_secret(each, present), variable, key) for each in named):
         return None
-    for file in () if named else declared.files:
-        # A file that is no HCL may have the container, and says so itself.
+    for file in () if named else task_definitions.files:
+        # A file that is not valid HCL may have the container: this raises an error for it.
         read_blocks(file)
-    chosen = _choose(named, all_found, declared.unreadable, container)
-    found = _of_secret(chosen, present)
-    all_found = tuple(found if each is chosen else each for each in all_found)
-    for error in found.folder.broken.values():
+    chosen = _choose(named, containers, task_definitions.unreadable, container)
+    target = _with_secret(chosen, present)
+    containers = tuple(target if each is chosen else each for each in containers)
+    for error in target.folder.broken.values():
         raise error
-    if _is_there(found, variable, key):
+    if _is_there(target, variable, key):
         return None
-    if found.obstacle:
-        raise _refusal(found, variable, found.obstacle)
-    nearby = [each for each in all_found if each.folder is found.folder]
-    node, insertion = _insertion(found, nearby, variable, key)
+    if target.obstacle:
+        raise _refusal(target, variable, target.obstacle)
+    neighbors = [each for each in containers if each.folder is target.folder]
+    node, insertion = _insertion(target, neighbors, variable, key)
     text = node.file.text
     new = insertion.text.replace("\n", node.file.newline)
-    edit = node.file.becomes(text[: insertion.position] + new + text[insertion.position :], "")
-    others = _check(declared, all_found, found, edit, (variable, f"{found.base}:{key}::"))
+    edit = node.file.with_text(text[: insertion.position] + new + text[insertion.position :], "")
+    others = _check(task_definitions, containers, target, edit, (variable, f"{target.base}:{key}::"))
     also = f" and, by the same list, {' and '.join(others)}" if others else ""
-    what = f"{variable} from key {key} of the secret, for container {found.name}{also} of {found.definition}"
+    what = f"{variable} from key {key} of the secret, for container {target.name}{also} of {target.definition}"
     return replace(edit, what=what)
 
 
-def _named(all_found: tuple[Found, ...], name: str) -> list[Found]:
-    """The containers of a name, else those whose name can become this one."""
-    return [each for each in all_found if each.name == name] or [each for each in all_found if fits(each.name, name)]
+def _named(containers: tuple[ContainerNode, ...], name: str) -> list[ContainerNode]:
+    """The containers of a name, else those whose name is an expression that can become it."""
+    return [each for each in containers if each.name == name] or [each for each in containers if fits(each.name, name)]
 
 
-def _choose(named: list[Found], all_found: tuple[Found, ...], unreadable: tuple[str, ...], name: str) -> Found:
-    """The one container of a name; where several definitions have it, the one that has references already."""
+def _choose(
+    named: list[ContainerNode], containers: tuple[ContainerNode, ...], unreadable: tuple[str, ...], name: str
+) -> ContainerNode:
+    """The container of a name; if several definitions have it, the one that has references."""
     if not named:
-        names = sorted({each.name for each in all_found if each.name})
+        names = sorted({each.name for each in containers if each.name})
         more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
-        advice = HAND if unreadable or not all(map(is_literal, names)) else ADVICE
+        advice = BY_HAND if unreadable or not all(map(is_literal, names)) else ADVICE
         there = ", ".join(names) or "none"
         raise CannotEdit(f"Terraform's task definitions have no container {name}; those there: {there}.{more}{advice}")
-    chosen = named if len(named) == 1 else [each for each in named if any(written.key for written in each.references)]
+    chosen = (
+        named
+        if len(named) == 1
+        else [each for each in named if any(variable_node.key for variable_node in each.references)]
+    )
     if len(chosen) != 1:
-        places = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)
-        raise CannotEdit(f"Several task definitions have a container {name}: {places}.{HAND}")
+        lines = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)
+        raise CannotEdit(f"Several task definitions have a container {name}: {lines}.{BY_HAND}")
     return chosen[0]
 
 
-def _of_secret(found: Found, present: Collection[str]) -> Found:
-    """The container with the secret that has these keys, where its references tell: a database may have another one."""
-    by_base = Counter(each.base for each in found.references if each.base and each.key in present)
+def _with_secret(container: ContainerNode, present: Collection[str]) -> ContainerNode:
+    """The container with the base of the secret that has these keys: it may read other secrets too."""
+    by_base = Counter(each.base for each in container.references if each.base and each.key in present)
     (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
     if most > next_most:
-        return replace(found, base=base, obstacle="" if found.obstacle == SEVERAL else found.obstacle)
-    own = {each.base for each in found.references}
-    if present and not by_base and not found.obstacle and found.base in own:
-        return replace(found, obstacle="no key of its references is in the secret, so that they may name another one")
-    return found
+        return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
+    own = {each.base for each in container.references}
+    if present and not by_base and not container.obstacle and container.base in own:
+        return replace(
+            container, obstacle="no key of its references is in the secret, so that they may name another one"
+        )
+    return container
 
 
-def _is_there(found: Found, variable: str, key: str) -> bool:
-    """Whether the container has the reference; raises CannotEdit where its name is taken by another one."""
-    for written in found.references:
-        if written.variable != variable:
+def _is_there(container: ContainerNode, variable: str, key: str) -> bool:
+    """Whether the container has the reference; raises CannotEdit if the variable has another source."""
+    for variable_node in container.references:
+        if variable_node.variable != variable:
             continue
-        if written.key == key and not written.certain:
+        if variable_node.key == key and not variable_node.certain:
             why = "under a condition only"
-        elif written.key == key and written.value_from in (
-            f"{written.base}:{key}::",
-            f"{written.base}:{key}:AWSCURRENT:",
+        elif variable_node.key == key and variable_node.value_from in (
+            f"{variable_node.base}:{key}::",
+            f"{variable_node.base}:{key}:AWSCURRENT:",
         ):
-            if written.base == found.base or not found.base:
+            if variable_node.base == container.base or not container.base:
                 return True
             why = "from another secret"
         else:
-            why = f"from key {written.key}" if written.key not in ("", key) else "from elsewhere"
-        raise CannotEdit(_taken(found, variable, written.element, why))
-    for written in found.environment:
-        if written.variable == variable:
-            raise CannotEdit(_taken(found, variable, written.element, "in its environment, as plain text"))
+            why = f"from key {variable_node.key}" if variable_node.key not in ("", key) else "from elsewhere"
+        raise CannotEdit(_taken(container, variable, variable_node.element, why))
+    for variable_node in container.environment:
+        if variable_node.variable == variable:
+            raise CannotEdit(_taken(container, variable, variable_node.element, "in its environment, as plain text"))
     return False
 
 
-def _taken(found: Found, variable: str, node: Node, why: str) -> str:
-    line = f"line {node.line}" if node.file == found.node.file else f"{node.file.name}, line {node.line}"
+def _taken(container: ContainerNode, variable: str, node: Node, why: str) -> str:
+    line = f"line {node.line}" if node.file == container.node.file else f"{node.file.name}, line {node.line}"
+    return f"{variable} is taken: {_where(container)} has it {why} ({line}). Use another name, or remove that first."
+
+
+def _refusal(container: ContainerNode, variable: str, why: str) -> CannotEdit:
+    return CannotEdit(f"{variable} was not added to {_where(container)}: {why}.{BY_HAND}")
+
+
+def _where(container: ContainerNode) -> str:
     return (
-        f"{variable} is a name taken: {_where(found)} has it {why} ({line}). Take another name, or remove that first."
+        f"container {container.name} of {container.definition} ({container.node.file.name}, line {container.node.line})"
     )
 
 
-def _refusal(found: Found, variable: str, why: str) -> CannotEdit:
-    return CannotEdit(f"{variable} was not added to {_where(found)}: {why}.{HAND}")
-
-
-def _where(found: Found) -> str:
-    return f"container {found.name} of {found.definition} ({found.node.file.name}, line {found.node.line})"
-
-
-def _insertion(found: Found, nearby: list[Found], variable: str, key: str) -> tuple[Node, Insertion]:
-    """What to insert, and a node of the file into which."""
-    unit = unit_of(found)
-    lists = [each.list for each in found.environment if each.list.kind == "tuple" and "\n" in each.list.source]
-    comma = not found.json and all(map(ends_in_comma, lists[:1]))
-    target = found.lists[0] if found.lists else None
-    if target and target.kind == "for":
+def _insertion(
+    container: ContainerNode, neighbors: list[ContainerNode], variable: str, key: str
+) -> tuple[Node, Insertion]:
+    """The insertion, and a node of the file to insert it into."""
+    unit = _unit_of(container)
+    lists = [each.list for each in container.environment if each.list.kind == "tuple" and "\n" in each.list.source]
+    comma = not container.json and all(map(ends_in_comma, lists[:1]))
+    secrets_list = container.lists[0] if container.lists else None
+    if secrets_list and secrets_list.kind == "for":
         if variable != key:
-            told = "its names are made from its keys by a for expression, so that both must be the same"
-            raise _refusal(found, variable, told)
-        names = names_of(target, found.folder)
+            obstacle = "its names are made from its keys by a for expression, so that both must be the same"
+            raise _refusal(container, variable, obstacle)
+        names = names_of(secrets_list, container.folder)
         return names, add_element(names, Shape(f'"{variable}"'), unit, comma)
-    shape = shape_reference(found, nearby, variable, f"{found.base}:{key}::")
-    if target:
-        return target, add_element(target, shape, unit, comma)
-    environment = [each for each in found.node.parts if each.name == "environment"]
-    if not found.node.parts:
-        raise _refusal(found, variable, "the object that it is merged from last is empty")
-    after = (environment or list(found.node.parts))[-1]
-    return found.node, add_member(found.node, after, "secrets", shape, unit, comma, found.json)
+    shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::")
+    if secrets_list:
+        return secrets_list, add_element(secrets_list, shape, unit, comma)
+    environment = [each for each in container.node.parts if each.name == "environment"]
+    if not container.node.parts:
+        raise _refusal(container, variable, "the object that it is merged from last is empty")
+    after = (environment or list(container.node.parts))[-1]
+    return container.node, add_member(container.node, after, "secrets", shape, unit, comma, container.json)
 
 
 def _check(
-    declared: Declared, before: tuple[Found, ...], found: Found, edit: Edit, new: tuple[str, str]
+    task_definitions: TaskDefinitions,
+    before: tuple[ContainerNode, ...],
+    container: ContainerNode,
+    edit: Edit,
+    reference: tuple[str, str],
 ) -> tuple[str, ...]:
-    """See that the new text says what the old one says, and the reference; raises CannotEdit where it does not.
+    """Verify that the edited files are parsed to the old containers plus the reference; raises CannotEdit if not.
 
-    Gives the names of other containers of the definition that get the reference too.
+    Returns the names of the definition's other containers that get the reference too.
     """
     changed = SourceFile(edit.file.path, edit.file.name, edit.after)
-    after, _ = locate(tuple(changed if each.name == changed.name else each for each in declared.files))
-    expected = Counter([("secrets", *new)])
-    gained = [_said(now) - _said(then) for then, now in zip(before, after, strict=False)]
+    after, _ = find_containers(tuple(changed if each.name == changed.name else each for each in task_definitions.files))
+    expected = Counter([("secrets", *reference)])
+    gained = [_contents(new) - _contents(old) for old, new in zip(before, after, strict=False)]
     fine = len(before) == len(after) and not any(each.folder.broken for each in after)
-    for then, now, more in zip(before, after, gained, strict=False):
-        possible = [expected] if then is found else [Counter()]
-        possible += [expected] if then.address == found.address else []
-        fine = fine and more in possible and not _said(then) - _said(now)
+    for old, new, more in zip(before, after, gained, strict=False):
+        possible = [expected] if old is container else [Counter()]
+        possible += [expected] if old.address == container.address else []
+        fine = fine and more in possible and not _contents(old) - _contents(new)
     if not fine:
-        raise _refusal(found, new[0], "the files would not read as meant with it")
-    return tuple(each.name for each, more in zip(before, gained, strict=True) if more and each is not found)
+        raise _refusal(container, reference[0], "the files would not read as meant with it")
+    return tuple(each.name for each, more in zip(before, gained, strict=True) if more and each is not container)
 
 
-def _said(found: Found) -> Counter[tuple[str, ...]]:
-    """All that a container says, without places."""
+def _contents(container: ContainerNode) -> Counter[tuple[str, ...]]:
+    """A container's name and variables, without positions, to compare."""
     return Counter(
         [
-            ("container", found.definition, found.name, str(len(found.unseen))),
-            *(("secrets", each.variable, each.value_from) for each in found.references),
-            *(("environment", each.variable) for each in found.environment),
+            ("container", container.definition, container.name, str(len(container.other_sources))),
+            *(("secrets", each.variable, each.value_from) for each in container.references),
+            *(("environment", each.variable) for each in container.environment),
         ]
     )
+
+
+def _shape_reference(
+    container: ContainerNode, neighbors: Iterable[ContainerNode], variable: str, value_from: str
+) -> Shape:
+    """The text of the new reference, formatted like the container's own, like others in the folder, or plain."""
+    own = [each.element for each in container.references]
+    best = [each.element for each in container.references if each.list in container.lists[:1]]
+    others = [each.element for other in neighbors if other.json == container.json for each in other.references]
+    for element in (*reversed(best), *reversed(own), *reversed(others)):
+        if _is_plain(element, PAIR):
+            return _copy(element, [each for each in best if _is_plain(each, PAIR)], (variable, value_from))
+    for plain in reversed(container.environment):
+        if _is_plain(plain.element, ("name", "value")):
+            return _adapt(plain.element, variable, value_from)
+    if container.json:
+        return Shape(f'{{"name": "{variable}", "valueFrom": "{value_from}"}}')
+    return Shape(f'{{ name = "{variable}", valueFrom = "{value_from}" }}')
+
+
+def _unit_of(container: ContainerNode) -> str:
+    """The indentation of a new list's elements; "" if the lists and objects around are on one line."""
+    text = container.node.file.text
+    lists = [each.list for each in container.environment if each.list.kind == "tuple"]
+    if "\n" not in container.node.source or (lists and "\n" not in lists[-1].source):
+        return ""
+    inner = [indent_at(text, member.start) for member in container.node.parts]
+    outer = indent_at(text, container.node.end - 1)
+    unit = inner[-1].removeprefix(outer) if inner and inner[-1].startswith(outer) else ""
+    return unit or UNIT
+
+
+def _is_plain(element: Node, keys: tuple[str, str]) -> bool:
+    """Whether an element is an object of exactly these two strings, without comments."""
+    if element.kind != "object" or sorted(part.name for part in element.parts) != sorted(keys):
+        return False
+    strings = all(part.value.kind == "string" for part in element.parts)
+    return strings and all(_LAYOUT.fullmatch(gap) for gap in _gaps(element))
+
+
+def _gaps(element: Node) -> tuple[str, str, str]:
+    text = element.file.text
+    first, second = element.parts
+    return text[element.start : first.start], text[first.end : second.start], text[second.end : element.end]
+
+
+def _copy(element: Node, peers: list[Node], new: tuple[str, str]) -> Shape:
+    """A copy of the element with other values; its second member in the column of its peers'."""
+    text = element.file.text
+    values = dict(zip(PAIR, new, strict=True))
+    first, second = (f'{text[part.start : part.value.start]}"{values[part.name]}"' for part in element.parts)
+    before, between, after = _gaps(element)
+    if "\n" not in element.source and between != between.rstrip():
+        columns = {peer.parts[1].start - peer.start for peer in peers}
+        lengths = {peer.parts[0].end - peer.start for peer in peers}
+        begun = before + first + between.rstrip()
+        aligned = len(columns) == 1 and (len(lengths) > 1 or between.endswith("  "))
+        between = between.rstrip() + " " * max(min(columns) - len(begun) if aligned else 1, 1)
+        after = " }" if after.startswith("  ") else after
+    whole = f"{before}{first}{between}{second}{after}"
+    return Shape(whole.replace("\r\n", "\n"), indent_at(text, element.start))
+
+
+def _adapt(element: Node, variable: str, value_from: str) -> Shape:
+    """A reference formatted like a plain variable's element: its layout, quotes, separators and commas."""
+    text = element.file.text
+    gaps = [gap.replace("\r\n", "\n") for gap in _gaps(element)]
+    quote = '"' if text[element.parts[0].start] == '"' else ""
+    written = text[element.parts[0].parts[0].end : element.parts[0].value.start]
+    width = len(PAIR[1]) if "\n" in gaps[1] and "=" in written else 0
+    separator = " = " if "=" in written else ": " if written.endswith(" ") else ":"
+    first = f'{quote}{PAIR[0]}{quote}{" " * (width and width - len(PAIR[0]))}{separator}"{variable}"'
+    second = f'{quote}{PAIR[1]}{quote}{separator}"{value_from}"'
+    return Shape(f"{gaps[0]}{first}{gaps[1]}{second}{gaps[2]}", indent_at(text, element.start))

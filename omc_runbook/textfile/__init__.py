@@ -1,1 +1,1 @@
-"""A text file of the application's own, what would become of it, and how a diff shows that."""
+"""Text files of the checkout: reading them, editing them, and diffs that leave values out."""

@@ -1,4 +1,4 @@
-"""A unified diff of two texts, with each insertion where a person sees what was put in."""
+"""A unified diff of two texts that shows each insertion as a whole block."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Step = tuple[str, int, int, int, int]
-"""One step from a text to another: what it does, and from and to which line of either."""
+"""An opcode of difflib: its tag, then start and end line in the old and in the new text."""
 OpCode = tuple[Literal["replace", "delete", "insert", "equal"], int, int, int, int]
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 
 
-def unified(before: Sequence[str], after: Sequence[str], name: str, around: int) -> str:
-    """The diff from lines to lines of a file, with so many lines around each change, as `git apply` takes it."""
+def unified_diff(before: Sequence[str], after: Sequence[str], name: str, context: int) -> str:
+    """Diff two versions of a file for `git apply`.
+
+    `before` and `after` are lines with their ends, `name` is the path in the header, and `context` is the number of
+    unchanged lines around each change. Returns "" where nothing changes.
+    """
     lines = [f"--- a/{name}\n", f"+++ b/{name}\n"]
-    for group in hunks(before, after, around):
+    for group in hunks(before, after, context):
         (_, old, _, new, _), (_, _, old_end, _, new_end) = group[0], group[-1]
         lines.append(f"@@ -{_range(old, old_end)} +{_range(new, new_end)} @@\n")
         for tag, old, old_end, new, new_end in group:
@@ -28,45 +32,45 @@ def unified(before: Sequence[str], after: Sequence[str], name: str, around: int)
     return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines) if lines[2:] else ""
 
 
-def hunks(before: Sequence[str], after: Sequence[str], around: int) -> Iterable[list[Step]]:
-    """The steps from lines to lines, in a group for each place of the file, with so many lines around each change."""
-    return _Matcher(before, after).get_grouped_opcodes(around)
+def hunks(before: Sequence[str], after: Sequence[str], context: int) -> Iterable[list[Step]]:
+    """Group the opcodes of a diff into hunks with `context` unchanged lines around each change."""
+    return _Matcher(before, after).get_grouped_opcodes(context)
 
 
 class _Matcher(difflib.SequenceMatcher[str]):
-    """difflib's own, which puts an insertion that fits in several places into any of them: here into the best."""
+    """A matcher that, where an insertion fits at several lines, chooses the one where the inserted block begins."""
 
     def __init__(self, before: Sequence[str], after: Sequence[str]) -> None:
         super().__init__(None, before, after, autojunk=False)
         self._ends, self._after = (len(before), len(after)), after
 
     def get_opcodes(self) -> list[OpCode]:
-        """The steps from one text to the other; each insertion begins with as little indent as it can."""
+        """The opcodes of the diff; each insertion starts at the least indented line that it can start at."""
         (old, new), after = self._ends, self._after
         steps: list[OpCode] = [*super().get_opcodes(), ("equal", old, old, new, new)]
-        for at, (tag, old, _, new, end) in enumerate(steps):
+        for index, (tag, old, _, new, end) in enumerate(steps):
             if tag != "insert":
                 continue
-            above, below = steps[at - 1] if at else steps[at], steps[at + 1]
+            above, below = steps[index - 1] if index else steps[index], steps[index + 1]
             up, down = 0, 0
             while up < above[2] - above[1] and after[new - 1 - up] == after[end - 1 - up]:
                 up += 1
             while down < below[2] - below[1] and after[new + down] == after[end + down]:
                 down += 1
-            by = min(range(down, -up - 1, -1), key=lambda by: _indent(after[new + by]))
-            steps[at] = (tag, old + by, old + by, new + by, end + by)
-            if at:
-                steps[at - 1] = (above[0], above[1], old + by, above[3], new + by)
-            steps[at + 1] = (below[0], old + by, below[2], end + by, below[4])
+            shift = min(range(down, -up - 1, -1), key=lambda shift: _indent(after[new + shift]))
+            steps[index] = (tag, old + shift, old + shift, new + shift, end + shift)
+            if index:
+                steps[index - 1] = (above[0], above[1], old + shift, above[3], new + shift)
+            steps[index + 1] = (below[0], old + shift, below[2], end + shift, below[4])
         return [step for step in steps if step[1] < step[2] or step[3] < step[4]]
 
 
 def _indent(line: str) -> float:
-    """How far a line is indented; one without text, with which nothing begins, the farthest."""
+    """The indentation of a line in characters; infinite for a blank line, since no block begins with one."""
     text = line.lstrip()
     return len(line) - len(text) if text else float("inf")
 
 
 def _range(start: int, end: int) -> str:
-    """Lines as a hunk's head counts them; a range of none is named by the line before it."""
+    """A line range as a hunk header writes it; an empty range is named by the line before it."""
     return f"{start + 1}" if end - start == 1 else f"{start + (end > start)},{end - start}"

@@ -1,4 +1,4 @@
-"""A file of the application's own, read without losing a byte, and what would become of it."""
+"""A text file of a checkout, read byte for byte, and an edit of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.textfile.diff import unified
+from omc_runbook.textfile.diff import unified_diff
 
 LARGEST = 1_048_576
-"""Bytes of the largest file that is read: no source file is larger."""
+"""The largest file that is read, in bytes: no source file is larger."""
 
 BOM = "\ufeff"
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A text file of a checkout: where it is, how it is called in sentences, and its bytes."""
+    """A text file of a checkout: its path, its name in messages, and its bytes."""
 
     path: Path
     name: str
@@ -30,18 +30,18 @@ class SourceFile:
 
     @property
     def newline(self) -> str:
-        """The line end that most lines have."""
-        return "\r\n" if self.raw.count(b"\r\n") * 2 > self.raw.count(b"\n") else "\n"
+        """The line ending of most lines."""
+        return newline_of(self.text)
 
-    def becomes(self, text: str, what: str) -> Edit:
-        """The edit that gives the file another text; a byte order mark stays."""
+    def with_text(self, text: str, what: str) -> Edit:
+        """Return the edit that replaces the text, described by `what`; a byte order mark stays."""
         mark = BOM if self.raw.decode("utf-8").startswith(BOM) else ""
         return Edit(self, (mark + text).encode(), what)
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What would become of a file: all its new bytes, and in words what is added."""
+    """An edit of a file that is not written yet: the new bytes, and a description of what it adds."""
 
     file: SourceFile
     after: bytes = field(repr=False)
@@ -49,35 +49,40 @@ class Edit:
 
     @property
     def diff(self) -> str:
-        """The edit as a unified diff that `git apply` takes, line ends included."""
-        return self._unified(self.file.name, 3)
+        """The edit as a unified diff for `git apply`, with line endings."""
+        return self._diff(self.file.name, 3)
 
     def patch(self, root: Path) -> str:
-        """The edit without the lines around it, which may hold what is nobody's business: no copy is made of them.
+        """The edit as a diff without context lines, so that no copy of a value nearby is made.
 
-        It names what a link leads to, since git edits no link. In `root`, `git apply --unidiff-zero` takes it, also
-        in reverse.
+        The path is the target of a symbolic link, relative to `root`, since git does not edit links. In `root`,
+        `git apply --unidiff-zero` applies it, and reverts it with `--reverse`.
         """
-        return self._unified(self.file.path.resolve().relative_to(root.resolve()).as_posix(), 0)
+        return self._diff(self.file.path.resolve().relative_to(root.resolve()).as_posix(), 0)
 
     @property
-    def replaced(self) -> tuple[str, ...]:
-        """The lines that it puts others in the place of, each of which holds what the former one held."""
+    def removed_lines(self) -> tuple[str, ...]:
+        """The lines that the edit removes or replaces, without line feeds."""
         return tuple(line[1:] for line in self.diff.split("\n")[2:] if line.startswith("-"))
 
     @property
-    def added(self) -> tuple[str, ...]:
-        """The lines that it adds."""
+    def added_lines(self) -> tuple[str, ...]:
+        """The lines that the edit adds, without line endings."""
         return tuple(line[1:].rstrip("\r") for line in self.diff.split("\n")[2:] if line.startswith("+"))
 
-    def _unified(self, name: str, around: int) -> str:
-        return unified(_lines(self.file.raw), _lines(self.after), name, around)
+    def _diff(self, name: str, context: int) -> str:
+        return unified_diff(_lines(self.file.raw), _lines(self.after), name, context)
+
+
+def newline_of(text: str) -> str:
+    """The line ending of most lines of a text."""
+    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def read_source(repository: Path, name: str) -> SourceFile | None:
-    """Read a file of a checkout by its path within; None where there is none.
+    """Read a file by its path within a checkout; None if it does not exist.
 
-    Raises UsageError, in one sentence, for what is no readable text in UTF-8.
+    Raises UsageError for a folder, an unreadable file, one larger than `LARGEST`, or one that is not UTF-8.
     """
     path = repository / name
     try:
@@ -86,7 +91,7 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
-        raise UsageError(f"{path} is a folder where a file is expected: name a checkout of the platform.") from None
+        raise UsageError(f"{path} is a folder, not a file: name a checkout of the platform.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     if len(raw) > LARGEST:
@@ -99,6 +104,6 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
 
 
 def _lines(raw: bytes) -> list[str]:
-    """Lines as git counts them: at line feeds alone, not at every character that Python takes for a line's end."""
+    """Split at line feeds only, as git does; str.splitlines splits at more characters."""
     *whole, last = raw.decode("utf-8").split("\n")
     return [f"{line}\n" for line in whole] + ([last] if last else [])

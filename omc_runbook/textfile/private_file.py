@@ -1,4 +1,4 @@
-"""A file that only its owner can read, written whole or not at all."""
+"""A file that only its owner can read, written atomically."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write it in the place of what is there; raises OSError, and then that stays.
+    """Replace a file with new bytes, mode 600, atomically.
 
-    Where that is a link, the link goes and what it leads to stays as it is.
+    A symbolic link is replaced, and its target stays as it is. Raises OSError where the folder cannot be written or
+    is full; the old file stays then.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     draft = Path(name)

@@ -1,4 +1,4 @@
-"""Veiling: a line of a source file as a diff shows it around an edit, without what may be a value."""
+"""Redaction of source lines: a diff shows the lines around an edit without what may be a secret value."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ import re
 
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 
-VEIL = "…"
+REDACTED = "…"
 
-ASSIGNED = re.compile(r"^(\s*(?:#\s*)?(?:export\s+)?(?:[A-Za-z_]\w*\s*=|[A-Z_][A-Z0-9_]+\s*:)\s*)(\S.*)$")
+ASSIGNMENT = re.compile(r"^(\s*(?:#\s*)?(?:export\s+)?(?:[A-Za-z_]\w*\s*=|[A-Z_][A-Z0-9_]+\s*:)\s*)(\S.*)$")
 LITERAL = re.compile(r"""(["'])((?:\\.|(?!\1).)*)(\1|$)""")
 NAME = re.compile(r"[A-Z][A-Z0-9]{0,13}(_[A-Z0-9]{1,14})*")
-"""A variable's name; what has a longer part may be an id of an access key, or a value in capitals."""
+"""A variable's name. A longer part may be an access key id, or a value in capitals."""
 REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}(:[\w.@/+=-]+:\w*:[\w-]*)?")
-"""A reference as Terraform's files have it: it names a key and is no value."""
-WORDS = frozenset({"", "name", "value", "valueFrom", "secrets", "environment", "containerDefinitions"})
+"""A valueFrom in a Terraform file: it names a key and holds no value."""
+PLAIN_WORDS = frozenset({"", "name", "value", "valueFrom", "secrets", "environment", "containerDefinitions"})
 
-RANDOM = re.compile(r"(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{16,}")
+RANDOM_TEXT = re.compile(r"(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{16,}")
 ADDRESS = re.compile(r"https?://[^\s@?#]+")
 
 
-def veil(line: str, is_code: bool) -> str:
-    """The line with … in the place of each text in quotes that is no name, of what is assigned, and of random words.
+def redact(line: str, is_code: bool) -> str:
+    """Replace string literals that are no names, assigned values, and random-looking words of a line with "…".
 
-    `is_code` tells Python and Terraform from a file of NAME=value lines.
+    `is_code` is True for a line of Python or Terraform, False for one of a file of NAME=value lines.
     """
     if not is_code:
-        found = ASSIGNED.match(line)
-        if found and not PLACEHOLDER.match(found[2]) and not TEMPLATE_DEFAULT.match(found[2]):
-            return f"{found[1]}{VEIL}"
+        match = ASSIGNMENT.match(line)
+        if match and not PLACEHOLDER.match(match[2]) and not TEMPLATE_DEFAULT.match(match[2]):
+            return f"{match[1]}{REDACTED}"
     elif not line.lstrip().startswith(("#", "//")):
         line = LITERAL.sub(_literal, line)
     return _word_by_word(line)
 
 
 def is_random(line: str) -> bool:
-    """Whether a line has a word that is long and mixed of letters and digits, as values are that a machine made."""
+    """Whether a line has a long word of letters and digits, as generated values are."""
     return _word_by_word(line) != line
 
 
-def _literal(found: re.Match[str]) -> str:
-    quote, text, end = found[1], found[2], found[3]
-    is_plain = text in WORDS or NAME.fullmatch(text) or REFERENCE.fullmatch(text)
-    return found[0] if is_plain else f"{quote}{VEIL}{end}"
+def _literal(match: re.Match[str]) -> str:
+    quote, text, end = match[1], match[2], match[3]
+    is_plain = text in PLAIN_WORDS or NAME.fullmatch(text) or REFERENCE.fullmatch(text)
+    return match[0] if is_plain else f"{quote}{REDACTED}{end}"
 
 
 def _word_by_word(line: str) -> str:
     return re.sub(r"\S+", _word, line)
 
 
-def _word(found: re.Match[str]) -> str:
-    """A word, or … in the place of what is long and mixed of letters and digits in it."""
-    if ADDRESS.fullmatch(found[0]):
-        return "/".join(RANDOM.sub(VEIL, part) for part in found[0].split("/"))
-    return RANDOM.sub(lambda random: random[0] if NAME.fullmatch(random[0]) else VEIL, found[0])
+def _word(match: re.Match[str]) -> str:
+    """The word, with "…" for each long run of letters and digits in it."""
+    if ADDRESS.fullmatch(match[0]):
+        return "/".join(RANDOM_TEXT.sub(REDACTED, part) for part in match[0].split("/"))
+    return RANDOM_TEXT.sub(lambda random: random[0] if NAME.fullmatch(random[0]) else REDACTED, match[0])

@@ -1,1 +1,1 @@
-"""The developer's own machine: its .env, as each program reads it, and what is around it."""
+"""A developer's workstation: the .env as each program parses it, git, Docker Compose, and the Settings it yields."""

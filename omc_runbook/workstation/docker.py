@@ -1,4 +1,4 @@
-"""Docker Compose itself, where there is one: what it makes of the files, and a start of what they describe."""
+"""Docker Compose: its resolved configuration, how it parses a .env, and starting the services."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from omc_runbook.model.errors import CouldNotLook
 PROGRAMS = (("docker", "compose"), ("docker-compose",))
 
 SECONDS = {"version": 20, "config": 30, "ls": 20, "up": 900, "logs": 60}
-"""How long a command may take; `up` may have images to build."""
+"""The time limit of each command; `up` may build images."""
 
 LINES = 5000
-"""How many of each service's last lines a log has."""
+"""The number of last log lines that are read of each service."""
 
 Kind = Literal["", "unterminated", "space-in-name", "bad-name", "bad-interpolation", "other"]
-"""Why Compose refuses a .env, by its own words; "other" for words that are not known here, "" where it takes it."""
+"""Why Compose rejects a .env, from its error message; "other" for an unknown message, "" if it accepts it."""
 
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("unterminated quoted value", "unterminated"),
@@ -61,89 +61,87 @@ FAILURES = (
     ),
     (r"(?i)invalid template|invalid interpolation", "a ${…} in a compose file or the .env is not valid"),
 )
-"""What Compose fails for, by its own words, which may hold values and are not passed on."""
+"""Reasons by Compose's error message, which may hold values and so is not shown."""
 
 
 @dataclass(frozen=True)
-class Config:
-    """What Compose makes of the compose files and the .env."""
+class ComposeConfig:
+    """The configuration that Compose resolves from the compose files and the .env."""
 
     environment: Mapping[str, Mapping[str, Masked]]
-    """By service: the variables that its container would have."""
+    """By service: the variables of its container."""
     warnings: tuple[str, ...] = ()
     error: str = ""
-    """Why it makes nothing of them, as a sentence; "" where it does."""
+    """Why Compose rejects the files, as a sentence; "" if it does not."""
     unset: frozenset[str] = field(default=frozenset(), repr=False)
-    """Names after a $ for which it puts nothing: one of them may be a piece of a password."""
+    """Names after a $ that are not set and become empty: one may be a piece of a password."""
 
 
 @dataclass(frozen=True)
 class EnvFile:
-    """What Compose reads from a .env beside the compose file: its variables, or why it refuses all of it."""
+    """A .env as Compose parses it: its variables, or why Compose rejects it."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     kind: Kind = ""
     line: int = 0
-    """Where it stops, counted by line feeds: of an open quote the end; 0 where it does not say."""
+    """The line of the error, counted by line feeds: the end of an unterminated value; 0 if Compose names none."""
     unset: frozenset[str] = field(default=frozenset(), repr=False)
-    """Names after a $ for which it puts nothing: one of them may be a piece of a password."""
+    """Names after a $ that are not set and become empty: one may be a piece of a password."""
 
 
 @dataclass(frozen=True)
-class Started:
-    """Whether the services were started, and a sentence on it."""
+class UpResult:
+    """Whether `up` succeeded, and a sentence on it."""
 
     ok: bool
-    said: str
+    message: str
 
 
 def find_compose() -> tuple[str, ...] | None:
-    """The words that call Compose here: those of docker's plugin, else of the program of its own; None for neither.
-
-    The first version, which was another program, does not count.
-    """
+    """The command of Docker Compose version 2 or later: the plugin of docker, else docker-compose; None for neither."""
     for program in PROGRAMS:
         try:
-            done = _call(program, "version", (), Path.cwd())
+            process = _call(program, "version", (), Path.cwd())
         except CouldNotLook:
             continue
-        version = _VERSION.search(done.stdout)
-        if done.returncode == 0 and version and int(version[1]) >= 2:
+        version = _VERSION.search(process.stdout)
+        if process.returncode == 0 and version and int(version[1]) >= 2:
             return program
     return None
 
 
 def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str] | None = None) -> EnvFile:
-    """Ask Compose how it reads a .env, for the project and for a service, whatever the compose files say.
+    """Let Compose parse a .env, as the project's and as a service's env_file, without the checkout's compose files.
 
-    `env` are the variables of the shell, this process's own where it is None. Raises CouldNotLook as `config` does.
+    `program` is the command of `find_compose`, `env` the shell's variables: by default this process's. Raises
+    CouldNotLook if Compose cannot be started or does not end in time.
     """
     service = {"image": "none", "env_file": [str(path.absolute()).replace("$", "$$")]}
     project = ("--project-name", "dotenv", "--project-directory", str(path.parent.absolute()), "--file", "-")
     body = json.dumps({"services": {"dotenv": service}})
-    done = _call((*program, *project), "config", ("--format", "json"), path.parent, env, body)
-    unset = frozenset(_UNSET.findall(done.stderr))
-    if done.returncode == 0:
-        return EnvFile(_variables(json.loads(done.stdout)["services"]["dotenv"]), unset=unset)
-    found = _REFUSAL.search(done.stderr)
-    if found:
-        return EnvFile(kind=dict(_KINDS)[found[2]], line=int(found[1] or 0), unset=unset)
-    return EnvFile(kind="bad-name" if _NAMELESS in done.stderr else "other", unset=unset)
+    process = _call((*program, *project), "config", ("--format", "json"), path.parent, env, body)
+    unset = frozenset(_UNSET.findall(process.stderr))
+    if process.returncode == 0:
+        return EnvFile(_variables(json.loads(process.stdout)["services"]["dotenv"]), unset=unset)
+    match = _REFUSAL.search(process.stderr)
+    if match:
+        return EnvFile(kind=dict(_KINDS)[match[2]], line=int(match[1] or 0), unset=unset)
+    return EnvFile(kind="bad-name" if _NAMELESS in process.stderr else "other", unset=unset)
 
 
-def config(program: Sequence[str], repository: Path, env: Mapping[str, str] | None = None) -> Config:
-    """Ask Compose for its configuration, with the variables of `env`, this process's own where it is None.
+def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str] | None = None) -> ComposeConfig:
+    """Let Compose resolve its configuration with the variables of `env`: by default this process's.
 
-    Raises CouldNotLook where the program cannot be started or does not come to an end.
+    Raises CouldNotLook if Compose cannot be started or does not end in time.
     """
-    done = _call(program, "config", ("--format", "json"), repository, env)
-    warnings = tuple(_warnings(done.stderr))
-    if done.returncode:
-        return Config({}, warnings, f"docker compose config failed in {repository}: {_reason(done)}.")
+    process = _call(program, "config", ("--format", "json"), repository, env)
+    warnings = tuple(_warnings(process.stderr))
+    if process.returncode:
+        return ComposeConfig({}, warnings, f"docker compose config failed in {repository}: {_reason(process)}.")
     try:
-        services: Mapping[str, Any] = json.loads(done.stdout).get("services") or {}
+        services: Mapping[str, Any] = json.loads(process.stdout).get("services") or {}
     except json.JSONDecodeError:
-        return Config({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
+        return ComposeConfig({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
     plain = {service: _variables(body) for service, body in services.items()}
     pairs = [pair for variables in plain.values() for pair in variables.items()]
     registry.exempt({*services, *find_public(pairs)})
@@ -151,45 +149,45 @@ def config(program: Sequence[str], repository: Path, env: Mapping[str, str] | No
         service: {name: Masked(value, name) for name, value in variables.items()}
         for service, variables in plain.items()
     }
-    return Config(environment, warnings, unset=frozenset(_UNSET.findall(done.stderr)))
+    return ComposeConfig(environment, warnings, unset=frozenset(_UNSET.findall(process.stderr)))
 
 
-def has_engine(program: Sequence[str]) -> str:
-    """Ask whether an engine answers: "" where one does, else why not, in a sentence."""
+def engine_problem(program: Sequence[str]) -> str:
+    """Why no Docker engine can be used, as a sentence; "" if one can."""
     try:
-        done = _call(program, "ls", ("--quiet",), Path.cwd())
+        process = _call(program, "ls", ("--quiet",), Path.cwd())
     except CouldNotLook as error:
         return str(error)
-    return f"Docker cannot be used: {_reason(done)}." if done.returncode else ""
+    return f"Docker cannot be used: {_reason(process)}." if process.returncode else ""
 
 
-def up(program: Sequence[str], repository: Path) -> Started:
-    """Start everything that the compose files describe, in the background, as a developer would.
+def up(program: Sequence[str], repository: Path) -> UpResult:
+    """Run `docker compose up --detach`.
 
-    Raises CouldNotLook where the program cannot be started or does not come to an end.
+    Raises CouldNotLook if Compose cannot be started or does not end in time.
     """
-    done = _call(program, "up", ("--detach",), repository)
+    process = _call(program, "up", ("--detach",), repository)
     words = " ".join(program)
-    if done.returncode:
-        return Started(False, registry.mask(f"{words} up failed in {repository}: {_reason(done)}."))
-    return Started(True, f"{words} up has started the services of {repository}.")
+    if process.returncode:
+        return UpResult(False, registry.mask(f"{words} up failed in {repository}: {_reason(process)}."))
+    return UpResult(True, f"{words} up has started the services of {repository}.")
 
 
 def logs(program: Sequence[str], repository: Path, services: Sequence[str] = ()) -> str:
-    """What services have said, all of them where none is named, as Compose prints it; it may hold values.
+    """The last log lines of the named services, or of all; they may hold values.
 
-    Raises CouldNotLook where Compose cannot tell.
+    Raises CouldNotLook if Compose cannot be started, fails, or does not end in time.
     """
     words = ("--no-color", "--tail", str(LINES), *services)
-    done = _call(program, "logs", words, repository)
-    if done.returncode:
-        raise CouldNotLook(registry.mask(f"{' '.join(program)} logs failed in {repository}: {_reason(done)}."))
-    # What a container writes to its standard error comes out there again.
-    return done.stdout + done.stderr
+    process = _call(program, "logs", words, repository)
+    if process.returncode:
+        raise CouldNotLook(registry.mask(f"{' '.join(program)} logs failed in {repository}: {_reason(process)}."))
+    # Compose writes a container's standard error to its own.
+    return process.stdout + process.stderr
 
 
-def undo(program: Sequence[str]) -> str:
-    """The command that takes down again what `up` has started; volumes stay."""
+def down_command(program: Sequence[str]) -> str:
+    """The command that stops what `up` has started; volumes stay."""
     return " ".join([*program, "down"])
 
 
@@ -224,35 +222,35 @@ def _call(
 
 
 def _variables(service: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a service; on its way out every $ is doubled, so that the output could be read in again."""
+    """The variables of a service; Compose doubles every $ in its output."""
     variables = (service.get("environment") or {}).items()
     return {name: str(value).replace("$$", "$") for name, value in variables if value is not None}
 
 
-def _warnings(said: str) -> Iterator[str]:
-    """Sentences without a name: a name after a $ may be a piece of a password."""
-    names = {found[1] for found in _UNSET.finditer(said)}
+def _warnings(stderr: str) -> Iterator[str]:
+    """Warnings without names: a name after a $ may be a piece of a password."""
+    names = {match[1] for match in _UNSET.finditer(stderr)}
     if names:
         what = "A variable that a $ names is" if len(names) == 1 else f"{len(names)} variables that a $ names are"
         yield f"{what} not set: compose puts nothing there."
-    if "is obsolete" in said:
+    if "is obsolete" in stderr:
         yield "A compose file has an attribute that compose ignores as obsolete."
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Why a command failed, in words of ours and with no more of its text than names of files and settings."""
-    said = _UNSET.sub("", done.stderr)
-    if found := _NEEDED.search(said):
-        return f"{found[1]} needs {found[2]}, which is not set"
-    if found := _READING.search(said):
-        return f"it cannot read {found[1]}" + (f", line {found[2]}" if found[2] else "")
-    if found := _NO_FILE.search(said):
-        return f"{found[1]} is missing, which env_file names"
-    if found := _YAML.search(said):
-        line = found[1] or found[2]
+def _reason(process: subprocess.CompletedProcess[str]) -> str:
+    """Why a command failed, with no more of Compose's message than names of files, services and ports."""
+    stderr = _UNSET.sub("", process.stderr)
+    if match := _NEEDED.search(stderr):
+        return f"{match[1]} needs {match[2]}, which is not set"
+    if match := _READING.search(stderr):
+        return f"it cannot read {match[1]}" + (f", line {match[2]}" if match[2] else "")
+    if match := _NO_FILE.search(stderr):
+        return f"{match[1]} is missing, which env_file names"
+    if match := _YAML.search(stderr):
+        line = match[1] or match[2]
         return "a compose file is not valid YAML" + (f", line {line}" if line else "")
-    if found := _UNHEALTHY.search(said):
-        return f"container {found[1]} {found[2]}"
-    if found := _PORT.search(said):
-        return f"port {found[1]} is taken by another program"
-    return next((why for words, why in FAILURES if re.search(words, said)), f"it ended with {done.returncode}")
+    if match := _UNHEALTHY.search(stderr):
+        return f"container {match[1]} {match[2]}"
+    if match := _PORT.search(stderr):
+        return f"port {match[1]} is taken by another program"
+    return next((why for words, why in FAILURES if re.search(words, stderr)), f"it ended with {process.returncode}")

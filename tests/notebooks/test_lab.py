@@ -89,7 +89,7 @@ def test_an_editor_that_starts_kernels_beside_the_notebooks_finds_the_file(
 def test_the_banner_says_where_the_names_come_from(folder: Path) -> None:
     """The path of the file, or that there is none."""
     assert f"names from {folder / 'runbook.toml'}" in where("staging").to_text()
-    local = banner.workplace("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
+    local = banner.workstation("local_setup", "/checkout", Caller("", ""), "", load("local").origin).to_text()
     assert f"names from {folder / 'runbook.toml'}" in local
     (folder / "runbook.toml").unlink()
     assert "the guide's names" in where("staging").to_text()

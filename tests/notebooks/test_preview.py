@@ -74,7 +74,7 @@ def here(
 
 
 def edits(desk: Terraformer) -> list[Edit]:
-    declared = read_checkout(desk.platform.root).declared
+    declared = read_checkout(desk.platform.root).task_definitions
     edit = add_reference(declared, "backend", desk.key, desk.key) if declared else None
     assert edit
     return [edit]
@@ -219,14 +219,14 @@ def test_a_copy_is_private_and_takes_along_what_an_earlier_init_chose(here: Terr
             root, outside(tmp_path), []
         )
     os.mkfifo(staging.parent / "pipe")
-    with pytest.raises(UsageError, match="pipe cannot be copied, so that Terraform's plan cannot be shown"):
+    with pytest.raises(UsageError, match="pipe cannot be copied, so Terraform's plan cannot be shown"):
         preview(root, staging, [])
     (staging.parent / "pipe").unlink()
     module = here.platform.main_tf
     elsewhere = tmp_path / "main.tf"
     module.rename(elsewhere)
     module.symlink_to(elsewhere)
-    with pytest.raises(UsageError, match="is a link that leads out of"):
+    with pytest.raises(UsageError, match="is a link to a file outside"):
         preview(root, staging, edits(here))
 
 

@@ -22,8 +22,8 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Button
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.terraform import command as terraform_command
-from omc_runbook.terraform.configuration import SECRET, VERSION, find_unguarded
-from omc_runbook.terraform.plan_json import ResourceChange, judge
+from omc_runbook.terraform.configuration import SECRET, VERSION, find_unprotected_versions
+from omc_runbook.terraform.plan_json import ResourceChange, find_harm
 
 STANDIN = SUPPORT / "standin_terraform.py"
 
@@ -359,14 +359,14 @@ GUARDS = {
 def test_the_files_tell_which_values_are_guarded(desk: Terraformer, guard: str) -> None:
     """In modules that are taken by their path as well."""
     desk.module.write_text(MODULE % guard)
-    assert [each.address for each in find_unguarded(desk.folder)] == GUARDS[guard]
+    assert [each.address for each in find_unprotected_versions(desk.folder)] == GUARDS[guard]
 
 
 def test_files_that_are_not_valid_are_left_to_terraform(desk: Terraformer) -> None:
     """They are no error here, nor is a module that takes itself."""
     desk.module.write_text('resource "aws_secretsmanager_secret_version" {')
     (desk.folder / "loop.tf").write_text('module "again" { source = "./" }')
-    assert find_unguarded(desk.folder) == ()
+    assert find_unprotected_versions(desk.folder) == ()
 
 
 def change(kind: str, *actions: str, of: str = "") -> ResourceChange:
@@ -378,8 +378,8 @@ def test_only_what_concerns_the_secret_is_judged(sandbox: Sandbox, here: Terrafo
     here.create()
     existing = runbooks_run.begin("create", "staging").look().secret
     others = (change(VERSION, "create", of="other"), change(SECRET, "create", of="other"), change("aws_vpc", "delete"))
-    assert judge(others, here.name, existing) == ()
-    (found,) = judge((change(SECRET, "delete", of="other"),), here.name, existing)
+    assert find_harm(others, here.name, existing) == ()
+    (found,) = find_harm((change(SECRET, "delete", of="other"),), here.name, existing)
     assert found.check == "terraform-destroys"
 
 

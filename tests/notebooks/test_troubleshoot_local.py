@@ -110,7 +110,7 @@ def test_a_healthy_machine_beside_a_healthy_environment(at: Sandbox, platform: P
     assert f"Nothing is wrong with the secrets of staging, nor with {platform.dotenv}" in verdict
     first = troubleshoot.state(snapshot, told).entries[0]
     assert (first.name, first.subject) == ("this machine", str(platform.dotenv))
-    assert "Settings takes it" in first.lines[0]
+    assert "Settings accepts it" in first.lines[0]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -205,13 +205,13 @@ def test_the_checkout_of_the_configuration_will_do(
     """As it does for local_setup."""
     monkeypatch.setenv("OMC_REPOSITORY", str(platform.root))
     snapshot = troubleshoot_run.look(troubleshoot_run.begin("staging"), complaint.hear("local"))
-    assert snapshot.workplace and snapshot.workplace.path == platform.dotenv
+    assert snapshot.workstation and snapshot.workstation.path == platform.dotenv
 
 
 def test_other_symptoms_leave_the_machine_alone(at: Sandbox, platform: Platform) -> None:
     """A repository alone is compared, and its .env is not opened."""
     snapshot = look(platform, complaint.hear("cannot-read"))
-    assert snapshot.checkout and snapshot.workplace is None
+    assert snapshot.checkout and snapshot.workstation is None
 
 
 def test_every_check_of_a_machine_and_of_drift_is_told_apart() -> None:

@@ -31,7 +31,7 @@ from omc_runbook.runbooks import add_key
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Content, Snapshot
-from omc_runbook.textfile.redaction import veil
+from omc_runbook.textfile.redaction import redact
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -226,7 +226,7 @@ BROKEN = {
     "latin": "is not UTF-8 text",
     "latin terraform": "modules/ecs/main.tf is not UTF-8 text",
     "method": KEY,
-    "environment": f"{KEY} is a name taken",
+    "environment": f"{KEY} is taken",
 }
 
 
@@ -549,8 +549,8 @@ def test_checkouts_as_they_are_in_the_wild(
     assert done and len(done.patches) == 3
     checkout = read_checkout(platform.root)
     assert checkout.settings.find(key) and dotenv_values(platform.template)[key]
-    assert checkout.declared and [
-        ref.key for ref in checkout.declared.containers[0].references if ref.variable == key
+    assert checkout.task_definitions and [
+        ref.key for ref in checkout.task_definitions.containers[0].references if ref.variable == key
     ] == [key]
     assert platform.config.is_symlink() == (change is linked)
     for name in EDITED:
@@ -674,7 +674,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     platform.template.write_text(f"{platform.template.read_text()}NEWS_TOKEN={canaries[1]}")
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
-    assert plan and {line for edit in plan.edits for line in edit.replaced if any(c in line for c in canaries)}
+    assert plan and {line for edit in plan.edits for line in edit.removed_lines if any(c in line for c in canaries)}
     done = add_key.apply(there, plan, True)
     assert done and [path.name for path in done.patches] == [
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
@@ -714,5 +714,5 @@ VEILED_TEMPLATE = {
 
 def test_what_is_veiled_and_what_is_shown() -> None:
     """Names, references, numbers, prose and placeholders are shown; literals, values and random words are not."""
-    assert {line: veil(line, True) for line in VEILED} == VEILED
-    assert {line: veil(line, False) for line in VEILED_TEMPLATE} == VEILED_TEMPLATE
+    assert {line: redact(line, True) for line in VEILED} == VEILED
+    assert {line: redact(line, False) for line in VEILED_TEMPLATE} == VEILED_TEMPLATE

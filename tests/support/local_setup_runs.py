@@ -92,7 +92,7 @@ def plan_file(platform: Platform, values_from: str = "") -> Setup:
     """The plan of the .env alone: Settings are not loaded."""
     run = runbook.begin("local", "", str(platform.root))
     assert run.checkout
-    place = workstation.look(run.checkout, run.environment.keys, deeply=False)
+    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
     return dotenv_plan.plan_setup(place, values_from)
 
 

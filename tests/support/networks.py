@@ -19,7 +19,7 @@ from omc_runbook.aws.ec2 import (
     Vpc,
 )
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.network.reachability import Place
+from omc_runbook.network.reachability import TaskNetwork
 
 REGION = "ap-southeast-2"
 VPC, TASKS, ENDPOINTS = "vpc-1", "sg-tasks", "sg-endpoint"
@@ -29,8 +29,8 @@ SERVICE = f"com.amazonaws.{REGION}.secretsmanager"
 EVERYWHERE = "0.0.0.0/0"
 LOCAL = Route("10.0.0.0/16", "local", "active")
 
-IN_PRIVATE = Place(PRIVATE, (TASKS,))
-IN_PUBLIC = Place(PUBLIC, (TASKS,), public_ip=True)
+IN_PRIVATE = TaskNetwork(PRIVATE, (TASKS,))
+IN_PUBLIC = TaskNetwork(PUBLIC, (TASKS,), public_ip=True)
 
 
 def rule(*peers: str, protocol: str = "tcp", ports: tuple[int, int] | None = (443, 443)) -> Rule:

@@ -25,7 +25,7 @@ from omc_runbook.model import value_from as model_value_from
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.settings import settings_of
+from omc_runbook.repository.settings import parse_settings
 from omc_runbook.snapshot.held_values import ABSENT, ExecLook, HeldValue
 from omc_runbook.snapshot.roles import CHANNELS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -78,7 +78,7 @@ def checkout_reading(*names: str) -> Checkout:
     lines = "".join(f"    {name}: str | None = None\n" for name in names)
     text = f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{lines}"
     file = SourceFile(Path("config.py"), "backend/app/core/config.py", text.encode())
-    return Checkout(Path(), settings_of(file), None, None, None)
+    return Checkout(root=Path(), settings=parse_settings(file), template=None, compose=None, task_definitions=None)
 
 
 def healthy() -> Snapshot:

@@ -47,7 +47,7 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
     if key.containers:
         return key.containers
     main, checkout = snapshot.environment.names.service, snapshot.checkout
-    settings = checkout.settings if checkout and not checkout.settings.vague else None
+    settings = checkout.settings if checkout and not checkout.settings.ambiguities else None
     for service in snapshot.services:
         definition = snapshot.definition(service.task_definition_arn)
         if service.name == main and definition:

@@ -89,7 +89,7 @@ class _NewKey:
     """A key that is being added: what has been done so far, and how each environment's tasks came."""
 
     def __init__(self, addition: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> None:
-        self._addition, self._contexts, self._git_dir = addition, contexts, git.git_dir(addition.root)
+        self._addition, self._contexts, self._git_dir = addition, contexts, git.find_git_dir(addition.root)
         self._journal = Journal()
         self._environments: list[EnvironmentResult] = []
 
@@ -185,7 +185,7 @@ class _NewKey:
         if self._git_dir is None or not self._journal.changes:
             return ()
         kept = sorted((self._git_dir / files.FOLDER).glob(f"{self._patch_prefix}*{PATCH}"))
-        return tuple(path for path in kept if git.takes_back(self._addition.root, path))
+        return tuple(path for path in kept if git.can_reverse(self._addition.root, path))
 
     @property
     def _patch_prefix(self) -> str:

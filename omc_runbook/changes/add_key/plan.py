@@ -16,10 +16,10 @@ from omc_runbook.model.catalogue import Form, Key, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.classes import alternatives, expression, last_name
+from omc_runbook.repository.settings import last_name, parse_expression, union_members
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template_edit import NewEntry, add_entry
-from omc_runbook.terraform.task_definitions import counts_for, declared_of
+from omc_runbook.terraform.task_definitions import applies_to, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
@@ -70,11 +70,11 @@ class NewKey:
 
     @property
     def _alternatives(self) -> frozenset[str]:
-        node = expression(self.type)
+        node = parse_expression(self.type)
         # What an Annotated adds to its type may refuse values that the type itself takes.
         if node is None or "Annotated" in self.type:
             return frozenset({self.type})
-        return frozenset(last_name(each) or ast.unparse(each) for each in alternatives(node))
+        return frozenset(last_name(each) or ast.unparse(each) for each in union_members(node))
 
 
 @dataclass(frozen=True)
@@ -216,12 +216,12 @@ def why_no_patch(root: Path, edit: Edit) -> str:
     """Why no patch of an edit is kept for git to take it back by; "" where one is."""
     if not edit.file.path.resolve().is_relative_to(root):
         return "is a link that leads out of the checkout"
-    return "has what may be a value in a line that changes" if any(map(is_random, edit.replaced)) else ""
+    return "has what may be a value in a line that changes" if any(map(is_random, edit.removed_lines)) else ""
 
 
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
     """Which of the files to be edited have changes that are not committed."""
-    return git.dirty(root, tuple(edit.file.name for edit in edits)) if edits else ()
+    return git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
 
 
 def _references(
@@ -232,13 +232,13 @@ def _references(
     present: Collection[str],
 ) -> list[Edit]:
     """The edits of Terraform's files, one for each file, whatever number of containers are in it."""
-    if checkout.declared is None:
+    if checkout.task_definitions is None:
         return []
-    files, edits = checkout.declared.files, {edit.name: edit for edit in checkout.declared.files}
+    files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
     what: dict[str, list[str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        here = tuple(file for file in files if counts_for(file.name, environment, known)) or files
-        declared = replace(declared_of(here), unreadable=checkout.declared.unreadable)
+        here = tuple(file for file in files if applies_to(file.name, environment, known)) or files
+        declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
         edit = add_reference(declared, container, key.name, key.name, present)
         if edit:
             changed = replace(edit.file, raw=edit.after)

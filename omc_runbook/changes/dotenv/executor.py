@@ -52,7 +52,7 @@ def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], StartRe
     """
     if setup.obstacle:
         raise UsageError(f"{setup.obstacle.rstrip('.')}. Nothing was written.")
-    path, git_dir, kept = setup.workplace.path, git.git_dir(setup.workplace.checkout.root), list[Path]()
+    path, git_dir, kept = setup.workstation.path, git.find_git_dir(setup.workstation.checkout.root), list[Path]()
 
     def write() -> Iterator[Change]:
         files.refuse_unwritable(path)
@@ -74,7 +74,7 @@ def apply(setup: Setup, backup: bool, now: datetime, begin: Callable[[], StartRe
 
 def _changes_of(setup: Setup) -> Iterator[Change]:
     """What the writing of a .env changes; of a new one the template's lines are counted only."""
-    name, is_new = setup.workplace.path.name, setup.before is None
+    name, is_new = setup.workstation.path.name, setup.before is None
     changed = [change for change in setup.changes if change.action != "unchanged"]
     made = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
     if is_new:
@@ -88,11 +88,11 @@ def _changes_of(setup: Setup) -> Iterator[Change]:
 
 
 def start(root: Path, known: Collection[str]) -> StartResult:
-    """StartResult the application by docker compose and read what it says; or say why that cannot be done here."""
+    """Start the application by docker compose and read what it says; or say why that cannot be done here."""
     program = docker.find_compose()
     if program is None:
         return StartResult("", "There is no docker compose here.")
-    refused = docker.has_engine(program)
+    refused = docker.engine_problem(program)
     if refused:
         return StartResult("", refused)
     command = " ".join((*program, "up", "-d"))
@@ -101,7 +101,7 @@ def start(root: Path, known: Collection[str]) -> StartResult:
     except CouldNotLook as error:
         return StartResult(command, str(error), _hear(program, root, known))
     if not begun.ok:
-        return StartResult(command, begun.said, _hear(program, root, known), ok=False)
+        return StartResult(command, begun.message, _hear(program, root, known), ok=False)
     try:
         return StartResult(command, told=_listen(program, root, known), ok=True)
     except CouldNotLook as error:

@@ -18,8 +18,8 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
-from omc_runbook.terraform.command import Draft
-from omc_runbook.terraform.configuration import find_unguarded
+from omc_runbook.terraform.command import SavedPlan
+from omc_runbook.terraform.configuration import find_unprotected_versions
 
 Intent = Literal["create", "restore", "nothing"]
 
@@ -43,7 +43,7 @@ class Creation:
     kms_key: str = ""
     recovery_days: int = 30
     existing: Secret | None = None
-    draft: Draft | None = None
+    draft: SavedPlan | None = None
     """Terraform's plan, where Terraform is to create the secret."""
     warnings: tuple[Finding, ...] = ()
     """What is to be said of Terraform's files and of its plan."""
@@ -138,9 +138,9 @@ def remaining(plan: Creation, findings: tuple[Finding, ...]) -> tuple[Finding, .
 
 def _with_terraform(kept: Creation, folder: Path, profile: str) -> Creation:
     """The plan with Terraform's; its file is dropped at once where there is nothing to create."""
-    unguarded = find_unguarded(folder)
+    unguarded = find_unprotected_versions(folder)
     draft = command.plan(folder, profile)
     if kept.intent == "nothing":
         draft.drop()
-    warnings = (*plan_json.judge(draft.changes, kept.name, kept.existing), *plan_json.warn(unguarded))
+    warnings = (*plan_json.find_harm(draft.changes, kept.name, kept.existing), *plan_json.find_overwrites(unguarded))
     return replace(kept, draft=draft, warnings=warnings)

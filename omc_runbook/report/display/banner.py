@@ -109,7 +109,7 @@ def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:
     )
 
 
-def workplace(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
+def workstation(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
     """Name the checkout, the environments that its values are compared with, and where names come from."""
     values = f"Values are compared {compared}" if compared else "Values are not compared with any environment's"
     lines = (f"Checkout {root}", f"With {origin}", values)

@@ -13,7 +13,7 @@ from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.iam.policy import PolicyDocument, trusts
-from omc_runbook.network.reachability import Place, Request
+from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
@@ -36,7 +36,7 @@ class PullFailed(Exception):
 
 
 def environments(
-    definition: TaskDefinition, task_id: str, region: str, account: str, place: Place | None = None
+    definition: TaskDefinition, task_id: str, region: str, account: str, place: TaskNetwork | None = None
 ) -> dict[str, dict[str, str]]:
     """The environment of each container by name: its own variables, then its secrets, which win.
 
@@ -78,7 +78,7 @@ def _execution_role(
     )
 
 
-def _resolve(role: Principal, value_from: str, region: str, place: Place | None) -> str:
+def _resolve(role: Principal, value_from: str, region: str, place: TaskNetwork | None) -> str:
     fields = value_from.split(":")
     if fields[0] != "arn" or len(fields) < 6 or fields[2] != "secretsmanager":
         return _parameter(role, value_from, region)
@@ -101,7 +101,7 @@ def _resolve(role: Principal, value_from: str, region: str, place: Place | None)
     return gotext.show(members[key])
 
 
-def _cross(role: Principal, place: Place, arn: str, region: str) -> None:
+def _cross(role: Principal, place: TaskNetwork, arn: str, region: str) -> None:
     """Fail where the network does not let the call through; ECS gives up after minutes, this at once."""
     path = network.way(place, role.account, region, Request(role.identity_arn, GET_SECRET_VALUE, arn))
     blocked = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []

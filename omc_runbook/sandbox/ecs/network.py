@@ -20,7 +20,7 @@ from werkzeug.test import Client
 from omc_runbook.aws import vpc
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.network.reachability import Path, Place, Request, trace
+from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT, Call
 from omc_runbook.snapshot.networking import read_vpcs
 
@@ -44,16 +44,16 @@ def forget() -> None:
         _KNOWN.clear()
 
 
-def place_of(configuration: Any) -> Place | None:
+def place_of(configuration: Any) -> TaskNetwork | None:
     """Where a network configuration of ECS puts a task; None where it has no network interface of its own."""
     awsvpc = (configuration or {}).get("awsvpcConfiguration", {})
     if not awsvpc.get("subnets"):
         return None
     public = awsvpc.get("assignPublicIp") == "ENABLED"
-    return Place(awsvpc["subnets"][0], tuple(awsvpc.get("securityGroups") or ()), public)
+    return TaskNetwork(awsvpc["subnets"][0], tuple(awsvpc.get("securityGroups") or ()), public)
 
 
-def way(place: Place, account: str, region: str, request: Request) -> Path | None:
+def way(place: TaskNetwork, account: str, region: str, request: Request) -> CallPath | None:
     """The way of a task's call to a service; None where the sandbox has no network to judge it by."""
     if account != DEFAULT_ACCOUNT:
         return None

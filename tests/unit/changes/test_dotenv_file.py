@@ -366,7 +366,7 @@ def pipe(platform: Platform) -> None:
     [
         (refuse_read_only, "read-only: chmod u\\+w"),
         (refuse_folder, "is read-only, so that"),
-        (directory, "is a directory where a file is expected"),
+        (directory, "is a directory, not a file"),
         (pipe, "is a pipe or a device"),
     ],
 )

@@ -65,8 +65,8 @@ def look(root: Path, deeply: bool) -> Snapshot:
     if deeply:
         return local_setup.look(run)
     assert run.checkout
-    place = workstation.look(run.checkout, run.environment.keys, deeply=False)
-    return Snapshot(run.environment, now(), NOBODY, "", workplace=place)
+    place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
+    return Snapshot(run.environment, now(), NOBODY, "", workstation=place)
 
 
 def diagnosed(root: Path, deeply: bool) -> Seen:

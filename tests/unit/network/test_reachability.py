@@ -39,19 +39,19 @@ from support.networks import (
 from support.snapshots import ARN, ROLE
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Route, RouteTable, Subnet
-from omc_runbook.network.reachability import Path, Place, Request, trace
+from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 
 READ = Request(ROLE, "secretsmanager:GetSecretValue", ARN)
 DEFAULT = Route(EVERYWHERE, NAT, "active")
 TO_VPC = rule("10.0.0.0/16")
 
 
-def go(network: Network, place: Place = IN_PRIVATE) -> Path:
+def go(network: Network, place: TaskNetwork = IN_PRIVATE) -> CallPath:
     """Follow a task's call for its secret."""
     return trace(network, place, "secretsmanager", REGION, [READ])
 
 
-def causes(path: Path) -> list[str]:
+def causes(path: CallPath) -> list[str]:
     """What is in the way, with a question mark where it only may be."""
     return list(dict.fromkeys(o.check + ("" if o.certain else "?") for o in path.obstacles))
 
@@ -99,10 +99,10 @@ HEALTHY = {
     "two rules, halves of all": (with_egress(by_nat(), rule("0.0.0.0/1"), rule("128.0.0.0/1")), IN_PRIVATE, NAT),
     "second group lets out": (
         with_egress(by_nat()),
-        Place(PRIVATE, (TASKS, "sg-default")),
+        TaskNetwork(PRIVATE, (TASKS, "sg-default")),
         NAT,
     ),
-    "no group named: the default one": (with_egress(by_nat()), Place(PRIVATE), NAT),
+    "no group named: the default one": (with_egress(by_nat()), TaskNetwork(PRIVATE), NAT),
     "egress to the VPC and an endpoint": (with_egress(by_endpoint(), TO_VPC), IN_PRIVATE, ENDPOINT),
     "egress to the endpoint's subnets": (
         with_egress(by_endpoint(), rule("10.0.1.0/24"), rule("10.0.2.0/24")),
@@ -204,7 +204,7 @@ def test_what_leads_there(case: str) -> None:
     """However it is spelt, what works has nothing in its way, and is named."""
     network, place, by = HEALTHY[case]
     path = go(network, place)
-    assert (causes(path), path.is_open, path.by.rpartition(" ")[2]) == ([], True, by)
+    assert (causes(path), path.is_reachable, path.via.rpartition(" ")[2]) == ([], True, by)
 
 
 def firewall(network: Network) -> Network:
@@ -226,7 +226,7 @@ BROKEN = {
     "NAT in a private subnet": (with_nat(by_nat(), subnet=OTHER), IN_PRIVATE, ["no-egress"]),
     "NAT's subnet without a route": (with_routes(by_nat(), table="rtb-public"), IN_PRIVATE, ["no-egress"]),
     "private NAT": (with_nat(by_nat(), public=False), IN_PRIVATE, ["no-egress"]),
-    "public subnet, no public address": (by_nat(), Place(PUBLIC, (TASKS,)), ["no-egress"]),
+    "public subnet, no public address": (by_nat(), TaskNetwork(PUBLIC, (TASKS,)), ["no-egress"]),
     "gateway not attached": (replace(by_nat(), internet_gateways={}), IN_PUBLIC, ["no-egress"]),
     "gateway of another VPC": (replace(by_nat(), internet_gateways={GATEWAY: "vpc-2"}), IN_PRIVATE, ["no-egress"]),
     "gateway endpoint instead": (
@@ -256,7 +256,7 @@ BROKEN = {
     "no hostnames": (with_vpc(by_endpoint(), dns_hostnames=False), IN_PRIVATE, ["private-dns-off"]),
     "no private DNS, and no public address": (
         with_endpoint(by_nat(), private_dns=False),
-        Place(PUBLIC, (TASKS,)),
+        TaskNetwork(PUBLIC, (TASKS,)),
         ["private-dns-off"],
     ),
     "no DNS": (with_vpc(by_nat(), dns_support=False), IN_PRIVATE, ["vpc-dns-off"]),
@@ -361,8 +361,8 @@ BROKEN = {
         IN_PRIVATE,
         ["no-egress?"],
     ),
-    "no such subnet": (by_nat(), Place("subnet-gone", (TASKS,)), ["no-egress?"]),
-    "no such group": (by_nat(), Place(PRIVATE, ("sg-gone",)), ["sg-egress?"]),
+    "no such subnet": (by_nat(), TaskNetwork("subnet-gone", (TASKS,)), ["no-egress?"]),
+    "no such group": (by_nat(), TaskNetwork(PRIVATE, ("sg-gone",)), ["sg-egress?"]),
 }
 
 
@@ -372,7 +372,7 @@ def test_what_does_not(case: str) -> None:
     network, place, expected = BROKEN[case]
     path = go(network, place)
     assert causes(path) == expected
-    assert path.is_open is (None if all(name.endswith("?") for name in expected) else False)
+    assert path.is_reachable is (None if all(name.endswith("?") for name in expected) else False)
     assert all(obstacle.facts and obstacle.subject for obstacle in path.obstacles)
     assert all(obstacle.command.startswith("aws ") for obstacle in path.obstacles if obstacle.certain)
 
@@ -416,14 +416,14 @@ def test_a_second_vpc() -> None:
         ),
         endpoints=(there,),
     )
-    assert go(both).by == f"NAT gateway {NAT}"
-    assert go(both, Place("subnet-2", (TASKS,))).by == "endpoint vpce-2"
-    assert causes(go(replace(both, endpoints=()), Place("subnet-2", (TASKS,)))) == ["no-egress"]
+    assert go(both).via == f"NAT gateway {NAT}"
+    assert go(both, TaskNetwork("subnet-2", (TASKS,))).via == "endpoint vpce-2"
+    assert causes(go(replace(both, endpoints=()), TaskNetwork("subnet-2", (TASKS,)))) == ["no-egress"]
 
 
 def test_other_services_have_other_endpoints() -> None:
     """The way to ssmmessages is its own: an endpoint for Secrets Manager is none for it."""
-    assert trace(by_endpoint(), IN_PRIVATE, "secretsmanager", REGION).is_open
+    assert trace(by_endpoint(), IN_PRIVATE, "secretsmanager", REGION).is_reachable
     assert causes(trace(by_endpoint(), IN_PRIVATE, "ssmmessages", REGION)) == ["no-egress"]
     assert causes(trace(by_endpoint(), IN_PRIVATE, "secretsmanager", "us-east-1")) == ["no-egress"]
 

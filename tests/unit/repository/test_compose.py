@@ -152,7 +152,6 @@ def test_names_after_a_dollar(tmp_path: Path) -> None:
     names = ("LOG_DRIVER", "POSTGRES_DB", "DOCKER_IMAGE_BACKEND", "TAG", "A", "B", "D")
     assert sorted(compose.interpolated) == sorted(names)
     assert compose.required == ("POSTGRES_DB", "DOCKER_IMAGE_BACKEND")
-    assert set(compose.defaulted) == {"LOG_DRIVER", "TAG", "A", "B"}
     assert list(find_references("$A${B:+$C}${D:?no}$$E")) == [("A", ""), ("B", ":+"), ("C", ""), ("D", ":?")]
 
 
@@ -177,7 +176,7 @@ def test_compose_agrees(tmp_path: Path, override: str) -> None:
     compose = read(tmp_path, PLATFORM, override)
     (tmp_path / ".env").touch()
     variables = {"POSTGRES_DB": "app", "DOCKER_IMAGE_BACKEND": "i", "A": "a", "B": "b", "D": "d"}
-    config = docker.config(("docker-compose",), tmp_path, variables | {"PATH": "/usr/bin:/bin"})
+    config = docker.read_config(("docker-compose",), tmp_path, variables | {"PATH": "/usr/bin:/bin"})
     assert config.error == ""
     for service in compose.services:
         real = config.environment[service.name]
@@ -340,7 +339,7 @@ def test_what_other_files_have_is_read(tmp_path: Path) -> None:
         ("deploy/more/cleaner.env",),
     )
     assert cleaner.env_files == worker.env_files and not compose.includes and not backend.extends
-    assert compose.required == ("SHARED_NAME",) and {*compose.defaulted} == {"DB", "UNUSED"}
+    assert compose.required == ("SHARED_NAME",)
     assert [file.name for file in compose.files] == [
         "compose.yaml",
         "deploy/database.yml",
@@ -357,7 +356,7 @@ def test_what_other_files_have_is_what_compose_makes_of_them(tmp_path: Path) -> 
     for service in compose.services:
         for name in service.env_files:
             (tmp_path / name).write_text(f"FROM={name}\n")
-    config = docker.config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin", "SHARED_NAME": "x"})
+    config = docker.read_config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin", "SHARED_NAME": "x"})
     assert not config.error, config.error
     ours = {
         each.name: {*settings(compose, each.name)} | ({"FROM"} if each.env_files else set())
@@ -386,7 +385,7 @@ def test_what_cannot_be_taken_in_is_known_to_be_missed(tmp_path: Path, text: str
 def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docker's plugin goes before the program of its own, and without both there is none."""
     assert docker.find_compose() == ("docker", "compose")
-    assert docker.undo(("docker", "compose")) == "docker compose down"
+    assert docker.down_command(("docker", "compose")) == "docker compose down"
     own = tmp_path / "docker-compose"
     own.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
     own.chmod(0o755)
@@ -402,8 +401,8 @@ def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pyte
 def test_without_a_program(tmp_path: Path) -> None:
     """A program that is not there is told in one sentence."""
     with pytest.raises(CouldNotLook, match=r"^docker-nowhere could not be started in .*: No such file or directory\.$"):
-        docker.config(("docker-nowhere",), tmp_path)
-    assert docker.has_engine(("docker-nowhere",)).startswith("docker-nowhere could not be started")
+        docker.read_config(("docker-nowhere",), tmp_path)
+    assert docker.engine_problem(("docker-nowhere",)).startswith("docker-nowhere could not be started")
 
 
 @needs_compose
@@ -412,7 +411,7 @@ def test_config(standin: Path, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"API_KEY='{CANARY}$x'\nPART={CANARY}$canary$other$canary\nLOG_LEVEL=debug\n")
     text = "services:\n  backend:\n    image: i\n    env_file: .env\n    environment:\n      HOST: ${HOST}\n      A:\n"
     (tmp_path / "compose.yaml").write_text(f"version: '3'\n{text}")
-    config = docker.config(("docker", "compose"), tmp_path, {**os.environ, "HOST": "backend"})
+    config = docker.read_config(("docker", "compose"), tmp_path, {**os.environ, "HOST": "backend"})
     backend = config.environment["backend"]
     assert backend.keys() == {"API_KEY", "PART", "LOG_LEVEL", "HOST"}
     assert backend["API_KEY"].same_as(f"{CANARY}$x") and backend["PART"].same_as(CANARY)
@@ -443,7 +442,7 @@ def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str
     (tmp_path / ".env").write_text(dotenv)
     if text is not None:
         (tmp_path / "compose.yaml").write_text(text)
-    config = docker.config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin"})
+    config = docker.read_config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin"})
     assert re.fullmatch(rf"docker compose config failed in \S+: {told}\.", config.error)
     assert CANARY not in repr(config) and not config.environment
 
@@ -453,16 +452,16 @@ def test_config_of_an_old_program(tmp_path: Path) -> None:
     old = tmp_path / "docker-compose"
     old.write_text("#!/bin/sh\necho services:\n")
     old.chmod(0o755)
-    config = docker.config((str(old),), tmp_path)
+    config = docker.read_config((str(old),), tmp_path)
     assert config.error == f"{old} config gives no JSON: install a newer Docker Compose."
 
 
 def test_an_engine(standin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether an engine answers is told, with what to do where none does."""
-    assert docker.has_engine(("docker", "compose")) == ""
+    assert docker.engine_problem(("docker", "compose")) == ""
     monkeypatch.setenv("STANDIN_DOCKER_ENGINE", "no")
     sentence = "Docker cannot be used: no Docker engine answers: start Docker."
-    assert docker.has_engine(("docker", "compose")) == sentence
+    assert docker.engine_problem(("docker", "compose")) == sentence
 
 
 def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +469,7 @@ def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "said").write_text(f"backend-1  | {CANARY}\n")
     monkeypatch.setenv("STANDIN_DOCKER_LOGS", str(tmp_path / "said"))
     started = docker.up(("docker", "compose"), tmp_path)
-    assert (started.ok, started.said) == (True, f"docker compose up has started the services of {tmp_path}.")
+    assert (started.ok, started.message) == (True, f"docker compose up has started the services of {tmp_path}.")
     assert docker.logs(("docker", "compose"), tmp_path, ("backend",)) == f"backend-1  | {CANARY}\n"
     assert calls(standin) == ["docker compose up --detach", "docker compose logs --no-color --tail 5000 backend"]
 
@@ -494,8 +493,8 @@ def test_a_start_that_fails(
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
     started = docker.up(("docker", "compose"), tmp_path)
     assert not started.ok
-    assert re.fullmatch(rf"docker compose up failed in \S+: {told}\.", started.said)
-    assert CANARY not in started.said
+    assert re.fullmatch(rf"docker compose up failed in \S+: {told}\.", started.message)
+    assert CANARY not in started.message
 
 
 def test_a_log_that_cannot_be_had(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -512,4 +511,4 @@ def test_a_program_that_hangs(standin: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", "config:hang")
     monkeypatch.setitem(docker.SECONDS, "config", 1)
     with pytest.raises(CouldNotLook, match=r"^docker compose config did not end within 1 s in .*: run it by hand"):
-        docker.config(("docker", "compose"), tmp_path)
+        docker.read_config(("docker", "compose"), tmp_path)

@@ -33,9 +33,9 @@ def causes(platform: Platform) -> list[tuple[str, str]]:
 def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> None:
     """How it reads the .env alone is how it gives it to the application."""
     run = local_setup.begin("local", "", str(platform.root))
-    place = local_setup.look(run).workplace
-    assert place and place.composed and place.dotenv
-    compose, real = place.checkout.compose, place.composed.environment["backend"]
+    place = local_setup.look(run).workstation
+    assert place and place.compose_config and place.dotenv
+    compose, real = place.checkout.compose, place.compose_config.environment["backend"]
     service = compose.application() if compose else None
     own = {setting.variable for setting in service.environment} if service else set()
     theirs = [each for each in place.dotenv.bindings if each.name not in own]

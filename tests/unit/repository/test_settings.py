@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.settings import CONFIG, Field, Settings, read_settings, settings_of
+from omc_runbook.repository.settings import CONFIG, Field, SettingsSource, parse_settings, read_settings
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.textfile.file import Edit, SourceFile
 
@@ -33,9 +33,9 @@ def source(text: str) -> SourceFile:
     return SourceFile(Path("checkout") / CONFIG, CONFIG, text.encode())
 
 
-def read(body: str, head: str = HEAD) -> Settings:
+def read(body: str, head: str = HEAD) -> SettingsSource:
     """The Settings of a file whose class has this body."""
-    return settings_of(source(head + body))
+    return parse_settings(source(head + body))
 
 
 def field(body: str, name: str = "KEY", head: str = HEAD) -> Field:
@@ -190,14 +190,16 @@ def test_only_annotated_public_names_are_fields() -> None:
 def test_env_files_are_told_where_they_are_literal(config: str, files: tuple[str, ...] | None) -> None:
     """A literal is told, none is empty, and an expression is None."""
     assert read(f"    model_config = {config}\n    KEY: str\n").env_files == files
-    assert ("env_file" in read(f"    model_config = {config}\n").untold) == (files is None and "=1" not in config)
+    assert ("env_file" in read(f"    model_config = {config}\n").computed_options) == (
+        files is None and "=1" not in config
+    )
 
 
 def test_options_have_the_defaults_of_pydantic_settings() -> None:
     """What is not set is as pydantic-settings has it."""
     told = read("    KEY: str\n")
     assert (told.env_files, told.env_prefix, told.case_sensitive, told.ignore_empty) == ((), "", False, False)
-    assert (told.extra, told.untold) == ("forbid", ())
+    assert (told.extra, told.computed_options) == ("forbid", ())
 
 
 def test_options_are_read_wherever_they_can_be_set() -> None:
@@ -368,10 +370,10 @@ def test_the_name_follows_prefix_and_habit(body: str, key: str, line: str) -> No
         ("env_prefix=NAME", "NEW", "computes env_prefix"),
         ("alias_generator=str.upper", "NEW", "computes alias_generator"),
         ("**COMMON", "NEW", "computes"),
-        ("", "s3cret-value", "The key is no name"),
-        ("", "1KEY", "The key is no name"),
-        ("", "", "The key is no name"),
-        ("", "ﬁeld", "The key is no name"),
+        ("", "s3cret-value", "The key is no valid name"),
+        ("", "1KEY", "The key is no valid name"),
+        ("", "", "The key is no valid name"),
+        ("", "ﬁeld", "The key is no valid name"),
         ("", "_KEY", "leaves no name"),
         ("", "lambda", "the field lambda, which is a word of Python"),
         ("", "CLASS", "the field class, which is a word of Python"),
@@ -512,7 +514,7 @@ def test_a_field_from_a_class_above_needs_no_edit() -> None:
         ("class NEW_API_KEY: ...", "NEW_API_KEY is an inner class of class Settings"),
         ("import NEW_API_KEY", "NEW_API_KEY is a name of class Settings"),
         ("if True:\n        NEW_API_KEY: str = 's3cret'", "NEW_API_KEY is a name of class Settings"),
-        ("B: int = NEW_API_KEY", "line 8: class Settings means something else by NEW_API_KEY"),
+        ("B: int = NEW_API_KEY", "line 8: class Settings uses the name NEW_API_KEY for something else"),
     ],
 )
 def test_a_name_that_is_taken_is_refused(there: str, words: str) -> None:
@@ -573,7 +575,7 @@ def test_a_class_without_a_certain_place_is_refused(text: str, words: str) -> No
 def test_an_edit_that_came_out_wrong_is_refused() -> None:
     """What Python would not take after the edit, here a letter that the file's encoding has not, is not offered."""
     told = refusal("# coding: ascii\n# class\nclass Settings:\n    A: int\n", new(description="é"), "")
-    assert told.endswith("would not be right with NEW_API_KEY in it: add it to class Settings by hand.")
+    assert told.endswith("could not be edited safely: add NEW_API_KEY to class Settings by hand.")
 
 
 def test_invalid_python_is_no_editing_matter() -> None:
@@ -733,7 +735,7 @@ def test_an_edit_says_what_it_adds() -> None:
     edit = add_field(source(f"{HEAD}    A: int\n"), new(description="For prices"))
     assert edit is not None
     assert edit.what == "field NEW_API_KEY of class Settings"
-    assert edit.added == ("    # For prices", "    NEW_API_KEY: str")
+    assert edit.added_lines == ("    # For prices", "    NEW_API_KEY: str")
 
 
 def test_a_class_below_has_the_new_field_too() -> None:
@@ -741,7 +743,7 @@ def test_a_class_below_has_the_new_field_too() -> None:
     body = "    A: int\n\n\nclass Test(Settings):\n    model_config = SettingsConfigDict(env_prefix='T_')\n"
     edit = add_field(source(HEAD + body), new())
     assert edit is not None
-    assert settings_of(source(edit.after.decode())).variables == ("A", "NEW_API_KEY", "T_A", "T_NEW_API_KEY")
+    assert parse_settings(source(edit.after.decode())).variables == ("A", "NEW_API_KEY", "T_A", "T_NEW_API_KEY")
 
 
 def test_a_class_that_holds_settings_changes_with_them() -> None:
@@ -750,7 +752,7 @@ def test_a_class_that_holds_settings_changes_with_them() -> None:
     body = f"    A: int\n\n\nclass Outer(BaseSettings):\n    model_config = {options}\n    ALL: Settings\n"
     edit = add_field(source(HEAD + body), new())
     assert edit is not None
-    assert settings_of(source(edit.after.decode())).fields[-1].variables == ("ALL", "ALL__A", "ALL__NEW_API_KEY")
+    assert parse_settings(source(edit.after.decode())).fields[-1].variables == ("ALL", "ALL__A", "ALL__NEW_API_KEY")
 
 
 # Any file
@@ -915,7 +917,7 @@ def test_any_file_gets_the_field_and_nothing_else(written: Written) -> None:
     compile(edit.after, "config.py", "exec", dont_inherit=True)
 
     after = SourceFile(written.file.path, written.file.name, edit.after)
-    told, found = settings_of(after), settings_of(after).find(written.new.key)
+    told, found = parse_settings(after), parse_settings(after).find(written.new.key)
     assert found is not None
     assert (found.required, found.owner) == (written.new.required, "Settings")
     assert found.variables[0] == (written.new.key if told.case_sensitive else written.new.key.upper())
@@ -939,7 +941,7 @@ def test_in_any_file_comments_and_validators_stay_where_they_belong(written: Wri
     for index, line in enumerate(lines):
         if line.startswith("# about "):
             assert lines[index + 1].startswith(f"{line.removeprefix('# about ')}:")
-    found = settings_of(after).find(written.new.key)
+    found = parse_settings(after).find(written.new.key)
     body = statements(after)
     at = next(
         n for n, each in enumerate(body) if isinstance(each, ast.AnnAssign) and each.lineno == (found and found.line)
@@ -974,7 +976,7 @@ def execute(text: bytes, module: types.ModuleType) -> Any:
 def test_the_application_loads_the_field_from_its_variable(written: Written, bare: types.ModuleType) -> None:
     """pydantic-settings itself fills each field from the variable that was told, and misses those called required."""
     edit = add(written)
-    told = settings_of(SourceFile(written.file.path, written.file.name, edit.after))
+    told = parse_settings(SourceFile(written.file.path, written.file.name, edit.after))
     own = [each for each in told.fields if each.owner == "Settings" and each.name != "nested"]
     made = execute(edit.after, bare)
     assert {name for name, each in made.model_fields.items() if each.is_required()} == {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.template import Entry, Template, find_template, parse_template, read_template
+from omc_runbook.repository.template import Template, TemplateEntry, find_template, parse_template, read_template
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.textfile.file import SourceFile
 
@@ -70,7 +70,7 @@ def template_of(text: str) -> Template:
     return parse_template(file_of(text))
 
 
-def entry_of(text: str, name: str = "NAME") -> Entry:
+def entry_of(text: str, name: str = "NAME") -> TemplateEntry:
     entry = template_of(text).find(name)
     assert entry
     return entry

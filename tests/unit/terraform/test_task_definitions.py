@@ -17,7 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.terraform.task_definitions import Container, Declared, declared_of, read_task_definitions
+from omc_runbook.terraform.task_definitions import (
+    TaskDefinitions,
+    TerraformContainer,
+    read_task_definitions,
+    task_definitions_of,
+)
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import BOM, Edit, SourceFile
 
@@ -138,10 +143,11 @@ def file_of(text: str, name: str = f"{MODULE}/main.tf") -> SourceFile:
     return SourceFile(Path("/checkout") / name, name, text.encode())
 
 
-def declare(*texts: str) -> Declared:
+def declare(*texts: str) -> TaskDefinitions:
     """What files of one folder declare: main.tf and others."""
     names = ["main.tf", *(f"other{number}.tf" for number in range(1, len(texts)))]
-    return declared_of(tuple(file_of(text, f"{MODULE}/{name}") for text, name in zip(texts, names, strict=True)))
+    files = (file_of(text, f"{MODULE}/{name}") for text, name in zip(texts, names, strict=True))
+    return task_definitions_of(tuple(files))
 
 
 def lines(text: str, indent: int = 6) -> str:
@@ -160,7 +166,7 @@ def reference(variable: str, key: str = "", base: str = "${var.secrets_arn}") ->
     return f'{{ name = "{variable}", valueFrom = "{base}:{key or variable}::" }}'
 
 
-def pairs(container: Container) -> list[tuple[str, str]]:
+def pairs(container: TerraformContainer) -> list[tuple[str, str]]:
     return [(each.variable, each.key) for each in container.references]
 
 
@@ -177,7 +183,7 @@ def inserted(edit: Edit) -> str:
     return after[at : at + length]
 
 
-def add(declared: Declared, container: str = "backend", variable: str = KEY, key: str = KEY) -> Edit:
+def add(declared: TaskDefinitions, container: str = "backend", variable: str = KEY, key: str = KEY) -> Edit:
     """An edit that is made, holds, and is not made twice."""
     edit = add_reference(declared, container, variable, key)
     assert edit is not None
@@ -187,12 +193,12 @@ def add(declared: Declared, container: str = "backend", variable: str = KEY, key
     return edit
 
 
-def apply(declared: Declared, edit: Edit) -> Declared:
+def apply(declared: TaskDefinitions, edit: Edit) -> TaskDefinitions:
     changed = SourceFile(edit.file.path, edit.file.name, edit.after)
-    return declared_of(tuple(changed if file == edit.file else file for file in declared.files))
+    return task_definitions_of(tuple(changed if file == edit.file else file for file in declared.files))
 
 
-def refusal(declared: Declared, container: str = "backend", variable: str = KEY, key: str = KEY) -> str:
+def refusal(declared: TaskDefinitions, container: str = "backend", variable: str = KEY, key: str = KEY) -> str:
     with pytest.raises(CannotEdit) as raised:
         add_reference(declared, container, variable, key)
     return str(raised.value)
@@ -220,7 +226,7 @@ def test_a_real_module_is_read() -> None:
     }
     assert backend.references[6].value_from == "${var.secrets_arn}:omc-CryptoPanic-testkey::"
     assert backend.environment == ("ENVIRONMENT", "POSTGRES_SERVER", "POSTGRES_PORT")
-    assert (backend.obstacle, backend.unseen) == ("", ())
+    assert (backend.obstacle, backend.other_sources) == ("", ())
     assert (frontend.name, frontend.references, frontend.environment) == ("frontend", (), ("API_URL",))
     assert frontend.obstacle == ""
 
@@ -230,7 +236,7 @@ def test_a_real_module_gets_one_line() -> None:
     declared = declare(MAIN, VARIABLE)
     edit = add(declared)
     assert inserted(edit) == f"        {reference(KEY)},\n"
-    assert edit.added == (f"        {reference(KEY)},",)
+    assert edit.added_lines == (f"        {reference(KEY)},",)
     assert [line for line in edit.diff.splitlines()[2:] if line.startswith("-")] == []
     assert edit.what == f"{KEY} from key {KEY} of the secret, for container backend of aws_ecs_task_definition.backend"
     backend, frontend = apply(declared, edit).containers
@@ -241,7 +247,7 @@ def test_a_real_module_gets_one_line() -> None:
 def test_a_container_without_secrets_gets_some() -> None:
     """The list comes after the environment, with what its file shows of a reference."""
     edit = add(declare(MAIN, VARIABLE), "frontend", KEY, "other-key")
-    assert edit.added == ("      secrets = [", f"        {reference(KEY, 'other-key')}", "      ]")
+    assert edit.added_lines == ("      secrets = [", f"        {reference(KEY, 'other-key')}", "      ]")
     assert edit.after.decode().index("API_URL") < edit.after.decode().index("other-key")
 
 
@@ -564,7 +570,7 @@ def test_what_else_may_be_there_is_told() -> None:
     text = definition(f'secrets = concat([{A}, {{ name = var.n, valueFrom = "x" }}, "y"], module.m.list, var.z[0])')
     (container,) = declare(text).containers
     assert pairs(container) == [("A", "A"), ("${var.n}", "")][:1]
-    assert container.unseen == (
+    assert container.other_sources == (
         "an object on line 5",
         "a quoted string on line 5",
         "module.m.list on line 5",
@@ -743,7 +749,7 @@ def test_of_two_definitions_the_one_with_references_is_meant() -> None:
 def test_a_name_taken(secrets: str, environment: str, told: str) -> None:
     """A variable that is there from elsewhere is no variable to add, and its value is told to nobody."""
     said = refusal(declare(definition(secrets, environment) + VARIABLE))
-    assert said.startswith(f"{KEY} is a name taken: container backend of aws_ecs_task_definition.backend (")
+    assert said.startswith(f"{KEY} is taken: container backend of aws_ecs_task_definition.backend (")
     assert told.removesuffix(MODULE) in said
     assert "shown?" not in said
 
@@ -966,7 +972,7 @@ def plainly(parsed: Any) -> Iterator[tuple[str, str]]:
             yield from plainly(each)
 
 
-def said(declared: Declared) -> dict[str, Counter[tuple[str, ...]]]:
+def said(declared: TaskDefinitions) -> dict[str, Counter[tuple[str, ...]]]:
     """Everything that is read of each container."""
     return {
         each.name: Counter(

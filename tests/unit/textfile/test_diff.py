@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.textfile.diff import unified
+from omc_runbook.textfile.diff import unified_diff
 
 ELEMENT = ["  {\n", "    name = 1\n", "  },\n"]
 
@@ -20,20 +20,20 @@ def test_an_element_of_a_list_is_put_in_whole() -> None:
     """Of the places that one insertion fits in, the one where the element begins is shown."""
     before = ["[\n", *ELEMENT, "  {\n", "    name = 3\n", "  },\n", "]\n"]
     after = ["[\n", *ELEMENT, "  {\n", "    name = 2\n", "  },\n", "  {\n", "    name = 3\n", "  },\n", "]\n"]
-    added = [line[1:] for line in unified(before, after, "main.tf", 3).splitlines()[3:] if line.startswith("+")]
+    added = [line[1:] for line in unified_diff(before, after, "main.tf", 3).splitlines()[3:] if line.startswith("+")]
     assert added == ["  {", "    name = 2", "  },"]
 
 
 def test_a_block_ends_with_the_empty_line_behind_it() -> None:
     """What is put between two blocks begins with its text."""
     before, after = ["A=1\n", "\n", "B=2\n"], ["A=1\n", "\n", "N=0\n", "\n", "B=2\n"]
-    added = [line for line in unified(before, after, ".env.template", 3).splitlines()[3:] if line.startswith("+")]
+    added = [line for line in unified_diff(before, after, ".env.template", 3).splitlines()[3:] if line.startswith("+")]
     assert added == ["+N=0", "+"]
 
 
 def test_without_a_change_there_is_no_diff() -> None:
     """Nor a head of one."""
-    assert unified(["A\n"], ["A\n"], "x", 3) == unified([], [], "x", 0) == ""
+    assert unified_diff(["A\n"], ["A\n"], "x", 3) == unified_diff([], [], "x", 0) == ""
 
 
 @settings(max_examples=60, deadline=None)
@@ -46,7 +46,7 @@ def test_git_applies_it_in_both_directions(before: list[str], after: list[str], 
     # Without lines around it git takes a last line that has no end for an equal one that has.
     texts[1] = texts[1].rstrip("\n") if cut and around else texts[1]
     lines = [text.splitlines(keepends=True) for text in texts]
-    diff = unified(lines[0], lines[1], "file", around)
+    diff = unified_diff(lines[0], lines[1], "file", around)
     if not diff:
         assert texts[0] == texts[1]
         return

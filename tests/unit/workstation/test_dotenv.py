@@ -126,11 +126,11 @@ def test_how_a_line_is_written(tmp_path: Path, line: str, expected: tuple[str, s
 def test_what_is_swallowed(tmp_path: Path) -> None:
     """A quote that is not closed takes names away; they are mentioned, and Compose refuses the file."""
     file = read(tmp_path, "# X=1\nA='b\n\nB=c'\nC=d\nD: e\n  export F = g\n")
-    assert file.mentions == ("A", "B", "C", "D", "F")
+    assert file.assigned_names == ("A", "B", "C", "D", "F")
     assert [binding.name for binding in file.bindings] == ["A", "C", "D", "F"]
-    assert (file.swallowed, file.unreadable, file.compose_kind or "") == (("B", "D"), (6,), "")
+    assert (file.hidden_names, file.unreadable, file.compose_kind or "") == (("B", "D"), (6,), "")
     file = read(tmp_path, 'A=b\nB="c\nC=d\n')
-    assert (file.swallowed, file.unreadable) == (("B",), (2,))
+    assert (file.hidden_names, file.unreadable) == (("B",), (2,))
     assert (file.compose_kind, file.compose_line) == (("unterminated", 2) if COMPOSE else (None, 0))
     assert holds(find(file, "A").for_compose, None) and holds(find(file, "A").for_python, "b")
 
@@ -164,7 +164,7 @@ def test_bytes(tmp_path: Path, raw: bytes, newline: str, bom: bool, error: str, 
     """Line ends, a byte order mark, another encoding and NUL bytes are told; the names are found all the same."""
     file = read(tmp_path, raw)
     assert (file.newline, file.has_bom, file.encoding_error, file.has_nul) == (newline, bom, error, nul)
-    assert file.mentions == tuple(name for name in ("A", "C") if f"{name}=".encode() in raw.replace(b"\0", b""))
+    assert file.assigned_names == tuple(name for name in ("A", "C") if f"{name}=".encode() in raw.replace(b"\0", b""))
     assert not error or all(each.for_python is None for each in file.bindings)
 
 
@@ -172,27 +172,21 @@ def test_bytes(tmp_path: Path, raw: bytes, newline: str, bom: bool, error: str, 
 def test_a_byte_order_mark_hides_the_first_name(tmp_path: Path) -> None:
     """Most versions of python-dotenv take the mark for a part of the first name, and Compose does not."""
     file = read(tmp_path, "\ufeffA=b\nC=d\n")
-    assert file.swallowed == ("A",)
+    assert file.hidden_names == ("A",)
     assert holds(find(file, "A").for_python, None) and holds(find(file, "A").for_compose, "b")
     assert (find(file, "A").line, find(file, "A").separator, find(file, "C").line) == (1, "=", 2)
-    assert read(tmp_path, "\ufeff# note\nA=b\n").swallowed == ()
+    assert read(tmp_path, "\ufeff# note\nA=b\n").hidden_names == ()
 
 
 def test_the_file_itself(tmp_path: Path) -> None:
-    """Mode, owner and the target of a link are told; where there is no file there is nothing."""
+    """Mode and the target of a link are told; where there is no file there is nothing."""
     file = read(tmp_path, "A=b\n")
     file.path.chmod(0o640)
     link = tmp_path / "link"
     link.symlink_to(file.path)
     found = read_dotenv(link, {})
     assert found
-    assert (found.path, found.is_link, found.target, found.mode, found.owner_is_me) == (
-        link,
-        True,
-        file.path,
-        0o640,
-        True,
-    )
+    assert (found.path, found.is_link, found.target, found.mode) == (link, True, file.path, 0o640)
     assert file.is_link is False and file.find("B") is None
     file.path.unlink()
     assert [read_dotenv(path, {}) for path in (link, file.path, tmp_path / "no" / ".env")] == [None, None, None]
@@ -202,7 +196,7 @@ def test_what_is_no_readable_file(tmp_path: Path) -> None:
     """A directory, a pipe, a file that is too large or may not be read is refused in one sentence."""
     path = tmp_path / ".env"
     path.mkdir()
-    with pytest.raises(UsageError, match=r"\.env is a directory where a file is expected: move it away\.$"):
+    with pytest.raises(UsageError, match=r"\.env is a directory, not a file: move it away\.$"):
         read_dotenv(path, {})
     path.rmdir()
     os.mkfifo(path)
@@ -255,7 +249,7 @@ def test_a_private_key_is_no_list_of_names(tmp_path: Path) -> None:
     """The lines of a private key that nobody put into quotes are not taken for variables."""
     body = "MIIkanarienvogel\nAbcdEfghIjkl==\nQRSTUVWXYZ"
     file = read(tmp_path, f"A=b\nKEY_FILE=-----BEGIN KEY-----\n{body}\n-----END KEY-----\nC=d\n")
-    assert file.mentions == ("A", "KEY_FILE", "C")
+    assert file.assigned_names == ("A", "KEY_FILE", "C")
     assert [binding.name for binding in file.bindings] == ["A", "KEY_FILE", "C"]
     assert "AbcdEfghIjkl" not in registry.mask(body) and "kanarienvogel" not in repr(file)
 
@@ -294,11 +288,14 @@ def test_python_agrees(tmp_path: Path, text: str) -> None:
         patch.delenv("B", raising=False)
         file = read(tmp_path, text, os.environ, program=None)
         expected = dotenv_values(file.path, encoding="utf-8")
-    seen = {name: value for name, value in expected.items() if value is not None and name in ("A", "B", "S", "AB", "x")}
-    for name, value in seen.items():
+    visible = {
+        name: value for name, value in expected.items() if value is not None and name in ("A", "B", "S", "AB", "x")
+    }
+    for name, value in visible.items():
         assert holds(find(file, name).for_python, value)
-    others = [each for each in file.bindings if each.name not in seen]
+    others = [each for each in file.bindings if each.name not in visible]
     assert [
         each.name for each in others if each.for_python is not None and each.name in ("A", "B", "S", "AB", "x")
     ] == []
-    assert set(file.swallowed) == set(file.mentions) - {name for name, value in expected.items() if value is not None}
+    visible = {name for name, value in expected.items() if value is not None}
+    assert set(file.hidden_names) == set(file.assigned_names) - visible

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import create_model
 from pydantic_settings import BaseSettings
 
-from omc_runbook.workstation.dotenv_edit import comment_out, insert, merge, quoted, set_values, statements
+from omc_runbook.repository.layout import statements
+from omc_runbook.workstation.dotenv_edit import comment_out, insert, merge, quote, set_values
 
 TEXT = """\
 # A title
@@ -266,7 +267,7 @@ def test_any_new_values(text: str, values: dict[str, str]) -> None:
 )
 def test_spellings(value: str, spelling: str) -> None:
     """Bare where nothing is special, else in single quotes, else in double quotes with escapes."""
-    assert quoted(value) == spelling
+    assert quote(value) == spelling
     assert read(f"N={spelling}") == {"N": value}
 
 
@@ -276,14 +277,14 @@ def test_spellings(value: str, spelling: str) -> None:
 def test_values_without_a_spelling(value: str) -> None:
     """What no spelling gives to all programs is refused; the sentence has none of the value."""
     with pytest.raises(ValueError) as caught:
-        quoted(value)
+        quote(value)
     assert value not in str(caught.value)
 
 
 def spelled(value: str) -> str | None:
     """The spelling of a value, None where it has none."""
     try:
-        return quoted(value)
+        return quote(value)
     except ValueError:
         return None
 
@@ -309,7 +310,7 @@ COMPOSE = compose_program()
 def written(folder: Path, batch: list[str]) -> dict[str, str]:
     """Put values into a file x.env of a folder, spelled; by variable."""
     named = {f"OMCV_{number}": value for number, value in enumerate(batch)}
-    text = "".join(f"{name}={quoted(value)}\n" for name, value in named.items())
+    text = "".join(f"{name}={quote(value)}\n" for name, value in named.items())
     (folder / "x.env").write_bytes(text.encode())
     return named
 

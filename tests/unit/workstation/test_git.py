@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.workstation.git import dirty, git_dir, look
+from omc_runbook.workstation.git import find_git_dir, find_uncommitted, read_status
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
@@ -50,9 +50,9 @@ def test_an_ignored_file_that_was_never_committed(tmp_path: Path) -> None:
     """The healthy state: ignored, not tracked, in no commit."""
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
-    seen = look(repository)
+    seen = read_status(repository)
     assert (seen.is_work_tree, seen.root, seen.ignored, seen.tracked) == (True, repository, True, False)
-    assert (seen.commits, dirty(repository, (".env",)), seen.obstacle) == ((), (), "")
+    assert (seen.commits, find_uncommitted(repository, (".env",)), seen.obstacle) == ((), (), "")
 
 
 def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     (repository / ".gitignore").write_text("")
     (repository / ".env").write_text("A=1\n")
-    seen = look(repository)
-    assert (seen.ignored, seen.tracked, dirty(repository, (".env",))) == (False, False, (".env",))
+    seen = read_status(repository)
+    assert (seen.ignored, seen.tracked, find_uncommitted(repository, (".env",))) == (False, False, (".env",))
 
 
 def test_a_tracked_file(tmp_path: Path) -> None:
@@ -69,10 +69,11 @@ def test_a_tracked_file(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
     id = commit(repository, "oops", ".env")
-    seen = look(repository)
-    assert (seen.ignored, seen.tracked, seen.commits, dirty(repository, (".env",))) == (True, True, (id,), ())
+    seen = read_status(repository)
+    assert (seen.ignored, seen.tracked, seen.commits) == (True, True, (id,))
+    assert find_uncommitted(repository, (".env",)) == ()
     (repository / ".env").write_text("A=2\n")
-    assert dirty(repository, (".env",)) == (".env",)
+    assert find_uncommitted(repository, (".env",)) == (".env",)
 
 
 def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
@@ -85,12 +86,12 @@ def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
     git(repository, "commit", "--quiet", "--message", "removed")
     removed = git(repository, "rev-parse", "--short", "HEAD")
     git(repository, "checkout", "--quiet", "main")
-    seen = look(repository)
+    seen = read_status(repository)
     assert (seen.tracked, set(seen.commits)) == (False, {added, removed})
     assert seen.commits[0] == removed
     git(repository, "merge", "--quiet", "--no-ff", "--message", "merged", "side")
     git(repository, "branch", "-D", "side")
-    assert {added, removed} <= set(look(repository).commits)
+    assert {added, removed} <= set(read_status(repository).commits)
 
 
 def test_a_long_history_is_cut(tmp_path: Path) -> None:
@@ -99,23 +100,23 @@ def test_a_long_history_is_cut(tmp_path: Path) -> None:
     for number in range(22):
         (repository / ".env").write_text(f"A={number}\n")
         newest = commit(repository, str(number), ".env")
-    seen = look(repository)
+    seen = read_status(repository)
     assert (len(seen.commits), seen.commits[0]) == (20, newest)
 
 
 def test_no_repository(tmp_path: Path) -> None:
     """A plain folder is no work tree, and nothing is in the way of knowing that."""
-    assert look(tmp_path) == look(tmp_path, "other")
-    seen = look(tmp_path)
+    assert read_status(tmp_path) == read_status(tmp_path, "other")
+    seen = read_status(tmp_path)
     assert (seen.is_work_tree, seen.root, seen.ignored, seen.obstacle) == (False, None, None, "")
-    assert (git_dir(tmp_path), dirty(tmp_path, ("a",))) == (None, ())
+    assert (find_git_dir(tmp_path), find_uncommitted(tmp_path, ("a",))) == (None, ())
 
 
 def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     """A repository that was just made has no history, and says so without trouble."""
     git(tmp_path, "init", "--quiet", "new")
     (tmp_path / "new" / ".env").write_text("A=1\n")
-    seen = look(tmp_path / "new")
+    seen = read_status(tmp_path / "new")
     assert (seen.is_work_tree, seen.ignored, seen.commits, seen.obstacle) == (True, False, (), "")
 
 
@@ -127,12 +128,12 @@ def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
     (root / "app" / "config.py").write_text("a = 1\n")
     id = commit(root, "app", "app")
     (root / "app" / "config.py").write_text("a = 2\n")
-    seen = look(root / "app")
+    seen = read_status(root / "app")
     assert (seen.root, seen.ignored, seen.tracked, seen.commits) == (root, True, True, (id,))
-    assert dirty(root / "app", (".env",)) == ()
-    assert dirty(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
-    assert dirty(root / "app", (".",)) == (".",)
-    outside = look(root, "../.env")
+    assert find_uncommitted(root / "app", (".env",)) == ()
+    assert find_uncommitted(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
+    assert find_uncommitted(root / "app", (".",)) == (".",)
+    outside = read_status(root, "../.env")
     assert (outside.is_work_tree, outside.ignored, outside.tracked) == (True, None, False)
     assert outside.obstacle.startswith("../.env lies outside of the git work tree")
 
@@ -143,13 +144,13 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
     repository = make(tmp_path / "app")
     (repository / "other").write_text("x")
     commit(repository, "other", "other")
-    before = look(repository, name)
+    before = read_status(repository, name)
     assert (before.tracked, before.commits, before.ignored, before.obstacle) == (False, (), False, "")
     (repository / name).write_text("x")
-    assert dirty(repository, (name, "other")) == (name,)
+    assert find_uncommitted(repository, (name, "other")) == (name,)
     id = commit(repository, "named", ".")
-    after = look(repository, name)
-    assert (after.tracked, after.commits, dirty(repository, (name,))) == (True, (id,), ())
+    after = read_status(repository, name)
+    assert (after.tracked, after.commits, find_uncommitted(repository, (name,))) == (True, (id,), ())
 
 
 def test_what_is_not_committed(tmp_path: Path) -> None:
@@ -166,8 +167,8 @@ def test_what_is_not_committed(tmp_path: Path) -> None:
     git(repository, "mv", "old", "new")
     (repository / "infra" / "variables.tf").write_text("")
     names = ("same", "new", "old", "infra", "gone", "staged", "config.py", "./config.py", "absent")
-    assert dirty(repository, names) == ("new", "old", "infra", "gone", "staged", "config.py", "./config.py")
-    assert dirty(repository, ()) == ()
+    assert find_uncommitted(repository, names) == ("new", "old", "infra", "gone", "staged", "config.py", "./config.py")
+    assert find_uncommitted(repository, ()) == ()
 
 
 def test_a_linked_work_tree_and_a_submodule(tmp_path: Path) -> None:
@@ -175,11 +176,12 @@ def test_a_linked_work_tree_and_a_submodule(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     git(repository, "worktree", "add", "--quiet", str(tmp_path / "linked"))
     git(repository, "submodule", "--quiet", "add", str(make(tmp_path / "part")), "part")
-    assert git_dir(repository) == repository / ".git"
-    assert git_dir(tmp_path / "linked") == repository / ".git" / "worktrees" / "linked"
-    assert git_dir(repository / "part") == repository / ".git" / "modules" / "part"
-    assert look(repository / "part").root == repository / "part"
-    assert (look(tmp_path / "linked").root, look(tmp_path / "linked").ignored) == (tmp_path / "linked", True)
+    assert find_git_dir(repository) == repository / ".git"
+    assert find_git_dir(tmp_path / "linked") == repository / ".git" / "worktrees" / "linked"
+    assert find_git_dir(repository / "part") == repository / ".git" / "modules" / "part"
+    assert read_status(repository / "part").root == repository / "part"
+    linked = read_status(tmp_path / "linked")
+    assert (linked.root, linked.ignored) == (tmp_path / "linked", True)
 
 
 def test_a_shallow_clone(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_a_shallow_clone(tmp_path: Path) -> None:
     (repository / "later").write_text("x")
     commit(repository, "later", "later")
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "short")
-    seen = look(tmp_path / "short")
+    seen = read_status(tmp_path / "short")
     assert seen.commits == () and "is a shallow clone" in seen.obstacle
 
 
@@ -208,8 +210,8 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     git(repository, "config", "color.ui", "always")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
-    seen = look(repository)
-    assert (seen.root, seen.commits, dirty(repository, (".env",))) == (repository, (id,), ())
+    seen = read_status(repository)
+    assert (seen.root, seen.commits, find_uncommitted(repository, (".env",))) == (repository, (id,), ())
     assert not ran.exists()
 
 
@@ -218,8 +220,8 @@ def test_nothing_is_written(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     os.utime(repository / "config.py", (1, 1))
     before = contents(repository)
-    look(repository)
-    dirty(repository, ("config.py",))
+    read_status(repository)
+    find_uncommitted(repository, ("config.py",))
     assert contents(repository) == before
 
 
@@ -227,9 +229,9 @@ def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where git is not installed, that is what is in the way."""
     repository = make(tmp_path / "app")
     monkeypatch.setenv("PATH", str(tmp_path / "home"))
-    seen = look(repository)
+    seen = read_status(repository)
     assert not seen.is_work_tree and seen.obstacle.startswith("git is not installed")
-    assert (git_dir(repository), dirty(repository, ("a",))) == (None, ())
+    assert (find_git_dir(repository), find_uncommitted(repository, ("a",))) == (None, ())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
@@ -238,16 +240,16 @@ def test_a_checkout_of_somebody_else(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     for path in (repository, repository / ".git"):
         os.chown(path, 65_534, 65_534)
-    seen = look(repository)
+    seen = read_status(repository)
     assert not seen.is_work_tree
     assert seen.obstacle.endswith(f"git config --global --add safe.directory {repository}.")
     git(tmp_path, "config", "--global", "--add", "safe.directory", str(repository))
-    assert look(repository).obstacle == ""
+    assert read_status(repository).obstacle == ""
 
 
 def test_a_repository_that_is_broken(tmp_path: Path) -> None:
     """What git cannot read is unknown, and never passes for a clean history."""
     repository = make(tmp_path / "app")
     (repository / ".git" / "index").write_bytes(b"no index")
-    seen = look(repository)
+    seen = read_status(repository)
     assert seen.is_work_tree and "ended with exit code" in seen.obstacle

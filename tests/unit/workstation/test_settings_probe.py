@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.workstation.settings_probe import Loaded, load_settings
+from omc_runbook.workstation.settings_probe import SettingsResult, load_settings
 
 CONFIG = '''
     """What the application is configured by."""
@@ -84,8 +84,8 @@ def make(folder: Path, dotenv: str | None, end: str = "settings = Settings()", c
     return folder
 
 
-def short(loaded: Loaded) -> list[tuple[str, str]]:
-    return [(told.check, told.variable) for told in loaded.told]
+def short(loaded: SettingsResult) -> list[tuple[str, str]]:
+    return [(told.check, told.variable) for told in loaded.messages]
 
 
 def files(folder: Path) -> set[Path]:
@@ -101,7 +101,7 @@ def test_settings_that_accept_the_file(tmp_path: Path, end: str, capfd: pytest.C
     repository = make(tmp_path, GOOD, end)
     before = files(repository)
     loaded = load_settings(repository)
-    assert (loaded.ok, loaded.told, loaded.obstacle) == (True, (), "")
+    assert (loaded.ok, loaded.messages, loaded.obstacle) == (True, (), "")
     assert loaded.env_files == ((repository / ".env", True),)
     # What a validator set and what is empty did not come from the file.
     assert loaded.filled == ("SECRET_KEY", "POSTGRES_PASSWORD", "api_key")
@@ -177,7 +177,7 @@ def test_a_line_that_cannot_be_read(tmp_path: Path) -> None:
     """python-dotenv leaves out such a line; its warning is told, with the number."""
     loaded = load_settings(make(tmp_path, f"{GOOD}not a line\n"))
     assert (loaded.ok, short(loaded)) == (True, [("unterminated", "")])
-    assert "line 6" in loaded.told[0].reason
+    assert "line 6" in loaded.messages[0].reason
 
 
 def test_a_variable_too_many(tmp_path: Path) -> None:
@@ -194,10 +194,10 @@ def test_variables_of_a_shell(tmp_path: Path) -> None:
     assert "POSTGRES_PORT" in load_settings(repository, extra={"POSTGRES_PORT": "1"}).filled
 
 
-def canary(folder: Path, dotenv: str, value: str, end: str = "settings = Settings()") -> Loaded:
+def canary(folder: Path, dotenv: str, value: str, end: str = "settings = Settings()") -> SettingsResult:
     """Load a file that holds a value, and see that the value is in nothing that comes back."""
     loaded = load_settings(make(folder, dotenv, end))
-    shown = repr(loaded) + repr(vars(loaded)) + "".join(map(repr, loaded.told))
+    shown = repr(loaded) + repr(vars(loaded)) + "".join(map(repr, loaded.messages))
     assert value not in shown and value[:12] not in shown and value.lower() not in shown.lower()
     return loaded
 
@@ -242,10 +242,10 @@ def test_no_value_comes_back_whatever_it_looks_like(tmp_path: Path, around: str,
     [
         ("import absent_package.part", ["no package absent_package", sys.executable]),
         ("import app.absent", ["needs the module app.absent", "at backend/app/core/config.py, line"]),
-        ("raise RuntimeError('x')", ["ended with RuntimeError", "at backend/app/core/config.py, line"]),
-        ("def x(:", ["ended with SyntaxError", "at backend/app/core/config.py, line"]),
-        ("from os import absent", ["ended with ImportError"]),
-        ("import sys; sys.exit(3)", ["ended with SystemExit"]),
+        ("raise RuntimeError('x')", ["raised RuntimeError", "at backend/app/core/config.py, line"]),
+        ("def x(:", ["raised SyntaxError", "at backend/app/core/config.py, line"]),
+        ("from os import absent", ["raised ImportError"]),
+        ("import sys; sys.exit(3)", ["raised SystemExit"]),
         ("del Settings", ["has no class Settings"]),
         ("Settings = 5", ["has no class Settings"]),
         ("import os; os._exit(3)", ["exit code 3 and no answer"]),
@@ -258,7 +258,7 @@ def test_no_value_comes_back_whatever_it_looks_like(tmp_path: Path, around: str,
 def test_what_keeps_settings_from_being_tried(tmp_path: Path, end: str, words: list[str]) -> None:
     """Where Settings could not be tried there is an obstacle, never a pass, and it says what next."""
     loaded = load_settings(make(tmp_path, GOOD, end))
-    assert not loaded.ok and loaded.told == ()
+    assert not loaded.ok and loaded.messages == ()
     assert [word for word in words if word not in loaded.obstacle] == []
     assert loaded.obstacle.endswith(".")
 
