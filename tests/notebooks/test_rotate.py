@@ -113,7 +113,7 @@ def test_killed_for_good_it_is_finished_by_running_it_again(desk: Rotator, when:
         process.kill()
     said = running.communicate(timeout=60)
     if whom == "kernel":
-        assert running.returncode == 2 and "run it again" in said[0] and said[1] == ""
+        assert running.returncode == 2 and "run the runbook again" in said[0] and said[1] == ""
         assert desk.outcome()["status"] == "failed"
     assert desk.rotate("SECRET_KEY").returncode == 0
     assert not place.labels() and place.versions == versions + 1

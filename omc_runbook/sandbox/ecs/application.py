@@ -152,7 +152,7 @@ class _Server(ThreadingTCPServer):
 
     allow_reuse_address = daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, _: object) -> None:
         """Keep it out of the log."""
 
 
