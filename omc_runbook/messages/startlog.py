@@ -16,7 +16,7 @@ from omc_runbook.messages.startline import (
     judge_default,
     judge_line,
 )
-from omc_runbook.messages.validation import Refusal, find_header, read_block, read_line
+from omc_runbook.messages.validation import FieldError, find_header, read_block, read_line
 
 _COLOUR = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[A-Za-z]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\))")
 _PREFIX = re.compile(
@@ -57,7 +57,7 @@ def read_log(text: str, known: Collection[str] = ()) -> tuple[StartProblem, ...]
     return tuple(dict.fromkeys(found))
 
 
-def tell(refusal: Refusal, known: Collection[str] = (), service: str = "") -> StartProblem:
+def tell(refusal: FieldError, known: Collection[str] = (), service: str = "") -> StartProblem:
     """An error of pydantic's, as it would be told of a log."""
     return _told(_judge(refusal, KnownVariables(known)), service)
 
@@ -100,7 +100,7 @@ def _following(lines: list[str], number: int, service: str) -> Iterator[tuple[in
             yield at, plain
 
 
-def _judge(refusal: Refusal, names: KnownVariables) -> LineFault:
+def _judge(refusal: FieldError, names: KnownVariables) -> LineFault:
     judged = judge_default(refusal.said)
     if judged:
         return judged

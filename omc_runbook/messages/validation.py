@@ -86,7 +86,7 @@ _OWN = ("value error,", "assertion failed,")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class FieldError:
     """One error of pydantic's: where it is, of what type, and what was said, which may hold a value."""
 
     location: str
@@ -150,14 +150,14 @@ def find_header(line: str) -> Header | None:
     return Header(int(found[1]), found[2], found[3] or "") if found else None
 
 
-def read_line(header: Header) -> tuple[Refusal, ...]:
+def read_line(header: Header) -> tuple[FieldError, ...]:
     """The errors that stand on the header's own line, each as `NAME: what was said`."""
     parts = [part.partition(": ")[::2] for part in _NEXT.split(header.rest.strip())]
-    refusals = (Refusal(location, _guess(said), said) for location, said in parts)
+    refusals = (FieldError(location, _guess(said), said) for location, said in parts)
     return _counted(tuple(refusals), header.count)
 
 
-def read_block(header: Header, lines: Iterable[tuple[int, str]]) -> tuple[tuple[Refusal, ...], int]:
+def read_block(header: Header, lines: Iterable[tuple[int, str]]) -> tuple[tuple[FieldError, ...], int]:
     """The errors in the lines after a header, each with its number, and the number of the last line that was theirs.
 
     A message or a value may have lines of its own that look like another error. One begins only where another has
@@ -223,22 +223,22 @@ class _Ahead:
         return at + 1 + bool(_VISIT.fullmatch(self.line(at + 1)))
 
 
-def _refusals(errors: Iterable[list[str]]) -> Iterator[Refusal]:
+def _refusals(errors: Iterable[list[str]]) -> Iterator[FieldError]:
     for location, *lines in errors:
         text = "\n".join(lines)
         said = re.split(r" [\[(]type=", text, maxsplit=1)[0].strip()
         visit, kinds = _VISIT.fullmatch(lines[-1]), set(_KIND.findall(text))
         if said.lower().startswith(_OWN):
-            yield Refusal(location, _guess(said), said)
+            yield FieldError(location, _guess(said), said)
         else:
-            yield Refusal(location, visit[1] if visit else kinds.pop() if len(kinds) == 1 else "", said)
+            yield FieldError(location, visit[1] if visit else kinds.pop() if len(kinds) == 1 else "", said)
 
 
-def _counted(refusals: tuple[Refusal, ...], count: int) -> tuple[Refusal, ...]:
+def _counted(refusals: tuple[FieldError, ...], count: int) -> tuple[FieldError, ...]:
     if len(refusals) <= count:
         return refusals
-    first = Refusal(refusals[0].location, "")
-    return (first,) if count == 1 else (first, Refusal("", ""))
+    first = FieldError(refusals[0].location, "")
+    return (first,) if count == 1 else (first, FieldError("", ""))
 
 
 def _is_message(line: str) -> bool:

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any
 
 from omc_runbook.messages.startlog import StartProblem, read_log, tell
-from omc_runbook.messages.validation import Refusal
+from omc_runbook.messages.validation import FieldError
 
 CONFIG = Path("backend", "app", "core", "config.py")
 """The module with Settings, within a checkout."""
@@ -170,7 +170,7 @@ def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: fr
     for error in answer.get("errors", ()):
         head, *rest = error["loc"] or [""]
         location = ".".join((variables.get(head.casefold(), head), *rest))
-        refusal = Refusal(location, error["type"], error["message"])
+        refusal = FieldError(location, error["type"], error["message"])
         yield tell(refusal, known)
 
 

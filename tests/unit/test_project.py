@@ -266,6 +266,17 @@ def test_the_architecture_names_what_there_is() -> None:
     assert named and [name for name in named if not {name, name.rpartition(".")[0]} & modules] == []
 
 
+def test_public_classes_have_names_of_their_own() -> None:
+    """No two public classes of the package share a name, so that a name says which is meant."""
+    names = [
+        node.name
+        for tree in TREES.values()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
 @pytest.mark.skipif(
     not (ROOT / ".git").exists() or not shutil.which("git"), reason="needs git and a clone, to see which files are kept"
 )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Js
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from omc_runbook.messages.startlog import StartProblem, read_log, tell
-from omc_runbook.messages.validation import Refusal
+from omc_runbook.messages.validation import FieldError
 from omc_runbook.sandbox.ecs import application
 
 CANARY = "kanarienvogel"
@@ -396,9 +396,9 @@ def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
     known = ("CACHE__PORT", "SECRET_KEY")
     nested = error("cache.port", "int_parsing", "Input should be a valid integer", "'x'", "str")
     assert [each.variable for each in read_log(block(nested), known)] == ["CACHE__PORT"]
-    whole = tell(Refusal("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
+    whole = tell(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
     assert whole.variable == "SECRET_KEY"
-    assert tell(Refusal("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
+    assert tell(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
 
 
 def test_where_in_the_file() -> None:
@@ -450,9 +450,9 @@ def test_text_that_says_nothing() -> None:
 
 def test_an_error_is_told_as_in_a_log() -> None:
     """An error that comes as data is told in the same words, and shows nothing of what was said."""
-    refusal = Refusal("KEY", "missing", CANARY)
+    refusal = FieldError("KEY", "missing", CANARY)
     assert tell(refusal, (), "backend") == StartProblem("required-empty", "KEY", REQUIRED, "backend")
-    assert tell(Refusal("x", "extra_forbidden"), ("KEY",)).variable == ""
+    assert tell(FieldError("x", "extra_forbidden"), ("KEY",)).variable == ""
     assert CANARY not in repr(refusal)
 
 
