@@ -48,7 +48,7 @@ FAULTS: dict[str, Fault] = {
     **content_faults.FAULTS,
     **access_faults.FAULTS,
 }
-MILD = {"key-unreferenced", "duplicate-key", "white-space", "weak"}
+MILD = {check.id for check in CHECKS if check.id in FAULTS and check.severity != "error"}
 PINS = {"previous-pinned", "version-pinned"}
 SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"} | {
     "empty",

@@ -128,7 +128,7 @@ def test_the_templates_default_is_one_text(text: str, known: bool) -> None:
 def test_the_catalogue_starts_with_the_guides_nine_keys() -> None:
     """The keys stand in the guide's order, the required ones as the guide has them."""
     keys = default_keys()
-    assert list(keys) == GUIDE_KEYS
+    assert list(keys)[:9] == GUIDE_KEYS
     assert [name for name, key in keys.items() if key.required] == GUIDE_KEYS[:5]
 
 
@@ -159,7 +159,7 @@ def test_a_table_changes_only_what_it_names() -> None:
     """A change to one field keeps the others of the key."""
     keys = catalogue({"SMTP_HOST": {"required": True}, "NEW_KEY": {"variable": "NEW"}})
     assert keys["SMTP_HOST"] == default_keys()["SMTP_HOST"].model_copy(update={"required": True})
-    assert list(keys) == [*GUIDE_KEYS, "NEW_KEY"]
+    assert list(keys) == [*default_keys(), "NEW_KEY"]
 
 
 def test_a_table_with_an_unknown_field_is_refused() -> None:
