@@ -103,7 +103,7 @@ def test_ended_early(sandbox: Sandbox, ending: tuple[str, ...]) -> None:
     """A drill that is ended, or mended by hand, tells what it was and leaves the healthy world."""
     call("drill", "--family", "reference", "--seed", "4")
     fault = broken(sandbox)
-    assert f"It was {fault}." in call(*ending).output
+    assert f"The fault was {fault}." in call(*ending).output
     assert lifecycle.status(sandbox)["broken"] == []
     assert "No drill runs" in refusal("answer", fault)
 

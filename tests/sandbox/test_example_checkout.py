@@ -204,7 +204,7 @@ def test_a_run_in_a_sandbox_of_its_own_has_one(sandbox: Sandbox, tmp_path: Path)
 @needs_git
 def test_nothing_of_it_acts_in_this_repository() -> None:
     """Its files are texts to every tool: none is ignored by git, a rule of git's, or a module."""
-    folder = Path(example.__file__).with_name("checkout")
+    folder = Path(lifecycle.__file__).with_name("checkout")
     names = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in names} == {".txt"}
     asked = subprocess.run(["git", "-C", folder, "check-ignore", "--no-index", *names], capture_output=True, text=True)

@@ -6,7 +6,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -89,7 +89,10 @@ def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Seen]]]:
     """Every case, looked at two at a time: most of a look is waiting for other processes."""
     with ThreadPoolExecutor(2) as pool:
         roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *SINGLE, *HEALTHY)}
-        yield {name: pool.submit(diagnosed, root, deeply) for name, (root, deeply) in roots.items()}
+        futures = {name: pool.submit(diagnosed, root, deeply) for name, (root, deeply) in roots.items()}
+        # Pytest changes a variable of the environment for each test, which no thread may be reading then.
+        wait(futures.values())
+        yield futures
 
 
 @pytest.mark.parametrize("case", [*FAULTS, *SINGLE, *HEALTHY], ids=str)

@@ -168,7 +168,7 @@ def test_a_value_put_out_bit_by_bit_is_masked_thoroughly() -> None:
     assert registry.mask_thoroughly(f"see {text[:10]}\n    {text[10:]} there") == "see ‹BITS› there"
 
 
-def test_masking_a_large_text_takes_milliseconds() -> None:
+def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
     """A hundred kilobytes against thirty values stay far below what a reader notices."""
     for number in range(30):
         registry.register(secrets.token_urlsafe(32), f"KEY_{number}")
