@@ -20,16 +20,9 @@ LONG_FIRST = (
 """Which tests begin first, for all workers to end together."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order tests by how long their files take; one worker runs a file, or a group that the file names.
-
-    First of all, because pytest-xdist reads the groups in a hook of the same name.
-    """
+    """Order tests by how long their files take; each worker runs whole files."""
     items.sort(key=lambda item: _rank(_file(item)))
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_file(item)))
 
 
 def _file(item: pytest.Item) -> str:
