@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -424,16 +424,10 @@ def test_healthy_world(scene: Scene) -> None:
 
 
 FAMILIES = {family: list(faults) for family, faults in groupby(catalogue(), lambda fault: fault.family)}
-"""Each family is a group of its own for pytest-xdist, for workers to share them."""
+"""The faults of each family, in the order in which they are broken and mended."""
 
 
-def of_family(family: str, values: Sequence[Any]) -> list[Any]:
-    """Parameters of one family's group, which one worker runs in their order."""
-    group = pytest.mark.xdist_group(f"faults of {family}")
-    return [pytest.param(value, marks=group, id=getattr(value, "id", value)) for value in values]
-
-
-@pytest.mark.parametrize("fault", [each for family in FAMILIES for each in of_family(family, FAMILIES[family])])
+@pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
 def test_fault(fault: Fault, scene: Scene) -> None:
     """A fault shows itself in the API as it would on AWS, is the only root cause, and mending leaves nothing of it."""
     break_(scene.world.endpoint, fault.id)
@@ -443,7 +437,7 @@ def test_fault(fault: Fault, scene: Scene) -> None:
     assert_healthy(scene)
 
 
-@pytest.mark.parametrize("family", [each for family in FAMILIES for each in of_family(family, [family])])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> None:
     """After each fault of a family came and went, a deep look finds nothing wrong, and no trace is in the API."""
     assert_healthy(scene)
