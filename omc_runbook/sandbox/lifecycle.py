@@ -91,7 +91,7 @@ def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
     while not status(sandbox)["settled"]:
         if time.monotonic() > deadline:
             raise CouldNotLook(f"The sandbox at {sandbox.endpoint} did not settle within {seconds:.0f} seconds.")
-        time.sleep(0.1)
+        time.sleep(0.03)
 
 
 def find() -> Sandbox:

@@ -2,6 +2,7 @@
 
 import importlib
 
+from moto import backends
 from moto.moto_api import state_manager
 from moto.moto_server import werkzeug_app
 
@@ -29,6 +30,9 @@ def install() -> None:
             paths[path] = response.dispatch
     # Otherwise flask-cors would let every web page read every response.
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
+    # Otherwise each request lists the folder of moto's services anew.
+    modules = frozenset(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
     hold_tasks()
 
 

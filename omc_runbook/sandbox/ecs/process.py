@@ -20,7 +20,7 @@ OUT_OF_MEMORY = "--sandbox-out-of-memory"
 _PROGRAM = Path(__file__).with_name("application.py")
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 20.0
-_STARTING_INTERVAL, _SICK_INTERVAL, _INTERVAL = 0.1, 0.4, 2.0
+_STARTING_INTERVAL, _SICK_INTERVAL, _INTERVAL = 0.05, 0.2, 2.0
 _FAILURES = 3
 _STOP_SECONDS = 3.0
 

@@ -118,15 +118,7 @@ class World:
     def client(self, service: str, credentials: Credentials | None = None) -> Any:
         """A client of one AWS service; a proxy of the shell never stands between it and the sandbox."""
         signer = credentials or self.credentials or folders.at(self.endpoint).credentials
-        return _session().client(
-            service,  # type: ignore[call-overload]
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=signer.access_key,
-            aws_secret_access_key=signer.secret_key,
-            aws_session_token=signer.token or None,
-            config=Config(proxies={}, user_agent=self.user_agent),
-        )
+        return _client(service, self.region, self.endpoint, signer, self.user_agent)
 
     @property
     def secret_arn(self) -> str:
@@ -164,6 +156,19 @@ class World:
                     "restart it with omc-runbook sandbox down, then up."
                 )
             time.sleep(0.1)
+
+
+@cache
+def _client(service: str, region: str, endpoint: str, signer: Credentials, user_agent: str | None) -> Any:
+    return _session().client(
+        service,  # type: ignore[call-overload]
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id=signer.access_key,
+        aws_secret_access_key=signer.secret_key,
+        aws_session_token=signer.token or None,
+        config=Config(proxies={}, user_agent=user_agent),
+    )
 
 
 @cache
