@@ -1,12 +1,19 @@
 """Fixtures that several test modules share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import botocore.session
 import pytest
+from botocore.client import ClientCreator
+from botocore.model import ServiceModel
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from omc_runbook.masking import registry
 from omc_runbook.sandbox import lifecycle
@@ -20,9 +27,32 @@ LONG_FIRST = (
 """Which tests begin first, for all workers to end together."""
 
 
+PARTS = {"tests/sandbox/test_faults.py": 4}
+"""Files whose tests each leave the sandbox as they found it, and which several workers share."""
+
+
+class Scheduling(LoadFileScheduling):
+    """Lets a worker run whole files, or a part of a long one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return f"{file}:{crc32(nodeid.encode()) % PARTS[file]}" if file in PARTS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Share the tests out by `Scheduling`."""
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order tests by how long their files take; each worker runs whole files."""
     items.sort(key=lambda item: _rank(_file(item)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through all that was imported, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _file(item: pytest.Item) -> str:
@@ -41,9 +71,17 @@ def _rank(file: str) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_reading_of_botocores_models() -> Iterator[None]:
-    """Let botocore's sessions share the service models that they read, which else takes longer than the calls."""
+    """Let botocore's clients share what they make of the service models, which else takes longer than the calls."""
+    create_methods, methods = ClientCreator._create_methods, dict[str, dict[str, Any]]()
+
+    def share_methods(creator: ClientCreator, model: ServiceModel) -> dict[str, Any]:
+        if model.service_name not in methods:
+            methods[model.service_name] = create_methods(creator, model)
+        return dict(methods[model.service_name])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        patch.setattr(ClientCreator, "_create_methods", share_methods)
         yield
 
 
