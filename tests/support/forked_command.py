@@ -1,20 +1,18 @@
-"""Commands and scripts run in a fork of the tests' process, which has imported the libraries that take long.
+"""Commands and scripts run in a fork of a process that has imported what they need.
 
-A fork has its own variables, folder, streams and end, and imports `omc_runbook` anew. The kernel that a notebook runs
-in is forked too. What stands and falls with a new interpreter (its first import, start-up files) is for `subprocess`.
+multiprocessing's fork server imports `support.forked_libraries` once for each worker. A fork of it has its own
+variables, folder, streams and end, and nothing of the tests' own process. The kernel that a notebook runs in is forked
+too. What stands and falls with a new interpreter (its first import, start-up files) is for `subprocess`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
 import importlib
-import io
+import multiprocessing
 import os
 import pickle
 import runpy
-import select
 import signal
 import socket
 import subprocess
@@ -22,27 +20,14 @@ import sys
 import tempfile
 import threading
 import traceback
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest import mock
 
-LIBRARIES = (
-    *(
-        "boto3",
-        "botocore.session",
-        "matplotlib.figure",
-        "matplotlib.backends.backend_svg",
-        "matplotlib.dates",
-        "pandas",
-    ),
-    *("click", "dotenv", "hcl2", "ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib_inline.backend_inline"),
-    *("jupyter_client.provisioning", "nbclient", "nbconvert", "nbconvert.exporters.html", "nbformat", "ipywidgets"),
-    *("ansicolors", "tenacity", "tqdm.auto", "pydantic_settings", "websockets.sync.client", "yaml", "zxcvbn"),
-)
-OURS = ("omc_runbook", "papermill")
-"""Packages that a fork imports anew: ours, and papermill, which keeps our engine."""
+TESTS = Path(__file__).parents[1]
 
 Main = Callable[[], object]
 
@@ -54,19 +39,29 @@ def run(
 
     Raises subprocess.TimeoutExpired where it lasts longer, and ends it first.
     """
-    _import_libraries()
-    main = _main(command)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        pid = _fork()
-        if not pid:
-            words = list(command)[command[0] == sys.executable :]
-            _become(main, words, variables, folder, out.fileno(), err.fileno())
-        code = _await(pid, list(command), seconds)
-        texts = [_read(file) for file in (out, err)]
-    return subprocess.CompletedProcess(list(command), code, *texts)
+    words = list(command)
+    with tempfile.TemporaryDirectory() as files:
+        out, err = Path(files, "out"), Path(files, "err")
+        process = _server().Process(target=_become, args=(words, dict(variables), folder, out, err))
+        process.start()
+        process.join(seconds)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(words, seconds)
+        return subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
 
 
-def _main(command: Sequence[str]) -> Main:
+@cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["support.forked_libraries"])
+    with mock.patch.dict(os.environ, {"PYTHONPATH": str(TESTS), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
+        multiprocessing.forkserver.ensure_running()
+    return context
+
+
+def _main(command: list[str]) -> Main:
     if command[0] == sys.executable:
         return lambda: runpy.run_path(command[1], run_name="__main__")
     name = Path(command[0]).name
@@ -76,52 +71,16 @@ def _main(command: Sequence[str]) -> Main:
     return lambda: importlib.import_module("papermill.__main__").papermill()
 
 
-@cache
-def _import_libraries() -> None:
-    for name in LIBRARIES:
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module(name)
-
-
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # Python warns of forks beside threads. Those of a worker that runs tests wait for its next order.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
-
-
-def _await(pid: int, command: list[str], seconds: float) -> int:
-    descriptor = os.pidfd_open(pid)
-    try:
-        ready, _, _ = select.select([descriptor], [], [], seconds)
-    finally:
-        os.close(descriptor)
-    if not ready:
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    if not ready:
-        raise subprocess.TimeoutExpired(command, seconds)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _read(file: Any) -> str:
-    file.seek(0)
-    text: str = file.read().decode()
-    return text
-
-
-def _become(main: Main, command: list[str], variables: Mapping[str, str], folder: Path, out: int, err: int) -> NoReturn:
+def _become(command: list[str], variables: Mapping[str, str], folder: Path, out: Path, err: Path) -> NoReturn:
     """Be the command from here to its end."""
     code = 1
     try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        _start_anew(variables, folder, command)
+        for descriptor, file in ((1, out), (2, err)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+        _start_anew(variables, folder, command[command[0] == sys.executable :])
         _fork_kernels()
-        code = _exit_code(main)
+        code = _exit_code(_main(command))
     finally:
-        # Whatever it is, the tests' process must not go on twice.
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
         with contextlib.suppress(OSError, ValueError):
@@ -143,32 +102,13 @@ def _exit_code(main: Main) -> int:
 
 
 def _start_anew(variables: Mapping[str, str], folder: Path, arguments: list[str]) -> None:
-    """Have nothing of the tests' process but the libraries."""
-    gc.freeze()
-    # They may be this process's own.
-    own = dict(variables)
     os.environ.clear()
-    os.environ.update(own)
+    os.environ.update(variables)
     os.chdir(folder)
     sys.argv = arguments
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(ValueError):
-            stream.flush()
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.FileIO(0, closefd=False))
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), write_through=True)
-    sys.stderr = sys.__stderr__ = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
-    warnings.resetwarnings()
-    warnings.simplefilter("ignore")
     tempfile.tempdir = None
-    asyncio._set_running_loop(None)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
-    import logging
-
-    for handler in logging.root.handlers[:]:
-        logging.root.removeHandler(handler)
-    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
-        del sys.modules[name]
 
 
 class _ForkedKernel(subprocess.Popen[bytes]):
@@ -185,7 +125,7 @@ class _ForkedKernel(subprocess.Popen[bytes]):
 def _fork_kernels() -> None:
     """Let the first kernel of this process be a fork of what it is now, before it has threads and an event loop."""
     ours, theirs = socket.socketpair()
-    pid = _fork()
+    pid = os.fork()
     if not pid:
         ours.close()
         _become_kernel(theirs)
@@ -235,7 +175,6 @@ def _become_kernel(orders: socket.socket) -> NoReturn:
         IPKernelApp.clear_instance()
         IPKernelApp.launch_instance()
     finally:
-        # Whatever it is, the tests' process must not go on twice.
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
         os._exit(0)

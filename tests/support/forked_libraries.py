@@ -1,0 +1,50 @@
+"""What the fork server of `forked_command` imports before it forks: the package, and libraries that take long."""
+
+import contextlib
+import gc
+import importlib
+import io
+import pkgutil
+from functools import cache
+
+import botocore.session
+import nbformat
+from matplotlib.figure import Figure
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import omc_runbook
+from omc_runbook.masking import common
+
+LIBRARIES = (
+    *("boto3", "click", "dotenv", "hcl2", "pydantic_settings", "tenacity", "websockets.sync.client", "yaml", "zxcvbn"),
+    *("matplotlib.backends.backend_svg", "matplotlib.dates", "pandas", "ansicolors", "tqdm.auto"),
+    *("ipykernel.debugger", "ipykernel.ipkernel", "ipykernel.kernelapp", "ipywidgets"),
+    *("jupyter_client.provisioning", "matplotlib_inline.backend_inline", "nbclient", "papermill.__main__"),
+)
+SERVICES = ("secretsmanager", "ecs", "iam", "logs", "cloudtrail", "sts", "kms", "ec2")
+
+for name in LIBRARIES:
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module(name)
+for module in pkgutil.walk_packages(omc_runbook.__path__, "omc_runbook."):
+    if not module.name.startswith("omc_runbook.sandbox."):
+        importlib.import_module(module.name)
+# Sessions of a fork find the services' models read.
+botocore.session.create_loader = cache(botocore.session.create_loader)
+for service in SERVICES:
+    botocore.session.create_loader(None).load_service_model(service, "service-2")
+# What these make at their first use: templates, patterns, schemas, fonts and drawings.
+cells = [
+    new_markdown_cell("# A title\n\n```python\nx = 1\n```\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"),
+    new_code_cell("x"),
+]
+nbformat.validate(new_notebook(cells=cells))
+HTMLExporter(template_name="basic", exclude_input=True).from_notebook_node(new_notebook(cells=cells))
+figure = Figure()
+figure.subplots().barh([1], [1])
+figure.savefig(io.BytesIO(), format="svg")
+figure.savefig(io.BytesIO(), format="png")
+common.is_common("a word")
+gc.collect()
+gc.freeze()
