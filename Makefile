@@ -1,6 +1,6 @@
 # What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
 #   make demo        run the verify runbook against a healthy sandbox and keep its record in records/
-#   make quick       run the tests that need no sandbox, no kernel and no browser: a minute, to run while typing
+#   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
 #   make test        run the whole suite: some six minutes on two cores
 #   make check       lint, check the format and the types
 #   make lab         open the notebooks in JupyterLab, in a sandbox
@@ -24,7 +24,7 @@ demo: $(VENV)/demo.stamp
 quick test: export PYTHONDONTWRITEBYTECODE :=
 
 quick: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest tests/unit --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/unit -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp

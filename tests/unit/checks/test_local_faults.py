@@ -21,6 +21,8 @@ from omc_runbook.runbooks.run import NOBODY, now
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import docker, workstation
 
+pytestmark = pytest.mark.long
+
 FIRST = ("dollar", "hash", "required-empty", "weak", "settings-refused", "placeholder", "changethis")
 """Faults of a value, which are put in before the others: those of a line, of the file and of what is around it."""
 SECOND = ("crlf", "colon", "lowercase", "permissions", "committed", "unterminated", "unreadable-line", "dotenv-bom")

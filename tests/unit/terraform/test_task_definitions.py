@@ -990,6 +990,7 @@ def one_parse_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "parses_to_tree", parse)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_parse_of_a_text")
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(modules(), st.data())
