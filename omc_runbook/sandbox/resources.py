@@ -1,4 +1,4 @@
-"""The resources of a call, by the ARNs that a policy has to name."""
+"""The resources of a call, by the ARNs that a policy must name."""
 
 from collections.abc import Callable
 
