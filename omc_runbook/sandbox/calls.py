@@ -46,7 +46,7 @@ class Call:
         return f"{_EVENT_SOURCES.get(self.service, self.service)}.amazonaws.com"
 
     def text(self, *names: str) -> str:
-        """The first of these parameters that is text; "" where none is."""
+        """The first of these parameters that is text; "" if none is."""
         return next((v for name in names if isinstance(v := self.params.get(name), str)), "")
 
     def texts(self, name: str) -> list[str]:
@@ -58,7 +58,7 @@ class Call:
 
 
 def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
-    """Parse a request; None where it is not a signed call of an action."""
+    """Parse a request; None if it is not a signed call."""
     scope = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
     if scope is None:
         return None

@@ -37,7 +37,7 @@ class SandboxState:
 
 
 def root() -> Path:
-    """This user's directory of sandboxes, created with mode 700; raises RunbookError where it is not private."""
+    """This user's directory of sandboxes, created with mode 700; raises RunbookError if it is not private."""
     path = _root()
     path.mkdir(mode=0o700, exist_ok=True)
     if not _is_private(path):
@@ -78,7 +78,7 @@ def running() -> list[SandboxState]:
 
 
 def at(endpoint: str) -> SandboxState:
-    """The state of this user's sandbox at an endpoint; raises UsageError where there is none."""
+    """The state of this user's sandbox at an endpoint; raises UsageError if there is none."""
     try:
         url = urlsplit(endpoint)
         is_ours = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost")

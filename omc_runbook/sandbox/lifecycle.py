@@ -110,7 +110,7 @@ def find() -> Sandbox:
 
 
 def at(endpoint: str) -> Sandbox:
-    """This user's sandbox at an endpoint, from its private state file; raises UsageError where there is none."""
+    """This user's sandbox at an endpoint, from its private state file; raises UsageError if there is none."""
     return _sandbox(folders.at(endpoint))
 
 

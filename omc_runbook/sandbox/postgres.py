@@ -90,7 +90,7 @@ def is_installed() -> bool:
 
 
 def start(home: Path) -> PostgresServer:
-    """Start an empty server for the sandbox with the private directory `home`; raises RunbookError where it fails.
+    """Start an empty server for the sandbox with the private directory `home`; raises RunbookError if it fails.
 
     PostgreSQL refuses to run as root, so root's server runs as the user nobody, in a directory of that user.
     """
@@ -133,7 +133,7 @@ def clear(home: Path) -> None:
 
 
 def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, Any]) -> Path:
-    """The directory of the server's programs, copied where its user could not read them."""
+    """The directory of the server's programs, copied if its user could not read them."""
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None and spec.origin is not None
     package = Path(spec.origin).parent
@@ -236,7 +236,7 @@ def _is_ready(directory: Path) -> bool:
 
 
 def _postmaster(directory: Path) -> int | None:
-    """The server's process id while it runs; None where the id now belongs to another process."""
+    """The server's process id while it runs; None if the id now belongs to another process."""
     lines = _pid_file_lines(directory)
     try:
         pid = int(lines[0])

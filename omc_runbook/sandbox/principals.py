@@ -41,7 +41,7 @@ class Principal:
 
 
 def caller(access_key: str) -> Principal:
-    """The principal of an access key; one without permissions where the key was deleted meanwhile."""
+    """The principal of an access key; one without permissions if the key was deleted."""
     if access_key == credentials.administrator().access_key:
         return administrator(ACCOUNT)
     for account in list(iam_backends):
@@ -76,7 +76,7 @@ def administrator(account: str, arn: str = "") -> Principal:
 
 
 def role_session(role_arn: str, session: str) -> Principal:
-    """A session of a role; without policies where the role does not exist."""
+    """A session of a role; without policies if the role does not exist."""
     account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
     role = next((r for r in list(iam.get_roles()) if r.name == name), None)

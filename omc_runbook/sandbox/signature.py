@@ -50,7 +50,7 @@ _DIFFERENT = Mismatch(
 
 
 def verify(environ: Mapping[str, Any], body: bytes) -> Mismatch | None:
-    """What is wrong with a request's signature; None where it is valid and not older than 15 minutes.
+    """What is wrong with a request's signature; None if it is valid and not older than 15 minutes.
 
     The key is the administrator's, an active one of an IAM user, or an STS session's.
     """

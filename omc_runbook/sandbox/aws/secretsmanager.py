@@ -121,7 +121,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
             page, token = self.backend.list_secrets(
                 filters, self._get_int_param("MaxResults") or 20, self._get_param("NextToken")
             )
-            names = [found["ARN"] for found in page]
+            names = [secret["ARN"] for secret in page]
         principal = caller(self.access_key)
         values, errors = [], []
         for name in names:

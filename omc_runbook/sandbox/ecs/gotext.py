@@ -84,7 +84,7 @@ def _error_message(error: json.JSONDecodeError, text: str) -> str:
         position += 1
     if position >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected end of JSON input"
-    # Go reads bytes: the byte order mark shows as its first one.
+    # Go reads bytes, and names the first of a byte order mark.
     byte = text[position].encode()[0]
     character = {ord("'"): "\\'", ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}.get(byte, chr(byte))
     context = next((words for mark, words in _POSITIONS if mark in error.msg), "looking for beginning of value")

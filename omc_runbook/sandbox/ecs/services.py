@@ -124,7 +124,7 @@ def record_failure(service: EcsService, task_id: str, deployment: EcsDeployment,
 
 
 def record_health(deployment: EcsDeployment) -> None:
-    """Reset the failures after a task became healthy."""
+    """Reset the count of failures, once a task is healthy."""
     deployment.failures = deployment.failed_tasks = 0
     deployment.next_start = 0.0
 
@@ -153,7 +153,7 @@ def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
 
 
 def trip(service: EcsService, failed: EcsDeployment) -> None:
-    """Fail the deployment, and go back to the last one that completed where rollback is on."""
+    """Fail the deployment, and go back to the last one that completed if rollback is on."""
     failed.rollout_state = "FAILED"
     failed.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start."
     failed.updated_at = datetime.now(UTC)

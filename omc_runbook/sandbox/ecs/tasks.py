@@ -142,7 +142,7 @@ def mark_stopping(task: EcsTask, code: str, reason: str) -> None:
 
 
 def mark_stopped(task: EcsTask, exit_code: int | None) -> None:
-    """Mark a task as stopped; `exit_code` is None where its process never started."""
+    """Mark a task as stopped; `exit_code` is None if its process never started."""
     now = datetime.now(UTC)
     task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
     task.version += 1

@@ -26,7 +26,7 @@ NetworkChange = Callable[["EC2Client", PrivateNetwork], object]
 
 
 def document(world: World) -> dict[str, Any]:
-    """The secret's current JSON object, or the last good one where it cannot be parsed."""
+    """The secret's current JSON object, or the last good one if it cannot be parsed."""
     try:
         content = json.loads(current_text(world) or "")
     except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""A sandbox's example checkout: the platform's files, a developer's .env, and one commit where there is git."""
+"""A sandbox's example checkout: the platform's files, a developer's .env, and one commit if git is installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def make(directory: Path) -> Path:
 
 
 def find(directory: Path) -> Path | None:
-    """The checkout in a sandbox's directory, or None where it is gone."""
+    """The checkout in a sandbox's directory, or None if it is gone."""
     root = directory / NAME
     return root if root.is_dir() else None
 

@@ -129,7 +129,7 @@ class World:
 
     @property
     def secret_arn(self) -> str:
-        """The secret's ARN; raises ResourceNotFoundException where there is no such secret."""
+        """The secret's ARN; raises ResourceNotFoundException if there is no such secret."""
         return self.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
 
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
