@@ -62,5 +62,4 @@ def secrets_of_other_account(world: World) -> SecretsManagerClient:
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{MEMBER_ADMINISTRATOR}"
     session = world.client("sts").assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
     credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
-    client: SecretsManagerClient = world.client("secretsmanager", credentials)
-    return client
+    return World(world.endpoint, credentials=credentials).secretsmanager

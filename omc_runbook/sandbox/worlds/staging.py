@@ -114,9 +114,9 @@ class World:
         """Systems Manager in this world's region."""
         return self.client("ssm")
 
-    def client(self, service: str, credentials: Credentials | None = None) -> Any:
+    def client(self, service: str) -> Any:
         """A client of one AWS service, which ignores the proxies of the environment."""
-        credentials = credentials or self.credentials or folders.at(self.endpoint).credentials
+        credentials = self.credentials or folders.at(self.endpoint).credentials
         return _session().client(
             service,  # type: ignore[call-overload]
             region_name=self.region,
@@ -126,11 +126,6 @@ class World:
             aws_session_token=credentials.token or None,
             config=Config(proxies={}, user_agent=self.user_agent),
         )
-
-    @property
-    def secret_arn(self) -> str:
-        """The secret's ARN; raises ResourceNotFoundException if there is no such secret."""
-        return self.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
 
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
         """The cluster's services that were not deleted, as DescribeServices has them."""
