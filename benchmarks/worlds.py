@@ -12,6 +12,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from
 from omc_runbook.model.value_from import Reference
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import (
     container_definition,
@@ -21,7 +22,7 @@ from omc_runbook.sandbox.worlds.build import (
     restore_network,
 )
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, KEYS, REGION, SERVICES, ServiceSpec, World
+from omc_runbook.sandbox.worlds.staging import KEYS, SERVICES, ServiceSpec, World
 from omc_runbook.snapshot.state import Snapshot
 
 Container = dict[str, Any]

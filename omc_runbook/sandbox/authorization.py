@@ -3,16 +3,17 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
-from omc_runbook.sandbox.principals import Principal
+from omc_runbook.sandbox.principals import Principal, parse_policy
 
 Context = Mapping[str, str | Sequence[str]]
 
-# Keys that no request to the sandbox has: listed, so that a condition on one is evaluated, not unknown.
+_SCP, _RESOURCE = "service control policy", "resource-based policy"
+_BOUNDARY, _IDENTITY = "permissions boundary", "identity-based policy"
+# Keys that no request to the sandbox has: with them a condition on one is evaluated, not unknown.
 _ABSENT = (
     "aws:SourceVpc",
     "aws:SourceVpce",
@@ -52,51 +53,32 @@ def refusal(
     resource_policy: str | None = None,
     owner: str = "",
 ) -> str | None:
-    """AWS's error message where the call is denied, None where it is allowed.
+    """AWS's error message if the call is denied, None if it is allowed.
 
-    `resource_policy` is the resource's policy as JSON and `owner` its account: across accounts both sides have to
-    allow. A condition that cannot be evaluated counts as not met.
+    `resource_policy` is the resource's policy as JSON and `owner` its account: across accounts both must allow the
+    call. A condition that cannot be evaluated counts as not met.
     """
-    guard = (
-        PolicyDocument("the resource's policy", "resource", json.loads(resource_policy)) if resource_policy else None
-    )
-    decisions: list[tuple[str, str]] = []
+    document = PolicyDocument("the resource's policy", "resource", parse_policy(resource_policy))
+    decisions: dict[str, str] = {}
     if principal.scps:
-        decisions.append(("a service control policy", evaluate(principal.scps, action, resource, context).decision))
-    resource_decision = "implicit-deny"
-    if guard is not None:
-        verdict = evaluate_resource(guard, principal.names, action, resource, context)
-        resource_decision = verdict.decision
-        decisions.append(("a resource-based policy", resource_decision))
+        decisions[_SCP] = evaluate(principal.scps, action, resource, context).decision
+    decisions[_RESOURCE] = evaluate_resource(document, principal.names, action, resource, context).decision
     if principal.boundary is not None:
-        verdict = evaluate([principal.boundary], action, resource, context)
-        decisions.append(("a permissions boundary", verdict.decision))
-    identity = evaluate(principal.policies, action, resource, context).decision
-    decisions.append(("an identity-based policy", identity))
+        decisions[_BOUNDARY] = evaluate([principal.boundary], action, resource, context).decision
+    decisions[_IDENTITY] = evaluate(principal.policies, action, resource, context).decision
 
     start = f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource}"
-    for kind, decision in decisions:
+    for kind, decision in decisions.items():
         if decision == "explicit-deny":
-            return f"{start} with an explicit deny in {kind}"
-    missing = dict(decisions)
-    if missing.get("a service control policy", "allowed") != "allowed":
-        return f"{start} because no service control policy allows the {action} action"
+            return f"{start} with an explicit deny in {'an' if kind == _IDENTITY else 'a'} {kind}"
+    required: tuple[str, ...] = (_SCP, _RESOURCE, _IDENTITY, _BOUNDARY)
     if owner in ("", principal.account):
-        if resource_decision == "allowed":
-            return None
-    elif not _allows_from_outside(guard, principal, action, resource, context):
-        return f"{start} because no resource-based policy allows the {action} action"
-    if identity != "allowed":
-        return f"{start} because no identity-based policy allows the {action} action"
-    if missing.get("a permissions boundary", "allowed") != "allowed":
-        return f"{start} because no permissions boundary allows the {action} action"
+        required = (_SCP,) if decisions[_RESOURCE] == "allowed" else (_SCP, _IDENTITY, _BOUNDARY)
+    else:
+        # Another account can allow the principal's whole account.
+        names = principal.names | {principal.account}
+        decisions[_RESOURCE] = evaluate_resource(document, names, action, resource, context).decision
+    for kind in required:
+        if decisions.get(kind, "allowed") != "allowed":
+            return f"{start} because no {kind} allows the {action} action"
     return None
-
-
-def _allows_from_outside(
-    guard: PolicyDocument | None, principal: Principal, action: str, resource: str, context: Context
-) -> bool:
-    if guard is None:
-        return False
-    names = principal.names | {principal.account}
-    return evaluate_resource(guard, names, action, resource, context).decision == "allowed"

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,16 +12,15 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_reques
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 _EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
-# How other services name STS's errors: in JSON or CBOR responses, and in EC2.
-_EXCEPTIONS = {
+# Other names of STS's errors: in JSON or CBOR responses, and in EC2.
+_JSON_CODES = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "InvalidClientTokenId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "IncompleteSignature": "IncompleteSignatureException",
     "ExpiredToken": "ExpiredTokenException",
 }
-_FAILURES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
-DEFAULT_ACCOUNT = "123456789012"
+_EC2_CODES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Call:
         return f"{_EVENT_SOURCES.get(self.service, self.service)}.amazonaws.com"
 
     def text(self, *names: str) -> str:
-        """The first of these parameters that is text; "" where none is."""
+        """The first of these parameters that is text; "" if none is."""
         return next((v for name in names if isinstance(v := self.params.get(name), str)), "")
 
     def texts(self, name: str) -> list[str]:
@@ -58,37 +58,34 @@ class Call:
 
 
 def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
-    """Parse a request; None where it is not a signed call of an action."""
-    signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-    if signed is None:
+    """Parse a request; None if it is not a signed call."""
+    scope = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if scope is None:
         return None
-    access_key, region, service = signed.groups()
-    target = environ.get("HTTP_X_AMZ_TARGET", "")
-    agent = environ.get("HTTP_USER_AGENT", "")
-    if target:
+    access_key, region, service = scope.groups()
+    params: Mapping[str, Any] = {}
+    if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         action, protocol, params = target.rpartition(".")[2], "json", _members(body)
-    elif found := _CBOR_PATH.search(environ.get("PATH_INFO", "")):
-        action, protocol, params = found.group(1), "cbor", {}
+    elif operation := _CBOR_PATH.search(environ.get("PATH_INFO", "")):
+        action, protocol = operation.group(1), "cbor"
     else:
         # A request body that is not text (an upload) has no form fields to read.
         params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))
         action, protocol = params.get("Action", ""), "query"
-    return (
-        Call(
-            service=service,
-            action=action,
-            region=region,
-            access_key=access_key,
-            user_agent=agent,
-            protocol=protocol,
-            params=params,
-        )
-        if action
-        else None
+    if not action:
+        return None
+    return Call(
+        service=service,
+        action=action,
+        region=region,
+        access_key=access_key,
+        user_agent=environ.get("HTTP_USER_AGENT", ""),
+        protocol=protocol,
+        params=params,
     )
 
 
-def unsigned(environ: Mapping[str, Any]) -> Call:
+def unsigned_call(environ: Mapping[str, Any]) -> Call:
     """A placeholder for a request that is no signed call, with the protocol in which to reject it."""
     is_cbor = _CBOR_PATH.search(environ.get("PATH_INFO", ""))
     protocol = "json" if environ.get("HTTP_X_AMZ_TARGET") else "cbor" if is_cbor else "query"
@@ -103,18 +100,18 @@ def _members(body: bytes) -> Mapping[str, Any]:
     return members if isinstance(members, dict) else {}
 
 
-def refuse(call: Call, code: str, message: str, request_id: str) -> tuple[str, str, bytes]:
+def format_error(call: Call, code: str, message: str, request_id: str) -> tuple[str, str, bytes]:
     """Format an error in the call's protocol: (HTTP status line, content type, body)."""
     if call.protocol in ("json", "cbor"):
-        code = _EXCEPTIONS.get(code, code)
+        code = _JSON_CODES.get(code, code)
     elif call.service == "ec2":
-        code = _FAILURES.get(code, code)
+        code = _EC2_CODES.get(code, code)
     if call.protocol == "json":
         return "400 Bad Request", "application/x-amz-json-1.1", _json_error(code, message)
     if call.protocol == "cbor":
         return "400 Bad Request", "application/cbor", _cbor_error(code, message)
     status = "403 Forbidden" if code in ("AccessDenied", "UnauthorizedOperation") else "400 Bad Request"
-    error = f"<Code>{_escape(code)}</Code><Message>{_escape(message)}</Message>"
+    error = f"<Code>{escape(code, quote=False)}</Code><Message>{escape(message, quote=False)}</Message>"
     if call.service == "ec2":
         text = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
     else:
@@ -125,16 +122,16 @@ def refuse(call: Call, code: str, message: str, request_id: str) -> tuple[str, s
     return status, "text/xml", text.encode()
 
 
-def error_of(body: bytes) -> tuple[str, str]:
-    """Find the error's code and message in a failed response's body, in either protocol."""
+def parse_error(body: bytes) -> tuple[str, str]:
+    """The code and message of the error in a failed response's body, in either protocol."""
     try:
         members = json.loads(body)
-        code = str(members.get("__type", "")).rpartition("#")[2]
-        return code, str(members.get("message") or members.get("Message") or "")
+        message = members.get("message") or members.get("Message") or ""
+        return str(members.get("__type", "")).rpartition("#")[2], str(message)
     except (ValueError, AttributeError):
         text = body.decode("utf-8", "replace")
-        found = [re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message")]
-        return (found[0].group(1) if found[0] else ""), (found[1].group(1) if found[1] else "")
+        code, message = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message"))
+        return (code.group(1) if code else ""), (message.group(1) if message else "")
 
 
 def _json_error(code: str, message: str) -> bytes:
@@ -147,7 +144,3 @@ def _cbor_error(code: str, message: str) -> bytes:
         return b"\x79" + len(data).to_bytes(2, "big") + data
 
     return b"\xa2" + text("__type") + text(code) + text("message") + text(message)
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

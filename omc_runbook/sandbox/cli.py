@@ -10,6 +10,7 @@ import click
 from omc_runbook.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from omc_runbook.sandbox.account import WorldName
     from omc_runbook.sandbox.drills import Drill
     from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -30,11 +31,11 @@ def sandbox() -> None:
 )
 @click.option("--database", is_flag=True, help="Also start a PostgreSQL that the application logs in to.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of export lines.")
-def up(world: str, port: int, database: bool, as_json: bool) -> None:
+def up(world: "WorldName", port: int, database: bool, as_json: bool) -> None:
     """Start a sandbox in the background and print the environment variables for it."""
     from omc_runbook.sandbox import lifecycle
 
-    running = lifecycle.up("fresh" if world == "fresh" else "healthy", port, database)
+    running = lifecycle.up(world, port, database)
     if as_json:
         _print(running.variables)
     else:
@@ -56,13 +57,13 @@ def status(as_json: bool) -> None:
     """Show the sandbox's tasks and faults."""
     from omc_runbook.sandbox import lifecycle
 
-    found = lifecycle.status()
+    state = lifecycle.status()
     if as_json:
-        _print(found)
+        _print(state)
         return
-    broken = ", ".join(found["broken"]) or "nothing"
-    click.echo(f"{found['endpoint']} (process {found['pid']}), world {found['world'] or '-'}, broken: {broken}")
-    for task in found["tasks"]:
+    broken = ", ".join(state["broken"]) or "nothing"
+    click.echo(f"{state['endpoint']} (process {state['pid']}), world {state['world'] or '-'}, broken: {broken}")
+    for task in state["tasks"]:
         health = task["health"] or task["health_status"].lower()
         process = f"process {task['pid']}, {health}" if task["pid"] else "no process"
         click.echo(f"  {task['service'] or '-':<10} {task['task']}  {task['revision']}  {task['status']}  {process}")
@@ -74,11 +75,10 @@ def faults(as_json: bool) -> None:
     """List the faults that can be injected."""
     from omc_runbook.sandbox import faults as catalogue
 
-    known = catalogue.catalogue()
     if as_json:
-        _print([{"id": fault.id, "family": fault.family, "breaks": fault.breaks} for fault in known])
+        _print([{"id": each.id, "family": each.family, "breaks": each.breaks} for each in catalogue.catalogue()])
         return
-    for fault in known:
+    for fault in catalogue.catalogue():
         click.echo(f"{fault.id:<20} {fault.family:<12} {fault.breaks}")
 
 
@@ -89,12 +89,12 @@ def break_(fault: str) -> None:
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
-    found = lifecycle.find()
-    if drills.current(found):
+    running = lifecycle.find()
+    if drills.current(running):
         raise UsageError(f"A drill is running, which chooses the faults: {drills.ANSWERING}.")
-    catalogue.break_(found.endpoint, fault)
-    broken = lifecycle.status(found)["broken"]
-    lifecycle.ask(found, "POST", "note", {"broken": [*broken, fault]})
+    catalogue.break_(running.endpoint, fault)
+    broken = lifecycle.status(running)["broken"]
+    lifecycle.ask(running, "POST", "note", {"broken": [*broken, fault]})
 
 
 @sandbox.command()
@@ -104,13 +104,13 @@ def mend(fault: str | None) -> None:
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
 
-    found = lifecycle.find()
-    if drills.current(found):
-        _end_drill(found, as_json=False)
+    running = lifecycle.find()
+    if drills.current(running):
+        _end_drill(running, as_json=False)
         return
-    catalogue.mend(found.endpoint, fault)
-    broken = [known for known in lifecycle.status(found)["broken"] if fault is not None and known != fault]
-    lifecycle.ask(found, "POST", "note", {"world": "healthy", "broken": broken})
+    catalogue.mend(running.endpoint, fault)
+    broken = [other for other in lifecycle.status(running)["broken"] if fault is not None and other != fault]
+    lifecycle.ask(running, "POST", "note", {"world": "healthy", "broken": broken})
 
 
 @sandbox.command(name="drill")
@@ -125,11 +125,11 @@ def drill_(family: str, count: int, seed: int | None, stop: bool, as_json: bool)
     """Inject an unnamed fault for you to diagnose."""
     from omc_runbook.sandbox import drills, lifecycle
 
-    found = lifecycle.find()
+    running = lifecycle.find()
     if stop:
-        _end_drill(found, as_json)
+        _end_drill(running, as_json)
         return
-    _print_symptom(drills.start(found, family, count, seed), as_json)
+    _print_symptom(drills.start(running, family, count, seed), as_json)
 
 
 @sandbox.command()
@@ -139,23 +139,23 @@ def answer(fault: str, as_json: bool) -> None:
     """Answer a drill with a fault's id: grades it, repairs, and continues."""
     from omc_runbook.sandbox import drills, lifecycle
 
-    grade, after = drills.answer(lifecycle.find(), fault)
+    grade, drill = drills.answer(lifecycle.find(), fault)
     if as_json:
         graded = {**asdict(grade), "right": grade.is_right, "told": drills.verdict(grade)}
-        _print({**graded, "next": None if after.is_over else _symptom(after), "card": _card(after)})
+        _print({**graded, "next": None if drill.is_over else _symptom(drill), "card": _card(drill)})
         return
     click.echo(drills.verdict(grade))
     click.echo()
-    if after.is_over:
-        click.echo(drills.card(after.grades))
+    if drill.is_over:
+        click.echo(drills.card(drill.grades))
     else:
-        _print_symptom(after)
+        _print_symptom(drill)
 
 
-def _end_drill(found: "Sandbox", as_json: bool) -> None:
+def _end_drill(running: "Sandbox", as_json: bool) -> None:
     from omc_runbook.sandbox import drills
 
-    drill = drills.stop(found)
+    drill = drills.stop(running)
     if as_json:
         _print({"fault": drill.fault, "card": _card(drill)})
         return
@@ -164,22 +164,21 @@ def _end_drill(found: "Sandbox", as_json: bool) -> None:
         click.echo(f"\n{drills.card(drill.grades)}")
 
 
-def _print_symptom(running: "Drill", as_json: bool = False) -> None:
+def _print_symptom(drill: "Drill", as_json: bool = False) -> None:
     if as_json:
-        _print(_symptom(running))
+        _print(_symptom(drill))
         return
-    number, count = len(running.grades) + 1, len(running.faults)
-    click.echo(f"{number} of {count}: {running.symptom}")
+    click.echo(f"{len(drill.grades) + 1} of {len(drill.faults)}: {drill.symptom}")
     click.echo("Diagnose it: omc-runbook run troubleshoot -p environment staging --summary")
     click.echo("Then answer: omc-runbook sandbox answer ID (omc-runbook sandbox faults lists the ids)")
 
 
-def _symptom(running: "Drill") -> dict[str, Any]:
-    return {"number": len(running.grades) + 1, "count": len(running.faults), "symptom": running.symptom}
+def _symptom(drill: "Drill") -> dict[str, Any]:
+    return {"number": len(drill.grades) + 1, "count": len(drill.faults), "symptom": drill.symptom}
 
 
-def _card(running: "Drill") -> list[dict[str, Any]]:
-    return [{**asdict(grade), "right": grade.is_right} for grade in running.grades]
+def _card(drill: "Drill") -> list[dict[str, Any]]:
+    return [{**asdict(grade), "right": grade.is_right} for grade in drill.grades]
 
 
 def _print(members: Any) -> None:

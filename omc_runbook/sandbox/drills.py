@@ -65,7 +65,7 @@ class Drill:
 
 
 def current(sandbox: Sandbox) -> Drill | None:
-    """The drill that runs in a sandbox; None where there is none."""
+    """The drill that runs in a sandbox; None if there is none."""
     members = lifecycle.ask(sandbox, "GET", "note")["drill"]
     if members is None:
         return None
@@ -76,13 +76,13 @@ def current(sandbox: Sandbox) -> Drill | None:
 def start(sandbox: Sandbox, family: str = "", count: int = 1, seed: int | None = None) -> Drill:
     """Start a drill of `count` random faults, of one family or of all, and inject the first.
 
-    Raises UsageError where a drill is running, something else is broken, or the family is unknown.
+    Raises UsageError if a drill is running, something else is broken, or the family is unknown.
     """
     if current(sandbox):
         raise UsageError(f"A drill is already running: {ANSWERING}.")
-    found = lifecycle.status(sandbox)
-    if found["broken"] or found["world"] != "healthy":
-        what = ", ".join(found["broken"]) or "its world is not healthy"
+    status = lifecycle.status(sandbox)
+    if status["broken"] or status["world"] != "healthy":
+        what = ", ".join(status["broken"]) or "its world is not healthy"
         raise UsageError(
             f"A drill needs a healthy sandbox, and this one is not ({what}): run `omc-runbook sandbox mend`."
         )
@@ -92,12 +92,12 @@ def start(sandbox: Sandbox, family: str = "", count: int = 1, seed: int | None =
 def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
     """Grade an answer, repair, and inject the next fault; returns the grade and the drill, which may be over.
 
-    Raises UsageError where no drill is running, and for an unknown id.
+    Raises UsageError if no drill is running, and for an unknown id.
     """
     drill = _running(sandbox)
-    known = {check.id for check in root_causes.CHECKS} | {known.id for known in faults.catalogue()}
-    if fault not in known:
-        raise UsageError(f"There is no fault {fault}{nearest(fault, known)} The answer was not graded.")
+    ids = {check.id for check in root_causes.CHECKS} | {each.id for each in faults.catalogue()}
+    if fault not in ids:
+        raise UsageError(f"There is no fault {fault}{nearest(fault, ids)} The answer was not graded.")
     grade = Grade(drill.fault, fault, round(time.time() - drill.since, 1))
     drill = replace(drill, grades=(*drill.grades, grade))
     faults.mend(sandbox.endpoint)
@@ -108,7 +108,7 @@ def answer(sandbox: Sandbox, fault: str) -> tuple[Grade, Drill]:
 
 
 def stop(sandbox: Sandbox) -> Drill:
-    """Repair everything and end the drill; raises UsageError where none is running."""
+    """Repair everything and end the drill; raises UsageError if none is running."""
     drill = _running(sandbox)
     faults.mend(sandbox.endpoint)
     _note(sandbox, None)
@@ -117,13 +117,13 @@ def stop(sandbox: Sandbox) -> Drill:
 
 def verdict(grade: Grade) -> str:
     """The verdict on an answer: right, wrong, or a consequence of the right one."""
-    what = f"it was {grade.fault}: {_find(grade.fault).breaks}"
+    what = f"it was {grade.fault}: {faults.find(grade.fault).breaks}"
     if grade.is_right:
         return f"Right, after {grade.seconds:.0f} s: {what}"
     if _follows(grade.answer, grade.fault):
         return (
             f"Nearly, after {grade.seconds:.0f} s: {grade.answer} is only a consequence. The cause was "
-            f"{grade.fault}: {_find(grade.fault).breaks}"
+            f"{grade.fault}: {faults.find(grade.fault).breaks}"
         )
     return f"Wrong, after {grade.seconds:.0f} s: not {grade.answer}, {what}"
 
@@ -141,27 +141,27 @@ def card(grades: Sequence[Grade]) -> str:
 def _running(sandbox: Sandbox) -> Drill:
     drill = current(sandbox)
     if drill is None:
-        raise UsageError("No drill runs: start one with `omc-runbook sandbox drill`.")
+        raise UsageError("No drill is running: start one with `omc-runbook sandbox drill`.")
     return drill
 
 
-def _choose(family: str, count: int, chance: random.Random) -> tuple[str, ...]:
-    """So many faults, none a second time before all have been there."""
-    known = faults.catalogue()
-    candidates = [fault.id for fault in known if family in ("", fault.family)]
+def _choose(family: str, count: int, generator: random.Random) -> tuple[str, ...]:
+    """The ids of `count` faults; none comes twice before each came once."""
+    catalogue = faults.catalogue()
+    candidates = [fault.id for fault in catalogue if family in ("", fault.family)]
     if not candidates:
-        raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in known})}")
-    chosen: list[str] = []
-    while len(chosen) < count:
-        chosen += chance.sample(candidates, len(candidates))
-    return tuple(chosen[:count])
+        raise UsageError(f"There is no family {family}{nearest(family, {fault.family for fault in catalogue})}")
+    ids: list[str] = []
+    while len(ids) < count:
+        ids += generator.sample(candidates, len(candidates))
+    return tuple(ids[:count])
 
 
 def _break(sandbox: Sandbox, drill: Drill) -> Drill:
-    # Noted before it is broken: who is interrupted meanwhile can still end the drill.
+    # Noted first, so that a drill can be ended if this is interrupted.
     _note(sandbox, replace(drill, since=time.time()))
     faults.break_(sandbox.endpoint, drill.fault)
-    drill = replace(drill, symptom=_symptom(World(sandbox.endpoint), _find(drill.fault)), since=time.time())
+    drill = replace(drill, symptom=_symptom(World(sandbox.endpoint), faults.find(drill.fault)), since=time.time())
     _note(sandbox, drill)
     return drill
 
@@ -173,23 +173,18 @@ def _note(sandbox: Sandbox, drill: Drill | None) -> None:
     lifecycle.ask(sandbox, "POST", "note", members)
 
 
-def _find(fault: str) -> Fault:
-    return next(known for known in faults.catalogue() if known.id == fault)
-
-
 def _follows(effect: str, cause: str) -> bool:
-    """Whether the diagnosis takes one for a consequence of the other."""
-    checks = {check.id: check for check in root_causes.CHECKS}
-    both = [checks[id] for id in (effect, cause) if id in checks]
-    found = [
+    """Whether the diagnosis links two faults as effect and cause."""
+    findings = [
         Finding(check=check.id, family=check.family, title=check.title, status="found", severity=check.severity)
-        for check in both
+        for check in root_causes.CHECKS
+        if check.id in (effect, cause)
     ]
-    return any(cause in finding.because_of for finding in root_causes.relate(found) if finding.check == effect)
+    return any(cause in finding.because_of for finding in root_causes.relate(findings) if finding.check == effect)
 
 
 def _symptom(world: World, fault: Fault) -> str:
-    """What somebody on call would be told: only what is visible from outside."""
+    """What somebody on call would report: only what is visible from outside."""
     if fault.family == "exec":
         return _SHELL
     try:

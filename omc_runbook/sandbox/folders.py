@@ -24,16 +24,20 @@ TOKEN_HEADER = "X-Sandbox-Token"
 class SandboxState:
     """A sandbox's state file, readable only by its owner; `token` gives access to the control paths."""
 
-    endpoint: str
     port: int
     pid: int
     directory: Path
     credentials: Credentials
     token: str = field(repr=False)
 
+    @property
+    def endpoint(self) -> str:
+        """The URL that AWS clients use."""
+        return f"http://127.0.0.1:{self.port}"
+
 
 def root() -> Path:
-    """This user's directory of sandboxes, created with mode 700; raises RunbookError where it is not private."""
+    """This user's directory of sandboxes, created with mode 700; raises RunbookError if it is not private."""
     path = _root()
     path.mkdir(mode=0o700, exist_ok=True)
     if not _is_private(path):
@@ -48,7 +52,6 @@ def claim(directory: Path, port: int, credentials: Credentials, token: str) -> i
     if not (_is_private(directory.parent) and _is_private(directory)):
         raise RunbookError(f"{directory} is not a private directory of yours: remove it and try again.")
     members = {
-        "endpoint": f"http://127.0.0.1:{port}",
         "port": port,
         "pid": os.getpid(),
         "credentials": asdict(credentials),
@@ -65,21 +68,21 @@ def claim(directory: Path, port: int, credentials: Credentials, token: str) -> i
 
 def running() -> list[SandboxState]:
     """The sandboxes whose server is running; files of dead ones are removed."""
-    found = []
+    states = []
     for directory in sorted(_root().iterdir()) if _is_private(_root()) else []:
-        if _state(directory) == "":
+        if _locked_text(directory) == "":
             release(directory)
         elif (state := read(directory)) is not None:
-            found.append(state)
-    return found
+            states.append(state)
+    return states
 
 
 def at(endpoint: str) -> SandboxState:
-    """The state of this user's sandbox at an endpoint; raises UsageError where there is none."""
+    """The state of this user's sandbox at an endpoint; raises UsageError if there is none."""
     try:
-        address = urlsplit(endpoint)
-        is_ours = address.scheme == "http" and address.hostname in ("127.0.0.1", "localhost")
-        state = read(_root() / str(address.port)) if is_ours and address.path in ("", "/") else None
+        url = urlsplit(endpoint)
+        is_ours = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost")
+        state = read(_root() / str(url.port)) if is_ours and url.path in ("", "/") else None
     except ValueError:
         state = None
     if state is None:
@@ -88,7 +91,7 @@ def at(endpoint: str) -> SandboxState:
 
 
 def release(directory: Path) -> None:
-    """Remove a sandbox's directory and database, and the user's directory if it was the last; no other directory."""
+    """Remove a sandbox's directory and database, and the user's directory with the last; ignores other directories."""
     is_ours = directory.parent.name == _root().name and directory.name.isdecimal()
     if not (is_ours and _is_private(directory.parent) and _is_private(directory)):
         return
@@ -101,14 +104,13 @@ def release(directory: Path) -> None:
 
 
 def read(directory: Path) -> SandboxState | None:
-    """What the sandbox of this directory wrote, or None where its server does not live or another could have written.
+    """The state in a sandbox's directory; None if its server has ended or another user could have written it.
 
-    The lock is the proof that the process lives that the state names.
+    The server holds a lock on the file as long as it runs.
     """
     try:
-        members = json.loads(_state(directory) or "")
+        members = json.loads(_locked_text(directory) or "")
         state = SandboxState(
-            endpoint=f"http://127.0.0.1:{int(members['port'])}",
             port=int(members["port"]),
             pid=int(members["pid"]),
             directory=directory,
@@ -117,7 +119,7 @@ def read(directory: Path) -> SandboxState | None:
         )
     except (ValueError, LookupError, TypeError):
         return None
-    # A number below 2 would name a group of processes, or the first of all.
+    # To kill(2), an id below 1 is a group of processes; 1 is init.
     return state if state.pid > 1 and str(state.port) == directory.name else None
 
 
@@ -135,8 +137,8 @@ def is_server(state: SandboxState) -> bool:
     return f" -m {SERVER} " in command and f" --state {state.directory.parent.resolve()} " in command
 
 
-def _state(directory: Path) -> str | None:
-    """The state's text while its server runs, "" where it died, None where it is not private to this user."""
+def _locked_text(directory: Path) -> str | None:
+    """The state file's text while its server runs, "" after that ended, None if it is not private to this user."""
     if not (_is_private(directory.parent) and _is_private(directory)):
         return None
     try:
@@ -144,8 +146,8 @@ def _state(directory: Path) -> str | None:
     except OSError:
         return None
     with os.fdopen(descriptor, encoding="utf-8") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or not _is_owners_only(found):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not _is_owners_only(status):
             return None
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -155,16 +157,16 @@ def _state(directory: Path) -> str | None:
 
 
 def _is_private(path: Path) -> bool:
-    """Whether a path is a directory, and no link, that only this user can enter."""
+    """Whether a path is a directory (no link) that only this user can enter."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and _is_owners_only(found)
+    return stat.S_ISDIR(status.st_mode) and _is_owners_only(status)
 
 
-def _is_owners_only(found: os.stat_result) -> bool:
-    return found.st_uid == os.getuid() and not found.st_mode & 0o077
+def _is_owners_only(status: os.stat_result) -> bool:
+    return status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def _root() -> Path:

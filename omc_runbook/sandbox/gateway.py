@@ -13,10 +13,10 @@ from moto.secretsmanager.models import FakeSecret
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import folders
-from omc_runbook.sandbox.admission import objection
+from omc_runbook.sandbox.admission import rejection
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import locate
-from omc_runbook.sandbox.calls import Call, error_of, parse, refuse, unsigned
+from omc_runbook.sandbox.calls import Call, format_error, parse, parse_error, unsigned_call
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.principals import Principal, caller
 from omc_runbook.sandbox.resources import resources_of
@@ -33,10 +33,10 @@ PRIVATE = "/_sandbox/"
 _CONTROL = ("/_sandbox", "/moto-api", "/favicon.ico")
 _TOKEN = f"HTTP_{folders.TOKEN_HEADER.upper().replace('-', '_')}"
 _SLASHES = re.compile("/+")
-_LARGEST = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 _FORBIDDEN = "403 Forbidden"
-# Decided later, when the secret and its key are known, and for each secret of a batch.
-_DECIDED_LATER = {"secretsmanager:GetSecretValue"}
+# Authorized by Secrets Manager itself, with the secret and its key, and for each secret of a batch.
+_AUTHORIZED_LATER = {"secretsmanager:GetSecretValue"}
 _JSON = "application/json"
 
 
@@ -49,35 +49,36 @@ class Gateway:
         self._token = token.encode()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, unless it is from a web page or its signature is invalid."""
+        """Answer one request; rejects those of web pages and those with an invalid signature."""
         host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
-        reason = objection(environ["REQUEST_METHOD"], host, origin, int(environ["SERVER_PORT"]))
+        reason = rejection(environ["REQUEST_METHOD"], host, origin, int(environ["SERVER_PORT"]))
         if reason:
             return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": reason}))
         try:
             body = _read(environ)
         except (ValueError, OSError) as error:
             return _respond(start_response, "400 Bad Request", _JSON, _json({"error": f"the body: {error}"}))
-        # As the router reads a path: it takes several slashes for one.
+        # The router takes several slashes for one.
         path = _SLASHES.sub("/", environ.get("PATH_INFO", "")).lower()
         if path.startswith(_CONTROL):
-            return self._operate(environ, body, start_response)
+            return self._answer_control(environ, body, start_response)
         call, mismatch = parse(environ, body), verify(environ, body)
         if mismatch is not None:
-            _, kind, answer = refuse(call or unsigned(environ), mismatch.code, mismatch.message, str(uuid.uuid4()))
+            rejected = call or unsigned_call(environ)
+            _, kind, answer = format_error(rejected, mismatch.code, mismatch.message, str(uuid.uuid4()))
             return _respond(start_response, _FORBIDDEN, kind, answer)
         if call is None:
             return self._application(environ, start_response)
-        return self._answer(call, environ, start_response)
+        return self._answer_call(call, environ, start_response)
 
-    def _answer(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _answer_call(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request_id = str(uuid.uuid4())
         principal = caller(call.access_key)
         resources = resources_of(call, principal.account)
-        error = WIRE.apply(call.permission, principal.arn) or _denied(call, principal, resources)
+        error = WIRE.apply(call.permission, principal.arn) or _denial(call, principal, resources)
         if error is not None:
             EVENT_HISTORY.record(call, principal, request_id, resources, error)
-            status, kind, answer = refuse(call, *error, request_id)
+            status, kind, answer = format_error(call, *error, request_id)
             return _respond(start_response, status, kind, answer, ("x-amzn-RequestId", request_id))
         statuses: list[str] = []
 
@@ -93,15 +94,15 @@ class Gateway:
         except NotImplementedError:
             message = f"The sandbox does not offer {call.permission}."
             EVENT_HISTORY.record(call, principal, request_id, resources, ("NotImplemented", message))
-            _, kind, answer = refuse(call, "NotImplemented", message, request_id)
+            _, kind, answer = format_error(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
-        network.note(call)
+        network.forget_after(call)
         failed = statuses and not statuses[-1].startswith(("2", "3"))
-        EVENT_HISTORY.record(call, principal, request_id, resources, error_of(answer) if failed else None)
+        EVENT_HISTORY.record(call, principal, request_id, resources, parse_error(answer) if failed else None)
         return [answer]
 
-    def _operate(self, environ: Environ, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a control path, the sandbox's or moto's, to a caller with the token of the state file."""
+    def _answer_control(self, environ: Environ, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a control path, the sandbox's or moto's, if the request has the token of the state file."""
         if not hmac.compare_digest(environ.get(_TOKEN, "").encode(), self._token):
             error = f"{folders.TOKEN_HEADER} has to be the token of the sandbox's state file"
             return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": error}))
@@ -118,21 +119,21 @@ class Gateway:
 
 
 def _read(environ: Environ) -> bytes:
-    """Read the body, also a chunked one, and pass it on whole; raises ValueError where it is too long."""
+    """Read the whole body, also a chunked one, and put it back; raises ValueError if it is too long."""
     stream, length = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
     is_chunked = environ.pop("wsgi.input_terminated", False)
-    if not 0 <= length <= _LARGEST:
-        raise ValueError(f"its length is not between 0 and {_LARGEST} bytes")
-    body: bytes = stream.read(_LARGEST + 1) if is_chunked else stream.read(length) if length else b""
-    if len(body) > _LARGEST:
-        raise ValueError(f"it is longer than {_LARGEST} bytes")
+    if not 0 <= length <= _MAX_BYTES:
+        raise ValueError(f"its length is not between 0 and {_MAX_BYTES} bytes")
+    body: bytes = stream.read(_MAX_BYTES + 1) if is_chunked else stream.read(length) if length else b""
+    if len(body) > _MAX_BYTES:
+        raise ValueError(f"it is longer than {_MAX_BYTES} bytes")
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
     return body
 
 
-def _denied(call: Call, principal: Principal, resources: list[str]) -> tuple[str, str] | None:
-    if call.permission == "sts:GetCallerIdentity" or call.permission in _DECIDED_LATER:
+def _denial(call: Call, principal: Principal, resources: list[str]) -> tuple[str, str] | None:
+    if call.permission == "sts:GetCallerIdentity" or call.permission in _AUTHORIZED_LATER:
         return None
     if principal.kind == "administrator" and not principal.scps:
         return None
@@ -147,9 +148,9 @@ def _denied(call: Call, principal: Principal, resources: list[str]) -> tuple[str
             context["ecs:cluster"] = cluster
         message = refusal(principal, call.permission, resource, context, policy, owner)
         if message is not None:
-            codes = {"json": "AccessDeniedException", "cbor": "AccessDeniedException"}
-            code = "UnauthorizedOperation" if call.service == "ec2" else codes.get(call.protocol, "AccessDenied")
-            return code, message
+            if call.service == "ec2":
+                return "UnauthorizedOperation", message
+            return ("AccessDenied" if call.protocol == "query" else "AccessDeniedException"), message
     return None
 
 

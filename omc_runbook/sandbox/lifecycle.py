@@ -12,19 +12,16 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.sandbox import folders, postgres
+from omc_runbook.sandbox.account import REGION, WorldName
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.folders import SandboxState
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds import example
 
-WorldName = Literal["healthy", "fresh"]
-
-REGION = "ap-southeast-2"
-WORLDS = ("healthy", "fresh")
 _SETTLED_SECONDS, _DOWN_SECONDS = 120.0, 15.0
 _UP = "start one with `omc-runbook sandbox up`"
 
@@ -60,10 +57,10 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
     """Start a sandbox in the background, with an example checkout, and build its world; returns when it is settled.
 
     With `world` None the account stays empty. `port` 0 takes any free one. `database` also starts a PostgreSQL that the
-    application logs in to. Raises UsageError for an unknown world, RunbookError where the sandbox cannot start.
+    application logs in to. Raises UsageError for an unknown world, RunbookError if the sandbox cannot start.
     """
-    if world is not None and world not in WORLDS:
-        raise UsageError(f"There is no world {world!r}: choose {' or '.join(WORLDS)}.")
+    if world is not None and world not in get_args(WorldName):
+        raise UsageError(f"There is no world {world!r}: choose {' or '.join(get_args(WorldName))}.")
     sandbox = _start(port, database)
     with contextlib.ExitStack() as undo:
         undo.callback(down, sandbox)
@@ -77,7 +74,7 @@ def up(world: WorldName | None = "healthy", port: int = 0, database: bool = Fals
 
 
 def renew(sandbox: Sandbox, world: WorldName | None = "healthy") -> None:
-    """Forget everything in a sandbox without a database, and build a world in it; returns when it is settled."""
+    """Empty a sandbox without a database, and build a world in it; returns when it is settled."""
     ask(sandbox, "POST", "reset")
     if sandbox.repository is not None:
         example.make(sandbox.repository.parent)
@@ -86,7 +83,7 @@ def renew(sandbox: Sandbox, world: WorldName | None = "healthy") -> None:
 
 
 def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
-    """Wait until every service is steady, or keeps failing; raises CouldNotLook after `seconds`."""
+    """Wait until every service is steady or keeps failing; raises CouldNotLook after `seconds`."""
     deadline = time.monotonic() + seconds
     while not status(sandbox)["settled"]:
         if time.monotonic() > deadline:
@@ -95,7 +92,7 @@ def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
 
 
 def find() -> Sandbox:
-    """The sandbox that AWS_ENDPOINT_URL names, or else the only running one; raises UsageError where there is none."""
+    """The sandbox that AWS_ENDPOINT_URL names, or else the only running one; raises UsageError if there is none."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if endpoint:
         try:
@@ -113,7 +110,7 @@ def find() -> Sandbox:
 
 
 def at(endpoint: str) -> Sandbox:
-    """This user's sandbox at an endpoint, from its private state file; raises UsageError where there is none."""
+    """This user's sandbox at an endpoint, from its private state file; raises UsageError if there is none."""
     return _sandbox(folders.at(endpoint))
 
 
@@ -123,16 +120,15 @@ def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
 
 
 def down(sandbox: Sandbox | None = None) -> None:
-    """Stop a sandbox and all its processes, and remove its files; does nothing where it has ended already.
+    """Stop a sandbox and all its processes, and remove its files; does nothing if it has ended.
 
-    Process and files are taken only from its state file. Raises CouldNotLook where the process is not a sandbox's, or
-    does not end.
+    Its state file names the process and the files. Raises CouldNotLook if the process is not a sandbox's, or does not
+    end.
     """
     sandbox = sandbox or find()
-    states = [state for state in folders.running() if state.endpoint == sandbox.endpoint]
-    if not states:
+    state = next((state for state in folders.running() if state.endpoint == sandbox.endpoint), None)
+    if state is None:
         return
-    state = states[0]
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal(state, number)
         deadline = time.monotonic() + _DOWN_SECONDS
@@ -152,7 +148,7 @@ def ask(sandbox: Sandbox, method: str, path: str, members: dict[str, Any] | None
     request = urllib.request.Request(f"{state.endpoint}/_sandbox/{path}", body, method=method)
     request.add_header("Content-Type", "application/json")
     request.add_header(folders.TOKEN_HEADER, state.token)
-    # A proxy in the environment has no business with this machine's own address.
+    # The environment's proxies must not see calls to this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=30) as response:
@@ -181,7 +177,7 @@ def _start(port: int, database: bool) -> Sandbox:
     if database:
         command.append("--database")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
-    with os.fdopen(reading) as ready:
+    with os.fdopen(reading) as lines:
         try:
             process = subprocess.Popen(
                 [*command, "--ready", str(writing)],
@@ -198,11 +194,11 @@ def _start(port: int, database: bool) -> Sandbox:
         with contextlib.ExitStack() as undo:
             undo.callback(process.wait)
             undo.callback(process.terminate)
-            for line in ready:
+            for line in lines:
                 message = line.strip() or message
-                word, _, rest = message.partition(" ")
+                word, _, port_text = message.partition(" ")
                 if word == "ready":
-                    sandbox = at(f"http://127.0.0.1:{rest}")
+                    sandbox = at(f"http://127.0.0.1:{port_text}")
                     undo.pop_all()
                     return sandbox
     with contextlib.suppress(OSError):
@@ -242,6 +238,6 @@ def _signal(state: SandboxState, number: signal.Signals) -> None:
 
 
 def _reap(pid: int) -> None:
-    # If this process started the server, it must also reap it.
+    # Only the process that started the server can reap it.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)

@@ -8,7 +8,7 @@ from moto.moto_server import werkzeug_app
 
 
 def install() -> None:
-    """Install every corrected service, and keep moto from advancing tasks by itself and from allowing CORS."""
+    """Install every corrected service, and stop moto from advancing tasks and from allowing CORS."""
     from omc_runbook.sandbox.aws.cloudtrail import SandboxCloudTrail
     from omc_runbook.sandbox.aws.ec2 import SandboxEc2
     from omc_runbook.sandbox.aws.ecs import SandboxEcs
@@ -26,16 +26,15 @@ def install() -> None:
     }
     for service, response in services.items():
         paths = importlib.import_module(f"moto.{service}.urls").url_paths
-        for path in paths:
-            paths[path] = response.dispatch
+        paths.update(dict.fromkeys(paths, response.dispatch))
     # Otherwise flask-cors would let every web page read every response.
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
     # Otherwise each request lists the folder of moto's services anew.
     modules = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules
-    hold_tasks()
+    freeze_tasks()
 
 
-def hold_tasks() -> None:
-    """Let only the agent change a task's state; call it again after a reset of moto."""
+def freeze_tasks() -> None:
+    """Let only the agent change a task's state; needed again after each reset of moto."""
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})

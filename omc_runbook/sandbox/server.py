@@ -32,7 +32,7 @@ from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.gateway import Gateway
-from omc_runbook.sandbox.moto_patches import hold_tasks, install
+from omc_runbook.sandbox.moto_patches import freeze_tasks, install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
@@ -49,7 +49,7 @@ class _Handler(MotoRequestHandler):
 
 
 class SandboxServer:
-    """The server's parts, and the state of its world."""
+    """The server's parts, and what it knows of its world."""
 
     def __init__(self, port: int, state: Path) -> None:
         """Bind the port (0 for any free one), or raise OSError; `state` is the parent of all sandboxes' directories."""
@@ -111,7 +111,7 @@ class SandboxServer:
         with self.agent.paused(), STATE:
             BackendDict.reset()
             reset_model_data()
-            hold_tasks()
+            freeze_tasks()
             WIRE.clear()
             EVENT_HISTORY.clear()
             network.forget()
@@ -143,14 +143,14 @@ def main() -> int:
             return 1
     _log_to(directory / "server.log")
 
-    ended = threading.Event()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: stop.set())
     CHANNELS.start(directory)
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()
     _report(options.ready, f"ready {sandbox.port}")
-    ended.wait()
+    stop.wait()
     CHANNELS.end()
     sandbox.agent.end()
     if sandbox.database is not None:

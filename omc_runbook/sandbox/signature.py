@@ -50,7 +50,7 @@ _DIFFERENT = Mismatch(
 
 
 def verify(environ: Mapping[str, Any], body: bytes) -> Mismatch | None:
-    """What is wrong with a request's signature; None where it is valid and not older than 15 minutes.
+    """What is wrong with a request's signature; None if it is valid and not older than 15 minutes.
 
     The key is the administrator's, an active one of an IAM user, or an STS session's.
     """
@@ -59,33 +59,32 @@ def verify(environ: Mapping[str, Any], body: bytes) -> Mismatch | None:
         return _MISSING
     signed = _AUTHORIZATION.fullmatch(authorization)
     if signed is None:
-        return Mismatch("IncompleteSignature", f"Authorization has to be {_ALGORITHM} Credential=…, SignedHeaders=…")
+        return Mismatch("IncompleteSignature", f"Authorization must be {_ALGORITHM} Credential=…, SignedHeaders=…")
     names = signed["headers"].split(";")
-    if unsigned := sorted({"host", *_amazon_headers(environ)} - set(names)):
-        return Mismatch("SignatureDoesNotMatch", f"'{unsigned[0]}' must be a signed header.")
+    if unsigned_headers := sorted({"host", *_amazon_headers(environ)} - set(names)):
+        return Mismatch("SignatureDoesNotMatch", f"'{unsigned_headers[0]}' must be a signed header.")
     credentials = _credentials(signed["key"], _header(environ, "x-amz-security-token"))
     if isinstance(credentials, Mismatch):
         return credentials
-    moment = _header(environ, "x-amz-date")
-    if stale := _stale(moment, signed["day"]):
-        return stale
+    timestamp = _header(environ, "x-amz-date")
+    if mismatch := _check_time(timestamp, signed["day"]):
+        return mismatch
     payload = hashlib.sha256(body).hexdigest()
-    claim = _header(environ, "x-amz-content-sha256")
-    if claim == _UNSIGNED_PAYLOAD and signed["service"] == "s3":
-        payload = claim
-    elif claim and claim != payload:
-        return Mismatch("SignatureDoesNotMatch", "The body is not the one that x-amz-content-sha256 names.")
+    declared = _header(environ, "x-amz-content-sha256")
+    if declared == _UNSIGNED_PAYLOAD and signed["service"] == "s3":
+        payload = declared
+    elif declared and declared != payload:
+        return Mismatch("SignatureDoesNotMatch", "The body has another hash than x-amz-content-sha256.")
     request = _canonical(environ, names, payload, is_s3=signed["service"] == "s3")
-    text = "\n".join((_ALGORITHM, moment, signed["scope"], hashlib.sha256(request.encode()).hexdigest()))
+    text = "\n".join((_ALGORITHM, timestamp, signed["scope"], hashlib.sha256(request.encode()).hexdigest()))
     key = _signing_key(credentials.secret_key, signed["day"], signed["region"], signed["service"])
     expected = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     return None if hmac.compare_digest(expected, signed["signature"]) else _DIFFERENT
 
 
 def _credentials(access_key: str, token: str) -> Credentials | Mismatch:
-    own = administrator()
-    if hmac.compare_digest(access_key, own.access_key):
-        return own
+    if hmac.compare_digest(access_key, administrator().access_key):
+        return administrator()
     for account in list(iam_backends):
         iam = iam_backends[account][PARTITION]
         key = iam.access_keys.get(access_key)
@@ -101,15 +100,17 @@ def _credentials(access_key: str, token: str) -> Credentials | Mismatch:
     return _UNKNOWN
 
 
-def _stale(moment: str, day: str) -> Mismatch | None:
+def _check_time(timestamp: str, day: str) -> Mismatch | None:
     try:
-        signed = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        time = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        return Mismatch("IncompleteSignature", "X-Amz-Date has to be the time of the request, as 20260131T235959Z.")
+        return Mismatch("IncompleteSignature", "X-Amz-Date must be the time of the request, such as 20260131T235959Z.")
     now = datetime.now(UTC)
-    if abs(now - signed) > _CLOCK_SKEW:
-        return Mismatch("SignatureDoesNotMatch", f"Signature expired: {moment} is too far from {now:%Y%m%dT%H%M%SZ}.")
-    return None if moment.startswith(day) else _DIFFERENT
+    if abs(now - time) > _CLOCK_SKEW:
+        return Mismatch(
+            "SignatureDoesNotMatch", f"Signature expired: {timestamp} is too far from {now:%Y%m%dT%H%M%SZ}."
+        )
+    return None if timestamp.startswith(day) else _DIFFERENT
 
 
 def _canonical(environ: Mapping[str, Any], names: list[str], payload: str, is_s3: bool) -> str:
@@ -128,8 +129,7 @@ def _header(environ: Mapping[str, Any], name: str) -> str:
 
 
 def _amazon_headers(environ: Mapping[str, Any]) -> set[str]:
-    names = (name.removeprefix("HTTP_").lower().replace("_", "-") for name in environ if name.startswith("HTTP_X_AMZ_"))
-    return set(names)
+    return {name.removeprefix("HTTP_").lower().replace("_", "-") for name in environ if name.startswith("HTTP_X_AMZ_")}
 
 
 @lru_cache(maxsize=256)

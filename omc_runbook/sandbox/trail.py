@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 import json
 import threading
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ from typing import Any
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.principals import Principal
 
-_KEPT = 20_000
+_MAX_EVENTS = 20_000
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 # Parameters that are names. The values of all others are hidden, because they may be secret.
-_NAMING = {
+_NAME_PARAMETERS = {
     "clientRequestToken", "cluster", "clusterName", "clusters", "container", "desiredCount", "desiredStatus",
     "enableExecuteCommand", "family", "forceDeleteWithoutRecovery", "forceNewDeployment", "include", "keyId",
     "kmsKeyId", "launchType", "logGroupName", "logStreamName", "maxResults", "moveToVersionId", "name",
@@ -52,10 +52,8 @@ class RecordedEvent:
 
     def matches(self, attribute: str, value: str) -> bool:
         """Whether a LookupEvents attribute has the value."""
-        if attribute == "ResourceName":
-            return any(resource["ResourceName"] == value for resource in self.fields["Resources"])
-        if attribute == "ResourceType":
-            return any(resource["ResourceType"] == value for resource in self.fields["Resources"])
+        if attribute in ("ResourceName", "ResourceType"):
+            return any(resource[attribute] == value for resource in self.fields["Resources"])
         return bool(self.fields.get(attribute) == value)
 
 
@@ -63,7 +61,7 @@ class EventHistory:
     """The events of all accounts; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._events: deque[RecordedEvent] = deque(maxlen=_KEPT)
+        self._events: deque[RecordedEvent] = deque(maxlen=_MAX_EVENTS)
         self._lock = threading.Lock()
 
     def record(
@@ -83,18 +81,16 @@ class EventHistory:
     def events(self, account: str, region: str) -> list[RecordedEvent]:
         """An account's events in a region, newest first."""
         with self._lock:
-            kept = list(self._events)
-        return [event for event in reversed(kept) if event.account == account and event.region == region]
+            events = list(self._events)
+        return [event for event in reversed(events) if event.account == account and event.region == region]
 
     def count(self) -> dict[str, int]:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""
         with self._lock:
-            kept = list(self._events)
-        counts: dict[str, int] = {}
-        for event in kept:
-            name = f"{event.fields['EventSource'].partition('.')[0]}:{event.fields['EventName']}"
-            counts[name] = counts.get(name, 0) + 1
-        return counts
+            events = list(self._events)
+        return Counter(
+            f"{event.fields['EventSource'].partition('.')[0]}:{event.fields['EventName']}" for event in events
+        )
 
     def clear(self) -> None:
         """Remove all events."""
@@ -145,11 +141,11 @@ def _event(
         for parameter, kind in _RESOURCE_TYPES.items()
         if isinstance(parameters.get(parameter), str)
     ]
-    secrets = [arn for arn in resources if ":secretsmanager:" in arn and "?" not in arn]
+    names = {resource["ResourceName"] for resource in referenced}
     referenced += [
         {"ResourceType": "AWS::SecretsManager::Secret", "ResourceName": arn}
-        for arn in secrets
-        if all(resource["ResourceName"] != arn for resource in referenced)
+        for arn in resources
+        if ":secretsmanager:" in arn and "?" not in arn and arn not in names
     ]
     fields = {
         "EventId": event_id,
@@ -166,7 +162,7 @@ def _event(
 
 
 def _user_identity(call: Call, principal: Principal, invoked_by: str) -> dict[str, Any]:
-    who: dict[str, Any] = {
+    identity: dict[str, Any] = {
         "type": "AssumedRole" if principal.kind == "role" else "IAMUser",
         "arn": principal.arn,
         "accountId": principal.account,
@@ -174,22 +170,22 @@ def _user_identity(call: Call, principal: Principal, invoked_by: str) -> dict[st
     }
     if principal.kind == "role":
         issuer = {"type": "Role", "arn": principal.identity_arn, "accountId": principal.account}
-        who["sessionContext"] = {"sessionIssuer": issuer | {"userName": principal.name}}
+        identity["sessionContext"] = {"sessionIssuer": issuer | {"userName": principal.name}}
     else:
-        who["userName"] = principal.name
+        identity["userName"] = principal.name
     if invoked_by:
-        who["invokedBy"] = invoked_by
-    return who
+        identity["invokedBy"] = invoked_by
+    return identity
 
 
 def _parameters(call: Call) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for name, value in call.params.items():
         if name in ("Action", "Version"):
             continue
         name = name[:1].lower() + name[1:]
-        plain = isinstance(value, str | int | float | bool) or (
+        is_plain = isinstance(value, str | int | float | bool) or (
             isinstance(value, list) and all(isinstance(entry, str) for entry in value)
         )
-        kept[name] = value if plain and name in _NAMING else _HIDDEN
-    return kept
+        parameters[name] = value if is_plain and name in _NAME_PARAMETERS else _HIDDEN
+    return parameters

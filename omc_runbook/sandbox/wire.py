@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -61,18 +61,18 @@ class Wire:
             return [asdict(rule) for rule in self._rules.values()]
 
     def apply(self, action: str, principal_arn: str) -> tuple[str, str] | None:
-        """Delay a call as the rules say; returns the error's (code, message), or None to let the call pass."""
+        """Delay a call as the rules say; returns the code and message of its error, or None to let it pass."""
         with self._lock:
-            hit = [r for r in self._rules.values() if _matches(r, action, principal_arn)]
-            for rule in hit:
+            matching = [r for r in self._rules.values() if _matches(r, action, principal_arn)]
+            for rule in matching:
                 if rule.remaining is None:
                     continue
                 if rule.remaining <= 1:
                     del self._rules[rule.id]
                 else:
-                    self._rules[rule.id] = WireRule(**asdict(rule) | {"remaining": rule.remaining - 1})
-        time.sleep(sum(rule.delay_ms for rule in hit) / 1000)
-        return next(((rule.error, rule.message) for rule in hit if rule.error), None)
+                    self._rules[rule.id] = replace(rule, remaining=rule.remaining - 1)
+        time.sleep(sum(rule.delay_ms for rule in matching) / 1000)
+        return next(((rule.error, rule.message) for rule in matching if rule.error), None)
 
 
 WIRE = Wire()

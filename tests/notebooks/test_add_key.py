@@ -31,10 +31,11 @@ from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import add_key, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run
+from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import grant, put, revise
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import container_definition, create_service, restore_network
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, CLUSTER, CONSUMERS, EXECUTION_ROLE, KEYS, STAGING, World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, KEYS, STAGING, World
 
 
 @pytest.fixture

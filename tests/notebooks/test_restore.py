@@ -25,6 +25,7 @@ from omc_runbook.report import changes, history
 from omc_runbook.runbooks import restore, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
@@ -317,7 +318,7 @@ def test_being_overtaken_fails_the_cell_under_plain_papermill(desk: Restorer) ->
     place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
     source = f"""
 import boto3, json
-other = boto3.client("secretsmanager", region_name="{lifecycle.REGION}")
+other = boto3.client("secretsmanager", region_name="{REGION}")
 old = json.loads(other.get_secret_value(SecretId="{SECRET}", VersionStage="AWSCURRENT")["SecretString"])
 answer = other.put_secret_value(SecretId="{SECRET}", SecretString=json.dumps(old | {{"SMTP_USER": "a@b.test"}}))"""
     notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))

@@ -30,6 +30,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 WRITER = SUPPORT / "update_process.py"
@@ -257,7 +258,7 @@ def write_raced(own: Kept, path: Path) -> None:
     place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
     source = f"""
 import boto3, json
-other = boto3.client("secretsmanager", region_name="{lifecycle.REGION}")
+other = boto3.client("secretsmanager", region_name="{REGION}")
 old = json.loads(other.get_secret_value(SecretId="{own.name}", VersionStage="AWSCURRENT")["SecretString"])
 answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(old | {{"SMTP_PORT": 25}}))"""
     notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))

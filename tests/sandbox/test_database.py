@@ -25,8 +25,8 @@ from support.small_world import Stage, until
 
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.sandbox import faults, folders, lifecycle, postgres
+from omc_runbook.sandbox.account import WorldName
 from omc_runbook.sandbox.cli import sandbox as commands
-from omc_runbook.sandbox.lifecycle import WorldName
 from omc_runbook.sandbox.postgres import Database
 
 if not postgres.is_installed():

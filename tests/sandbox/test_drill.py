@@ -105,7 +105,7 @@ def test_ended_early(sandbox: Sandbox, ending: tuple[str, ...]) -> None:
     fault = broken(sandbox)
     assert f"The fault was {fault}." in call(*ending).output
     assert lifecycle.status(sandbox)["broken"] == []
-    assert "No drill runs" in refusal("answer", fault)
+    assert "No drill is running" in refusal("answer", fault)
 
 
 def test_begins_in_a_healthy_world(sandbox: Sandbox) -> None:

@@ -15,16 +15,15 @@ from botocore.exceptions import ClientError
 from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, mend
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.staging import (
-    ACCOUNT,
     CLUSTER,
     CONSUMERS,
     EXECUTION_ROLE,
     KEYS,
-    REGION,
     SECRET,
     SECRETS_POLICY,
     SERVICES,

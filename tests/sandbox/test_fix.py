@@ -157,7 +157,7 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
         for name in ("taskDefinitionArn", "revision", "registeredAt"):
             answer["taskDefinition"].pop(name, None)  # type: ignore[misc]
     edited = next(e for e in old["taskDefinition"]["containerDefinitions"][0]["secrets"] if e["name"] == "SECRET_KEY")
-    edited["valueFrom"] = f"{world.secret_arn}:SECRET_KEY::"
+    edited["valueFrom"] = f"{world.secretsmanager.describe_secret(SecretId=SECRET)['ARN']}:SECRET_KEY::"
     assert old["taskDefinition"] == new["taskDefinition"]
 
 

@@ -29,7 +29,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.secret.age import Age, ages, due
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
-from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.history import History, VersionHistory, holders, read_history
 from omc_runbook.snapshot.state import Snapshot
@@ -250,7 +250,7 @@ class Writers:
         return boto3.client(
             "secretsmanager",
             endpoint_url=self.sandbox.endpoint,
-            region_name=lifecycle.REGION,
+            region_name=REGION,
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
         )

@@ -19,7 +19,7 @@ import boto3
 import pytest
 from support import forked_command
 
-from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 SECRET = "ohmycoins-staging-app-secrets"
@@ -77,7 +77,7 @@ def client(sandbox: Sandbox, service: str) -> Any:
     return boto3.client(
         service,
         endpoint_url=sandbox.endpoint,
-        region_name=lifecycle.REGION,
+        region_name=REGION,
         aws_access_key_id=sandbox.credentials.access_key,
         aws_secret_access_key=sandbox.credentials.secret_key,
     )

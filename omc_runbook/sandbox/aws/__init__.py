@@ -1,1 +1,1 @@
-"""What moto leaves out or gets wrong of the AWS services that a runbook meets, mended from outside."""
+"""AWS services as moto has them, with what moto lacks or gets wrong corrected."""

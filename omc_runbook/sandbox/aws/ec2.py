@@ -1,4 +1,4 @@
-"""EC2 whose default VPC leads to the internet as AWS's does, and whose VPC endpoints take every change.
+"""EC2 whose default VPC has internet access as AWS's has, and whose VPC endpoints take every change.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html
 """
@@ -14,7 +14,7 @@ from moto.ec2.responses import EC2Response
 
 from omc_runbook.sandbox.aws.lock import STATE
 
-# moto leaves it unset in a VPC without host names, and then can start no task there.
+# moto leaves it unset in a VPC without DNS host names, and then cannot start a task there.
 NetworkInterface.private_dns_name = ""
 
 
@@ -27,11 +27,11 @@ class SandboxEc2(EC2Response):
         backend = super().ec2_backend
         with STATE:
             if not hasattr(backend, "default_gateway"):
-                backend.default_gateway = _lead_out(backend)
+                backend.default_gateway = _add_internet_gateway(backend)
         return backend
 
     def modify_vpc_endpoint(self) -> ActionResult:
-        """Change an endpoint: as moto does, and its private DNS name and its policy's reset, which moto passes over.
+        """Change an endpoint, also PrivateDnsEnabled and ResetPolicy, which moto ignores.
 
         https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVpcEndpoint.html
         """
@@ -45,8 +45,8 @@ class SandboxEc2(EC2Response):
         return answer
 
 
-def _lead_out(backend: EC2Backend) -> str:
-    """Give the default VPC its internet gateway and the route to it; returns the gateway's id."""
+def _add_internet_gateway(backend: EC2Backend) -> str:
+    """Give the default VPC an internet gateway and the route to it; returns the gateway's id."""
     vpc = next(vpc for vpc in backend.vpcs.values() if vpc.is_default)
     gateway = backend.create_internet_gateway()
     backend.attach_internet_gateway(gateway.id, vpc.id)

@@ -1,4 +1,4 @@
-"""ECS with services that deploy, tasks that can be told apart, and pages; the agent does the running.
+"""ECS with deployments, the whole state of tasks, and pages; the agent runs the tasks.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
@@ -13,7 +13,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.channel import CHANNELS
-from omc_runbook.sandbox.ecs.services import EcsService, begin, services_of
+from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 from omc_runbook.sandbox.principals import caller
 
@@ -33,31 +33,31 @@ _SETTINGS = {
 
 
 class InvalidParameter(ServiceException):
-    """A parameter that ECS does not take."""
+    """A parameter that ECS rejects."""
 
     code = "InvalidParameterException"
 
 
 class TargetNotConnected(ServiceException):
-    """ECS Exec has no agent to talk to."""
+    """The agent of ECS Exec is not connected."""
 
     code = "TargetNotConnectedException"
 
 
 class SandboxEcs(EC2ContainerServiceResponse):
-    """moto's ECS, with services, deployments and tasks as the scheduler keeps them."""
+    """moto's ECS, with the services, deployments and tasks of the scheduler."""
 
     def call_action(self) -> Any:
-        """Answer while the agent holds still."""
+        """Answer while the agent changes nothing."""
         with STATE:
             return super().call_action()
 
     def register_task_definition(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html"""
         answer = super().register_task_definition()
-        # moto does not say when.
-        made: Any = answer.result
-        made["taskDefinition"].registered_at = datetime.now(UTC)
+        # moto leaves it out.
+        result: Any = answer.result
+        result["taskDefinition"].registered_at = datetime.now(UTC)
         return answer
 
     def create_service(self) -> ActionResult:
@@ -81,7 +81,7 @@ class SandboxEcs(EC2ContainerServiceResponse):
             launch_type=self._get_param("launchType", "FARGATE"),
             service_registries=self._get_param("serviceRegistries"),
             platform_version=self._get_param("platformVersion"),
-            network_configuration=tasks.with_groups(self._get_param("networkConfiguration")),
+            network_configuration=tasks.add_security_groups(self._get_param("networkConfiguration")),
             propagate_tags=self._get_param("propagateTags", "NONE"),
             role_arn=self._get_param("role"),
             created_by=caller(self.access_key).arn,
@@ -91,18 +91,18 @@ class SandboxEcs(EC2ContainerServiceResponse):
             if self._get_param(parameter) is not None:
                 setattr(service, attribute, self._get_param(parameter))
         if service.is_rolling:
-            begin(service)
+            start_deployment(service)
         self.ecs_backend.services[f"{cluster.name}:{name}"] = service
         if definition and service.deployment_controller["type"] == "CODE_DEPLOY":
-            # CodeDeploy's first task set is made by ECS itself.
-            first = self.ecs_backend.create_task_set(
+            # ECS itself creates CodeDeploy's first task set.
+            task_set = self.ecs_backend.create_task_set(
                 name,
                 cluster.name,
                 definition,
                 network_configuration=self._get_param("networkConfiguration"),
                 launch_type="FARGATE",
             )
-            first.status = "PRIMARY"
+            task_set.status = "PRIMARY"
         return ActionResult({"service": service})
 
     def update_service(self) -> ActionResult:
@@ -110,28 +110,28 @@ class SandboxEcs(EC2ContainerServiceResponse):
         service = self._service(self._get_param("service"))
         if service.status != "ACTIVE":
             raise ServiceException("ServiceNotActiveException", "Service was not ACTIVE.")
-        forced = bool(self._get_param("forceNewDeployment", False))
-        wanted = self._get_param("taskDefinition")
+        is_forced = bool(self._get_param("forceNewDeployment", False))
+        definition_name = self._get_param("taskDefinition")
         controller = service.deployment_controller["type"]
-        if not service.is_rolling and (forced or wanted):
-            what = "force a new deployment" if forced else "update task definition"
+        if not service.is_rolling and (is_forced or definition_name):
+            verb = "force a new deployment" if is_forced else "update task definition"
             raise InvalidParameter(
-                f"Unable to {what} on services with a {controller} deployment controller."
+                f"Unable to {verb} on services with a {controller} deployment controller."
                 + (" Use AWS CodeDeploy to trigger a new deployment." if controller == "CODE_DEPLOY" else "")
             )
-        changed = forced
-        if wanted:
-            definition = self.ecs_backend.describe_task_definition(wanted)
+        is_changed = is_forced
+        if definition_name:
+            definition = self.ecs_backend.describe_task_definition(definition_name)
             if definition.status != "ACTIVE":
                 raise ServiceException("ClientException", "TaskDefinition is inactive")
-            changed = changed or definition.arn != service.task_definition
+            is_changed = is_changed or definition.arn != service.task_definition
             service.task_definition = definition.arn
         for parameter, attribute in _REDEPLOYING.items():
             value = self._get_param(parameter)
             if parameter == "networkConfiguration":
-                value = tasks.with_groups(value)
+                value = tasks.add_security_groups(value)
             if value is not None:
-                changed = changed or value != getattr(service, attribute)
+                is_changed = is_changed or value != getattr(service, attribute)
                 setattr(service, attribute, value)
         for parameter, attribute in _SETTINGS.items():
             if self._get_param(parameter) is not None:
@@ -139,8 +139,8 @@ class SandboxEcs(EC2ContainerServiceResponse):
         service.deployment_configuration = service.deployment_configuration | self._get_param(
             "deploymentConfiguration", {}
         )
-        if changed and service.is_rolling:
-            begin(service)
+        if is_changed and service.is_rolling:
+            start_deployment(service)
         service.is_steady = False
         return ActionResult({"service": service})
 
@@ -154,11 +154,11 @@ class SandboxEcs(EC2ContainerServiceResponse):
 
     def list_services(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html"""
-        found = self.ecs_backend.list_services(
+        arns = self.ecs_backend.list_services(
             self._cluster(), self._get_param("schedulingStrategy"), self._get_param("launchType")
         )
         inactive = {s.arn for s in services_of(self.ecs_backend) if s.status == "INACTIVE"}
-        return self._page("serviceArns", [arn for arn in found if arn not in inactive], 10)
+        return self._page("serviceArns", [arn for arn in arns if arn not in inactive], 10)
 
     def describe_services(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html"""
@@ -168,7 +168,7 @@ class SandboxEcs(EC2ContainerServiceResponse):
 
     def run_task(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
-        made = [
+        accepted = [
             tasks.accept(
                 self.ecs_backend,
                 self._cluster(),
@@ -180,7 +180,7 @@ class SandboxEcs(EC2ContainerServiceResponse):
             )
             for _ in range(self._get_int_param("count") or 1)
         ]
-        return ActionResult({"tasks": made, "failures": []})
+        return ActionResult({"tasks": accepted, "failures": []})
 
     def list_tasks(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html"""
@@ -188,7 +188,7 @@ class SandboxEcs(EC2ContainerServiceResponse):
         started_by, status = self._get_param("startedBy"), self._get_param("desiredStatus", "RUNNING")
         if service:
             self._service(service)
-        found = [
+        arns = [
             task.task_arn
             for task in self._tasks()
             if task.desired_status == status
@@ -196,24 +196,22 @@ class SandboxEcs(EC2ContainerServiceResponse):
             and (not family or _last(task.task_definition_arn).partition(":")[0] == family)
             and (not started_by or task.started_by == started_by)
         ]
-        return self._page("taskArns", found, 100)
+        return self._page("taskArns", arns, 100)
 
     def describe_tasks(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html"""
-        names = self._get_param("tasks", [])
-        if not 1 <= len(names) <= 100:
+        ids = [_last(name) for name in self._get_param("tasks", [])]
+        if not 1 <= len(ids) <= 100:
             raise InvalidParameter("Tasks must have between 1 and 100 members.")
-        held = {task.id: task for task in self._tasks()}
+        by_id = {task.id: task for task in self._tasks()}
         base = f"arn:aws:ecs:{self.region}:{self.current_account}:task/{self._cluster()}"
-        missing = [name for name in names if _last(name) not in held]
-        failures = [{"arn": f"{base}/{_last(name)}", "reason": "MISSING"} for name in missing]
-        found = [held[_last(name)] for name in names if _last(name) in held]
-        return ActionResult({"tasks": found, "failures": failures})
+        failures = [{"arn": f"{base}/{task_id}", "reason": "MISSING"} for task_id in ids if task_id not in by_id]
+        return ActionResult({"tasks": [by_id[task_id] for task_id in ids if task_id in by_id], "failures": failures})
 
     def stop_task(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html"""
         task = self._task()
-        tasks.stopping(task, "UserInitiated", self._get_param("reason") or "Task stopped by user")
+        tasks.mark_stopping(task, "UserInitiated", self._get_param("reason") or "Task stopped by user")
         return ActionResult({"task": task})
 
     def execute_command(self) -> ActionResult:
@@ -230,9 +228,9 @@ class SandboxEcs(EC2ContainerServiceResponse):
                 "or the execute command agent isn't running. Wait and try again or run a new task with "
                 "execute command enabled and try again."
             )
-        if agents.get("ExecuteCommandAgent") != "RUNNING" or container.inside is None:
+        if agents.get("ExecuteCommandAgent") != "RUNNING" or container.running is None:
             raise TargetNotConnected("The execute command failed because the target container's agent isn't connected.")
-        session = CHANNELS.open(container.inside, self._get_param("command"))
+        session = CHANNELS.open(container.running, self._get_param("command"))
         return ActionResult(
             {
                 "clusterArn": task.cluster_arn,
@@ -247,10 +245,10 @@ class SandboxEcs(EC2ContainerServiceResponse):
     def create_task_set(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateTaskSet.html"""
         answer = super().create_task_set()
-        # moto runs tasks of its own for it; here the agent runs them, as the service's.
-        held = self.ecs_backend.tasks.get(self._cluster(), {})
-        for arn in [arn for arn, task in held.items() if not isinstance(task, EcsTask)]:
-            del held[arn]
+        # moto creates its own tasks for it; here the scheduler starts them.
+        by_arn = self.ecs_backend.tasks.get(self._cluster(), {})
+        for arn in [arn for arn, task in by_arn.items() if not isinstance(task, EcsTask)]:
+            del by_arn[arn]
         return answer
 
     def _cluster(self) -> str:
@@ -266,17 +264,17 @@ class SandboxEcs(EC2ContainerServiceResponse):
         return [task for task in tasks.of_backend(self.ecs_backend) if task.cluster_name == cluster]
 
     def _task(self) -> EcsTask:
-        wanted = _last(self._get_param("task"))
-        task = next((task for task in self._tasks() if task.id == wanted), None)
+        task_id = _last(self._get_param("task"))
+        task = next((task for task in self._tasks() if task.id == task_id), None)
         if task is None:
             raise InvalidParameter("The referenced task was not found.")
         return task
 
-    def _page(self, member: str, found: list[str], default: int) -> ActionResult:
+    def _page(self, member: str, arns: list[str], default: int) -> ActionResult:
         start = int(self._get_param("nextToken") or 0)
         size = int(self._get_param("maxResults") or default)
-        page: dict[str, Any] = {member: found[start : start + size]}
-        if start + size < len(found):
+        page: dict[str, Any] = {member: arns[start : start + size]}
+        if start + size < len(arns):
             page["nextToken"] = str(start + size)
         return ActionResult(page)
 

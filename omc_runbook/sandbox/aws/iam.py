@@ -22,7 +22,7 @@ _SOURCES = {"inline": "IAM Policy", "managed": "IAM Policy", "boundary": "Permis
 
 
 class NoSuchEntity(ServiceException):
-    """IAM does not know the name."""
+    """There is no such user or role."""
 
     code = "NoSuchEntity"
 
@@ -31,7 +31,7 @@ class SandboxIam(IamResponse):
     """moto's IAM and the simulator."""
 
     def simulate_principal_policy(self) -> ActionResult:
-        """Judge each action on each resource for a user or role, within its boundary and SCPs."""
+        """Evaluate each action on each resource for a user or role, within its boundary and SCPs."""
         arn = self._get_param("PolicySourceArn")
         principal = identity(arn)
         if principal is None:
@@ -41,13 +41,13 @@ class SandboxIam(IamResponse):
             PolicyDocument(f"PolicyInputList.{number}", "inline", parse_policy(text))
             for number, text in enumerate(self._get_param("PolicyInputList", []), start=1)
         ]
-        guard = self._get_param("ResourcePolicy")
+        resource_policy = self._get_param("ResourcePolicy")
         context = {
             entry["ContextKeyName"]: tuple(entry.get("ContextKeyValues", ()))
             for entry in self._get_param("ContextEntries", [])
         } | {"aws:PrincipalArn": arn, "aws:PrincipalAccount": principal.account}
         results = [
-            _result(principal, extra, guard, action, resource, context)
+            _result(principal, extra, resource_policy, action, resource, context)
             for action in self._get_param("ActionNames", [])
             for resource in self._get_param("ResourceArns", []) or ["*"]
         ]
@@ -57,7 +57,7 @@ class SandboxIam(IamResponse):
 def _result(
     principal: Principal,
     extra: list[PolicyDocument],
-    guard: str | None,
+    resource_policy: str | None,
     action: str,
     resource: str,
     context: dict[str, Any],
@@ -65,8 +65,8 @@ def _result(
     policies = [*principal.policies, *extra]
     verdict = evaluate(policies, action, resource, context, principal.boundary, principal.scps)
     decision, statements = verdict.decision, verdict.statements
-    if guard:
-        policy = PolicyDocument("ResourcePolicy", "resource", parse_policy(guard))
+    if resource_policy:
+        policy = PolicyDocument("ResourcePolicy", "resource", parse_policy(resource_policy))
         by_resource = evaluate_resource(policy, principal.names, action, resource, context)
         if by_resource.decision == "explicit-deny" or decision == "implicit-deny":
             decision, statements = by_resource.decision, by_resource.statements
@@ -95,12 +95,12 @@ def _result(
 
 
 def _missing(policies: list[PolicyDocument], context: dict[str, Any]) -> list[str]:
-    """The condition keys that the policies ask for and the caller did not give."""
-    given = {key.lower() for key in context}
-    asked: set[str] = set()
+    """The condition keys of the policies that are not in the context."""
+    context_keys = {key.lower() for key in context}
+    condition_keys: set[str] = set()
     for policy in policies:
         statements = policy.document.get("Statement", [])
         for statement in statements if isinstance(statements, list) else [statements]:
             for keys in statement.get("Condition", {}).values():
-                asked |= set(keys)
-    return sorted(key for key in asked if key.lower() not in given)
+                condition_keys |= set(keys)
+    return sorted(key for key in condition_keys if key.lower() not in context_keys)

@@ -1,4 +1,4 @@
-"""What a KMS key answers when Secrets Manager uses it for a caller.
+"""KMS keys as Secrets Manager uses them for a caller.
 
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 """
@@ -30,7 +30,7 @@ def find_key(key_id: str, account: str, region: str) -> Key | None:
 
 
 def use_key(key_id: str | None, principal: Principal, account: str, region: str, action: str) -> None:
-    """Refuse, as Secrets Manager does, to use a key that is off or that the principal may not use."""
+    """Raise Secrets Manager's error if a key is not enabled or the principal may not use it."""
     if key_id is None or is_managed(key_id):
         return
     key = find_key(key_id, account, region)
@@ -46,15 +46,15 @@ def use_key(key_id: str | None, principal: Principal, account: str, region: str,
 
 def _may_use(key: Key, principal: Principal, region: str, action: str) -> bool:
     context = context_of(principal, region, kms__ViaService=f"secretsmanager.{region}.amazonaws.com")
-    guard = PolicyDocument("the key's policy", "resource", parse_policy(key.policy))
-    direct = evaluate_resource(guard, principal.names, action, key.arn, context).decision
+    key_policy = PolicyDocument("the key's policy", "resource", parse_policy(key.policy))
+    direct = evaluate_resource(key_policy, principal.names, action, key.arn, context).decision
     if direct == "explicit-deny":
         return False
     if direct == "allowed" and principal.account == key.account_id:
         return True
-    granted = [grant.grantee_principal for grant in list(key.grants.values()) if "Decrypt" in grant.operations]
-    if principal.identity_arn in granted:
+    grantees = [grant.grantee_principal for grant in list(key.grants.values()) if "Decrypt" in grant.operations]
+    if principal.identity_arn in grantees:
         return True
     names = principal.names | {principal.account}
-    delegated = evaluate_resource(guard, names, action, key.arn, context).decision == "allowed"
+    delegated = evaluate_resource(key_policy, names, action, key.arn, context).decision == "allowed"
     return delegated and refusal(principal, action, key.arn, context) is None

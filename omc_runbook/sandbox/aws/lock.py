@@ -1,4 +1,4 @@
-"""The one lock that request threads and the agent take before they touch moto's state."""
+"""The lock that request threads and the agent take before they touch moto's state."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Secrets Manager with moto's gaps mended: versions, stages, deletion, limits, policies and keys.
+"""Secrets Manager with moto's gaps corrected: versions, stages, deletion, limits, policies and keys.
 
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html
 """
@@ -20,12 +20,12 @@ from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
 _DAY = 86_400
-# By ARN, in seconds since the epoch: Secrets Manager tells the day of the last read, no more.
-_READ_ON: dict[str, float] = {}
+# By ARN, in seconds since the epoch: LastAccessedDate has only the day.
+_LAST_ACCESSED: dict[str, float] = {}
 
 
 def locate(secret_id: str, account: str, region: str) -> FakeSecret:
-    """The secret with this name or ARN (without its suffix too), or ResourceNotFoundException."""
+    """The secret with this name or ARN (also without its suffix); raises ResourceNotFoundException."""
     if secret_id.startswith("arn:"):
         fields = secret_id.split(":")
         if len(fields) < 7 or fields[3] != region:
@@ -42,7 +42,7 @@ def locate(secret_id: str, account: str, region: str) -> FakeSecret:
 def read_value(
     principal: Principal, secret_id: str, region: str, version_id: str | None = None, stage: str | None = None
 ) -> dict[str, Any]:
-    """GetSecretValue's answer to a principal, or the JsonRESTError that AWS would give it.
+    """GetSecretValue's answer to a principal; raises JsonRESTError with AWS's error.
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
     """
@@ -63,7 +63,7 @@ def read_value(
                 "the default KMS service key.",
             )
         use_key(secret.kms_key_id, principal, secret.account_id, region, "kms:Decrypt")
-        _READ_ON[secret.arn] = time.time() // _DAY * _DAY
+        _LAST_ACCESSED[secret.arn] = time.time() // _DAY * _DAY
         answer = {
             "ARN": secret.arn,
             "Name": secret.name,
@@ -78,21 +78,21 @@ def read_value(
 
 
 def require(principal: Principal, action: str, arn: str, region: str, secret: FakeSecret | None = None) -> None:
-    """Refuse a call that the principal's or the secret's policies do not allow."""
+    """Raise AccessDeniedException for a call that the principal's or the secret's policies do not allow."""
     context = context_of(principal, region, secretsmanager__SecretId=arn)
     if secret is not None:
         context |= {f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in secret.tags or []}
     policy, owner = (secret.policy, secret.account_id) if secret is not None else (None, "")
-    denied = refusal(principal, action, arn, context, policy, owner)
-    if denied is not None:
-        raise JsonRESTError("AccessDeniedException", denied)
+    message = refusal(principal, action, arn, context, policy, owner)
+    if message is not None:
+        raise JsonRESTError("AccessDeniedException", message)
 
 
 class SandboxSecretsManager(SecretsManagerResponse):
-    """moto's answers, with those replaced that differ from AWS's."""
+    """moto's Secrets Manager, with the answers that differ from AWS's replaced."""
 
     def call_action(self) -> Any:
-        """Answer one call at a time: a compare-and-swap needs it."""
+        """Answer one call at a time, as a compare-and-swap needs."""
         with STATE:
             return super().call_action()
 
@@ -121,7 +121,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
             page, token = self.backend.list_secrets(
                 filters, self._get_int_param("MaxResults") or 20, self._get_param("NextToken")
             )
-            names = [found["ARN"] for found in page]
+            names = [secret["ARN"] for secret in page]
         principal = caller(self.access_key)
         values, errors = [], []
         for name in names:
@@ -208,7 +208,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
     def describe_secret(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html"""
         secret = locate(self._get_param("SecretId"), self.current_account, self.region)
-        members = secret.to_dict() | {"LastAccessedDate": _READ_ON.get(secret.arn)}
+        members = secret.to_dict() | {"LastAccessedDate": _LAST_ACCESSED.get(secret.arn)}
         stages = members.pop("VersionIdsToStages", {})
         members.pop("SecretVersionsToStages", None)
         members["VersionIdsToStages"] = {version: labels for version, labels in stages.items() if labels} or None

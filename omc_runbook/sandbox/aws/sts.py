@@ -1,4 +1,4 @@
-"""STS that refuses to assume a role that does not exist, and tells the administrator's ARN.
+"""STS that rejects AssumeRole for a missing role, and knows the sandbox's administrator.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 """
@@ -7,11 +7,12 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.sts.responses import TokenResponse
 
-from omc_runbook.sandbox.principals import MEMBER_ADMINISTRATOR, caller, identity
+from omc_runbook.sandbox.account import MEMBER_ADMINISTRATOR
+from omc_runbook.sandbox.principals import caller, identity
 
 
 class AccessDenied(ServiceException):
-    """STS will not give the caller this role."""
+    """The caller may not assume the role."""
 
     code = "AccessDenied"
 
@@ -23,12 +24,12 @@ class SandboxSts(TokenResponse):
         """A session of a role that exists."""
         arn = self._get_param("RoleArn")
         if identity(arn) is None and arn.rpartition("/")[2] != MEMBER_ADMINISTRATOR:
-            who = caller(self.access_key).arn
-            raise AccessDenied(f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}")
+            arn_of_caller = caller(self.access_key).arn
+            raise AccessDenied(f"User: {arn_of_caller} is not authorized to perform: sts:AssumeRole on resource: {arn}")
         return super().assume_role()
 
     def get_session_token(self) -> ActionResult:
-        """Not offered: moto gives out the keys of AWS's documentation, which sign nothing here."""
+        """Not offered: moto returns the keys of AWS's documentation, which sign nothing here."""
         raise NotImplementedError
 
     get_federation_token = get_session_token

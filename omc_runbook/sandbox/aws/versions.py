@@ -18,7 +18,7 @@ CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
 
 def check_value(text: str | None, binary: str | None) -> None:
-    """Refuse a value over the limit, without showing it."""
+    """Raise ValidationException for a value over the limit, without showing it."""
     size = max(len((text or "").encode()), len(binary or "") * 3 // 4)
     if size > MAX_VALUE_BYTES:
         field = "secretString" if text else "secretBinary"
@@ -32,7 +32,7 @@ def check_value(text: str | None, binary: str | None) -> None:
 def add_version(
     secret: FakeSecret, token: str | None, text: str | None, binary: str | None, labels: Sequence[str]
 ) -> str:
-    """Add a version with the labels, or find the same one by its token; its id."""
+    """Add a version with the labels, or find the same one by its token; returns its id."""
     check_value(text, binary)
     if token is not None and not 32 <= len(token) <= 64:
         raise JsonRESTError("InvalidParameterException", "ClientRequestToken must be 32-64 characters long.")
@@ -53,9 +53,9 @@ def add_version(
         version["secret_string"] = text
     if binary is not None:
         version["secret_binary"] = binary
-    first = not any(CURRENT in held["version_stages"] for held in secret.versions.values())
+    is_first = holder_of(secret, CURRENT) is None
     secret.versions[version_id] = version
-    for label in dict.fromkeys([*labels, CURRENT] if first else labels):
+    for label in dict.fromkeys([*labels, CURRENT] if is_first else labels):
         _put_label(secret, label, version_id)
     _prune(secret)
     secret.last_changed_date = now()  # type: ignore[assignment]  # moto keeps whole seconds
@@ -63,7 +63,7 @@ def add_version(
 
 
 def move_label(secret: FakeSecret, label: str, source: str | None, target: str | None) -> None:
-    """Move, add or remove a staging label; validated whole before anything moves (a compare-and-swap)."""
+    """Move, add or remove a staging label; checks everything before it moves anything (a compare-and-swap)."""
     for version_id in (source, target):
         if version_id and version_id not in secret.versions:
             raise JsonRESTError("InvalidParameterException", f"Not a valid version: {version_id}")
@@ -97,8 +97,8 @@ def move_label(secret: FakeSecret, label: str, source: str | None, target: str |
 
 def holder_of(secret: FakeSecret, label: str) -> str | None:
     """The id of the version with the label, or None."""
-    held = secret.versions.items()
-    return next((version_id for version_id, version in held if label in version["version_stages"]), None)
+    versions = secret.versions.items()
+    return next((version_id for version_id, version in versions if label in version["version_stages"]), None)
 
 
 def _put_label(secret: FakeSecret, label: str, version_id: str) -> None:
@@ -128,5 +128,5 @@ def _too_many_labels() -> JsonRESTError:
 
 
 def now() -> float:
-    """Seconds since the epoch, cut to the millisecond as ECS cuts its own: the two can then be compared."""
+    """Seconds since the epoch, truncated to milliseconds as in ECS, so that the times can be compared."""
     return int(time.time() * 1000) / 1000

@@ -1,1 +1,1 @@
-"""The agent: what ECS does with a service."""
+"""What ECS does with a service: deployments, tasks and their containers."""

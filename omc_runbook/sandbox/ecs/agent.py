@@ -17,12 +17,12 @@ from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import scheduler, tasks
 from omc_runbook.sandbox.ecs.connection import connects
 from omc_runbook.sandbox.ecs.container import NO_SHELL, RunningContainer
-from omc_runbook.sandbox.ecs.image import refusal
+from omc_runbook.sandbox.ecs.image import pull_error
 from omc_runbook.sandbox.ecs.injection import PullFailed, environments
 from omc_runbook.sandbox.ecs.logs import open_stream
-from omc_runbook.sandbox.ecs.network import place_of
+from omc_runbook.sandbox.ecs.network import task_network
 from omc_runbook.sandbox.ecs.process import CACHED, OUT_OF_MEMORY, Application
-from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, note_failure, note_health, services_of
+from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, record_failure, record_health, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 # A world in which nothing moves is looked at seldom: several sandboxes may run on one machine.
@@ -32,10 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStatus:
-    """A task as `sandbox status` shows it: `pid` where a process runs, `health` its URL while it takes requests.
-
-    A load balancer sends requests to a task that answered its health check and is not on its way to stop.
-    """
+    """A task as `sandbox status` shows it: `pid` if a process runs, `health` its URL while it is healthy."""
 
     cluster: str
     service: str | None
@@ -54,7 +51,7 @@ class Agent(threading.Thread):
         super().__init__(name="ecs-agent", daemon=True)
         self._ending = threading.Event()
         self._running: dict[str, Application] = {}
-        self._kept: dict[str, dict[str, str]] = {}
+        self._first_environments: dict[str, dict[str, str]] = {}
         self._step_done = threading.Lock()
 
     def run(self) -> None:
@@ -86,7 +83,7 @@ class Agent(threading.Thread):
                     if service.status != "INACTIVE":
                         scheduler.reconcile(backend, service)
                 _count(backend)
-                tasks.forget_old(backend, datetime.now(UTC))
+                tasks.remove_old(backend)
             known = {task.task_arn for _, task in _tasks()}
         for arn in set(self._running) - known:
             self._running.pop(arn).kill()
@@ -103,12 +100,12 @@ class Agent(threading.Thread):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Every process ended, and no step taken meanwhile: for moto's state to be changed at large."""
+        """Kill every process and take no step, while moto's state is replaced."""
         with self._step_done:
             for application in self._running.values():
                 application.kill()
             self._running.clear()
-            self._kept.clear()
+            self._first_environments.clear()
             yield
 
     def statuses(self) -> list[TaskStatus]:
@@ -121,7 +118,7 @@ class Agent(threading.Thread):
         with STATE:
             services = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
             starting = [t for _, t in _tasks() if t.last_status in ("PROVISIONING", "PENDING")]
-            return not starting and all(s.is_steady or scheduler.failing(s) for s in services)
+            return not starting and all(s.is_steady or scheduler.keeps_failing(s) for s in services)
 
     def _status(self, task: EcsTask) -> TaskStatus:
         application = self._running.get(task.task_arn)
@@ -141,32 +138,36 @@ class Agent(threading.Thread):
         definition = backend.describe_task_definition(task.task_definition_arn)
         with STATE:
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
-        place = place_of(getattr(task, "network_configuration", None))
+        network = task_network(getattr(task, "network_configuration", None))
         application, reason = None, ""
-        inside: dict[str, RunningContainer] = {}
+        running: dict[str, RunningContainer] = {}
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
-            # Without the lock: a delay on the wire must only delay the agent.
-            found = environments(definition, task.id, backend.region_name, backend.account_id, place)
+            # Without the lock, so that a wire rule delays only the agent.
+            variables = environments(definition, task.id, backend.region_name, backend.account_id, network)
             for container in containers:
-                if refused := refusal(container):
-                    raise PullFailed(refused)
+                if message := pull_error(container):
+                    raise PullFailed(message)
             logs = [open_stream(c, task.id, backend.account_id, backend.region_name) for c in containers]
             for container, log in zip(containers, logs, strict=True):
                 arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
-                environment, pid = found[container["name"]], None
+                environment, pid = variables[container["name"]], None
                 if application is None and container.get("essential", True):
-                    kept = self._kept.setdefault(definition.arn, environment) if CACHED in arguments else environment
-                    application = Application(kept, arguments, log)
+                    own = environment
+                    if CACHED in arguments:
+                        own = self._first_environments.setdefault(definition.arn, environment)
+                    application = Application(own, arguments, log)
                     pid = application.pid
-                inside[container["name"]] = RunningContainer(environment, pid, NO_SHELL not in arguments)
+                running[container["name"]] = RunningContainer(environment, pid, NO_SHELL not in arguments)
         except PullFailed as failure:
             reason = str(failure)
         except (ValueError, OSError) as error:
-            # A value that is invalid in an environment: its text must not be logged.
+            # The error may have the value that is invalid in an environment.
             reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
-        connected = {
-            container["name"]: connects(definition, container, task.id, backend.region_name, backend.account_id, place)
+        connections = {
+            container["name"]: connects(
+                definition, container, task.id, backend.region_name, backend.account_id, network
+            )
             for container in containers
         }
         with STATE:
@@ -176,20 +177,20 @@ class Agent(threading.Thread):
                 return
             self._running[task.task_arn] = application
             for described in task.containers:
-                described.inside = inside[described.name]
-            tasks.started(task, secrets.token_hex(16), connected)
+                described.running = running[described.name]
+            tasks.mark_running(task, secrets.token_hex(16), connections)
 
     def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
         application = self._running.get(task.task_arn)
         if application is None:
             if task.desired_status == "STOPPED" and task.last_status != "STOPPED":
-                tasks.stopped(task, None)
+                tasks.mark_stopped(task, None)
             return
         code = application.exit_code()
         if code is not None:
             del self._running[task.task_arn]
             if task.desired_status == "STOPPED":
-                tasks.stopped(task, code)
+                tasks.mark_stopped(task, code)
             else:
                 definition = backend.describe_task_definition(task.task_definition_arn)
                 containers: list[dict[str, Any]] = definition.container_definitions
@@ -201,15 +202,15 @@ class Agent(threading.Thread):
             task.last_status = "STOPPING"
             application.stop()
         elif application.health and task.health_status != "HEALTHY":
-            tasks.healthy(task, True)
+            tasks.mark_health(task, True)
             _, deployment = _deployment(backend, task)
             if deployment is not None:
-                note_health(deployment)
+                record_health(deployment)
         elif application.health is False:
             was_healthy = task.health_status == "HEALTHY"
-            tasks.healthy(task, False)
+            tasks.mark_health(task, False)
             reason = "Task failed container health checks"
-            tasks.stopping(task, "ServiceSchedulerInitiated", reason)
+            tasks.mark_stopping(task, "ServiceSchedulerInitiated", reason)
             application.stop()
             self._note(backend, task, reason, was_healthy)
 
@@ -217,14 +218,14 @@ class Agent(threading.Thread):
         self, backend: EC2ContainerServiceBackend, task: EcsTask, code: str, reason: str, exit_code: int | None
     ) -> None:
         was_healthy = task.health_status == "HEALTHY"
-        tasks.stopping(task, code, reason)
-        tasks.stopped(task, exit_code)
+        tasks.mark_stopping(task, code, reason)
+        tasks.mark_stopped(task, exit_code)
         self._note(backend, task, reason, was_healthy)
 
     def _note(self, backend: EC2ContainerServiceBackend, task: EcsTask, reason: str, was_healthy: bool) -> None:
         service, deployment = _deployment(backend, task)
         if service is not None and deployment is not None and not was_healthy:
-            note_failure(service, task.id, deployment, reason, hasattr(task, "started_at"))
+            record_failure(service, task.id, deployment, reason, hasattr(task, "started_at"))
 
 
 def _backends() -> Iterator[EC2ContainerServiceBackend]:
@@ -245,8 +246,8 @@ def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[Ecs
 
 def _count(backend: EC2ContainerServiceBackend) -> None:
     for cluster in list(backend.clusters.values()):
-        held = [t for t in tasks.of_backend(backend) if t.cluster_name == cluster.name and tasks.is_live(t)]
+        live = [t for t in tasks.of_backend(backend) if t.cluster_name == cluster.name and tasks.is_live(t)]
         services = [s for s in services_of(backend) if s.cluster_name == cluster.name]
-        cluster.running_tasks_count = len([t for t in held if t.last_status == "RUNNING"])
-        cluster.pending_tasks_count = len(held) - cluster.running_tasks_count
+        cluster.running_tasks_count = len([t for t in live if t.last_status == "RUNNING"])
+        cluster.pending_tasks_count = len(live) - cluster.running_tasks_count
         cluster.active_services_count = len([s for s in services if s.status == "ACTIVE"])

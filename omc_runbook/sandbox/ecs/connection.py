@@ -1,4 +1,4 @@
-"""Whether the agent of ECS Exec, which ECS puts beside a container's application, connects to Session Manager.
+"""Whether the agent of ECS Exec in a container connects to Session Manager.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 """
@@ -11,7 +11,7 @@ from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.process import AGENT_STOPS
-from omc_runbook.sandbox.principals import PARTITION, role_session
+from omc_runbook.sandbox.principals import role_arn, role_session
 from omc_runbook.snapshot.roles import CHANNELS
 
 
@@ -21,19 +21,18 @@ def connects(
     task_id: str,
     region: str,
     account: str,
-    place: TaskNetwork | None,
+    task_network: TaskNetwork | None,
 ) -> bool:
-    """Whether it does: it needs a root file system to write to, a role that may open its channels, and a way there."""
+    """Whether the agent has a writable root file system, a role that may open channels, and network access."""
     if container.get("readonlyRootFilesystem") or AGENT_STOPS in (container.get("command") or []):
         return False
-    arn = getattr(definition, "task_role_arn", None)
-    if not arn:
+    name = getattr(definition, "task_role_arn", None)
+    if not name:
         return False
-    arn = arn if arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{arn}"
-    role = role_session(arn, task_id)
+    role = role_session(role_arn(name, account), task_id)
     context = context_of(role, region)
-    if place is not None:
-        path = network.way(place, account, region, Request(role.identity_arn, CHANNELS[0], "*"))
+    if task_network is not None:
+        path = network.trace_call(task_network, account, region, Request(role.identity_arn, CHANNELS[0], "*"))
         if path is not None and path.is_reachable is False:
             return False
     return all(refusal(role, action, "*", context) is None for action in CHANNELS)

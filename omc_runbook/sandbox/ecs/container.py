@@ -1,4 +1,4 @@
-"""A sandbox task's container as a command inside it sees it: its environment and process table."""
+"""A task's container as a command in it sees it: its environment and process table."""
 
 import contextlib
 import fcntl
@@ -20,14 +20,14 @@ _SPACES, _QUOTES = " \t\r\n", "\"'"
 
 
 class NotStarted(Exception):
-    """A command that could not be started; the message is the agent's."""
+    """A command could not be started; the message is the agent's."""
 
 
 @dataclass(frozen=True)
 class RunningContainer:
-    """A running container as commands see it: the environment that ECS gave it, and its application's process.
+    """A running container as commands see it: the environment from ECS, and its application's process.
 
-    `pid` is None for a container whose image is not run here (all but the first essential one of a task).
+    `pid` is None for a container that is not run here (all but the first essential one of a task).
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -36,19 +36,16 @@ class RunningContainer:
 
     @contextmanager
     def run(self, command: str, directory: Path) -> Iterator["TerminalProcess"]:
-        """Run a command as the agent of ECS Exec does, in a terminal of its own; it has ended when the block ends.
+        """Run a command as the agent of ECS Exec does, without a shell, in its own terminal; ends it with the block.
 
-        The words are split as the agent splits them, and no shell comes between them and the program.
-
-        A sandbox's task has no namespace for its processes: they are processes of this machine. So that a command
-        finds 1 to be the application all the same, "/proc/" in its words is replaced by a directory of links: 1 to
-        the application, a number for each of its children, self and stat. The directory is made in `directory`, lives
-        as long as the command and holds no file. Where there is no /proc (macOS) its links lead nowhere.
+        A sandbox's task has no process namespace of its own. For process 1 to be the application all the same, "/proc/"
+        in the command is replaced by a temporary subdirectory of `directory` with links: 1 to the application, a number
+        for each of its children, self and stat. Without /proc (macOS) the links lead nowhere.
 
         Raises NotStarted.
         """
         with tempfile.TemporaryDirectory(prefix="proc-", dir=directory) as table:
-            self._fill(Path(table))
+            self._link_processes(Path(table))
             words = [word.replace("/proc/", f"{table}/") for word in split(command)]
             process = TerminalProcess(words, self._variables(), self.has_programs)
             try:
@@ -60,7 +57,7 @@ class RunningContainer:
         terminal = {"TERM": "xterm-256color", "LANG": self.environment.get("LANG") or "C.UTF-8"}
         return {**self.environment, "PATH": os.environ.get("PATH", os.defpath), **terminal}
 
-    def _fill(self, table: Path) -> None:
+    def _link_processes(self, table: Path) -> None:
         for name in ("self", "stat"):
             (table / name).symlink_to(f"/proc/{name}")
         if self.pid is not None:
@@ -99,13 +96,13 @@ class TerminalProcess:
             os.close(inner)
 
     def read(self, size: int) -> bytes:
-        """The next bytes that it writes, at most `size`; b"" where it will write no more."""
+        """The command's next output, at most `size` bytes; b"" after the last."""
         try:
             data = os.read(self._terminal, size)
         except OSError:
-            # Linux says so when the last process that had the terminal is gone.
+            # How Linux reports that the last process on the terminal has ended.
             return b""
-        # Meanwhile the terminal's number may have become another's.
+        # By now the descriptor may be another file's.
         return b"" if self._is_over else data
 
     def write(self, data: bytes) -> None:
@@ -124,7 +121,7 @@ class TerminalProcess:
         self._signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill what is left of the command, and reap it."""
+        """Kill the command and its children, and reap it."""
         self.kill()
         self._process.wait()
         self._is_over = True
@@ -136,10 +133,10 @@ class TerminalProcess:
 
 
 def split(command: str) -> list[str]:
-    """The words of a command: quotes hold words together, a backslash takes the next character as it is.
+    """Split a command into words as the agent does: at spaces outside quotes.
 
-    As in the agent, that is also so for every character between double quotes, and nothing is special between single
-    ones. Raises NotStarted where a quote or a backslash is left open.
+    A backslash escapes any character, also between double quotes, but not between single ones. Raises NotStarted for an
+    open quote or a final backslash.
     """
     words: list[str] = []
     word: str | None = None
@@ -152,16 +149,16 @@ def split(command: str) -> list[str]:
                 raise NotStarted(_unsplit("EOF found after escape character"))
             word = (word or "") + literal
         elif quote:
-            quote, added = ("", "") if character == quote else (quote, character)
-            word = (word or "") + added
+            if character == quote:
+                quote = ""
+            else:
+                word = (word or "") + character
         elif character in _QUOTES:
             quote, word = character, word or ""
         elif character in _SPACES:
             words, word = (words, None) if word is None else ([*words, word], None)
         elif character == "#" and word is None:
-            for skipped in characters:
-                if skipped == "\n":
-                    break
+            next((end for end in characters if end == "\n"), None)
         else:
             word = (word or "") + character
     if quote:
@@ -178,8 +175,8 @@ def _unsplit(text: str) -> str:
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    pids: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
-            found += map(int, listing.read_text().split())
-    return found
+            pids += map(int, listing.read_text().split())
+    return pids

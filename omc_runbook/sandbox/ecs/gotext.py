@@ -10,8 +10,8 @@ from typing import Any
 # %v of a float64 turns to the exponent form from here on.
 _EXPONENT = 6
 
-# Where Go says it was, by what Python's reader says it missed.
-_PLACES = (
+# Go's name of a position, by a part of Python's error message.
+_POSITIONS = (
     ("property name", "looking for beginning of object key string"),
     ("before end of object", "looking for beginning of object key string"),
     ("':' delimiter", "after object key"),
@@ -23,7 +23,7 @@ _PLACES = (
 
 
 class GoJsonError(ValueError):
-    """Go's own complaint about a text that is not the JSON it wants."""
+    """Go's error message for a text that is not a JSON object."""
 
 
 def members(text: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def members(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_refuse_constant, strict=True)
     except json.JSONDecodeError as error:
-        raise GoJsonError(_complaint(error, text)) from None
+        raise GoJsonError(_error_message(error, text)) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -75,20 +75,20 @@ def _refuse_constant(name: str) -> Any:
     raise GoJsonError(f"invalid character '{name.lstrip('-')[0]}' looking for beginning of value")
 
 
-def _complaint(error: json.JSONDecodeError, text: str) -> str:
-    at = error.pos
+def _error_message(error: json.JSONDecodeError, text: str) -> str:
+    position = error.pos
     if "trailing comma" in error.msg:
         # Newer Pythons point at the comma, Go at what follows it.
-        at = len(text) - len(text[at + 1 :].lstrip())
+        position = len(text) - len(text[position + 1 :].lstrip())
     elif error.msg.startswith("Invalid \\"):
-        at += 1
-    if at >= len(text) or error.msg.startswith("Unterminated"):
+        position += 1
+    if position >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected end of JSON input"
-    # Go reads bytes: the byte order mark shows as its first one.
-    byte = text[at].encode()[0]
-    shown = {ord("'"): "\\'", ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}.get(byte, chr(byte))
-    where = next((words for mark, words in _PLACES if mark in error.msg), "looking for beginning of value")
-    return f"invalid character '{shown}' {where}"
+    # Go reads bytes, and names the first of a byte order mark.
+    byte = text[position].encode()[0]
+    character = {ord("'"): "\\'", ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}.get(byte, chr(byte))
+    context = next((words for mark, words in _POSITIONS if mark in error.msg), "looking for beginning of value")
+    return f"invalid character '{character}' {context}"
 
 
 def _kind(value: Any) -> str:

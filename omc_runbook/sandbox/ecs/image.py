@@ -1,4 +1,4 @@
-"""A container's image, which the sandbox never pulls: what ECS says of one that its repository lacks.
+"""Container images, which the sandbox never pulls, and ECS's error for one that its repository lacks.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
 """
@@ -7,12 +7,12 @@ import re
 from typing import Any
 
 MISSING = "missing"
-"""How the tag of an image begins that is taken for one that is not there."""
+"""The beginning of the tag of an image that counts as missing."""
 _IS_MISSING = re.compile(rf":{MISSING}\b[\w.-]*\Z")
 
 
-def refusal(container: dict[str, Any]) -> str:
-    """Why a container's image cannot be pulled, as stoppedReason has it; empty text where it can."""
+def pull_error(container: dict[str, Any]) -> str:
+    """The stoppedReason if a container's image cannot be pulled, or ""."""
     image = container.get("image") or ""
     if not _IS_MISSING.search(image):
         return ""

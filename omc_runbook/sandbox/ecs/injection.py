@@ -1,4 +1,4 @@
-"""What ECS puts into a container's environment, read as the execution role, or why it could not.
+"""A container's environment, with the secrets that ECS reads as the execution role.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data-tutorial.html
 """
@@ -18,7 +18,7 @@ from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
-from omc_runbook.sandbox.principals import PARTITION, Principal, parse_policy, role_session
+from omc_runbook.sandbox.principals import PARTITION, Principal, parse_policy, role_arn, role_session
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -32,40 +32,40 @@ _ECS = "ecs-tasks.amazonaws.com"
 
 
 class PullFailed(Exception):
-    """A task cannot start; its text is the stoppedReason that ECS writes."""
+    """A task cannot start; the message is its stoppedReason."""
 
 
 def environments(
-    definition: TaskDefinition, task_id: str, region: str, account: str, place: TaskNetwork | None = None
+    definition: TaskDefinition, task_id: str, region: str, account: str, task_network: TaskNetwork | None = None
 ) -> dict[str, dict[str, str]]:
     """The environment of each container by name: its own variables, then its secrets, which win.
 
-    `place` is where the task stands in the network, None where it has no network interface of its own.
+    `task_network` is None for a task without a network interface.
     """
     containers: list[dict[str, Any]] = definition.container_definitions
-    wanted = any(container.get("secrets") for container in containers)
-    role = _execution_role(definition, task_id, region, account, wanted)
-    found: dict[str, dict[str, str]] = {}
+    has_secrets = any(container.get("secrets") for container in containers)
+    role = _execution_role(definition, task_id, region, account, has_secrets)
+    variables: dict[str, dict[str, str]] = {}
     for container in containers:
         own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
         if role is not None:
             for entry in container.get("secrets") or []:
-                own[entry["name"]] = _resolve(role, entry["valueFrom"], region, place)
-        found[container["name"]] = own
-    return found
+                own[entry["name"]] = _resolve(role, entry["valueFrom"], region, task_network)
+        variables[container["name"]] = own
+    return variables
 
 
 def _execution_role(
-    definition: TaskDefinition, task_id: str, region: str, account: str, wanted: bool
+    definition: TaskDefinition, task_id: str, region: str, account: str, has_secrets: bool
 ) -> Principal | None:
-    arn = getattr(definition, "execution_role_arn", None)
-    if not arn:
-        if wanted:
+    name = getattr(definition, "execution_role_arn", None)
+    if not name:
+        if has_secrets:
             raise PullFailed(f"{_ASM}unable to find execution role credentials")
         return None
-    arn = arn if arn.startswith("arn:") else f"arn:{PARTITION}:iam::{account}:role/{arn}"
+    arn = role_arn(name, account)
     roles = iam_backends[arn.split(":")[4]][PARTITION].get_roles()
-    role = next((held for held in list(roles) if held.arn == arn), None)
+    role = next((each for each in list(roles) if each.arn == arn), None)
     context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{region}:{account}:*"}
     if role is not None:
         policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))
@@ -78,15 +78,15 @@ def _execution_role(
     )
 
 
-def _resolve(role: Principal, value_from: str, region: str, place: TaskNetwork | None) -> str:
+def _resolve(role: Principal, value_from: str, region: str, task_network: TaskNetwork | None) -> str:
     fields = value_from.split(":")
     if fields[0] != "arn" or len(fields) < 6 or fields[2] != "secretsmanager":
         return _parameter(role, value_from, region)
     if len(fields) not in (7, 10):
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
     key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
-    if place is not None:
-        _cross(role, place, ":".join(fields[:7]), region)
+    if task_network is not None:
+        _check_network(role, task_network, ":".join(fields[:7]), region)
     answer = _read(role, ":".join(fields[:7]), fields[3], version, stage)
     text = answer.get("SecretString", "")
     if not key:
@@ -101,18 +101,18 @@ def _resolve(role: Principal, value_from: str, region: str, place: TaskNetwork |
     return gotext.show(members[key])
 
 
-def _cross(role: Principal, place: TaskNetwork, arn: str, region: str) -> None:
-    """Fail where the network does not let the call through; ECS gives up after minutes, this at once."""
-    path = network.way(place, role.account, region, Request(role.identity_arn, GET_SECRET_VALUE, arn))
-    blocked = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
+def _check_network(role: Principal, task_network: TaskNetwork, arn: str, region: str) -> None:
+    """Raise PullFailed if the network blocks the call; ECS would retry for minutes."""
+    path = network.trace_call(task_network, role.account, region, Request(role.identity_arn, GET_SECRET_VALUE, arn))
+    obstacles = [obstacle for obstacle in path.obstacles if obstacle.certain] if path else []
     failed = f"failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: GetSecretValue"
-    if any(obstacle.check != "endpoint-policy" for obstacle in blocked):
+    if any(obstacle.check != "endpoint-policy" for obstacle in obstacles):
         raise PullFailed(
             f"{_START}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets "
             f"Manager. Check your task network configuration. {failed}, https response error StatusCode: 0, "
             "RequestID: , canceled, context deadline exceeded"
         )
-    if blocked:
+    if obstacles:
         raise PullFailed(
             f"{_ASM}{_RETRIED}{failed}, https response error StatusCode: 400, RequestID: {uuid.uuid4()}, api error "
             f"AccessDeniedException: User: {role.arn} is not authorized to perform: {GET_SECRET_VALUE} on resource: "
@@ -120,8 +120,8 @@ def _cross(role: Principal, place: TaskNetwork, arn: str, region: str) -> None:
         )
 
 
-def _find_region(account: str, arn: str, region: str) -> None:
-    """Fail where there is no such region, so that its endpoint has no address."""
+def _check_region(account: str, arn: str, region: str) -> None:
+    """Raise PullFailed for an unknown region, whose endpoint has no address."""
     if region not in secretsmanager_backends[account].regions:
         raise PullFailed(
             f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
@@ -132,7 +132,7 @@ def _find_region(account: str, arn: str, region: str) -> None:
 
 
 def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:
-    _find_region(role.account, arn, region)
+    _check_region(role.account, arn, region)
     members = {"secretId": arn, "versionId": version, "versionStage": stage}
     call = _call("secretsmanager", "GetSecretValue", region, {k: v for k, v in members.items() if v})
     request_id = str(uuid.uuid4())
@@ -141,8 +141,8 @@ def _read(role: Principal, arn: str, region: str, version: str, stage: str) -> M
     if error is None:
         try:
             answer = read_value(role, arn, region, version, stage)
-        except JsonRESTError as refused:
-            error = (refused.error_type, refused.message)
+        except JsonRESTError as denial:
+            error = (denial.error_type, denial.message)
         EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
     if error is not None:
         raise PullFailed(
@@ -161,25 +161,26 @@ def _parameter(role: Principal, name: str, region: str) -> str:
     if is_arn and len(fields := name.split(":")) == 6:
         region, account = fields[3], fields[4]
         name = fields[5].removeprefix("parameter")
-    held = name if is_arn and name.count("/") > 1 else name.removeprefix("/") if is_arn else name
-    arn = f"arn:{PARTITION}:ssm:{region}:{account}:parameter/{held.removeprefix('/')}"
-    call = _call("ssm", "GetParameters", region, {"name": held})
+    if is_arn and name.count("/") == 1:
+        name = name.removeprefix("/")
+    arn = f"arn:{PARTITION}:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
+    call = _call("ssm", "GetParameters", region, {"name": name})
     request_id = str(uuid.uuid4())
     error = _attempt(call, role, request_id, arn)
     if error is None:
-        denied = refusal(role, "ssm:GetParameters", arn, context_of(role, region))
-        error = ("AccessDeniedException", denied) if denied else None
+        message = refusal(role, "ssm:GetParameters", arn, context_of(role, region))
+        error = ("AccessDeniedException", message) if message else None
         EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
     if error is not None:
         raise PullFailed(f"{_SSM}{_RETRIED}api error {error[0]}: {error[1]}")
-    found = ssm_backends[account][region].get_parameters([held])
-    if held not in found:
-        raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {held}")
-    return str(found[held].value)
+    parameters = ssm_backends[account][region].get_parameters([name])
+    if name not in parameters:
+        raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {name}")
+    return str(parameters[name].value)
 
 
 def _attempt(call: Call, role: Principal, request_id: str, arn: str) -> tuple[str, str] | None:
-    """What the wire does to the call and to the one retry that the agent makes; None where it passes."""
+    """The error of a wire rule for the call and the agent's one retry; None if it passes."""
     error = None
     for _ in range(2):
         error = WIRE.apply(call.permission, role.arn)

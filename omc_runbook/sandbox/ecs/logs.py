@@ -17,7 +17,7 @@ _WRITING = threading.Lock()
 
 
 def open_stream(container: dict[str, Any], task_id: str, account: str, region: str) -> Callable[[list[str]], None]:
-    """A function that appends lines to the container's log stream; PullFailed where its group is missing."""
+    """A function that appends lines to the container's log stream; raises PullFailed if the log group is missing."""
     driver = container.get("logConfiguration") or {}
     options = driver.get("options") or {}
     group = options.get("awslogs-group")

@@ -1,4 +1,4 @@
-"""Whether a task's call reaches a service of AWS over the network that EC2 tells of in the sandbox."""
+"""Whether a task's call reaches an AWS service over the sandbox's VPCs."""
 
 from __future__ import annotations
 
@@ -21,64 +21,65 @@ from omc_runbook.aws import vpc
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
-from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT, Call
+from omc_runbook.sandbox.account import ACCOUNT
+from omc_runbook.sandbox.calls import Call
 from omc_runbook.snapshot.networking import read_vpcs
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 _READS = ("Describe", "Get", "Search")
-_KNOWN: dict[str, Network] = {}
+_NETWORKS: dict[str, Network] = {}
 _LOCK = threading.Lock()
 
 
-def note(call: Call) -> None:
-    """Forget what is known of the network when a call may have changed it."""
+def forget_after(call: Call) -> None:
+    """Forget the network that was read if a call may have changed it."""
     if call.service == "ec2" and not call.action.startswith(_READS):
         forget()
 
 
 def forget() -> None:
-    """Read the network anew when a task next asks for it."""
+    """Read the network again for the next task."""
     with _LOCK:
-        _KNOWN.clear()
+        _NETWORKS.clear()
 
 
-def place_of(configuration: Any) -> TaskNetwork | None:
-    """Where a network configuration of ECS puts a task; None where it has no network interface of its own."""
+def task_network(configuration: Any) -> TaskNetwork | None:
+    """The subnet and security groups of a task, from ECS's network configuration; None without a network interface."""
     awsvpc = (configuration or {}).get("awsvpcConfiguration", {})
     if not awsvpc.get("subnets"):
         return None
-    public = awsvpc.get("assignPublicIp") == "ENABLED"
-    return TaskNetwork(awsvpc["subnets"][0], tuple(awsvpc.get("securityGroups") or ()), public)
+    has_public_ip = awsvpc.get("assignPublicIp") == "ENABLED"
+    return TaskNetwork(awsvpc["subnets"][0], tuple(awsvpc.get("securityGroups") or ()), has_public_ip)
 
 
-def way(place: TaskNetwork, account: str, region: str, request: Request) -> CallPath | None:
-    """The way of a task's call to a service; None where the sandbox has no network to judge it by."""
-    if account != DEFAULT_ACCOUNT:
+def trace_call(source: TaskNetwork, account: str, region: str, request: Request) -> CallPath | None:
+    """The path of a task's call to a service; None if the sandbox has no network for the account."""
+    if account != ACCOUNT:
         return None
     try:
         network = _network(region)
     except (ClientError, ResponseParserError):
-        # The network was changed while it was being read: the next task sees it whole.
+        # The network changed while it was read: the next task reads it again.
         return None
     service, arn = request.action.partition(":")[0], request.resource
-    return trace(network, place, service, arn.split(":")[3] if arn.startswith("arn:") else region, [request])
+    return trace(network, source, service, arn.split(":")[3] if arn.startswith("arn:") else region, [request])
 
 
 def _network(region: str) -> Network:
     with _LOCK:
-        known = _KNOWN.get(region)
-    if known is None:
+        network = _NETWORKS.get(region)
+    if network is None:
         client = _client(region)
-        known = read_vpcs(_AtOnce(), client, sorted(vpc.describe_vpcs(client, ())))
+        network = read_vpcs(_Sequential(), client, sorted(vpc.describe_vpcs(client, ())))
         with _LOCK:
-            _KNOWN[region] = known
-    return known
+            _NETWORKS[region] = network
+    return network
 
 
-class _AtOnce:
-    """Makes each call in its turn; nothing is refused to the sandbox itself."""
+class _Sequential:
+    """Makes one call after another; none of the sandbox's own calls is denied."""
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         answer: Future[T | ReadFailure] = Future()
@@ -92,13 +93,13 @@ class _AtOnce:
 
 @cache
 def _client(region: str) -> Any:
-    """A client whose requests go to moto's EC2 in this process, past the gateway and its trail."""
+    """A client whose requests go to moto's EC2 in this process, without the gateway and its event history."""
     session = boto3.session.Session()
     client = session.client(
         "ec2",
         region_name=region,
         endpoint_url="http://ec2.sandbox",
-        # Nobody asks whose they are on this side of the gateway.
+        # Only the gateway checks keys.
         aws_access_key_id="within",
         aws_secret_access_key="within",
     )

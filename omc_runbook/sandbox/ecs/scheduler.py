@@ -12,37 +12,37 @@ from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.services import (
     EcsDeployment,
     EcsService,
-    bounds,
+    add_event,
     breaker_trips,
     complete,
     primary,
-    tell,
+    task_limits,
     trip,
 )
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 
 def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
-    """Bring a service one step nearer to what it should be, and update its counts, state and events."""
-    held = tasks.of_service(backend, service)
+    """Bring a service one step closer to its desired state, and update its counts, state and events."""
+    service_tasks = tasks.of_service(backend, service)
     if service.is_rolling:
-        _roll(backend, service, held)
+        _roll(backend, service, service_tasks)
     else:
-        _scale_task_sets(backend, service, held)
-    held = tasks.of_service(backend, service)
-    service.running_count = _running(held)
-    service.pending_count = len([t for t in held if tasks.is_live(t)]) - service.running_count
-    if service.status == "DRAINING" and not any(t.last_status != "STOPPED" for t in held):
+        _scale_task_sets(backend, service, service_tasks)
+    service_tasks = tasks.of_service(backend, service)
+    service.running_count = _running(service_tasks)
+    service.pending_count = len([t for t in service_tasks if tasks.is_live(t)]) - service.running_count
+    if service.status == "DRAINING" and not any(t.last_status != "STOPPED" for t in service_tasks):
         service.status = "INACTIVE"
 
 
-def failing(service: EcsService) -> bool:
-    """Whether the service has settled into failing: its newest deployment cannot start its tasks."""
+def keeps_failing(service: EcsService) -> bool:
+    """Whether the tasks of a service's newest deployment keep failing, or the deployment has failed."""
     current = primary(service)
     return current is not None and (current.failures >= 3 or current.rollout_state == "FAILED")
 
 
-def _roll(backend: EC2ContainerServiceBackend, service: EcsService, held: list[EcsTask]) -> None:
+def _roll(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
     current = primary(service)
     if current is None:
         return
@@ -50,7 +50,7 @@ def _roll(backend: EC2ContainerServiceBackend, service: EcsService, held: list[E
         trip(service, current)
         current = primary(service)
         assert current is not None
-    live = [task for task in held if tasks.is_live(task)]
+    live = [task for task in service_tasks if tasks.is_live(task)]
     mine = [task for task in live if task.started_by == current.id]
     old = [task for task in live if task.started_by != current.id]
     _start(backend, service, current, mine, live)
@@ -67,61 +67,61 @@ def _start(
 ) -> None:
     if current.rollout_state == "FAILED" or time.monotonic() < current.next_start:
         return
-    lowest, highest = bounds(service)
+    lowest, highest = task_limits(service)
     missing = service.desired_count - len(mine)
     room = highest - len(live)
-    blocked = missing > 0 and room <= 0 and len(live) <= lowest and len(live) > len(mine)
-    if blocked and not current.is_blocked:
-        tell(
+    is_blocked = missing > 0 and room <= 0 and len(live) <= lowest and len(live) > len(mine)
+    if is_blocked and not current.is_blocked:
+        add_event(
             service,
             "was unable to stop or start tasks during a deployment because of the service deployment "
             "configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
         )
-    current.is_blocked = blocked
+    current.is_blocked = is_blocked
     count = min(missing, room)
     if current.failures:
-        # While tasks fail, one at a time is enough to find out whether they still do.
+        # One task at a time shows whether they still fail.
         count = min(count, 1)
     new = [tasks.launch(backend, service, current) for _ in range(max(count, 0))]
     if new:
-        tell(service, f"has started {len(new)} tasks: {_names(new)}.")
+        add_event(service, f"has started {len(new)} tasks: {_names(new)}.")
 
 
 def _stop(service: EcsService, current: EcsDeployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
     reason = f"Scaling activity initiated by (deployment {current.id})"
     surplus = sorted(mine, key=tasks.is_healthy)[: max(len(mine) - service.desired_count, 0)]
     failed = current.rollout_state == "FAILED"
-    keep = service.desired_count if failed else bounds(service)[0]
-    spare = len([t for t in (*mine, *old) if tasks.is_healthy(t)]) - keep
-    # A task that serves nobody can go at once; the healthy ones only as far as the minimum allows.
+    minimum = service.desired_count if failed else task_limits(service)[0]
+    spare = len([t for t in (*mine, *old) if tasks.is_healthy(t)]) - minimum
+    # An unhealthy task can stop at once, healthy ones only as the minimum allows.
     idle = [task for task in old if not tasks.is_healthy(task) and not failed]
     serving = [task for task in old if tasks.is_healthy(task)]
     surplus += idle + serving[: max(spare, 0)]
     for task in surplus:
-        tasks.stopping(task, "ServiceSchedulerInitiated", reason)
+        tasks.mark_stopping(task, "ServiceSchedulerInitiated", reason)
     if surplus:
-        tell(service, f"has stopped {len(surplus)} running tasks: {_names(surplus)}.")
+        add_event(service, f"has stopped {len(surplus)} running tasks: {_names(surplus)}.")
 
 
-def _settle(service: EcsService, current: EcsDeployment, held: list[EcsTask]) -> None:
-    live = [task for task in held if tasks.is_live(task)]
+def _settle(service: EcsService, current: EcsDeployment, service_tasks: list[EcsTask]) -> None:
+    live = [task for task in service_tasks if tasks.is_live(task)]
     for deployment in list(service.deployments):
-        its = [task for task in live if task.started_by == deployment.id]
-        deployment.desired_count = service.desired_count if deployment is current else len(its)
-        deployment.running_count = _running(its)
-        deployment.pending_count = len(its) - deployment.running_count
-        # The last good deployment of a failed one stays, to have something to go back to.
-        if deployment is not current and not its and not _is_needed(service, deployment, current):
+        its_tasks = [task for task in live if task.started_by == deployment.id]
+        deployment.desired_count = service.desired_count if deployment is current else len(its_tasks)
+        deployment.running_count = _running(its_tasks)
+        deployment.pending_count = len(its_tasks) - deployment.running_count
+        # The last completed deployment stays for a rollback.
+        if deployment is not current and not its_tasks and not _is_needed(service, deployment, current):
             service.deployments.remove(deployment)
     ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
-    ending = [task for task in held if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
-    steady = not ending and len(live) == len(ready) == service.desired_count
-    if steady and current.rollout_state == "IN_PROGRESS":
+    ending = [task for task in service_tasks if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
+    is_steady = not ending and len(live) == len(ready) == service.desired_count
+    if is_steady and current.rollout_state == "IN_PROGRESS":
         complete(service, current)
         service.deployments = [current]
-    if steady and not service.is_steady:
-        tell(service, "has reached a steady state.")
-    service.is_steady = steady
+    if is_steady and not service.is_steady:
+        add_event(service, "has reached a steady state.")
+    service.is_steady = is_steady
 
 
 def _is_needed(service: EcsService, deployment: EcsDeployment, current: EcsDeployment) -> bool:
@@ -129,19 +129,19 @@ def _is_needed(service: EcsService, deployment: EcsDeployment, current: EcsDeplo
     return deployment is earlier and current.rollout_state == "IN_PROGRESS"
 
 
-def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, held: list[EcsTask]) -> None:
+def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
     task_sets: list[Any] = service.task_sets
-    wanted = {task_set.id for task_set in task_sets}
-    for task in held:
-        if tasks.is_live(task) and task.started_by not in wanted:
-            tasks.stopping(task, "ServiceSchedulerInitiated", "Scaling activity initiated by the service")
+    ids = {task_set.id for task_set in task_sets}
+    for task in service_tasks:
+        if tasks.is_live(task) and task.started_by not in ids:
+            tasks.mark_stopping(task, "ServiceSchedulerInitiated", "Scaling activity initiated by the service")
     for task_set in task_sets:
-        mine = [task for task in held if tasks.is_live(task) and task.started_by == task_set.id]
+        mine = [task for task in service_tasks if tasks.is_live(task) and task.started_by == task_set.id]
         count = round(service.desired_count * task_set.scale.get("value", 100.0) / 100)
         if len(mine) < count:
-            tasks.launch(backend, service, _stand_in(service, task_set))
+            tasks.launch(backend, service, _as_deployment(service, task_set))
         for task in mine[count:]:
-            tasks.stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
+            tasks.mark_stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
         task_set.computed_desired_count = count
         task_set.running_count = _running(mine)
         task_set.pending_count = len(mine) - task_set.running_count
@@ -150,7 +150,7 @@ def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, h
     service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in task_sets)
 
 
-def _stand_in(service: EcsService, task_set: Any) -> EcsDeployment:
+def _as_deployment(service: EcsService, task_set: Any) -> EcsDeployment:
     return EcsDeployment(
         id=task_set.id,
         task_definition=task_set.task_definition,
@@ -164,9 +164,9 @@ def _stand_in(service: EcsService, task_set: Any) -> EcsDeployment:
     )
 
 
-def _running(held: list[EcsTask]) -> int:
-    return len([t for t in held if tasks.is_live(t) and t.last_status == "RUNNING"])
+def _running(service_tasks: list[EcsTask]) -> int:
+    return len([t for t in service_tasks if tasks.is_live(t) and t.last_status == "RUNNING"])
 
 
-def _names(held: list[EcsTask]) -> str:
-    return " ".join(f"(task {task.id})" for task in held)
+def _names(service_tasks: list[EcsTask]) -> str:
+    return " ".join(f"(task {task.id})" for task in service_tasks)

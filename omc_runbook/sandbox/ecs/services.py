@@ -13,10 +13,10 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 
-_EVENTS_KEPT = 100
+_MAX_EVENTS = 100
 _BACKOFF_SECONDS = 0.3
 _BACKOFF_LIMIT_SECONDS = 10.0
-DEFAULT_CONFIGURATION = {
+_DEFAULT_CONFIGURATION = {
     "deploymentCircuitBreaker": {"enable": False, "rollback": False},
     "maximumPercent": 200,
     "minimumHealthyPercent": 100,
@@ -58,11 +58,11 @@ class EcsService(Service):
     launch_type: str
 
     def __init__(self, *args: Any, created_by: str, **kwargs: Any) -> None:
-        """A new service with no task yet; moto's arguments and who asked for it."""
+        """A new service without tasks; takes moto's arguments and the ARN of the caller."""
         super().__init__(*args, **kwargs)
         self.created_at = datetime.now(UTC)
         self.created_by = created_by
-        self.deployment_configuration: dict[str, Any] = dict(DEFAULT_CONFIGURATION)
+        self.deployment_configuration: dict[str, Any] = dict(_DEFAULT_CONFIGURATION)
         self.enable_execute_command = False
         self.enable_ecs_managed_tags = False
         self.health_check_grace_period_seconds = 0
@@ -86,8 +86,8 @@ def primary(service: EcsService) -> EcsDeployment | None:
     return next((d for d in service.deployments if d.status == "PRIMARY"), None)
 
 
-def begin(service: EcsService) -> EcsDeployment:
-    """Start a deployment of the service as it is configured now; the others begin to drain."""
+def start_deployment(service: EcsService) -> EcsDeployment:
+    """Start a deployment of the service as it is configured now; the others drain."""
     now = datetime.now(UTC)
     new = EcsDeployment(
         id=f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}",
@@ -107,40 +107,40 @@ def begin(service: EcsService) -> EcsDeployment:
     return new
 
 
-def note_failure(service: EcsService, task_id: str, deployment: EcsDeployment, reason: str, started: bool) -> None:
-    """Count a task that never became healthy, and let the next start wait longer."""
+def record_failure(service: EcsService, task_id: str, deployment: EcsDeployment, reason: str, is_started: bool) -> None:
+    """Count a task that never became healthy, and delay the next start longer."""
     deployment.failures += 1
     wait = min(_BACKOFF_SECONDS * 2 ** (deployment.failures - 1), _BACKOFF_LIMIT_SECONDS)
     deployment.next_start = time.monotonic() + wait
     if deployment.rollout_state == "IN_PROGRESS":
         deployment.failed_tasks += 1
     deployment.updated_at = datetime.now(UTC)
-    if not started:
-        tell(service, f"was unable to place a task. Reason: {reason}.")
+    if not is_started:
+        add_event(service, f"was unable to place a task. Reason: {reason}.")
     elif "health checks" in reason:
-        tell(service, f"(task {task_id}) failed container health checks.")
+        add_event(service, f"(task {task_id}) failed container health checks.")
     if deployment.failures == 5:
-        tell(service, "is unable to consistently start tasks successfully.")
+        add_event(service, "is unable to consistently start tasks successfully.")
 
 
-def note_health(deployment: EcsDeployment) -> None:
-    """Reset the failures after a task became healthy."""
+def record_health(deployment: EcsDeployment) -> None:
+    """Reset the count of failures, once a task is healthy."""
     deployment.failures = deployment.failed_tasks = 0
     deployment.next_start = 0.0
 
 
 def complete(service: EcsService, deployment: EcsDeployment) -> None:
-    """Complete a deployment: all its tasks are healthy and no other task is left."""
+    """Complete a deployment whose tasks are all healthy, with no other task left."""
     deployment.rollout_state = "COMPLETED"
     deployment.has_completed = True
     deployment.updated_at = datetime.now(UTC)
     if not deployment.is_rollback:
         deployment.rollout_state_reason = f"ECS deployment {deployment.id} completed."
-    tell(service, f"(deployment {deployment.id}) deployment completed.")
+    add_event(service, f"(deployment {deployment.id}) deployment completed.")
 
 
 def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
-    """Whether the circuit breaker is on and the deployment has failed often enough.
+    """Whether the circuit breaker is on and enough tasks of the deployment have failed.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
     """
@@ -153,11 +153,11 @@ def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
 
 
 def trip(service: EcsService, failed: EcsDeployment) -> None:
-    """Fail the deployment, and go back to the last one that completed where rollback is on."""
+    """Fail the deployment, and go back to the last one that completed if rollback is on."""
     failed.rollout_state = "FAILED"
     failed.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start."
     failed.updated_at = datetime.now(UTC)
-    tell(service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
+    add_event(service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
     earlier = next((d for d in service.deployments if d is not failed and d.has_completed), None)
     if earlier is None or failed.is_rollback or not _breaker(service).get("rollback"):
         return
@@ -165,24 +165,24 @@ def trip(service: EcsService, failed: EcsDeployment) -> None:
     earlier.status, earlier.rollout_state, earlier.is_rollback = "PRIMARY", "IN_PROGRESS", True
     earlier.rollout_state_reason = f"ECS deployment circuit breaker: rolling back to deploymentId {earlier.id}."
     earlier.updated_at = datetime.now(UTC)
-    note_health(earlier)
+    record_health(earlier)
     service.task_definition = earlier.task_definition
     service.deployments.sort(key=lambda d: d.status != "PRIMARY")
-    tell(service, f"rolling back to deployment {earlier.id}.")
+    add_event(service, f"rolling back to deployment {earlier.id}.")
 
 
-def tell(service: EcsService, text: str) -> None:
+def add_event(service: EcsService, text: str) -> None:
     """Add an event, newest first."""
     event = {
         "id": str(uuid.uuid4()),
         "createdAt": datetime.now(UTC),
         "message": f"(service {service.name}) {text}",
     }
-    service.events = [event, *service.events[: _EVENTS_KEPT - 1]]
+    service.events = [event, *service.events[: _MAX_EVENTS - 1]]
 
 
-def bounds(service: EcsService) -> tuple[int, int]:
-    """The fewest healthy and the most live tasks that a rollout may pass through."""
+def task_limits(service: EcsService) -> tuple[int, int]:
+    """The minimum of healthy tasks and the maximum of live tasks during a rollout."""
     configuration = service.deployment_configuration
     lowest = math.ceil(service.desired_count * configuration.get("minimumHealthyPercent", 100) / 100)
     highest = math.floor(service.desired_count * configuration.get("maximumPercent", 200) / 100)

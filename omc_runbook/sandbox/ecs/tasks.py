@@ -13,7 +13,7 @@ from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 from omc_runbook.sandbox.ecs.container import RunningContainer
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService
 
-KEPT = timedelta(hours=1)
+_KEEP_TIME = timedelta(hours=1)
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
 
 
@@ -34,7 +34,7 @@ class EcsContainer:
         self.runtime_id: str | None = None
         self.network_interfaces: list[dict[str, str]] = []
         self.managed_agents: list[dict[str, Any]] = []
-        self.inside: RunningContainer | None = None
+        self.running: RunningContainer | None = None
 
 
 class EcsTask(Task):
@@ -67,13 +67,13 @@ class EcsTask(Task):
 
 
 def of_backend(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
-    """Every task of an account in a region that can still be described."""
+    """Every task of an account in a region that ECS can still describe."""
     all_tasks = [task for cluster in list(backend.tasks.values()) for task in list(cluster.values())]
     return [task for task in all_tasks if isinstance(task, EcsTask)]
 
 
 def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment) -> EcsTask:
-    """A new task of a service's deployment."""
+    """Create a task of a service's deployment."""
     return accept(
         backend,
         service.cluster_name,
@@ -97,7 +97,7 @@ def accept(
     platform_version: str | None = None,
     execute: bool = False,
 ) -> EcsTask:
-    """A new task on Fargate, which needs no instance and no memory set on its containers."""
+    """Create a task on Fargate, which needs no instance."""
     definition = backend.describe_task_definition(definition_name)
     task = EcsTask(
         cluster=backend.clusters[cluster_name],
@@ -108,7 +108,7 @@ def accept(
         group=group or f"family:{definition.family}",
         launch_type="FARGATE",
         started_by=started_by,
-        networking_configuration=with_groups(network),
+        networking_configuration=add_security_groups(network),
         platform_version=platform_version or "1.4.0",
         execute=execute,
     )
@@ -116,24 +116,24 @@ def accept(
     return task
 
 
-def started(task: EcsTask, runtime_id: str, connected: Mapping[str, bool]) -> None:
-    """Mark a task as running, with the ECS Exec agent in its connected containers."""
+def mark_running(task: EcsTask, runtime_id: str, connections: Mapping[str, bool]) -> None:
+    """Mark a task as running; `connections` has for each container whether its ECS Exec agent is connected."""
     now = datetime.now(UTC)
     task.last_status, task.started_at = "RUNNING", now
     task.version += 1
     for container in task.containers:
         container.last_status, container.runtime_id = "RUNNING", runtime_id
         for agent in container.managed_agents:
-            agent.update(lastStatus="RUNNING" if connected[container.name] else "STOPPED", lastStartedAt=now)
+            agent.update(lastStatus="RUNNING" if connections[container.name] else "STOPPED", lastStartedAt=now)
 
 
-def healthy(task: EcsTask, is_healthy: bool) -> None:
+def mark_health(task: EcsTask, is_healthy: bool) -> None:
     """Record the result of a task's health check."""
     task.health_status = "HEALTHY" if is_healthy else "UNHEALTHY"
     task.containers[0].health_status = task.health_status
 
 
-def stopping(task: EcsTask, code: str, reason: str) -> None:
+def mark_stopping(task: EcsTask, code: str, reason: str) -> None:
     """Mark a task as stopping; the first reason wins."""
     if task.desired_status == "STOPPED":
         return
@@ -141,8 +141,8 @@ def stopping(task: EcsTask, code: str, reason: str) -> None:
     task.stopping_at = datetime.now(UTC)
 
 
-def stopped(task: EcsTask, exit_code: int | None) -> None:
-    """Mark a task as stopped; `exit_code` is None where its process never started."""
+def mark_stopped(task: EcsTask, exit_code: int | None) -> None:
+    """Mark a task as stopped; `exit_code` is None if its process never started."""
     now = datetime.now(UTC)
     task.last_status, task.stopped_at, task.execution_stopped_at = "STOPPED", now, now
     task.version += 1
@@ -160,25 +160,26 @@ def is_live(task: EcsTask) -> bool:
 
 
 def is_healthy(task: EcsTask) -> bool:
-    """Whether the task runs, is to go on running and answers its health check."""
+    """Whether the task runs, passes its health check and is not to stop."""
     return is_live(task) and task.last_status == "RUNNING" and task.health_status == "HEALTHY"
 
 
 def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list[EcsTask]:
-    """Every task of a service that can still be described."""
+    """Every task of a service that ECS can still describe."""
     group, cluster = f"service:{service.name}", service.cluster_name
     return [task for task in of_backend(backend) if task.group == group and task.cluster_name == cluster]
 
 
-def forget_old(backend: EC2ContainerServiceBackend, now: datetime) -> None:
-    """Drop tasks that stopped longer ago than ECS would describe them."""
+def remove_old(backend: EC2ContainerServiceBackend) -> None:
+    """Remove tasks that stopped so long ago that ECS would not describe them."""
+    now = datetime.now(UTC)
     for task in of_backend(backend):
-        if task.last_status == "STOPPED" and now - task.stopped_at > KEPT:
+        if task.last_status == "STOPPED" and now - task.stopped_at > _KEEP_TIME:
             del backend.tasks[task.cluster_name][task.task_arn]
 
 
-def with_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A network configuration with a list of security groups, which moto wants also where none are named."""
+def add_security_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A network configuration with a list of security groups, which moto needs even if it is empty."""
     if not network:
         return network
     return {"awsvpcConfiguration": {"securityGroups": [], **network["awsvpcConfiguration"]}}

@@ -1,4 +1,4 @@
-"""Faults of access to the secret; every service that uses it has been redeployed since."""
+"""Faults of access to the secret; each redeploys the services that use it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import document, grant, redeploy, refer, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import (
@@ -13,10 +15,8 @@ from omc_runbook.sandbox.faults.organization import (
     deny_in_organization,
     secrets_of_other_account,
 )
-from omc_runbook.sandbox.faults.wire import throttle
 from omc_runbook.sandbox.worlds.roles import policy, secrets_policy
 from omc_runbook.sandbox.worlds.staging import (
-    ACCOUNT,
     EXECUTION_ROLE,
     SECRET,
     SECRET_PATTERN,
@@ -37,38 +37,38 @@ def faults() -> tuple[Fault, ...]:
     """The faults of this family."""
     return (
         Fault(
-            "role-absent",
             "access",
+            "role-absent",
             "The worker's task definition names no execution role.",
             lambda world: revise(world, "worker", lambda container: None, execution_role=False),
         ),
         _fault("role-untrusted", "The execution role trusts EC2 and not ECS tasks.", _trust_ec2),
-        _fault("no-permission", "The execution role may not read the secret.", _withdraw),
-        _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _narrow),
+        _fault("no-permission", "The execution role may not read the secret.", _revoke),
+        _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _drop_suffix),
         _fault("identity-deny", "A policy of the execution role denies reading secrets.", _deny),
-        _fault("boundary", "The execution role's permissions boundary does not allow reading secrets.", _bound),
+        _fault("boundary", "The execution role's permissions boundary does not allow reading secrets.", _set_boundary),
         _fault("scp", "A service control policy denies reading secrets.", deny_in_organization),
         _fault("resource-deny", "The secret's resource policy denies the execution role.", _deny_on_secret),
         _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
         _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
         _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", _encrypt),
-        _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_uselessly),
+        _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_on_secret),
         Fault(
-            "kms-cross-account",
             "access",
+            "kms-cross-account",
             f"The worker's secret is account {OTHER_ACCOUNT}'s, under that account's AWS managed key.",
             _share_managed_key,
         ),
-        _fault("throttled", "Secrets Manager throttles the tasks' reads.", throttle),
+        _fault("throttled", "Secrets Manager throttles the tasks' reads.", _throttle),
     )
 
 
-def _fault(fault: str, breaks: str, change: Callable[[World], object]) -> Fault:
+def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fault:
     def apply(world: World) -> None:
         change(world)
         redeploy(world)
 
-    return Fault(fault, "access", breaks, apply)
+    return Fault("access", fault_id, breaks, apply)
 
 
 def _trust_ec2(world: World) -> None:
@@ -76,11 +76,11 @@ def _trust_ec2(world: World) -> None:
     world.iam.update_assume_role_policy(RoleName=EXECUTION_ROLE, PolicyDocument=json.dumps(trust))
 
 
-def _withdraw(world: World) -> None:
+def _revoke(world: World) -> None:
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
 
 
-def _narrow(world: World) -> None:
+def _drop_suffix(world: World) -> None:
     grant(world, secrets_policy(SECRET_PATTERN.removesuffix("-??????")))
 
 
@@ -88,7 +88,7 @@ def _deny(world: World) -> None:
     grant(world, policy(READ, effect="Deny", Resource="*"), f"{EXECUTION_ROLE}-deny")
 
 
-def _bound(world: World) -> None:
+def _set_boundary(world: World) -> None:
     boundary = json.dumps(policy("logs:*", "ecr:*", Resource="*"))
     arn = world.iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=boundary)["Policy"]["Arn"]
     world.iam.put_role_permissions_boundary(RoleName=EXECUTION_ROLE, PermissionsBoundary=arn)
@@ -98,6 +98,11 @@ def _deny_on_secret(world: World) -> None:
     principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"}
     denial = policy(READ, effect="Deny", Principal=principal, Resource="*")
     world.secretsmanager.put_resource_policy(SecretId=SECRET, ResourcePolicy=json.dumps(denial))
+
+
+def _throttle(world: World) -> None:
+    rule = {"action": READ, "error": "ThrottlingException", "principal": f"assumed-role/{EXECUTION_ROLE}/"}
+    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "wire", rule)
 
 
 def _encrypt(world: World) -> KeyMetadataTypeDef:
@@ -122,17 +127,17 @@ def _delete_key(world: World) -> None:
     world.kms.schedule_key_deletion(KeyId=_encrypt_and_grant(world), PendingWindowInDays=7)
 
 
-def _grant_uselessly(world: World) -> None:
+def _grant_on_secret(world: World) -> None:
     _encrypt(world)
     grant(world, policy("kms:Decrypt", Resource=SECRET_PATTERN), KMS_POLICY)
 
 
 def _share_managed_key(world: World) -> None:
-    theirs = secrets_of_other_account(world)
-    arn = theirs.create_secret(Name=SECRET, SecretString=json.dumps(document(world)))["ARN"]
+    secretsmanager = secrets_of_other_account(world)
+    arn = secretsmanager.create_secret(Name=SECRET, SecretString=json.dumps(document(world)))["ARN"]
     share = policy(
         READ, "secretsmanager:DescribeSecret", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Resource="*"
     )
-    theirs.put_resource_policy(SecretId=arn, ResourcePolicy=json.dumps(share))
+    secretsmanager.put_resource_policy(SecretId=arn, ResourcePolicy=json.dumps(share))
     grant(world, secrets_policy(SECRET_PATTERN, SECRET_PATTERN.replace(ACCOUNT, OTHER_ACCOUNT)))
     refer(world, "worker", "SECRET_KEY", lambda _: f"{arn}:SECRET_KEY::")

@@ -8,11 +8,13 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.sandbox.worlds.build import current_text, kept_document
+from omc_runbook.sandbox.worlds.build import current_text, good_document
 from omc_runbook.sandbox.worlds.roles import Policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
+from omc_runbook.sandbox.worlds.vpcs import PrivateNetwork, make_private
 
 if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
     from mypy_boto3_ecs.type_defs import (
         ContainerDefinitionOutputTypeDef,
         RegisterTaskDefinitionRequestTypeDef,
@@ -20,15 +22,16 @@ if TYPE_CHECKING:
     )
 
 ContainerEdit = Callable[["ContainerDefinitionOutputTypeDef"], None]
+NetworkChange = Callable[["EC2Client", PrivateNetwork], object]
 
 
 def document(world: World) -> dict[str, Any]:
-    """The secret's current JSON object, or the last good one where it cannot be parsed."""
+    """The secret's current JSON object, or the last good one if it cannot be parsed."""
     try:
-        found = json.loads(current_text(world) or "")
+        content = json.loads(current_text(world) or "")
     except json.JSONDecodeError:
-        return dict(kept_document(world))
-    return found if isinstance(found, dict) else dict(kept_document(world))
+        content = None
+    return content if isinstance(content, dict) else good_document(world)
 
 
 def put(world: World, content: dict[str, Any] | str | bytes) -> None:
@@ -59,22 +62,31 @@ def service(world: World, name: str) -> ServiceTypeDef:
 def revise(world: World, name: str, edit: ContainerEdit, execution_role: bool = True) -> None:
     """Register a revision of a service's task definition with an edited container, and deploy it."""
     arn = service(world, name)["taskDefinition"]
-    present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
-    container = copy.deepcopy(present["containerDefinitions"][0])
+    current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    container = copy.deepcopy(current["containerDefinitions"][0])
     edit(container)
     request: RegisterTaskDefinitionRequestTypeDef = {
-        "family": present["family"],
+        "family": current["family"],
         "containerDefinitions": [container],
-        "taskRoleArn": present["taskRoleArn"],
-        "networkMode": present["networkMode"],
-        "requiresCompatibilities": present["requiresCompatibilities"],
-        "cpu": present["cpu"],
-        "memory": present["memory"],
+        "taskRoleArn": current["taskRoleArn"],
+        "networkMode": current["networkMode"],
+        "requiresCompatibilities": current["requiresCompatibilities"],
+        "cpu": current["cpu"],
+        "memory": current["memory"],
     }
     if execution_role:
-        request["executionRoleArn"] = present["executionRoleArn"]
-    registered = world.ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
-    world.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=registered)
+        request["executionRoleArn"] = current["executionRoleArn"]
+    revision = world.ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
+    world.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=revision)
+
+
+def command(name: str, *words: str) -> Callable[[World], None]:
+    """A fault's `apply` that gives the container of a service another command."""
+
+    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
+        container["command"] = list(words)
+
+    return lambda world: revise(world, name, edit)
 
 
 def refer(world: World, name: str, variable: str, value_from: Callable[[str], str]) -> None:
@@ -87,6 +99,19 @@ def refer(world: World, name: str, variable: str, value_from: Callable[[str], st
                 entry["valueFrom"] = value_from(arn)
 
     revise(world, name, edit)
+
+
+def isolate_worker(world: World, change: NetworkChange = lambda ec2, network: None) -> None:
+    """Deploy the worker into a new private network, after a change to that."""
+    ec2: EC2Client = world.client("ec2")
+    network = make_private(ec2)
+    change(ec2, network)
+    world.ecs.update_service(
+        cluster=CLUSTER,
+        service="worker",
+        networkConfiguration={"awsvpcConfiguration": network.configuration},
+        forceNewDeployment=True,
+    )
 
 
 def grant(world: World, policy: Policy, name: str = SECRETS_POLICY) -> None:

@@ -5,20 +5,11 @@ from __future__ import annotations
 import difflib
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.sandbox.faults import (
-    access,
-    content,
-    deployment,
-    execute,
-    network,
-    reference,
-    running,
-    secret,
-    wire,
-)
+from omc_runbook.sandbox import lifecycle, postgres
+from omc_runbook.sandbox.faults import access, content, deployment, execute, network, reference, running, secret
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.traces import remove_traces
-from omc_runbook.sandbox.worlds.build import keep_good_document, kept_document, restore
+from omc_runbook.sandbox.worlds.build import good_document, keep_good_document, restore
 from omc_runbook.sandbox.worlds.staging import World
 
 
@@ -33,8 +24,8 @@ def break_(endpoint: str, fault_id: str) -> None:
 
     Raises UsageError, with the nearest existing id, for an unknown one.
     """
-    fault = _find(fault_id)
-    world = World(endpoint, database=wire.database(endpoint))
+    fault = find(fault_id)
+    world, _ = _world(endpoint)
     keep_good_document(world)
     fault.apply(world)
     world.settle()
@@ -43,22 +34,31 @@ def break_(endpoint: str, fault_id: str) -> None:
 def mend(endpoint: str, fault_id: str | None = None) -> None:
     """Restore the healthy world, whatever is broken; returns when every task is new and healthy.
 
-    With a `fault_id`, only that fault is repaired: the others that the server knows are injected again. Raises
-    UsageError for an unknown one.
+    With a `fault_id`, only that fault is repaired: the other active ones are injected again. Raises UsageError for an
+    unknown one.
     """
-    world = World(endpoint, database=wire.database(endpoint))
-    mended = None if fault_id is None else _find(fault_id)
-    others = [id for id in wire.broken(world) if mended and id != mended.id]
+    world, active_ids = _world(endpoint)
+    others: list[str] = []
+    if fault_id is not None:
+        mended = find(fault_id)
+        others = [other for other in active_ids if other != mended.id]
     remove_traces(world)
     keep_good_document(world)
-    restore(world, kept_document(world))
+    restore(world, good_document(world))
     for other in others:
         break_(endpoint, other)
 
 
-def _find(fault_id: str) -> Fault:
+def find(fault_id: str) -> Fault:
+    """The fault with an id; raises UsageError, with the nearest existing id, for an unknown one."""
     faults = {fault.id: fault for fault in catalogue()}
     if fault_id in faults:
         return faults[fault_id]
     nearest = difflib.get_close_matches(fault_id, faults, n=1, cutoff=0.0)
     raise UsageError(f"There is no fault {fault_id}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")
+
+
+def _world(endpoint: str) -> tuple[World, list[str]]:
+    """The sandbox at an endpoint, and the ids of its active faults as its server knows them."""
+    status = lifecycle.status(lifecycle.at(endpoint))
+    return World(endpoint, database=postgres.read(status["database"])), status["broken"]

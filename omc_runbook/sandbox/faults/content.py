@@ -1,4 +1,4 @@
-"""Faults of the secret's content; every service that uses it has been redeployed since."""
+"""Faults of the secret's content; each redeploys the services that use the secret."""
 
 from __future__ import annotations
 
@@ -19,91 +19,90 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 Document = dict[str, Any]
+API_KEY = "OPENAI_API_KEY"
+BYTE_ORDER_MARK = codecs.BOM_UTF8.decode()
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 terraform-provider-aws/5.80.0"
 
 
 def faults() -> tuple[Fault, ...]:
     """The faults of this family."""
     return (
-        _fault("key-missing", "OPENAI_API_KEY is not in the secret.", lambda d: _renamed(d, "")),
-        _fault("key-case", "The secret's key is openai_api_key.", lambda d: _renamed(d, "openai_api_key")),
-        _fault("key-misspelt", "The secret's key is OPENAI_API_KYE.", lambda d: _renamed(d, "OPENAI_API_KYE")),
-        _fault("not-json", "The secret is a list of NAME=value lines.", _lines),
-        _fault("single-quoted", "The secret's JSON has Python's single quotes.", lambda d: str(d)),
-        _fault("bom", "The secret's JSON begins with a byte order mark.", lambda d: _bom() + json.dumps(d)),
-        _fault("truncated", "The secret's JSON is truncated.", lambda d: json.dumps(d)[:-20]),
-        _fault("null", "OPENAI_API_KEY is null.", lambda d: {**d, "OPENAI_API_KEY": None}),
-        _fault("nested", "OPENAI_API_KEY is an object.", _nested),
-        _fault("not-an-object", "The secret is a JSON list.", lambda d: json.dumps([d])),
-        _fault("duplicate-key", "OPENAI_API_KEY occurs twice in the secret's JSON.", _doubled),
-        _fault("number-format", "OPENAI_API_KEY is a large JSON number.", lambda d: {**d, "OPENAI_API_KEY": 12345678}),
-        _fault("white-space", "OPENAI_API_KEY ends with a newline.", _with_line_end),
-        _fault("weak", "SMTP_PASSWORD is a dictionary word.", lambda d: {**d, "SMTP_PASSWORD": "found"}),
-        _fault("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
-        _fault("empty", "SECRET_KEY is an empty string.", lambda d: {**d, "SECRET_KEY": ""}),
-        _fault("changethis", "SECRET_KEY is the template's default, changethis.", _template_default),
-        _fault("placeholder", "SECRET_KEY is Terraform's placeholder.", _placeholder),
-        _fault("url-chars", "POSTGRES_PASSWORD contains / @ : and #.", _awkward),
+        _document("key-missing", f"{API_KEY} is not in the secret.", _remove_key),
+        _document("key-case", "The secret's key is openai_api_key.", lambda d: _rename_key(d, "openai_api_key")),
+        _document("key-misspelt", "The secret's key is OPENAI_API_KYE.", lambda d: _rename_key(d, "OPENAI_API_KYE")),
+        _document("not-json", "The secret is a list of NAME=value lines.", _as_lines),
+        _document("single-quoted", "The secret's JSON has Python's single quotes.", str),
+        _document("bom", "The secret's JSON begins with a byte order mark.", lambda d: BYTE_ORDER_MARK + json.dumps(d)),
+        _document("truncated", "The secret's JSON is truncated.", lambda d: json.dumps(d)[:-20]),
+        _value("null", f"{API_KEY} is null.", API_KEY, lambda value: None),
+        _value("nested", f"{API_KEY} is an object.", API_KEY, lambda value: {"value": value}),
+        _document("not-an-object", "The secret is a JSON list.", lambda d: json.dumps([d])),
+        _document("duplicate-key", f"{API_KEY} occurs twice in the secret's JSON.", _repeat_key),
+        _value("number-format", f"{API_KEY} is a large JSON number.", API_KEY, lambda value: 12345678),
+        _value("white-space", f"{API_KEY} ends with a newline.", API_KEY, lambda value: f"{value}\n"),
+        _value("weak", "SMTP_PASSWORD is a dictionary word.", "SMTP_PASSWORD", lambda value: "found"),
+        _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
+        _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
+        _value(
+            "changethis",
+            "SECRET_KEY is the template's default, changethis.",
+            "SECRET_KEY",
+            lambda value: "changethis",
+        ),
+        _value(
+            "placeholder",
+            "SECRET_KEY is Terraform's placeholder.",
+            "SECRET_KEY",
+            lambda value: "temporary-secret-key-please-update",
+        ),
+        _value(
+            "url-chars",
+            "POSTGRES_PASSWORD contains / @ : and #.",
+            "POSTGRES_PASSWORD",
+            lambda value: f"{value}/@:#",
+        ),
         Fault(
-            "terraform-overwrote",
             "content",
+            "terraform-overwrote",
             "A terraform apply overwrote the real values with placeholders.",
             _apply_terraform,
         ),
         Fault(
-            "store-only",
             "content",
+            "store-only",
             "POSTGRES_PASSWORD was changed only in the secret: the database still has the former one.",
             _change_secret_alone,
         ),
     )
 
 
-def _fault(fault: str, breaks: str, edit: Callable[[Document], Document | str | bytes]) -> Fault:
+def _document(fault_id: str, breaks: str, edit: Callable[[Document], Document | str | bytes]) -> Fault:
     def apply(world: World) -> None:
         put(world, edit(document(world)))
         redeploy(world)
 
-    return Fault(fault, "content", breaks, apply)
+    return Fault("content", fault_id, breaks, apply)
 
 
-def _renamed(found: Document, name: str) -> Document:
-    """The document with OPENAI_API_KEY under another name in the same place, or without it."""
-    renamed = {name if key == "OPENAI_API_KEY" else key: value for key, value in found.items()}
-    renamed.pop("", None)
-    return renamed
+def _value(fault_id: str, breaks: str, key: str, edit: Callable[[str], Any]) -> Fault:
+    return _document(fault_id, breaks, lambda content: {**content, key: edit(content[key])})
 
 
-def _lines(found: Document) -> str:
-    return "\n".join(f"{key}={value}" for key, value in found.items())
+def _remove_key(content: Document) -> Document:
+    return {key: value for key, value in content.items() if key != API_KEY}
 
 
-def _bom() -> str:
-    return codecs.BOM_UTF8.decode()
+def _rename_key(content: Document, name: str) -> Document:
+    """The document with OPENAI_API_KEY under another name in the same place."""
+    return {name if key == API_KEY else key: value for key, value in content.items()}
 
 
-def _nested(found: Document) -> Document:
-    return {**found, "OPENAI_API_KEY": {"value": found["OPENAI_API_KEY"]}}
+def _as_lines(content: Document) -> str:
+    return "\n".join(f"{key}={value}" for key, value in content.items())
 
 
-def _doubled(found: Document) -> str:
-    return json.dumps(found)[:-1] + f', "OPENAI_API_KEY": {json.dumps(found["OPENAI_API_KEY"])}}}'
-
-
-def _with_line_end(found: Document) -> Document:
-    return {**found, "OPENAI_API_KEY": f"{found['OPENAI_API_KEY']}\n"}
-
-
-def _template_default(found: Document) -> Document:
-    return {**found, "SECRET_KEY": "changethis"}
-
-
-def _placeholder(found: Document) -> Document:
-    return {**found, "SECRET_KEY": "temporary-secret-key-please-update"}
-
-
-def _awkward(found: Document) -> Document:
-    return {**found, "POSTGRES_PASSWORD": f"{found['POSTGRES_PASSWORD']}/@:#"}
+def _repeat_key(content: Document) -> str:
+    return json.dumps(content)[:-1] + f', "{API_KEY}": {json.dumps(content[API_KEY])}}}'
 
 
 def _apply_terraform(world: World) -> None:
@@ -114,14 +113,14 @@ def _apply_terraform(world: World) -> None:
 
 
 def _change_secret_alone(world: World) -> None:
-    found = document(world)
+    content = document(world)
     if world.database is None:
-        accepted = salted(found["POSTGRES_PASSWORD"], secrets.token_hex(16))
+        accepted = salted(content["POSTGRES_PASSWORD"], secrets.token_hex(16))
 
         def edit(container: ContainerDefinitionOutputTypeDef) -> None:
             container["environment"].append({"name": "OMC_APP_DATABASE_ACCEPTS", "value": accepted})
 
         revise(world, "worker", edit)
         world.settle()
-    put(world, {**found, "POSTGRES_PASSWORD": secrets.token_hex(24)})
+    put(world, {**content, "POSTGRES_PASSWORD": secrets.token_hex(24)})
     redeploy(world)

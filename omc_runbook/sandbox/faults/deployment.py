@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.ecs.image import MISSING
 from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
-from omc_runbook.sandbox.faults.change import redeploy, revise, rotate, service
+from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SERVICES, STAGING, World
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_CLUSTER = f"{STAGING}-cluster"
+_fault = partial(Fault, "deployment")
 
 
 def faults() -> tuple[Fault, ...]:
@@ -32,28 +33,28 @@ def faults() -> tuple[Fault, ...]:
         _fault(
             "rollout-stuck",
             "The worker's new tasks exit at once, and no circuit breaker ends the deployment.",
-            lambda world: revise(world, "worker", _exit),
+            command("worker", "--sandbox-exit=1"),
         ),
         _fault(
             "breaker-rollback",
             "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
-            lambda world: revise(world, "backend", _exit),
+            command("backend", "--sandbox-exit=1"),
         ),
         _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
         _fault(
             "external-controller",
             "The backend is deployed by an external controller, through task sets.",
-            _hand_over,
+            _create_task_set,
         ),
         _fault(
             "code-deploy",
             "The backend is deployed by CodeDeploy, which refuses a forced deployment.",
-            _give_to_code_deploy,
+            _switch_to_code_deploy,
         ),
         _fault(
             "health-check",
             "The worker's new tasks start and never pass their health check.",
-            lambda world: revise(world, "worker", _never_healthy),
+            command("worker", "--sandbox-unhealthy"),
         ),
         _fault(
             "image-pull",
@@ -63,26 +64,10 @@ def faults() -> tuple[Fault, ...]:
         _fault(
             "out-of-memory",
             "The worker's new tasks are killed because they run out of memory.",
-            lambda world: revise(world, "worker", _take_memory),
+            command("worker", OUT_OF_MEMORY),
         ),
         _fault("log-group", "The worker's log group was deleted.", _delete_log_group),
     )
-
-
-def _fault(fault: str, breaks: str, apply: Callable[[World], None]) -> Fault:
-    return Fault(fault, "deployment", breaks, apply)
-
-
-def _exit(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["command"] = ["--sandbox-exit=1"]
-
-
-def _never_healthy(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["command"] = ["--sandbox-unhealthy"]
-
-
-def _take_memory(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["command"] = [OUT_OF_MEMORY]
 
 
 def _lose_image(container: ContainerDefinitionOutputTypeDef) -> None:
@@ -101,44 +86,41 @@ def _scale_to_zero(world: World) -> None:
 def _rename(world: World) -> None:
     world.ecs.create_cluster(clusterName=OTHER_CLUSTER)
     network = restore_network(world)
-    for wanted in SERVICES:
-        found = service(world, wanted.name)
-        create_service(
-            world, wanted, found["taskDefinition"], network, cluster=OTHER_CLUSTER, name=f"{STAGING}-{wanted.name}"
-        )
-        world.delete_service(wanted.name)
+    for spec in SERVICES:
+        definition = service(world, spec.name)["taskDefinition"]
+        create_service(world, spec, definition, network, cluster=OTHER_CLUSTER, name=f"{STAGING}-{spec.name}")
+        world.delete_service(spec.name)
     world.settle()
     world.ecs.delete_cluster(cluster=CLUSTER)
 
 
-def _hand_over(world: World) -> None:
-    found = service(world, "backend")
+def _create_task_set(world: World) -> None:
+    backend = service(world, "backend")
     world.delete_service("backend")
-    network = restore_network(world)
     world.ecs.create_service(
         cluster=CLUSTER,
         serviceName="backend",
-        desiredCount=found["desiredCount"],
+        desiredCount=backend["desiredCount"],
         deploymentController={"type": "EXTERNAL"},
         enableExecuteCommand=True,
     )
     world.ecs.create_task_set(
         cluster=CLUSTER,
         service="backend",
-        taskDefinition=found["taskDefinition"],
+        taskDefinition=backend["taskDefinition"],
         launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": network},
+        networkConfiguration={"awsvpcConfiguration": restore_network(world)},
     )
 
 
-def _give_to_code_deploy(world: World) -> None:
-    found = service(world, "backend")
+def _switch_to_code_deploy(world: World) -> None:
+    backend = service(world, "backend")
     world.delete_service("backend")
     world.ecs.create_service(
         cluster=CLUSTER,
         serviceName="backend",
-        taskDefinition=found["taskDefinition"],
-        desiredCount=found["desiredCount"],
+        taskDefinition=backend["taskDefinition"],
+        desiredCount=backend["desiredCount"],
         launchType="FARGATE",
         deploymentController={"type": "CODE_DEPLOY"},
         networkConfiguration={"awsvpcConfiguration": restore_network(world)},

@@ -12,7 +12,7 @@ from omc_runbook.sandbox.worlds.staging import World
 class Fault:
     """One fault; `apply` injects it into a healthy world and may return before the services are settled."""
 
-    id: str
     family: str
+    id: str
     breaks: str
-    apply: Callable[[World], None]
+    apply: Callable[[World], object]

@@ -3,62 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from omc_runbook.sandbox.faults.change import NetworkChange, isolate_worker
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.roles import policy
-from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
-from omc_runbook.sandbox.worlds.vpcs import EVERYWHERE, PrivateNetwork, make_private
+from omc_runbook.sandbox.worlds.staging import SECRET
+from omc_runbook.sandbox.worlds.vpcs import EVERYWHERE, PrivateNetwork
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
-
-Change = Callable[["EC2Client", PrivateNetwork], object]
 
 
 def faults() -> tuple[Fault, ...]:
     """The faults of this family: each moves the worker into a private network that has one thing wrong."""
     return (
         _fault("no-egress", "The worker's subnet has no route to Secrets Manager.", _remove_endpoint),
-        _fault("endpoint-sg", "The endpoint's security group allows no ingress.", _shut_endpoint),
-        _fault("private-dns-off", "Private DNS is off for the endpoint.", _unname_endpoint),
-        _fault("sg-egress", "The worker's security group allows no egress.", _shut_tasks),
+        _fault("endpoint-sg", "The endpoint's security group allows no ingress.", _revoke_ingress),
+        _fault("private-dns-off", "Private DNS is off for the endpoint.", _disable_private_dns),
+        _fault("sg-egress", "The worker's security group allows no egress.", _revoke_egress),
         _fault("network-acl", "A network ACL of the worker's subnet denies HTTPS.", _deny_https),
         _fault("endpoint-policy", "The endpoint's policy only allows another secret.", _allow_another_secret),
-        _fault("vpc-dns-off", "DNS support is off in the worker's VPC.", _resolve_nothing),
+        _fault("vpc-dns-off", "DNS support is off in the worker's VPC.", _disable_dns),
     )
 
 
-def _fault(fault: str, breaks: str, change: Change) -> Fault:
-    def apply(world: World) -> None:
-        ec2: EC2Client = world.client("ec2")
-        private = make_private(ec2)
-        change(ec2, private)
-        world.ecs.update_service(
-            cluster=CLUSTER,
-            service="worker",
-            networkConfiguration={"awsvpcConfiguration": private.configuration},
-            forceNewDeployment=True,
-        )
-
-    return Fault(fault, "network", breaks, apply)
+def _fault(fault_id: str, breaks: str, change: NetworkChange) -> Fault:
+    return Fault("network", fault_id, breaks, lambda world: isolate_worker(world, change))
 
 
 def _remove_endpoint(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.delete_vpc_endpoints(VpcEndpointIds=[private.endpoint])
 
 
-def _shut_endpoint(ec2: EC2Client, private: PrivateNetwork) -> None:
+def _revoke_ingress(ec2: EC2Client, private: PrivateNetwork) -> None:
     group = ec2.describe_security_groups(GroupIds=[private.endpoint_group])["SecurityGroups"][0]
     ec2.revoke_security_group_ingress(GroupId=private.endpoint_group, IpPermissions=group["IpPermissions"])
 
 
-def _unname_endpoint(ec2: EC2Client, private: PrivateNetwork) -> None:
+def _disable_private_dns(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.modify_vpc_endpoint(VpcEndpointId=private.endpoint, PrivateDnsEnabled=False)
 
 
-def _shut_tasks(ec2: EC2Client, private: PrivateNetwork) -> None:
+def _revoke_egress(ec2: EC2Client, private: PrivateNetwork) -> None:
     group = ec2.describe_security_groups(GroupIds=[private.tasks_group])["SecurityGroups"][0]
     ec2.revoke_security_group_egress(GroupId=private.tasks_group, IpPermissions=group["IpPermissionsEgress"])
 
@@ -78,10 +65,10 @@ def _deny_https(ec2: EC2Client, private: PrivateNetwork) -> None:
         CidrBlock=EVERYWHERE,
         PortRange={"From": 443, "To": 443},
     )
-    present = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [private.tasks_subnet]}])
+    acls = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [private.tasks_subnet]}])
     association = next(
         association["NetworkAclAssociationId"]
-        for association in present["NetworkAcls"][0]["Associations"]
+        for association in acls["NetworkAcls"][0]["Associations"]
         if association["SubnetId"] == private.tasks_subnet
     )
     ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
@@ -93,5 +80,5 @@ def _allow_another_secret(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.modify_vpc_endpoint(VpcEndpointId=private.endpoint, PolicyDocument=json.dumps(allowed))
 
 
-def _resolve_nothing(ec2: EC2Client, private: PrivateNetwork) -> None:
+def _disable_dns(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsSupport={"Value": False})

@@ -1,4 +1,4 @@
-"""A service control policy on the sandbox's account, and the account beside it."""
+"""A service control policy on the sandbox's account, and a second account."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.worlds.roles import policy
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, EXECUTION_ROLE, World
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, World
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 OTHER_ACCOUNT = "210987654321"
 DENIAL = "deny-reading-secrets"
-MEMBER_ADMINISTRATOR = "OrganizationAccountAccessRole"
 
 
 def deny_in_organization(world: World) -> None:
-    """Deny every account's execution role the reading of secrets, from above."""
+    """Attach a service control policy that denies every account's execution role reading secrets."""
     api = world.client("organizations")
     try:
         api.create_organization(FeatureSet="ALL")
@@ -33,17 +33,17 @@ def deny_in_organization(world: World) -> None:
         Resource="*",
         Condition={"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{EXECUTION_ROLE}"}},
     )
-    made = api.create_policy(
+    scp = api.create_policy(
         Name=DENIAL,
         Description="Tasks read no secrets",
         Type="SERVICE_CONTROL_POLICY",
         Content=json.dumps(denial),
     )
-    api.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
+    api.attach_policy(PolicyId=scp["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
 
 
 def allow_in_organization(world: World) -> None:
-    """Withdraw the service control policy, where there is one."""
+    """Remove the service control policy, if there is one."""
     api = world.client("organizations")
     try:
         attached = api.list_policies_for_target(TargetId=ACCOUNT, Filter="SERVICE_CONTROL_POLICY")["Policies"]
@@ -51,16 +51,15 @@ def allow_in_organization(world: World) -> None:
         if error.response["Error"]["Code"] not in ("AWSOrganizationsNotInUseException", "AccountNotFoundException"):
             raise
         return
-    for found in attached:
-        if found["Name"] == DENIAL:
-            api.detach_policy(PolicyId=found["Id"], TargetId=ACCOUNT)
-            api.delete_policy(PolicyId=found["Id"])
+    for scp in attached:
+        if scp["Name"] == DENIAL:
+            api.detach_policy(PolicyId=scp["Id"], TargetId=ACCOUNT)
+            api.delete_policy(PolicyId=scp["Id"])
 
 
 def secrets_of_other_account(world: World) -> SecretsManagerClient:
-    """Secrets Manager of the account beside, as that account's administrator."""
+    """Secrets Manager of the second account, as that account's administrator."""
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{MEMBER_ADMINISTRATOR}"
     session = world.client("sts").assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
-    own = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
-    client: SecretsManagerClient = world.client("secretsmanager", own)
-    return client
+    credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+    return World(world.endpoint, credentials=credentials).secretsmanager

@@ -1,102 +1,99 @@
 """Faults in how a task definition refers to the secret.
 
-What keeps tasks from starting is put into the worker, which has no circuit breaker: its faulty revision
-stays the primary one.
+A fault that keeps tasks from starting is in the worker, which has no circuit breaker: its faulty revision stays the
+primary one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, refer, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import delete
 from omc_runbook.sandbox.worlds.roles import secrets_policy
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, REGION, SECRET, SECRET_PATTERN, World
+from omc_runbook.sandbox.worlds.staging import SECRET, SECRET_PATTERN, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_REGION = "ap-southeast-1"
+_fault = partial(Fault, "reference")
 
 
 def faults() -> tuple[Fault, ...]:
     """The faults of this family."""
     return (
-        Fault(
+        _fault(
             "wrong-region",
-            "reference",
             f"The worker's SECRET_KEY refers to a secret of that name in {OTHER_REGION}.",
             _refer_to_other_region,
         ),
-        Fault(
+        _fault(
             "wrong-account",
-            "reference",
             f"The worker's SECRET_KEY refers to account {OTHER_ACCOUNT}.",
             _refer_to_other_account,
         ),
-        Fault(
+        _fault(
             "suffix-stale",
-            "reference",
-            "The secret was deleted and created again: its ARN ends otherwise than the references.",
+            "The secret was deleted and created again: its ARN has another suffix than the references.",
             _create_again,
         ),
-        _fault("partial-arn", "The worker's reference lacks the ARN's suffix.", lambda arn: f"{arn[:-7]}:SECRET_KEY::"),
-        _fault("bare-name", "The worker's SECRET_KEY refers to the secret's plain name.", lambda arn: SECRET),
-        _fault(
+        _reference(
+            "partial-arn", "The worker's reference lacks the ARN's suffix.", lambda arn: f"{arn[:-7]}:SECRET_KEY::"
+        ),
+        _reference("bare-name", "The worker's SECRET_KEY refers to the secret's plain name.", lambda arn: SECRET),
+        _reference(
             "arn-malformed",
             "The worker's reference lacks the two colons after the key.",
             lambda arn: f"{arn}:SECRET_KEY",
         ),
-        _fault("whole-json", "The worker's OPENAI_API_KEY is given the whole JSON.", str, "OPENAI_API_KEY"),
-        Fault(
+        _reference("whole-json", "The worker's OPENAI_API_KEY gets the whole JSON.", str, "OPENAI_API_KEY"),
+        _fault(
             "key-unreferenced",
-            "reference",
             "The secret has a key NEWS_API_KEY that no task definition refers to.",
             _add_unreferenced_key,
         ),
-        Fault(
+        _fault(
             "previous-pinned",
-            "reference",
             "The worker's SECRET_KEY is pinned to the version before the current one.",
             _pin_previous,
         ),
-        Fault(
+        _fault(
             "version-pinned",
-            "reference",
             "The worker's SECRET_KEY is pinned to one version id.",
             _pin_version,
         ),
-        _fault(
+        _reference(
             "version-short",
             "The worker's reference names a version id of eight characters.",
             lambda arn: f"{arn}:SECRET_KEY::0123abcd",
         ),
-        Fault(
+        _fault(
             "duplicate-name",
-            "reference",
-            "The worker's SECRET_KEY stands in its environment and in its secrets.",
+            "The worker's SECRET_KEY is in its environment and in its secrets.",
             lambda world: revise(world, "worker", _duplicate),
         ),
-        Fault(
+        _fault(
             "name-mismatch",
-            "reference",
-            "The backend is given SECRETKEY where the application reads SECRET_KEY.",
+            "The backend gets SECRETKEY where the application reads SECRET_KEY.",
             lambda world: revise(world, "backend", _misname),
         ),
     )
 
 
-def _fault(fault: str, breaks: str, value_from: Callable[[str], str], variable: str = "SECRET_KEY") -> Fault:
-    return Fault(fault, "reference", breaks, lambda world: refer(world, "worker", variable, value_from))
+def _reference(fault_id: str, breaks: str, value_from: Callable[[str], str], variable: str = "SECRET_KEY") -> Fault:
+    return _fault(fault_id, breaks, lambda world: refer(world, "worker", variable, value_from))
 
 
 def _refer_to_other_region(world: World) -> None:
-    elsewhere = World(world.endpoint, region=OTHER_REGION).secretsmanager
-    arn = elsewhere.create_secret(Name=SECRET, SecretString=json.dumps(document(world)))["ARN"]
+    secretsmanager = World(world.endpoint, region=OTHER_REGION).secretsmanager
+    arn = secretsmanager.create_secret(Name=SECRET, SecretString=json.dumps(document(world)))["ARN"]
     # Granted, so that the reference alone is wrong and not the role as well.
     grant(world, secrets_policy(SECRET_PATTERN, SECRET_PATTERN.replace(REGION, OTHER_REGION)))
     refer(world, "worker", "SECRET_KEY", lambda _: f"{arn}:SECRET_KEY::")
@@ -115,8 +112,8 @@ def _create_again(world: World) -> None:
 
 
 def _add_unreferenced_key(world: World) -> None:
-    found = document(world)
-    put(world, {**found, "NEWS_API_KEY": found["SMTP_PASSWORD"][::-1]})
+    content = document(world)
+    put(world, {**content, "NEWS_API_KEY": content["SMTP_PASSWORD"][::-1]})
     redeploy(world)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from omc_runbook.sandbox.faults.change import redeploy
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import restore_service, restore_task_definition
 from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
+_fault = partial(Fault, "secret")
+
 
 def faults() -> tuple[Fault, ...]:
     """The faults of this family."""
     return (
-        Fault("secret-missing", "secret", "The secret does not exist.", _delete_for_good),
-        Fault("scheduled-deletion", "secret", "The secret is scheduled for deletion.", _schedule_deletion),
-        Fault(
+        _fault("secret-missing", "The secret does not exist.", _delete_for_good),
+        _fault("scheduled-deletion", "The secret is scheduled for deletion.", _schedule_deletion),
+        _fault(
             "no-current-version",
-            "secret",
-            "The secret exists and never got a value; the services were deployed all the same.",
-            _leave_without_value,
+            "The secret exists without a value, and the services were deployed.",
+            _create_without_value,
         ),
     )
 
@@ -38,8 +41,8 @@ def _schedule_deletion(world: World) -> None:
     redeploy(world)
 
 
-def _leave_without_value(world: World) -> None:
-    # A new secret has a new ARN: the services are made anew too, lest their references be stale as well.
+def _create_without_value(world: World) -> None:
+    # A new secret has a new ARN: without new services their references would be stale as well.
     delete(world)
     arn = world.secretsmanager.create_secret(Name=SECRET)["ARN"]
     for service in CONSUMERS:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.sandbox.faults import wire
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
-from omc_runbook.sandbox.worlds.staging import ACCOUNT, EXECUTION_ROLE, SECRET, World
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def remove_traces(world: World) -> None:
-    """Remove all of them; missing ones are no error."""
-    wire.clear(world)
+    """Remove every resource that a fault created, if it exists."""
+    lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
     remove_private(world)
     allow_in_organization(world)
     _remove_cluster(world, OTHER_CLUSTER)
@@ -31,8 +32,8 @@ def remove_traces(world: World) -> None:
 
 
 def _remove_cluster(world: World, cluster: str) -> None:
-    found = world.ecs.describe_clusters(clusters=[cluster])["clusters"]
-    if not found or found[0]["status"] == "INACTIVE":
+    clusters = world.ecs.describe_clusters(clusters=[cluster])["clusters"]
+    if not clusters or clusters[0]["status"] == "INACTIVE":
         return
     for service in world.services(cluster):
         world.delete_service(service["serviceName"], cluster)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -12,15 +12,14 @@ from botocore.exceptions import ClientError
 from omc_runbook.masking.common import is_common
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
 from omc_runbook.sandbox.worlds.roles import restore_roles
 from omc_runbook.sandbox.worlds.staging import (
-    ACCOUNT,
     CLUSTER,
     EXECUTION_ROLE,
     KEYS,
-    REGION,
     SECRET,
     SERVICES,
     STAGING,
@@ -38,12 +37,11 @@ if TYPE_CHECKING:
         DeploymentConfigurationTypeDef,
     )
 
-WorldName = Literal["healthy", "fresh"]
 HEALTH_CHECK = ["CMD-SHELL", "curl -f http://localhost:8000/health || exit 1"]
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
-UNREADABLE = ("ResourceNotFoundException", "InvalidRequestException", "DecryptionFailure", "AccessDeniedException")
-KEPT_DOCUMENT = "/sandbox/healthy-document"
-"""The SSM parameter in which a sandbox keeps its own good values, out of the way of every runbook."""
+_UNREADABLE = ("ResourceNotFoundException", "InvalidRequestException", "DecryptionFailure", "AccessDeniedException")
+GOOD_DOCUMENT = "/sandbox/healthy-document"
+"""The SSM parameter in which a sandbox keeps its good values, which no runbook reads."""
 
 FRESH_DOCUMENT = {
     "SECRET_KEY": "<generate-with-openssl-rand-hex-32>",
@@ -56,21 +54,21 @@ FRESH_DOCUMENT = {
     "SMTP_PASSWORD": "",
     "SENTRY_DSN": "",
 }
-"""What Terraform's first apply puts into the secret."""
+"""The secret after Terraform's first apply."""
 
 
 def build(endpoint: str, world: WorldName, database: Database | None = None) -> None:
     """Build a world in an empty sandbox; returns when its services are settled."""
-    made = World(endpoint, database=database)
+    empty = World(endpoint, database=database)
     if world == "fresh":
-        restore(made, with_login(FRESH_DOCUMENT, database))
+        restore(empty, with_login(FRESH_DOCUMENT, database))
     else:
-        restore(made, with_login(healthy_document(), database))
-        keep_good_document(made)
+        restore(empty, with_login(healthy_document(), database))
+        keep_good_document(empty)
 
 
 def healthy_document() -> dict[str, str]:
-    """New strong values for all nine keys, fit for a URL."""
+    """New strong values for all nine keys, which need no escaping in a URL."""
     return {
         "SECRET_KEY": secrets.token_hex(32),
         "POSTGRES_PASSWORD": secrets.token_hex(24),
@@ -84,48 +82,48 @@ def healthy_document() -> dict[str, str]:
     }
 
 
-def kept_document(world: World) -> dict[str, str]:
-    """The values that the healthy world was last seen with, or new ones where it never was."""
+def good_document(world: World) -> dict[str, str]:
+    """The healthy world's last good values, or new ones if there never were any."""
     try:
-        kept = world.ssm.get_parameter(Name=KEPT_DOCUMENT, WithDecryption=True)
+        parameter = world.ssm.get_parameter(Name=GOOD_DOCUMENT, WithDecryption=True)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
         return with_login(healthy_document(), world.database)
-    document: dict[str, str] = json.loads(kept["Parameter"]["Value"])
+    document: dict[str, str] = json.loads(parameter["Parameter"]["Value"])
     return document
 
 
 def keep_good_document(world: World) -> None:
-    """Remember the secret's values to mend with, where they are such as the healthy world has."""
+    """Save the secret's values for `mend`, if they are good."""
     text = current_text(world)
     if text is not None and is_good(text, (*KEYS, *login_keys(world.database))):
-        world.ssm.put_parameter(Name=KEPT_DOCUMENT, Value=text, Type="SecureString", Overwrite=True)
+        world.ssm.put_parameter(Name=GOOD_DOCUMENT, Value=text, Type="SecureString", Overwrite=True)
 
 
 def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
-    """Tell a JSON object of these keys, each once with a real value that fits a URL where it has to."""
+    """Whether a text is a JSON object of exactly these keys with real values, and a password that fits a URL."""
     try:
-        found = json.loads(text, object_pairs_hook=tuple)
+        members = json.loads(text, object_pairs_hook=tuple)
     except json.JSONDecodeError:
         return False
-    if not isinstance(found, tuple) or sorted(name for name, _ in found) != sorted(keys):
+    if not isinstance(members, tuple) or sorted(key for key, _ in members) != sorted(keys):
         return False
-    if not all(isinstance(value, str) and value and value == value.strip() for _, value in found):
+    if not all(isinstance(value, str) and value and value == value.strip() for _, value in members):
         return False
     if any(
-        PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and value and is_common(value))
-        for key, value in found
+        PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and is_common(value))
+        for key, value in members
     ):
         return False
-    password: str = dict(found)["POSTGRES_PASSWORD"]
+    password: str = dict(members)["POSTGRES_PASSWORD"]
     return quote(password, safe="") == password
 
 
 def restore(world: World, document: dict[str, str]) -> None:
-    """Create or repair everything that a world consists of, and wait until it is settled.
+    """Create or repair everything in a world, and wait until it is settled.
 
-    The secret gets the document's values, and every service a deployment that has read them.
+    The secret gets the document's values, and every service a deployment that reads them.
     """
     restore_roles(world)
     arn = restore_secret(world, document)
@@ -143,34 +141,34 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     api = world.secretsmanager
     text = json.dumps(document)
     try:
-        found = api.describe_secret(SecretId=SECRET)
+        secret = api.describe_secret(SecretId=SECRET)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         return api.create_secret(Name=SECRET, SecretString=text)["ARN"]
-    if "DeletedDate" in found:
+    if "DeletedDate" in secret:
         api.restore_secret(SecretId=SECRET)
     api.delete_resource_policy(SecretId=SECRET)
-    if "KmsKeyId" in found:
+    if "KmsKeyId" in secret:
         api.update_secret(SecretId=SECRET, KmsKeyId=AWS_MANAGED_KEY)
     if current_text(world) != text:
         api.put_secret_value(SecretId=SECRET, SecretString=text)
-    return found["ARN"]
+    return secret["ARN"]
 
 
 def current_text(world: World) -> str | None:
-    """The secret's SecretString at AWSCURRENT, or None where it has none that can be read."""
+    """The secret's SecretString at AWSCURRENT, or None if there is none or it cannot be read."""
     try:
-        found = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
+        version = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
     except ClientError as error:
-        if error.response["Error"]["Code"] not in UNREADABLE:
+        if error.response["Error"]["Code"] not in _UNREADABLE:
             raise
         return None
-    return found.get("SecretString")
+    return version.get("SecretString")
 
 
 def restore_log_group(world: World, name: str) -> None:
-    """Make a log group where there is none."""
+    """Create a log group if it does not exist."""
     try:
         world.logs.create_log_group(logGroupName=name)
     except ClientError as error:
@@ -179,27 +177,24 @@ def restore_log_group(world: World, name: str) -> None:
 
 
 def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str) -> str:
-    """The ARN of the service's newest revision if it is as it should be, else of a new one that is."""
+    """The ARN of a healthy revision: the service's newest if that is healthy, else a new one."""
     family = f"{STAGING}-{service.name}"
     container = container_definition(service, secret_arn, world.database)
-    roles = {
-        "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}",
-        "taskRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{TASK_ROLE}",
-    }
+    execution_role = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
     try:
         newest = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ClientException":
             raise
     else:
-        whole = [_given(found) for found in newest["containerDefinitions"]] == [_given(container)]
-        if whole and newest.get("executionRoleArn") == roles["executionRoleArn"]:
+        is_same = list(map(_without_defaults, newest["containerDefinitions"])) == [_without_defaults(container)]
+        if is_same and newest.get("executionRoleArn") == execution_role:
             return newest["taskDefinitionArn"]
     registered = world.ecs.register_task_definition(
         family=family,
         containerDefinitions=[container],
-        executionRoleArn=roles["executionRoleArn"],
-        taskRoleArn=roles["taskRoleArn"],
+        executionRoleArn=execution_role,
+        taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{TASK_ROLE}",
         networkMode="awsvpc",
         requiresCompatibilities=["FARGATE"],
         cpu="256",
@@ -211,7 +206,7 @@ def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str)
 def container_definition(service: ServiceSpec, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
     """The service's one container, with a reference to each key that it uses."""
     environment = {"ENVIRONMENT": "staging", "PROJECT_NAME": "Oh My Coins", "OMC_APP_ROLE": service.name}
-    # What uses no secret has no business with the database.
+    # A service without secrets cannot log in to the database.
     environment |= variables(database) if service.keys else {}
     keys = (*service.keys, *login_keys(database)) if service.keys else ()
     options = {
@@ -234,12 +229,12 @@ def container_definition(service: ServiceSpec, arn: str, database: Database | No
 def restore_service(
     world: World, service: ServiceSpec, task_definition: str, network: AwsVpcConfigurationTypeDef
 ) -> None:
-    """Deploy a revision anew as the service, created again where it is gone or not ECS's to deploy."""
-    found = [present for present in world.services() if present["serviceName"] == service.name]
-    if found and is_external(found[0]):
+    """Deploy a revision to the service, which is created if it is missing or ECS does not deploy it."""
+    current = next((each for each in world.services() if each["serviceName"] == service.name), None)
+    if current is not None and is_external(current):
         world.delete_service(service.name)
-        found = []
-    if not found:
+        current = None
+    if current is None:
         create_service(world, service, task_definition, network)
         return
     world.ecs.update_service(
@@ -262,7 +257,7 @@ def create_service(
     cluster: str = CLUSTER,
     name: str = "",
 ) -> None:
-    """Create a service, under a name of its own where one is given."""
+    """Create a service, under its own name unless another is passed."""
     world.ecs.create_service(
         cluster=cluster,
         serviceName=name or service.name,
@@ -276,7 +271,7 @@ def create_service(
 
 
 def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTypeDef:
-    """New tasks before old ones go, with the circuit breaker where the service has it."""
+    """Start new tasks before old ones stop, with the circuit breaker if the service has one."""
     return {
         "minimumHealthyPercent": 100,
         "maximumPercent": 200,
@@ -284,6 +279,6 @@ def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTyp
     }
 
 
-def _given(container: ContainerDefinitionOutputTypeDef) -> dict[str, object]:
-    """A container definition without what a server adds where nothing was given."""
+def _without_defaults(container: ContainerDefinitionOutputTypeDef) -> dict[str, object]:
+    """A container definition without the empty members that a server adds."""
     return {name: value for name, value in container.items() if value}

@@ -16,12 +16,12 @@ ROLE = "app"
 
 
 def with_login(document: Mapping[str, str], database: Database | None) -> dict[str, str]:
-    """A secret's document, with the login's name as well where there is a database to log in to."""
+    """A secret's document, with the login's name as well if there is a database."""
     return {**document, LOGIN_KEY: ROLE} if database else {**document}
 
 
 def login_keys(database: Database | None) -> tuple[str, ...]:
-    """The keys that a secret has for the database alone."""
+    """The keys that a secret has only for a database."""
     return tuple(with_login({}, database))
 
 
@@ -37,9 +37,9 @@ def variables(database: Database | None) -> dict[str, str]:
 
 
 def restore_login(database: Database | None, document: Mapping[str, str]) -> None:
-    """Let the document's login in with the document's password, and give it a database where there is none.
+    """Create or repair the document's login, with the document's password, and its database.
 
-    Nothing to do without a server; RunbookError where it does not answer.
+    Does nothing without a server; raises RunbookError if that does not answer.
     """
     if database is None:
         return
@@ -49,7 +49,7 @@ def restore_login(database: Database | None, document: Mapping[str, str]) -> Non
     role, dbname = Identifier(document[LOGIN_KEY]), Identifier(database.dbname)
     try:
         with psycopg.connect(database.administrator_url, dbname="postgres", autocommit=True) as connection:
-            # Every statement is in the server's log, so the password is made unreadable on this side.
+            # The server logs every statement, so the password is hashed here.
             verifier = connection.pgconn.encrypt_password(
                 document[PASSWORD_KEY].encode(), document[LOGIN_KEY].encode(), b"scram-sha-256"
             )
@@ -61,7 +61,7 @@ def restore_login(database: Database | None, document: Mapping[str, str]) -> Non
             if not _exists(connection, "pg_database", "datname", database.dbname):
                 connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(dbname, role))
     except psycopg.OperationalError as error:
-        raise RunbookError(f"The sandbox's database does not answer ({error}): start the sandbox anew.") from None
+        raise RunbookError(f"The sandbox's database does not answer ({error}): restart the sandbox.") from None
 
 
 def _exists(connection: psycopg.Connection, catalog: str, column: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A sandbox's example checkout: the platform's files, a developer's .env, and one commit where there is git."""
+"""A sandbox's example checkout: the platform's files, a developer's .env, and one commit if git is installed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from omc_runbook.model.errors import RunbookError
 
 NAME = "ohmycoins"
 BEHIND = ("RATE_LIMIT_PER_MINUTE", "COLLECTOR_SYMBOLS", "FEATURE_ALERTS")
-"""Variables that the template has got since the .env was made from it, so that local_setup has something to add."""
+"""Variables of the template that the .env lacks, for local_setup to add."""
 
 _TEXTS = Path(__file__).parents[1] / "checkout"
-# No tool takes a text for a file that acts where it lies: a rule of git's, a module, a configuration.
+# Keeps git, Python and other tools from acting on these files where they are.
 _SUFFIX = ".txt"
-_ASSIGNED = re.compile(r"^([A-Z][A-Z0-9_]*)=.*$")
+_ASSIGNMENT = re.compile(r"^([A-Z][A-Z0-9_]*)=.*$")
 _EMPTY = ("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SENTRY_DSN")
 _GIT_SECONDS = 20
-# Nothing of the machine's own configuration counts, and nothing goes on in the background.
+# Overrides the machine's own configuration, and starts nothing in the background.
 _OPTIONS = (
     *("-c", "init.defaultBranch=main", "-c", "core.autocrlf=false", "-c", "core.hooksPath=/dev/null"),
     *("-c", "commit.gpgSign=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false"),
@@ -38,9 +38,9 @@ def files() -> dict[str, bytes]:
 
 
 def make(directory: Path) -> Path:
-    """Make the checkout in a sandbox's directory, with a healthy .env; RunbookError where it cannot be written."""
+    """Make the checkout in a sandbox's directory, with a healthy .env; raises RunbookError if it cannot be written."""
     root = directory / NAME
-    # One that died without a word may have had the same port.
+    # A sandbox that was killed may have had the same port.
     shutil.rmtree(root, ignore_errors=True)
     try:
         for name, content in files().items():
@@ -52,14 +52,14 @@ def make(directory: Path) -> Path:
         raise RunbookError(f"The example checkout cannot be written to {root}: {error.strerror}.") from None
     if shutil.which("git") and not _commit(root):
         shutil.rmtree(root / ".git", ignore_errors=True)
-    # As private as all that a sandbox keeps.
+    # Private, like every file of a sandbox.
     for path in (root, *root.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return root
 
 
 def find(directory: Path) -> Path | None:
-    """The checkout in a sandbox's directory, or None where it is gone."""
+    """The checkout in a sandbox's directory, or None if it is gone."""
     root = directory / NAME
     return root if root.is_dir() else None
 
@@ -68,8 +68,8 @@ def _write_dotenv(root: Path) -> None:
     values = dict.fromkeys(_EMPTY, "") | _new_values()
     lines = []
     for line in (root / ".env.template").read_text(encoding="utf-8").splitlines():
-        found = _ASSIGNED.match(line)
-        name = found[1] if found else ""
+        assignment = _ASSIGNMENT.match(line)
+        name = assignment[1] if assignment else ""
         if name not in BEHIND:
             lines.append(f"{name}={values[name]}" if name in values else line)
     descriptor = os.open(root / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -78,7 +78,7 @@ def _write_dotenv(root: Path) -> None:
 
 
 def _new_values() -> dict[str, str]:
-    """Strong values that nothing else has, fit for a .env without quotes."""
+    """New strong values that need no quotes in a .env."""
     return {
         "SECRET_KEY": secrets.token_hex(32),
         "POSTGRES_PASSWORD": secrets.token_hex(24),
@@ -89,9 +89,14 @@ def _new_values() -> dict[str, str]:
 
 
 def _commit(root: Path) -> bool:
-    """Make a work tree of one commit; without it the checkout is files alone."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    own = {"LC_ALL": "C", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    """Make a work tree of one commit; returns whether git could."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
     for words in (
         ("init", "--quiet", "--template="),
         ("add", "--all"),
@@ -99,9 +104,9 @@ def _commit(root: Path) -> bool:
     ):
         command = ["git", "-C", str(root), *_OPTIONS, *words]
         try:
-            ended = subprocess.run(
+            result = subprocess.run(
                 command,
-                env=kept | own,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_GIT_SECONDS,
@@ -109,6 +114,6 @@ def _commit(root: Path) -> bool:
             )
         except (OSError, subprocess.TimeoutExpired):
             return False
-        if ended.returncode:
+        if result.returncode:
             return False
     return True

@@ -30,15 +30,14 @@ def restore_role(world: World, name: str, policies: dict[str, Policy]) -> None:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
         world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
-    for present in world.iam.list_role_policies(RoleName=name)["PolicyNames"]:
-        if present not in policies:
-            world.iam.delete_role_policy(RoleName=name, PolicyName=present)
-    for present, document in policies.items():
-        world.iam.put_role_policy(RoleName=name, PolicyName=present, PolicyDocument=json.dumps(document))
+    for extra in set(world.iam.list_role_policies(RoleName=name)["PolicyNames"]) - set(policies):
+        world.iam.delete_role_policy(RoleName=name, PolicyName=extra)
+    for policy_name, document in policies.items():
+        world.iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=json.dumps(document))
 
 
 def secrets_policy(*resources: str) -> Policy:
-    """What lets the execution role read the secret, or these resources."""
+    """A policy that allows the execution role to read the secret, or these resources."""
     return policy("secretsmanager:GetSecretValue", Resource=list(resources) or SECRET_PATTERN)
 
 
@@ -50,7 +49,7 @@ def base_policy() -> Policy:
 
 
 def task_policy() -> Policy:
-    """What the application itself may do: read the secret, and be looked into with ECS Exec."""
+    """What the application itself may do: read the secret, and be inspected with ECS Exec."""
     channels = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
     task = policy(*(f"ssmmessages:{verb}" for verb in channels), Resource="*")
     task["Statement"] += secrets_policy()["Statement"]

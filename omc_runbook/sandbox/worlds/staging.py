@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import folders
+from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.postgres import Database
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-ACCOUNT = "123456789012"
-REGION = "ap-southeast-2"
 STAGING = "ohmycoins-staging"
 CLUSTER = STAGING
 SECRET = f"{STAGING}-app-secrets"
@@ -115,36 +114,37 @@ class World:
         """Systems Manager in this world's region."""
         return self.client("ssm")
 
-    def client(self, service: str, credentials: Credentials | None = None) -> Any:
-        """A client of one AWS service; a proxy of the shell never stands between it and the sandbox."""
-        signer = credentials or self.credentials or folders.at(self.endpoint).credentials
-        return _client(service, self.region, self.endpoint, signer, self.user_agent)
-
-    @property
-    def secret_arn(self) -> str:
-        """The secret's ARN; raises ResourceNotFoundException where there is no such secret."""
-        return self.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    def client(self, service: str) -> Any:
+        """A client of one AWS service, which ignores the proxies of the environment."""
+        credentials = self.credentials or folders.at(self.endpoint).credentials
+        return _client(service, self.region, self.endpoint, credentials, self.user_agent)
 
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
         """The cluster's services that were not deleted, as DescribeServices has them."""
         # DescribeServices takes ten, which is also the size of a page.
         pages = self.ecs.get_paginator("list_services").paginate(cluster=cluster)
-        asked = [page["serviceArns"] for page in pages if page["serviceArns"]]
-        found = [self.ecs.describe_services(cluster=cluster, services=arns)["services"] for arns in asked]
-        return [service for services in found for service in services if service["status"] != "INACTIVE"]
+        services = [
+            service
+            for page in pages
+            if page["serviceArns"]
+            for service in self.ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
+        ]
+        return [service for service in services if service["status"] != "INACTIVE"]
 
     def delete_service(self, name: str, cluster: str = CLUSTER) -> None:
-        """Delete a service with its tasks, and wait until its name is free again."""
+        """Delete a service with its tasks, and wait until its name can be used again."""
         self.ecs.delete_service(cluster=cluster, service=name, force=True)
-        self.wait(lambda: all(service["serviceName"] != name for service in self.services(cluster)), f"{name} was gone")
+        self.wait(
+            lambda: all(service["serviceName"] != name for service in self.services(cluster)), f"{name} was deleted"
+        )
 
     def settle(self) -> None:
         """Wait until every service of every cluster is steady, or keeps failing."""
         for cluster in self.ecs.list_clusters()["clusterArns"]:
-            self.wait(partial(self._at_rest, cluster), f"{cluster} came to rest")
+            self.wait(partial(self._is_settled, cluster), f"{cluster} settled")
 
-    def _at_rest(self, cluster: str) -> bool:
-        return all(map(at_rest, self.services(cluster)))
+    def _is_settled(self, cluster: str) -> bool:
+        return all(map(is_settled, self.services(cluster)))
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds; raises RunbookError when it does not in 90 seconds."""
@@ -152,35 +152,35 @@ class World:
         while not condition():
             if time.monotonic() > end:
                 raise RunbookError(
-                    f"The sandbox did not settle: {SETTLING_SECONDS:.0f} s passed before {what}; "
-                    "restart it with omc-runbook sandbox down, then up."
+                    f"The sandbox did not settle: {SETTLING_SECONDS:.0f} s passed before {what}. "
+                    "Restart it with `omc-runbook sandbox down` and `omc-runbook sandbox up`."
                 )
             time.sleep(0.1)
 
 
 @cache
-def _client(service: str, region: str, endpoint: str, signer: Credentials, user_agent: str | None) -> Any:
+def _client(service: str, region: str, endpoint: str, credentials: Credentials, user_agent: str | None) -> Any:
     return _session().client(
         service,  # type: ignore[call-overload]
         region_name=region,
         endpoint_url=endpoint,
-        aws_access_key_id=signer.access_key,
-        aws_secret_access_key=signer.secret_key,
-        aws_session_token=signer.token or None,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token or None,
         config=Config(proxies={}, user_agent=user_agent),
     )
 
 
 @cache
 def _session() -> boto3.session.Session:
-    # One for all worlds: each session reads the services' models anew, which takes longer than the calls.
-    # No profile of the shell's has any business here, least of all one that does not exist.
+    # One for all worlds: reading the services' models takes longer than the calls.
+    # Without AWS_PROFILE, which may name a profile that does not exist.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     return boto3.session.Session(botocore_session=session)
 
 
-def at_rest(service: ServiceTypeDef) -> bool:
-    """Tell a service whose last deployment is done, gave up, or keeps failing with no breaker to stop it."""
+def is_settled(service: ServiceTypeDef) -> bool:
+    """Whether a service's last deployment completed, failed, or keeps failing with no circuit breaker to stop it."""
     if service["status"] != "ACTIVE":
         return False
     if is_external(service):
@@ -195,10 +195,10 @@ def at_rest(service: ServiceTypeDef) -> bool:
 
 
 def is_external(service: ServiceTypeDef) -> bool:
-    """Tell a service that ECS does not deploy itself."""
+    """Whether something other than ECS deploys a service."""
     return service.get("deploymentController", {}).get("type", "ECS") != "ECS"
 
 
 def has_breaker(service: ServiceTypeDef) -> bool:
-    """Tell whether the service's deployment circuit breaker is on."""
+    """Whether the service's deployment circuit breaker is on."""
     return service["deploymentConfiguration"].get("deploymentCircuitBreaker", {}).get("enable", False)

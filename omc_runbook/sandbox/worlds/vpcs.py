@@ -1,4 +1,4 @@
-"""The network of the healthy world, repaired, and the network of their own that faults put the worker into."""
+"""The healthy world's network, and the private network that faults put the worker into."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, REGION, STAGING, World
+from omc_runbook.sandbox.account import REGION
+from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, STAGING, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 EVERYWHERE = "0.0.0.0/0"
 SERVICE = f"com.amazonaws.{REGION}.secretsmanager"
 NAME = f"{STAGING}-private"
-"""The tag of a network that a fault made."""
+"""The Name tag of a fault's private network."""
 
 
 def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
@@ -25,9 +26,9 @@ def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
     ec2: EC2Client = world.client("ec2")
     subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     vpc = subnets[0]["VpcId"]
-    _resolve_names(ec2, vpc)
-    _lead_to_the_internet(ec2, vpc)
-    _open_acls(ec2, vpc)
+    _enable_dns(ec2, vpc)
+    _route_to_internet(ec2, vpc)
+    _reset_acls(ec2, vpc)
     _remove_endpoints(ec2, vpc)
     return {
         "subnets": [subnet["SubnetId"] for subnet in subnets[:2]],
@@ -38,7 +39,7 @@ def restore_network(world: World) -> AwsVpcConfigurationTypeDef:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateNetwork:
-    """A VPC from which nothing leads out, with an endpoint for Secrets Manager that its tasks reach."""
+    """A VPC without internet access, with an endpoint for Secrets Manager that its tasks reach."""
 
     vpc: str
     tasks_subnet: str
@@ -49,20 +50,20 @@ class PrivateNetwork:
 
     @property
     def configuration(self) -> AwsVpcConfigurationTypeDef:
-        """Where a service's tasks are to stand in it."""
+        """The awsvpcConfiguration that puts a service's tasks into it."""
         return {"subnets": [self.tasks_subnet], "securityGroups": [self.tasks_group], "assignPublicIp": "DISABLED"}
 
 
 def make_private(ec2: EC2Client) -> PrivateNetwork:
-    """Make one, in which everything is as it should be."""
+    """Create a healthy private network."""
     vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": NAME}])
-    _resolve_names(ec2, vpc)
+    _enable_dns(ec2, vpc)
     inner, outer = (_subnet(ec2, vpc, f"10.77.{number}.0/24") for number in (1, 2))
     tasks, endpoint = (_group(ec2, vpc, f"{NAME}-{name}") for name in ("tasks", "endpoint"))
     rule: Any = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": tasks}]}
     ec2.authorize_security_group_ingress(GroupId=endpoint, IpPermissions=[rule])
-    made = ec2.create_vpc_endpoint(
+    created = ec2.create_vpc_endpoint(
         VpcId=vpc,
         VpcEndpointType="Interface",
         ServiceName=SERVICE,
@@ -76,20 +77,20 @@ def make_private(ec2: EC2Client) -> PrivateNetwork:
         endpoint_subnet=outer,
         tasks_group=tasks,
         endpoint_group=endpoint,
-        endpoint=made["VpcEndpoint"]["VpcEndpointId"],
+        endpoint=created["VpcEndpoint"]["VpcEndpointId"],
     )
 
 
 def remove_private(world: World) -> None:
-    """Remove every such VPC, after the services have left it."""
+    """Move the services out of every private network, and remove it."""
     ec2: EC2Client = world.client("ec2")
     vpcs = [vpc["VpcId"] for vpc in ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [NAME]}])["Vpcs"]]
     if not vpcs:
         return
-    place = restore_network(world)
+    network = restore_network(world)
     for service in CONSUMERS:
         world.ecs.update_service(
-            cluster=CLUSTER, service=service.name, networkConfiguration={"awsvpcConfiguration": place}
+            cluster=CLUSTER, service=service.name, networkConfiguration={"awsvpcConfiguration": network}
         )
     for vpc in vpcs:
         _remove_vpc(ec2, vpc)
@@ -98,7 +99,7 @@ def remove_private(world: World) -> None:
 def _remove_vpc(ec2: EC2Client, vpc: str) -> None:
     by_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
     _remove_endpoints(ec2, vpc)
-    _open_acls(ec2, vpc)
+    _reset_acls(ec2, vpc)
     for subnet in ec2.describe_subnets(Filters=by_vpc)["Subnets"]:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
     for acl in ec2.describe_network_acls(Filters=by_vpc)["NetworkAcls"]:
@@ -115,13 +116,13 @@ def _remove_vpc(ec2: EC2Client, vpc: str) -> None:
     ec2.delete_vpc(VpcId=vpc)
 
 
-def _resolve_names(ec2: EC2Client, vpc: str) -> None:
+def _enable_dns(ec2: EC2Client, vpc: str) -> None:
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
 
 
-def _lead_to_the_internet(ec2: EC2Client, vpc: str) -> None:
-    """Attach an internet gateway where there is none, and lead every table's traffic to it."""
+def _route_to_internet(ec2: EC2Client, vpc: str) -> None:
+    """Attach an internet gateway if there is none, and route every table's traffic to it."""
     attached = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc]}])
     if attached["InternetGateways"]:
         gateway = attached["InternetGateways"][0]["InternetGatewayId"]
@@ -141,8 +142,8 @@ def _lead_to_the_internet(ec2: EC2Client, vpc: str) -> None:
             ec2.replace_route(**target)
 
 
-def _open_acls(ec2: EC2Client, vpc: str) -> None:
-    """Give every subnet the VPC's default ACL, without the entries that were put before its first."""
+def _reset_acls(ec2: EC2Client, vpc: str) -> None:
+    """Give every subnet the VPC's default ACL, without the entries that were added before its first."""
     acls = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkAcls"]
     default = next(acl for acl in acls if acl["IsDefault"])
     for acl in acls:
@@ -158,8 +159,8 @@ def _open_acls(ec2: EC2Client, vpc: str) -> None:
 
 
 def _remove_endpoints(ec2: EC2Client, vpc: str) -> None:
-    found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
-    ids = [endpoint["VpcEndpointId"] for endpoint in found if endpoint["State"].lower() == "available"]
+    endpoints = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
+    ids = [endpoint["VpcEndpointId"] for endpoint in endpoints if endpoint["State"].lower() == "available"]
     if ids:
         ec2.delete_vpc_endpoints(VpcEndpointIds=ids)
 
@@ -169,12 +170,12 @@ def _subnet(ec2: EC2Client, vpc: str, cidr: str) -> str:
 
 
 def _group(ec2: EC2Client, vpc: str, name: str) -> str:
-    """A security group with this name that lets everything out."""
+    """A security group with this name that allows all egress."""
     filters: Any = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-    found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-    if not found:
+    groups = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    if not groups:
         return ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
-    group = found[0]["GroupId"]
+    group = groups[0]["GroupId"]
     everything: Any = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
     with suppress(ClientError):
         ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[everything])

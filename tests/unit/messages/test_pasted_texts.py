@@ -485,8 +485,8 @@ def _text(module: ModuleType, node: ast.expr) -> str:
     sorted(
         {
             *spoken(injection, "PullFailed"),
-            *(f"(service api) {text}" for text in spoken(services, "tell")),
-            *(f"(service api) {text}" for text in spoken(scheduler, "tell")),
+            *(f"(service api) {text}" for text in spoken(services, "add_event")),
+            *(f"(service api) {text}" for text in spoken(scheduler, "add_event")),
             *(text for text in spoken(kms, "JsonRESTError") if "encrypt" not in text),
             *(f"can't find the specified secret value for {text}" for text in spoken(secretsmanager, "_no_value")),
             secretsmanager._DELETED,
