@@ -1,12 +1,38 @@
-"""What other programs say for want of a good value: the application, its database and providers, compose, Terraform."""
+"""What other programs say where a value is wrong: the application, its database and providers, compose, Terraform."""
 
 from __future__ import annotations
 
+import re
+
 from omc_runbook.messages.phrases import Phrase, log
 from omc_runbook.messages.refusals import DATABASE, MAIL, PROVIDER, REDIS, SENTRY
+from omc_runbook.messages.startline import (
+    OTHER_PASSWORD,
+    always,
+    line,
+    read_blank,
+    read_default,
+    read_json,
+    read_key_error,
+    read_name,
+    read_quote,
+    read_required,
+    read_server,
+    read_space,
+    read_statement,
+)
 
 _SETTINGS = "Compare the variable's name in secrets[] of the task definition with Settings, then the key's value."
 _NOT_SECRETS = "This is not a secrets problem."
+_LINE = r"(?:\bline (?P<line>\d{1,7}): )?"
+_FATAL = r"(?:FATAL:\s{1,4}|InvalidCatalogNameError: |InvalidAuthorizationSpecificationError: )"
+_PASSWORD = "POSTGRES_PASSWORD"
+_NO_ENV_FILE = "compose found no such file where it looked for it"
+
+CHANGETHIS = (
+    line("changethis", r"The value of ([A-Za-z_]\w{0,63}) is \\?[\"'`]changethis\b", read_default, re.ASCII),
+    line("changethis", r"\b([A-Za-z_]\w{0,63}) still has the default \\?[\"'`]changethis\b", read_default, re.ASCII),
+)
 
 APPLICATION: tuple[Phrase, ...] = (
     log(
@@ -15,6 +41,7 @@ APPLICATION: tuple[Phrase, ...] = (
         "has to keep it secret.",
         "GetSecretValue: whether the key still has the default, or a terraform apply put it back.",
         *("still has the default", "is 'changethis', for security", "default 'changethis'"),
+        lines=CHANGETHIS,
     ),
     log(
         "name-mismatch key-unreferenced empty key-missing required-empty",
@@ -23,6 +50,7 @@ APPLICATION: tuple[Phrase, ...] = (
         _SETTINGS,
         *("validation error … field required", "field required [type=missing", "environment variable * is not set"),
         *("validation error* for * settings: … field required", "missing required environment variable"),
+        lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
     ),
     log(
         "white-space placeholder empty number-format whole-json",
@@ -30,7 +58,14 @@ APPLICATION: tuple[Phrase, ...] = (
         "space or a line end too many, is a placeholder, or is the wrong kind of thing.",
         _SETTINGS,
         *("is not a valid email", "not a valid url", "input should be a valid", "is not a valid integer"),
-        *("value is not a valid", "input should be 'local', 'staging'"),
+        *("value is not a valid", "input should be 'local', 'staging'", "error parsing value for field"),
+        lines=(
+            line(
+                "error parsing value for field",
+                r"error parsing value for field \"([A-Za-z_]\w{0,63})\" from source \"\w{1,80}\"",
+                read_json,
+            ),
+        ),
     ),
     log(
         "whole-json",
@@ -67,6 +102,10 @@ APPLICATION: tuple[Phrase, ...] = (
         *("could not translate host name", "could not parse rfc1738", "could not parse SQLAlchemy URL"),
         *("database URL cannot be parsed", "invalid character * in host name", "invalid userinfo", "invalid URL"),
         *("invalid IPv6 URL", "failed to parse URL", "invalid connection option", "URL could not be parsed"),
+        lines=(
+            line("host name", "could not translate (?P<host>host name) ", read_server),
+            line("resolve host", "failed to (?P<host>resolve host) ", read_server),
+        ),
     ),
     log(
         "store-only not-forced placeholder pg-volume terraform-overwrote",
@@ -76,6 +115,30 @@ APPLICATION: tuple[Phrase, ...] = (
         "When did the secret last change, and when did the task start? If the task is younger, the database was not "
         "told.",
         *DATABASE.wordings,
+        lines=(
+            always("password authentication failed for user", "store-only", OTHER_PASSWORD, _PASSWORD),
+            always(
+                "no password supplied",
+                "store-only",
+                "the application gave the database no password",
+                _PASSWORD,
+                "fe_sendauth: no password supplied",
+            ),
+            always(
+                "does not exist",
+                "store-only",
+                "the database has no such role: its volume may have been made with another one",
+                "POSTGRES_USER",
+                _FATAL + r"role \".{1,63}?\" does not exist",
+            ),
+            always(
+                "does not exist",
+                "store-only",
+                "the server has no such database: its volume may have been made with another name",
+                "POSTGRES_DB",
+                _FATAL + r"database \".{1,63}?\" does not exist",
+            ),
+        ),
     ),
     log(
         "store-only placeholder not-forced white-space empty",
@@ -146,41 +209,114 @@ APPLICATION: tuple[Phrase, ...] = (
             "could not connect to server",
         ),
         *("connection to server at … timeout expired", "connection to server at … timed out"),
+        lines=(
+            line(
+                "onnection refused",
+                r"connection to server at \"(?:localhost|127\.0\.0\.1|::1)\".{0,80}[Cc]onnection refused",
+                read_server,
+            ),
+            line("Connect call failed", r"Connect call failed \('(?:127\.0\.0\.1|::1)', 5432", read_server),
+        ),
+    ),
+    log(
+        "",
+        "Another version of PostgreSQL made the database's volume, and this one does not start on it.",
+        "Take that version's image again, or begin with a new volume if nothing in it matters.",
+        "database files are incompatible with server",
+        lines=(
+            always(
+                "incompatible with server",
+                "database-version",
+                "another version of PostgreSQL made the database's volume: take that version's image again, or begin"
+                " with a new volume, which loses what is in this one",
+                pattern="database files are incompatible with server",
+            ),
+        ),
     ),
 )
 
 LOCAL: tuple[Phrase, ...] = (
     log(
-        "required-empty dotenv-missing dollar",
-        "Compose found no value for a variable of that name. Either .env lacks it or is elsewhere, or a value in it "
-        "has a $ that compose takes for a variable: then the name is a piece of that value, so do not pass it on.",
-        "Look whether .env lies beside the compose file; put a value with a $ into single quotes.",
-        *("variable is not set. Defaulting to a blank string", "is missing a value", "variable is not set"),
+        "unterminated",
+        "A quote in .env is not closed.",
+        "Close it; a value with a quote in it goes into the other kind.",
+        *("unterminated quoted value", "unterminated quote"),
+        lines=(line("unterminated quoted value", _LINE + "unterminated quoted value", read_quote),),
+    ),
+    log(
+        "unterminated colon",
+        "A line of .env cannot be read, and its variable is missing: a quote is not closed, or there is no = after the "
+        "name.",
+        "Look at the line whose number the text names.",
+        *("could not parse statement", "unexpected character * in variable name", "key cannot contain a space"),
+        lines=(
+            line(
+                "unexpected character",
+                _LINE + r"unexpected character (?P<mark>\"(?:\ufeff|\\ufeff|»|ï))?.{0,12} in variable name",
+                read_name,
+            ),
+            line("key cannot contain a space", _LINE + "key cannot contain a space", read_space),
+            line(
+                "could not parse statement",
+                r"could not parse statement starting at line (?P<line>\d{1,7})",
+                read_statement,
+            ),
+        ),
     ),
     log(
         "dollar",
         "Compose cannot expand a value: it has a $ in it.",
         "Put the value into single quotes in .env.",
         *("invalid interpolation format", ".env: Invalid template"),
+        lines=(
+            always(
+                "nvalid template",
+                "dollar",
+                "compose took a $ in a value of .env for a variable, and could not read the name",
+                pattern=r"[Ii]nvalid template\b",
+            ),
+            always(
+                "invalid interpolation format",
+                "dollar",
+                "compose cannot expand what stands behind a $ in its own file",
+                pattern="invalid interpolation format for ",
+            ),
+        ),
+    ),
+    log(
+        "required-empty dotenv-missing dollar",
+        "Compose found no value for a variable of that name. Either .env lacks it or is elsewhere, or a value in it "
+        "has a $ that compose takes for a variable: then the name is a piece of that value, so do not pass it on.",
+        "Check that .env lies beside the compose file; put a value with a $ into single quotes.",
+        *("variable is not set. Defaulting to a blank string", "is missing a value", "variable is not set"),
+        lines=(
+            line(
+                "is missing a value",
+                r"(?P<compose>error while interpolating [\w.\[\]-]{1,200}: )?"
+                r"required variable (?P<name>[A-Za-z_]\w{0,63}) is missing a value",
+                read_required,
+            ),
+            line(
+                "variable is not set",
+                r"The (?:\\?\")?([A-Za-z_]\w{0,63})(?:\\?\")? variable is not set\. Defaulting to a blank string",
+                read_blank,
+            ),
+        ),
     ),
     log(
         "dotenv-missing",
         "There is no .env where compose looks for it.",
         "Copy the template to .env beside the compose file.",
         *("env file * not found", "couldn't find env file", ".env: no such file or directory", ".env not found"),
-    ),
-    log(
-        "unterminated",
-        "A quote in .env is not closed.",
-        "Close it; a value with a quote in it goes into the other kind.",
-        *("unterminated quoted value", "unterminated quote"),
-    ),
-    log(
-        "unterminated colon",
-        "A line of .env could not be read, and its variable is missing: a quote is not closed, or there is no = after "
-        "the name.",
-        "Look at the line whose number the text names.",
-        *("could not parse statement", "unexpected character * in variable name", "key cannot contain a space"),
+        lines=(
+            always(
+                "env file",
+                "dotenv-missing",
+                _NO_ENV_FILE,
+                pattern=r"\benv file .{1,500}? not found|[Cc]ouldn't find env file",
+            ),
+            always(".env: no such file or directory", "dotenv-missing", _NO_ENV_FILE),
+        ),
     ),
     log(
         "crlf",
@@ -190,9 +326,18 @@ LOCAL: tuple[Phrase, ...] = (
     ),
     log(
         "required-empty",
-        "The database was given no password to begin with, and does not start.",
+        "The database's volume is new and there is no password for it, so it does not start.",
         "Set POSTGRES_PASSWORD in .env.",
         "database is uninitialized and superuser password is not specified",
+        lines=(
+            always(
+                "superuser password is not specified",
+                "database-uninitialised",
+                "the database's volume is new and there is no password for it, so it does not start",
+                _PASSWORD,
+                "Database is uninitialized and superuser password is not specified",
+            ),
+        ),
     ),
     log(
         "pg-volume",
@@ -201,6 +346,7 @@ LOCAL: tuple[Phrase, ...] = (
         "skipping initialization",
     ),
 )
+"""Lines that quote .env come first: what compose quotes stands last in its line, and nothing else may be read in it."""
 
 TERRAFORM: tuple[Phrase, ...] = (
     log(
@@ -219,3 +365,6 @@ TERRAFORM: tuple[Phrase, ...] = (
         "aws_secretsmanager_secret_version * forces replacement",
     ),
 )
+
+LINES = tuple(line for phrase in (*LOCAL, *APPLICATION) for line in phrase.lines)
+"""The forms of line, in the order in which they are tried."""

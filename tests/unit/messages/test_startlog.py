@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from omc_runbook.messages.startlog import StartProblem, read_log, tell
+from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.sandbox.ecs import application
 
@@ -396,9 +396,9 @@ def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
     known = ("CACHE__PORT", "SECRET_KEY")
     nested = error("cache.port", "int_parsing", "Input should be a valid integer", "'x'", "str")
     assert [each.variable for each in read_log(block(nested), known)] == ["CACHE__PORT"]
-    whole = tell(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
+    whole = problem_of(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
     assert whole.variable == "SECRET_KEY"
-    assert tell(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
+    assert problem_of(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
 
 
 def test_where_in_the_file() -> None:
@@ -451,8 +451,8 @@ def test_text_that_says_nothing() -> None:
 def test_an_error_is_told_as_in_a_log() -> None:
     """An error that comes as data is told in the same words, and shows nothing of what was said."""
     refusal = FieldError("KEY", "missing", CANARY)
-    assert tell(refusal, (), "backend") == StartProblem("required-empty", "KEY", REQUIRED, "backend")
-    assert tell(FieldError("x", "extra_forbidden"), ("KEY",)).variable == ""
+    assert problem_of(refusal) == StartProblem("required-empty", "KEY", REQUIRED, "")
+    assert problem_of(FieldError("x", "extra_forbidden"), ("KEY",)).variable == ""
     assert CANARY not in repr(refusal)
 
 
