@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.messages.phrases import Phrase, log
+from omc_runbook.messages.phrases import Phrase, program_message
 from omc_runbook.messages.refusals import DATABASE, MAIL, PROVIDER, REDIS, SENTRY
 from omc_runbook.messages.startline import (
     OTHER_PASSWORD,
@@ -35,27 +35,26 @@ CHANGETHIS = (
 )
 
 APPLICATION: tuple[Phrase, ...] = (
-    log(
+    program_message(
         "changethis terraform-overwrote placeholder",
-        "The application refuses to start with the template's default. The value itself is well known, so that nobody "
-        "has to keep it secret.",
+        "The application refuses to start with the template's default, which is public.",
         "GetSecretValue: whether the key still has the default, or a terraform apply put it back.",
         *("still has the default", "is 'changethis', for security", "default 'changethis'"),
         lines=CHANGETHIS,
     ),
-    log(
+    program_message(
         "name-mismatch key-unreferenced empty key-missing required-empty",
-        "The application started and lacks a variable that it requires. Either no reference gives it to the container, "
-        "or under another name, or its value is empty. On a developer's machine it is .env that lacks it.",
+        "The application started without a variable that it requires: no reference sets it in the container, or under "
+        "another name, or its value is empty. On a developer's machine .env lacks it.",
         _SETTINGS,
         *("validation error … field required", "field required [type=missing", "environment variable * is not set"),
         *("validation error* for * settings: … field required", "missing required environment variable"),
         lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
     ),
-    log(
+    program_message(
         "white-space placeholder empty number-format whole-json",
-        "The application started and cannot take a variable's value as it is. The text does not show whether it has a "
-        "space or a line end too many, is a placeholder, or is the wrong kind of thing.",
+        "The application started and refuses a variable's value. The text does not show whether it has surplus white "
+        "space, is a placeholder, or has the wrong type.",
         _SETTINGS,
         *("is not a valid email", "not a valid url", "input should be a valid", "is not a valid integer"),
         *("value is not a valid", "input should be 'local', 'staging'", "error parsing value for field"),
@@ -67,38 +66,38 @@ APPLICATION: tuple[Phrase, ...] = (
             ),
         ),
     ),
-    log(
+    program_message(
         "whole-json",
-        "A variable seems to hold the secret's whole JSON rather than one key of it.",
-        "Look at valueFrom: the key's name belongs after the ARN, as in :KEY::.",
+        "A variable seems to hold the secret's whole JSON instead of one key of it.",
+        "Check valueFrom: the key's name belongs after the ARN, as in :KEY::.",
         "input_value='{'",
     ),
-    log(
+    program_message(
         "null",
-        "ECS prints a JSON null as <nil>, so that the application got that word for a value.",
-        "GetSecretValue: the key's value is null where it should be a text.",
+        "ECS prints a JSON null as <nil>, so the application got that word as its value.",
+        "GetSecretValue: the key's value is null and must be a string.",
         *("'<nil>'", "key=<nil>", "key: <nil>", "password=<nil>", "password: <nil>", "token=<nil>", "bearer <nil>"),
         ":<nil>@",
     ),
-    log(
+    program_message(
         "nested",
-        "ECS prints a JSON object as map[…], so that the application got that for a value.",
-        "GetSecretValue: the key holds an object where it should hold a text.",
+        "ECS prints a JSON object as map[…], so the application got that as its value.",
+        "GetSecretValue: the key's value is an object and must be a string.",
         *("'map[", "key=map[", "key: map[", "password=map[", "token=map[", "bearer map[", ":map["),
     ),
-    log(
+    program_message(
         "number-format url-chars",
-        "A text that should be a number is none: ECS prints JSON numbers from a million on as 1e+06, and a delimiter "
-        "in a password can spill into a URL's port.",
+        "A value that must be a number is none: ECS prints JSON numbers from a million on as 1e+06, and a delimiter in "
+        "a password can become a part of a URL's port.",
         "GetSecretValue: put numbers in quotes; then look for / @ : # ? in the password.",
         *("invalid literal for int() with base 10", "unable to parse string as an integer", "invalid integer value"),
         *("invalid port number", "port could not be cast to integer", "port out of range"),
     ),
-    log(
+    program_message(
         "url-chars placeholder",
-        "The application built a URL that cannot be read. A password with / @ : # or ? in it, put in as it is, ends "
-        "its part of the URL early. The text may hold a piece of the password: do not pass it on.",
-        "GetSecretValue: look for these characters in the password, and make one without them.",
+        "The application built an invalid URL. An unescaped / @ : # or ? in a password ends its part of the URL early. "
+        "The text may hold a piece of the password: do not pass it on.",
+        "GetSecretValue: look for these characters in the password, and generate one without them.",
         *("could not translate host name", "could not parse rfc1738", "could not parse SQLAlchemy URL"),
         *("database URL cannot be parsed", "invalid character * in host name", "invalid userinfo", "invalid URL"),
         *("invalid IPv6 URL", "failed to parse URL", "invalid connection option", "URL could not be parsed"),
@@ -107,13 +106,13 @@ APPLICATION: tuple[Phrase, ...] = (
             line("resolve host", "failed to (?P<host>resolve host) ", read_server),
         ),
     ),
-    log(
+    program_message(
         "store-only not-forced placeholder pg-volume terraform-overwrote",
-        "The database did not take the application's password. Secret and database do not agree, or the task holds an "
-        "older value than the secret; the text cannot tell which. On a developer's machine the volume may have kept "
+        "The database refused the application's password. The secret and the database differ, or the task holds an "
+        "older value than the secret; the text does not say which. On a developer's machine the volume may have kept "
         "its first password.",
-        "When did the secret last change, and when did the task start? If the task is younger, the database was not "
-        "told.",
+        "Compare the task's start with the secret's last change: if the task is younger, the password in the database "
+        "was not changed.",
         *DATABASE.wordings,
         lines=(
             always("password authentication failed for user", "store-only", OTHER_PASSWORD, _PASSWORD),
@@ -140,68 +139,68 @@ APPLICATION: tuple[Phrase, ...] = (
             ),
         ),
     ),
-    log(
+    program_message(
         "store-only placeholder not-forced white-space empty",
-        "A provider did not take the application's API key: it was revoked there or never valid, is a placeholder, or "
-        "the task holds an older one. The text cannot tell which, and may hold a piece of the key.",
-        "Try the secret's key with the provider, out of sight; then compare the task's start with the secret's change.",
+        "A provider refused the application's API key: it was revoked there or never valid, is a placeholder, or the "
+        "task holds an older one. The text does not say which, and may hold a piece of the key.",
+        "Try the secret's key with the provider, unseen; then compare the task's start with the secret's last change.",
         *PROVIDER.wordings,
     ),
-    log(
+    program_message(
         "white-space empty",
-        "A value that goes into an HTTP header has a space or a line end too many, or is empty.",
+        "A value for an HTTP header has surplus white space, or is empty.",
         "GetSecretValue: whether the key's value ends in a line end.",
         *("illegal header value", "invalid header value", "return character(s) in header value"),
         "invalid leading whitespace",
     ),
-    log(
+    program_message(
         "",
         f"The provider knows the key and refuses for quota or billing. {_NOT_SECRETS}",
         "The provider's account: quota and billing.",
         *("insufficient_quota", "exceeded your current quota"),
     ),
-    log(
+    program_message(
         "empty key-unreferenced name-mismatch",
-        "The application makes up a SECRET_KEY for each process, as it was given none: people are signed out at each "
-        "start, and two tasks do not know each other's sessions.",
+        "The application has no SECRET_KEY and generates one for each process: each start signs people out, and tasks "
+        "do not accept each other's sessions.",
         _SETTINGS,
         "is not set: using a random one",
     ),
-    log(
+    program_message(
         "not-forced empty",
-        "A session was signed with another SECRET_KEY than the one that checked it. After a change that is as it "
-        "should be, once for everybody; if it goes on, tasks hold different keys, or none and make one up.",
+        "A session was signed with another SECRET_KEY than the one that checked it. After a change that is expected, "
+        "once for everybody; if it goes on, tasks hold different keys, or generate their own.",
         "Compare when the service's tasks started with when the secret changed, and whether SECRET_KEY is empty.",
         *("signature verification failed", "InvalidSignatureError", "invalid signature", "JWSSignatureError"),
         "could not validate credentials",
     ),
-    log(
+    program_message(
         "store-only placeholder not-forced",
-        "The mail server did not take the application's user or password.",
+        "The mail server refused the application's user or password.",
         "Try the secret's SMTP_PASSWORD with the provider; then compare the task's start with the secret's change.",
         *MAIL.wordings,
     ),
-    log(
+    program_message(
         "store-only placeholder not-forced",
-        "Redis did not take the application's password.",
-        "When did the secret last change, and when did the task start? If the task is younger, Redis was not told.",
+        "Redis refused the application's password.",
+        "Compare the task's start with the secret's last change: if the task is younger, Redis has the old password.",
         *REDIS.wordings,
     ),
-    log(
+    program_message(
         "store-only placeholder white-space empty",
-        "Sentry's client cannot read the DSN that the application gave it.",
-        "Compare the secret's SENTRY_DSN with the one of the project in Sentry, out of sight.",
+        "Sentry's client refuses the application's DSN.",
+        "Compare the secret's SENTRY_DSN with the project's in Sentry, unseen.",
         *SENTRY.wordings,
     ),
-    log(
+    program_message(
         "placeholder terraform-overwrote",
-        "A placeholder of Terraform's is in use as a value. It is public.",
-        "GetSecretValue: whether the value is still the placeholder; CloudTrail tells who wrote it last.",
+        "A placeholder of Terraform's is in use as a value; it is public.",
+        "GetSecretValue: whether the value is still the placeholder; CloudTrail shows who wrote it last.",
         *("-please-update", "<generate-with-"),
     ),
-    log(
+    program_message(
         "",
-        f"The database was not reached at all, so that no password was tried. {_NOT_SECRETS}",
+        f"The database was not reached, so no password was tried. {_NOT_SECRETS}",
         "The database's address, its security group, and whether it runs.",
         *(
             "the database does not answer",
@@ -218,7 +217,7 @@ APPLICATION: tuple[Phrase, ...] = (
             line("Connect call failed", r"Connect call failed \('(?:127\.0\.0\.1|::1)', 5432", read_server),
         ),
     ),
-    log(
+    program_message(
         "",
         "Another version of PostgreSQL made the database's volume, and this one does not start on it.",
         "Take that version's image again, or begin with a new volume if nothing in it matters.",
@@ -236,14 +235,14 @@ APPLICATION: tuple[Phrase, ...] = (
 )
 
 LOCAL: tuple[Phrase, ...] = (
-    log(
+    program_message(
         "unterminated",
         "A quote in .env is not closed.",
         "Close it; a value with a quote in it goes into the other kind.",
         *("unterminated quoted value", "unterminated quote"),
         lines=(line("unterminated quoted value", _LINE + "unterminated quoted value", read_quote),),
     ),
-    log(
+    program_message(
         "unterminated colon",
         "A line of .env cannot be read, and its variable is missing: a quote is not closed, or there is no = after the "
         "name.",
@@ -263,7 +262,7 @@ LOCAL: tuple[Phrase, ...] = (
             ),
         ),
     ),
-    log(
+    program_message(
         "dollar",
         "Compose cannot expand a value: it has a $ in it.",
         "Put the value into single quotes in .env.",
@@ -283,7 +282,7 @@ LOCAL: tuple[Phrase, ...] = (
             ),
         ),
     ),
-    log(
+    program_message(
         "required-empty dotenv-missing dollar",
         "Compose found no value for a variable of that name. Either .env lacks it or is elsewhere, or a value in it "
         "has a $ that compose takes for a variable: then the name is a piece of that value, so do not pass it on.",
@@ -303,7 +302,7 @@ LOCAL: tuple[Phrase, ...] = (
             ),
         ),
     ),
-    log(
+    program_message(
         "dotenv-missing",
         "There is no .env where compose looks for it.",
         "Copy the template to .env beside the compose file.",
@@ -318,13 +317,13 @@ LOCAL: tuple[Phrase, ...] = (
             always(".env: no such file or directory", "dotenv-missing", _NO_ENV_FILE),
         ),
     ),
-    log(
+    program_message(
         "crlf",
         "The file has Windows line ends.",
         "Convert .env and the scripts to plain line ends.",
         *("$'': command not found", "bad interpreter: no such file or directory"),
     ),
-    log(
+    program_message(
         "required-empty",
         "The database's volume is new and there is no password for it, so it does not start.",
         "Set POSTGRES_PASSWORD in .env.",
@@ -339,7 +338,7 @@ LOCAL: tuple[Phrase, ...] = (
             ),
         ),
     ),
-    log(
+    program_message(
         "pg-volume",
         "The database found its volume filled and kept the password that it was first started with.",
         "Change the password in the database (ALTER USER), or begin with a new volume if nothing in it matters.",
@@ -349,17 +348,16 @@ LOCAL: tuple[Phrase, ...] = (
 """Lines that quote .env come first: what compose quotes stands last in its line, and nothing else may be read in it."""
 
 TERRAFORM: tuple[Phrase, ...] = (
-    log(
+    program_message(
         "no-current-version secret-missing",
-        "Terraform looked for the secret's value and found none: the secret has no current version, or there is no "
-        "such secret.",
+        "Terraform found no value: the secret has no current version, or does not exist.",
         "DescribeSecret: VersionIdsToStages.",
         *("reading Secrets Manager Secret Version … couldn't find resource", "Secret Version … empty result"),
     ),
-    log(
+    program_message(
         "terraform-overwrote",
-        "Terraform plans to write the secret's value: an apply would put its placeholder over the real one.",
-        "Do not apply. Look at lifecycle.ignore_changes of aws_secretsmanager_secret_version, or take it out of "
+        "Terraform plans to write the secret's value: an apply would replace the real one with its placeholder.",
+        "Do not apply. Check lifecycle.ignore_changes of aws_secretsmanager_secret_version, or remove it from "
         "Terraform's state.",
         *("aws_secretsmanager_secret_version * must be replaced", "aws_secretsmanager_secret_version * will be"),
         "aws_secretsmanager_secret_version * forces replacement",

@@ -41,7 +41,7 @@ class Phrase:
     """How a line of a start's log that has it is read, for the variable that it is about."""
 
 
-def pull(
+def pull_failure(
     checks: str,
     meaning: str,
     next: str,
@@ -54,7 +54,7 @@ def pull(
     return Phrase(tuple(checks.split()), meaning, f"{next} {_STALE}", wordings, "pull", weak, owner, kind=kind)
 
 
-def say(
+def aws_message(
     checks: str,
     meaning: str,
     next: str,
@@ -68,6 +68,8 @@ def say(
     return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak, owner, kind=kind)
 
 
-def log(checks: str, meaning: str, next: str, *wordings: str, lines: tuple[LinePattern, ...] = ()) -> Phrase:
+def program_message(
+    checks: str, meaning: str, next: str, *wordings: str, lines: tuple[LinePattern, ...] = ()
+) -> Phrase:
     """What another program says: the application, compose or Terraform."""
     return Phrase(tuple(checks.split()), meaning, next, wordings, speaker="program", lines=lines)
