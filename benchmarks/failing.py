@@ -146,8 +146,8 @@ def follow_guide(trial: Trial, *services: str) -> Result:
     except WaiterError as error:
         message = str(error.kwargs["reason"]).partition(".")[0]
         return Result(None if trial.case.is_good else time.time(), None, message)
-    looks = trial.network.by_action()["DescribeServices"]
-    return Result(time.time() if trial.case.is_good else None, None, f"stable, at look {looks}")
+    polls = trial.network.by_action()["DescribeServices"]
+    return Result(time.time() if trial.case.is_good else None, None, f"stable, at poll {polls}")
 
 
 Way = Callable[[Trial], Result]
@@ -182,7 +182,7 @@ def measure(case: Case, way: Way, delay_ms: float, attempts: int) -> Result:
 @click.command(help=__doc__)
 @click.argument("cases", nargs=-1, type=click.Choice([*CASES]))
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--attempts", default=40, show_default=True, help="Looks, 15 s apart, before the waiter gives up.")
+@click.option("--attempts", default=40, show_default=True, help="Polls, 15 s apart, before the waiter gives up.")
 @click.option("--delay", default=calls.DELAY_MS, show_default=True, help="Milliseconds before each call to AWS.")
 def main(cases: tuple[str, ...], rounds: int, attempts: int, delay: float) -> None:
     """Let the ways take turns in each case, and print them side by side."""

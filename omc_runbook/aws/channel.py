@@ -26,7 +26,7 @@ CLIENT_VERSION = "1.2.0.0"
 INTERRUPT = b"\x03"
 """What Ctrl-C sends."""
 _SUCCESS, _UNSUPPORTED = 1, 3
-# The frames hold the token and what the command writes: the library would log them to whoever asks for everything.
+# The frames hold the token and the command's output, which the library would log at its lowest level.
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 

@@ -12,7 +12,6 @@ class Vpc:
     """A VPC; tasks resolve names only with `dns_support`, and private DNS names only with both."""
 
     id: str
-    cidrs: tuple[str, ...]
     dns_support: bool | None = None
     """None where the attribute could not be read."""
     dns_hostnames: bool | None = None
@@ -50,7 +49,7 @@ class RouteTable:
 
 @dataclass(frozen=True)
 class NatGateway:
-    """A NAT gateway; a private one (`public` is False) does not lead to the internet."""
+    """A NAT gateway; a private one (`public` is False) has no route to the internet."""
 
     id: str
     subnet: str
@@ -100,9 +99,7 @@ class NetworkAcl:
     """A network ACL and its associated subnets."""
 
     id: str
-    vpc: str
     subnets: tuple[str, ...]
-    default: bool
     entries: tuple[AclEntry, ...]
 
 

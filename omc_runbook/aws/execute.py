@@ -34,7 +34,7 @@ class ExecFailure:
     """A command that did not complete: why, and AWS's or the session's message."""
 
     why: Why
-    words: str
+    message: str
     permission: str = ""
     """The permission that the caller lacks; "" for other reasons."""
 

@@ -25,7 +25,7 @@ _GREETING = re.compile(
     r"|This session is encrypted using AWS KMS)[^\n]*\n)*"
 )
 _GOODBYE = re.compile(
-    r"(?:\n\n(?:Exiting session with sessionId: [^\n]*|SessionId: [\w-]+ : (?P<words>.*?))\n\n"
+    r"(?:\n\n(?:Exiting session with sessionId: [^\n]*|SessionId: [\w-]+ : (?P<message>.*?))\n\n"
     r"|Session: [^\n]* timed out\.\n|Cannot perform start session: (?P<failure>.*?)\n)\Z",
     re.DOTALL,
 )
@@ -54,8 +54,8 @@ def keeps_tokens(path: str) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    found = _VERSION.fullmatch(answer.stdout.strip())
-    return bool(found) and tuple(map(int, found[0].split("."))) > _LAST_WITHOUT_VARIABLE  # type: ignore[index]
+    version = _VERSION.fullmatch(answer.stdout.strip())
+    return bool(version) and tuple(map(int, version[0].split("."))) > _LAST_WITHOUT_VARIABLE  # type: ignore[index]
 
 
 def read_output(path: str, session: PluginSession, seconds: float) -> tuple[str, str]:
@@ -107,4 +107,4 @@ def _parse(text: str) -> tuple[str, str]:
     if goodbye["failure"] is not None:
         raise Unopened(f"session-manager-plugin: {goodbye['failure']}")
     greeting = _GREETING.match(text)
-    return text[greeting.end() if greeting else 0 : goodbye.start()], (goodbye["words"] or "").strip()
+    return text[greeting.end() if greeting else 0 : goodbye.start()], (goodbye["message"] or "").strip()

@@ -140,13 +140,15 @@ def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
 
 def _subnets(client: EC2Client, by: str, values: Sequence[str]) -> dict[str, Subnet]:
     pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": by, "Values": list(values)}])
-    found = (raw for page in pages for raw in page["Subnets"])
-    return {raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", "")) for raw in found}
+    return {
+        raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", ""))
+        for page in pages
+        for raw in page["Subnets"]
+    }
 
 
 def _vpc(raw: Any) -> Vpc:
-    blocks = [entry["CidrBlock"] for entry in raw.get("CidrBlockAssociationSet", ())]
-    return Vpc(id=raw["VpcId"], cidrs=tuple(blocks) or (raw["CidrBlock"],), dhcp_options=raw.get("DhcpOptionsId", ""))
+    return Vpc(id=raw["VpcId"], dhcp_options=raw.get("DhcpOptionsId", ""))
 
 
 def _route_table(raw: Any) -> RouteTable:
@@ -197,9 +199,7 @@ def _peers(raw: Any) -> Iterator[str]:
 def _network_acl(raw: Any) -> NetworkAcl:
     return NetworkAcl(
         id=raw["NetworkAclId"],
-        vpc=raw.get("VpcId", ""),
         subnets=tuple(entry["SubnetId"] for entry in raw.get("Associations", ())),
-        default=bool(raw.get("IsDefault")),
         entries=tuple(sorted((_entry(entry) for entry in raw.get("Entries", ())), key=lambda entry: entry.number)),
     )
 

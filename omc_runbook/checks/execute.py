@@ -177,7 +177,7 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
             refused = look.refused
             if look.service == service.name and refused and refused.why in ("no-shell", "no-tool"):
                 fact = f"ExecuteCommand: no digest from container {look.container} of task {look.task_id[:8]}"
-                facts = (f"{fact}: {refused.words.rstrip('.')}.",)
+                facts = (f"{fact}: {refused.message.rstrip('.')}.",)
                 remedy = remedies.advise("Put a shell and sha256sum (busybox has both) into the image to look inside.")
                 yield Evidence(service.name, facts, remedy, frozenset({service.name}))
                 break

@@ -197,7 +197,7 @@ def test_encrypted_session_needs_the_plugin() -> None:
         told = execute.run(Ecs(url), "cluster", "task", "main", "true", seconds=5)
     assert isinstance(told, ExecFailure)
     assert told.why == "session"
-    assert "KMSEncryption" in told.words and "session-manager-plugin" in told.words
+    assert "KMSEncryption" in told.message and "session-manager-plugin" in told.message
     assert [(action["ActionType"], action["ActionStatus"]) for action in answers] == [
         ("KMSEncryption", 3),
         ("SessionType", 1),
@@ -243,7 +243,7 @@ def test_failures_of_a_session_are_told_apart() -> None:
         "forbidden": "denied",
     }
     assert refused["forbidden"].permission == "ssmmessages:OpenDataChannel"
-    assert "InteractiveCommands" in refused["sorry"].words
+    assert "InteractiveCommands" in refused["sorry"].message
 
 
 @pytest.mark.parametrize(

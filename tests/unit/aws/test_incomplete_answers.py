@@ -151,7 +151,7 @@ def test_a_command_in_a_task_fails_with_the_same_words(network: Proxy) -> None:
     heard = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
     assert isinstance(heard, execute.ExecFailure)
     assert heard.why == "session"
-    assert heard.words.startswith("ecs:ExecuteCommand returned an invalid response")
+    assert heard.message.startswith("ecs:ExecuteCommand returned an invalid response")
 
 
 @pytest.fixture(scope="module")
