@@ -117,7 +117,7 @@ def read_required(match: re.Match[str], names: KnownVariables) -> LineFault:
 
 def read_json(match: re.Match[str], names: KnownVariables) -> LineFault:
     """A list that is no JSON."""
-    return LineFault(REFUSED, names.of(match[1]) or match[1], "it is no valid JSON, which a list has to be")
+    return LineFault(REFUSED, names.of(match[1]) or match[1], "it is not valid JSON, which a list has to be")
 
 
 def read_server(match: re.Match[str], names: KnownVariables) -> LineFault:

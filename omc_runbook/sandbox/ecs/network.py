@@ -17,8 +17,7 @@ from botocore.parsers import ResponseParserError
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
-from omc_runbook.aws import vpc
-from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.ec2 import Network, describe_vpcs
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.calls import DEFAULT_ACCOUNT, Call
@@ -71,7 +70,7 @@ def _network(region: str) -> Network:
         known = _KNOWN.get(region)
     if known is None:
         client = _client(region)
-        known = read_vpcs(_AtOnce(), client, sorted(vpc.describe_vpcs(client, ())))
+        known = read_vpcs(_AtOnce(), client, sorted(describe_vpcs(client, ())))
         with _LOCK:
             _KNOWN[region] = known
     return known
