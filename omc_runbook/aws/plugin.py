@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from omc_runbook.aws.channel import INTERRUPT, ChannelFailed, TookTooLong, Unopened
+from omc_runbook.aws.channel import INTERRUPT, ChannelFailed, ChannelTimeout, ChannelUnreachable
 
 _VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
@@ -81,7 +81,7 @@ def read_output(path: str, session: PluginSession, seconds: float) -> tuple[str,
             raw, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             _interrupt(process, writing)
-            raise TookTooLong("session-manager-plugin did not end in time.") from None
+            raise ChannelTimeout("session-manager-plugin did not end in time.") from None
     except OSError as error:
         raise ChannelFailed(f"session-manager-plugin cannot be run: {error.strerror}.") from None
     finally:
@@ -105,6 +105,6 @@ def _parse(text: str) -> tuple[str, str]:
     if goodbye is None:
         raise ChannelFailed("session-manager-plugin ended early.")
     if goodbye["failure"] is not None:
-        raise Unopened(f"session-manager-plugin: {goodbye['failure']}")
+        raise ChannelUnreachable(f"session-manager-plugin: {goodbye['failure']}")
     greeting = _GREETING.match(text)
     return text[greeting.end() if greeting else 0 : goodbye.start()], (goodbye["message"] or "").strip()

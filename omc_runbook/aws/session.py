@@ -23,7 +23,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from omc_runbook.aws.answer import NotAnAnswer, validate_responses
+from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 
@@ -159,7 +159,7 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
         return call()
     except ClientError as error:
         return _failure(what, permission, error)
-    except NotAnAnswer as error:
+    except InvalidResponse as error:
         return ReadFailure(what, error.operation, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
