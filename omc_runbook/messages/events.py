@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from omc_runbook.messages.phrases import Phrase, aws_message
+from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, aws_message
 from omc_runbook.messages.refusals import AWS
 
-_NOT_SECRETS = "This is not a secrets problem."
 _OWN_CALL = "It concerns the call made from here, not the tasks: they read their secrets as another role."
 
 AT_REST = ("reached a steady state", "deployment completed")
@@ -55,7 +54,7 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "rollout-stuck",
-        f"ECS can neither stop an old task nor start a new one within the deployment's limits. {_NOT_SECRETS}",
+        f"ECS can neither stop an old task nor start a new one within the deployment's limits. {NOT_SECRETS}",
         "DescribeServices: deploymentConfiguration, minimumHealthyPercent and maximumPercent.",
         *("unable to stop or start tasks during a deployment", "because of the service deployment configuration"),
     ),
@@ -67,7 +66,7 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "no-capacity",
-        f"ECS could not place a task: capacity, memory, ports or a quota ran out. {_NOT_SECRETS}",
+        f"ECS could not place a task: capacity, memory, ports or a quota ran out. {NOT_SECRETS}",
         "DescribeServices: events name what is missing; then the cluster's capacity and the account's quotas.",
         *(
             "Capacity is unavailable",
@@ -95,7 +94,7 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "out-of-memory",
-        f"The container was killed: it used more memory than its limit. {_NOT_SECRETS}",
+        f"The container was killed: it used more memory than its limit. {NOT_SECRETS}",
         "DescribeTaskDefinition: memory of the task and of the container; compare with the service's metrics.",
         *("OutOfMemory", "out of memory", "killed due to memory", "OOMKilled", "OOM-killed"),
         group="exit",
@@ -132,7 +131,7 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "",
-        f"The task was stopped by AWS or by a person. {_NOT_SECRETS}",
+        f"The task was stopped by AWS or by a person. {NOT_SECRETS}",
         "CloudTrail: StopTask says who stopped it.",
         *("Your Spot Task was interrupted", "Task stopped by", "UserInitiated", "Host EC2"),
         *("performing maintenance", "SpotInterruption"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.messages.phrases import Phrase, program_message
+from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, program_message
 from omc_runbook.messages.refusals import DATABASE, MAIL, PROVIDER, REDIS, SENTRY
 from omc_runbook.messages.startline import (
     OTHER_PASSWORD,
@@ -23,7 +23,6 @@ from omc_runbook.messages.startline import (
 )
 
 _SETTINGS = "Compare the variable's name in secrets[] of the task definition with Settings, then the key's value."
-_NOT_SECRETS = "This is not a secrets problem."
 _LINE = r"(?:\bline (?P<line>\d{1,7}): )?"
 _FATAL = r"(?:FATAL:\s{1,4}|InvalidCatalogNameError: |InvalidAuthorizationSpecificationError: )"
 _PASSWORD = "POSTGRES_PASSWORD"
@@ -155,7 +154,7 @@ APPLICATION: tuple[Phrase, ...] = (
     ),
     program_message(
         "",
-        f"The provider knows the key and refuses for quota or billing. {_NOT_SECRETS}",
+        f"The provider knows the key and refuses for quota or billing. {NOT_SECRETS}",
         "The provider's account: quota and billing.",
         *("insufficient_quota", "exceeded your current quota"),
     ),
@@ -200,7 +199,7 @@ APPLICATION: tuple[Phrase, ...] = (
     ),
     program_message(
         "",
-        f"The database was not reached, so no password was tried. {_NOT_SECRETS}",
+        f"The database was not reached, so no password was tried. {NOT_SECRETS}",
         "The database's address, its security group, and whether it runs.",
         *(
             "the database does not answer",

@@ -14,6 +14,7 @@ Kind = Literal[
 ]
 """What ECS could not do for a task, or what ended it; "" where the words do not tell."""
 
+NOT_SECRETS = "This is not a secrets problem."
 _STALE = "Ignore tasks that stopped before the secret's current version was created."
 
 

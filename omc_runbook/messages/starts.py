@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from omc_runbook.messages.phrases import Phrase, aws_message, pull_failure
+from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, aws_message, pull_failure
 
-_NOT_SECRETS = "This is not a secrets problem."
 _TRY = "DescribeSecret with the ARN in the text tells which"
 
 UNREACHED = (
@@ -17,7 +16,7 @@ UNREACHED = (
 STARTS: tuple[Phrase, ...] = (
     pull_failure(
         "image-pull",
-        f"ECS could not pull the container's image. {_NOT_SECRETS} The task's containers never started.",
+        f"ECS could not pull the container's image. {NOT_SECRETS} The task's containers never started.",
         "Check the image in the task definition: whether ECR has it under that tag, and whether the execution role and "
         "the network let the task pull it.",
         *("CannotPullContainerError", "CannotPullECRContainerError", "CannotPullImageManifestError"),
@@ -29,7 +28,7 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull_failure(
         "log-group",
-        f"ECS could not set up the container's log. {_NOT_SECRETS}",
+        f"ECS could not set up the container's log. {NOT_SECRETS}",
         "Check logConfiguration in the task definition: whether its log group exists in that region, and whether the "
         "execution role may write to it.",
         *("failed to validate logger args", "failed to initialize logging driver", "failed to create cloudwatch log"),
@@ -40,7 +39,7 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull_failure(
         "volume",
-        f"ECS could not mount a volume. {_NOT_SECRETS}",
+        f"ECS could not mount a volume. {NOT_SECRETS}",
         "Look at volumes in the task definition: the file system, its mount targets and their security group.",
         *("failed to invoke efs utils", "efs utils commands", "set up efs volumes", "mount.nfs4:", "mount.efs"),
         *("CannotCreateVolumeError", "error while mounting volume", "unable to mount volume", "failed to mount"),
@@ -58,7 +57,7 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull_failure(
         "start-failed",
-        f"The container could not be started from its image. {_NOT_SECRETS}",
+        f"The container could not be started from its image. {NOT_SECRETS}",
         "Look at the image's platform, its entry point and the command in the task definition.",
         *("CannotStartContainerError", "CannotCreateContainerError", "exec format error", "OCI runtime create failed"),
         *("ContainerRuntimeError", "ContainerRuntimeTimeoutError", "DockerTimeoutError", "unable to find user"),
