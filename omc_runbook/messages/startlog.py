@@ -29,7 +29,7 @@ _MARKS = (*dict.fromkeys(form.mark for form in LINES), "validation error")
 
 @dataclass(frozen=True)
 class StartProblem:
-    """What a text says is wrong: the fault's id, the variable ("" for none), why in our own words, and who said it.
+    """What a text says is wrong: the fault's id, the variable ("" for none), the reason, and the service that wrote it.
 
     `service` is the name before compose's bar, without the replica's number; "" where there is none.
     """
