@@ -39,7 +39,7 @@ def said(*arguments: str) -> Any:
 
 
 def refusal(*arguments: str) -> str:
-    """FailureKind a command was refused."""
+    """Why a command was refused."""
     done = call(*arguments)
     assert isinstance(done.exception, UsageError)
     return str(done.exception)

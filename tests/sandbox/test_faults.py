@@ -123,7 +123,7 @@ class Scene:
         return bool(agent["lastStatus"] == "STOPPED") and "TargetNotConnected" in self.exec_refusal(name)
 
     def reasons(self, name: str = "worker") -> str:
-        """FailureKind they stopped."""
+        """Why they stopped."""
         return " ".join(task.get("stoppedReason", "") for task in self.stopped(name))
 
     def log(self, name: str) -> str:

@@ -406,9 +406,11 @@ def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> S
     return replace(snapshot, inside=inside)
 
 
-def with_refusal(snapshot: Snapshot, name: str, why: FailureKind, words: str = "No.", permission: str = "") -> Snapshot:
+def with_refusal(
+    snapshot: Snapshot, name: str, kind: FailureKind, words: str = "No.", permission: str = ""
+) -> Snapshot:
     """Let the tasks of a service not be looked into."""
-    refused = ExecFailure(why, words, permission)
+    refused = ExecFailure(kind, words, permission)
     inside = tuple(
         ExecLook(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
         if seen.service == name

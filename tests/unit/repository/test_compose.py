@@ -438,7 +438,7 @@ def test_config(standin: Path, tmp_path: Path) -> None:
     ],
 )
 def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str) -> None:
-    """FailureKind Compose makes nothing of the files is told in our words, without a value."""
+    """Why Compose makes nothing of the files is told in our words, without a value."""
     (tmp_path / ".env").write_text(dotenv)
     if text is not None:
         (tmp_path / "compose.yaml").write_text(text)
@@ -489,7 +489,7 @@ def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.
 def test_a_start_that_fails(
     standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, told: str
 ) -> None:
-    """FailureKind services could not be started is told in our words, without a value."""
+    """Why services could not be started is told in our words, without a value."""
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
     started = docker.up(("docker", "compose"), tmp_path)
     assert not started.ok
