@@ -39,20 +39,19 @@ print(json.dumps([len(snapshot.services), len(snapshot.tasks), list(snapshot.gap
 
 @dataclass(frozen=True)
 class Row:
-    """What was counted between the client and the server for one look; `seconds` are those of the look alone."""
+    """The calls of one look, counted between client and server; `seconds` are those of the look alone."""
 
     row: str
-
     services: int
     tasks: int
     calls: int
     bound: int
     repeated: list[str]
     rounds: int
-    """The longest row of calls that waited for one another."""
+    """The longest chain of calls that waited for one another."""
     seconds: float
     one_by_one: float
-    """Seconds that the delays alone would take if each call waited for the one before."""
+    """Seconds of the delays if each call waited for the one before."""
     by_action: dict[str, int]
     """The calls by their names."""
 
@@ -107,14 +106,12 @@ def build(sandbox: Sandbox, services: int, running: int) -> None:
 def look(row: str, sandbox: Sandbox, delay_ms: float) -> Row:
     """Take a snapshot across a slow network, and count what crossed it."""
     with proxy.between(sandbox.endpoint, delay_ms / 1000) as network:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", LOOK], env=variables(sandbox, network), check=True, stdout=subprocess.PIPE, text=True
         )
-    services, tasks, gaps, seconds = json.loads(done.stdout)
+    services, tasks, gaps, seconds = json.loads(process.stdout)
     if gaps:
-        click.echo(
-            f"{row}: not all was read ({', '.join(gaps)}), so that the calls are those of another look.", err=True
-        )
+        click.echo(f"{row}: incomplete, these were not read: {', '.join(gaps)}.", err=True)
     calls = network.calls.total()
     return Row(
         row,
@@ -131,15 +128,15 @@ def look(row: str, sandbox: Sandbox, delay_ms: float) -> Row:
 
 
 def variables(sandbox: Sandbox, network: proxy.Network) -> dict[str, str]:
-    """This process's environment, pointed at the sandbox by way of the network, and at nothing else."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
-    return kept | sandbox.variables | {"AWS_ENDPOINT_URL": network.endpoint, "NO_PROXY": "127.0.0.1"}
+    """This process's environment, with the sandbox behind the network as its only endpoint."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
+    return others | sandbox.variables | {"AWS_ENDPOINT_URL": network.endpoint, "NO_PROXY": "127.0.0.1"}
 
 
 @click.command(help=__doc__)
 @click.argument("rows", nargs=-1)
 @click.option("--delay", default=DELAY_MS, show_default=True, help="Milliseconds before each call.")
-@click.option("--looks", default=3, show_default=True, help="Looks a row, of which the fastest is told.")
+@click.option("--looks", default=3, show_default=True, help="Looks per row; the fastest counts.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line, with the calls by their names.")
 @click.pass_context
 def main(context: click.Context, rows: tuple[str, ...], delay: float, looks: int, as_json: bool) -> None:

@@ -69,12 +69,12 @@ def main_ways(variables: Mapping[str, str], folder: Path) -> dict[str, Way]:
     }
     if shutil.which("aws"):
         return ways | {"aws, 15 commands by hand": by_hand}
-    click.echo("The AWS CLI is not installed: the guide's steps by hand are left out.", err=True)
+    click.echo("The AWS CLI is not installed: the guide's steps by hand are skipped.", err=True)
     return ways
 
 
 def start_ways() -> dict[str, Way]:
-    """What the command line costs before it does anything, beside Python's own start and what a run loads later."""
+    """The command line's start, beside Python's own and the imports of a run."""
 
     def call(*words: str) -> Way:
         return lambda: subprocess.run(words, check=True, capture_output=True)
@@ -88,7 +88,7 @@ def start_ways() -> dict[str, Way]:
 
 
 def masking_ways() -> dict[str, Way]:
-    """Masking 100 KB of a log, with the nine values of the healthy world and one more known."""
+    """Masking 100 KB of a log, with the healthy world's nine values and one more registered."""
     for name, value in build.healthy_document().items():
         registry.register(value, name)
     line = "2025-01-01T00:00:00Z INFO backend order {} of 12 accepted in 17 ms for trader@example.com\n"
@@ -105,16 +105,16 @@ def masking_ways() -> dict[str, Way]:
 
 def compare(title: str, ways: Mapping[str, Way], rounds: int) -> None:
     """Let the ways take turns, after one turn that does not count, and print each beside the first."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    seconds_by_way: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
         for name, way in ways.items():
             start = time.perf_counter()
             way()
-            taken[name].append(time.perf_counter() - start)
+            seconds_by_way[name].append(time.perf_counter() - start)
     first = next(iter(ways))
     click.echo(f"\n| {title} | seconds | ratio to the first | range |\n|---|--:|--:|--:|")
-    for name, seconds in taken.items():
-        click.echo(f"| {' | '.join([name, *beside(seconds[1:], taken[first][1:])])} |")
+    for name, seconds in seconds_by_way.items():
+        click.echo(f"| {' | '.join([name, *beside(seconds[1:], seconds_by_way[first][1:])])} |")
 
 
 def beside(mine: Sequence[float | None], other: Sequence[float | None]) -> tuple[str, str, str]:
@@ -128,10 +128,10 @@ def beside(mine: Sequence[float | None], other: Sequence[float | None]) -> tuple
 
 
 def heavy_imports() -> list[str]:
-    """The heavy libraries that importing the command line loads, by Python's own account."""
+    """The heavy libraries that importing the command line loads, as Python reports them."""
     command = [sys.executable, "-X", "importtime", "-c", "import omc_runbook.cli"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in told.splitlines()}
+    imports = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in imports.splitlines()}
     return sorted(loaded.intersection(HEAVY))
 
 

@@ -1,8 +1,7 @@
-"""What troubleshoot makes of every fault of the sandbox, of pairs of them, and of healthy worlds that differ.
+"""How troubleshoot diagnoses every fault of the sandbox, pairs of faults, and different healthy worlds.
 
-Without options all of it: the faults one by one, 50 pairs by chance, the healthy worlds, and whole runs by the clock.
-Exits with 1 where a cause is wrong or missed, or where a healthy world is called broken. What is amiss is told on
-standard error with its evidence.
+Without options all of it: the faults one by one, 50 random pairs, the healthy worlds, and timed whole runs.
+Exits with 1 if a cause is wrong or missed, or a healthy world is called broken; the evidence is on standard error.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: its cells, whether all is as it should be, and the evidence where it is not."""
+    """A row of a table: its cells, whether the result is right, and the evidence if it is not."""
 
     cells: tuple[str, ...]
     holds: bool
@@ -64,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What troubleshoot found, and how many seconds it took from its first call to its last word."""
+    """What troubleshoot found, and the seconds from its first call to its end."""
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -81,8 +80,8 @@ class Diagnosis:
         return list(dict.fromkeys(finding.check for finding in wrong))
 
     def evidence(self) -> tuple[str, ...]:
-        """Every problem with what it rests on, a line each."""
-        return tuple(registry.mask(_told(finding)) for finding in self.findings if finding.is_problem)
+        """Every problem with its evidence, a line each."""
+        return tuple(registry.mask(_line_of(finding)) for finding in self.findings if finding.is_problem)
 
 
 def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> Diagnosis:
@@ -102,37 +101,47 @@ def look(symptom: str = "", toml: str = "", plan: worlds.Plan | None = None) -> 
 def try_fault(fault: str) -> Row:
     """Break one thing in a new healthy world."""
     family = _family(fault)
-    found = _broken([fault], complaint.EXEC_FAILS if family == "exec" else "")
-    named = found.root_causes
-    verdict = "missed" if not named else "right" if named[0] == fault else "wrong"
-    beside = [cause for cause in named if cause != fault] if fault in named else []
-    cells = (fault, family, ", ".join(named) or "none", verdict, ", ".join(beside), f"{found.seconds:.2f}")
-    return _row(cells, verdict == "right" and not beside, found)
+    diagnosis = _broken([fault], complaint.EXEC_FAILS if family == "exec" else "")
+    causes = diagnosis.root_causes
+    verdict = "missed" if not causes else "right" if causes[0] == fault else "wrong"
+    beside = [cause for cause in causes if cause != fault] if fault in causes else []
+    cells = (fault, family, ", ".join(causes) or "none", verdict, ", ".join(beside), f"{diagnosis.seconds:.2f}")
+    return _row(cells, verdict == "right" and not beside, diagnosis)
 
 
 def try_pair(first: str, second: str) -> Row:
     """Break two things in a new healthy world: each has to be a root cause or an error."""
-    found = _broken([first, second])
-    missed = [fault for fault in (first, second) if fault not in {*found.root_causes, *found.errors}]
+    diagnosis = _broken([first, second])
+    missed = [fault for fault in (first, second) if fault not in {*diagnosis.root_causes, *diagnosis.errors}]
     verdict = f"missed {' and '.join(missed)}" if missed else "right"
-    beside = ", ".join(cause for cause in found.root_causes if cause not in (first, second))
-    cells = (f"{first} + {second}", ", ".join(found.root_causes) or "none", verdict, beside, f"{found.seconds:.2f}")
-    return _row(cells, not missed, found)
+    beside = ", ".join(cause for cause in diagnosis.root_causes if cause not in (first, second))
+    cells = (
+        f"{first} + {second}",
+        ", ".join(diagnosis.root_causes) or "none",
+        verdict,
+        beside,
+        f"{diagnosis.seconds:.2f}",
+    )
+    return _row(cells, not missed, diagnosis)
 
 
 def try_healthy(number: int) -> Row:
     """Build one of the healthy worlds: nothing in it may be an error."""
     plan = worlds.PLANS[number]
     worlds.build(_sandbox(), plan)
-    found = look(toml=plan.toml, plan=plan)
-    warnings = [finding.check for finding in found.findings if finding.is_problem and finding.severity == "warning"]
-    unknown = [finding.check for finding in found.findings if finding.status == "unknown"]
-    checks = [", ".join(dict.fromkeys(names)) for names in (found.errors, warnings, unknown)]
-    return _row((plan.title, *(names or "none" for names in checks), f"{found.seconds:.2f}"), not found.errors, found)
+    diagnosis = look(toml=plan.toml, plan=plan)
+    warnings = [finding.check for finding in diagnosis.findings if finding.is_problem and finding.severity == "warning"]
+    unknown = [finding.check for finding in diagnosis.findings if finding.status == "unknown"]
+    checks = [", ".join(dict.fromkeys(names)) for names in (diagnosis.errors, warnings, unknown)]
+    return _row(
+        (plan.title, *(names or "none" for names in checks), f"{diagnosis.seconds:.2f}"),
+        not diagnosis.errors,
+        diagnosis,
+    )
 
 
 def time_headless(fault: str) -> Row:
-    """Run the whole runbook some times in a world with a fault, or a healthy one where none is named."""
+    """Time whole runs of the runbook in a world with a fault, or in a healthy one for ""."""
     _renew()
     if fault:
         catalogue.break_(_sandbox().endpoint, fault)
@@ -144,32 +153,32 @@ def time_headless(fault: str) -> Row:
             code = subprocess.run(command, cwd=folder, capture_output=True).returncode
             seconds.append(time.perf_counter() - start)
         outcome = Path(folder, "outcome.json")
-        named = json.loads(outcome.read_text())["root_causes"] if outcome.exists() else ["no outcome"]
-    wanted = [fault] if fault else []
+        causes = json.loads(outcome.read_text())["root_causes"] if outcome.exists() else ["no outcome"]
+    expected = [fault] if fault else []
     spread = f"{min(seconds):.1f}–{max(seconds):.1f}"
-    cells = (fault or "healthy", str(code), ", ".join(named) or "none", f"{statistics.median(seconds):.1f}", spread)
-    return Row(cells, named == wanted)
+    cells = (fault or "healthy", str(code), ", ".join(causes) or "none", f"{statistics.median(seconds):.1f}", spread)
+    return Row(cells, causes == expected)
 
 
 def measure(parts: Sequence[tuple[str, Callable[..., Row], list[tuple[Any, ...]]]], jobs: int) -> dict[str, list[Row]]:
-    """Try every case of each part, in so many sandboxes side by side; the rows in the order of the cases."""
-    found: dict[str, list[Row]] = {}
-    with _desks(jobs) as desks:
+    """Try every case of each part, in `jobs` sandboxes side by side; gives the rows in the order of the cases."""
+    tables: dict[str, list[Row]] = {}
+    with _processes(jobs) as processes:
         for name, attempt, cases in parts:
-            asked = {desks.submit(attempt, *case): number for number, case in enumerate(cases)}
+            numbers = {processes.submit(attempt, *case): number for number, case in enumerate(cases)}
             rows: dict[int, Row] = {}
-            for done in as_completed(asked):
-                rows[asked[done]] = row = _result(done, cases[asked[done]], len(HEADS[name]))
-                mark = "" if row.holds else "  <- amiss"
+            for future in as_completed(numbers):
+                rows[numbers[future]] = row = _result(future, cases[numbers[future]], len(HEADS[name]))
+                mark = "" if row.holds else "  <- wrong"
                 click.echo(f"{name} {len(rows)}/{len(cases)}: {' | '.join(row.cells)}{mark}", err=True)
                 for line in () if row.holds else row.evidence:
                     click.echo(f"    {line}", err=True)
-            found[name] = [rows[number] for number in sorted(rows)]
-    return found
+            tables[name] = [rows[number] for number in sorted(rows)]
+    return tables
 
 
 def table(name: str, rows: Sequence[Row]) -> str:
-    """A part's table in Markdown, and what it comes to."""
+    """A part's table in Markdown, and how many rows are right."""
     heads = HEADS[name]
     numbers = [head.startswith("seconds") or head == "exit code" for head in heads]
     rule = "|".join("--:" if number else "---" for number in numbers)
@@ -178,10 +187,10 @@ def table(name: str, rows: Sequence[Row]) -> str:
     return "\n".join([*lines, "", f"{right} of {len(rows)} as it should be."])
 
 
-def write(page: Path, found: dict[str, list[Row]], command: str, date: str) -> None:
-    """Put tables into the page, in the place of those that were there; the page's other words stay."""
+def write(page: Path, tables: dict[str, list[Row]], command: str, date: str) -> None:
+    """Replace the tables of the page; its other text stays."""
     text = page.read_text(encoding="utf-8")
-    for name, rows in found.items():
+    for name, rows in tables.items():
         marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
         body = f"\n\n{table(name, rows)}\n\nBy `{command}` on {date}.\n\n"
         pattern = f"({re.escape(marks[0])}).*?({re.escape(marks[1])})"
@@ -189,21 +198,21 @@ def write(page: Path, found: dict[str, list[Row]], command: str, date: str) -> N
     page.write_text(text, encoding="utf-8")
 
 
-def _result(done: Future[Row], case: tuple[Any, ...], width: int) -> Row:
+def _result(future: Future[Row], case: tuple[Any, ...], width: int) -> Row:
     try:
-        return done.result()
+        return future.result()
     except (RunbookError, ClientError, BotoCoreError) as error:
-        said = f"could not be made: {error}".replace("|", "/")
-        return Row((" + ".join(map(str, case)), said, *[""] * (width - 2)), False)
+        message = f"could not be made: {error}".replace("|", "/")
+        return Row((" + ".join(map(str, case)), message, *[""] * (width - 2)), False)
 
 
-def _told(finding: Finding) -> str:
+def _line_of(finding: Finding) -> str:
     because = f", because of {', '.join(finding.because_of)}" if finding.because_of else ""
     return f"{finding.check} ({finding.severity}, {finding.subject}{because}): {' '.join(finding.evidence)}"
 
 
 def _family(fault: str) -> str:
-    return next(known.family for known in catalogue.catalogue() if known.id == fault)
+    return next(entry.family for entry in catalogue.catalogue() if entry.id == fault)
 
 
 def _broken(faults: Sequence[str], symptom: str = "") -> Diagnosis:
@@ -214,13 +223,13 @@ def _broken(faults: Sequence[str], symptom: str = "") -> Diagnosis:
 
 
 def _renew() -> None:
-    """A healthy world without a past."""
+    """Start again with a healthy world."""
     lifecycle.ask(_sandbox(), "POST", "reset", {})
     sandbox_worlds.build(_sandbox().endpoint, "healthy")
 
 
-def _row(cells: tuple[str, ...], holds: bool, found: Diagnosis) -> Row:
-    return Row(cells, holds, () if holds else found.evidence())
+def _row(cells: tuple[str, ...], holds: bool, diagnosis: Diagnosis) -> Row:
+    return Row(cells, holds, () if holds else diagnosis.evidence())
 
 
 def _sandbox() -> Sandbox:
@@ -228,36 +237,36 @@ def _sandbox() -> Sandbox:
 
 
 @contextmanager
-def _desks(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes with a sandbox each; all of it is gone afterwards, however it ends."""
+def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes with a sandbox each; all of them end with the context."""
     context = multiprocessing.get_context("spawn")
-    places = context.SimpleQueue()
-    desks = ProcessPoolExecutor(jobs, context, _sit_down, (places,))
+    sandboxes = context.SimpleQueue()
+    processes = ProcessPoolExecutor(jobs, context, _enter_sandbox, (sandboxes,))
     with ExitStack() as undo:
-        # The sandboxes go first: what is still at work in one ends with it.
-        undo.callback(desks.shutdown, wait=True, cancel_futures=True)
+        # The sandboxes stop first, so that what still runs against one ends.
+        undo.callback(processes.shutdown, wait=True, cancel_futures=True)
         for _ in range(jobs):
             sandbox = lifecycle.up(None)
             undo.callback(lifecycle.down, sandbox)
-            places.put(sandbox.variables)
-        yield desks
+            sandboxes.put(sandbox.variables)
+        yield processes
 
 
-def _sit_down(places: Any) -> None:
-    # Ctrl-C is for the parent, which ends the sandbox and with it what is at work here.
+def _enter_sandbox(sandboxes: Any) -> None:
+    # Ctrl-C is for the parent, which stops the sandbox, so that what runs here ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in [name for name in os.environ if name.startswith(("AWS_", "OMC_"))]:
         del os.environ[name]
-    os.environ.update(places.get())
+    os.environ.update(sandboxes.get())
 
 
 @click.command(help=__doc__)
 @click.option("--faults", is_flag=True, help="Every fault by itself.")
-@click.option("--pairs", type=int, default=0, help="So many pairs of independent faults.")
+@click.option("--pairs", type=int, default=0, help="The number of pairs of independent faults.")
 @click.option("--healthy", is_flag=True, help="The healthy worlds.")
-@click.option("--headless", is_flag=True, help="Whole runs of the runbook, by the clock.")
-@click.option("--only", default="", help="These faults alone, or healthy worlds by their numbers; commas between.")
-@click.option("--seed", default=SEED, show_default=True, help="Which pairs.")
+@click.option("--headless", is_flag=True, help="Timed whole runs of the runbook.")
+@click.option("--only", default="", help="Only these faults, or healthy worlds by number, separated by commas.")
+@click.option("--seed", default=SEED, show_default=True, help="The seed of the random pairs.")
 @click.option("--jobs", default=2, show_default=True, help="Sandboxes side by side.")
 @click.option("--write", "keep", is_flag=True, help=f"Keep the tables in docs/{PAGE.name}.")
 @click.pass_context
@@ -272,29 +281,29 @@ def main(
     jobs: int,
     keep: bool,
 ) -> None:
-    """Measure what was asked for, and print the tables."""
+    """Measure the chosen parts, and print the tables."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     if not (faults or pairs or healthy or headless):
         faults, pairs, healthy, headless = True, PAIRS, not only, not only
-    known = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
+    chosen = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
     parts: list[tuple[str, Callable[..., Row], list[tuple[Any, ...]]]] = []
     if faults:
-        parts.append(("faults", try_fault, [(fault.id,) for fault in known]))
+        parts.append(("faults", try_fault, [(fault.id,) for fault in chosen]))
     if pairs:
-        parts.append(("pairs", try_pair, [*pairing.draw(known, pairs, seed)]))
+        parts.append(("pairs", try_pair, [*pairing.draw(chosen, pairs, seed)]))
     if healthy:
         numbers = [number for number in range(len(worlds.PLANS)) if not only or str(number) in only.split(",")]
         parts.append(("healthy", try_healthy, [(number,) for number in numbers]))
-    found = measure(parts, jobs)
+    tables = measure(parts, jobs)
     if headless:
-        # One after another: a second run beside it would be in the figures.
-        found |= measure([("headless", time_headless, [(fault,) for fault in TIMED])], 1)
-    for name, rows in found.items():
+        # One after another: a second run would slow this one.
+        tables |= measure([("headless", time_headless, [(fault,) for fault in TIMED])], 1)
+    for name, rows in tables.items():
         click.echo(f"\n{table(name, rows)}")
     if keep:
         command = " ".join(["python benchmarks/diagnosis.py", *sys.argv[1:]])
-        write(PAGE, found, command, datetime.now(UTC).date().isoformat())
-    context.exit(0 if all(row.holds for rows in found.values() for row in rows) else 1)
+        write(PAGE, tables, command, datetime.now(UTC).date().isoformat())
+    context.exit(0 if all(row.holds for rows in tables.values() for row in rows) else 1)
 
 
 if __name__ == "__main__":

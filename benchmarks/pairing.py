@@ -1,8 +1,8 @@
-"""Which faults can be there at the same time, so that neither hides nor undoes the other.
+"""Which faults can exist at the same time, so that neither hides nor undoes the other.
 
-A fault *touches* what it changes, and what nobody can see beside it any more. It *stops* the services whose new tasks
-it keeps from starting. And it may be *seen in* services: only tasks that start show it. Two faults are independent
-where they touch nothing in common, and neither stops a service in which the other has to be seen.
+A fault *touches* what it changes and what it hides. It *stops* the services whose new tasks cannot start. And it may be
+*seen in* services: only tasks that start show it. Two faults are independent where they touch nothing in common, and
+neither stops a service in which the other has to be seen.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STARTING = (
     *("null", "nested", "duplicate-key", "number-format", "white-space", "empty", "placeholder", "weak"),
     *("terraform-overwrote", "key-unreferenced"),
 )
-"""Faults of the content that tasks start with all the same."""
+"""Faults of the content with which tasks still start."""
 
 FAMILIES: dict[str, Reach] = {
     # Without a secret there is nothing that a role could read, nor keys to compare.
@@ -96,18 +96,18 @@ LAST = ("external-controller", "code-deploy", "desired-zero")
 
 
 def reach_of(fault: Fault) -> Reach:
-    """How far a fault reaches: what is said of it alone, or of its family."""
+    """How far a fault reaches: its own entry, else its family's."""
     return EXCEPTIONS.get(fault.id) or FAMILIES[fault.family]
 
 
 def are_independent(one: Fault, other: Fault) -> bool:
-    """Whether two faults can be there at once, each for itself."""
+    """Whether two faults can exist at once without affecting each other."""
     a, b = reach_of(one), reach_of(other)
     return not (a.touches & b.touches or a.stops & b.seen_in or b.stops & a.seen_in)
 
 
 def draw(faults: Sequence[Fault], count: int, seed: int) -> list[tuple[str, str]]:
-    """So many different pairs of independent faults, by chance, in the order in which to make them."""
+    """Random pairs of independent faults, all different, each in the order in which to make it."""
     pairs = [pair for pair in combinations(faults, 2) if are_independent(*pair)]
     chosen = random.Random(seed).sample(pairs, min(count, len(pairs)))
     ordered = [sorted((one.id, other.id), key=lambda fault: fault in LAST) for one, other in chosen]

@@ -1,4 +1,4 @@
-"""A network of known slowness: a proxy that holds each call back, passes it on, and counts it by itself."""
+"""A slow network: a proxy that delays each call, forwards it and counts it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Network:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each action was called with the same parameters."""
     spans: list[tuple[float, float]] = field(default_factory=list)
-    """When each call came and when its answer left, in seconds."""
+    """When each call arrived and when its answer was sent, in seconds."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, action: str, parameters: str, span: tuple[float, float]) -> None:
@@ -57,7 +57,7 @@ class Network:
 
     @property
     def rounds(self) -> int:
-        """The longest row of calls of which each came after the one before was answered."""
+        """The longest chain of calls of which each came after the one before was answered."""
         count, last = 0, 0.0
         for began, ended in sorted(self.spans, key=lambda span: span[1]):
             if began >= last:
@@ -66,7 +66,7 @@ class Network:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Passes requests on over one connection of its own for each that the client holds."""
+    """Forwards requests, over one connection of its own for each of the client's."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.onward = http.client.HTTPConnection(str(address.hostname), address.port)
 
     def finish(self) -> None:
-        """Part from the server with the client."""
+        """Disconnect from the server with the client."""
         self.onward.close()
         super().finish()
 
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.onward.request("POST", self.path, body, self._signed(body))
         answer = self.onward.getresponse()
         content = answer.read()
-        self.network.note(*_asked(self.headers.get("X-Amz-Target", ""), body), (began, time.monotonic()))
+        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), body), (began, time.monotonic()))
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP | {"content-length"}:
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _signed(self, body: bytes) -> dict[str, str]:
-        """The request's headers with the sandbox's own address, signed anew since a signature covers that."""
+        """The request's headers for the sandbox's address, signed again because the signature covers it."""
         headers = {name: value for name, value in self.headers.items() if name.lower() not in SIGNED}
         scope = self.headers["Authorization"].split("Credential=")[1].split("/")
         request = AWSRequest("POST", f"{self.network.server}{self.path}", headers, body)
@@ -114,8 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def _asked(target: str, body: bytes) -> tuple[str, str]:
-    """The action and its parameters, in one order, of a call in JSON or as a form."""
+def _action(target: str, body: bytes) -> tuple[str, str]:
+    """The action of a call in JSON or as a form, and its parameters, sorted."""
     if target:
         return target.rpartition(".")[2], json.dumps(json.loads(body or b"{}"), sort_keys=True)
     form = dict(parse_qsl(body.decode()))

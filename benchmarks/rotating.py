@@ -1,4 +1,4 @@
-"""A process that rotates one key with the runbook's verbs, and prints when it would have shown what to a person."""
+"""A process that rotates one key with the runbook's verbs, and prints when a person would have seen what."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 
 
-class Shown:
-    """Stands where a notebook's progress does, and keeps the moments at which something new was to be seen."""
+class Moments:
+    """Replaces a notebook's progress, and records when it showed the failure, its reason and the end."""
 
-    told: float | None = None
-    why: float | None = None
-    said: str = ""
+    reported: float | None = None
+    explained: float | None = None
+    message: str = ""
 
     def __call__(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
-        """Take what a progress takes."""
-        if self.told is None and any(rollout.has_failed for rollout in rollouts):
-            self.told = time.time()
+        """Take a progress's arguments."""
+        if self.reported is None and any(rollout.has_failed for rollout in rollouts):
+            self.reported = time.time()
         for line in lines:
             if "Root cause" in line:
-                self.why, self.said = time.time(), line.rpartition("UTC: ")[2]
+                self.explained, self.message = time.time(), line.rpartition("UTC: ")[2]
 
 
 def main(key: str, values_from: str) -> None:
     """Rotate, and print the moments as JSON."""
-    shown, run = Shown(), runbooks_run.begin("rotate", "staging")
+    moments, run = Moments(), runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = secret_change.gather(run, snapshot, values_from, key)
-    with mock.patch.object(runbooks_run, "Progress", return_value=shown):
-        done = secret_change.apply(run, secret_change.plan(run, snapshot, new), True, new=new)
-    if done and done.is_proved:
-        shown.told, shown.said = time.time(), "done and proved"
-    sys.stdout.write(json.dumps(vars(shown)))
+    with mock.patch.object(runbooks_run, "Progress", return_value=moments):
+        result = secret_change.apply(run, secret_change.plan(run, snapshot, new), True, new=new)
+    if result and result.is_proved:
+        moments.reported, moments.message = time.time(), "done and proved"
+    sys.stdout.write(json.dumps(vars(moments)))
 
 
 if __name__ == "__main__":

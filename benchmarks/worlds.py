@@ -74,9 +74,9 @@ class Plan:
     after: Change = lambda world, plan: None
     """Done when the services are at rest."""
     partition: str = "aws"
-    """The partition to which the snapshot is moved once it is taken: the sandbox knows `aws` only."""
+    """The partition to which the finished snapshot is moved: the sandbox has only `aws`."""
     moved_to: str = ""
-    """The region that it is moved to then."""
+    """The region to which it is moved."""
 
     @property
     def stage(self) -> str:
@@ -123,25 +123,24 @@ def build(sandbox: Sandbox, plan: Plan) -> None:
 
 
 def move(snapshot: Snapshot, region: str, partition: str) -> Snapshot:
-    """The same environment in another region and partition: every text that names them does so otherwise."""
+    """The same environment in another region and partition, in every text."""
     here, there = snapshot.environment.names.region, region
 
-    def moved(found: Any) -> Any:
-        if isinstance(found, str):
-            return found.replace("arn:aws:", f"arn:{partition}:").replace(here, there)
-        if isinstance(found, Masked):
-            return found
-        if isinstance(found, Reference):
-            return value_from.parse(moved(found.text))
-        if isinstance(found, Mapping):
-            return {moved(name): moved(value) for name, value in found.items()}
-        if isinstance(found, tuple | list | frozenset):
-            return type(found)(moved(each) for each in found)
-        if is_dataclass(found) and not isinstance(found, type):
-            return replace(
-                found, **{each.name: moved(getattr(found, each.name)) for each in fields(found) if each.init}
-            )
-        return found
+    def moved(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("arn:aws:", f"arn:{partition}:").replace(here, there)
+        if isinstance(value, Masked):
+            return value
+        if isinstance(value, Reference):
+            return value_from.parse(moved(value.text))
+        if isinstance(value, Mapping):
+            return {moved(name): moved(member) for name, member in value.items()}
+        if isinstance(value, tuple | list | frozenset):
+            return type(value)(moved(member) for member in value)
+        if is_dataclass(value) and not isinstance(value, type):
+            members = {each.name: moved(getattr(value, each.name)) for each in fields(value) if each.init}
+            return replace(value, **members)
+        return value
 
     names = snapshot.environment.names.model_copy(update={"region": there})
     whole: Snapshot = moved(snapshot)
@@ -149,8 +148,8 @@ def move(snapshot: Snapshot, region: str, partition: str) -> Snapshot:
 
 
 def _make_secret(world: World, plan: Plan) -> str:
-    named = f"arn:aws:secretsmanager:{plan.region}:{ACCOUNT}:secret:{plan.secret_name}"
-    may_read = secrets_policy(*(resource.format(arn=named) for resource in plan.role))
+    arn = f"arn:aws:secretsmanager:{plan.region}:{ACCOUNT}:secret:{plan.secret_name}"
+    may_read = secrets_policy(*(resource.format(arn=arn) for resource in plan.role))
     restore_role(world, plan.execution_role, {"base": base_policy(), "secrets": may_read})
     restore_role(world, f"{plan.stage}-ecs-task-role", {"task": task_policy()})
     text = json.dumps({**healthy_document(), **plan.more})
@@ -209,7 +208,7 @@ def _share(world: World, plan: Plan) -> None:
 
 
 def _bound(world: World, plan: Plan) -> None:
-    """Give the execution role a permissions boundary that leaves secrets in."""
+    """Give the execution role a permissions boundary that allows secrets."""
     boundary = json.dumps(policy("logs:*", "ecr:*", "secretsmanager:*", Resource="*"))
     arn = world.iam.create_policy(PolicyName="boundary", PolicyDocument=boundary)["Policy"]["Arn"]
     world.iam.put_role_permissions_boundary(RoleName=plan.execution_role, PermissionsBoundary=arn)
@@ -217,8 +216,8 @@ def _bound(world: World, plan: Plan) -> None:
 
 def _attach(world: World, plan: Plan) -> None:
     """Grant by a managed policy what the guide grants inline."""
-    found = world.iam.get_role_policy(RoleName=plan.execution_role, PolicyName="secrets")["PolicyDocument"]
-    arn = world.iam.create_policy(PolicyName="secrets", PolicyDocument=json.dumps(found))["Policy"]["Arn"]
+    document = world.iam.get_role_policy(RoleName=plan.execution_role, PolicyName="secrets")["PolicyDocument"]
+    arn = world.iam.create_policy(PolicyName="secrets", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
     world.iam.attach_role_policy(RoleName=plan.execution_role, PolicyArn=arn)
     world.iam.delete_role_policy(RoleName=plan.execution_role, PolicyName="secrets")
 
@@ -243,7 +242,7 @@ def _rotate(world: World, plan: Plan) -> None:
 
 
 def _behind_nat(world: World) -> Any:
-    """Private subnets whose way out is a NAT gateway in a public one."""
+    """Private subnets with a NAT gateway in a public one."""
     ec2 = world.client("ec2")
     vpc, private, public = _private_network(ec2, "10.1")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -260,7 +259,7 @@ def _behind_nat(world: World) -> Any:
 
 
 def _behind_endpoints(world: World) -> Any:
-    """Private subnets with no way out, and an endpoint for each AWS service that tasks call."""
+    """Private subnets without a route to the internet, and an endpoint for each AWS service that tasks call."""
     ec2 = world.client("ec2")
     vpc, private, _ = _private_network(ec2, "10.2")
     tasks, endpoints = (
@@ -290,18 +289,18 @@ def _behind_endpoints(world: World) -> Any:
 
 
 def _private_network(ec2: Any, cidr: str) -> tuple[str, list[str], str]:
-    """A VPC with two subnets for tasks and one more; their ids."""
+    """Create a VPC with two subnets for tasks and one more; returns their ids."""
     vpc = ec2.create_vpc(CidrBlock=f"{cidr}.0.0/16")["Vpc"]["VpcId"]
     for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
         ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
     zones = ec2.describe_availability_zones()["AvailabilityZones"]
-    made = [
+    subnets = [
         ec2.create_subnet(
             VpcId=vpc, CidrBlock=f"{cidr}.{number}.0/24", AvailabilityZone=zones[number % len(zones)]["ZoneName"]
         )["Subnet"]["SubnetId"]
         for number in range(3)
     ]
-    return vpc, made[:2], made[2]
+    return vpc, subnets[:2], subnets[2]
 
 
 def _beside_sidecar(container: Container, arn: str) -> list[Container]:
@@ -325,7 +324,7 @@ def _from_parameter(container: Container, arn: str) -> list[Container]:
 
 
 def _put_parameter(world: World, plan: Plan) -> None:
-    """A parameter that tasks read beside the secret, and the permission to."""
+    """A parameter that tasks read beside the secret, and the permission for it."""
     world.ssm.put_parameter(Name="/ohmycoins/staging/feature-flags", Value="beta,charts", Type="String")
     may = policy("ssm:GetParameters", Resource=f"arn:aws:ssm:{plan.region}:{ACCOUNT}:parameter/ohmycoins/staging/*")
     world.iam.put_role_policy(RoleName=plan.execution_role, PolicyName="ssm", PolicyDocument=json.dumps(may))

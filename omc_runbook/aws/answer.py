@@ -71,7 +71,7 @@ botocore's models do not mark members of an output as required: these are the on
 """
 
 
-class NotAnAnswer(BotoCoreError):
+class InvalidResponse(BotoCoreError):
     """A response that is not an answer to its call; `operation` names the call, such as ecs:ListTasks."""
 
     fmt = "{operation} returned an invalid response: the body is truncated, or a proxy answered."
@@ -87,7 +87,7 @@ class _ValidatingClient:
     def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
         try:
             return self._call(operation_name, api_params)
-        except NotAnAnswer:
+        except InvalidResponse:
             # Whether a write was made is unknown: the next run reads the state.
             if not operation_name.startswith(_READS):
                 raise
@@ -98,14 +98,14 @@ class _ValidatingClient:
         try:
             answer = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
         except ResponseParserError:
-            raise NotAnAnswer(operation) from None
+            raise InvalidResponse(operation) from None
         if not _is_whole(answer, MEMBERS.get(operation, ())):
-            raise NotAnAnswer(operation)
+            raise InvalidResponse(operation)
         return answer
 
 
 def validate_responses(events: BaseEventHooks) -> None:
-    """Make every client that a session creates from now on raise NotAnAnswer for an invalid response."""
+    """Make every client that a session creates from now on raise InvalidResponse for an invalid response."""
     events.register("creating-client-class", _extend_client)
     events.register("before-parse", _validate_body)
 
@@ -120,7 +120,7 @@ def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, 
     service = operation_model.service_model
     is_valid = _is_json_answer if service.resolved_protocol == "json" else _is_xml_answer
     if not is_valid(operation_model, response_dict["body"]):
-        raise NotAnAnswer(f"{service.service_name}:{operation_model.name}")
+        raise InvalidResponse(f"{service.service_name}:{operation_model.name}")
 
 
 def _is_json_answer(operation: OperationModel, body: bytes) -> bool:

@@ -26,7 +26,7 @@ CLIENT_VERSION = "1.2.0.0"
 INTERRUPT = b"\x03"
 """What Ctrl-C sends."""
 _SUCCESS, _UNSUPPORTED = 1, 3
-# The frames hold the token and what the command writes: the library would log them to whoever asks for everything.
+# The frames hold the token and the command's output, which the library would log at its lowest level.
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 
@@ -34,19 +34,19 @@ class ChannelFailed(Exception):
     """A session that ended before its command did; the message is the reason and shows nothing of the traffic."""
 
 
-class Unsupported(ChannelFailed):
+class ChannelUnsupported(ChannelFailed):
     """The agent requests a feature that only session-manager-plugin has, such as encryption with a KMS key."""
 
 
-class Unopened(ChannelFailed):
+class ChannelUnreachable(ChannelFailed):
     """The session's endpoint was not reached, or refused the connection."""
 
 
-class Forbidden(Unopened):
+class ChannelDenied(ChannelUnreachable):
     """The caller may not open the data channel."""
 
 
-class TookTooLong(ChannelFailed):
+class ChannelTimeout(ChannelFailed):
     """The command did not end in time and was interrupted."""
 
 
@@ -73,12 +73,12 @@ def read_output(url: str, token: str, headers: Mapping[str, str], seconds: float
         )
     except InvalidStatus as error:
         status = error.response.status_code
-        failure = Forbidden if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else Unopened
+        failure = ChannelDenied if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else ChannelUnreachable
         raise failure(f"{urlsplit(url).hostname} answered with HTTP {status}.") from None
     except (OSError, WebSocketException, ImportError) as error:
         # The library's message may contain a signed URL, or a proxy's URL with its password.
         reason = type(error).__name__ if isinstance(error, WebSocketException) else str(error)
-        raise Unopened(f"{urlsplit(url).hostname} was not reached: {reason}") from None
+        raise ChannelUnreachable(f"{urlsplit(url).hostname} was not reached: {reason}") from None
     with connection:
         try:
             return _Session(connection).run(token, end)
@@ -118,7 +118,7 @@ class _Session:
                 self._stream.acknowledge(message)
         # Otherwise the session, and the command, would go on.
         self._stream.send(Kind.OUTPUT, INTERRUPT)
-        raise TookTooLong("The command did not end in time.")
+        raise ChannelTimeout("The command did not end in time.")
 
     def _send(self, frame: str | bytes) -> None:
         from websockets.exceptions import ConnectionClosed
@@ -160,7 +160,7 @@ class _Session:
         answer = {"ClientVersion": CLIENT_VERSION, "ProcessedClientActions": processed, "Errors": errors}
         self._stream.send(Kind.HANDSHAKE_RESPONSE, json.dumps(answer).encode())
         if unsupported:
-            raise Unsupported(", ".join(unsupported))
+            raise ChannelUnsupported(", ".join(unsupported))
 
 
 def _last_message(message: Message) -> str:

@@ -58,7 +58,6 @@ class TaskDefinition:
     execution_role_arn: str
     task_role_arn: str
     containers: tuple[Container, ...]
-    """awsvpc on Fargate; bridge, host or none on instances."""
     os_family: str = ""
 
     @property

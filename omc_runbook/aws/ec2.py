@@ -1,10 +1,23 @@
-"""EC2: the parts of a VPC that decide whether tasks reach an AWS service."""
+"""EC2: the parts of a VPC that decide whether tasks reach an AWS service, each kind read with one call for all VPCs."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from omc_runbook.iam.policy import PolicyDocument
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+
+AMAZON_DNS = "AmazonProvidedDNS"
+_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+_TARGETS = (
+    *("NatGatewayId", "TransitGatewayId", "VpcPeeringConnectionId", "EgressOnlyInternetGatewayId", "LocalGatewayId"),
+    *("CarrierGatewayId", "CoreNetworkArn", "InstanceId", "NetworkInterfaceId", "GatewayId", "OdbNetworkArn"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +25,6 @@ class Vpc:
     """A VPC; tasks resolve names only with `dns_support`, and private DNS names only with both."""
 
     id: str
-    cidrs: tuple[str, ...]
     dns_support: bool | None = None
     """None where the attribute could not be read."""
     dns_hostnames: bool | None = None
@@ -50,7 +62,7 @@ class RouteTable:
 
 @dataclass(frozen=True)
 class NatGateway:
-    """A NAT gateway; a private one (`public` is False) does not lead to the internet."""
+    """A NAT gateway; a private one (`public` is False) has no route to the internet."""
 
     id: str
     subnet: str
@@ -100,9 +112,7 @@ class NetworkAcl:
     """A network ACL and its associated subnets."""
 
     id: str
-    vpc: str
     subnets: tuple[str, ...]
-    default: bool
     entries: tuple[AclEntry, ...]
 
 
@@ -142,3 +152,205 @@ class Network:
     """The CIDRs of prefix lists that rules and routes name, by id; AWS's own have no address of Secrets Manager."""
     own_dns: frozenset[str] = frozenset()
     """Ids of DHCP options with DNS servers other than Amazon's; read where a VPC has no DNS support."""
+
+
+def describe_subnets(client: EC2Client, ids: Sequence[str]) -> dict[str, Subnet]:
+    """Read subnets by id; those that do not exist are left out.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
+    """
+    return _subnets(client, "subnet-id", ids)
+
+
+def describe_subnets_of(client: EC2Client, vpcs: Sequence[str]) -> dict[str, Subnet]:
+    """Read all subnets of some VPCs."""
+    return _subnets(client, "vpc-id", vpcs)
+
+
+def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
+    """Read VPCs without their DNS attributes."""
+    pages = client.get_paginator("describe_vpcs").paginate(VpcIds=list(ids))
+    return {raw["VpcId"]: _vpc(raw) for page in pages for raw in page["Vpcs"]}
+
+
+def describe_dns_support(client: EC2Client, vpc: str) -> bool:
+    """Whether DNS resolution is enabled in the VPC (enableDnsSupport).
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcAttribute.html
+    """
+    answer = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")
+    return bool(answer["EnableDnsSupport"].get("Value"))
+
+
+def describe_dns_hostnames(client: EC2Client, vpc: str) -> bool:
+    """Whether DNS hostnames are enabled in the VPC, which private DNS of endpoints needs too."""
+    answer = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
+    return bool(answer["EnableDnsHostnames"].get("Value"))
+
+
+def names_other_dns(client: EC2Client, dhcp_options: str) -> bool:
+    """Whether DHCP options name other DNS servers than Amazon's."""
+    pages = client.get_paginator("describe_dhcp_options").paginate(
+        Filters=[{"Name": "dhcp-options-id", "Values": [dhcp_options]}]
+    )
+    options = [option for page in pages for raw in page["DhcpOptions"] for option in raw["DhcpConfigurations"]]
+    servers = [o.get("Values", []) for o in options if o.get("Key") == "domain-name-servers"]
+    return any(value.get("Value") != AMAZON_DNS for values in servers for value in values)
+
+
+def describe_route_tables(client: EC2Client, vpcs: Sequence[str]) -> tuple[RouteTable, ...]:
+    """Read the route tables of some VPCs."""
+    pages = client.get_paginator("describe_route_tables").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
+    return tuple(_route_table(raw) for page in pages for raw in page["RouteTables"])
+
+
+def describe_nat_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, NatGateway]:
+    """Read the NAT gateways of some VPCs, including those deleted within the last hour."""
+    pages = client.get_paginator("describe_nat_gateways").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
+    return {raw["NatGatewayId"]: _nat_gateway(raw) for page in pages for raw in page["NatGateways"]}
+
+
+def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, str]:
+    """Read the VPC that each internet gateway of some VPCs is attached to, by the gateway's id."""
+    pages = client.get_paginator("describe_internet_gateways").paginate(
+        Filters=[{"Name": "attachment.vpc-id", "Values": list(vpcs)}]
+    )
+    return {
+        raw["InternetGatewayId"]: attachment["VpcId"]
+        for page in pages
+        for raw in page["InternetGateways"]
+        for attachment in raw.get("Attachments", ())
+        if attachment.get("State") in ("available", "attached")
+    }
+
+
+def describe_security_groups(client: EC2Client, vpcs: Sequence[str]) -> dict[str, SecurityGroup]:
+    """Read the security groups of some VPCs."""
+    pages = client.get_paginator("describe_security_groups").paginate(
+        Filters=[{"Name": "vpc-id", "Values": list(vpcs)}]
+    )
+    return {raw["GroupId"]: _security_group(raw) for page in pages for raw in page["SecurityGroups"]}
+
+
+def describe_network_acls(client: EC2Client, vpcs: Sequence[str]) -> tuple[NetworkAcl, ...]:
+    """Read the network ACLs of some VPCs."""
+    pages = client.get_paginator("describe_network_acls").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
+    return tuple(_network_acl(raw) for page in pages for raw in page["NetworkAcls"])
+
+
+def describe_vpc_endpoints(client: EC2Client, vpcs: Sequence[str]) -> tuple[Endpoint, ...]:
+    """Read the endpoints of some VPCs.
+
+    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
+    """
+    pages = client.get_paginator("describe_vpc_endpoints").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
+    return tuple(_endpoint(raw) for page in pages for raw in page["VpcEndpoints"])
+
+
+def describe_prefix_lists(client: EC2Client, ids: Sequence[str]) -> dict[str, bool]:
+    """Read by id whether AWS owns each prefix list."""
+    pages = client.get_paginator("describe_managed_prefix_lists").paginate(
+        Filters=[{"Name": "prefix-list-id", "Values": list(ids)}]
+    )
+    return {raw["PrefixListId"]: raw.get("OwnerId") == "AWS" for page in pages for raw in page["PrefixLists"]}
+
+
+def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
+    """Read the CIDRs of a prefix list."""
+    pages = client.get_paginator("get_managed_prefix_list_entries").paginate(PrefixListId=id)
+    return tuple(raw["Cidr"] for page in pages for raw in page["Entries"])
+
+
+def _subnets(client: EC2Client, by: str, values: Sequence[str]) -> dict[str, Subnet]:
+    pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": by, "Values": list(values)}])
+    return {
+        raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", ""))
+        for page in pages
+        for raw in page["Subnets"]
+    }
+
+
+def _vpc(raw: Any) -> Vpc:
+    return Vpc(id=raw["VpcId"], dhcp_options=raw.get("DhcpOptionsId", ""))
+
+
+def _route_table(raw: Any) -> RouteTable:
+    associations = raw.get("Associations", ())
+    return RouteTable(
+        id=raw["RouteTableId"],
+        vpc=raw["VpcId"],
+        subnets=tuple(entry["SubnetId"] for entry in associations if entry.get("SubnetId")),
+        main=any(entry.get("Main") for entry in associations),
+        routes=tuple(_route(entry) for entry in raw.get("Routes", ())),
+    )
+
+
+def _route(raw: Any) -> Route:
+    return Route(_first(raw, _DESTINATIONS), _first(raw, _TARGETS), raw.get("State", "active"))
+
+
+def _first(raw: Any, names: Sequence[str]) -> str:
+    return next((str(raw[name]) for name in names if raw.get(name)), "")
+
+
+def _nat_gateway(raw: Any) -> NatGateway:
+    public = raw.get("ConnectivityType", "public") == "public"
+    return NatGateway(raw["NatGatewayId"], raw.get("SubnetId", ""), raw.get("State", ""), public)
+
+
+def _security_group(raw: Any) -> SecurityGroup:
+    return SecurityGroup(
+        id=raw["GroupId"],
+        name=raw.get("GroupName", ""),
+        vpc=raw.get("VpcId", ""),
+        ingress=tuple(_rule(entry) for entry in raw.get("IpPermissions", ())),
+        egress=tuple(_rule(entry) for entry in raw.get("IpPermissionsEgress", ())),
+    )
+
+
+def _rule(raw: Any) -> Rule:
+    return Rule(str(raw.get("IpProtocol", "-1")), raw.get("FromPort"), raw.get("ToPort"), tuple(_peers(raw)))
+
+
+def _peers(raw: Any) -> Iterator[str]:
+    yield from (entry["CidrIp"] for entry in raw.get("IpRanges", ()))
+    yield from (entry["CidrIpv6"] for entry in raw.get("Ipv6Ranges", ()))
+    yield from (entry["GroupId"] for entry in raw.get("UserIdGroupPairs", ()) if entry.get("GroupId"))
+    yield from (entry["PrefixListId"] for entry in raw.get("PrefixListIds", ()))
+
+
+def _network_acl(raw: Any) -> NetworkAcl:
+    return NetworkAcl(
+        id=raw["NetworkAclId"],
+        subnets=tuple(entry["SubnetId"] for entry in raw.get("Associations", ())),
+        entries=tuple(sorted((_entry(entry) for entry in raw.get("Entries", ())), key=lambda entry: entry.number)),
+    )
+
+
+def _entry(raw: Any) -> AclEntry:
+    ports = raw.get("PortRange") or {}
+    return AclEntry(
+        number=int(raw["RuleNumber"]),
+        egress=bool(raw["Egress"]),
+        allow=raw["RuleAction"] == "allow",
+        protocol=str(raw["Protocol"]),
+        cidr=raw.get("CidrBlock") or raw.get("Ipv6CidrBlock", ""),
+        first=ports.get("From"),
+        last=ports.get("To"),
+    )
+
+
+def _endpoint(raw: Any) -> Endpoint:
+    text = raw.get("PolicyDocument")
+    policy = PolicyDocument(f"the policy of {raw['VpcEndpointId']}", "resource", json.loads(text)) if text else None
+    return Endpoint(
+        id=raw["VpcEndpointId"],
+        vpc=raw["VpcId"],
+        service=raw["ServiceName"],
+        kind=raw.get("VpcEndpointType", "Gateway"),
+        state=raw.get("State", ""),
+        private_dns=bool(raw.get("PrivateDnsEnabled")),
+        subnets=tuple(raw.get("SubnetIds", ())),
+        groups=tuple(entry["GroupId"] for entry in raw.get("Groups", ())),
+        policy=policy,
+    )

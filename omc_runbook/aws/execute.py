@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from omc_runbook.aws import channel
 from omc_runbook.aws import plugin as session_plugin
-from omc_runbook.aws.answer import NotAnAnswer
+from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.session import DENIED, code_of, message_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
     from mypy_boto3_ecs.type_defs import ExecuteCommandResponseTypeDef
 
-Why = Literal["off", "agent", "denied", "network", "no-shell", "no-tool", "session", "timeout"]
+FailureKind = Literal["off", "agent", "denied", "network", "no-shell", "no-tool", "session", "timeout"]
 """Why a command failed: ECS Exec is off for the task; its agent is not connected; the caller lacks a permission; the
 session's endpoint is not reached; the container has no shell, or lacks a program; the session failed; a timeout."""
 
@@ -31,10 +31,10 @@ _MESSAGES = "ssmmessages"
 
 @dataclass(frozen=True)
 class ExecFailure:
-    """A command that did not complete: why, and AWS's or the session's message."""
+    """A command that did not complete: the kind of failure, and AWS's or the session's message."""
 
-    why: Why
-    words: str
+    kind: FailureKind
+    message: str
     permission: str = ""
     """The permission that the caller lacks; "" for other reasons."""
 
@@ -58,7 +58,7 @@ def run(
         output, message = _read_output(client, answer, plugin, seconds)
     except ClientError as error:
         return _client_failure(error)
-    except NotAnAnswer as error:
+    except InvalidResponse as error:
         return ExecFailure("session", str(error))
     except (ConnectionError, HTTPClientError) as error:
         return ExecFailure("network", str(error))
@@ -135,12 +135,12 @@ def _client_failure(error: ClientError) -> ExecFailure:
 
 def _channel_failure(error: channel.ChannelFailed) -> ExecFailure:
     message = str(error)
-    if isinstance(error, channel.Forbidden):
+    if isinstance(error, channel.ChannelDenied):
         return ExecFailure("denied", message, f"{_MESSAGES}:OpenDataChannel")
-    if isinstance(error, channel.Unopened):
+    if isinstance(error, channel.ChannelUnreachable):
         return ExecFailure("network", message)
-    if isinstance(error, channel.TookTooLong):
+    if isinstance(error, channel.ChannelTimeout):
         return ExecFailure("timeout", message)
-    if isinstance(error, channel.Unsupported):
+    if isinstance(error, channel.ChannelUnsupported):
         return ExecFailure("session", f"The session requires {message}: install session-manager-plugin.")
     return ExecFailure("session", message)

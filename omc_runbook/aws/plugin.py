@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from omc_runbook.aws.channel import INTERRUPT, ChannelFailed, TookTooLong, Unopened
+from omc_runbook.aws.channel import INTERRUPT, ChannelFailed, ChannelTimeout, ChannelUnreachable
 
 _VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
@@ -25,7 +25,7 @@ _GREETING = re.compile(
     r"|This session is encrypted using AWS KMS)[^\n]*\n)*"
 )
 _GOODBYE = re.compile(
-    r"(?:\n\n(?:Exiting session with sessionId: [^\n]*|SessionId: [\w-]+ : (?P<words>.*?))\n\n"
+    r"(?:\n\n(?:Exiting session with sessionId: [^\n]*|SessionId: [\w-]+ : (?P<message>.*?))\n\n"
     r"|Session: [^\n]* timed out\.\n|Cannot perform start session: (?P<failure>.*?)\n)\Z",
     re.DOTALL,
 )
@@ -54,8 +54,8 @@ def keeps_tokens(path: str) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    found = _VERSION.fullmatch(answer.stdout.strip())
-    return bool(found) and tuple(map(int, found[0].split("."))) > _LAST_WITHOUT_VARIABLE  # type: ignore[index]
+    version = _VERSION.fullmatch(answer.stdout.strip())
+    return bool(version) and tuple(map(int, version[0].split("."))) > _LAST_WITHOUT_VARIABLE  # type: ignore[index]
 
 
 def read_output(path: str, session: PluginSession, seconds: float) -> tuple[str, str]:
@@ -81,7 +81,7 @@ def read_output(path: str, session: PluginSession, seconds: float) -> tuple[str,
             raw, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             _interrupt(process, writing)
-            raise TookTooLong("session-manager-plugin did not end in time.") from None
+            raise ChannelTimeout("session-manager-plugin did not end in time.") from None
     except OSError as error:
         raise ChannelFailed(f"session-manager-plugin cannot be run: {error.strerror}.") from None
     finally:
@@ -105,6 +105,6 @@ def _parse(text: str) -> tuple[str, str]:
     if goodbye is None:
         raise ChannelFailed("session-manager-plugin ended early.")
     if goodbye["failure"] is not None:
-        raise Unopened(f"session-manager-plugin: {goodbye['failure']}")
+        raise ChannelUnreachable(f"session-manager-plugin: {goodbye['failure']}")
     greeting = _GREETING.match(text)
-    return text[greeting.end() if greeting else 0 : goodbye.start()], (goodbye["words"] or "").strip()
+    return text[greeting.end() if greeting else 0 : goodbye.start()], (goodbye["message"] or "").strip()

@@ -1,4 +1,4 @@
-"""boto3 clients of one region and profile, and what their errors mean."""
+"""boto3 clients of one region and profile, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from omc_runbook.aws.answer import NotAnAnswer, validate_responses
+from omc_runbook.aws.answer import InvalidResponse, validate_responses
 from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 
@@ -158,8 +158,8 @@ def look(what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
     try:
         return call()
     except ClientError as error:
-        return _unread(what, permission, error)
-    except NotAnAnswer as error:
+        return _failure(what, permission, error)
+    except InvalidResponse as error:
         return ReadFailure(what, error.operation, str(error), "no-answer")
     except (NoCredentialsError, PartialCredentialsError):
         raise CouldNotLook(
@@ -192,7 +192,7 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
-def _unread(what: str, permission: str, error: ClientError) -> ReadFailure:
+def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     code = code_of(error)
     if code in EXPIRED:
         raise CouldNotLook(f"The AWS credentials have expired ({code}): sign in again, then run again.") from None

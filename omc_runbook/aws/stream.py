@@ -73,7 +73,7 @@ class Stream:
             if message.sequence >= self._next_in:
                 self._early[message.sequence] = message
             ready = []
-            while (found := self._early.pop(self._next_in, None)) is not None:
-                ready.append(found)
+            while (following := self._early.pop(self._next_in, None)) is not None:
+                ready.append(following)
                 self._next_in += 1
             return ready

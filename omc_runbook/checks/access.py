@@ -12,7 +12,7 @@ from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, told
 from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
-from omc_runbook.iam.policy import trusts
+from omc_runbook.iam.policy import extend, trusts
 from omc_runbook.messages.reasons import is_refusal
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
@@ -69,7 +69,12 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                     f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
                     *(stop.sentence for stop in refused[:1]),
                 )
-                remedy = remedies.advise(f"{remedies.trust(name).command} (with Principal Service {ECS_TASKS})")
+                if verdict.decision == "explicit-deny":
+                    remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
+                else:
+                    service = {"Service": ECS_TASKS}
+                    document = extend(known.role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
+                    remedy = remedies.trust(name, document)
                 yield Evidence(name, facts, remedy, services)
 
 

@@ -175,9 +175,9 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     for service in snapshot.consumers:
         for look in snapshot.inside or ():
             refused = look.refused
-            if look.service == service.name and refused and refused.why in ("no-shell", "no-tool"):
+            if look.service == service.name and refused and refused.kind in ("no-shell", "no-tool"):
                 fact = f"ExecuteCommand: no digest from container {look.container} of task {look.task_id[:8]}"
-                facts = (f"{fact}: {refused.words.rstrip('.')}.",)
+                facts = (f"{fact}: {refused.message.rstrip('.')}.",)
                 remedy = remedies.advise("Put a shell and sha256sum (busybox has both) into the image to look inside.")
                 yield Evidence(service.name, facts, remedy, frozenset({service.name}))
                 break
@@ -250,7 +250,7 @@ def _agent_ended(task: Task, name: str) -> bool:
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
     """The ids of the tasks that could not be looked into for one of these reasons."""
     looks = snapshot.inside or ()
-    return frozenset(look.task_id for look in looks if look.refused and look.refused.why in reasons)
+    return frozenset(look.task_id for look in looks if look.refused and look.refused.kind in reasons)
 
 
 def _count(tasks: list[Task]) -> str:

@@ -210,10 +210,7 @@ def _remedy(snapshot: Snapshot, trouble: _Trouble) -> Remedy:
         f"securityGroups=[{','.join(placement.groups)}],assignPublicIp=ENABLED}}"
     )
     filled = {"{cluster}": names.cluster, "{service}": trouble.service.name, "{public}": awsvpc}
-    way, note = trouble.obstacle.command, ""
+    way = trouble.obstacle.command
     for name, text in filled.items():
         way = way.replace(name, command(text))
-    if " (" in way:
-        way, _, note = way.partition(" (")
-        note = f" ({note}"
-    return remedies.advise(f"{way} {command('--region', names.region)}{note}")
+    return remedies.advise(f"{way} {command('--region', names.region)}")

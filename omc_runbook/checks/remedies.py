@@ -166,9 +166,9 @@ def use_key(names: Names, verb: str, key: str) -> Remedy:
     return _aws(names, "kms", verb, "--key-id", key)
 
 
-def trust(role: str) -> Remedy:
-    """Write a role's trust policy from a file."""
-    words = ("update-assume-role-policy", "--role-name", role, "--policy-document", "file://trust.json")
+def trust(role: str, document: str) -> Remedy:
+    """Replace a role's trust policy."""
+    words = ("update-assume-role-policy", "--role-name", role, "--policy-document", document)
     return Remedy(command("aws", "iam", *words))
 
 

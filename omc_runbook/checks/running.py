@@ -164,7 +164,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     by_reason: dict[str, list[ExecLook]] = {}
     for look in looks:
         if look.refused:
-            by_reason.setdefault(look.refused.why, []).append(look)
+            by_reason.setdefault(look.refused.kind, []).append(look)
         elif unseen := [value for value in look.held.values() if value.process == UNSEEN and value.injected != ABSENT]:
             why = UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
             by_reason.setdefault(why, []).append(look)

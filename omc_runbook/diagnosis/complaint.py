@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.checks import families
-from omc_runbook.messages.recognition import Recognised, recognise
+from omc_runbook.messages.recognition import KnownMessage, recognise
 from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
@@ -36,7 +36,7 @@ class Complaint:
     service: str = ""
     task_id: str = ""
     has_text: bool = False
-    texts: tuple[Recognised, ...] = ()
+    texts: tuple[KnownMessage, ...] = ()
     said: tuple[StartProblem, ...] | None = None
 
     @property
@@ -86,13 +86,13 @@ class Complaint:
                 status="found",
                 subject=PASTED,
                 severity="info",
-                evidence=(*(f"{what}: {name}." for what, name in text.named), shown(text, findings), text.next),
+                evidence=(*(f"{what}: {name}." for what, name in text.names), shown(text, findings), text.next),
             )
             for text in self.texts
             if text.checks
         )
 
-    def _family(self, text: Recognised, findings: Sequence[Finding]) -> str:
+    def _family(self, text: KnownMessage, findings: Sequence[Finding]) -> str:
         known = [finding.family for finding in findings if finding.check == text.checks[0]]
         local = [LOCAL] if self.is_local and families.is_local(text.checks[0]) else []
         return next(iter((*local, *known)), "deployment")
@@ -123,10 +123,10 @@ def hear(symptom: str = "", service: str = "", task: str = "", error_text: str =
     return Complaint(wanted, service, task_id, bool(error_text.strip()), texts, said)
 
 
-def _of_a_machine(texts: Sequence[Recognised], log: Sequence[StartProblem]) -> tuple[Recognised, ...]:
+def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) -> tuple[KnownMessage, ...]:
     """What a text means where a developer's machine said it: by variable where that is told, and its own faults."""
     found = [
-        Recognised(
+        KnownMessage(
             (check,),
             f"{told.service or 'The start'} says{f' of {told.variable}' if told.variable else ''}: {told.reason}.",
             (("variable", told.variable),) if told.variable else (),
@@ -148,7 +148,7 @@ def _without_plugin(finding: Finding) -> Finding:
     return replace(finding, status="skipped") if finding.check == _PLUGIN and finding.status == "found" else finding
 
 
-def shown(text: Recognised, findings: Iterable[Finding]) -> str:
+def shown(text: KnownMessage, findings: Iterable[Finding]) -> str:
     """Whether the environment, or a developer's machine, shows now what a pasted text points at."""
     about = [finding for finding in findings if finding.check in text.checks]
     found = [finding for finding in about if finding.is_problem]

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -102,6 +103,14 @@ def trusts(policy: PolicyDocument, service: str, context: Context | None = None)
     """Evaluate whether a role's trust policy lets a service ("ecs-tasks.amazonaws.com") assume the role."""
     layer = _Layer(f"no statement of {policy.name} lets {service} call", [policy])
     return _decide([layer], _Request("sts:AssumeRole", "the role", context, (service,)))
+
+
+def extend(policy: PolicyDocument, **statement: object) -> str:
+    """A policy's JSON with one statement more, as a command takes it."""
+    body = policy.document.get("Statement", [])
+    statements = [*(body if isinstance(body, list) else [body]), statement]
+    document = {**policy.document, "Statement": statements}
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _decide(layers: Sequence[_Layer], request: _Request) -> Verdict:

@@ -94,10 +94,10 @@ class Document:
         old = reveal(self.value)
         pieces: list[tuple[str, str]] = []
         end = 0
-        for written in self._occurrences:
-            if written.member.key not in remove:
-                pieces.append((old[end : written.start], self._rewrite(written, changes, old)))
-            end = written.member.span[1]
+        for occurrence in self._occurrences:
+            if occurrence.member.key not in remove:
+                pieces.append((old[end : occurrence.start], self._rewrite(occurrence, changes, old)))
+            end = occurrence.member.span[1]
         between, colon = self._style(old)
         for key, change in changes.items():
             if self.get(key) is None:
@@ -109,12 +109,12 @@ class Document:
         text = first[1] + "".join(gap + body for gap, body in others)
         return Masked(head + text + tail, self.value.name)
 
-    def _rewrite(self, written: _Occurrence, changes: Mapping[str, Masked], old: str) -> str:
-        member, (start, end) = written.member, written.member.span
+    def _rewrite(self, occurrence: _Occurrence, changes: Mapping[str, Masked], old: str) -> str:
+        member, (start, end) = occurrence.member, occurrence.member.span
         change = changes.get(member.key) if member is self.get(member.key) else None
         if change is None or (member.kind == "string" and member.injected.same_as(change)):
-            return old[written.start : end]
-        return old[written.start : start] + _encode(reveal(change), old)
+            return old[occurrence.start : end]
+        return old[occurrence.start : start] + _encode(reveal(change), old)
 
     def _style(self, text: str) -> tuple[str, str]:
         """The text between two members, and between a key and its value."""
@@ -130,15 +130,15 @@ class Document:
 
 def compare(before: Document | None, after: Document) -> dict[str, Action]:
     """What happens to each key when `after` replaces `before`; `before` is None where no document could be parsed."""
-    found: dict[str, Action] = {}
+    actions: dict[str, Action] = {}
     for key in dict.fromkeys((*(before.keys if before else ()), *after.keys)):
         old, new = before.get(key) if before else None, after.get(key)
         if old is None or new is None:
-            found[key] = "added" if old is None else "removed"
+            actions[key] = "added" if old is None else "removed"
         else:
             same = old.kind == new.kind and old.injected.same_as(new.injected)
-            found[key] = "unchanged" if same else "changed"
-    return found
+            actions[key] = "unchanged" if same else "changed"
+    return actions
 
 
 def parse(value: Masked) -> Document:
@@ -186,10 +186,10 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         start = at
         key, key_end = scanstring(text, _expect('"', text, start), True)
         at = _skip(text, _expect(":", text, _skip(text, key_end)))
-        found, end = _value(text, at)
-        for leaf in _leaves(found):
+        value, end = _value(text, at)
+        for leaf in _leaves(value):
             registry.register(leaf, key)
-        member = Member(key, _kind(found), Masked(_go(found), key), (at, end))
+        member = Member(key, _kind(value), Masked(_go(value), key), (at, end))
         yield _Occurrence(member, start, key_end)
         at = _skip(text, end)
         if text[at : at + 1] == "}":
@@ -250,32 +250,32 @@ def _classify(error: json.JSONDecodeError) -> tuple[Problem, int]:
     return ("single-quoted" if rest.startswith("'") else "not-json"), error.pos
 
 
-def _leaves(found: Any) -> Iterator[str]:
-    """Yield each string within a nested value: each is a secret, though ECS injects the whole."""
-    if isinstance(found, str):
-        yield found
-    elif isinstance(found, dict | list):
-        for child in found.values() if isinstance(found, dict) else found:
+def _leaves(value: Any) -> Iterator[str]:
+    """Yield each string within a nested value: each is a secret, though ECS injects all as one text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
             yield from _leaves(child)
 
 
-def _kind(found: Any) -> Kind:
+def _kind(value: Any) -> Kind:
     kinds: dict[type, Kind] = {str: "string", float: "number", bool: "boolean", dict: "object", list: "array"}
-    return kinds.get(type(found), "null")
+    return kinds.get(type(value), "null")
 
 
-def _go(found: Any) -> str:
+def _go(value: Any) -> str:
     """What Go's %v prints for a decoded JSON value, which is what the ECS agent injects."""
-    if isinstance(found, str):
+    if isinstance(value, str):
         # Go has no lone surrogates: it decodes each to the replacement character.
-        return re.sub("[\ud800-\udfff]", "\ufffd", found)
-    if isinstance(found, dict):
-        return "map[" + " ".join(f"{_go(key)}:{_go(found[key])}" for key in sorted(found)) + "]"
-    if isinstance(found, list):
-        return "[" + " ".join(map(_go, found)) + "]"
-    if isinstance(found, float):
-        return _go_float(found)
-    return {True: "true", False: "false"}.get(found, "<nil>")
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{_go(key)}:{_go(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(_go, value)) + "]"
+    if isinstance(value, float):
+        return _go_float(value)
+    return {True: "true", False: "false"}.get(value, "<nil>")
 
 
 def _go_float(number: float) -> str:

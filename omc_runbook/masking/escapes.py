@@ -55,10 +55,10 @@ def unescape(text: str) -> str:
     All spellings of a text give the same result, so that a value can be found by it.
     """
     for _ in range(_PASSES):
-        shown = _ESCAPE.sub(_decode, text)
-        if shown == text:
+        decoded = _ESCAPE.sub(_decode, text)
+        if decoded == text:
             break
-        text = shown
+        text = decoded
     return text
 
 
@@ -66,10 +66,10 @@ def unescape_traceably(text: str) -> Plain:
     """Do what `unescape` does, and record each character's range in the original text."""
     plain = Plain(text, list(range(len(text))), list(range(1, len(text) + 1)))
     for _ in range(_PASSES):
-        shown = _pass(plain)
-        if shown.text == plain.text:
+        decoded = _pass(plain)
+        if decoded.text == plain.text:
             break
-        plain = shown
+        plain = decoded
     return plain
 
 
@@ -85,16 +85,16 @@ def _pass(plain: Plain) -> Plain:
     last = 0
     for hit in _ESCAPE.finditer(plain.text):
         start, end = hit.span()
-        shown = _decode(hit)
-        parts += [plain.text[last:start], shown]
-        starts += plain.starts[last:start] + [plain.starts[start]] * len(shown)
-        ends += plain.ends[last:start] + [plain.ends[end - 1]] * len(shown)
+        decoded = _decode(hit)
+        parts += [plain.text[last:start], decoded]
+        starts += plain.starts[last:start] + [plain.starts[start]] * len(decoded)
+        ends += plain.ends[last:start] + [plain.ends[end - 1]] * len(decoded)
         last = end
     return Plain("".join([*parts, plain.text[last:]]), starts + plain.starts[last:], ends + plain.ends[last:])
 
 
 def _decode(hit: re.Match[str]) -> str:
-    kind, found = hit.lastgroup, hit[0]
+    kind, escape = hit.lastgroup, hit[0]
     if kind == "slashes":
         return ""
     if kind == "control":
@@ -104,10 +104,10 @@ def _decode(hit: re.Match[str]) -> str:
     if kind == "quote":
         return "'"
     if kind == "entity":
-        return html.unescape(found)
+        return html.unescape(escape)
     if kind == "code":
-        return _character(re.findall(rf"[uU]({_HEX}+)", found))
-    data = bytes.fromhex(re.sub(r"\\+x|%", "", found))
+        return _character(re.findall(rf"[uU]({_HEX}+)", escape))
+    data = bytes.fromhex(re.sub(r"\\+x|%", "", escape))
     return data.decode("utf-8", "replace") if len(data) > 1 else data.decode("latin-1")
 
 

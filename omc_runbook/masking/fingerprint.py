@@ -24,8 +24,8 @@ def fingerprint(value: Masked, key: bytes) -> str:
 
 def login_fingerprint(value: Masked, key: bytes) -> str:
     """Return the fingerprint of the percent-decoded password in a URL; "" where it has none."""
-    found = _LOGIN.search(reveal(value))
-    return _keyed(unquote(found[1]), key) if found else ""
+    login = _LOGIN.search(reveal(value))
+    return _keyed(unquote(login[1]), key) if login else ""
 
 
 def _keyed(text: str, key: bytes) -> str:

@@ -71,14 +71,14 @@ class Index:
         ignored = [hit.span() for hit in ignoring.finditer(text)]
         if not ignored:
             return self._all(text, shortest, common)
-        kept: list[str] = []
+        parts: list[str] = []
         positions: list[int] = []
         last = 0
         for start, end in [*ignored, (len(text), len(text))]:
-            kept.append(text[last:start])
+            parts.append(text[last:start])
             positions.extend(range(last, start))
             last = end
-        spans = self._all("".join(kept), shortest, common)
+        spans = self._all("".join(parts), shortest, common)
         return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
 
     def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
@@ -102,17 +102,17 @@ class Index:
 
     def unfinished(self, text: str) -> Span:
         """Find the longest end of ``text`` that more text could turn into a value; empty if there is none."""
-        start, name = self._begun(text, self._ordered)
+        start, name = self._start_of_value(text, self._ordered)
         tail = text[max(0, len(text) - _DEEPEST * self._longest) :]
         if self._plain and is_escaped(tail):
             plain = unescape_traceably(without_unfinished(tail))
-            at, plain_name = self._begun(plain.text, self._ordered_plain)
+            at, plain_name = self._start_of_value(plain.text, self._ordered_plain)
             if at < len(plain.text):
                 first = len(text) - len(tail) + plain.starts[at]
                 start, name = (first, plain_name) if first < start else (start, name)
         return Span(start, len(text), name)
 
-    def _begun(self, text: str, ordered: list[str]) -> tuple[int, str]:
+    def _start_of_value(self, text: str, ordered: list[str]) -> tuple[int, str]:
         for start in range(max(0, len(text) - self._longest), len(text)):
             if text[start] in self._initials:
                 end = text[start:]

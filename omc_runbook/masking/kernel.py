@@ -114,9 +114,9 @@ class _Hook:
             self._send(stream, masked, ident=ident)
 
         output.send, output.parent = send, message["parent_header"]
-        shown = output.buffer.feed(message["content"]["text"])
-        if shown:
-            send(shown)
+        masked = output.buffer.feed(message["content"]["text"])
+        if masked:
+            send(masked)
         if os.getpid() != self._home:
             # A fork may end at any time, and its timers with it: it must not hold anything back.
             self._flush()
@@ -160,7 +160,7 @@ def _silence_terminal() -> None:
     # sys.stdout may be replaced at the moment, for example by %%capture: the thread that watches the original has it.
     # gc.get_objects has it too, but breaks tuples that another thread is building.
     watched = [getattr(getattr(thread, "_target", None), "__self__", None) for thread in threading.enumerate()]
-    for stream in [found for found in (sys.stdout, sys.stderr, *watched) if isinstance(found, OutStream)]:
+    for stream in [each for each in (sys.stdout, sys.stderr, *watched) if isinstance(each, OutStream)]:
         stream.echo = None
         if getattr(stream, "_original_stdstream_copy", None) is not None:
             os.dup2(nowhere, stream._original_stdstream_copy)

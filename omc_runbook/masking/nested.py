@@ -23,16 +23,16 @@ def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_
         return mask(item, is_text)
     if isinstance(item, bytes | bytearray | memoryview):
         text = bytes(item).decode("utf-8", "surrogateescape")
-        shown = mask(text, is_text)
-        return item if shown == text else shown.encode("utf-8", "surrogateescape")
+        masked = mask(text, is_text)
+        return item if masked == text else masked.encode("utf-8", "surrogateescape")
     if isinstance(item, dict):
         return {
             key if is_form(key) else mask(key, False): mask_nested(value, mask, is_text or _holds_text(key))
             for key, value in item.items()
         }
     if isinstance(item, list | tuple):
-        if _is_text(item) and (shown := mask("".join(item), is_text)) != "".join(item):
-            return shown.splitlines(keepends=True)
+        if _is_text(item) and (masked := mask("".join(item), is_text)) != "".join(item):
+            return masked.splitlines(keepends=True)
         return [mask_nested(member, mask, is_text) for member in item]
     return item
 

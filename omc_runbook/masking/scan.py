@@ -31,15 +31,15 @@ def leaks(path: Path) -> tuple[Leak, ...]:
     A JSON file or notebook is searched in its decoded strings and in its raw text. Common words are no leaks. Raises
     OSError when it cannot be read.
     """
-    written = _read(path)
-    content = _parse(path, written)
-    decoded = written
+    text = _read(path)
+    content = _parse(path, text)
+    decoded = text
     if content is not None:
         decoded = "\n".join(text for _, text in sorted(_texts(content), key=itemgetter(0)))
     index = registry.current()
-    spans = [*index.find(decoded, common=False), *index.find_scattered(decoded), *index.find_scattered(written)]
-    found = {Leak(path, span.name, span.end - span.start) for span in spans}
-    return tuple(sorted(found, key=lambda leak: (leak.name, -leak.characters)))
+    spans = [*index.find(decoded, common=False), *index.find_scattered(decoded), *index.find_scattered(text)]
+    unique = {Leak(path, span.name, span.end - span.start) for span in spans}
+    return tuple(sorted(unique, key=lambda leak: (leak.name, -leak.characters)))
 
 
 def scrub(path: Path) -> None:
@@ -48,10 +48,10 @@ def scrub(path: Path) -> None:
     A JSON file stays valid. A value spread over several of its strings stays, and `leaks` still finds it. Raises
     OSError when the file cannot be read or its folder cannot be written to.
     """
-    written = _read(path)
-    content = _parse(path, written)
+    text = _read(path)
+    content = _parse(path, text)
     if content is None:
-        data = registry.mask_thoroughly(written, common=False).encode("utf-8", "surrogateescape")
+        data = registry.mask_thoroughly(text, common=False).encode("utf-8", "surrogateescape")
     else:
         masked = json.dumps(mask_nested(content, _mask), ensure_ascii=False, indent=1)
         data = f"{masked}\n".encode("utf-8", "backslashreplace")

@@ -26,8 +26,8 @@ def spell(text: str) -> frozenset[str]:
     for once in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
         spellings |= {once[1:-1], json.dumps(once)[3:-3], json.dumps(once, ensure_ascii=False)[3:-3]}
         spellings.add(re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", once)[1:-1])
-    shown = repr(text)[1:-1]
-    spellings |= {shown, shown.replace("'", "\\'"), json.dumps(shown)[1:-1], repr(_encode(text))[2:-1]}
+    literal = repr(text)[1:-1]
+    spellings |= {literal, literal.replace("'", "\\'"), json.dumps(literal)[1:-1], repr(_encode(text))[2:-1]}
     for quoted in (quote(text, safe="", errors="replace"), quote(text, errors="replace")):
         spellings |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
     spellings.add(quote_plus(text, errors="replace"))
@@ -37,8 +37,8 @@ def spell(text: str) -> frozenset[str]:
     spellings |= {text.replace("'", """'"'"'"""), text.replace("'", "'\\''")}
     spellings = {spelling for spelling in spellings if len(spelling) >= len(text)}
     if len(text) >= SHORT:
-        for written in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
-            spellings |= _encodings(_encode(written))
+        for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
+            spellings |= _encodings(_encode(escaped_text))
         for line in long_lines(text):
             spellings |= spell(line)
     return frozenset(spellings)
@@ -50,14 +50,14 @@ def pieces(text: str) -> dict[str, int]:
     A run is distinctive when it changes between letters and digits or from small letters to capitals, at least twice
     if it contains dashes or slashes: words, dates and regions, which a secret may contain too, do not.
     """
-    found: dict[str, int] = {}
+    starts: dict[str, int] = {}
     if len(text) >= LONG:
         for token in _TOKEN.finditer(text):
             for start in range(token.start(), token.end() - PIECE + 1):
                 piece = text[start : start + PIECE]
                 if len(_CHANGE.findall(piece)) >= (1 if piece.isalnum() else 2):
-                    found.setdefault(piece, start)
-    return found
+                    starts.setdefault(piece, start)
+    return starts
 
 
 def long_lines(text: str) -> list[str]:

@@ -31,13 +31,13 @@ class StreamBuffer:
         spans = index.find(text)
         rest = index.unfinished(text)
         end = max([rest.start, self._released, *(span.end for span in spans if span.start < rest.start)])
-        shown = [span for span in spans if self._released < span.end <= end]
+        new_spans = [span for span in spans if self._released < span.end <= end]
         begin = self._released
-        if shown and shown[0].start < begin:
+        if new_spans and new_spans[0].start < begin:
             # Part of this value was released: a second label would show how often.
-            first = shown.pop(0)
+            first = new_spans.pop(0)
             begin = first.end
-        masked = registry.mask_spans(text[begin:end], [Span(s.start - begin, s.end - begin, s.name) for s in shown])
+        masked = registry.mask_spans(text[begin:end], [Span(s.start - begin, s.end - begin, s.name) for s in new_spans])
         if begin > self._released and not self._is_labelled:
             masked = registry.label(first.name) + masked
         self._is_labelled = self._is_labelled and rest.start == 0

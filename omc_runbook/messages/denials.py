@@ -1,4 +1,4 @@
-"""AWS's sentence for a call that is refused: who may not do what, and which kind of policy is to blame.
+"""AWS's message for a refused call: who may not do what, and which kind of policy refuses it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from omc_runbook.messages.paste import Paste
-from omc_runbook.messages.phrases import Phrase, pull, say
+from omc_runbook.messages.phrases import Phrase, aws_message, pull_failure
 
 _SENTENCE = "is not authorized to perform:"
 _BEFORE, _AFTER = 400, 700
@@ -25,51 +25,51 @@ _BOUNDARY = "GetRole: PermissionsBoundary."
 _ENDPOINT = "DescribeVpcEndpoints: PolicyDocument of the endpoint for Secrets Manager."
 _ADMINISTRATOR = "Ask the organization's administrator, with this text."
 
-_FOREIGN = pull(
+_FOREIGN = pull_failure(
     "wrong-account kms-cross-account resource-deny",
-    f"{_ROLE} the secret's own policy does not let it in, which it must where the secret is another account's.",
+    f"{_ROLE} the secret's resource policy does not allow it, as it must for a secret in another account.",
     "Compare the account in valueFrom with the role's; then GetResourcePolicy where the secret is.",
     "no resource-based policy allows",
 )
 
 REASONS: tuple[Phrase, ...] = (
-    pull(
+    pull_failure(
         "identity-deny",
-        f"{_ROLE} a policy of its own denies it, and no grant outweighs that.",
+        f"{_ROLE} one of its own policies explicitly denies it, and no Allow overrides that.",
         "The role's policies: a statement with Effect Deny that covers secretsmanager:GetSecretValue.",
         "explicit deny in an identity-based policy",
     ),
-    pull(
+    pull_failure(
         "resource-deny",
-        f"{_ROLE} the secret's own policy denies it, and no grant to the role outweighs that.",
+        f"{_ROLE} the secret's resource policy explicitly denies it, and no Allow overrides that.",
         "GetResourcePolicy of the secret.",
         "explicit deny in a resource-based policy",
     ),
-    pull(
+    pull_failure(
         "endpoint-policy",
         f"{_ROLE} the policy of the VPC endpoint on the way denies it. The role itself may be right.",
         _ENDPOINT,
         "explicit deny in a VPC endpoint policy",
     ),
-    pull(
+    pull_failure(
         "endpoint-policy",
         f"{_ROLE} the policy of the VPC endpoint on the way does not allow it. The role itself may be right.",
         _ENDPOINT,
         "no VPC endpoint policy allows",
     ),
-    pull(
+    pull_failure(
         "boundary",
         f"{_ROLE} its permissions boundary denies it, whatever its policies grant.",
         _BOUNDARY,
         "explicit deny in a permissions boundary",
     ),
-    pull(
+    pull_failure(
         "boundary",
-        f"{_ROLE} its permissions boundary leaves it out, whatever its policies grant.",
+        f"{_ROLE} its permissions boundary does not allow it, whatever its policies grant.",
         _BOUNDARY,
         "no permissions boundary allows",
     ),
-    pull(
+    pull_failure(
         "scp",
         f"{_ROLE} a policy of the organization forbids it. Nothing in this account can grant it.",
         _ADMINISTRATOR,
@@ -77,20 +77,20 @@ REASONS: tuple[Phrase, ...] = (
         *("explicit deny in a resource control policy", "no resource control policy allows"),
     ),
     _FOREIGN,
-    pull(
+    pull_failure(
         "no-permission pattern-suffix",
-        f"{_ROLE} no policy of its own allows it. A policy for the secret may be there and not match its ARN, "
-        "with the six characters at its end.",
+        f"{_ROLE} none of its own policies allows it. One may name the secret without the six characters at the "
+        "end of its ARN.",
         "The role's policies: Resource of the statement for secretsmanager:GetSecretValue, against the ARN.",
         "no identity-based policy allows",
     ),
-    pull(
+    pull_failure(
         "identity-deny resource-deny scp boundary endpoint-policy",
-        f"{_ROLE} some policy denies it. The text does not say of which kind it is.",
+        f"{_ROLE} a policy explicitly denies it. The text does not say of which kind.",
         "The role's policies and its boundary, then GetResourcePolicy of the secret.",
         "explicit deny",
     ),
-    say(
+    aws_message(
         "",
         "A session policy limits the caller to less than its role may do.",
         "The session policy that was passed when the role was assumed.",
@@ -100,15 +100,15 @@ REASONS: tuple[Phrase, ...] = (
     ),
 )
 
-_UNSAID = pull(
+_NO_REASON = pull_failure(
     "no-permission pattern-suffix identity-deny boundary scp resource-deny endpoint-policy",
     f"{_ROLE} the text does not say by which kind of policy.",
     "The role's policies first, then its boundary, then GetResourcePolicy of the secret.",
 )
 
-REFUSED = pull(
+REFUSED = pull_failure(
     "no-permission pattern-suffix identity-deny boundary scp resource-deny kms-no-permission endpoint-policy",
-    "AWS refused a call: a permission is missing. The part of the text that says whose and why is missing too.",
+    "AWS refused a call: a permission is missing. The text was cut before it says whose, and why.",
     "DescribeTasks: stoppedReason in full; it names the role, the action and the kind of policy.",
     *("AccessDeniedException", "AccessDenied)"),
     weak=True,
@@ -117,34 +117,34 @@ REFUSED = pull(
 _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
     (
         "kms:",
-        pull(
+        pull_failure(
             "kms-no-permission kms-useless-grant kms-cross-account",
-            "The task's execution role may not use the key that encrypts the secret. A grant of kms:Decrypt on the "
-            "secret's ARN grants nothing.",
+            "The task's execution role may not use the key that encrypts the secret. kms:Decrypt on the secret's ARN "
+            "grants nothing.",
             "Compare KmsKeyId of DescribeSecret with the resources on which the role may kms:Decrypt.",
         ),
     ),
     (
         "ssm:",
-        pull(
+        pull_failure(
             "bare-name",
-            "ECS looked in SSM's Parameter Store, and the role may not. A valueFrom that is no ARN of Secrets "
-            "Manager's is taken for a parameter's name: where a secret is meant, no permission is missing.",
-            "Look at valueFrom: where a secret is meant, its whole ARN belongs there.",
+            "ECS looked in SSM Parameter Store, which the role may not read. ECS takes a valueFrom that is no Secrets "
+            "Manager ARN for a parameter's name: if a secret is meant, no permission is missing.",
+            "If a secret is meant, put its whole ARN into valueFrom.",
         ),
     ),
     (
         "ssmmessages:",
-        say(
+        aws_message(
             "exec-iam",
-            "The task role lacks the permissions by which ECS Exec talks to Systems Manager.",
+            "The task role lacks the ssmmessages permissions of ECS Exec.",
             "The task role's policies: the four ssmmessages actions for channels.",
             group="pull",
         ),
     ),
     (
         "ecr:",
-        pull(
+        pull_failure(
             "image-pull",
             "The execution role may not pull the container's image. This is not a secrets problem.",
             "The execution role's policies: the ecr actions.",
@@ -153,7 +153,7 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
     ),
     (
         "logs:",
-        pull(
+        pull_failure(
             "log-group",
             "The execution role may not set up the container's log. This is not a secrets problem.",
             "The execution role's policies: the logs actions.",
@@ -162,7 +162,7 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
     ),
     (
         "elasticfilesystem:",
-        pull(
+        pull_failure(
             "volume",
             "The task may not mount its file system. This is not a secrets problem.",
             "The task role's policies and the file system's own.",
@@ -171,18 +171,17 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
     ),
 )
 
-_CALLER = say(
+_CALLER = aws_message(
     "",
-    "This refusal is yours: it names the person or program that called, not the tasks' role. That the tasks may not "
-    "read the secret does not follow from it.",
-    "Have the named action granted to yourself, or ask somebody who has it; what could not be looked at stays unknown.",
+    "This refusal is yours: the text names a person or a program, not the tasks' role. The tasks may still be able to "
+    "read the secret.",
+    "Get permission for the named action, or ask somebody who has it; what you cannot read stays unknown.",
     group="pull",
 )
 
-_APPLICATION = say(
+_APPLICATION = aws_message(
     "",
-    "A running task was refused a call that has nothing to do with its secrets: it is the task role that lacks the "
-    "permission. This is not a secrets problem.",
+    "AWS refused a running task's own call: its task role lacks the permission. This is not a secrets problem.",
     "The task role's policies: the named action.",
     group="pull",
 )
@@ -190,27 +189,27 @@ _APPLICATION = say(
 
 @dataclass(frozen=True)
 class Denial:
-    """A refusal in a paste: where it stands in `run`, what it means, and the action, role and task id it names."""
+    """A refusal in a pasted text: its range in `run`, what it means, and the action, role and task id that it names."""
 
     begin: int
     end: int
     phrase: Phrase
-    named: tuple[tuple[str, str], ...]
+    names: tuple[tuple[str, str], ...]
 
 
-DENIED = frozenset(phrase.checks[0] for phrase in (*REASONS, _UNSAID, REFUSED) if phrase.checks)
+DENIED = frozenset(phrase.checks[0] for phrase in (*REASONS, _NO_REASON, REFUSED) if phrase.checks)
 """The likeliest faults where the role that reads the secret was refused."""
 
 
 def denials(paste: Paste, of_task: bool = False) -> Iterator[Denial]:
-    """The refusals in a paste by principal, action and kind of policy; with `of_task` none of them is the caller's."""
-    for begin, end in paste.places(_SENTENCE):
+    """The refusals in a pasted text; with `of_task` none of them is the caller's."""
+    for begin, end in paste.find(_SENTENCE):
         before = paste.lower.rfind("arn:", max(begin - _BEFORE, 0), begin)
         principal = _PRINCIPAL.fullmatch(paste.run, before, begin) if before >= 0 else None
         action = _ACTION.match(paste.run, end) or _ACTION.match(paste.lower, end)
-        stop = min([at for mark in _ENDS if (at := paste.lower.find(mark, end, end + _AFTER)) >= 0] or [end + _AFTER])
-        reason, last = _reason(paste.lower[:stop], end)
-        owner = _OWNER.search(paste.run, end, stop)
+        limit = min([at for mark in _ENDS if (at := paste.lower.find(mark, end, end + _AFTER)) >= 0] or [end + _AFTER])
+        reason, last = _reason(paste.lower[:limit], end)
+        owner = _OWNER.search(paste.run, end, limit)
         phrase = _judge(principal, action[1] if action else "", reason, owner[1] if owner else "", of_task)
         yield Denial(before if principal else begin, last, phrase, tuple(_names(principal, action)))
 
@@ -222,7 +221,7 @@ def _reason(lower: str, start: int) -> tuple[Phrase, int]:
             at = lower.find(mark, start)
             if at >= 0:
                 return phrase, at + len(mark)
-    return _UNSAID, start
+    return _NO_REASON, start
 
 
 def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: str, of_task: bool) -> Phrase:
@@ -240,7 +239,7 @@ def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: 
 
 
 def _is_task(principal: re.Match[str]) -> bool:
-    """Whether a role was taken on by ECS for a task: the session is called by the task's id."""
+    """Whether ECS assumed a role for a task: then the session's name is the task's id."""
     return principal[2].lower() == "assumed-role" and bool(_TASK_ID.fullmatch(principal[3].rpartition("/")[2].lower()))
 
 

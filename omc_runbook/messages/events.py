@@ -1,74 +1,73 @@
-"""What ECS says of deployments, running tasks and sessions, and the AWS CLI of a call."""
+"""ECS's messages about deployments, running tasks and sessions, and the AWS CLI's about calls."""
 
 from __future__ import annotations
 
-from omc_runbook.messages.phrases import Phrase, say
+from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, aws_message
 from omc_runbook.messages.refusals import AWS
 
-_NOT_SECRETS = "This is not a secrets problem."
-_OWN_CALL = "This is about the call made from here, not about the tasks: they read their secrets as another role."
+_OWN_CALL = "It concerns the call made from here, not the tasks: they read their secrets as another role."
 
 AT_REST = ("reached a steady state", "deployment completed")
-"""What is said of a service that needs no more tasks."""
+"""Wordings for a service that needs no more tasks."""
 
 DEPLOYMENTS: tuple[Phrase, ...] = (
-    say(
+    aws_message(
         "",
-        "The service has as many healthy tasks as it wants. That is no proof that a change arrived: a service that "
-        "was not redeployed, was rolled back or wants no task says the same.",
+        "The service has as many healthy tasks as desired. That does not prove that a change arrived: a service that "
+        "was not redeployed, was rolled back or has desiredCount 0 reports the same.",
         "DescribeServices: the PRIMARY deployment's id, createdAt and rolloutState.",
         AT_REST[0],
     ),
-    say(
+    aws_message(
         "",
-        "A deployment is complete. Its id and its time tell whether it is yours, and later than the change.",
+        "A deployment is complete. Its id and its time show whether it is yours, and later than the change.",
         "DescribeServices: the PRIMARY deployment's id and createdAt, against the time of the secret's version.",
         *(AT_REST[1], "ECS deployment * completed"),
     ),
-    say(
+    aws_message(
         "",
-        "A deployment is in progress. Nothing has to be wrong.",
+        "A deployment is in progress, which is normal.",
         "Wait for rolloutState COMPLETED, and watch failedTasks meanwhile.",
         *("ECS deployment * in progress",),
     ),
-    say(
+    aws_message(
         "",
-        "ECS starts, stops or registers tasks, as in every deployment. Nothing has to be wrong.",
+        "ECS starts, stops or registers tasks, as in every deployment.",
         "DescribeServices: events, for what came after.",
         *(") has started * task", ") has stopped * task", ") has begun draining", ") deregistered * target"),
         *(") registered * target", "Scaling activity initiated by"),
     ),
-    say(
+    aws_message(
         "breaker-rollback",
-        "A CloudWatch alarm ended the deployment; where rolling back is on, the former task definition runs again. "
-        "The secret may be in order.",
+        "A CloudWatch alarm ended the deployment; with rollback on, the former task definition runs again. The secret "
+        "may be correct.",
         "DescribeServices: deploymentConfiguration.alarms, and what the alarm watches.",
         "deployment failed: alarm detected",
     ),
-    say(
+    aws_message(
         "breaker-rollback rollout-stuck pull-failed health-check task-exits",
-        "The deployment's tasks did not start or stay healthy, so ECS gave up; where rolling back is on, the "
-        "former task definition runs again. That does not undo a bad secret: the former one reads it too.",
-        "DescribeTasks: stoppedReason of the deployment's tasks says why they failed.",
+        "The deployment's tasks did not start or stay healthy, so ECS gave up; with rollback on, the former task "
+        "definition runs again. That does not undo a bad secret: the former one reads it too.",
+        "DescribeTasks: stoppedReason of the deployment's tasks.",
         *("circuit breaker: rolling back", "circuit breaker: tasks failed", "deployment circuit breaker"),
         *("rolling back to deployment", "deployment failed: tasks failed to start", "deployment failed:"),
     ),
-    say(
+    aws_message(
         "rollout-stuck",
-        f"ECS can neither stop an old task nor start a new one within the deployment's limits. {_NOT_SECRETS}",
+        f"ECS can neither stop an old task nor start a new one within the deployment's limits. {NOT_SECRETS}",
         "DescribeServices: deploymentConfiguration, minimumHealthyPercent and maximumPercent.",
         *("unable to stop or start tasks during a deployment", "because of the service deployment configuration"),
     ),
-    say(
+    aws_message(
         "rollout-stuck pull-failed health-check task-exits image-pull out-of-memory",
         "The service's tasks keep failing, and ECS waits longer between attempts. The event does not say why.",
         "DescribeTasks: stoppedReason and the containers' exit codes of tasks that stopped in the last hour.",
         "unable to consistently start tasks successfully",
     ),
-    say(
+    aws_message(
         "no-capacity",
-        f"ECS could not place a task: capacity, memory, ports or a quota ran out. {_NOT_SECRETS}",
-        "DescribeServices: events name what is missing; check the cluster's capacity and the account's quotas.",
+        f"ECS could not place a task: capacity, memory, ports or a quota ran out. {NOT_SECRETS}",
+        "DescribeServices: events name what is missing; then the cluster's capacity and the account's quotas.",
         *(
             "Capacity is unavailable",
             "RESOURCE:MEMORY",
@@ -85,34 +84,33 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         group="pull",
         kind="capacity",
     ),
-    say(
+    aws_message(
         "no-capacity pull-failed",
-        "ECS could not place or start a task. The reason stands after these words; in this text it is none that is "
-        "known here.",
+        "ECS could not place or start a task. The text has no reason that is known here.",
         "DescribeServices: events in full, and DescribeTasks: stoppedReason.",
         "unable to place a task",
         group="pull",
         weak=True,
     ),
-    say(
+    aws_message(
         "out-of-memory",
-        f"The container was killed: it used more memory than its limit. {_NOT_SECRETS}",
+        f"The container was killed: it used more memory than its limit. {NOT_SECRETS}",
         "DescribeTaskDefinition: memory of the task and of the container; compare with the service's metrics.",
         *("OutOfMemory", "out of memory", "killed due to memory", "OOMKilled", "OOM-killed"),
         group="exit",
         kind="memory",
     ),
-    say(
+    aws_message(
         "health-check",
-        "The task read its secrets, started, and failed its health check. Usually that is not a "
-        "secrets problem; a wrong value looks like this only where the check uses it.",
+        "The task read its secrets, started, and failed its health check. That is a secrets problem only if the check "
+        "uses a wrong value.",
         "The application's log, and healthCheck in the task definition or the target group's.",
         *("failed container health checks", "failed ELB health checks", "is unhealthy in (target-group"),
         *("is unhealthy in target-group", "failed health checks"),
         group="exit",
         kind="health-check",
     ),
-    say(
+    aws_message(
         "out-of-memory health-check task-exits",
         "The container was killed (137): it ran out of memory, failed a health check, or "
         "did not stop in time. The code does not say which.",
@@ -121,19 +119,19 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         group="exit",
         weak=True,
     ),
-    say(
+    aws_message(
         "task-exits",
-        "The container started and then exited. ECS had given it its secrets; whether their values are at "
-        "fault, the application's log says. Code 139 is a crash and 143 a stop that was asked for.",
+        "The container started with its secrets and exited. The application's log says whether their values are "
+        "wrong. Exit code 139 is a crash, and 143 a stop by SIGTERM.",
         "The application's log, at the time when the task stopped.",
         *("Essential container in task exited", "EssentialContainerExited", "unexpected exit code"),
         *(f"exit code{mark} {digit}" for mark in ("", ":", "':") for digit in range(1, 10)),
         group="exit",
         weak=True,
     ),
-    say(
+    aws_message(
         "",
-        f"The task was stopped by AWS or by a person. {_NOT_SECRETS}",
+        f"The task was stopped by AWS or by a person. {NOT_SECRETS}",
         "CloudTrail: StopTask says who stopped it.",
         *("Your Spot Task was interrupted", "Task stopped by", "UserInitiated", "Host EC2"),
         *("performing maintenance", "SpotInterruption"),
@@ -142,40 +140,40 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
 )
 
 SESSIONS: tuple[Phrase, ...] = (
-    say(
+    aws_message(
         "exec-off exec-agent exec-iam exec-endpoint",
         "ECS Exec is not available in this task: it was off when the task started, or its agent is not running. The "
-        "text does not say which. Switching it on in the service helps tasks that start afterwards.",
+        "text does not say which. Enabling it in the service only affects tasks that start afterwards.",
         "DescribeTasks: enableExecuteCommand, then managedAgents of the container.",
         "execute command was not enabled",
         "execute command agent isn't running",
     ),
-    say(
+    aws_message(
         "exec-agent exec-iam exec-endpoint",
         "The agent in the task does not answer. It may have stopped, the task role may lack the ssmmessages actions, "
-        "or the task has no way to ssmmessages.",
+        "or the task cannot reach ssmmessages.",
         "DescribeTasks: managedAgents; then the task role's policies, and the subnets' routes and endpoints.",
         *("TargetNotConnected", "execute command failed due to an internal error"),
     ),
-    say(
+    aws_message(
         "exec-plugin",
         "The AWS CLI found no session-manager-plugin on this machine. Nothing is wrong with the task.",
         "Install session-manager-plugin, or let the runbook look inside: it needs none.",
         *("SessionManagerPlugin is not found", "session-manager-plugin: command not found"),
         *("session-manager-plugin' is not recognized", "session-manager-plugin: not found"),
     ),
-    say(
+    aws_message(
         "",
-        "ECS Exec runs the words of a command without a shell, so that the guide's env | grep cannot work as it is "
-        "written: it takes sh -c around it. And it would print secret values, into a session that may be logged.",
+        "ECS Exec runs a command without a shell, so the guide's env | grep needs sh -c around it. And it would print "
+        "secret values, into a session that may be logged.",
         "Run verify with look_inside instead: it compares digests in the task and prints no value.",
         *("env: '|'", "env: |:", "env: can't execute '|'", "unrecognized option * '-E'", "env: invalid option -- 'E'"),
     ),
-    say(
+    aws_message(
         "exec-no-shell start-failed",
-        "The container has no such program: an image without a shell cannot run sh. If it was said when the "
-        "task started, the task definition's command is wrong.",
-        "Look at the image: a distroless one has no shell, and what its process holds can be told by times alone.",
+        "The container has no such program: an image without a shell cannot run sh. If the message is from the task's "
+        "start, the task definition's command is wrong.",
+        "Check the image: a distroless one has no shell, and only times show which values its process holds.",
         *(
             "executable file not found in $PATH",
             "'/bin/sh': stat /bin/sh",
@@ -184,17 +182,16 @@ SESSIONS: tuple[Phrase, ...] = (
         ),
         kind="start",
     ),
-    say(
+    aws_message(
         "exec-readonly",
-        "Something had to write to the container's file system, which is read-only. ECS Exec's agent is stopped by "
-        "that; so is an application that writes.",
+        "The container's file system is read-only. ECS Exec's agent has to write to it and stops; so does an "
+        "application that writes.",
         "DescribeTaskDefinition: readonlyRootFilesystem.",
         *("read-only file system", "readonly file system"),
     ),
-    say(
+    aws_message(
         "exec-endpoint exec-iam",
-        "ssmmessages, over which ECS Exec runs, was not reached. A session's client on this machine needs that "
-        "connection just as the agent in the task does.",
+        "ssmmessages was not reached. ECS Exec needs it from the task and from this machine.",
         "EC2: the endpoint for ssmmessages, its security group, and the route of the task's subnet.",
         *("wss://ssmmessages", "lookup ssmmessages", "https://ssmmessages", "Setting up data channel with id"),
         owner=True,
@@ -202,51 +199,51 @@ SESSIONS: tuple[Phrase, ...] = (
 )
 
 CALLS: tuple[Phrase, ...] = (
-    say(
+    aws_message(
         "wrong-names",
-        "There is no cluster or service of that name in this region and account. The platform that runs is not "
-        "always called what the guide says.",
+        "There is no cluster or service of that name in this region and account. The platform's names may differ from "
+        "the guide's.",
         "ListClusters and ListServices; then set cluster and service in runbook.toml.",
         *("ClusterNotFound", "Cluster not found", "ServiceNotFound", "Service not found", "ServiceNotActive"),
         *("Service was not ACTIVE", "'reason':'MISSING'"),
     ),
-    say(
+    aws_message(
         "code-deploy",
-        "CodeDeploy replaces this service's tasks, so that ECS refuses to force a deployment.",
+        "CodeDeploy deploys this service, so ECS refuses to force a deployment.",
         "Start a deployment in CodeDeploy: its new tasks read the secret again.",
         "a CODE_DEPLOY deployment controller",
     ),
-    say(
+    aws_message(
         "external-controller",
-        "An external controller replaces this service's tasks, through task sets; ECS forces no deployment there.",
+        "An external controller deploys this service by task sets, so ECS refuses to force a deployment.",
         "DescribeServices: deploymentController and taskSets. A new task set reads the secret again.",
         "EXTERNAL deployment controller",
     ),
-    say(
+    aws_message(
         "",
-        f"AWS does not know who is calling: no sign-in, an expired one, or another account's. {_OWN_CALL}",
+        f"AWS does not accept the credentials: there are none, or they have expired or are invalid. {_OWN_CALL}",
         "Sign in again, then aws sts get-caller-identity.",
         *("ExpiredToken", "Unable to locate credentials", "SSO session associated with this profile"),
         *("Token has expired and refresh failed", "UnrecognizedClientException", "config profile * could not be found"),
         *AWS.wordings,
     ),
-    say(
+    aws_message(
         "",
-        f"The AWS CLI did not reach AWS, or was told no region. {_OWN_CALL}",
-        "Look at --region and AWS_REGION, AWS_ENDPOINT_URL, a proxy and this machine's network.",
+        f"The AWS CLI did not reach AWS, or has no region. {_OWN_CALL}",
+        "Check --region and AWS_REGION, AWS_ENDPOINT_URL, the proxy and this machine's network.",
         *("Could not connect to the endpoint URL", "You must specify a region", "Connect timeout on endpoint URL"),
     ),
-    say(
+    aws_message(
         "",
-        "A secret, or a version with that token, is there already. Nothing was changed.",
-        "DescribeSecret; to give it another value run update rather than create.",
+        "The secret, or a version with that token, exists already. Nothing was changed.",
+        "DescribeSecret; to change its value run update instead of create.",
         "ResourceExistsException",
         "creating Secrets Manager Secret … already exists",
     ),
-    say(
+    aws_message(
         "",
-        "Somebody else moved AWSCURRENT in the meantime: this write was refused. Nothing was lost.",
-        "DescribeSecret: VersionIdsToStages and CloudTrail for who did; then start again from the current version.",
+        "Somebody else moved AWSCURRENT first, so AWS refused this write. Nothing was lost.",
+        "DescribeSecret: VersionIdsToStages; CloudTrail shows who. Then start again from the current version.",
         "The parameter RemoveFromVersionId can't be",
         "staging label AWSCURRENT is currently attached",
     ),

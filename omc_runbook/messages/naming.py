@@ -1,4 +1,4 @@
-"""The names around a phrase that may be shown: those that AWS or pydantic put in their own places, and no others."""
+"""The names around a phrase that may be shown: those in the fixed places of AWS's and pydantic's messages."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def names_around(
 ) -> Iterator[tuple[str, str]]:
     """The names that belong to a phrase at `begin` to `end` of the paste's `run`, as kind and name.
 
-    Of each kind the nearest before the phrase's end counts, else the first behind it on its line; nothing is looked
-    for before `after` and from `before` on, where the neighbours are, nor before the event that it stands in.
+    Of each kind it is the nearest before the phrase's end, else the first behind it on its line; none before `after`
+    or from `before` on, where the neighbours are, nor before the phrase's own event.
     """
     middle = paste.in_flat(end - 1) + 1
     low = max(
@@ -63,16 +63,16 @@ def names_around(
     if assumed := _nearest(_ASSUMED, window, middle):
         yield from (("role", assumed[1]), ("task", assumed[2]))
     for kind, pattern in _NAMES:
-        found = _nearest(pattern, window, middle)
-        if found and (kind != "error" or found[1].endswith(_ERRORS)):
-            yield kind, found[1]
+        match = _nearest(pattern, window, middle)
+        if match and (kind != "error" or match[1].endswith(_ERRORS)):
+            yield kind, match[1]
 
 
 def _nearest(pattern: re.Pattern[str], window: str, middle: int) -> re.Match[str] | None:
-    """The last that begins before `middle`, else the first."""
-    found = list(pattern.finditer(window))
-    earlier = [match for match in found if match.start() < middle]
-    return earlier[-1] if earlier else found[0] if found else None
+    """The last match that begins before `middle`, else the first."""
+    matches = list(pattern.finditer(window))
+    earlier = [match for match in matches if match.start() < middle]
+    return earlier[-1] if earlier else next(iter(matches), None)
 
 
 def _variables(window: str) -> Iterator[tuple[str, str]]:

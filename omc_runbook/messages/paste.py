@@ -1,4 +1,4 @@
-"""A pasted text made plain: without colours, escapes, odd quotes and line ends, so that words can be found in it."""
+"""A pasted text without colours, escapes, typographic quotes and line ends, so that wordings can be found in it."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _PLAIN = str.maketrans(
 _WIDEST_TERMINAL = 250
 _BEGINS = re.compile(r"\w(?!\d{3}-\d\d)(?!\d:\d\d)")
 _LONG, _SHORT = 300, 30
-_MOST_PLACES = 40
+_MOST_RANGES = 40
 
 
 @dataclass(frozen=True)
 class Paste:
-    """A text as words with one separator between them, and the same run together, in which wrapping shows no more."""
+    """A text as words with one separator between them (`flat`), and without any (`run`), however it was wrapped."""
 
     flat: str
     run: str
     lower: str
     _starts: tuple[int, ...]
 
-    def places(self, wording: str) -> Iterator[tuple[int, int]]:
-        """Where a wording stands in `run`: begin and end of its last part, at most forty times.
+    def find(self, wording: str) -> Iterator[tuple[int, int]]:
+        """The ranges of a wording in `run`: begin and end of its last part, at most forty.
 
         In a wording "…" stands for up to 300 characters and "*" for up to 30; spaces and case do not count.
         """
         first, *others = _parts(wording)
         at = self.lower.find(first)
-        for _ in range(_MOST_PLACES):
+        for _ in range(_MOST_RANGES):
             if at < 0:
                 return
             begin, end = at, at + len(first)
@@ -65,16 +65,16 @@ class Paste:
             at = self.lower.find(first, at + len(first))
 
     def has(self, wordings: Iterable[str]) -> bool:
-        """Whether one of some wordings stands in it."""
-        return any(next(self.places(wording), None) for wording in wordings)
+        """Whether it has one of some wordings."""
+        return any(next(self.find(wording), None) for wording in wordings)
 
     def in_flat(self, position: int) -> int:
         """The position in `flat` of a character of `run`."""
         return position + max(bisect_right(self._starts, position) - 1, 0)
 
 
-def paste(text: str) -> Paste:
-    """Make a text plain. Takes about 0.2 s for a megabyte."""
+def flatten(text: str) -> Paste:
+    """Flatten a text. Takes about 0.2 s for a megabyte."""
     if "\\u" in text:
         text = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text)
     if "\x1b" in text or "^[" in text:
@@ -94,8 +94,8 @@ def paste(text: str) -> Paste:
 
 @lru_cache(maxsize=512)
 def plain(reason: str) -> Paste:
-    """The same of a short text that several ask of: a task's reason, an event, a line of a log."""
-    return paste(reason)
+    """The same, cached, for short texts: a task's reason, an event, a line of a log."""
+    return flatten(reason)
 
 
 def _seams(lines: list[str]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from omc_runbook.messages.startline import LinePattern
+
 Speaker = Literal["aws", "program"]
 Group = Literal["pull", "exit", ""]
 Kind = Literal[
@@ -12,17 +14,18 @@ Kind = Literal[
 ]
 """What ECS could not do for a task, or what ended it; "" where the words do not tell."""
 
-_STALE = "A task that stopped before the secret's current version came tells of the past."
+NOT_SECRETS = "This is not a secrets problem."
+_STALE = "Ignore tasks that stopped before the secret's current version was created."
 
 
 @dataclass(frozen=True)
 class Phrase:
     """Wordings of one kind of message: the checks that it points at, what it means and where to look.
 
-    Of `group` "pull" are the reasons for which a task cannot start. A `weak` phrase only wraps such a reason, and
-    says nothing beside a better one of its group that follows; of group "exit", the ends of containers, nor beside one
-    that stands before. One that is `owner` explains what follows in the
-    same message. Only names that the `speaker` writes are taken from around it.
+    Group "pull" has the reasons for which a task cannot start, "exit" the ends of containers. A `weak` phrase only
+    wraps a reason: it is dropped beside a better one of its group that follows, and in "exit" also beside one before
+    it. An `owner` explains what follows in the same message. Only names that the `speaker` writes are taken from around
+    a phrase.
     """
 
     checks: tuple[str, ...]
@@ -35,9 +38,11 @@ class Phrase:
     speaker: Speaker = "aws"
     kind: Kind = ""
     """What it says of a task in whose reason it stands."""
+    lines: tuple[LinePattern, ...] = ()
+    """How a line of a start's log that has it is read, for the variable that it is about."""
 
 
-def pull(
+def pull_failure(
     checks: str,
     meaning: str,
     next: str,
@@ -50,7 +55,7 @@ def pull(
     return Phrase(tuple(checks.split()), meaning, f"{next} {_STALE}", wordings, "pull", weak, owner, kind=kind)
 
 
-def say(
+def aws_message(
     checks: str,
     meaning: str,
     next: str,
@@ -64,6 +69,8 @@ def say(
     return Phrase(tuple(checks.split()), meaning, next, wordings, group, weak, owner, kind=kind)
 
 
-def log(checks: str, meaning: str, next: str, *wordings: str) -> Phrase:
+def program_message(
+    checks: str, meaning: str, next: str, *wordings: str, lines: tuple[LinePattern, ...] = ()
+) -> Phrase:
     """What another program says: the application, compose or Terraform."""
-    return Phrase(tuple(checks.split()), meaning, next, wordings, speaker="program")
+    return Phrase(tuple(checks.split()), meaning, next, wordings, speaker="program", lines=lines)

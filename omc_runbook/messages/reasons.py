@@ -1,4 +1,4 @@
-"""What the reason of a stop or an event says, by the same table as a pasted text."""
+"""What the reason of a stop or an event means, by the same table as a pasted text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.messages.starts import UNREACHED
 
 NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "capacity"})
-"""Kinds of tasks whose containers never ran: in the reason of one that did, the same words mean something else."""
+"""Kinds of tasks whose containers never ran; of a task that ran, the same words mean something else."""
 
 NO_CONNECTION = "no-egress"
-"""The likeliest fault where AWS was not reached; each message that may tell of it names it among others."""
+"""The likeliest fault where AWS was not reached; each message that may mean it has it among its checks."""
 
 
 def kind_of(reason: str, has_run: bool = False) -> Kind:
@@ -25,30 +25,30 @@ def kind_of(reason: str, has_run: bool = False) -> Kind:
 
 
 def says(reason: str, check: str) -> bool:
-    """Whether it says that it is this fault, or this one and one other that shows the same."""
+    """Whether it means this fault, alone or with one other that looks the same."""
     return any(phrase.checks[:1] == (check,) and len(phrase.checks) <= 2 for phrase in phrases_in(reason))
 
 
 def is_refusal(reason: str) -> bool:
-    """Whether it says that the role which reads the secret was refused."""
+    """Whether AWS refused the role that reads the secret."""
     return any(DENIED.intersection(phrase.checks[:1]) for phrase in phrases_in(reason))
 
 
 def is_of_network(reason: str) -> bool:
-    """Whether it says that Secrets Manager was not reached, or that an endpoint on the way refused."""
+    """Whether Secrets Manager was not reached, or the policy of an endpoint on the way refused the call."""
     return any(NO_CONNECTION in phrase.checks for phrase in phrases_in(reason)) or says(reason, "endpoint-policy")
 
 
 def is_unreached(reason: str) -> bool:
-    """Whether it says that a service of AWS's was not reached, the registry of images and the logs among them."""
+    """Whether an AWS service was not reached, including ECR and CloudWatch Logs."""
     return plain(reason).has((*UNREACHED, "no such host"))
 
 
 def is_denied(reason: str) -> bool:
-    """Whether it says that something was not allowed, to whomever."""
+    """Whether any call was refused, whoever made it."""
     return plain(reason).has(("AccessDenied", "not authorized", "denied", "no basic auth credentials", "403"))
 
 
 def is_at_rest(event: str) -> bool:
-    """Whether an event says that a service has the tasks that it wants, or that a deployment came to its end."""
+    """Whether an event says that a service reached a steady state, or that a deployment completed."""
     return plain(event).has(AT_REST)

@@ -1,4 +1,4 @@
-"""How databases and providers say that they do not take a password or a key, and whose keys that is about."""
+"""How databases and providers refuse a password or an API key, and which keys are theirs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from omc_runbook.messages.paste import plain
 
 @dataclass(frozen=True)
 class LoginRefusal:
-    """What one kind of system says; `hints` are words that tell whose refusal it is, and none by themselves."""
+    """One kind of system's refusals; `hints` are words that tell whose refusal it is, and are none by themselves."""
 
     keys: str
-    """How keys are called that are for it."""
+    """A pattern of its keys' names."""
     wordings: tuple[str, ...]
     hints: tuple[str, ...] = ()
 
@@ -53,7 +53,7 @@ PROVIDER = LoginRefusal(
         "401 client error: unauthorized for url",
     ),
 )
-SOMEBODY = LoginRefusal(
+UNSPECIFIC = LoginRefusal(
     "",
     (
         *("authentication failed", "authentication failure", "authentication error", "auth error", "login failed"),
@@ -63,18 +63,18 @@ SOMEBODY = LoginRefusal(
         "error: 401",
     ),
 )
-"""Words that are a refusal in a log of the application, and may be anything elsewhere."""
+"""Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
-REFUSALS = (DATABASE, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, SOMEBODY)
+REFUSALS = (DATABASE, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)
 
 
 def is_refusal(line: str) -> bool:
-    """Whether a line of the application's log says that something did not take its password or key."""
+    """Whether a line of the application's log says that a password or a key was refused."""
     return any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
 
 
 def is_for(line: str, key: str) -> bool:
-    """Whether a refusal is of the system that a key is for, by the words of the line and the key's name."""
+    """Whether a refusal comes from the system that a key is for, by the line's words and the key's name."""
     return any(
         refusal.keys
         and re.search(refusal.keys, key, re.IGNORECASE)

@@ -53,8 +53,8 @@ class Names(BaseModel):
     """The recovery window of a deleted secret, in days."""
 
 
-_Some = create_model(
-    "_Some",
+_OptionalNames = create_model(
+    "_OptionalNames",
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
     **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
 )
@@ -71,7 +71,7 @@ class _Settings(BaseSettings):
 
     project: str = "ohmycoins"
     repository: str = ""
-    environments: dict[str, _Some] = {}  # type: ignore[valid-type]
+    environments: dict[str, _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
 
     @classmethod

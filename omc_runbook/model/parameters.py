@@ -44,7 +44,7 @@ def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
                 f'The value of "{name}" looks like a secret, and parameters are saved: '
                 "name its source instead (prompt, file:PATH or env:NAME)."
             )
-        parameters[name] = _typed(name, text, declared[name])
+        parameters[name] = _convert(name, text, declared[name])
     return parameters
 
 
@@ -71,7 +71,7 @@ def split_names(parameter: str, text: str) -> tuple[str, ...]:
     return names
 
 
-def _typed(name: str, text: str, kind: str) -> Any:
+def _convert(name: str, text: str, kind: str) -> Any:
     if kind == "bool":
         if text.lower() not in _YES | _NO:
             raise UsageError(f'"{name}" must be true or false.')

@@ -11,7 +11,7 @@ from functools import cached_property
 from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Subnet, Vpc
-from omc_runbook.iam.policy import evaluate_resource
+from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource, extend
 from omc_runbook.model.shell import command
 from omc_runbook.network import acls, routes
 from omc_runbook.network import rules as network_rules
@@ -278,10 +278,23 @@ class _Call:
             )
             if verdict.decision != "allowed":
                 facts = (f"DescribeVpcEndpoints: PolicyDocument of {endpoint.id}: {verdict.reason}.",)
-                words = ("--vpc-endpoint-id", endpoint.id, "--policy-document", "file://policy.json")
-                statement = f"Allow {request.action} on {command(request.resource)} for {command(request.role)}"
-                fix = f"{command('aws', 'ec2', 'modify-vpc-endpoint', *words)} (with {statement})"
-                yield Obstacle("endpoint-policy", endpoint.id, facts, fix, verdict.decision != "unknown")
+                yield Obstacle(
+                    "endpoint-policy",
+                    endpoint.id,
+                    facts,
+                    _let_through(endpoint.id, endpoint.policy, request, verdict),
+                    verdict.decision != "unknown",
+                )
+
+
+def _let_through(endpoint: str, policy: PolicyDocument, request: Request, verdict: Verdict) -> str:
+    if verdict.decision == "explicit-deny":
+        # No Allow outweighs a Deny, and what else it is there for is its author's to say.
+        return command("aws", "ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", endpoint)
+    principal = {"AWS": request.role}
+    document = extend(policy, Effect="Allow", Principal=principal, Action=request.action, Resource=request.resource)
+    words = ("modify-vpc-endpoint", "--vpc-endpoint-id", endpoint, "--policy-document", document)
+    return command("aws", "ec2", *words)
 
 
 def _modify_vpc(vpc: str, attribute: str) -> str:

@@ -104,48 +104,48 @@ def _follow(
 ) -> Egress:
     destination, route = pair
     target = route.target
-    leads = f"DescribeRouteTables: {table.id} of {subnet.id} leads {destination} to {target}"
+    path = f"DescribeRouteTables: {table.id} of {subnet.id} routes {destination} to {target}"
     if route.state == "blackhole":
-        fact = f"{leads}, which is gone (State blackhole)."
+        fact = f"{path}, which no longer exists (State blackhole)."
         return Egress("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
     if target.startswith("igw-"):
-        return _by_internet_gateway(network, subnet, table, target, leads, public_ip)
+        return _by_internet_gateway(network, subnet, table, target, path, public_ip)
     if target.startswith("nat-"):
-        return _by_nat(network, table, target, leads)
-    return _unknown(target, table.id, f"{leads}, which cannot be followed from here.")
+        return _by_nat(network, table, target, path)
+    return _unknown(target, table.id, f"{path}, which cannot be followed from here.")
 
 
 def _by_internet_gateway(
-    network: Network, subnet: Subnet, table: RouteTable, gateway: str, leads: str, public_ip: bool
+    network: Network, subnet: Subnet, table: RouteTable, gateway: str, path: str, public_ip: bool
 ) -> Egress:
     if network.internet_gateways is not None and network.internet_gateways.get(gateway) != subnet.vpc:
         attach = ("attach-internet-gateway", "--internet-gateway-id", gateway, "--vpc-id", subnet.vpc)
-        fact = f"{leads}, which is not attached to {subnet.vpc} (DescribeInternetGateways: Attachments)."
+        fact = f"{path}, which is not attached to {subnet.vpc} (DescribeInternetGateways: Attachments)."
         return Egress("", (_blocked(table, fact, command("aws", "ec2", *attach)),))
     if not public_ip:
-        fact = f"{leads}, which serves public addresses alone, and the tasks have none (assignPublicIp DISABLED)."
+        fact = f"{path}, which only serves public addresses, and the tasks have none (assignPublicIp DISABLED)."
         public = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
         return Egress("", (Obstacle("no-egress", subnet.id, (fact,), public),))
     return Egress(f"internet gateway {gateway}")
 
 
-def _by_nat(network: Network, table: RouteTable, id: str, leads: str) -> Egress:
+def _by_nat(network: Network, table: RouteTable, id: str, path: str) -> Egress:
     if network.nat_gateways is None:
         return Egress(f"NAT gateway {id}")
     nat = network.nat_gateways.get(id)
     if nat is None or nat.state != "available":
-        state = f"is {nat.state} (DescribeNatGateways: State)" if nat else "is not there (DescribeNatGateways)"
-        fact = f"{leads}, which {state}."
+        state = f"is {nat.state} (DescribeNatGateways: State)" if nat else "does not exist (DescribeNatGateways)"
+        fact = f"{path}, which {state}."
         return Egress("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
     if not nat.subnet and nat.public:
         # A regional NAT gateway is in no subnet, and AWS manages its routes.
         return Egress(f"NAT gateway {id}")
     nat_subnet = (network.subnets or {}).get(nat.subnet)
     if nat_subnet is None:
-        return _unknown(f"NAT gateway {id}", table.id, f"{leads}, whose subnet {nat.subnet} is not in DescribeSubnets.")
+        return _unknown(f"NAT gateway {id}", table.id, f"{path}, whose subnet {nat.subnet} is not in DescribeSubnets.")
     nat_table = table_of(network, nat_subnet)
     if nat_table is None:
-        return _unknown(f"NAT gateway {id}", table.id, f"{leads}, whose subnet has no route table.")
+        return _unknown(f"NAT gateway {id}", table.id, f"{path}, whose subnet has no route table.")
     public_routes = _public_routes(network, nat_table)
     if not public_routes or public_routes[-1][0] != INTERNET[0]:
         return Egress(
@@ -153,29 +153,29 @@ def _by_nat(network: Network, table: RouteTable, id: str, leads: str) -> Egress:
             (
                 _blocked(
                     nat_table,
-                    f"{leads}, whose own subnet {nat_subnet.id} has no route out ({nat_table.id}).",
+                    f"{path}, whose own subnet {nat_subnet.id} has no route to the internet ({nat_table.id}).",
                     _to_internet(network, nat_subnet, nat_table, "create-route"),
                 ),
             ),
         )
     nat_route = public_routes[-1][1]
     if nat_route.state == "blackhole" or nat_route.target.startswith("nat-"):
-        fact = f"{leads}, whose own subnet {nat_subnet.id} is not public: {nat_table.id} leads on to {nat_route.target}"
+        fact = f"{path}, whose own subnet {nat_subnet.id} is not public: {nat_table.id} routes on to {nat_route.target}"
         fact += " (State blackhole)." if nat_route.state == "blackhole" else "."
         return Egress("", (_blocked(nat_table, fact, _to_internet(network, nat_subnet, nat_table, "replace-route")),))
     if not nat_route.target.startswith("igw-"):
         return _unknown(
-            f"NAT gateway {id}", nat_table.id, f"{leads}, and on to {nat_route.target}, which cannot be followed."
+            f"NAT gateway {id}", nat_table.id, f"{path}, and on to {nat_route.target}, which cannot be followed."
         )
     if not nat.public:
-        fact = f"{leads}, which is private (DescribeNatGateways: ConnectivityType), so no internet gateway serves it."
+        fact = f"{path}, which is private (DescribeNatGateways: ConnectivityType), so no internet gateway serves it."
         return Egress("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
     through_gateway = _by_internet_gateway(
         network,
         nat_subnet,
         nat_table,
         nat_route.target,
-        f"{leads}, and {nat_table.id} on to {nat_route.target}",
+        f"{path}, and {nat_table.id} on to {nat_route.target}",
         True,
     )
     return replace(

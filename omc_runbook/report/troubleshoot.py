@@ -134,7 +134,7 @@ def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
     """What the pasted text means, and whether the environment shows the same now; never the text itself."""
     entries = []
     for text in complaint.texts:
-        names = tuple(f"{what}: {name}" for what, name in text.named)
+        names = tuple(f"{what}: {name}" for what, name in text.names)
         current = (shown(text, findings),) if text.checks else ()
         about = " or ".join(text.checks)
         entries.append(

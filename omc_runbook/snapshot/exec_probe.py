@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from omc_runbook.aws.execute import ExecFailure, Why
+from omc_runbook.aws.execute import ExecFailure, FailureKind
 from omc_runbook.masking import registry
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -93,8 +93,8 @@ def read(text: str, mark: str) -> ProbeResult | ExecFailure:
     body, ends, _ = rest.partition(f"{mark}]")
     if not begins or not ends:
         message = " ".join(registry.mask(text).split())[-_LONGEST_MESSAGE:]
-        why: Why = "no-shell" if not begins and NO_SHELL.search(text) else "session"
-        return ExecFailure(why, message or "The session ended without output.")
+        kind: FailureKind = "no-shell" if not begins and NO_SHELL.search(text) else "session"
+        return ExecFailure(kind, message or "The session ended without output.")
     lines = [line.split(" ", 2) for line in body.splitlines() if " " in line or line == "n"]
     fields = {line[0]: line[1:] for line in lines}
     if "n" in fields:

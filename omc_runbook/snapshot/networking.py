@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from omc_runbook.aws import vpc as reading
+from omc_runbook.aws import ec2 as reading
 from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.messages.reasons import is_of_network

@@ -71,7 +71,7 @@ def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
     for known in (*snapshot.permissions.values(), *snapshot.task_roles.values()):
         yield from known.unread
     for values in snapshot.inside or ():
-        if values.refused and values.refused.why == "denied":
+        if values.refused and values.refused.kind == "denied":
             yield ReadFailure(values.container, values.refused.permission, "AccessDeniedException", "denied")
 
 

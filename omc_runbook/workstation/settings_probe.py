@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from omc_runbook.messages.startlog import StartProblem, read_log, tell
+from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 
 CONFIG = Path("backend", "app", "core", "config.py")
@@ -171,7 +171,7 @@ def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: fr
         head, *rest = error["loc"] or [""]
         location = ".".join((variables.get(head.casefold(), head), *rest))
         refusal = FieldError(location, error["type"], error["message"])
-        yield tell(refusal, known)
+        yield problem_of(refusal, known)
 
 
 def _obstacle(answer: Mapping[str, Any], python: str) -> str:

@@ -167,7 +167,7 @@ def test_a_pasted_start_points_at_the_check_of_this_machine(case: str) -> None:
     told = complaint.hear("local", error_text=text)
     assert told.texts[0].checks[0] == check
     assert all(is_local(each) for each in told.texts[0].checks)
-    assert [name for kind, name in told.texts[0].named if kind == "variable"] == ([variable] if variable else [])
+    assert [name for kind, name in told.texts[0].names if kind == "variable"] == ([variable] if variable else [])
     assert "k3Xw" not in repr(told)
 
 

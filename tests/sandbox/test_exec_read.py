@@ -139,7 +139,7 @@ def test_no_tool_is_told(process: Any, tmp_path: Path, monkeypatch: pytest.Monke
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS)
     seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
-    assert isinstance(seen, ExecFailure) and seen.why == "no-tool"
+    assert isinstance(seen, ExecFailure) and seen.kind == "no-tool"
 
 
 def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> None:
@@ -196,9 +196,9 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
     seen = exec_probe.read(text, MARK)
     assert isinstance(seen, exec_probe.ProbeResult) and seen.injected == {"A": "0" * 64} and not seen.is_readable
     cut = exec_probe.read(text.partition(f"{MARK}]")[0], MARK)
-    assert isinstance(cut, ExecFailure) and cut.why == "session"
+    assert isinstance(cut, ExecFailure) and cut.kind == "session"
     bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
-    assert isinstance(bare, ExecFailure) and bare.why == "no-shell"
+    assert isinstance(bare, ExecFailure) and bare.kind == "no-shell"
 
 
 @pytest.mark.parametrize("name", ["A B", "A'B", "A;id", "1A", "", "A-B", "Ä"])
@@ -377,7 +377,7 @@ def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPat
         ),
     }
     for why, snapshot in cases.items():
-        assert {seen.refused.why for seen in take(snapshot) if seen.refused} == {why}
+        assert {seen.refused.kind for seen in take(snapshot) if seen.refused} == {why}
 
 
 # The sandbox's tasks.
@@ -478,7 +478,7 @@ def test_who_may_not_execute_commands_is_told_which_permission(desk: Sandbox, mo
     deny(desk, monkeypatch, "ecs:ExecuteCommand")
     run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
-    assert {seen.refused.why for seen in snapshot.inside or () if seen.refused} == {"denied"}
+    assert {seen.refused.kind for seen in snapshot.inside or () if seen.refused} == {"denied"}
     findings = runbooks_run.diagnose(snapshot)
     assert not [finding for finding in findings if finding.is_root_cause]
     unknown = [finding for finding in findings if finding.status == "unknown"]

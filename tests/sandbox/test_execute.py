@@ -196,8 +196,8 @@ def test_encrypted_session_needs_the_plugin() -> None:
     with serving(agent) as url:
         told = execute.run(Ecs(url), "cluster", "task", "main", "true", seconds=5)
     assert isinstance(told, ExecFailure)
-    assert told.why == "session"
-    assert "KMSEncryption" in told.words and "session-manager-plugin" in told.words
+    assert told.kind == "session"
+    assert "KMSEncryption" in told.message and "session-manager-plugin" in told.message
     assert [(action["ActionType"], action["ActionStatus"]) for action in answers] == [
         ("KMSEncryption", 3),
         ("SessionType", 1),
@@ -235,7 +235,7 @@ def test_failures_of_a_session_are_told_apart() -> None:
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         told["forbidden"] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=2)
     refused = {name: answer for name, answer in told.items() if isinstance(answer, ExecFailure)}
-    assert {name: answer.why for name, answer in refused.items()} == {
+    assert {name: answer.kind for name, answer in refused.items()} == {
         "silent": "timeout",
         "early": "session",
         "sorry": "session",
@@ -243,7 +243,7 @@ def test_failures_of_a_session_are_told_apart() -> None:
         "forbidden": "denied",
     }
     assert refused["forbidden"].permission == "ssmmessages:OpenDataChannel"
-    assert "InteractiveCommands" in refused["sorry"].words
+    assert "InteractiveCommands" in refused["sorry"].message
 
 
 @pytest.mark.parametrize(
@@ -353,13 +353,13 @@ def test_missing_programs_are_told(stage: Stage) -> None:
     """Neither a container without programs nor a path that leads nowhere has a shell."""
     for told in (run(stage, "sh -c true", "bare"), run(stage, "/no/such/sh -c true"), run(stage, "no-such-sh")):
         assert isinstance(told, ExecFailure)
-        assert told.why == "no-shell"
+        assert told.kind == "no-shell"
 
 
 def test_refusals_of_ecs_are_told_apart(stage: Stage) -> None:
     """ECS Exec off, and a caller who may not."""
     told = run(stage, "true", "off")
-    assert isinstance(told, ExecFailure) and told.why == "off"
+    assert isinstance(told, ExecFailure) and told.kind == "off"
     name = f"user-{secrets.token_hex(4)}"
     stage.iam.create_user(UserName=name)
     allowed = policy({"Effect": "Allow", "Action": "ecs:Describe*", "Resource": "*"})
@@ -368,7 +368,7 @@ def test_refusals_of_ecs_are_told_apart(stage: Stage) -> None:
     client = stage.client("ecs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
     told = run(stage, "true", client=client)
     assert isinstance(told, ExecFailure)
-    assert (told.why, told.permission) == ("denied", "ecs:ExecuteCommand")
+    assert (told.kind, told.permission) == ("denied", "ecs:ExecuteCommand")
 
 
 def test_command_that_takes_too_long_is_ended(stage: Stage) -> None:
@@ -377,7 +377,7 @@ def test_command_that_takes_too_long_is_ended(stage: Stage) -> None:
     begun = time.monotonic()
     told = run(stage, f"sleep {mark}", seconds=0.5)
     assert time.monotonic() - begun < 120
-    assert isinstance(told, ExecFailure) and told.why == "timeout"
+    assert isinstance(told, ExecFailure) and told.kind == "timeout"
 
     def runs() -> bool:
         lines = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK))
@@ -585,9 +585,9 @@ def test_plugins_own_words_are_told_apart_from_the_commands(stage: Stage, tmp_pa
     """The agent's last words, and a command that takes too long, come through the plugin as through our client."""
     path, _ = stand_in(tmp_path, "1.2.765.0")
     missing = run(stage, "no-such-sh", plugin=str(path))
-    assert isinstance(missing, ExecFailure) and missing.why == "no-shell"
+    assert isinstance(missing, ExecFailure) and missing.kind == "no-shell"
     late = run(stage, "sleep 60", plugin=str(path), seconds=1)
-    assert isinstance(late, ExecFailure) and late.why == "timeout"
+    assert isinstance(late, ExecFailure) and late.kind == "timeout"
 
 
 @pytest.mark.skipif(not PLUGIN, reason="session-manager-plugin is not on PATH; AWS gives it out, no registry does")

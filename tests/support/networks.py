@@ -60,7 +60,7 @@ ALL_OUT = rule(EVERYWHERE, protocol="-1", ports=None)
 def by_nat() -> Network:
     """Private subnets with a NAT gateway in a public one; the main table leads nowhere."""
     return Network(
-        vpcs={VPC: Vpc(id=VPC, cidrs=("10.0.0.0/16",), dns_support=True, dns_hostnames=True)},
+        vpcs={VPC: Vpc(id=VPC, dns_support=True, dns_hostnames=True)},
         subnets={
             PRIVATE: Subnet(PRIVATE, VPC, "10.0.1.0/24"),
             OTHER: Subnet(OTHER, VPC, "10.0.2.0/24"),
@@ -94,7 +94,7 @@ def by_nat() -> Network:
                 id="sg-default", name="default", vpc=VPC, ingress=(rule("sg-default"),), egress=(ALL_OUT,)
             ),
         },
-        acls=(NetworkAcl(id="acl-1", vpc=VPC, subnets=(PRIVATE, OTHER, PUBLIC), default=True, entries=OPEN),),
+        acls=(NetworkAcl(id="acl-1", subnets=(PRIVATE, OTHER, PUBLIC), entries=OPEN),),
         endpoints=(),
         prefix_lists={},
     )
@@ -149,9 +149,7 @@ def with_ingress(network: Network, *rules: Rule, group: str = ENDPOINTS) -> Netw
 
 def with_acl(network: Network, *entries: AclEntry, subnet: str = PRIVATE) -> Network:
     """Give a subnet an ACL of its own."""
-    own = NetworkAcl(
-        id="acl-2", vpc=VPC, subnets=(subnet,), default=False, entries=tuple(sorted(entries, key=lambda e: e.number))
-    )
+    own = NetworkAcl(id="acl-2", subnets=(subnet,), entries=tuple(sorted(entries, key=lambda e: e.number)))
     others = tuple(replace(a, subnets=tuple(s for s in a.subnets if s != subnet)) for a in network.acls or ())
     return replace(network, acls=(*others, own))
 

@@ -13,7 +13,7 @@ from typing import Any
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
-from omc_runbook.aws.execute import ExecFailure, Why
+from omc_runbook.aws.execute import ExecFailure, FailureKind
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
 from omc_runbook.aws.session import ReadFailure
@@ -406,9 +406,11 @@ def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> S
     return replace(snapshot, inside=inside)
 
 
-def with_refusal(snapshot: Snapshot, name: str, why: Why, words: str = "No.", permission: str = "") -> Snapshot:
+def with_refusal(
+    snapshot: Snapshot, name: str, kind: FailureKind, words: str = "No.", permission: str = ""
+) -> Snapshot:
     """Let the tasks of a service not be looked into."""
-    refused = ExecFailure(why, words, permission)
+    refused = ExecFailure(kind, words, permission)
     inside = tuple(
         ExecLook(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
         if seen.service == name

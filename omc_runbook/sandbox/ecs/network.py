@@ -17,8 +17,7 @@ from botocore.parsers import ResponseParserError
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
-from omc_runbook.aws import vpc
-from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.ec2 import Network, describe_vpcs
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.account import ACCOUNT
@@ -72,7 +71,7 @@ def _network(region: str) -> Network:
         network = _NETWORKS.get(region)
     if network is None:
         client = _client(region)
-        network = read_vpcs(_Sequential(), client, sorted(vpc.describe_vpcs(client, ())))
+        network = read_vpcs(_Sequential(), client, sorted(describe_vpcs(client, ())))
         with _LOCK:
             _NETWORKS[region] = network
     return network

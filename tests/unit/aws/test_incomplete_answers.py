@@ -19,7 +19,7 @@ from support.spoiling_proxy import FAULTS, Fault, Proxy, cut, page, proxy, witho
 
 import omc_runbook.aws
 from omc_runbook.aws import execute
-from omc_runbook.aws.answer import MEMBERS, NotAnAnswer
+from omc_runbook.aws.answer import MEMBERS, InvalidResponse
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
@@ -150,8 +150,8 @@ def test_a_command_in_a_task_fails_with_the_same_words(network: Proxy) -> None:
     network.spoil("", page)
     heard = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
     assert isinstance(heard, execute.ExecFailure)
-    assert heard.why == "session"
-    assert heard.words.startswith("ecs:ExecuteCommand returned an invalid response")
+    assert heard.kind == "session"
+    assert heard.message.startswith("ecs:ExecuteCommand returned an invalid response")
 
 
 @pytest.fixture(scope="module")
@@ -241,5 +241,5 @@ def test_a_page_without_the_place_of_the_next_is_no_answer(network: Proxy) -> No
             b"</ListRolePoliciesResult></ListRolePoliciesResponse>"
         ),
     )
-    with pytest.raises(NotAnAnswer):
+    with pytest.raises(InvalidResponse):
         call(clients_at(network.url), "iam", "ListRolePolicies")

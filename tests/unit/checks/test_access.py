@@ -1,5 +1,7 @@
 """Checks of access: by AWS's simulation and again by the role's policies alone, look-alikes told apart."""
 
+import json
+import shlex
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +17,9 @@ from support.snapshot_faults.access import (
     decrypting,
     keyed,
     own_policy,
+    role,
     statement,
+    trusting,
 )
 from support.snapshots import (
     ACCOUNT,
@@ -42,6 +46,7 @@ from omc_runbook.checks import access
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.findings import is_sentence
 from omc_runbook.snapshot.roles import DECRYPT, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -199,6 +204,19 @@ def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
     assert found_in(snapshot) == {"role-untrusted"}
     [found] = run_check(CHECKS["role-untrusted"], snapshot)
     assert "there is no role" in found.evidence[0]
+
+
+def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
+    """It stands alone, keeps whom the role trusted before, and cures; where a Deny is at fault it is a sentence."""
+    [found] = run_check(CHECKS["role-untrusted"], FAULTS["role-untrusted"].make(healthy()))
+    *_, text = shlex.split(found.remedy.command)
+    trust = PolicyDocument("trust policy", "trust", json.loads(text))
+    assert trust.document["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com"}
+    assert found_in(role(trusting(trust.document))(healthy())) == set()
+    everybody = {"Effect": "Deny", "Principal": "*", "Action": "*"}
+    denying = role(trusting({"Version": "2012-10-17", "Statement": [everybody]}))
+    [found] = run_check(CHECKS["role-untrusted"], denying(healthy()))
+    assert is_sentence(found.remedy.command) and "statement 1" in found.remedy.command
 
 
 def test_a_role_that_could_not_be_read_is_unknown() -> None:

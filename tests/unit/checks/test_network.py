@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +35,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import network
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
@@ -96,6 +99,18 @@ def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
     assert (finding.subject, finding.severity, finding.services) == (subject, "error", frozenset({"backend", "worker"}))
     assert command in finding.remedy.command and "--region ap-southeast-2" in finding.remedy.command
     assert set(finding.cause_of) == ({"pull-failed", "rollout-stuck"} if failing else set())
+
+
+def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
+    """It stands alone, keeps what the policy allowed before, and cures; a Deny it only shows."""
+    network = by_endpoint(policy=endpoint_policy(Action="ssm:*"))
+    *_, option, text, _, region = shlex.split(found(placed(network))["endpoint-policy"].remedy.command)
+    assert (option, region) == ("--policy-document", "ap-southeast-2")
+    policy = PolicyDocument("the policy", "resource", json.loads(text))
+    assert policy.document["Statement"][0]["Action"] == "ssm:*"
+    assert "endpoint-policy" not in found(placed(by_endpoint(policy=policy)))
+    denies = found(placed(by_endpoint(policy=endpoint_policy(Effect="Deny"))))["endpoint-policy"].remedy.command
+    assert denies.startswith("aws ec2 describe-vpc-endpoints")
 
 
 def test_two_obstacles_are_both_named() -> None:

@@ -373,9 +373,9 @@ def test_other_texts_say_nothing(text: str) -> None:
 def test_names_are_taken_from_the_text() -> None:
     """The key, secret, region, account, role, task, error, service and deployment that AWS names are told."""
     (missing,) = recognise(f"(service api) was unable to place a task. Reason: {MISSING}.")
-    assert set(missing.named) == {("service", "api"), ("key", "OPENAI_API_KEY")}
+    assert set(missing.names) == {("service", "api"), ("key", "OPENAI_API_KEY")}
     (refused,) = recognise(REFUSED)
-    assert set(refused.named) == {
+    assert set(refused.names) == {
         ("action", "secretsmanager:GetSecretValue"),
         ("role", ROLE),
         ("task", TASK),
@@ -387,15 +387,15 @@ def test_names_are_taken_from_the_text() -> None:
     (invalid,) = recognise(
         "1 validation error(s) for Settings: FIRST_SUPERUSER: Value error, value is not a valid email"
     )
-    assert invalid.named == (("variable", "FIRST_SUPERUSER"),)
+    assert invalid.names == (("variable", "FIRST_SUPERUSER"),)
     (back,) = recognise("(service api) rolling back to deployment ecs-svc/0417310325193426518.")
-    assert back.named == (("service", "api"), ("deployment", "ecs-svc/0417310325193426518"))
+    assert back.names == (("service", "api"), ("deployment", "ecs-svc/0417310325193426518"))
 
 
 def test_neighbours_keep_their_names() -> None:
     """An event is not given the names of the one beside it."""
     page = "(service api) rolling back to deployment ecs-svc/11111111.\n(service web) has reached a steady state."
-    assert [each.named for each in recognise(page)] == [
+    assert [each.names for each in recognise(page)] == [
         (("service", "api"), ("deployment", "ecs-svc/11111111")),
         (("service", "web"),),
     ]
@@ -406,9 +406,9 @@ def test_half_a_key_is_not_shown() -> None:
     text = MISSING
     width = len(text) // 4 - 1
     cut = "\n".join(text[at : at + width] for at in range(0, len(text), width))
-    assert [each.named for each in recognise(cut)] == [()]
+    assert [each.names for each in recognise(cut)] == [()]
     (twice,) = recognise(f"{text}\n2026-11-24 03:00 {text.replace('OPENAI', 'GEMINI')}\n")
-    assert twice.named == (("key", "OPENAI_API_KEY"), ("key", "GEMINI_API_KEY"))
+    assert twice.names == (("key", "OPENAI_API_KEY"), ("key", "GEMINI_API_KEY"))
 
 
 @pytest.mark.parametrize("text", [text for _, text in TEXTS])

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from omc_runbook.messages.startlog import StartProblem, read_log, tell
+from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.sandbox.ecs import application
 
 CANARY = "kanarienvogel"
-REQUIRED = "it is required and was not given"
-INTEGER = "it is no valid integer"
+REQUIRED = "it is required and not set"
+INTEGER = "it is not a valid integer"
 VISIT = "    For further information visit https://errors.pydantic.dev/2.11/v/"
 
 
@@ -115,23 +115,23 @@ def test_each_type_of_error_in_our_words() -> None:
         "NEEDED": REQUIRED,
         "PORT": INTEGER,
         "FLAG": "it is neither true nor false",
-        "URL": "it is no valid URL",
-        "SCHEME": "it is a URL of a scheme that Settings does not take",
-        "CHOICE": "it is none of the values that Settings takes",
-        "MODE": "it is none of the values that Settings takes",
-        "TEXT": "it is no text",
-        "NAMES": "it is no text",
+        "URL": "it is not a valid URL",
+        "SCHEME": "Settings does not allow the scheme of the URL",
+        "CHOICE": "it is not one of the values that Settings allows",
+        "MODE": "it is not one of the values that Settings allows",
+        "TEXT": "it is not a string",
+        "NAMES": "it is not a string",
         "NUMBERS": INTEGER,
         "LIMITS": INTEGER,
         "PASSWORD": "it is too short",
         "PART": INTEGER,
-        "OWN": "a check of its own in Settings refuses it",
-        "FORM": "it has not the form that Settings wants",
+        "OWN": "a validator of Settings refuses it",
+        "FORM": "it does not match the pattern of Settings",
         "FIRST_NAME": INTEGER,
-        "RATE": "it is no valid number",
-        "DATA": "it is no valid JSON",
-        "MOST": "it is out of the range that Settings takes",
-        "": "Settings takes no variable that it does not have",
+        "RATE": "it is not a valid number",
+        "DATA": "it is not valid JSON",
+        "MOST": "it is outside the range that Settings allows",
+        "": "Settings has no such field and forbids others",
     }
     assert {each.check for each in told if each.variable != "NEEDED"} == {"settings-refused"}
     assert told[0] == StartProblem("required-empty", "NEEDED", REQUIRED, "")
@@ -180,10 +180,10 @@ def test_an_error_of_the_whole_model() -> None:
             Settings(WORDS=words)
         return read_log(str(caught.value))
 
-    assert said(CANARY) == (StartProblem("settings-refused", "", "a check of its own in Settings refuses it", ""),)
+    assert said(CANARY) == (StartProblem("settings-refused", "", "a validator of Settings refuses it", ""),)
     assert said("OPENAI_API_KEY: field required") == (StartProblem("required-empty", "OPENAI_API_KEY", REQUIRED, ""),)
     assert said("value is not a valid email address: x") == (
-        StartProblem("settings-refused", "", "it is no valid e-mail address", ""),
+        StartProblem("settings-refused", "", "it is not a valid e-mail address", ""),
     )
     default = 'The value of SECRET_KEY is "changethis", for security, please change it, at least for deployments.'
     assert said(default) == (StartProblem("changethis", "SECRET_KEY", "it still has the default changethis", ""),)
@@ -246,10 +246,10 @@ def test_pydantic_version_1() -> None:
     assert [(told.variable, told.reason) for told in read_log(text)] == [
         ("SECRET_KEY", REQUIRED),
         ("PORT", INTEGER),
-        ("MODE", "it is none of the values that Settings takes"),
-        ("ORIGINS", "it is a URL of a scheme that Settings does not take"),
-        ("LINK", "it is no valid URL"),
-        ("", "a check of its own in Settings refuses it"),
+        ("MODE", "it is not one of the values that Settings allows"),
+        ("ORIGINS", "Settings does not allow the scheme of the URL"),
+        ("LINK", "it is not a valid URL"),
+        ("", "a validator of Settings refuses it"),
     ]
 
 
@@ -396,9 +396,9 @@ def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
     known = ("CACHE__PORT", "SECRET_KEY")
     nested = error("cache.port", "int_parsing", "Input should be a valid integer", "'x'", "str")
     assert [each.variable for each in read_log(block(nested), known)] == ["CACHE__PORT"]
-    whole = tell(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
+    whole = problem_of(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
     assert whole.variable == "SECRET_KEY"
-    assert tell(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
+    assert problem_of(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
 
 
 def test_where_in_the_file() -> None:
@@ -451,8 +451,8 @@ def test_text_that_says_nothing() -> None:
 def test_an_error_is_told_as_in_a_log() -> None:
     """An error that comes as data is told in the same words, and shows nothing of what was said."""
     refusal = FieldError("KEY", "missing", CANARY)
-    assert tell(refusal, (), "backend") == StartProblem("required-empty", "KEY", REQUIRED, "backend")
-    assert tell(FieldError("x", "extra_forbidden"), ("KEY",)).variable == ""
+    assert problem_of(refusal) == StartProblem("required-empty", "KEY", REQUIRED, "")
+    assert problem_of(FieldError("x", "extra_forbidden"), ("KEY",)).variable == ""
     assert CANARY not in repr(refusal)
 
 
