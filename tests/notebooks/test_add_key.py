@@ -387,7 +387,7 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
         if there["secret"]:
             put(desk.world, f'{desk.text[:-1]}, "{desk.key}": "{desk.value}"}}')
         if there["definition"]:
-            arn = desk.world.secret_arn
+            arn = desk.secret_arn
             entry: Any = {"name": desk.key, "valueFrom": f"{arn}:{desk.key}::"}
             revise(desk.world, "backend", lambda container, entry=entry: container["secrets"].append(entry))
         rest = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
@@ -399,7 +399,7 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
 
 def test_a_reference_that_was_there_before_its_key_gets_its_tasks(here: Adder) -> None:
     """New tasks fail for want of the key, and the old ones lack the variable: once it is there, they are replaced."""
-    entry: Any = {"name": here.key, "valueFrom": f"{here.world.secret_arn}:{here.key}::"}
+    entry: Any = {"name": here.key, "valueFrom": f"{here.secret_arn}:{here.key}::"}
     off: Any = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=off)
     revise(here.world, "backend", lambda container: container["secrets"].append(entry))

@@ -72,6 +72,10 @@ class Adder(Desk):
         return done
 
     @property
+    def secret_arn(self) -> str:
+        return str(self.world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"])
+
+    @property
     def text(self) -> str:
         """The secret's current text."""
         return str(self._value()["SecretString"])
