@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Outcome, Remedy, is_sentence, map_texts, subject_of, write_body
+from omc_runbook.model.findings import NO_OUTCOME, Outcome, is_sentence, unknown_reasons
 from omc_runbook.model.suggestions import exists
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner
 from omc_runbook.textfile import private_file
@@ -167,127 +167,112 @@ def _reserve(record: Record) -> Record:
             return chosen
 
 
-def write_page(notebook: Any, body: dict[str, Any], record: Record) -> None:
-    """Write the executed notebook as one page that needs nothing else: how it ended, then all but the code."""
+def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
+    """Write the executed notebook as one self-contained page: how the run ended, then everything but the code."""
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_markdown_cell
 
-    shown = notebook.copy()
-    shown.cells = [
+    visible = notebook.copy()
+    visible.cells = [
         new_markdown_cell(f"```python\n{cell.source}\n```") if PARAMETERS & {*cell.metadata.get("tags", ())} else cell
         for cell in notebook.cells
     ]
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
     exporter.embed_images = True
-    text, _ = exporter.from_notebook_node(shown)
-    page = PAGE.format(title=record.stem, head=_head(body).to_html(), body=text)
+    text, _ = exporter.from_notebook_node(visible)
+    page = PAGE.format(title=record.stem, head=_head(outcome).to_html(), body=text)
     record.page.write_text(page, encoding="utf-8")
 
 
-def _head(body: dict[str, Any]) -> Banner:
+def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
-    causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
-    lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
-    failure = [body["failure"]] if body.get("failure") else []
-    headline = f"{_title(body)}: {', '.join(body['root_causes']) or _end(body)}"
-    style = ENDINGS[body["status"]]
-    if _is_plan(body):
-        headline = f"{_title(body)}: {_end(body)}"
-        style = "plain" if body["status"] == "ok" else style
-    finished = body["finished"].replace("T", " ").replace("Z", " UTC")
-    return Banner(style, headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+    causes = [finding for finding in outcome.findings if finding.check in outcome.root_causes]
+    lines = [f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found"]
+    failure = [outcome.failure] if outcome.failure else []
+    if outcome.is_plan:
+        style = "plain" if outcome.status == "ok" else ENDINGS[outcome.status]
+        headline = f"{_title(outcome)}: {_end(outcome)}"
+    else:
+        style = ENDINGS[outcome.status]
+        headline = f"{_title(outcome)}: {', '.join(outcome.root_causes) or outcome.status}"
+    finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
+    return Banner(style, headline, (*failure, *dict.fromkeys(lines), finished))
 
 
-def _title(body: dict[str, Any]) -> str:
+def _title(outcome: Outcome) -> str:
     """The runbook and its environment, or its checkout."""
-    return f"{body['runbook']} on {body.get('where') or body['environment']}"
+    return f"{outcome.runbook} on {outcome.where or outcome.environment}"
 
 
-def _is_plan(body: dict[str, Any]) -> bool:
-    """Whether the run planned changes and did not make them."""
-    return bool(body.get("plan")) and not body["applied"] and not body.get("failure")
-
-
-def _end(body: dict[str, Any]) -> str:
+def _end(outcome: Outcome) -> str:
     """How the run ended, in a word or two; a plan is named as one."""
-    if not _is_plan(body):
-        return str(body["status"])
-    return PLAN if body["status"] == "ok" else f"{PLAN} ({', '.join(body['root_causes']) or body['status']})"
+    if not outcome.is_plan:
+        return outcome.status
+    return PLAN if outcome.status == "ok" else f"{PLAN} ({', '.join(outcome.root_causes) or outcome.status})"
 
 
-def failed_outcome(record: Record, failure: str) -> Outcome:
-    """The outcome of a run that failed before it wrote its own."""
-    now = datetime.now(UTC)
-    runbook, environment = record.stem.split("-")[:2]
-    return Outcome(
-        runbook=runbook,
-        environment=environment,
-        account="",
-        region="",
-        endpoint="",
-        started=now,
-        finished=now,
-        failure=registry.mask(failure),
-    )
+def read_outcome(record: Record, failure: str) -> Outcome:
+    """The outcome that the run wrote, with the failure that ended it; one without details where it wrote none."""
+    failure, now = registry.mask(failure), datetime.now(UTC)
+    try:
+        outcome = Outcome.from_json(record.outcome.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        runbook, environment = record.stem.split("-")[:2]
+        return Outcome(
+            runbook=runbook,
+            environment=environment,
+            account="",
+            region="",
+            endpoint="",
+            started=now,
+            finished=now,
+            failure=failure or NO_OUTCOME,
+        )
+    return replace(outcome, failure=failure, finished=now) if failure else outcome
+
+
+def mask(outcome: Outcome) -> Outcome:
+    """Mask the texts of an outcome; ids, enumerations and dates stay."""
+    mask_text = partial(registry.mask_thoroughly, common=False)
+    return outcome.map_texts(mask_text, mask_text)
 
 
 def close(record: Record) -> None:
     """Make a record's files private and mask values left in them; raises CouldNotLook where a value remains."""
-    _mask_outcome(record)
     for path in record.notebook, record.page:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)
-        remaining = scan.leaks(path)
-        if remaining:
-            names = ", ".join(sorted({leak.name for leak in remaining}))
-            raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
+        leaks = scan.leaks(path)
+        if leaks:
+            names = ", ".join(sorted({leak.name for leak in leaks}))
+            raise CouldNotLook(f"{path.name} would contain the value of {names}: no record was kept; report this.")
 
 
-def _mask_outcome(record: Record) -> None:
-    """Mask the texts of outcome.json; ids and enumerations stay."""
-    body = read_outcome(record)
-    masked = map_texts(body, lambda text: registry.mask_thoroughly(text, common=False))
-    if masked != body:
-        record.outcome.write_text(write_body(masked), encoding="utf-8")
-    record.outcome.chmod(0o600)
-
-
-def read_outcome(record: Record) -> dict[str, Any]:
-    """The outcome.json that the run wrote."""
-    body: dict[str, Any] = json.loads(record.outcome.read_text(encoding="utf-8"))
-    return body
-
-
-def summarise(body: dict[str, Any], record_path: str, command: str) -> str:
+def summarise(outcome: Outcome, record_path: str, command: str) -> str:
     """The terminal's summary of an outcome: how it ended, each problem with its remedy, and the record's path.
 
     For a plan that was not applied, also its steps and the `command` that applies it.
     """
-    lines = [f"{_title(body)}: {_end(body)}"]
-    if body.get("failure"):
-        lines.append(f"  {body['failure']}")
-    if _is_plan(body):
-        lines += [f"  plan     {sentence}" for sentence in body["plan"]]
-    lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]
-    unknown: dict[str, list[str]] = {}
-    for finding in body["findings"]:
-        if finding["status"] == "found":
-            because = f" (because of {', '.join(finding['because_of'])})" if finding.get("because_of") else ""
-            lines.append(
-                f"  {finding['severity']:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}"
-            )
-            lines += [f"             {line}" for line in finding["evidence"]]
-            ways = Remedy(**finding["remedy"]).ways
+    lines = [f"{_title(outcome)}: {_end(outcome)}"]
+    if outcome.failure:
+        lines.append(f"  {outcome.failure}")
+    if outcome.is_plan:
+        lines += [f"  plan     {sentence}" for sentence in outcome.plan or ()]
+    lines += [f"  {change.action:<8} {change.subject}" for change in outcome.changes]
+    for finding in outcome.findings:
+        if finding.status == "found":
+            because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
+            lines.append(f"  {finding.severity:<8} {finding.check}: {finding.title} — {finding.subject}{because}")
+            lines += [f"             {line}" for line in finding.evidence]
+            ways = finding.remedy.ways
             marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
             lines += [f"             {mark} {way}" for mark, way in zip(marks, ways, strict=False)]
-        if finding["status"] == "unknown":
-            unknown.setdefault(" ".join(finding["evidence"]), []).append(finding["check"])
-    for reason, checks in unknown.items():
-        lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
-    clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
+    for reason, checks in unknown_reasons(outcome.findings).items():
+        lines.append(f"  unknown  {', '.join(checks)}: {' '.join(reason.splitlines())}")
+    clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     lines.append(f"  {clear} checks are clear.")
-    if _is_plan(body):
+    if outcome.is_plan:
         lines.append(f"  Apply it: {command}")
     lines.append(f"Record: {record_path}")
     return "\n".join(lines)

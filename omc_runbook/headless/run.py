@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
@@ -22,7 +21,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.findings import EXIT_CODES
+from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.textfile import private_file
@@ -35,7 +34,6 @@ POLL_SECONDS = 0.1
 CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
-NO_OUTCOME = "The run ended without an outcome: run verify to check the environment."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
 
@@ -153,7 +151,7 @@ def _execute(
         failure = DIED
     except OSError as error:
         # Writing the notebook failed after its last cell: the outcome has what the run did.
-        return _unrecorded(_body(draft, record, ""), record, command, error)
+        return _unrecorded(records.read_outcome(draft, ""), record, command, error)
     return _keep(draft, record, failure, command)
 
 
@@ -177,35 +175,26 @@ def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResul
     """Scan what the run wrote for values, and move it into the record's folder."""
     import nbformat
 
-    body = _body(draft, record, failure)
+    outcome = records.mask(records.read_outcome(draft, failure))
     try:
         notebook = nbformat.read(draft.notebook, as_version=4)
-        private_file.write(draft.outcome, json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n")
-        records.write_page(notebook, body, draft)
+        private_file.write(draft.outcome, outcome.to_json().encode())
+        records.write_page(notebook, outcome, draft)
         records.close(draft)
         record = records.keep(draft, record)
-        body = records.read_outcome(record)
     except (OSError, ValueError, CouldNotLook) as error:
-        return _unrecorded(body, record, command, error)
-    return RunResult(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), command))
+        return _unrecorded(outcome, record, command, error)
+    return RunResult(outcome.exit_code, records.summarise(outcome, str(record.page), command))
 
 
-def _body(draft: Record, record: Record, failure: str) -> dict[str, Any]:
-    """The outcome that the run wrote, or one of a failure where it failed or wrote none."""
-    try:
-        return json.loads(records.failed_outcome(record, failure).to_json()) if failure else records.read_outcome(draft)
-    except (OSError, ValueError):
-        return _body(draft, record, NO_OUTCOME)
-
-
-def _unrecorded(body: dict[str, Any], record: Record, command: str, error: Exception) -> RunResult:
+def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception) -> RunResult:
     """Report a run whose record cannot be kept; an older outcome.json is removed, so that it is not taken for this."""
     with suppress(OSError):
         record.outcome.unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     path = f"none in {record.folder}, though the run took place: {reason}"
     return RunResult(
-        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, path, command)), is_recorded=False
+        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(outcome, path, command)), is_recorded=False
     )
 
 

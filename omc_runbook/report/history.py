@@ -47,16 +47,16 @@ def versions(snapshot: Snapshot, history: History) -> Table:
 
 def ages(snapshot: Snapshot, history: History) -> Table:
     """Since when each key has its value, and whether its rotation is due."""
-    found = age.ages(snapshot, history)
-    over, allowed = age.due(snapshot, found), snapshot.environment.names.rotation_days
+    key_ages = age.ages(snapshot, history)
+    due, allowed = age.due(snapshot, key_ages), snapshot.environment.names.rotation_days
     rows = [
         [
-            one.key,
-            f"{one.since:%Y-%m-%d}{' or earlier' if one.at_least else ''}",
-            f"{'at least ' if one.at_least else ''}{(snapshot.taken - one.since).days} days",
-            "due" if one.key in over else "—",
+            each.key,
+            f"{each.since:%Y-%m-%d}{' or earlier' if each.at_least else ''}",
+            f"{'at least ' if each.at_least else ''}{(snapshot.taken - each.since).days} days",
+            "due" if each.key in due else "—",
         ]
-        for one in found
+        for each in key_ages
     ]
     title = f"Since when each key has its value; rotation is due after {allowed} days"
     return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
@@ -101,8 +101,8 @@ def _keys(history: History, kept: VersionHistory) -> str:
     compared = next((other for other in older if other.content and other.content.document), None)
     if compared is None or compared.content is None:
         return f"{len(document.keys)} keys, no earlier version to compare"
-    found = compare(compared.content.document, document)
-    parts = {action: [key for key in found if found[key] == action] for action in _ACTIONS}
+    actions = compare(compared.content.document, document)
+    parts = {action: [key for key in actions if actions[key] == action] for action in _ACTIONS}
     text = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
     return text if compared is older[0] else f"{text} (compared with {history.short(compared.id)})"
 
