@@ -1,4 +1,4 @@
-"""The record of a run: the executed notebook, the same as a page, and the outcome."""
+"""The record of a run: the executed notebook, its HTML page, and the outcome."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Record:
 
     @property
     def page(self) -> Path:
-        """The same as an HTML page."""
+        """The notebook as an HTML page."""
         return self.folder / f"{self.stem}.html"
 
     @property
@@ -92,17 +92,17 @@ class Record:
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
-    """Choose the record's file names, and check that its folder and the one for temporary files are writable.
+    """Choose the record's file names, and check that its folder and the temporary folder are writable.
 
-    Raises UsageError for a folder that cannot hold a record; CouldNotLook where the disk is full, or the folder for
-    temporary files (TMPDIR) is unusable: Python would silently use another one.
+    Raises UsageError for a folder that cannot hold a record; CouldNotLook for a full disk or an unusable TMPDIR:
+    Python would silently use another one.
     """
     if exists(folder) and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the record.")
     missing = [each for each in (folder, *folder.parents) if not exists(each)]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _try(folder)
+        _check_space(folder)
     except OSError as error:
         kind = CouldNotLook if error.errno in NO_ROOM else UsageError
         raise kind(f"{folder} cannot hold the record: {error.strerror}. Nothing was done.") from None
@@ -113,7 +113,7 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     temporary = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
         temporary = temporary or tempfile.gettempdir()
-        _try(Path(temporary))
+        _check_space(Path(temporary))
     except OSError as error:
         raise CouldNotLook(
             f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
@@ -123,10 +123,10 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     return Record(folder, f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}")
 
 
-def _try(folder: Path) -> None:
-    """Write as much as a record may take into a folder, and remove it; raises OSError."""
+def _check_space(folder: Path) -> None:
+    """Check that a record fits into a folder, by writing that many bytes; raises OSError."""
     system = os.statvfs(folder)
-    # A file system that does not tell its size has none.
+    # Some file systems report no size.
     if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with tempfile.NamedTemporaryFile(prefix=".omc-runbook-", dir=folder) as file:
@@ -136,10 +136,10 @@ def _try(folder: Path) -> None:
 
 
 def keep(draft: Record, record: Record) -> Record:
-    """Move a run's files into its record's folder, the outcome last, and say where they are; raises OSError.
+    """Move a run's files into its record's folder, the outcome last; returns their paths, raises OSError.
 
-    Before that an older outcome is removed, so that nobody takes it for that of this run. A run that ended in the same
-    second keeps its files. No link is followed, and where a file cannot be written whole, none of this run stays.
+    An older outcome is removed first, lest it be taken for this run's. The files of a run of the same second stay. No
+    symbolic link is followed, and if one file cannot be written, none of this run stays.
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
@@ -155,16 +155,16 @@ def keep(draft: Record, record: Record) -> Record:
 
 
 def _reserve(record: Record) -> Record:
-    """The record under a name that no other run has taken, with an empty notebook in its place."""
-    chosen, number = record, 1
+    """The record under a name that no other run uses, reserved with an empty notebook."""
+    unique, number = record, 1
     while True:
         try:
-            os.close(os.open(chosen.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(unique.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             number += 1
-            chosen = replace(record, stem=f"{record.stem}-{number}")
+            unique = replace(record, stem=f"{record.stem}-{number}")
         else:
-            return chosen
+            return unique
 
 
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
@@ -205,14 +205,14 @@ def _title(outcome: Outcome) -> str:
 
 
 def _end(outcome: Outcome) -> str:
-    """How the run ended, in a word or two; a plan is named as one."""
+    """How the run ended, in a few words; PLAN for one that was not applied."""
     if not outcome.is_plan:
         return outcome.status
     return PLAN if outcome.status == "ok" else f"{PLAN} ({', '.join(outcome.root_causes) or outcome.status})"
 
 
 def read_outcome(record: Record, failure: str) -> Outcome:
-    """The outcome that the run wrote, with the failure that ended it; one without details where it wrote none."""
+    """The outcome that the run wrote, or else an empty one, with the failure that ended the run."""
     failure, now = registry.mask(failure), datetime.now(UTC)
     try:
         outcome = Outcome.from_json(record.outcome.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Runs a notebook without a person, through papermill, and keeps its record."""
+"""Runs a notebook headlessly, through papermill, and keeps its record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DIED = "The notebook's kernel died: run the runbook again, which completes or un
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: its exit code, the summary for a person, and whether a record was kept."""
+    """A run's exit code, its summary for the terminal, and whether a record was kept."""
 
     exit_code: int
     text: str
@@ -63,12 +63,12 @@ def run(
     """Run a runbook and keep its record.
 
     Parameters are (name, text) pairs. `on_line` is called, on another thread, with each event line of a rollout while
-    the notebook runs. `sandbox` is entered for the run, once it is certain that a record can be kept. No record is kept
-    where the notebook raises an error of ours before it changed anything: that error is raised here. Raises UsageError
+    the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the notebook
+    raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises UsageError
     for an unknown runbook or parameter, and what `record.prepare` raises.
     """
     _skip_iri_grammar()
-    # A terminal in JupyterLab has its own working folder.
+    # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
     paths = {path.stem: path for path in notebooks().glob("*.ipynb")}
@@ -90,7 +90,7 @@ def run(
 def _command(
     name: str, parameters: Sequence[tuple[str, str]], typed: Mapping[str, Any], folder: Path, in_sandbox: bool
 ) -> str:
-    """The command line that applies what a run with these parameters plans."""
+    """The command line that applies the plan of a run with these parameters."""
     others = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
     names = {str(typed.get("environment", "")), *str(typed.get("environments", "")).replace(",", " ").split()}
     confirm = [("confirm", CONFIRMED)] if CONFIRMED in names else []
@@ -100,10 +100,10 @@ def _command(
 
 
 def _skip_iri_grammar() -> None:
-    """Keep jsonschema, which validates notebooks for papermill, from building a parser of IRIs.
+    """Keep jsonschema, which validates notebooks for papermill, from building its parser of IRIs.
 
-    Where JupyterLab is installed, its import builds that grammar: a second, more than everything else that this
-    process does before a notebook starts. Notebooks have no format "iri".
+    Where JupyterLab is installed, importing jsonschema builds that grammar, which takes a second. Notebooks have no
+    format "iri".
     """
     if "jsonschema" not in sys.modules:
         with _missing("rfc3987_syntax"):
@@ -150,7 +150,7 @@ def _execute(
     except DeadKernelError:
         failure = DIED
     except OSError as error:
-        # Writing the notebook failed after its last cell: the outcome has what the run did.
+        # Writing the notebook failed after its last cell, so the outcome is complete.
         return _unrecorded(records.read_outcome(draft, ""), record, command, error)
     return _keep(draft, record, failure, command)
 
@@ -172,7 +172,7 @@ def _may_have_changed(path: Path) -> bool:
 
 
 def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResult:
-    """Scan what the run wrote for values, and move it into the record's folder."""
+    """Mask values in a run's files, and move them into the record's folder."""
     import nbformat
 
     outcome = records.mask(records.read_outcome(draft, failure))
@@ -188,7 +188,7 @@ def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResul
 
 
 def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception) -> RunResult:
-    """Report a run whose record cannot be kept; an older outcome.json is removed, so that it is not taken for this."""
+    """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for this run's."""
     with suppress(OSError):
         record.outcome.unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -200,7 +200,7 @@ def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception
 
 @contextmanager
 def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
-    """Pass on each line that the notebook appends to a file, as soon as it is written."""
+    """Call `on_line` with each line that the notebook appends to a file."""
     ended = threading.Event()
 
     def follow() -> None:
