@@ -37,8 +37,8 @@ def plan(plan: Creation, environment: Environment) -> Table:
         title = f"{plan.name} is scheduled for deletion{when} and will be restored"
         return Table(title, [], [], empty="All its keys and versions are kept; nothing is created.")
     if plan.intent == "nothing":
-        created = plan.existing.created if plan.existing else None
-        since = f" since {created:%Y-%m-%d %H:%M} UTC" if created else ""
+        creation = plan.existing.created if plan.existing else None
+        since = f" since {creation:%Y-%m-%d %H:%M} UTC" if creation else ""
         empty = "There is nothing to create. Run update to write its keys' values."
         return Table(f"{plan.name} exists already{since}", [], [], empty=empty)
     rows = [

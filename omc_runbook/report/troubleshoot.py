@@ -215,9 +215,9 @@ def _title(findings: Sequence[Finding]) -> str:
     return f"{findings[0].title}: {subjects}" if subjects else findings[0].title
 
 
-def _none(findings: Sequence[Finding], known: str, unknown: str) -> str:
+def _none(findings: Sequence[Finding], certain: str, unknown: str) -> str:
     """The sentence for an empty list, which differs where some checks are unknown."""
-    return unknown if any(finding.status == "unknown" for finding in findings) else known
+    return unknown if any(finding.status == "unknown" for finding in findings) else certain
 
 
 def _level(finding: Finding) -> Level:

@@ -145,9 +145,9 @@ class Run:
         if self.local_target is None or self.checkout is None:
             return banner.where(self.runbook, self.targets)
         peer = self.local_target.peer
-        compared = f"with {', '.join(self.local_target.environment.others)}, by fingerprint" if peer else ""
+        peers = ", ".join(self.local_target.environment.others) if peer else ""
         caller, origin = peer.caller if peer else NOBODY, self.local_target.environment.origin
-        return banner.workstation(self.runbook, str(self.checkout.root), caller, compared, origin)
+        return banner.workstation(self.runbook, str(self.checkout.root), caller, peers, origin)
 
     @property
     def target(self) -> Target:
