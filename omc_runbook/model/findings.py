@@ -110,7 +110,7 @@ class Outcome:
     plan: tuple[str, ...] | None = None
     """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
     applied: bool = False
-    """Whether the run set out to apply the plan; where it failed, `failure` says how far it came."""
+    """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
 
