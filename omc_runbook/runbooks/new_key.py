@@ -70,9 +70,11 @@ def plan(
     folders = _folders(run, root, terraform_dir)
     containers_of = {name: containers_for(snapshot, new) for name, snapshot in snapshots.items()}
     environments = {*KNOWN, *containers_of, *main.environment.others}
+    # A secret that cannot be read is the first thing to report.
+    keys_in = {name: document_of(snapshot).keys for name, snapshot in snapshots.items()}
     hidden = {name: _hidden(snapshot, checkout, new, containers_of[name]) for name, snapshot in snapshots.items()}
     lacking = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
-    edits = add_key_plan.plan_edits(checkout, new, lacking, environments, document_of(main).keys)
+    edits = add_key_plan.plan_edits(checkout, new, lacking, environments, keys_in[main.environment.name])
     parts = [_part(run, target, snapshots[target.environment.name], new, values_from) for target in run.targets]
     refuse_same({part.name: part.values for part in parts})
     plans = [part.plan(containers_of[part.name], folders.get(part.name)) for part in parts]

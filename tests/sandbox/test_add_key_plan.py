@@ -614,7 +614,8 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
     plan = add_key.plan(there, add_key.look(there), key)
     done = add_key.apply(there, plan, True)
     assert done and done.patches == () and {*tree(platform.root)} == names
-    assert "in no git work tree" in report.diffs(plan).to_text() and "set one" in report.diffs(plan).to_text()
+    notes = " ".join(report.diffs(plan).to_text().split())
+    assert "in no git work tree" in notes and "set the parameter description" in notes
     undo = report.undo(plan, done, run.environment).to_text()
     assert "Remove the new lines shown above" in undo and "git " not in undo
 
@@ -634,7 +635,7 @@ def test_settings_that_derive_from_another_file_are_told_of(
     """A class that was not read may give variables a prefix."""
     platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(AppSettings):")
     (note,) = planned(run, seen, platform.root).notes
-    assert note == f"Class Settings derives from AppSettings of another file: see that {KEY} is read so."
+    assert note == f"Class Settings derives from AppSettings of another file: check that {KEY} is read accordingly."
 
 
 # --- no value ---------------------------------------------------------------------------------------------------------
