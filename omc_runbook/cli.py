@@ -64,13 +64,13 @@ def run(
     is_watched = sys.stderr.isatty()
 
     def print_line(line: str) -> None:
-        """Print progress on standard error; where nobody watches, only why something failed."""
+        """Print progress on standard error; without a terminal, only why something failed."""
         if summary or is_watched or line.startswith(FAILED):
             click.echo(line, err=True)
 
     temporary = _temporary_sandbox() if in_sandbox else None
     result = headless_run.run(name, parameters, record, is_watched, print_line, temporary)
-    # Without a record the summary is nowhere else.
+    # Without a record, the summary is the only report.
     if summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code)):
         click.echo(result.text)
     context.exit(result.exit_code)
@@ -113,7 +113,7 @@ def _temporary_sandbox() -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 1, 2 or 3."""
-    # When a scheduler ends this process, its kernel, sandbox and temporary files are cleaned up all the same.
+    # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:

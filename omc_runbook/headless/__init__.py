@@ -1,1 +1,1 @@
-"""Running a notebook without a person, and keeping what it left."""
+"""Running a notebook headlessly, and keeping its record."""

@@ -1,20 +1,20 @@
-"""The record of a run: the executed notebook, the same as a page, and the outcome."""
+"""The record of a run: the executed notebook, its HTML page, and the outcome."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Outcome, Remedy, is_sentence, map_texts, subject_of, write_body
+from omc_runbook.model.findings import NO_OUTCOME, Outcome, is_sentence, unknown_reasons
 from omc_runbook.model.suggestions import exists
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner
 from omc_runbook.textfile import private_file
@@ -77,7 +77,7 @@ class Record:
 
     @property
     def page(self) -> Path:
-        """The same as an HTML page."""
+        """The notebook as an HTML page."""
         return self.folder / f"{self.stem}.html"
 
     @property
@@ -92,17 +92,17 @@ class Record:
 
 
 def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> Record:
-    """Choose the record's file names, and check that its folder and the one for temporary files are writable.
+    """Choose the record's file names, and check that its folder and the temporary folder are writable.
 
-    Raises UsageError for a folder that cannot hold a record; CouldNotLook where the disk is full, or the folder for
-    temporary files (TMPDIR) is unusable: Python would silently use another one.
+    Raises UsageError for a folder that cannot hold a record; CouldNotLook for a full disk or an unusable TMPDIR:
+    Python would silently use another one.
     """
     if exists(folder) and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the record.")
     missing = [each for each in (folder, *folder.parents) if not exists(each)]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _try(folder)
+        _check_space(folder)
     except OSError as error:
         kind = CouldNotLook if error.errno in NO_ROOM else UsageError
         raise kind(f"{folder} cannot hold the record: {error.strerror}. Nothing was done.") from None
@@ -113,7 +113,7 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     temporary = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
         temporary = temporary or tempfile.gettempdir()
-        _try(Path(temporary))
+        _check_space(Path(temporary))
     except OSError as error:
         raise CouldNotLook(
             f"The folder for temporary files {temporary} cannot be used: {error.strerror}. Set TMPDIR to another one."
@@ -123,10 +123,10 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     return Record(folder, f"{runbook}-{name}-{started:%Y%m%dT%H%M%SZ}")
 
 
-def _try(folder: Path) -> None:
-    """Write as much as a record may take into a folder, and remove it; raises OSError."""
+def _check_space(folder: Path) -> None:
+    """Check that a record fits into a folder, by writing that many bytes; raises OSError."""
     system = os.statvfs(folder)
-    # A file system that does not tell its size has none.
+    # Some file systems report no size.
     if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with tempfile.NamedTemporaryFile(prefix=".omc-runbook-", dir=folder) as file:
@@ -136,10 +136,10 @@ def _try(folder: Path) -> None:
 
 
 def keep(draft: Record, record: Record) -> Record:
-    """Move a run's files into its record's folder, the outcome last, and say where they are; raises OSError.
+    """Move a run's files into its record's folder, the outcome last; returns their paths, raises OSError.
 
-    Before that an older outcome is removed, so that nobody takes it for that of this run. A run that ended in the same
-    second keeps its files. No link is followed, and where a file cannot be written whole, none of this run stays.
+    An older outcome is removed first, lest it be taken for this run's. The files of a run of the same second stay. No
+    symbolic link is followed, and if one file cannot be written, none of this run stays.
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)
@@ -155,139 +155,124 @@ def keep(draft: Record, record: Record) -> Record:
 
 
 def _reserve(record: Record) -> Record:
-    """The record under a name that no other run has taken, with an empty notebook in its place."""
-    chosen, number = record, 1
+    """The record under a name that no other run uses, reserved with an empty notebook."""
+    unique, number = record, 1
     while True:
         try:
-            os.close(os.open(chosen.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(unique.notebook, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             number += 1
-            chosen = replace(record, stem=f"{record.stem}-{number}")
+            unique = replace(record, stem=f"{record.stem}-{number}")
         else:
-            return chosen
+            return unique
 
 
-def write_page(notebook: Any, body: dict[str, Any], record: Record) -> None:
-    """Write the executed notebook as one page that needs nothing else: how it ended, then all but the code."""
+def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:
+    """Write the executed notebook as one self-contained page: how the run ended, then everything but the code."""
     from nbconvert import HTMLExporter
     from nbformat.v4 import new_markdown_cell
 
-    shown = notebook.copy()
-    shown.cells = [
+    visible = notebook.copy()
+    visible.cells = [
         new_markdown_cell(f"```python\n{cell.source}\n```") if PARAMETERS & {*cell.metadata.get("tags", ())} else cell
         for cell in notebook.cells
     ]
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
     exporter.embed_images = True
-    text, _ = exporter.from_notebook_node(shown)
-    page = PAGE.format(title=record.stem, head=_head(body).to_html(), body=text)
+    text, _ = exporter.from_notebook_node(visible)
+    page = PAGE.format(title=record.stem, head=_head(outcome).to_html(), body=text)
     record.page.write_text(page, encoding="utf-8")
 
 
-def _head(body: dict[str, Any]) -> Banner:
+def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
-    causes = [finding for finding in body["findings"] if finding["check"] in body["root_causes"]]
-    lines = [f"{finding['title']}: {finding['subject']}" for finding in causes if finding["status"] == "found"]
-    failure = [body["failure"]] if body.get("failure") else []
-    headline = f"{_title(body)}: {', '.join(body['root_causes']) or _end(body)}"
-    style = ENDINGS[body["status"]]
-    if _is_plan(body):
-        headline = f"{_title(body)}: {_end(body)}"
-        style = "plain" if body["status"] == "ok" else style
-    finished = body["finished"].replace("T", " ").replace("Z", " UTC")
-    return Banner(style, headline, (*failure, *dict.fromkeys(lines), f"Finished {finished}"))
+    causes = [finding for finding in outcome.findings if finding.check in outcome.root_causes]
+    lines = [f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found"]
+    failure = [outcome.failure] if outcome.failure else []
+    if outcome.is_plan:
+        style = "plain" if outcome.status == "ok" else ENDINGS[outcome.status]
+        headline = f"{_title(outcome)}: {_end(outcome)}"
+    else:
+        style = ENDINGS[outcome.status]
+        headline = f"{_title(outcome)}: {', '.join(outcome.root_causes) or outcome.status}"
+    finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
+    return Banner(style, headline, (*failure, *dict.fromkeys(lines), finished))
 
 
-def _title(body: dict[str, Any]) -> str:
+def _title(outcome: Outcome) -> str:
     """The runbook and its environment, or its checkout."""
-    return f"{body['runbook']} on {body.get('where') or body['environment']}"
+    return f"{outcome.runbook} on {outcome.where or outcome.environment}"
 
 
-def _is_plan(body: dict[str, Any]) -> bool:
-    """Whether the run planned changes and did not make them."""
-    return bool(body.get("plan")) and not body["applied"] and not body.get("failure")
+def _end(outcome: Outcome) -> str:
+    """How the run ended, in a few words; PLAN for one that was not applied."""
+    if not outcome.is_plan:
+        return outcome.status
+    return PLAN if outcome.status == "ok" else f"{PLAN} ({', '.join(outcome.root_causes) or outcome.status})"
 
 
-def _end(body: dict[str, Any]) -> str:
-    """How the run ended, in a word or two; a plan is named as one."""
-    if not _is_plan(body):
-        return str(body["status"])
-    return PLAN if body["status"] == "ok" else f"{PLAN} ({', '.join(body['root_causes']) or body['status']})"
+def read_outcome(record: Record, failure: str) -> Outcome:
+    """The outcome that the run wrote, or else an empty one, with the failure that ended the run."""
+    failure, now = registry.mask(failure), datetime.now(UTC)
+    try:
+        outcome = Outcome.from_json(record.outcome.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        runbook, environment = record.stem.split("-")[:2]
+        return Outcome(
+            runbook=runbook,
+            environment=environment,
+            account="",
+            region="",
+            endpoint="",
+            started=now,
+            finished=now,
+            failure=failure or NO_OUTCOME,
+        )
+    return replace(outcome, failure=failure, finished=now) if failure else outcome
 
 
-def failed_outcome(record: Record, failure: str) -> Outcome:
-    """The outcome of a run that failed before it wrote its own."""
-    now = datetime.now(UTC)
-    runbook, environment = record.stem.split("-")[:2]
-    return Outcome(
-        runbook=runbook,
-        environment=environment,
-        account="",
-        region="",
-        endpoint="",
-        started=now,
-        finished=now,
-        failure=registry.mask(failure),
-    )
+def mask(outcome: Outcome) -> Outcome:
+    """Mask the texts of an outcome; ids, enumerations and dates stay."""
+    mask_text = partial(registry.mask_thoroughly, common=False)
+    return outcome.map_texts(mask_text, mask_text)
 
 
 def close(record: Record) -> None:
     """Make a record's files private and mask values left in them; raises CouldNotLook where a value remains."""
-    _mask_outcome(record)
     for path in record.notebook, record.page:
         if scan.leaks(path):
             scan.scrub(path)
         path.chmod(0o600)
-        remaining = scan.leaks(path)
-        if remaining:
-            names = ", ".join(sorted({leak.name for leak in remaining}))
-            raise CouldNotLook(f"{path.name} would have held the value of {names}: no record was kept; report this.")
+        leaks = scan.leaks(path)
+        if leaks:
+            names = ", ".join(sorted({leak.name for leak in leaks}))
+            raise CouldNotLook(f"{path.name} would contain the value of {names}: no record was kept; report this.")
 
 
-def _mask_outcome(record: Record) -> None:
-    """Mask the texts of outcome.json; ids and enumerations stay."""
-    body = read_outcome(record)
-    masked = map_texts(body, lambda text: registry.mask_thoroughly(text, common=False))
-    if masked != body:
-        record.outcome.write_text(write_body(masked), encoding="utf-8")
-    record.outcome.chmod(0o600)
-
-
-def read_outcome(record: Record) -> dict[str, Any]:
-    """The outcome.json that the run wrote."""
-    body: dict[str, Any] = json.loads(record.outcome.read_text(encoding="utf-8"))
-    return body
-
-
-def summarise(body: dict[str, Any], record_path: str, command: str) -> str:
+def summarise(outcome: Outcome, record_path: str, command: str) -> str:
     """The terminal's summary of an outcome: how it ended, each problem with its remedy, and the record's path.
 
     For a plan that was not applied, also its steps and the `command` that applies it.
     """
-    lines = [f"{_title(body)}: {_end(body)}"]
-    if body.get("failure"):
-        lines.append(f"  {body['failure']}")
-    if _is_plan(body):
-        lines += [f"  plan     {sentence}" for sentence in body["plan"]]
-    lines += [f"  {change['action']:<8} {subject_of(change)}" for change in body["changes"]]
-    unknown: dict[str, list[str]] = {}
-    for finding in body["findings"]:
-        if finding["status"] == "found":
-            because = f" (because of {', '.join(finding['because_of'])})" if finding.get("because_of") else ""
-            lines.append(
-                f"  {finding['severity']:<8} {finding['check']}: {finding['title']} — {finding['subject']}{because}"
-            )
-            lines += [f"             {line}" for line in finding["evidence"]]
-            ways = Remedy(**finding["remedy"]).ways
+    lines = [f"{_title(outcome)}: {_end(outcome)}"]
+    if outcome.failure:
+        lines.append(f"  {outcome.failure}")
+    if outcome.is_plan:
+        lines += [f"  plan     {sentence}" for sentence in outcome.plan or ()]
+    lines += [f"  {change.action:<8} {change.subject}" for change in outcome.changes]
+    for finding in outcome.findings:
+        if finding.status == "found":
+            because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
+            lines.append(f"  {finding.severity:<8} {finding.check}: {finding.title} — {finding.subject}{because}")
+            lines += [f"             {line}" for line in finding.evidence]
+            ways = finding.remedy.ways
             marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
             lines += [f"             {mark} {way}" for mark, way in zip(marks, ways, strict=False)]
-        if finding["status"] == "unknown":
-            unknown.setdefault(" ".join(finding["evidence"]), []).append(finding["check"])
-    for reason, checks in unknown.items():
-        lines.append(f"  unknown  {', '.join(dict.fromkeys(checks))}: {reason}")
-    clear = sum(1 for finding in body["findings"] if finding["status"] == "clear")
+    for reason, checks in unknown_reasons(outcome.findings).items():
+        lines.append(f"  unknown  {', '.join(checks)}: {' '.join(reason.splitlines())}")
+    clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     lines.append(f"  {clear} checks are clear.")
-    if _is_plan(body):
+    if outcome.is_plan:
         lines.append(f"  Apply it: {command}")
     lines.append(f"Record: {record_path}")
     return "\n".join(lines)

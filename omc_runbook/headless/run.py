@@ -1,8 +1,7 @@
-"""Runs a notebook without a person, through papermill, and keeps its record."""
+"""Runs a notebook headlessly, through papermill, and keeps its record."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
@@ -22,7 +21,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model import errors
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.findings import EXIT_CODES
+from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import CONFIRMED, FOLDER_VARIABLE, LINES_VARIABLE, OUTCOME_VARIABLE
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.textfile import private_file
@@ -35,13 +34,12 @@ POLL_SECONDS = 0.1
 CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
-NO_OUTCOME = "The run ended without an outcome: run verify to check the environment."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: its exit code, the summary for a person, and whether a record was kept."""
+    """A run's exit code, its summary for the terminal, and whether a record was kept."""
 
     exit_code: int
     text: str
@@ -65,12 +63,12 @@ def run(
     """Run a runbook and keep its record.
 
     Parameters are (name, text) pairs. `on_line` is called, on another thread, with each event line of a rollout while
-    the notebook runs. `sandbox` is entered for the run, once it is certain that a record can be kept. No record is kept
-    where the notebook raises an error of ours before it changed anything: that error is raised here. Raises UsageError
+    the notebook runs. `sandbox` is entered for the run, after the check that a record can be kept. If the notebook
+    raises a RunbookError before it changed anything, no record is kept and that error is raised here. Raises UsageError
     for an unknown runbook or parameter, and what `record.prepare` raises.
     """
     _skip_iri_grammar()
-    # A terminal in JupyterLab has its own working folder.
+    # A terminal in JupyterLab inherits this variable, but has its own working folder.
     os.environ.pop(FOLDER_VARIABLE, None)
     pairs = tuple(parameters)
     paths = {path.stem: path for path in notebooks().glob("*.ipynb")}
@@ -92,7 +90,7 @@ def run(
 def _command(
     name: str, parameters: Sequence[tuple[str, str]], typed: Mapping[str, Any], folder: Path, in_sandbox: bool
 ) -> str:
-    """The command line that applies what a run with these parameters plans."""
+    """The command line that applies the plan of a run with these parameters."""
     others = [(key, text) for key, text in parameters if key not in ("apply", "confirm")]
     names = {str(typed.get("environment", "")), *str(typed.get("environments", "")).replace(",", " ").split()}
     confirm = [("confirm", CONFIRMED)] if CONFIRMED in names else []
@@ -102,10 +100,10 @@ def _command(
 
 
 def _skip_iri_grammar() -> None:
-    """Keep jsonschema, which validates notebooks for papermill, from building a parser of IRIs.
+    """Keep jsonschema, which validates notebooks for papermill, from building its parser of IRIs.
 
-    Where JupyterLab is installed, its import builds that grammar: a second, more than everything else that this
-    process does before a notebook starts. Notebooks have no format "iri".
+    Where JupyterLab is installed, importing jsonschema builds that grammar, which takes a second. Notebooks have no
+    format "iri".
     """
     if "jsonschema" not in sys.modules:
         with _missing("rfc3987_syntax"):
@@ -152,8 +150,8 @@ def _execute(
     except DeadKernelError:
         failure = DIED
     except OSError as error:
-        # Writing the notebook failed after its last cell: the outcome has what the run did.
-        return _unrecorded(_body(draft, record, ""), record, command, error)
+        # Writing the notebook failed after its last cell, so the outcome is complete.
+        return _unrecorded(records.read_outcome(draft, ""), record, command, error)
     return _keep(draft, record, failure, command)
 
 
@@ -174,44 +172,35 @@ def _may_have_changed(path: Path) -> bool:
 
 
 def _keep(draft: Record, record: Record, failure: str, command: str) -> RunResult:
-    """Scan what the run wrote for values, and move it into the record's folder."""
+    """Mask values in a run's files, and move them into the record's folder."""
     import nbformat
 
-    body = _body(draft, record, failure)
+    outcome = records.mask(records.read_outcome(draft, failure))
     try:
         notebook = nbformat.read(draft.notebook, as_version=4)
-        private_file.write(draft.outcome, json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n")
-        records.write_page(notebook, body, draft)
+        private_file.write(draft.outcome, outcome.to_json().encode())
+        records.write_page(notebook, outcome, draft)
         records.close(draft)
         record = records.keep(draft, record)
-        body = records.read_outcome(record)
     except (OSError, ValueError, CouldNotLook) as error:
-        return _unrecorded(body, record, command, error)
-    return RunResult(EXIT_CODES[body["status"]], records.summarise(body, str(record.page), command))
+        return _unrecorded(outcome, record, command, error)
+    return RunResult(outcome.exit_code, records.summarise(outcome, str(record.page), command))
 
 
-def _body(draft: Record, record: Record, failure: str) -> dict[str, Any]:
-    """The outcome that the run wrote, or one of a failure where it failed or wrote none."""
-    try:
-        return json.loads(records.failed_outcome(record, failure).to_json()) if failure else records.read_outcome(draft)
-    except (OSError, ValueError):
-        return _body(draft, record, NO_OUTCOME)
-
-
-def _unrecorded(body: dict[str, Any], record: Record, command: str, error: Exception) -> RunResult:
-    """Report a run whose record cannot be kept; an older outcome.json is removed, so that it is not taken for this."""
+def _unrecorded(outcome: Outcome, record: Record, command: str, error: Exception) -> RunResult:
+    """Report a run whose record cannot be kept; an older outcome.json is removed, lest it be taken for this run's."""
     with suppress(OSError):
         record.outcome.unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     path = f"none in {record.folder}, though the run took place: {reason}"
     return RunResult(
-        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(body, path, command)), is_recorded=False
+        RunbookError.exit_code, registry.mask_thoroughly(records.summarise(outcome, path, command)), is_recorded=False
     )
 
 
 @contextmanager
 def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
-    """Pass on each line that the notebook appends to a file, as soon as it is written."""
+    """Call `on_line` with each line that the notebook appends to a file."""
     ended = threading.Event()
 
     def follow() -> None:

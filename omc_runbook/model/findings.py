@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from omc_runbook.model.change import Change
 from omc_runbook.model.shell import command
 
 Severity = Literal["error", "warning", "info"]
@@ -40,8 +41,8 @@ class Remedy:
 
 NO_REMEDY = Remedy()
 
-CHANGE_TEXTS = frozenset({"origin", "file"})
-"""Fields of a change in outcome.json that are free text; the others are names and ids."""
+NO_OUTCOME = "The run ended without an outcome: run verify to check the environment."
+"""The failure of a run that broke off before it could say how it ended."""
 
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
@@ -102,14 +103,14 @@ class Outcome:
     started: datetime
     finished: datetime
     findings: tuple[Finding, ...] = ()
-    changes: tuple[dict[str, str], ...] = ()
+    changes: tuple[Change, ...] = ()
     failure: str = ""
     where: str = ""
     """What the run was about, in words, if not the environment."""
     plan: tuple[str, ...] | None = None
     """The planned changes, one sentence each, without values; None for a runbook that changes nothing."""
     applied: bool = False
-    """Whether the plan was applied."""
+    """Whether the plan was applied; in a run that broke off, whether that was begun: `failure` says how far it came."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
 
@@ -147,7 +148,7 @@ class Outcome:
             "status": self.status,
             "root_causes": list(self.root_causes),
             "findings": [_finding_as_json(finding) for finding in self.findings],
-            "changes": list(self.changes),
+            "changes": [change.to_json() for change in self.changes],
         }
         if self.plan is not None:
             body |= {"applied": self.applied, "plan": list(self.plan)}
@@ -157,7 +158,44 @@ class Outcome:
             body["where"] = self.where
         if self.failure:
             body["failure"] = self.failure
-        return write_body(body)
+        return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """The outcome that another process wrote with `to_json`; raises ValueError for a text that is no JSON."""
+        body = json.loads(text)
+        texts = ("runbook", "environment", "account", "region", "endpoint", "failure", "where")
+        return cls(
+            **{name: body.get(name, "") for name in texts},
+            started=datetime.fromisoformat(body["started"]),
+            finished=datetime.fromisoformat(body["finished"]),
+            findings=tuple(map(_finding_from_json, body["findings"])),
+            changes=tuple(Change(**change) for change in body["changes"]),
+            plan=tuple(body["plan"]) if "plan" in body else None,
+            applied=body.get("applied", False),
+            targets=tuple(TargetOutcome(**target) for target in body.get("targets", ())),
+        )
+
+    def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Outcome:
+        """A copy with `change` applied to its free texts, and `change_name` to the subjects of findings.
+
+        Ids, words of the schema, dates and numbers stay.
+        """
+        return replace(
+            self,
+            findings=tuple(
+                replace(
+                    finding,
+                    subject=change_name(finding.subject),
+                    evidence=tuple(map(change, finding.evidence)),
+                    remedy=replace(finding.remedy, command=change(finding.remedy.command)),
+                )
+                for finding in self.findings
+            ),
+            changes=tuple(each.map_texts(change) for each in self.changes),
+            failure=change(self.failure),
+            plan=None if self.plan is None else tuple(map(change, self.plan)),
+        )
 
 
 def status_of(findings: Iterable[Finding]) -> OutcomeStatus:
@@ -168,36 +206,19 @@ def status_of(findings: Iterable[Finding]) -> OutcomeStatus:
     return "unknown" if any(finding.status == "unknown" for finding in found) else "ok"
 
 
+def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """Why checks are unknown: the ids of the checks by reason."""
+    reasons: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.status == "unknown":
+            checks = reasons.setdefault("\n".join(finding.evidence), [])
+            checks += [finding.check] if finding.check not in checks else []
+    return reasons
+
+
 def as_before(finding: Finding) -> Finding:
     """A finding that existed before the run, and that the run was not meant to fix, as a remark."""
     return replace(finding, severity="info", evidence=(*finding.evidence, "It existed before this run."))
-
-
-def write_body(body: dict[str, Any]) -> str:
-    """Write the body of an outcome as the JSON text of outcome.json."""
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
-
-
-def map_texts(body: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A copy of the body of outcome.json with `change` applied to its free texts; ids, enumerations and dates stay."""
-    findings = [
-        finding
-        | {"subject": change(finding["subject"]), "evidence": [change(line) for line in finding["evidence"]]}
-        | {"remedy": finding["remedy"] | {"command": change(finding["remedy"]["command"])}}
-        for finding in body["findings"]
-    ]
-    changes = [{k: change(v) if k in CHANGE_TEXTS else v for k, v in each.items()} for each in body["changes"]]
-    failure = {"failure": change(body["failure"])} if "failure" in body else {}
-    plan = {"plan": [change(line) for line in body["plan"]]} if "plan" in body else {}
-    return body | {"findings": findings, "changes": changes} | failure | plan
-
-
-def subject_of(change: dict[str, str]) -> str:
-    """The subject of a change in outcome.json and where to find it, as the end of a sentence."""
-    kinds = ("key", "service", "role", "task_definition", "file", "origin")
-    what = next((change[kind] for kind in kinds if change.get(kind)), "the secret")
-    fields = {"version": "in version", "deployment": "by deployment", "policy": "by policy"}
-    return ", ".join((what, *(f"{words} {change[field]}" for field, words in fields.items() if change.get(field))))
 
 
 def _stamp(moment: datetime) -> str:
@@ -224,3 +245,8 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
     if finding.because_of:
         body["because_of"] = list(finding.because_of)
     return body
+
+
+def _finding_from_json(body: dict[str, Any]) -> Finding:
+    lists = {name: tuple(body.get(name, ())) for name in ("evidence", "cause_of", "because_of")}
+    return Finding(**body | lists | {"remedy": Remedy(**body["remedy"])})

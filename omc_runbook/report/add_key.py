@@ -11,7 +11,7 @@ from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
-from omc_runbook.report import changes, drift
+from omc_runbook.report import drift
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
@@ -26,8 +26,8 @@ NONE = "No key was named: set the parameter key."
 HAD_IT = "The secret had this key before: remove it only if an earlier, interrupted run added it."
 
 
-def standing(snapshots: Mapping[str, Snapshot], plan: AddKeyPlan | None = None) -> Table | Listing:
-    """Where every variable is defined, or only the one to add."""
+def variables(snapshots: Mapping[str, Snapshot], plan: AddKeyPlan | None = None) -> Table | Listing:
+    """Where every variable is defined, or only the one that the plan adds."""
     table = drift.table(next(iter(snapshots.values())), plan.key.name if plan else "")
     if plan and not table.rows:
         return Listing(f"Where {plan.key.name} is defined", (), "Nowhere yet.")
@@ -51,13 +51,13 @@ def steps(plan: AddKeyPlan | None) -> Listing:
         return Listing("Planned steps", (), NONE)
     entries = [
         Entry(
-            f"{plan.key.name} in the secret of {place.environment}",
-            _value_of(plan, place),
-            level="warning" if place.write else "quiet",
-            label="write" if place.write else "present",
-            lines=(*place.notes, *((KILLED,) if place.left else ())),
+            f"{plan.key.name} in the secret of {part.environment}",
+            _value_of(plan, part),
+            level="warning" if part.write else "quiet",
+            label="write" if part.write else "present",
+            lines=(*part.notes, *((KILLED,) if part.left else ())),
         )
-        for place in plan.places
+        for part in plan.places
     ]
     names = ", ".join(edit.file.name for edit in plan.edits)
     entries.append(
@@ -68,36 +68,31 @@ def steps(plan: AddKeyPlan | None) -> Listing:
             label="edit" if names else "present",
         )
     )
-    entries += [_deployment(place) for place in plan.places]
+    entries += [_deployment(part) for part in plan.places]
     return Listing("Planned steps, in order", entries)
 
 
-def done(plan: AddKeyPlan | None, done: AddKeyResult | None) -> Banner:
+def result(plan: AddKeyPlan | None, result: AddKeyResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if plan is None:
         return Banner("plain", f"Nothing was done. {NONE}")
-    if done is None and plan.is_empty:
+    if result is None and plan.is_empty:
         return Banner("good", f"Nothing has to be done: {plan.key.name} is already everywhere.")
-    if done is None:
+    if result is None:
         return Banner("plain", "Nothing was written or deployed: this was a dry run.")
-    if not done.entries:
+    if not result.changes:
         return Banner("good", f"Nothing had to be done: {plan.key.name} is already everywhere.")
-    waiting = [place.environment for place in plan.places if place.holds != A_VALUE]
+    waiting = [part.environment for part in plan.places if part.holds != A_VALUE]
     lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings is deployed.")
-    lines += [f"{name} is left for the next run, which continues there." for name in done.waiting]
-    if done.undone:
-        return Banner("bad", f"Tasks failed. {done.undone}", ("The files and the secret keep the key.", *lines))
-    if not done.is_proved:
-        reasons = tuple(f"{r.service}: {r.reason}" for r in done.rollouts if r.reason)
+    lines += [f"{name} is left for the next run, which continues there." for name in result.waiting]
+    if result.undone:
+        return Banner("bad", f"Tasks failed. {result.undone}", ("The files and the secret keep the key.", *lines))
+    if not result.is_proved:
+        reasons = tuple(f"{r.service}: {r.reason}" for r in result.rollouts if r.reason)
         return Banner("unsure", f"{plan.key.name} was added, but not verified everywhere.", (*reasons, *lines))
-    services = ", ".join(r.service for r in done.rollouts if r.state == "done") or "no service"
+    services = ", ".join(r.service for r in result.rollouts if r.state == "done") or "no service"
     return Banner("good", f"{plan.key.name} was added and verified: new tasks of {services} have it.", tuple(lines))
-
-
-def proof(done: AddKeyResult | None) -> Table:
-    """The deployments of the run."""
-    return changes.proof(done)
 
 
 def commit(plan: AddKeyPlan | None) -> Listing:
@@ -115,38 +110,38 @@ def commit(plan: AddKeyPlan | None) -> Listing:
     return Listing("For git", [Entry("commit the edits on a branch, once they are made", lead=lead, command=shell)])
 
 
-def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Environment) -> Listing:
+def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Environment) -> Listing:
     """How to undo each part: the references first, then the files, then the key."""
-    if plan is None or done is None or not done.entries:
+    if plan is None or result is None or not result.changes:
         return Listing("Undo", (), "Nothing was changed, so there is nothing to undo.")
     entries = []
-    for each in done.environments:
+    for each in result.environments:
         lead = "The service returns to its former task definition revision."
-        commands = [back for step in each.fix.steps for back in step.undo(each.fix.plan.names)] if each.fix else []
-        entries += [Entry("undo: the reference", each.part.environment, lead=lead, command=back) for back in commands]
+        commands = [undo for step in each.fix.steps for undo in step.undo(each.fix.plan.names)] if each.fix else []
+        entries += [Entry("undo: the reference", each.part.environment, lead=lead, command=undo) for undo in commands]
         if each.part.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."
             entries.append(Entry("undo: Terraform", each.part.environment, lead=lead))
-    if done.patches:
+    if result.patches:
         lead = (
             "Reverts exactly the lines that were edited and keeps your other changes; git refuses where you have"
             " changed the new lines themselves."
         )
         options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
-        back = command("git", "-C", plan.root, "apply", *options, *done.patches)
+        back = command("git", "-C", plan.root, "apply", *options, *result.patches)
         entries.append(Entry("undo: the files", lead=lead, command=back))
-    without_patch = [edit.file.name for edit in plan.edits if not (done.patches and not why_no_patch(plan.root, edit))]
+    without_patch = [edit.file.name for edit in plan.edits if not result.patches or why_no_patch(plan.root, edit)]
     if without_patch:
         lead = f"Remove the new lines shown above: {', '.join(without_patch)}."
         entries.append(Entry("undo: files without a patch", lead=lead))
-    for place in plan.places:
+    for part in plan.places:
         remedy = remedies.update(environment, remove=plan.key.name)
-        parameters = {"environment": place.environment, "remove": plan.key.name}
-        known = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
-        confirm = {"confirm": place.environment} if place.environment == "production" else {}
-        back = replace(remedy, parameters={**parameters, **known, "apply": "true", **confirm}).invocation
-        lead = "" if place.write else HAD_IT
-        entries.append(Entry("undo: the key", place.environment, lead=lead, command=back))
+        parameters = {"environment": part.environment, "remove": plan.key.name}
+        configuration = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
+        confirm = {"confirm": part.environment} if part.environment == "production" else {}
+        remedy = replace(remedy, parameters={**parameters, **configuration, "apply": "true", **confirm})
+        lead = "" if part.write else HAD_IT
+        entries.append(Entry("undo: the key", part.environment, lead=lead, command=remedy.invocation))
     return Listing("Undo, in this order", entries)
 
 
@@ -172,51 +167,44 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _value_of(plan: AddKeyPlan, place: EnvironmentPlan) -> str:
-    if place.write is None:
-        return "it exists and is empty" if place.holds == NOTHING else f"it has {place.holds}"
-    origin = next((change.origin for change in place.write.changes if change.key == plan.key.name), "")
+def _value_of(plan: AddKeyPlan, part: EnvironmentPlan) -> str:
+    if part.write is None:
+        return "it exists and is empty" if part.holds == NOTHING else f"it has {part.holds}"
+    origin = next((change.origin for change in part.write.changes if change.key == plan.key.name), "")
     descriptions = {
         NOTHING: "empty, until update writes a value",
         A_PLACEHOLDER: "a placeholder, until update writes a value",
     }
-    description = descriptions.get(place.holds, f"a value, from {origin}")
-    return f"{description}; on top of version {place.write.base[:8]}" if place.write.base else description
+    description = descriptions.get(part.holds, f"a value, from {origin}")
+    return f"{description}; on top of version {part.write.base[:8]}" if part.write.base else description
 
 
-def _deployment(place: EnvironmentPlan) -> Entry:
-    name = f"new tasks in {place.environment}"
-    if not (place.corrections or place.late or place.terraform):
+def _deployment(part: EnvironmentPlan) -> Entry:
+    name = f"new tasks in {part.environment}"
+    if not (part.corrections or part.late or part.terraform):
         return Entry(name, "none are needed", level="quiet", label="present")
     lines: list[str] = []
-    if place.terraform_dir is not None:
-        lines += [f"Terraform: {address} ({action})." for address, action in place.terraform or ()]
-        lines += [] if place.terraform else ["Terraform would change nothing."]
-        lines += [f"Terraform will not be applied: {finding.title}: {finding.subject}." for finding in place.harm]
-    lines += [line for correction in place.corrections for line in (f"{correction.title}.", *correction.lines)]
-    services = (
-        f"{', '.join(place.services)}: watched until verified" if place.services else "no service has such a task"
-    )
-    return Entry(name, services, level="error" if place.harm else "warning", label="deploy", lines=tuple(lines))
+    if part.terraform_dir is not None:
+        lines += [f"Terraform: {address} ({action})." for address, action in part.terraform or ()]
+        lines += [] if part.terraform else ["Terraform would change nothing."]
+        lines += [f"Terraform will not be applied: {finding.title}: {finding.subject}." for finding in part.harm]
+    lines += [line for correction in part.corrections for line in (f"{correction.title}.", *correction.lines)]
+    services = f"{', '.join(part.services)}: watched until verified" if part.services else "no service has such a task"
+    return Entry(name, services, level="error" if part.harm else "warning", label="deploy", lines=tuple(lines))
 
 
 def _path_for_git(plan: AddKeyPlan, edit: Edit) -> str:
     """The edited file's path as git knows it: a symbolic link's target."""
     path = edit.file.path.resolve()
-    return path.relative_to(plan.root).as_posix() if _is_within(plan, edit) else edit.file.name
-
-
-def _is_within(plan: AddKeyPlan, edit: Edit) -> bool:
-    """Whether a file, or a symbolic link's target, is in the checkout."""
-    return edit.file.path.resolve().is_relative_to(plan.root)
+    return path.relative_to(plan.root).as_posix() if path.is_relative_to(plan.root) else edit.file.name
 
 
 def _lines(edit: Edit) -> Iterator[str]:
     """The diff without its header, with values redacted in existing lines."""
     lines = [line.rstrip("\r") for line in edit.diff.rstrip("\n").split("\n")[2:]]
     # A changed line still contains what the old line contained.
-    is_ours = not any(line.startswith("-") for line in lines)
+    has_no_old_line = not any(line.startswith("-") for line in lines)
     is_code = edit.file.path.suffix in (".py", ".tf", ".tofu", ".json")
     for line in lines:
-        is_public = line.startswith(("@", "\\")) or (is_ours and line.startswith("+"))
+        is_public = line.startswith(("@", "\\")) or (has_no_old_line and line.startswith("+"))
         yield line if is_public else line[:1] + redact(line[1:], is_code)

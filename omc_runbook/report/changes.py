@@ -20,10 +20,8 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-DONE = (
-    "done: our deployment is the one in force and completed, as many tasks run as are wanted, and none of an older one."
-)
-"""What the state of a deployment means that has proved the change."""
+DONE = "done: our deployment is PRIMARY and COMPLETED, runningCount equals desiredCount, and no older task runs."
+"""What the state of a deployment that has proved the change means."""
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
 
@@ -34,7 +32,7 @@ def precautions(sentences: Sequence[str]) -> Listing:
     return Listing("Before the values are read", entries, "No warnings.")
 
 
-def plan(planned: Plan) -> Table:
+def plan(plan: Plan) -> Table:
     """What happens to each key, where its value comes from and when it takes effect; which services use the secret."""
     rows = [
         [
@@ -43,68 +41,66 @@ def plan(planned: Plan) -> Table:
             change.origin if change.action != "unchanged" and change.origin else "—",
             change.effect,
         ]
-        for change in planned.changes
+        for change in plan.changes
     ]
-    count = len(planned.changed)
-    consumers = ", ".join(service.name for service in planned.consumers) or "no service"
-    base = f"version {planned.base[:8]}" if planned.base else "nothing"
+    count = len(plan.changed)
+    consumers = ", ".join(service.name for service in plan.consumers) or "no service"
+    base = f"version {plan.base[:8]}" if plan.base else "nothing"
     title = (
         f"{count} of {len(rows)} keys would change, on top of {base}; used by {consumers}"
         if count
         else f"Nothing would change: all {len(rows)} keys stay as they are in {base}"
     )
     columns = ["key", "action", "value from", "takes effect"]
-    return Table(title, columns, rows, ACTIONS, notes=planned.notes)
+    return Table(title, columns, rows, ACTIONS, notes=plan.notes)
 
 
-def consumers(planned: Plan) -> Table:
-    """The services that are redeployed, all at the same time, and those that cannot be."""
+def consumers(plan: Plan) -> Table:
+    """The services that are redeployed, all at once, and those that cannot be."""
     rows = [
         [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks start before old ones stop"]
-        for service in planned.consumers
+        for service in plan.consumers
         for rollout in [expected(service)]
     ]
     return Table(
-        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=planned.unread or "No service."
+        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=plan.unread or "No service."
     )
 
 
-def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banner:
+def result(plan: Plan, result: SecretResult | None, source: str = "") -> Banner:
     """How the change went, or why nothing was done; `source` is a sentence about the source file, "" for none."""
     lines = (source,) if source else ()
-    if done is None:
+    if result is None:
         return Banner("plain", "Nothing was written or redeployed: this was a dry run.", lines)
-    if not done.written and not done.rollouts:
+    if not result.written and not result.rollouts:
         return Banner("good", "Nothing had to be done: every task has the current values.", lines)
-    keys = ", ".join(f"{change.key} {change.action}" for change in (done.written.changes if done.written else ()))
+    keys = ", ".join(f"{change.key} {change.action}" for change in (result.written.changes if result.written else ()))
     what = keys or "no key changed"
-    reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
-    if done.undone:
-        failure = next(finding for finding in done.findings if finding.check == deploy_failure.FAILED)
-        found = [finding for finding in done.findings if finding.check in failure.because_of]
-        causes = ", ".join(f"{finding.title} ({finding.check})" for finding in found)
+    reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in result.rollouts if rollout.reason)
+    if result.undone:
+        failure = next(finding for finding in result.findings if finding.check == deploy_failure.FAILED)
+        causes = ", ".join(
+            f"{finding.title} ({finding.check})" for finding in result.findings if finding.check in failure.because_of
+        )
         cause = (f"Root cause: {causes}.",) if causes else ()
-        subject = ", ".join(change.key for change in planned.changed) or "the secret"
-        subject += " are" if len(planned.changed) > 1 else " is"
-        back = f"{subject} as before: the former version is back" if done.restored else f"the new version stays: {what}"
+        subject = ", ".join(change.key for change in plan.changed) or "the secret"
+        subject += " are" if len(plan.changed) > 1 else " is"
+        back = (
+            f"{subject} as before: the former version is back" if result.restored else f"the new version stays: {what}"
+        )
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
-    if done.written:
-        before = done.written.before or "none"
-        reasons += (f"{planned.secret_name} is at version {done.written.version_id}; the version before is {before}.",)
-    if not done.is_proved:
+    if result.written:
+        before = result.written.before or "none"
+        reasons += (f"{plan.secret_name} is at version {result.written.version_id}; the version before is {before}.",)
+    if not result.is_proved:
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
-    services = ", ".join(rollout.service for rollout in done.rollouts if rollout.state == "done") or "no service"
+    services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
     return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
 
 
-def proof(done: ChangeResult | None) -> Table:
-    """For each service: its deployment, revision, running and desired tasks, and how it ended."""
-    return deployments((*done.rollouts, *done.back) if done else ())
-
-
-def deployments(rollouts: Sequence[Rollout]) -> Table:
-    """The deployments of a run, to the new version or back to the former one."""
-    rows = [_row(rollout) for rollout in rollouts]
+def proof(result: ChangeResult | None) -> Table:
+    """The deployments of a run, to the new version or back to the former one, and how each ended."""
+    rows = [_row(rollout) for rollout in ((*result.rollouts, *result.back) if result else ())]
     levels: dict[str, Level] = {str(state): level for state, level in STATES.items()}
     columns = ["service", "version", "deployment", "revision", "tasks", "state", "reason"]
     notes = (DONE,) if rows else ()
@@ -124,36 +120,35 @@ def holders(snapshot: Snapshot) -> Listing:
             )
             continue
         old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
-        count = f"{len(old)} of {len(tasks)} tasks have older values, or may have" if old else ""
-        command = remedies.redeploy(snapshot.environment.names, service.name).command
+        if not old:
+            count = "1 task has" if len(tasks) == 1 else f"{len(tasks)} tasks have"
+            subject = f"{count} the current values of their keys"
+            entries.append(Entry(service.name, subject, level="good", label="up to date"))
+            continue
         entries.append(
             Entry(
                 service.name,
-                count,
+                f"{len(old)} of {len(tasks)} tasks have older values, or may have",
                 level="warning",
                 label="redeploy",
                 lead="New tasks read the secret again.",
-                command=command,
-            )
-            if old
-            else Entry(
-                service.name, f"{_count(len(tasks))} the current values of their keys", level="good", label="up to date"
+                command=remedies.redeploy(snapshot.environment.names, service.name).command,
             )
         )
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, planned: Plan, done: SecretResult | None) -> Listing:
+def undo(environment: Environment, plan: Plan, result: SecretResult | None) -> Listing:
     """The runbook that restores the former version and redeploys, and the AWS CLI's command for the first half."""
-    is_ahead = done is None and not planned.is_empty and bool(planned.base)
-    if not is_ahead and (done is None or done.restored or not done.written):
+    is_ahead = result is None and not plan.is_empty and bool(plan.base)
+    if not is_ahead and (result is None or result.restored or not result.written):
         return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
-    if not planned.base:
+    if not plan.base:
         return Listing("Undo", (), "This run wrote the first version, so there is no former one to restore.")
-    remedy = remedies.restore(environment, planned.base, planned.token)
+    remedy = remedies.restore(environment, plan.base, plan.token)
     entries = [
         Entry(
-            f"back to version {planned.base[:8]}",
+            f"back to version {plan.base[:8]}",
             lead="Makes it current again, redeploys every service and verifies the new tasks.",
             command=remedies.at_once(environment, remedy),
         ),
@@ -186,10 +181,6 @@ def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
         Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
         for service in snapshot.consumers
     )
-
-
-def _count(tasks: int) -> str:
-    return "1 task has" if tasks == 1 else f"{tasks} tasks have"
 
 
 def _row(rollout: Rollout) -> list[str]:

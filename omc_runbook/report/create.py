@@ -27,17 +27,20 @@ ACTIONS: dict[str, Level] = {
 SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": "warning"}
 
 
-def plan(planned: Creation, environment: Environment) -> Table:
+def plan(plan: Creation, environment: Environment) -> Table:
     """What the plan does: create a secret with these keys, restore one, apply Terraform's changes, or nothing."""
-    if planned.draft:
-        return _terraform_plan(planned)
-    if planned.intent == "restore":
-        deleted = planned.existing.deleted if planned.existing else None
+    if plan.draft:
+        return _terraform_plan(plan)
+    if plan.intent == "restore":
+        deleted = plan.existing.deleted if plan.existing else None
         when = f" (DeletedDate {deleted:%Y-%m-%d %H:%M} UTC)" if deleted else ""
-        title = f"{planned.name} is scheduled for deletion{when} and will be restored"
+        title = f"{plan.name} is scheduled for deletion{when} and will be restored"
         return Table(title, [], [], empty="All its keys and versions are kept; nothing is created.")
-    if planned.intent == "nothing":
-        return _nothing(planned)
+    if plan.intent == "nothing":
+        creation = plan.existing.created if plan.existing else None
+        since = f" since {creation:%Y-%m-%d %H:%M} UTC" if creation else ""
+        empty = "There is nothing to create. Run update to write its keys' values."
+        return Table(f"{plan.name} exists already{since}", [], [], empty=empty)
     rows = [
         [
             name,
@@ -45,13 +48,13 @@ def plan(planned: Creation, environment: Environment) -> Table:
             environment.keys[name].description,
             _source(environment, name),
         ]
-        for name, is_placeholder in planned.keys
+        for name, is_placeholder in plan.keys
     ]
-    title = f"{planned.name} would be created in {planned.region} with {len(rows)} keys and no value yet"
-    return Table(title, ["key", "value", "description", "value comes from"], rows, ACTIONS, notes=_notes(planned))
+    title = f"{plan.name} would be created in {plan.region} with {len(rows)} keys and no value yet"
+    return Table(title, ["key", "value", "description", "value comes from"], rows, ACTIONS, notes=_notes(plan))
 
 
-def warnings(planned: Creation) -> Listing:
+def warnings(plan: Creation) -> Listing:
     """What Terraform's files and plan would do to values, with what to do about it."""
     entries = [
         Entry(
@@ -63,25 +66,25 @@ def warnings(planned: Creation) -> Listing:
             lines=finding.evidence,
             command=finding.remedy.command,
         )
-        for finding in planned.warnings
+        for finding in plan.warnings
     ]
-    empty = "Terraform would overwrite no value." if planned.draft else "Terraform is not used."
+    empty = "Terraform would overwrite no value." if plan.draft else "Terraform is not used."
     return Listing("Terraform and existing values", entries, empty)
 
 
-def created(planned: Creation, done: CreateResult | None) -> Banner:
+def result(plan: Creation, result: CreateResult | None) -> Banner:
     """What was created or restored, or why nothing was."""
-    if planned.intent == "nothing":
-        return Banner("good", f"{planned.name} exists already: nothing was created.")
-    if done is None:
+    if plan.intent == "nothing":
+        return Banner("good", f"{plan.name} exists already: nothing was created.")
+    if result is None:
         return Banner("plain", "Nothing was written: this was a dry run. Set apply = True to do what the plan says.")
-    outputs = (f"Terraform's output {', '.join(done.outputs)} has this ARN.",) if done.outputs else ()
-    check = "reads back as planned" if done.by == "the API" else "AWS has it with a readable version"
-    by = "" if done.action == "restored" else f" by {done.by}"
+    outputs = (f"Terraform's output {', '.join(result.outputs)} has this ARN.",) if result.outputs else ()
+    check = "reads back as planned" if result.by == "the API" else "AWS has it with a readable version"
+    by = "" if result.action == "restored" else f" by {result.by}"
     return Banner(
         "good",
-        f"{done.name} was {done.action}{by}, and {check}.",
-        (f"Its ARN is {done.arn}", f"Its current version is {done.version_id}", *outputs),
+        f"{result.name} was {result.action}{by}, and {check}.",
+        (f"Its ARN is {result.arn}", f"Its current version is {result.version_id}", *outputs),
     )
 
 
@@ -102,13 +105,13 @@ def placeholders(snapshot: Snapshot) -> Listing:
     return Listing(count if keys else "Keys without a value", entries, empty)
 
 
-def undo(planned: Creation, done: CreateResult | None) -> Listing:
+def undo(plan: Creation, result: CreateResult | None) -> Listing:
     """The command that schedules the secret for deletion, with the recovery window in days."""
-    if done is None:
+    if result is None:
         return Listing("Undo", (), "Nothing was created or restored, so there is nothing to undo.")
-    days = f"For {planned.recovery_days} days it can be restored, also by this runbook; until then its name is taken."
-    again = " Remove it from the configuration too, or Terraform creates it again." if planned.draft else ""
-    return Listing("Undo", [Entry(f"delete {done.name}", lead=f"{days}{again}", command=planned.undo)])
+    days = f"For {plan.recovery_days} days it can be restored, also by this runbook; until then its name is taken."
+    again = " Remove it from the configuration too, or Terraform creates it again." if plan.draft else ""
+    return Listing("Undo", [Entry(f"delete {result.name}", lead=f"{days}{again}", command=plan.undo)])
 
 
 def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
@@ -128,28 +131,21 @@ def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _terraform_plan(planned: Creation) -> Table:
-    draft = planned.draft
-    assert draft is not None, "only Terraform's plans come here"
+def _terraform_plan(plan: Creation) -> Table:
+    draft = plan.draft
+    assert draft is not None, "the caller has checked that this is a Terraform plan"
     rows = [[change.address, change.type, change.action] for change in draft.changes]
     count = f"{draft.name} would change {len(rows)} resource{'s' if len(rows) != 1 else ''}"
-    title = f"{planned.name} exists already, so nothing will be applied. {count}" if planned.existing else count
+    title = f"{plan.name} exists already, so nothing will be applied. {count}" if plan.existing else count
     return Table(title, ["resource", "type", "action"], rows, ACTIONS, empty="Its plan is empty.")
 
 
-def _nothing(planned: Creation) -> Table:
-    created = planned.existing.created if planned.existing else None
-    since = f" since {created:%Y-%m-%d %H:%M} UTC" if created else ""
-    empty = "There is nothing to create. Run update to write its keys' values."
-    return Table(f"{planned.name} exists already{since}", [], [], empty=empty)
-
-
-def _notes(planned: Creation) -> tuple[str, ...]:
-    tags = ", ".join(f"{key}={value}" for key, value in planned.tags.items()) or "none"
+def _notes(plan: Creation) -> tuple[str, ...]:
+    tags = ", ".join(f"{key}={value}" for key, value in plan.tags.items()) or "none"
     return (
-        f"Description: {planned.description or 'none'}. Tags: {tags}.",
-        f"Encrypted with: {planned.kms_key or 'the AWS managed key'}.",
-        f"After a deletion it can be restored for {planned.recovery_days} days.",
+        f"Description: {plan.description or 'none'}. Tags: {tags}.",
+        f"Encrypted with: {plan.kms_key or 'the AWS managed key'}.",
+        f"After a deletion it can be restored for {plan.recovery_days} days.",
     )
 
 

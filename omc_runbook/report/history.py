@@ -22,23 +22,23 @@ _ACTIONS = ("changed", "added", "removed")
 
 
 def versions(snapshot: Snapshot, history: History) -> Table:
-    """Every version, newest first: when and by whom it was written, changed keys, labels, the tasks that have it."""
+    """Every version, newest first: its time, author, changed keys and labels, and the tasks that have it."""
     counts = holders(snapshot, history)
     rows = [
         [
-            history.short(kept.id),
-            f"{kept.version.created:%Y-%m-%d %H:%M:%S}",
-            _author(snapshot, history, kept),
-            _keys(history, kept),
-            _labels(kept),
-            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == kept.id) or "—",
+            history.short(each.id),
+            f"{each.version.created:%Y-%m-%d %H:%M:%S}",
+            _author(snapshot, history, each),
+            _keys(history, each),
+            _labels(each),
+            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == each.id) or "—",
         ]
-        for kept in history.kept
+        for each in history.kept
     ]
     levels: dict[str, Level] = {row[4]: "good" for row in rows if CURRENT in row[4]}
     levels |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
-    levels |= {_keys(history, kept): "error" for kept in history.kept if kept.content and not kept.content.document}
-    levels |= {_keys(history, kept): "unknown" for kept in history.kept if kept.content is None}
+    levels |= {_keys(history, each): "error" for each in history.kept if each.content and not each.content.document}
+    levels |= {_keys(history, each): "unknown" for each in history.kept if each.content is None}
     columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
     count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
     title = f"{count} of {snapshot.secret_name}, newest first"
@@ -46,17 +46,17 @@ def versions(snapshot: Snapshot, history: History) -> Table:
 
 
 def ages(snapshot: Snapshot, history: History) -> Table:
-    """Since when each key has its value, and whether its rotation is due."""
-    found = age.ages(snapshot, history)
-    over, allowed = age.due(snapshot, found), snapshot.environment.names.rotation_days
+    """The age of each key's value, and whether its rotation is due."""
+    key_ages = age.ages(snapshot, history)
+    due, allowed = age.due(snapshot, key_ages), snapshot.environment.names.rotation_days
     rows = [
         [
-            one.key,
-            f"{one.since:%Y-%m-%d}{' or earlier' if one.at_least else ''}",
-            f"{'at least ' if one.at_least else ''}{(snapshot.taken - one.since).days} days",
-            "due" if one.key in over else "—",
+            each.key,
+            f"{each.since:%Y-%m-%d}{' or earlier' if each.at_least else ''}",
+            f"{'at least ' if each.at_least else ''}{(snapshot.taken - each.since).days} days",
+            "due" if each.key in due else "—",
         ]
-        for one in found
+        for each in key_ages
     ]
     title = f"Since when each key has its value; rotation is due after {allowed} days"
     return Table(title, ["key", "value since", "age", "rotation"], rows, {"due": "warning"}, "No key could be read.")
@@ -79,45 +79,45 @@ def by_hand(snapshot: Snapshot, history: History) -> Listing:
     return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
 
 
-def _author(snapshot: Snapshot, history: History, kept: VersionHistory) -> str:
-    if kept.author:
-        return _name(kept.author)
-    late = history.writes is not None and snapshot.taken - kept.version.created < TRAIL_DELAY
-    return "not in CloudTrail yet" if late else "unknown"
+def _author(snapshot: Snapshot, history: History, version: VersionHistory) -> str:
+    if version.author:
+        return _name(version.author)
+    is_recent = history.writes is not None and snapshot.taken - version.version.created < TRAIL_DELAY
+    return "not in CloudTrail yet" if is_recent else "unknown"
 
 
 def _name(principal: str) -> str:
     return principal.rpartition("/")[2]
 
 
-def _keys(history: History, kept: VersionHistory) -> str:
-    """Which keys differ from the version that was current before, or the nearest that can be compared."""
-    if kept.content is None:
-        return f"not readable: {kept.unread.code}" if kept.unread else "deleted meanwhile"
-    document = kept.content.document
+def _keys(history: History, version: VersionHistory) -> str:
+    """Which keys differ from the version that was current before, or from the nearest that is readable."""
+    if version.content is None:
+        return f"not readable: {version.unread.code}" if version.unread else "deleted meanwhile"
+    document = version.content.document
     if document is None:
-        return f"not a JSON object: {kept.content.error.problem if kept.content.error else 'binary'}"
-    older = history.before(kept)
-    compared = next((other for other in older if other.content and other.content.document), None)
-    if compared is None or compared.content is None:
+        return f"not a JSON object: {version.content.error.problem if version.content.error else 'binary'}"
+    older = history.before(version)
+    base = next((other for other in older if other.content and other.content.document), None)
+    if base is None or base.content is None:
         return f"{len(document.keys)} keys, no earlier version to compare"
-    found = compare(compared.content.document, document)
-    parts = {action: [key for key in found if found[key] == action] for action in _ACTIONS}
+    actions = compare(base.content.document, document)
+    parts = {action: [key for key in actions if actions[key] == action] for action in _ACTIONS}
     text = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
-    return text if compared is older[0] else f"{text} (compared with {history.short(compared.id)})"
+    return text if base is older[0] else f"{text} (compared with {history.short(base.id)})"
 
 
-def _labels(kept: VersionHistory) -> str:
-    return ", ".join((*kept.version.stages, *([NEVER] if kept.promoted is False else ()))) or "—"
+def _labels(version: VersionHistory) -> str:
+    return ", ".join((*version.version.stages, *([NEVER] if version.promoted is False else ()))) or "—"
 
 
 def _notes(history: History, counts: Sequence[Holder]) -> Iterator[str]:
-    for kept in history.kept:
-        if kept.returned:
-            who, when = _name(kept.returned.principal), f"{kept.returned.time:%Y-%m-%d %H:%M}"
-            yield f"{history.short(kept.id)} was made current again on {when} by {who}."
+    for each in history.kept:
+        if each.returned:
+            principal, time = _name(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M}"
+            yield f"{history.short(each.id)} was made current again on {time} by {principal}."
     unclear = ", ".join(f"{h.service} {h.tasks}" for h in counts if not h.version_id)
     if unclear:
         yield f"Unknown which version these tasks have: {unclear}. They started about when AWSCURRENT moved."
-    unread = [kept.unread for kept in history.kept if kept.unread]
+    unread = [each.unread for each in history.kept if each.unread]
     yield from (gap.sentence for gap in (*unread[:1], *history.unread))

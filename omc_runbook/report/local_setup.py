@@ -32,27 +32,27 @@ FEW = 12
 def inventory(snapshot: Snapshot) -> Table:
     """The checkout, its .env, and which checks this machine allows."""
     workstation = _workstation_of(snapshot)
-    file, tracked, settings = workstation.dotenv, workstation.git, workstation.checkout.settings
+    file, git, settings = workstation.dotenv, workstation.git, workstation.checkout.settings
     template, compose = workstation.checkout.template, workstation.checkout.compose
     entries = f"{len(template.entries)} variables" if template else "missing"
-    mode = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
+    dotenv_state = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
     root = workstation.checkout.root
     env_files = ", ".join(path.name if path.parent == root else str(path) for path in workstation.dotenv_paths)
-    ignored = {True: "ignored", False: "not ignored", None: "unknown"}[tracked.ignored]
-    history = "tracked" if tracked.tracked else "in its history" if tracked.commits else "never committed"
+    ignored = {True: "ignored", False: "not ignored", None: "unknown"}[git.ignored]
+    history = "tracked" if git.tracked else "in its history" if git.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
-    composed = "read by docker compose" if workstation.compose_config else "Docker Compose is not installed"
-    composed = composed if file else "not read: no .env"
+    compose_state = "read by docker compose" if workstation.compose_config else "Docker Compose is not installed"
+    compose_state = compose_state if file else "not read: no .env"
     loaded = workstation.settings_result
-    result = "loaded" if loaded and loaded.ok else "rejects it" if loaded else "not loaded: no .env"
+    settings_state = "loaded" if loaded and loaded.ok else "rejects it" if loaded else "not loaded: no .env"
     if loaded and loaded.obstacle:
-        result = "could not be loaded"
+        settings_state = "could not be loaded"
     rows = [
         ["template", template.file.name if template else ".env.template", entries],
-        [".env", workstation.path.name, mode],
-        ["Settings", f"{len(settings.fields)} fields, read from {env_files or 'the environment only'}", result],
-        ["compose", services, composed if compose else ""],
-        ["git", f".env is {ignored}, {history}" if tracked.is_work_tree else "not a git work tree", ""],
+        [".env", workstation.path.name, dotenv_state],
+        ["Settings", f"{len(settings.fields)} fields, read from {env_files or 'the environment only'}", settings_state],
+        ["compose", services, compose_state if compose else ""],
+        ["git", f".env is {ignored}, {history}" if git.is_work_tree else "not a git work tree", ""],
     ]
     levels: dict[str, Level] = {"missing": "warning", "rejects it": "error", "could not be loaded": "unknown"}
     return Table("The checkout and its .env", ["what", "name", "state"], rows, levels)
@@ -81,25 +81,25 @@ def plan(setup: Setup) -> Table:
     from_template = [change.key for change in writing if change.origin == TEMPLATE]
     unlisted = from_template if len(from_template) > FEW else []
     rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in unlisted]
-    kept = len(setup.changes) - len(writing)
+    unchanged = len(setup.changes) - len(writing)
     count = "1 variable" if len(writing) == 1 else f"{len(writing)} variables"
-    title = f"{count} would be written, {kept} stay as they are"
+    title = f"{count} would be written, {unchanged} stay as they are"
     if setup.before is None:
         title = f".env would be created with {len(writing)} variables, readable only by you"
     elif setup.is_empty:
-        title = f"Nothing would change: {kept} variables stay as they are"
+        title = f"Nothing would change: {unchanged} variables stay as they are"
     elif not writing:
-        title = f"No value would change: {kept} variables stay as they are"
-    private = ("Its mode becomes 600.",) if setup.tightens else ()
+        title = f"No value would change: {unchanged} variables stay as they are"
+    mode = ("Its mode becomes 600.",) if setup.tightens else ()
     template = (f"{len(unlisted)} are copied from the template: {', '.join(unlisted)}.",) if unlisted else ()
     obstacle = (f"Cannot be applied: {setup.obstacle}",) if setup.obstacle else ()
-    notes = (*template, *setup.mends, *private, *setup.notes, *obstacle)
+    notes = (*template, *setup.mends, *mode, *setup.notes, *obstacle)
     columns = ["variable", "action", "value from", "takes effect"]
     return Table(title, columns, rows, ACTIONS, "No variable.", notes=notes)
 
 
 def diff(setup: Setup) -> Diffs:
-    """The change line by line, with names instead of values."""
+    """The planned change of an existing .env, with names instead of values."""
     lines = tuple(shown(setup))
     files = [FileDiff(setup.workstation.path.name, "", lines)] if lines and setup.before is not None else []
     empty = "The file is new, copied from the template." if setup.before is None else "No line changes."
@@ -125,32 +125,26 @@ def needed(setup: Setup) -> Listing:
     return Listing("Values that you have to provide", entries, "None: every required variable has a value or gets one.")
 
 
-def done(setup: Setup, done: DotenvResult | None) -> Banner:
+def result(setup: Setup, result: DotenvResult | None) -> Banner:
     """How it went, or why nothing was done."""
-    if done is None:
+    if result is None:
         headline = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
         return Banner("good" if setup.is_empty and not setup.obstacle else "plain", headline, _lines(setup))
-    lines = [f"The former file is in {done.backup}, readable only by you."] if done.backup else []
-    start = done.start
+    lines = [f"The former file is in {result.backup}, readable only by you."] if result.backup else []
+    start = result.start
     lines += [f"Started with {start.by}."] if start.ok else []
     unclear = "" if start.ok else "Unknown whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
-    headline = f"{setup.workstation.path.name} was written." if done.wrote else "Nothing had to be written."
+    headline = f"{setup.workstation.path.name} was written." if result.wrote else "Nothing had to be written."
     is_good = not setup.needed and (start.ok or not start.by)
     return Banner("good" if is_good else "unsure", headline, (*lines, *_lines(setup)))
 
 
-def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
+def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the application rejected at its start, by variable; without a start, what loading Settings rejected."""
     workstation = _workstation_of(snapshot)
-    from_log = done.start.told if done and done.start.told is not None else None
-    rejections = (
-        from_log
-        if from_log is not None
-        else workstation.settings_result.messages
-        if workstation.settings_result
-        else ()
-    )
+    from_log, loaded = result.start.told if result else None, workstation.settings_result
+    rejections = from_log if from_log is not None else loaded.messages if loaded else ()
     entries = [
         Entry(
             each.variable or each.check,
@@ -161,31 +155,29 @@ def start(done: DotenvResult | None, snapshot: Snapshot) -> Listing:
         )
         for each in rejections
     ]
-    if workstation.settings_result and workstation.settings_result.obstacle and from_log is None:
-        entries.append(
-            Entry("Settings", "", level="unknown", label="unknown", lead=workstation.settings_result.obstacle)
-        )
+    if loaded and loaded.obstacle and from_log is None:
+        entries.append(Entry("Settings", level="unknown", label="unknown", lead=loaded.obstacle))
     source = "log of the start" if from_log is not None else "Settings, loaded in a separate process"
     empty = "There is no .env to start with." if workstation.dotenv is None else "It rejects nothing."
     return Listing(f"What the application rejects ({source})", entries, empty)
 
 
-def undo(setup: Setup, done: DotenvResult | None) -> Listing:
+def undo(setup: Setup, result: DotenvResult | None) -> Listing:
     """How to restore the former state."""
     path = setup.workstation.path
-    if done is None or not done.wrote:
+    if result is None or not result.wrote:
         return Listing("Undo", (), "Nothing was written, so there is nothing to undo.")
     entries = []
     if setup.before is None:
         entries.append(Entry("remove it", "it did not exist before", command=command("rm", path)))
-    elif done.backup:
-        back = f"{command('cp', done.backup, path)} && {command('chmod', '600', path)}"
+    elif result.backup:
+        back = f"{command('cp', result.backup, path)} && {command('chmod', '600', path)}"
         entries.append(Entry("restore the former file", command=back))
     else:
         names = ", ".join(c.key for c in setup.changes if c.action == "added") or "none"
         lead = f"There is no backup. Added, and safe to remove: {names}. No existing value was changed."
         entries.append(Entry("by hand", lead=lead))
-    if done.start.by:
+    if result.start.by:
         entries.append(Entry("stop what was started", command="docker compose down"))
     return Listing("Undo", entries)
 
@@ -207,7 +199,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
 
 
 def _workstation_of(snapshot: Snapshot) -> Workstation:
-    assert snapshot.workstation is not None, "local_setup reads one"
+    assert snapshot.workstation is not None, "local_setup always reads the workstation"
     return snapshot.workstation
 
 
@@ -238,6 +230,6 @@ def _state(workstation: Workstation, name: str) -> str:
 
 def _matters(workstation: Workstation, entry: TemplateEntry) -> bool:
     """Whether a variable needs attention: it is secret, the template has no usable value, or the .env lacks one."""
-    is_lacking = workstation.dotenv is not None and _state(workstation, entry.name) in ("missing", "placeholder")
-    is_open = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in workstation.required)
-    return workstation.is_secret(entry.name) or is_open or is_lacking
+    needs_a_value = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in workstation.required)
+    lacks_it = workstation.dotenv is not None and _state(workstation, entry.name) in ("missing", "placeholder")
+    return workstation.is_secret(entry.name) or needs_a_value or lacks_it

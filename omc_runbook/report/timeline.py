@@ -31,7 +31,7 @@ LEGEND = {
     "failed": "red ×: failed",
 }
 MOST_TASKS = 6
-"""Beyond this many tasks of a service, tasks of one freshness share a line."""
+"""Beyond this many tasks of a service, tasks of one freshness share a row."""
 SHORTEST = timedelta(minutes=1)
 _TIMES = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
 """Formats of the time axis for years, months, days, hours, minutes and seconds."""
@@ -61,8 +61,11 @@ class Timeline:
         picture = io.BytesIO()
         draw(self.snapshot).savefig(picture, format="png", dpi=_SHARPNESS)
         image = base64.b64encode(picture.getvalue()).decode()
-        about: dict[str, str | int] = {"width": _WIDTH, "alt": "Versions of the secret, deployments and tasks in time"}
-        return {"text/plain": self.to_text(), "image/png": image}, {"image/png": about}
+        metadata: dict[str, str | int] = {
+            "width": _WIDTH,
+            "alt": "Versions of the secret, deployments and tasks in time",
+        }
+        return {"text/plain": self.to_text(), "image/png": image}, {"image/png": metadata}
 
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import Complaint, shown
@@ -19,24 +19,27 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness, permissions
 from omc_runbook.snapshot.freshness import Freshness
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.workstation import Workstation
 
-HOLDS: dict[Freshness, tuple[Level, str]] = {
-    "fresh": ("good", "has the current values"),
-    "stale": ("warning", "has older values"),
-    "undecidable": ("unknown", "may have the current values or older ones"),
+FRESHNESS: dict[Freshness, str] = {
+    "fresh": "has the current values",
+    "stale": "has older values",
+    "undecidable": "may have the current values or older ones",
 }
 
 
 def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
-    """The secret, each service that uses it, and the task of the complaint, each in a line.
+    """The .env if it was read, the secret, each service that uses it, and the task of the complaint.
 
     Raises UsageError where ECS does not know that task.
     """
-    entries = [_secret(snapshot), *(_service(snapshot, service.name) for service in snapshot.consumers)]
-    entries = [*filter(None, [_machine(snapshot)]), *entries]
     task = complaint.task(snapshot)
-    if task:
-        entries.append(_task(snapshot, task))
+    entries = [
+        *([_machine(snapshot.workstation)] if snapshot.workstation else []),
+        _secret(snapshot),
+        *(_service(snapshot, service) for service in snapshot.consumers),
+        *([_task(snapshot, task)] if task else []),
+    ]
     return Listing(f"{snapshot.environment.name} at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC", entries)
 
 
@@ -66,15 +69,15 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     return Banner("bad", f"{_title(first)}.", tuple(filter(None, (why, *lines))))
 
 
-def again(done: object | None, snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
+def review(result: object | None, snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     """The verdict after a fix; without one, that nothing was changed."""
-    if done is None:
+    if result is None:
         return Banner("plain", "Nothing was changed, so the answer above still holds.")
     return verdict(snapshot, findings)
 
 
 def evidence(findings: Sequence[Finding]) -> Listing:
-    """How each root cause is known: which API returned what in which field; and what it causes."""
+    """The evidence of each root cause, which names the API and its field; and what it causes."""
     entries = [
         Entry(
             finding.check,
@@ -111,18 +114,14 @@ def remedies(findings: Sequence[Finding]) -> Listing:
     for finding in findings:
         if finding.is_root_cause:
             command, *others = finding.remedy.ways or ("",)
-            lead = "" if command else "No command fixes it: the evidence says where to look."
-            by_hand = "".join(others)
             entries.append(
                 Entry(
                     finding.check,
                     finding.subject,
                     level=_level(finding),
-                    label="",
-                    lead=lead,
-                    lines=(),
+                    lead="" if command else "No command fixes it: the evidence says where to look.",
                     command=command,
-                    by_hand=by_hand,
+                    by_hand="".join(others),
                 )
             )
     return Listing(
@@ -137,9 +136,7 @@ def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
         names = tuple(f"{what}: {name}" for what, name in text.names)
         current = (shown(text, findings),) if text.checks else ()
         about = " or ".join(text.checks)
-        entries.append(
-            Entry("it says", about, level="quiet", label="", lead=text.meaning, lines=(*names, *current, text.next))
-        )
+        entries.append(Entry("it says", about, lead=text.meaning, lines=(*names, *current, text.next)))
     if complaint.has_text and not entries:
         lead = "It matches no known message about secrets, from ECS or from the application's start."
         entries.append(Entry("not recognised", level="unknown", lead=lead))
@@ -154,9 +151,7 @@ def unseen(snapshot: Snapshot, findings: Sequence[Finding]) -> Listing:
         missing = permissions.missing(snapshot)
         count = "1 permission" if len(missing) == 1 else f"{len(missing)} permissions"
         lead = f"Ask for {count} for {snapshot.caller.arn}; this policy grants them for this environment only:"
-        entries.append(
-            Entry("permissions", ", ".join(missing), level="unknown", label="", lead=lead, lines=(), command=document)
-        )
+        entries.append(Entry("permissions", ", ".join(missing), level="unknown", lead=lead, command=document))
     entries += verify.unknown_entries(findings)
     return Listing("What could not be read", entries, "Everything could be read.")
 
@@ -220,20 +215,17 @@ def _title(findings: Sequence[Finding]) -> str:
     return f"{findings[0].title}: {subjects}" if subjects else findings[0].title
 
 
-def _none(findings: Sequence[Finding], known: str, unknown: str) -> str:
+def _none(findings: Sequence[Finding], certain: str, unknown: str) -> str:
     """The sentence for an empty list, which differs where some checks are unknown."""
-    return unknown if any(finding.status == "unknown" for finding in findings) else known
+    return unknown if any(finding.status == "unknown" for finding in findings) else certain
 
 
 def _level(finding: Finding) -> Level:
     return verify.SEVERITIES.get(finding.severity, "quiet")
 
 
-def _machine(snapshot: Snapshot) -> Entry | None:
-    """The .env on this machine, if it was read."""
-    workstation = snapshot.workstation
-    if workstation is None:
-        return None
+def _machine(workstation: Workstation) -> Entry:
+    """The .env on this machine."""
     file, loaded = workstation.dotenv, workstation.settings_result
     state = f"It has {len(file.bindings)} variables, mode {file.mode:o}" if file else "It does not exist"
     result = "" if loaded is None else "; Settings accepts it" if loaded.ok else "; Settings rejects it"
@@ -255,17 +247,16 @@ def _secret(snapshot: Snapshot) -> Entry:
     return Entry("secret", secret.name, lines=(f"{current}{when}{who}.",))
 
 
-def _service(snapshot: Snapshot, name: str) -> Entry:
-    service = next(found for found in snapshot.services if found.name == name)
+def _service(snapshot: Snapshot, service: Service) -> Entry:
     running = snapshot.running(service)
     states = [freshness.of(snapshot, task) for task in running]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in HOLDS if state in states)
+    counts = ", ".join(f"{states.count(state)} {state}" for state in FRESHNESS if state in states)
     lines = [f"{len(running)} of {service.desired} tasks run{f': {counts}' if counts else ''}."]
     failed = snapshot.stopped(service)
     if failed:
         count = "1 task has" if len(failed) == 1 else f"{len(failed)} tasks have"
         lines.append(f"{count} failed within about the last hour.")
-    return Entry("service", name, lines=tuple(lines))
+    return Entry("service", service.name, lines=tuple(lines))
 
 
 def _task(snapshot: Snapshot, task: Task) -> Entry:
@@ -277,7 +268,7 @@ def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
     began = f", created {task.created:%Y-%m-%d %H:%M:%S} UTC" if task.created else ""
     yield f"It is {task.status}{began}, of {task.task_definition_arn.rpartition('/')[2]}."
     if task.is_running:
-        yield f"It {HOLDS[freshness.of(snapshot, task)][1]}."
+        yield f"It {FRESHNESS[freshness.of(snapshot, task)]}."
     if task.stopped:
         reason = " ".join(task.stopped_reason.split()) or "no reason given"
         yield f"It stopped at {task.stopped:%H:%M:%S} UTC: {reason}."

@@ -11,7 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Outcome, subject_of
+from omc_runbook.model.findings import Finding, Outcome, unknown_reasons
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -90,9 +90,9 @@ def injection_matrix(snapshot: Snapshot) -> Table:
 def permissions(snapshot: Snapshot) -> Listing:
     """For each execution role: which services use it, whether it may read the secret, and why."""
     entries = []
-    for arn, known in snapshot.permissions.items():
+    for arn, role in snapshot.permissions.items():
         users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
-        if not known.exists:
+        if not role.exists:
             cause, reason = "missing", "The role does not exist."
         elif snapshot.secret is None:
             cause, reason = "unknown", "The secret does not exist."
@@ -123,14 +123,14 @@ def deployments(snapshot: Snapshot) -> Table:
     return Table("Deployments", columns, rows, ROLLOUTS, "No service that uses the secret has a deployment.")
 
 
-def findings(found: Sequence[Finding]) -> Listing:
+def findings(findings: Sequence[Finding]) -> Listing:
     """What is wrong, root causes first, with evidence and remedy; then the checks that are unknown."""
-    problems = [finding for finding in found if finding.status == "found"]
+    problems = [finding for finding in findings if finding.status == "found"]
     entries = [
         _entry(finding, [other for other in problems if other.check in finding.because_of]) for finding in problems
     ]
-    entries += unknown_entries(found)
-    counts = {status: sum(1 for finding in found if finding.status == status) for status in ("clear", "skipped")}
+    entries += unknown_entries(findings)
+    counts = {status: sum(1 for finding in findings if finding.status == status) for status in ("clear", "skipped")}
     return Listing(
         f"Findings ({counts['clear']} checks clear, {counts['skipped']} skipped)", entries, "Nothing is wrong."
     )
@@ -147,7 +147,7 @@ def by_hand(environment: Environment) -> Listing:
         ["the secret in the console", console.secret(names)],
         ["the service in the console", console.deployments(names)],
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(name, command=way) for name, way in commands])
+    return Listing(f"Commands and pages for {environment.name}", [Entry(name, command=text) for name, text in commands])
 
 
 def outcome(result: Outcome) -> Banner:
@@ -188,31 +188,21 @@ def headline(result: Outcome) -> str:
 def _lines(result: Outcome) -> Iterator[str]:
     yield from (result.plan or ()) if result.is_plan else ()
     for change in result.changes:
-        yield f"{change['action'].capitalize()}: {subject_of(change)}."
+        yield f"{change.action.capitalize()}: {change.subject}."
     for finding in result.findings:
         if finding.is_root_cause:
             yield f"{finding.check}: {finding.title} ({finding.subject})."
     yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
 
 
-def unknown_entries(found: Sequence[Finding]) -> list[Entry]:
+def unknown_entries(findings: Sequence[Finding]) -> list[Entry]:
     """An entry for each reason why checks are unknown, with these checks."""
     entries = []
-    for reason, checks in unknown_reasons(found).items():
+    for reason, checks in unknown_reasons(findings).items():
         name = checks[0] if len(checks) == 1 else f"{len(checks)} checks"
         rest = (f"Checks: {', '.join(checks)}.",) if len(checks) > 1 else ()
         entries.append(Entry(name, level="unknown", label="unknown", lines=(*reason.splitlines(), *rest)))
     return entries
-
-
-def unknown_reasons(found: Sequence[Finding]) -> dict[str, list[str]]:
-    """Why checks are unknown: the ids of the checks by reason."""
-    reasons: dict[str, list[str]] = {}
-    for finding in found:
-        if finding.status == "unknown":
-            checks = reasons.setdefault("\n".join(finding.evidence), [])
-            checks += [finding.check] if finding.check not in checks else []
-    return reasons
 
 
 def _version(snapshot: Snapshot, name: str) -> str:
@@ -224,9 +214,9 @@ def _version(snapshot: Snapshot, name: str) -> str:
 def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     """A finding as an entry; a consequence does not repeat its causes' evidence."""
     is_consequence = bool(finding.because_of)
-    shown = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
+    lines_of_causes = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
     # A remedy is shown whole, or not at all where a cause shows it.
-    command, *others = ("",) if shown.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
+    command, *others = ("",) if lines_of_causes.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
     because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
     effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)
     return Entry(
@@ -235,7 +225,7 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
         level="quiet" if is_consequence else SEVERITIES.get(finding.severity, "quiet"),
         label="consequence" if is_consequence else finding.severity,
         lead=f"{finding.title}.",
-        lines=(*(line for line in finding.evidence if line not in shown), *effects),
+        lines=(*(line for line in finding.evidence if line not in lines_of_causes), *effects),
         command=command,
         by_hand="".join(others),
     )

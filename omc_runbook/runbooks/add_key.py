@@ -13,7 +13,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import add_key as report
-from omc_runbook.report import verify
+from omc_runbook.report import changes, verify
 from omc_runbook.report.add_key import diffs, steps
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
@@ -39,15 +39,15 @@ __all__ = [
 """All that the notebook calls, in its order."""
 
 FAMILIES = ("secret", "reference", "content", "deployment", "drift")
-WAITING = frozenset({"placeholder", "empty"})
-"""What is found of a key that still waits for its value, as it was planned."""
+NO_VALUE_YET = frozenset({"placeholder", "empty"})
+"""The checks that find a key which was planned without a value."""
 
 Snapshots = dict[str, Snapshot]
-"""The snapshot of each environment, the main one first."""
+"""Each environment's snapshot, the main one first."""
 
 
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
-    """Begin on a checkout and on each environment of a list with commas, or on the one named first.
+    """Begin on a checkout and on each environment of the list `environments`, or without one on `environment`.
 
     Raises as `run.reach` and `find_root` do.
     """
@@ -56,17 +56,19 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     started = now()
     targets = tuple(reach("add_key", name, runbook_toml) for name in names)
     checkout = read_checkout(find_root(repository or targets[0].environment.repository))
-    return Run(runbook="add_key", started=started, targets=targets, checkout=checkout)
+    run = Run(runbook="add_key", started=started, targets=targets, checkout=checkout)
+    run.announce()
+    return run
 
 
 def look(run: Run) -> Snapshots:
-    """Read every environment, each with the checkout as it is now; raises as `Target.look` does."""
+    """Read every environment and the checkout; raises as `Target.look` does."""
     return {target.environment.name: target.look(str(_root(run))) for target in run.targets}
 
 
 def variables(snapshots: Snapshots) -> Table | Listing:
-    """Where every variable stands that has to do with the secret."""
-    return report.standing(snapshots)
+    """Where every variable of the secret is defined."""
+    return report.variables(snapshots)
 
 
 def findings(snapshots: Snapshots) -> Listing:
@@ -77,7 +79,7 @@ def findings(snapshots: Snapshots) -> Listing:
 def apply(
     run: Run, plan: AddKeyPlan | None, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
 ) -> AddKeyResult | None:
-    """Add the key as planned, where `apply` says so; None where nothing was to be done.
+    """Add the key as planned if `apply` is set; None in a dry run.
 
     Raises UsageError without a key, and in production without its name in `confirm`, and what `executor.apply`
     raises.
@@ -92,10 +94,10 @@ def apply(
 def judge(
     plan: AddKeyPlan | None, before: Snapshots, after: Snapshots, result: AddKeyResult | None
 ) -> dict[str, tuple[Finding, ...]]:
-    """For each environment the findings that decide how it ended there.
+    """For each environment the findings that decide how the run ended there.
 
-    What was wrong before and still is, is only remarked, and so is that the key waits for its value. An error of the
-    key stays one until the plan is carried out.
+    A problem that existed before is a remark, and so is the new key's missing value. An error of the key counts until
+    the plan is applied.
     """
     name = plan.key.name if plan and plan.sentences and not result else ""
     harm = {part.environment: part.harm for part in plan.places} if plan and not result else {}
@@ -111,9 +113,9 @@ def judge(
     return {environment: judge_one(environment) for environment in before}
 
 
-def merge(found: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
-    """The findings of all environments: each check's answer once, but what is found in any of them."""
-    (_, main), *others = found.items()
+def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
+    """All findings of the main environment, and of the others those that are found or unknown."""
+    (_, main), *others = findings_by_environment.items()
     rest = (
         replace(finding, subject=f"{environment}: {finding.subject}")
         for environment, findings in others
@@ -124,20 +126,20 @@ def merge(found: Mapping[str, Sequence[Finding]]) -> tuple[Finding, ...]:
 
 
 def closing(run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str) -> Closing:
-    """Add the key, where `may_apply` says so: result, proof, variables, commit, outcome, undo."""
+    """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:
         result = apply(run, plan, may_apply, confirm)
-        yield "result", report.done(plan, result)
-        yield "proof", report.proof(result)
+        yield "result", report.result(plan, result)
+        yield "proof", changes.proof(result)
         after = look(run) if result else before
-        yield "variables", report.standing(after, plan)
+        yield "variables", report.variables(after, plan)
         yield "commit", report.commit(plan)
         yield "outcome", _conclude(run, judge(plan, before, after, result), result, plan)
         yield "undo", report.undo(plan, result, run.environment)
         return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
 
-    return Closing(run, "Add the key", displays, may_apply, confirm, plan is None or plan.is_empty)
+    return Closing(run, plan, "Add the key", displays, may_apply, confirm, plan is None or plan.is_empty)
 
 
 def by_hand(run: Run, key: str = "") -> Listing:
@@ -146,22 +148,27 @@ def by_hand(run: Run, key: str = "") -> Listing:
 
 
 def _conclude(
-    run: Run, found: Mapping[str, Sequence[Finding]], result: AddKeyResult | None, plan: AddKeyPlan | None
+    run: Run,
+    findings_by_environment: Mapping[str, Sequence[Finding]],
+    result: AddKeyResult | None,
+    plan: AddKeyPlan | None,
 ) -> Banner:
-    reached = result.environments if result else ()
-    failed = {each.part.environment: each.fix.findings for each in reached if each.fix}
-    by_target = {name: (*failed.get(name, ()), *findings) for name, findings in found.items()}
-    return run.conclude(merge(found), result, plan, by_target)
+    fixes = {each.part.environment: each.fix for each in (result.environments if result else ()) if each.fix}
+    by_target = {
+        name: (*(fixes[name].findings if name in fixes else ()), *findings)
+        for name, findings in findings_by_environment.items()
+    }
+    return run.conclude(merge(findings_by_environment), result, plan, by_target)
 
 
 def _root(run: Run) -> Path:
-    assert run.checkout is not None, "add_key begins with one"
+    assert run.checkout is not None, "add_key always has a checkout"
     return run.checkout.root
 
 
 def _as_planned(plan: AddKeyPlan | None, finding: Finding) -> Finding:
-    """A remark, where the finding is that the new key waits for its value."""
-    if plan is None or not finding.is_problem or finding.check not in WAITING or finding.subject != plan.key.name:
+    """The finding, as a remark if it is that the new key has no value yet."""
+    if plan is None or not finding.is_problem or finding.check not in NO_VALUE_YET or finding.subject != plan.key.name:
         return finding
     evidence = (*finding.evidence, "It waits for its value, as planned: update gives it one.")
     return replace(finding, severity="info", evidence=evidence)

@@ -1,4 +1,4 @@
-"""The button that does in JupyterLab what `apply = True` does, where there is somebody to press it."""
+"""The button that does in JupyterLab what `apply = True` does."""
 
 from __future__ import annotations
 
@@ -18,18 +18,15 @@ from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks.run import Run
 
 Act = Callable[[str], Generator[object, None, str]]
-"""Does the work with the word that was typed and yields what is to be shown, as it comes.
-
-Returns how it ended, in a few words for the button, with a mark; "" where it failed and may be tried again.
-"""
+"""Applies the plan with the word that was typed and yields each display; returns the button's last label."""
 
 BY_HAND = "Set apply = True above to do it"
 
 
 def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Button | Listing:
-    """A button that acts, which asks for a word in production; or the sentence why there is none."""
+    """A button that acts, which asks for a word in production; or a sentence why there is none."""
     if is_done:
-        sentence = "The plan has been carried out, above."
+        sentence = "The plan was applied above."
     elif is_empty:
         sentence = "There is nothing to do."
     elif not kernel.allows_input():
@@ -42,10 +39,10 @@ def offer(run: Run, label: str, act: Act, is_done: bool, is_empty: bool) -> Butt
 
 
 class Button:
-    """A button and, under it, what it shows; with a word that has to be typed before, unless that is "".
+    """A button with its displays below; unless `word` is "", that has to be typed first.
 
-    Once pressed it is spent: presses that wait while it works count for nothing. After an error of ours, which it
-    shows as its sentence, there is a new one.
+    It works once: presses that are queued meanwhile are ignored. After an error, which it shows, it can be pressed
+    again.
     """
 
     def __init__(self, label: str, word: str, act: Act) -> None:
@@ -55,7 +52,7 @@ class Button:
         import ipywidgets
         from IPython.display import display
 
-        # Sent on leaving the field, as one change: a press cannot come in between two letters.
+        # The field sends its text as one change when it loses focus: a press cannot come between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self._word}", continuous_update=False)
         self._row = ipywidgets.HBox()
         self._arm()
@@ -80,9 +77,7 @@ class Button:
                 self._area.show(Banner("bad", str(error)))
                 label = ""
             except BaseException as error:
-                self._area.show(
-                    Banner("bad", f"It broke off ({type(error).__name__}): run verify to see how it stands.")
-                )
+                self._area.show(Banner("bad", f"Interrupted ({type(error).__name__}): run verify to see the state."))
                 self._arm()
                 raise
         if label:
@@ -103,8 +98,8 @@ class Button:
 
 
 @dataclass
-class _Shown:
-    """What one display shows, as HTML and as plain text, and its id where it has one."""
+class _Output:
+    """One display as HTML and as plain text, and its id if it has one."""
 
     name: str
     html: str
@@ -112,19 +107,19 @@ class _Shown:
 
 
 class _Area:
-    """One display that holds, one under the other, all that is displayed while it is entered.
+    """A context manager that collects everything displayed within it into one display.
 
-    A widget for outputs would ignore what changes in place, as progress does, and would not be saved.
+    ipywidgets.Output would ignore updates in place, such as progress, and would not be saved.
     """
 
     def __init__(self) -> None:
         from IPython.display import display
 
-        self._shown: list[_Shown] = []
+        self._outputs: list[_Output] = []
         self._handle = display(self, display_id=True)
 
     def __enter__(self) -> None:
-        self._shown = []
+        self._outputs = []
         self._handle.update(self)
         _publisher().register_hook(self._take)
 
@@ -133,32 +128,32 @@ class _Area:
     ) -> None:
         _publisher().unregister_hook(self._take)
 
-    def show(self, thing: object) -> None:
-        """Display a thing, here while entered."""
+    def show(self, value: object) -> None:
+        """Display a value."""
         from IPython.display import display
 
-        display(thing)
+        display(value)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        if not self._shown:
+        if not self._outputs:
             return {"text/plain": "Nothing was done yet.", "text/html": "<p>Nothing was done yet.</p>"}
         return {
-            "text/plain": "\n\n".join(shown.text for shown in self._shown),
-            "text/html": "\n".join(shown.html for shown in self._shown),
+            "text/plain": "\n\n".join(output.text for output in self._outputs),
+            "text/html": "\n".join(output.html for output in self._outputs),
         }
 
     def _take(self, message: Any) -> Any:
-        """Keep what would be displayed elsewhere; IPython's hooks return the messages that are to go on."""
+        """Collect a message of IPython's display publisher; a hook returns the messages that it lets pass."""
         content = message["content"]
         name = content.get("transient", {}).get("display_id", "")
         if "data" not in content or name == self._handle.display_id:
             return message
         text = content["data"].get("text/plain", "")
-        new = _Shown(name, content["data"].get("text/html", f"<pre>{html.escape(text)}</pre>"), text)
-        if name and any(shown.name == name for shown in self._shown):
-            self._shown = [new if shown.name == name else shown for shown in self._shown]
+        new = _Output(name, content["data"].get("text/html", f"<pre>{html.escape(text)}</pre>"), text)
+        if name and any(output.name == name for output in self._outputs):
+            self._outputs = [new if output.name == name else output for output in self._outputs]
         elif message["header"]["msg_type"] == "display_data":
-            self._shown.append(new)
+            self._outputs.append(new)
         self._handle.update(self)
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
+from omc_runbook.changes.engine.result import Planned
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
@@ -11,23 +12,24 @@ from omc_runbook.runbooks.button import Button, offer
 from omc_runbook.runbooks.run import Run
 
 Displays = Generator[tuple[str, object], None, str]
-"""Does the work and yields each display with its name, as it comes; returns how it ended, in a few words."""
+"""Applies the plan and yields each display with its name; returns how it ended, in a few words for the button."""
 
-ENDED = "The change was broken off: run verify to see how it stands, and this notebook again from its first cell."
+INTERRUPTED = "The change was interrupted: run verify to see its state, and this notebook again from its first cell."
 
-BEFORE = "The cells below still tell of the run before this."
+OUTDATED = "The cells below still show the run before this."
 
 
 class Closing:
-    """The displays that end a runbook, each made once and in order, by a function that also does the work.
+    """The displays that end a runbook, each made once and in order, by a generator that also applies the plan.
 
-    The cells show them for the `apply` and `confirm` of the parameters. The button calls the same function with
-    True and the word that was typed.
+    The cells show them for the parameters `apply` and `confirm`. The button calls the same function with True and the
+    word that was typed.
     """
 
     def __init__(
         self,
         run: Run,
+        plan: Planned | None,
         label: str,
         make: Callable[[bool, str], Displays],
         apply: bool,
@@ -36,18 +38,19 @@ class Closing:
     ) -> None:
         self._run, self._label, self._make = run, label, make
         self._is_applied, self._is_empty = apply, is_empty
-        self._displays = make(apply, confirm)
-        self._shown: dict[str, object] = {}
+        self._generator = make(apply, confirm)
+        self._displays: dict[str, object] = {}
         self._error: RunbookError | None = None
+        run.announce(plan, apply)
 
     def show(self, name: str) -> object:
-        """The display of that name, made now unless it was; raises what the work raises, and again when asked anew."""
-        while name not in self._shown:
+        """The display of that name; raises what applying the plan raises, on every call."""
+        while name not in self._displays:
             self._advance()
-        return self._shown[name]
+        return self._displays[name]
 
     def button(self) -> Button | Listing:
-        """A button that does the work, or the sentence why there is none."""
+        """A button that applies the plan, or a sentence why there is none."""
         return offer(self._run, self._label, self._press, self._is_applied, self._is_empty)
 
     def _press(self, word: str) -> Generator[object, None, str]:
@@ -56,7 +59,7 @@ class Closing:
             try:
                 _, display = next(displays)
             except StopIteration as end:
-                yield Banner("plain", BEFORE)
+                yield Banner("plain", OUTDATED)
                 return str(end.value)
             yield display
 
@@ -64,10 +67,10 @@ class Closing:
         if self._error:
             raise self._error
         try:
-            name, display = next(self._displays)
+            name, display = next(self._generator)
         except StopIteration:
-            raise UsageError(ENDED) from None
+            raise UsageError(INTERRUPTED) from None
         except RunbookError as error:
             self._error = error
             raise
-        self._shown[name] = display
+        self._displays[name] = display

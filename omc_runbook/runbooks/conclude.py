@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from omc_runbook.masking import kernel, registry
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain
-from omc_runbook.model.findings import CHANGE_TEXTS, Finding, Outcome
+from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.textfile import private_file
+
+
+def announce(outcome: Outcome) -> None:
+    """Give `omc-runbook run` what is known of a run under way: its outcome if the kernel dies or raises an error."""
+    # If the disk is full, the outcome at the end says so.
+    with suppress(OSError):
+        _hand_over(masked(outcome))
 
 
 def end(outcome: Outcome) -> Banner:
@@ -22,39 +30,26 @@ def end(outcome: Outcome) -> Banner:
     scheduler), raises FindingsRemain or CouldNotLook unless nothing is wrong.
     """
     outcome = masked(outcome)
-    path = os.environ.get(OUTCOME_VARIABLE)
-    if path:
-        try:
-            private_file.write(Path(path), outcome.to_json().encode())
-        except OSError as refused:
-            lines = (f"No outcome could be kept ({refused.strerror}).", *verify.outcome(outcome).sentences)
-            raise CouldNotLook(" ".join(lines)) from None
-    elif outcome.status != "ok" and not kernel.allows_input():
-        error = FindingsRemain if outcome.status == "findings" else CouldNotLook
-        raise error(verify.headline(outcome))
+    try:
+        is_handed_over = _hand_over(outcome)
+    except OSError as error:
+        lines = (f"No outcome could be kept ({error.strerror}).", *verify.outcome(outcome).sentences)
+        raise CouldNotLook(" ".join(lines)) from None
+    if not is_handed_over and outcome.status != "ok" and not kernel.allows_input():
+        kind = FindingsRemain if outcome.status == "findings" else CouldNotLook
+        raise kind(verify.headline(outcome))
     return verify.outcome(outcome)
 
 
 def masked(outcome: Outcome) -> Outcome:
     """Mask the texts of an outcome; ids, words of the schema, dates and numbers stay, whatever the values are."""
-    return replace(
-        outcome,
-        findings=tuple(map(_masked, outcome.findings)),
-        changes=tuple(map(_masked_change, outcome.changes)),
-        failure=registry.mask(outcome.failure),
-        plan=outcome.plan if outcome.plan is None else tuple(map(registry.mask, outcome.plan)),
-    )
+    # A subject is the name of something: a common word in it is no value.
+    return outcome.map_texts(registry.mask, partial(registry.mask, common=False))
 
 
-def _masked_change(change: dict[str, str]) -> dict[str, str]:
-    return {field: registry.mask(text) if field in CHANGE_TEXTS else text for field, text in change.items()}
-
-
-def _masked(finding: Finding) -> Finding:
-    return replace(
-        finding,
-        # The name of something, for which a common word is no value.
-        subject=registry.mask(finding.subject, common=False),
-        evidence=tuple(registry.mask(line) for line in finding.evidence),
-        remedy=replace(finding.remedy, command=registry.mask(finding.remedy.command)),
-    )
+def _hand_over(outcome: Outcome) -> bool:
+    """Write an outcome for the command that runs this notebook; False where none does."""
+    path = os.environ.get(OUTCOME_VARIABLE)
+    if path:
+        private_file.write(Path(path), outcome.to_json().encode())
+    return bool(path)

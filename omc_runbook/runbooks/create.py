@@ -9,7 +9,6 @@ from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.masking import kernel
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import create as report
-from omc_runbook.report import verify
 from omc_runbook.report.create import warnings
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
@@ -17,6 +16,7 @@ from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.runbooks.secret_change import findings, look
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -38,24 +38,14 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return runbooks_run.begin("create", environment, runbook_toml)
 
 
-def look(run: Run) -> Snapshot:
-    """Read the environment at once; raises as `Target.look` does."""
-    return run.look()
-
-
-def findings(snapshot: Snapshot) -> Listing:
-    """What is wrong with the secret and its content before anything changes."""
-    return verify.findings(diagnose(snapshot, ("secret", "content")))
-
-
 def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
-    """Plan to create or restore the secret, through Terraform where its folder is given, else the API.
+    """Plan to create or restore the secret, through Terraform if its folder is named, else the API.
 
     Raises as `create_plan.plan_creation` and `create.find_key` do.
     """
-    drawn = create_plan.plan_creation(snapshot, expand(terraform_dir) if terraform_dir else None)
-    secret_create.find_key(run.target.clients, drawn)
-    return drawn
+    creation = create_plan.plan_creation(snapshot, expand(terraform_dir) if terraform_dir else None)
+    secret_create.find_key(run.target.clients, creation)
+    return creation
 
 
 def steps(run: Run, plan: Creation) -> Table:
@@ -64,7 +54,7 @@ def steps(run: Run, plan: Creation) -> Table:
 
 
 def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateResult | None:
-    """Create or restore the secret as planned, where `apply` says so; None where nothing was to be done.
+    """Create or restore the secret as planned if `apply` is set; None in a dry run.
 
     Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
     """
@@ -72,26 +62,26 @@ def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateRes
     try:
         may_change = run.may_change(apply, confirm)
     finally:
-        # A plan file holds values; only somebody who may yet press the button has a use for it.
+        # A plan file has values in it, and only the button could still use it.
         if not may_change and not kernel.allows_input():
             plan.drop()
     return secret_create.apply(run.target.clients, plan) if may_change else None
 
 
 def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
-    """Create or restore, where `may_apply` says so: result, placeholders, outcome, undo."""
+    """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:
-        created = apply(run, plan, may_apply, confirm)
-        yield "result", report.created(plan, created)
+        result = apply(run, plan, may_apply, confirm)
+        yield "result", report.result(plan, result)
         after = run.look()
         yield "placeholders", report.placeholders(after)
-        found = create_plan.remaining(plan, diagnose(after, ("secret",)))
-        yield "outcome", run.conclude(found, created, plan)
-        yield "undo", report.undo(plan, created)
+        remaining = create_plan.remaining(plan, diagnose(after, ("secret",)))
+        yield "outcome", run.conclude(remaining, result, plan)
+        yield "undo", report.undo(plan, result)
         return "✓ Done and verified"
 
-    return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")
+    return Closing(run, plan, "Do what the plan says", displays, may_apply, confirm, plan.intent == "nothing")
 
 
 def by_hand(run: Run, terraform_dir: str = "") -> Listing:

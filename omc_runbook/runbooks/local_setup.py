@@ -44,101 +44,102 @@ __all__ = [
 
 
 def begin(environment: str, runbook_toml: str = "", repository: str = "") -> Run:
-    """Begin on a checkout, with the sign-in of an environment to compare values with, where there is one.
+    """Begin on a checkout; values are compared with an environment's if there are AWS credentials.
 
-    Nobody needs an AWS account: without a sign-in, and with environment "local", nothing is compared. Raises
-    UsageError for an environment, a file or a folder that is not right.
+    No AWS account is needed: without credentials, and with environment "local", nothing is compared. Raises UsageError
+    for a wrong environment, file or folder.
     """
-    chosen, local = load(environment, runbook_toml), load(LOCAL, runbook_toml)
-    registry.exempt(public_words(chosen) | public_words(local))
-    root = find_root(repository or chosen.repository)
-    # What a newcomer most often names is a folder without a template, and that is told before anything else.
+    peer, local = load(environment, runbook_toml), load(LOCAL, runbook_toml)
+    registry.exempt(public_words(peer) | public_words(local))
+    root = find_root(repository or peer.repository)
+    # A newcomer's most frequent mistake is a folder without a template, so that is the first thing to report.
     read_template(root)
     checkout, started = read_checkout(root), now()
-    local = replace(local, names=chosen.names.model_copy(update={"secret": local.names.secret}))
-    here = _compare_with(chosen, LocalTarget(environment=local, chosen=environment))
-    return Run(runbook="local_setup", started=started, checkout=checkout, local_target=here)
+    local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))
+    target = _compare_with(peer, LocalTarget(environment=local, parameter=environment))
+    run = Run(runbook="local_setup", started=started, checkout=checkout, local_target=target)
+    run.announce()
+    return run
 
 
 def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
-    """Read the machine as it is now, with what a start said, where there was one."""
-    here, checkout = _local_target(run), _checkout(run)
-    workstation = read_workstation(checkout, here.environment.keys)
-    if here.peer:
-        shared = shared_values.compare(here.peer.clients, here.peer.caller, here.environment, workstation)
+    """Read this machine, with the application's messages if it was started."""
+    target, checkout = _local_target(run), _checkout(run)
+    peer, workstation = target.peer, read_workstation(checkout, target.environment.keys)
+    if peer:
+        shared = shared_values.compare(peer.clients, peer.caller, target.environment, workstation)
         workstation = replace(workstation, shared_values=shared)
-    elif here.why_unread:
-        workstation = replace(workstation, shared_values=SharedValues({}, (here.why_unread,)))
-    workstation = replace(workstation, comparison_problem=here.why_alone)
+    elif target.why_unread:
+        workstation = replace(workstation, shared_values=SharedValues({}, (target.why_unread,)))
+    workstation = replace(workstation, comparison_problem=target.why_alone)
     if result and result.start.by:
         start = result.start
         workstation = replace(workstation, start_messages=start.told, started=start.ok, start_problem=start.why_not)
-    endpoint = here.peer.endpoint if here.peer else ""
-    return Snapshot(here.environment, now(), NOBODY, endpoint, workstation=workstation)
+    return Snapshot(target.environment, now(), NOBODY, peer.endpoint if peer else "", workstation=workstation)
 
 
 def findings(snapshot: Snapshot) -> Listing:
-    """What is wrong with the .env and with what is around it."""
+    """What is wrong with the .env, its template, git, Docker Compose and Settings."""
     return verify.findings(diagnose(snapshot))
 
 
 def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> Setup:
     """Plan the .env; raises as `plan.plan_setup` does, and UsageError for another environment's value."""
     assert snapshot.workstation
-    here, setup = _local_target(run), dotenv_plan.plan_setup(snapshot.workstation, values_from)
+    target, setup = _local_target(run), dotenv_plan.plan_setup(snapshot.workstation, values_from)
     notes: tuple[str, ...] = ()
-    if here.peer and setup.given:
-        notes = refuse_shared(here.peer.clients, here.environment, here.peer.caller, setup.given)
+    if target.peer and setup.given:
+        notes = refuse_shared(target.peer.clients, target.environment, target.peer.caller, setup.given)
     return replace(setup, notes=(*setup.notes, *notes))
 
 
 def apply(run: Run, plan: Setup, apply: bool, confirm: str = "", backup: bool = False) -> DotenvResult | None:
-    """Write the .env and start the application, where `apply` says so; None where nothing was to be done.
+    """Write the .env and start the application if `apply` is set; None in a dry run.
 
-    `confirm` counts for nothing here: no server is touched. Raises as `executor.apply` does.
+    `confirm` is ignored, because no server changes. Raises as `executor.apply` does.
     """
     if not run.may_change(apply, confirm):
         return None
     checkout = _checkout(run)
-    known = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
-    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, known))
+    variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
+    return executor.apply(plan, backup, now(), lambda: executor.start(checkout.root, variables))
 
 
 def closing(
     run: Run, snapshot: Snapshot, plan: Setup, may_apply: bool, confirm: str = "", backup: bool = False
 ) -> Closing:
-    """Write and start, where `may_apply` says so: result, start, outcome, undo."""
+    """Write and start, if `may_apply` is set: result, start, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:
         result = apply(run, plan, may_apply, confirm, backup)
-        yield "result", report.done(plan, result)
+        yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)
         yield "outcome", run.conclude(diagnose(after), result, plan)
         yield "undo", report.undo(plan, result)
         return "✓ Written"
 
-    return Closing(run, "Write the .env", displays, may_apply, confirm, plan.is_empty)
+    return Closing(run, plan, "Write the .env", displays, may_apply, confirm, plan.is_empty)
 
 
-def _compare_with(chosen: Environment, here: LocalTarget) -> LocalTarget:
-    """The local target with the sign-in that serves to compare values, or with the reason why there is none."""
-    if chosen.name == LOCAL:
-        return replace(here, why_alone="environment is local, so AWS was not asked.")
-    clients = Clients(chosen.names.region, chosen.names.profile)
+def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:
+    """The local target with the environment to compare values with, or with the reason why there is none."""
+    if peer.name == LOCAL:
+        return replace(target, why_alone="environment is local, so AWS was not called.")
+    clients = Clients(peer.names.region, peer.names.profile)
     if not clients.has_credentials:
-        return replace(here, why_alone="there are no AWS credentials here.")
+        return replace(target, why_alone="there are no AWS credentials here.")
     try:
-        return replace(here, peer=Target(chosen, clients, identify(clients, chosen)))
+        return replace(target, peer=Target(peer, clients, identify(clients, peer)))
     except CouldNotLook as error:
-        return replace(here, why_unread=f"Local values could not be compared with other environments': {error}")
+        return replace(target, why_unread=f"Local values could not be compared with other environments': {error}")
 
 
 def _local_target(run: Run) -> LocalTarget:
-    assert run.local_target is not None, "local_setup begins with one"
+    assert run.local_target is not None, "local_setup always has one"
     return run.local_target
 
 
 def _checkout(run: Run) -> Checkout:
-    assert run.checkout is not None, "local_setup begins with one"
+    assert run.checkout is not None, "local_setup always has a checkout"
     return run.checkout

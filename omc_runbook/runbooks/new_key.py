@@ -1,4 +1,4 @@
-"""The plan of a new key: what the checkout and each environment lack of it."""
+"""The plan of a new key: what the checkout and each environment still need."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def plan(
     values_from: str = "",
     terraform_dir: str = "",
 ) -> AddKeyPlan | None:
-    """Plan all that a new key lacks; None where no key was named.
+    """Plan everything that a new key needs; None without a key.
 
-    Raises UsageError and CannotEdit, in one sentence, for what cannot be added as asked, and what
-    `reuse.compare` and `terraform.plan` raise. Nothing is written.
+    Raises UsageError and CannotEdit for a key that cannot be added like this, and what `reuse.compare` and
+    `terraform.plan` raise. Nothing is written.
     """
     if not key.strip():
         return None
@@ -64,26 +64,27 @@ def plan(
     for snapshot in snapshots.values():
         refuse_without_secret(snapshot)
     main = snapshots[run.target.environment.name]
-    assert main.checkout is not None, "every look of this run reads it"
+    assert main.checkout is not None, "add_key always reads the checkout"
     root, checkout = main.checkout.root, main.checkout
     add_key_plan.refuse_taken(new, main.environment.keys)
     folders = _folders(run, root, terraform_dir)
-    chosen = {name: containers_for(snapshot, new) for name, snapshot in snapshots.items()}
-    known = {*KNOWN, *chosen, *main.environment.others}
-    present = {name: document_of(snapshot).keys for name, snapshot in snapshots.items()}
-    hidden = {name: _hidden(snapshot, checkout, new, chosen[name]) for name, snapshot in snapshots.items()}
-    lacking = {name: [each for each in names if each not in hidden[name]] for name, names in chosen.items()}
-    edits = add_key_plan.plan_edits(checkout, new, lacking, known, present[main.environment.name])
+    containers_of = {name: containers_for(snapshot, new) for name, snapshot in snapshots.items()}
+    environments = {*KNOWN, *containers_of, *main.environment.others}
+    # A secret that cannot be read is the first thing to report.
+    keys_in = {name: document_of(snapshot).keys for name, snapshot in snapshots.items()}
+    hidden = {name: _hidden(snapshot, checkout, new, containers_of[name]) for name, snapshot in snapshots.items()}
+    lacking = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
+    edits = add_key_plan.plan_edits(checkout, new, lacking, environments, keys_in[main.environment.name])
     parts = [_part(run, target, snapshots[target.environment.name], new, values_from) for target in run.targets]
     refuse_same({part.name: part.values for part in parts})
-    places = [part.plan(chosen[part.name], folders.get(part.name)) for part in parts]
-    # Production comes last: what fails elsewhere does not reach it.
-    places.sort(key=lambda part: part.environment == PRODUCTION)
+    plans = [part.plan(containers_of[part.name], folders.get(part.name)) for part in parts]
+    # Production comes last: a failure elsewhere stops the run before it.
+    plans.sort(key=lambda each: each.environment == PRODUCTION)
     return AddKeyPlan(
         new,
         root,
         edits,
-        tuple(_with_terraform(root, part, edits, snapshots[part.environment]) for part in places),
+        tuple(_with_terraform(root, each, edits, snapshots[each.environment]) for each in plans),
         add_key_plan.dirty_files(root, edits),
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *_source_notes(values_from)),
     )
@@ -91,13 +92,13 @@ def plan(
 
 @dataclass(frozen=True)
 class _Part:
-    """One environment's part before it is planned: what is there, the value it gets, and what a killed run has left."""
+    """One environment's part before it is planned: its snapshot, the new value, and a killed run's remains."""
 
     target: Target
     snapshot: Snapshot
     new: NewKey
     values: Mapping[str, Given]
-    left: Unfinished | None
+    unfinished: Unfinished | None
 
     @property
     def name(self) -> str:
@@ -106,15 +107,15 @@ class _Part:
 
     def plan(self, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
         """Plan it; raises as `plan_environment` does, and UsageError for a value that another environment has too."""
-        planned = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.left)
-        if not planned.write:
-            return planned
+        environment_plan = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.unfinished)
+        if not environment_plan.write:
+            return environment_plan
         notes = reuse.compare(self.target.clients, self.snapshot.environment, self.target.caller, self.values)
-        return replace(planned, notes=(*planned.notes, *notes))
+        return replace(environment_plan, notes=(*environment_plan.notes, *notes))
 
 
 def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from: str) -> _Part:
-    """One environment's part, with the value that it gets; raises as `values_of` does."""
+    """One environment's part, with its value; raises as `values_of` does."""
     kind = values_from.partition(":")[0]
     if len(run.targets) > 1 and kind in ("file", "env"):
         raise UsageError(
@@ -124,14 +125,14 @@ def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from
     entry = new.entry(snapshot.environment.keys)
     if kind == GENERATE and not entry.generate:
         entry = entry.model_copy(update={"generate": "hex-32"})
-    known = {**snapshot.environment.keys, new.name: entry}
-    here = replace(snapshot, environment=replace(snapshot.environment, keys=known))
-    left = new_values.find_unfinished(target.clients, here)
-    return _Part(target, here, new, values_of(here, new, values_from, left), left)
+    keys = {**snapshot.environment.keys, new.name: entry}
+    snapshot = replace(snapshot, environment=replace(snapshot.environment, keys=keys))
+    unfinished = new_values.find_unfinished(target.clients, snapshot)
+    return _Part(target, snapshot, new, values_of(snapshot, new, values_from, unfinished), unfinished)
 
 
 def _folders(run: Run, root: Path, terraform_dir: str) -> dict[str, Path]:
-    """Each environment's folder of Terraform's; none where Terraform has no part in it."""
+    """Each environment's Terraform folder; empty without `terraform_dir`."""
     text = terraform_dir.strip()
     if not text:
         return {}
@@ -162,24 +163,25 @@ def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], sn
 def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:
     notes = []
     if checkout.task_definitions is None:
-        notes.append("This checkout has no Terraform with a task definition, so that none is edited.")
+        notes.append("This checkout has no Terraform with a task definition, so none is edited.")
     if edits and git.find_git_dir(root) is None:
         why = git.read_status(root).obstacle or "This checkout is in no git work tree."
-        notes.append(f"{why} There will be no patch to go back with.")
+        notes.append(f"{why} There will be no patch for undoing the edits.")
     for edit in edits:
         if why := add_key_plan.why_no_patch(root, edit):
             notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
     if any(edit.file.name == CONFIG for edit in edits):
         notes += (
-            f"{why[0].upper()}{why[1:]}: see that {new.name} is read so." for why in checkout.settings.ambiguities
+            f"{why[0].upper()}{why[1:]}: check that {new.name} is read accordingly."
+            for why in checkout.settings.ambiguities
         )
     if edits and not new.description:
-        notes.append("Without a description nobody will know what the key is for: set one.")
+        notes.append("The key has no description: set the parameter description, so that others know what it is for.")
     return tuple(notes)
 
 
 def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
-    """The containers that have the reference in force from what of Terraform cannot be read: none is added there."""
+    """The containers whose reference is in force and comes from unreadable Terraform: none is added there."""
     declared = checkout.task_definitions
     unread = [name for name in containers if declared and declared.may_hide(name)]
     return held_by(snapshot, new, unread)
@@ -187,12 +189,12 @@ def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Seq
 
 def _hidden_notes(new: NewKey, hidden: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     names = dict.fromkeys(name for names in hidden.values() for name in names)
-    fact = "has it in force, and where Terraform gives it cannot be read: no reference is added"
-    return tuple(f"{name} {fact} for {new.name}." for name in names)
+    why = "is in force, and comes from Terraform that cannot be read: no reference is added"
+    return tuple(f"The reference of {name} to {new.name} {why}." for name in names)
 
 
 def _source_notes(values_from: str) -> tuple[str, ...]:
-    """What to know of the file that the value comes from: add_key leaves it where it is."""
+    """Notes about the source file, which add_key does not remove."""
     path = path_of(values_from)
-    left = (f"{path} holds the value in the clear, and is left there: remove it afterwards.",) if path else ()
-    return (*precautions(values_from), *left)
+    removal = (f"{path} has the value in plain text and is not removed: remove it afterwards.",) if path else ()
+    return (*precautions(values_from), *removal)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.changes.secret.restore import plan_restore as plan
-from omc_runbook.report import verify
 from omc_runbook.report.changes import consumers
 from omc_runbook.report.changes import plan as keys
-from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.history import by_hand, versions
 from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.closing import Closing
-from omc_runbook.runbooks.run import Run, diagnose
-from omc_runbook.runbooks.secret_change import FAMILIES, Source
-from omc_runbook.snapshot.history import History, read_history
+from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.secret_change import Source, history, look
+from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -39,21 +37,6 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return runbooks_run.begin("restore", environment, runbook_toml)
 
 
-def look(run: Run) -> Snapshot:
-    """Read the environment at once; raises as `Target.look` does."""
-    return run.look()
-
-
-def history(run: Run, snapshot: Snapshot) -> History:
-    """Read every version that is kept, and who wrote it; raises as `read_history` does."""
-    return read_history(run.target.clients, snapshot)
-
-
-def findings(snapshot: Snapshot) -> Listing:
-    """What is wrong with the secret, its content and the deployments before anything changes."""
-    return verify.findings(diagnose(snapshot, (*FAMILIES, "deployment")))
-
-
 def closing(run: Run, snapshot: Snapshot, plan: Plan, apply: bool, confirm: str) -> Closing:
-    """Move AWSCURRENT, redeploy and prove, where `apply` says so: result, proof, holders, outcome, undo."""
+    """Move AWSCURRENT, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo."""
     return secret_change.closing(run, snapshot, plan, apply, confirm, Source())

@@ -6,7 +6,7 @@ from omc_runbook.changes.secret import age
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan
 from omc_runbook.changes.values import source_file
-from omc_runbook.report import changes, verify
+from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
 from omc_runbook.report.changes import plan as keys
 from omc_runbook.report.display.listing import Listing
@@ -15,9 +15,10 @@ from omc_runbook.report.verify import inventory
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.closing import Closing
-from omc_runbook.runbooks.run import Run, diagnose
-from omc_runbook.runbooks.secret_change import FAMILIES, RESTORE, Source, plan
-from omc_runbook.snapshot.history import History, read_history
+from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.secret_change import RESTORE, Source, history, look, plan
+from omc_runbook.runbooks.secret_change import findings_with_deployments as findings
+from omc_runbook.snapshot.history import History
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -43,35 +44,20 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return runbooks_run.begin("rotate", environment, runbook_toml)
 
 
-def look(run: Run) -> Snapshot:
-    """Read the environment at once; raises as `Target.look` does."""
-    return run.look()
-
-
-def history(run: Run, snapshot: Snapshot) -> History:
-    """Read every version that is kept, and who wrote it; raises as `read_history` does."""
-    return read_history(run.target.clients, snapshot)
-
-
-def findings(snapshot: Snapshot) -> Listing:
-    """What is wrong with the secret, its content and the deployments before anything changes."""
-    return verify.findings(diagnose(snapshot, (*FAMILIES, "deployment")))
-
-
 def precautions(values_from: str, database_url_from: str) -> Listing:
-    """What is unsafe about the files that values come from, which are not read for it."""
+    """What is unsafe about the source files; the values in them are not read."""
     return changes.precautions(source_file.precautions(values_from) + source_file.precautions(database_url_from))
 
 
 def gather(
-    run: Run, snapshot: Snapshot, kept: History, names: str, values_from: str, database_url_from: str
+    run: Run, snapshot: Snapshot, history: History, keys: str, values_from: str, database_url_from: str
 ) -> Renewal:
-    """Make, take or ask for new values of the keys named, or of those that are due by their age.
+    """Generate, read or ask for new values of these keys, or of those whose rotation is due.
 
     Raises as `secret_change.gather` does.
     """
-    due = age.due(snapshot, age.ages(snapshot, kept))
-    return secret_change.gather(run, snapshot, values_from, names, database_url_from, due)
+    due = age.due(snapshot, age.ages(snapshot, history))
+    return secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
 
 
 def closing(
@@ -84,9 +70,9 @@ def closing(
     values_from: str = "",
     on_failure: str = RESTORE,
 ) -> Closing:
-    """Write, redeploy and prove, where `apply` says so: result, proof, holders, outcome, undo.
+    """Write, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo.
 
-    Once the values are in force, the file that they came from is removed.
+    Once the values are in force, the source file is removed.
     """
     source = Source(new=new, values_from=values_from)
     return secret_change.closing(run, snapshot, plan, apply, confirm, source, on_failure)

@@ -15,16 +15,38 @@ from omc_runbook.changes.values import live_check, reuse, source_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
-from omc_runbook.report import changes
+from omc_runbook.report import changes, verify
+from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays
-from omc_runbook.runbooks.run import Run, ignore
+from omc_runbook.runbooks.run import Run, diagnose, ignore
+from omc_runbook.snapshot.history import History, read_history
 from omc_runbook.snapshot.state import Snapshot
 
 DUE = "due"
 RESTORE, LEAVE = "restore", "leave"
 FAMILIES = ("secret", "content")
-"""What a change of the secret is judged by; where services use it, their deployments too."""
+"""The checks that judge a change of the secret; where services use it, also those of their deployments."""
+
+
+def look(run: Run) -> Snapshot:
+    """Read the environment; raises as `Target.look` does."""
+    return run.look()
+
+
+def history(run: Run, snapshot: Snapshot) -> History:
+    """Read every version that is kept, and who wrote it; raises as `read_history` does."""
+    return read_history(run.target.clients, snapshot)
+
+
+def findings(snapshot: Snapshot) -> Listing:
+    """What is wrong with the secret and its content before anything changes."""
+    return verify.findings(diagnose(snapshot, FAMILIES))
+
+
+def findings_with_deployments(snapshot: Snapshot) -> Listing:
+    """What is wrong with the secret, its content and the deployments before anything changes."""
+    return verify.findings(diagnose(snapshot, (*FAMILIES, "deployment")))
 
 
 def gather(
@@ -35,7 +57,7 @@ def gather(
     database_url_from: str = "",
     due: Sequence[str] | None = None,
 ) -> Renewal:
-    """Take new values from a source for the keys, a list with commas or "due" for those given as such.
+    """Take new values from a source for the keys: a list with commas, or "due" for the keys in `due`.
 
     Raises as `new_values.renew` and `rotation.url_from` do. Nothing is written.
     """
@@ -50,10 +72,10 @@ def plan(run: Run, snapshot: Snapshot, new: Renewal, remove: str = "") -> Plan:
 
     Raises as `plan_update` does, and UsageError for a value that another environment has too.
     """
-    target, drawn = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.finish)
-    changed = {change.key: new.values[change.key] for change in drawn.changed if change.key in new.values}
+    target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.finish)
+    changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
-    return replace(drawn, notes=(*new.notes, *drawn.notes, *notes))
+    return replace(update, notes=(*new.notes, *update.notes, *notes))
 
 
 def apply(
@@ -65,11 +87,11 @@ def apply(
     on_failure: str = RESTORE,
     step: Callable[[str], None] = ignore,
 ) -> SecretResult | None:
-    """Carry a plan out, where `apply` says so: write, redeploy every consumer, watch and prove.
+    """Apply a plan if `apply` is set: write, redeploy every consumer, watch and verify; None in a dry run.
 
-    `new` is what the plan was made of; `on_failure` is "restore" or "leave"; `step` hears each step as it begins. None
-    where nothing was to be done. Raises UsageError in production without its name in `confirm`, and what
-    `live_check.check` and `executor.apply` raise.
+    `new` has the values of the plan; `on_failure` is "restore" or "leave"; `step` is called with each step's name as it
+    begins. Raises UsageError in production without its name in `confirm`, and what `live_check.check` and
+    `executor.apply` raise.
     """
     if on_failure not in (RESTORE, LEAVE):
         raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
@@ -82,7 +104,7 @@ def apply(
 def judge(
     before: Snapshot, after: Snapshot, result: SecretResult | None, plan: Plan | None = None
 ) -> tuple[Finding, ...]:
-    """The findings that decide how a change ended; an error that a `plan` is against counts until it is carried out."""
+    """The findings that decide how a change ended; an error that the plan would fix counts until it is applied."""
     families = (*FAMILIES, "deployment") if after.consumers else FAMILIES
     counts = plan.is_against if plan and plan.sentences and result is None else lambda finding: False
     return runbooks_run.judge(before, after, families, result.rollouts if result else (), counts)
@@ -90,7 +112,7 @@ def judge(
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where new values come from, what they are, and whether the file that holds them is to be kept."""
+    """New values, where they come from, and whether to keep a file that has them."""
 
     new: Renewal | None = None
     values_from: str = ""
@@ -98,29 +120,23 @@ class Source:
 
 
 def closing(
-    run: Run, before: Snapshot, plan: Plan, apply: bool, confirm: str, source: Source, on_failure: str = RESTORE
+    run: Run, before: Snapshot, plan: Plan, may_apply: bool, confirm: str, source: Source, on_failure: str = RESTORE
 ) -> Closing:
     """The last part of update, rotate and restore: result, proof, holders, outcome, undo."""
 
-    def displays(apply: bool, confirm: str) -> Displays:
-        return _displays(run, before, plan, apply, confirm, source, on_failure)
+    def displays(may_apply: bool, confirm: str) -> Displays:
+        result = apply(run, plan, may_apply, confirm, source.new, on_failure)
+        is_in_force = result is not None and result.is_in_force
+        file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
+        yield "result", changes.result(plan, result, file_note)
+        yield "proof", changes.proof(result)
+        after = run.look()
+        yield "holders", changes.holders(after)
+        yield "outcome", run.conclude(judge(before, after, result, plan), result, plan)
+        yield "undo", changes.undo(run.environment, plan, result)
+        if result is None or result.is_proved:
+            return "✓ Done and verified"
+        return "✗ It failed" if result.undone else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers
-    return Closing(run, "Write, redeploy and prove", displays, apply, confirm, is_empty)
-
-
-def _displays(
-    run: Run, before: Snapshot, plan: Plan, may_apply: bool, confirm: str, source: Source, on_failure: str
-) -> Displays:
-    result = apply(run, plan, may_apply, confirm, source.new, on_failure)
-    is_in_force = result is not None and result.is_in_force
-    removed = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
-    yield "result", changes.carried(plan, result, removed)
-    yield "proof", changes.proof(result)
-    after = run.look()
-    yield "holders", changes.holders(after)
-    yield "outcome", run.conclude(judge(before, after, result, plan), result, plan)
-    yield "undo", changes.undo(run.environment, plan, result)
-    if result is None or result.is_proved:
-        return "✓ Done and verified"
-    return "✗ It failed" if result.undone else "? Done, and not verified"
+    return Closing(run, plan, "Write, redeploy and prove", displays, may_apply, confirm, is_empty)

@@ -10,10 +10,10 @@ from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.diagnosis.complaint import Complaint, hear
 from omc_runbook.model.findings import Finding
-from omc_runbook.report import fix, verify
+from omc_runbook.report import changes, fix, verify
 from omc_runbook.report import troubleshoot as report
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.report.fix import left
+from omc_runbook.report.fix import manual_fixes
 from omc_runbook.report.fix import plan as steps
 from omc_runbook.report.troubleshoot import evidence, remedies, rest, ruled_out, state, texts, unseen, verdict
 from omc_runbook.runbooks import run as runbooks_run
@@ -37,7 +37,7 @@ __all__ = [
     "rest",
     "plan",
     "steps",
-    "left",
+    "manual_fixes",
     "closing",
     "by_hand",
 ]
@@ -50,25 +50,25 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
 
 
 def look(run: Run, complaint: Complaint, repository: str = "") -> Snapshot:
-    """Read the environment as deep as it goes: network, logs, CloudTrail, running tasks; raises as `Target.look`."""
+    """Read everything: also network, logs, CloudTrail and running tasks; raises as `Target.look` does."""
     return run.target.look(repository, look_inside=True, deeply=True, complaint=complaint)
 
 
 def diagnose(snapshot: Snapshot, complaint: Complaint) -> tuple[Finding, ...]:
-    """Put every check to the snapshot; what the complaint is about comes first."""
+    """Run every check on the snapshot; the findings that the complaint is about come first."""
     return complaint.focus(runbooks_run.diagnose(snapshot))
 
 
 def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:
-    """Plan the steps that can be taken against the root causes found; nothing is written."""
-    kept = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else History(())
-    return fix_plan.plan_fix(snapshot, findings, kept)
+    """Plan the steps that fix root causes; nothing is written."""
+    history = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else History(())
+    return fix_plan.plan_fix(snapshot, findings, history)
 
 
 def apply(
     run: Run, plan: FixPlan, apply: bool, confirm: str = "", step: Callable[[str], None] = ignore
 ) -> FixResult | None:
-    """Take the steps and prove them, where `apply` says so; None where nothing was to be done.
+    """Take the steps and verify them if `apply` is set; None in a dry run.
 
     Raises UsageError in production without its name in `confirm`, and what `executor.apply` raises.
     """
@@ -84,22 +84,22 @@ def closing(
     complaint: Complaint,
     repository: str = "",
 ) -> Closing:
-    """Take the steps, where `may_apply` says so: result, proof, review, outcome, undo."""
+    """Take the steps, if `may_apply` is set: result, proof, review, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:
-        fixed = apply(run, plan, may_apply, confirm)
-        yield "result", fix.done(plan, fixed)
-        yield "proof", fix.proof(fixed)
-        after = look(run, complaint, repository) if fixed else snapshot
+        result = apply(run, plan, may_apply, confirm)
+        yield "result", fix.result(plan, result)
+        yield "proof", changes.proof(result)
+        after = look(run, complaint, repository) if result else snapshot
         remaining = diagnose(after, complaint)
-        yield "review", report.again(fixed, after, remaining)
-        yield "outcome", run.conclude(remaining, fixed, plan)
-        yield "undo", fix.undo(plan, fixed)
-        if fixed is None or fixed.is_proved:
+        yield "review", report.review(result, after, remaining)
+        yield "outcome", run.conclude(remaining, result, plan)
+        yield "undo", fix.undo(plan, result)
+        if result is None or result.is_proved:
             return "✓ Fixed and verified"
-        return "✗ It failed" if fixed.undone else "? Done, and not verified"
+        return "✗ It failed" if result.undone else "? Done, and not verified"
 
-    return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
+    return Closing(run, plan, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
 
 
 def by_hand(run: Run) -> Listing:

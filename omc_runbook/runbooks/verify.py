@@ -38,7 +38,7 @@ def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
 
 
 def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
-    """Read the environment at once; raises as `Target.look` does."""
+    """Read the environment; raises as `Target.look` does."""
     return run.look(repository, look_inside)
 
 
@@ -47,9 +47,9 @@ def timeline(snapshot: Snapshot) -> Timeline:
     return Timeline(snapshot)
 
 
-def conclude(run: Run, found: Sequence[Finding]) -> Banner:
+def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
     """How the run ended; raises as `conclude.end` does."""
-    return run.conclude(found)
+    return run.conclude(findings)
 
 
 def by_hand(run: Run) -> Listing:

@@ -137,8 +137,8 @@ def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPat
     undo, after, aws = shown(desk, "undo"), desk.edited(), desk.aws()
     with signed_in(desk.sandbox, monkeypatch, desk.work):
         again = desk.added(values_from="env:NEW_VALUE")
-        assert (again.entries, desk.aws(), desk.edited()) == ((), aws, after)
-        assert "Nothing had to be done" in report.done(again.addition, again).to_text()
+        assert (again.changes, desk.aws(), desk.edited()) == ((), aws, after)
+        assert "Nothing had to be done" in report.result(again.addition, again).to_text()
         take_back(desk, undo)
     assert (desk.edited(), desk.text, desk.references()) == (files, before, references)
     assert desk.platform.git("status", "--porcelain") == "" and desk.digests() == [""] * 2
@@ -247,7 +247,7 @@ def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
         files, references, revisions = desk.edited(), desk.references(), desk.revisions()
         dying_after(desk, run, CHANGES[:last])
         done = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
-        assert done and done.entries
+        assert done and done.changes
         settled(desk, run, files, references)
         assert len(desk.revisions()) == len(revisions) + 1 and desk.members[desk.key] == desk.value
         undo = report.undo(done.addition, done, run.environment).to_text()
@@ -339,7 +339,7 @@ def test_killed_while_a_file_is_written_it_is_the_old_one_and_git_sees_nothing(i
     killed(act)
     assert idle.edited() == files and idle.platform.git("status", "--porcelain") == ""
     assert len(idle.members[idle.key]) == 64
-    assert [entry["action"] for entry in idle.added(values_from="generate").entries][:3] == ["edited"] * 3
+    assert [change.action for change in idle.added(values_from="generate").changes][:3] == ["edited"] * 3
 
 
 def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: Adder) -> None:
@@ -391,7 +391,7 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
             entry: Any = {"name": desk.key, "valueFrom": f"{arn}:{desk.key}::"}
             revise(desk.world, "backend", lambda container, entry=entry: container["secrets"].append(entry))
         rest = add_key.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
-        said = [entry["action"] for entry in rest.entries] if rest else []
+        said = [change.action for change in rest.changes] if rest else []
         assert said.count("edited") == 3 - sum(done[:3]) and said.count("added") == 1 - done[3], (there, said)
         assert said.count("registered") == 1 - done[4], (there, said)
         settled(desk, run, files, references)
@@ -404,7 +404,7 @@ def test_a_reference_that_was_there_before_its_key_gets_its_tasks(here: Adder) -
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=off)
     revise(here.world, "backend", lambda container: container["secrets"].append(entry))
     done = here.added(values_from="env:NEW_VALUE")
-    assert done.is_proved and "registered" not in [entry["action"] for entry in done.entries]
+    assert done.is_proved and "registered" not in [change.action for change in done.changes]
     assert here.digests() == [digest(here.value)] * 2
     on: Any = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=on)
@@ -423,11 +423,11 @@ def test_a_placeholder_gets_its_value_and_a_value_stays(here: Adder) -> None:
         if f.subject == here.key and f.status == "found"
     ]
     assert {f.severity for f in found} == {"info"} and {f.check for f in found} == {"placeholder"}
-    assert "still needs a value in staging" in report.done(plan, done).to_text()
+    assert "still needs a value in staging" in report.result(plan, done).to_text()
     assert here.members[here.key].startswith("temporary-") and ".tf" not in " ".join(plan.places[0].notes)
 
     filled = here.added(required=True, values_from="env:NEW_VALUE")
-    assert [entry["action"] for entry in filled.entries] == ["changed", "redeployed"] and filled.is_proved
+    assert [change.action for change in filled.changes] == ["changed", "redeployed"] and filled.is_proved
     assert here.digests() == [digest(here.value)] * 2
     put(here.world, {**here.members, "SMTP_PASSWORD": secrets.token_hex(16)})
     again = here.planned(here.begun(), required=True, values_from="generate")
@@ -465,7 +465,7 @@ def test_tasks_that_fail_get_their_former_revision_back_and_the_rest_stays(
     with signed_in(desk.sandbox, monkeypatch, desk.work):
         done = desk.added()
     assert done.is_proved and desk.digests() == [digest("")] * 2
-    assert "registered" not in [entry["action"] for entry in done.entries]
+    assert "registered" not in [change.action for change in done.changes]
     desk.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=former)
     desk.world.settle()
 
@@ -504,7 +504,7 @@ def test_what_somebody_else_has_changed_since_stays(idle: Adder, what: str) -> N
         assert idle.text == before and idle.edited()[EDITED[1]] == files[EDITED[1]]
     assert idle.labels() == []
     settle = idle.added(values_from="env:NEW_VALUE")
-    assert settle.entries and idle.members[idle.key] == idle.value
+    assert settle.changes and idle.members[idle.key] == idle.value
 
 
 DENIED = {
@@ -596,6 +596,6 @@ def test_what_fails_in_staging_does_not_come_to_production(here: Adder) -> None:
     done = add_key.apply(run, plan, True, "production")
     assert done and not done.is_proved and done.waiting == ("production",)
     assert desk.references("backend", LIVE) == live
-    assert "production is left for the next run" in report.done(plan, done).to_text()
+    assert "production is left for the next run" in report.result(plan, done).to_text()
     put(desk.world, {name: value for name, value in desk.members.items() if name != desk.key})
     desk.world.settle()

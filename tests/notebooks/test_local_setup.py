@@ -336,7 +336,7 @@ def test_the_command_refuses_a_source_without_repeating_it(desk: Desk, platform:
 def test_without_an_account_the_file_alone_counts(platform: Platform) -> None:
     """Comparing is skipped and says why; environment local does not even look for a sign-in."""
     platform.write_dotenv()
-    for environment, why in (("staging", "there are no AWS credentials here"), ("local", "AWS was not asked")):
+    for environment, why in (("staging", "there are no AWS credentials here"), ("local", "AWS was not called")):
         seen = turn(platform, environment=environment)
         assert (seen.exit_code, seen.status("reused")) == (0, "skipped") and why in seen.shown
 

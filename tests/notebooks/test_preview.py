@@ -96,7 +96,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
     assert all(f"Terraform: {address} ({action})." in " ".join(shown.split()) for address, action in PLANNED)
     done = add_key.apply(run, plan, True)
     assert done and done.is_proved and here.digests() == [digest(here.value)] * 2
-    actions = [entry["action"] for entry in done.entries]
+    actions = [change.action for change in done.changes]
     assert actions == ["added", *["edited"] * 3, *["applied"] * 2, "redeployed"]
     assert here.calls[-1][1] == "output" and here.calls[-1][0].endswith("environments/staging")
     left = {name for name in here.tree() if name not in before and not name.startswith(".git/")}
@@ -105,7 +105,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
     again = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     assert again.is_empty and again.places[0].terraform == ()
     nothing = add_key.apply(run, again, True)
-    assert nothing and nothing.entries == ()
+    assert nothing and nothing.changes == ()
     assert "apply Terraform again" in report.undo(plan, done, run.environment).to_text()
 
 

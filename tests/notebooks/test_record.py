@@ -26,10 +26,11 @@ CHANGE = """
 import os, resource
 from datetime import UTC, datetime
 from omc_runbook.runbooks import conclude
+from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Outcome
 from omc_runbook.runbooks import conclude as ending
 now = datetime.now(UTC)
-change = {"action": "changed", "key": "SECRET_KEY", "version": "a-version"}
+change = Change(action="changed", key="SECRET_KEY", version="a-version")
 names = {"runbook": "night", "environment": "staging", "account": "123456789012", "region": "ap-southeast-2"}
 outcome = Outcome(**names, endpoint="", started=now, finished=now, changes=(change,))
 """
@@ -188,6 +189,33 @@ def test_an_outcome_that_the_kernel_cannot_hand_over_says_what_was_done(tmp_path
     body = json.loads((tmp_path / "records" / "outcome.json").read_text())
     assert body["status"] == "failed"
     assert "No outcome could be kept (File too large)." in body["failure"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "failure"),
+    [
+        ("raise ZeroDivisionError('by zero')", "ZeroDivisionError: by zero"),
+        ("from omc_runbook.model.errors import ConflictError; raise ConflictError('They were faster.')", "They were"),
+        ("os.kill(os.getpid(), 9)", "kernel died"),
+        ("", "without an outcome"),
+    ],
+    ids=["error", "error of ours", "killed", "silent"],
+)
+def test_a_run_that_breaks_off_leaves_what_was_known_of_it(tmp_path: Path, ending: str, failure: str) -> None:
+    """Exit 2 and a record: its account, targets and plan, whether that was to be applied, and why it ended."""
+    lines = (
+        "from omc_runbook.model.findings import NO_OUTCOME, TargetOutcome",
+        "from dataclasses import replace",
+        'target = TargetOutcome(environment="staging", account="1", region="r", endpoint="", status="failed")',
+        'known = replace(outcome, changes=(), failure=NO_OUTCOME, plan=("It would change.",), targets=(target,))',
+        "conclude.announce(replace(known, applied=True))",
+    )
+    ended = run_night(tmp_path, *lines, ending)
+    assert ended.returncode == 2, ended.stderr
+    body = json.loads((tmp_path / "records" / "outcome.json").read_text())
+    assert failure in body["failure"] and (body["status"], body["account"]) == ("failed", "123456789012")
+    assert (body["applied"], body["plan"]) == (True, ["It would change."])
+    assert [(each["environment"], each["status"]) for each in body["targets"]] == [("staging", "failed")]
 
 
 def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path) -> None:

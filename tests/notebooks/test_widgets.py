@@ -234,7 +234,7 @@ def test_any_other_error_is_not_caught(lab: Lab) -> None:
     lab.press(*lab.buttons)
     assert [content["ename"] for content in lab.told("error")] == ["ZeroDivisionError"]
     assert "It begins." in lab.area["text/plain"]
-    assert "✗ It broke off (ZeroDivisionError): run verify" in lab.area["text/plain"]
+    assert "✗ Interrupted (ZeroDivisionError): run verify" in lab.area["text/plain"]
     assert lab.look(lab.buttons[-1]) == ("Roll out", True)
     assert_masked(lab)
 
@@ -280,7 +280,7 @@ def nothing(word: str) -> Generator[object, None, str]:
 @pytest.mark.parametrize(
     ("is_done", "is_empty", "is_watched", "has_widgets", "told"),
     [
-        (True, False, True, True, "The plan has been carried out, above."),
+        (True, False, True, True, "The plan was applied above."),
         (False, True, True, True, "There is nothing to do."),
         (False, False, False, True, "Set apply = True above to do it, or open this notebook in JupyterLab"),
         (False, False, True, False, "Set apply = True above to do it; a button needs ipywidgets"),

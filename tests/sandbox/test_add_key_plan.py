@@ -371,7 +371,8 @@ def test_a_reference_that_was_added_by_hand_where_it_cannot_be_read_leaves_the_r
         planned(run, seen, platform.root)
     plan = planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root)
     assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
-    assert "backend has it in force, and where Terraform gives it cannot be read" in report.diffs(plan).to_text()
+    note = f"The reference of backend to {KEY} is in force, and comes from Terraform that cannot be read"
+    assert note in " ".join(report.diffs(plan).to_text().split())
     for edit in plan.edits:
         edit.file.path.write_bytes(edit.after)
     assert planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root).is_empty
@@ -613,7 +614,8 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
     plan = add_key.plan(there, add_key.look(there), key)
     done = add_key.apply(there, plan, True)
     assert done and done.patches == () and {*tree(platform.root)} == names
-    assert "in no git work tree" in report.diffs(plan).to_text() and "set one" in report.diffs(plan).to_text()
+    notes = " ".join(report.diffs(plan).to_text().split())
+    assert "in no git work tree" in notes and "set the parameter description" in notes
     undo = report.undo(plan, done, run.environment).to_text()
     assert "Remove the new lines shown above" in undo and "git " not in undo
 
@@ -633,7 +635,7 @@ def test_settings_that_derive_from_another_file_are_told_of(
     """A class that was not read may give variables a prefix."""
     platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(AppSettings):")
     (note,) = planned(run, seen, platform.root).notes
-    assert note == f"Class Settings derives from AppSettings of another file: see that {KEY} is read so."
+    assert note == f"Class Settings derives from AppSettings of another file: check that {KEY} is read accordingly."
 
 
 # --- no value ---------------------------------------------------------------------------------------------------------
@@ -659,7 +661,7 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan
     done = add_key.apply(there, plan, True)
-    told = [report.diffs(plan), report.steps(plan), report.done(plan, done), report.undo(plan, done, run.environment)]
+    told = [report.diffs(plan), report.steps(plan), report.result(plan, done), report.undo(plan, done, run.environment)]
     shown = [text for each in told for text in each._repr_mimebundle_().values()]
     shown += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
     assert not [canary for canary in canaries for text in shown if canary in text or canary[:10] in text]

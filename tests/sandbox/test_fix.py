@@ -21,6 +21,7 @@ from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.report import changes
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import troubleshoot
@@ -99,25 +100,31 @@ def test_a_dry_run_changes_nothing_an_apply_cures_and_a_second_one_finds_nothing
     run, _, plan = begun()
     before = described(world)
     assert troubleshoot.apply(run, plan, False) is None and described(world) == before
-    assert "dry run" in report.done(plan, None).to_text()
+    assert "dry run" in report.result(plan, None).to_text()
 
     done = troubleshoot.apply(run, plan, True)
     assert done and done.is_proved and done.steps == plan.steps
     found = runbooks_run.diagnose(run.look())
     assert causes(found) == set()
     assert {service["name"] for service in map(_whole, _services(world))} == {"backend", "worker"}
-    assert [entry["service"] for entry in done.entries if entry["action"] == "redeployed"] == ["backend", "worker"][
+    assert [change.service for change in done.changes if change.action == "redeployed"] == ["backend", "worker"][
         -len(done.rollouts) :
     ]
     run.conclude(found, done)
-    assert "Fixed and verified" in report.done(plan, done).to_text()
-    told = [report.plan(plan), report.left(plan), report.done(plan, done), report.proof(done), report.undo(plan, done)]
+    assert "Fixed and verified" in report.result(plan, done).to_text()
+    told = [
+        report.plan(plan),
+        report.manual_fixes(plan),
+        report.result(plan, done),
+        changes.proof(done),
+        report.undo(plan, done),
+    ]
     assert not [value for value in known for shown in told if value in shown.to_text()]
 
     again, _, empty = begun()
     settled = described(world)
     nothing = troubleshoot.apply(again, empty, True)
-    assert empty.is_empty and nothing and nothing.entries == () and described(world) == settled
+    assert empty.is_empty and nothing and nothing.changes == () and described(world) == settled
 
 
 def _services(world: World) -> list[Any]:
@@ -230,7 +237,7 @@ def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_o
     run, _, plan = begun()
     done = troubleshoot.apply(run, plan, True)
     assert done and done.is_proved and revisions(world, "worker") == registered
-    assert {entry["action"] for entry in done.entries} == {"redeployed"}
+    assert {change.action for change in done.changes} == {"redeployed"}
     assert causes(runbooks_run.diagnose(run.look())) == set()
 
 
@@ -252,9 +259,9 @@ def test_what_fails_is_taken_back(world: World) -> None:
     assert [version for version, labels in now.items() if "AWSCURRENT" in labels] == current
     assert [each["taskDefinition"] for each in _services(world)][1] == former[1]
     assert "change-failed" in {finding.check for finding in done.findings}
-    actions = [entry["action"] for entry in done.entries]
+    actions = [change.action for change in done.changes]
     assert "withdrawn" in actions and actions[-1] == "redeployed"
-    shown = report.done(plan, done).to_text()
+    shown = report.result(plan, done).to_text()
     assert (
         "is current again" in " ".join(shown.split())
         and "There is nothing to undo" in report.undo(plan, done).to_text()
@@ -289,7 +296,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
     monkeypatch.setattr(executor, "GRANTED_WITHIN", 0.0)
     done = troubleshoot.apply(run, plan, True)
-    assert done and "revoked" in [entry["action"] for entry in done.entries] and done.steps == ()
+    assert done and "revoked" in [change.action for change in done.changes] and done.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
     assert "no-permission" in {finding.check for finding in done.findings}
 

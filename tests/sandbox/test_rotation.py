@@ -64,7 +64,7 @@ def test_a_dry_run_changes_nothing_and_an_apply_reaches_every_process(place: Pla
     after = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
     assert [rollout.deployment_id for rollout in done.rollouts] == [after["backend"], after["worker"]]
     assert before["frontend"] == after["frontend"] and before["backend"] != after["backend"]
-    assert [entry["action"] for entry in done.entries] == ["changed", "redeployed", "redeployed"]
+    assert [change.action for change in done.changes] == ["changed", "redeployed", "redeployed"]
 
 
 def test_the_same_values_again_do_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_the_same_values_again_do_nothing(place: Place, monkeypatch: pytest.Monk
     monkeypatch.setenv("NEW", secrets.token_hex(32))
     first, second = place.rotate("SECRET_KEY", "env:NEW"), place.rotate("SECRET_KEY", "env:NEW")
     assert first and first.written and second
-    assert (second.written, second.rollouts, second.entries) == (None, (), ())
+    assert (second.written, second.rollouts, second.changes) == (None, (), ())
 
 
 def test_keep_gives_new_tasks_to_those_that_hold_older_values(place: Place) -> None:
@@ -104,7 +104,7 @@ def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: p
     told = next(moment for moment, line in place.told if "Root cause" in line)
     assert 0 < told - first < 2.5
     there, back = ["changed", "redeployed", "redeployed"], ["put back", "redeployed", "redeployed"]
-    assert [entry["action"] for entry in done.entries] == there + back
+    assert [change.action for change in done.changes] == there + back
 
 
 def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def turn(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OUTCOME_VARIABLE, str(path))
         shown += [
-            local_setup.done(plan, done),
+            local_setup.result(plan, done),
             local_setup.start(done, after),
             run.conclude(found, done, plan),
             local_setup.undo(plan, done),

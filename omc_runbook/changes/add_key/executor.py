@@ -12,7 +12,6 @@ from omc_runbook.aws.session import insist
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_begun
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
@@ -22,6 +21,7 @@ from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
 from omc_runbook.changes.secret.plan import Plan, current_id, why_unread
 from omc_runbook.changes.secret.writer import SecretWriter
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json

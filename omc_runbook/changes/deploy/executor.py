@@ -9,13 +9,13 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import Plan, users, why_unread
 from omc_runbook.changes.secret.writer import SecretWriter, WrittenVersion
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")

@@ -8,9 +8,9 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import rollout
 from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import RUN_AGAIN, Step
+from omc_runbook.model.change import Change
 
 
 class Redeployment:

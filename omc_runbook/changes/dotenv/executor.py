@@ -10,10 +10,10 @@ from pathlib import Path
 
 from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, Setup
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.messages.startlog import StartProblem, read_log
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV

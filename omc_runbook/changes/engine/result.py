@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
-from omc_runbook.changes.engine.change import Change
+from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
 
 
@@ -26,11 +26,6 @@ class ChangeResult:
     """What was wrong when it failed, and the failure itself."""
     remaining: tuple[Finding, ...] = ()
     """The findings that it was made against and that are still there after it."""
-
-    @property
-    def entries(self) -> tuple[dict[str, str], ...]:
-        """The changes as objects of outcome.json."""
-        return tuple(change.to_json() for change in self.changes)
 
     @property
     def is_proved(self) -> bool:

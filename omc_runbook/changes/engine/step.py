@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from omc_runbook.changes.engine.change import Change
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 
 RUN_AGAIN = "Run again: it does the rest."

@@ -14,7 +14,6 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.aws.session import ReadFailure, insist, look
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
@@ -24,6 +23,7 @@ from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, PutBack, U
 from omc_runbook.changes.secret import create
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT

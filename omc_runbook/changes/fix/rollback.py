@@ -12,11 +12,11 @@ from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import Rollout
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, PutBack
 from omc_runbook.changes.secret.writer import SecretWriter
+from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 

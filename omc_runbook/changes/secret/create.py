@@ -10,11 +10,11 @@ from omc_runbook.aws import kms, secretsmanager
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret, Value
 from omc_runbook.aws.session import Clients, insist
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.changes.secret.create_plan import Creation
 from omc_runbook.model import value_from
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command

@@ -13,13 +13,13 @@ from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT, Value
 from omc_runbook.aws.session import Clients, ReadFailure, insist, look
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret.new_values import Renewal
 from omc_runbook.changes.secret.plan import LABEL, KeyChange, Plan
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import reveal
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 

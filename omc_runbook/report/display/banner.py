@@ -1,4 +1,4 @@
-"""Banners: a coloured box that names the environment, or tells how a run ended."""
+"""Banners: a coloured box that names the environment, or says how a run ended."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Banner(RichDisplay):
 
 
 class Site(Protocol):
-    """An environment as a run reaches it."""
+    """An environment of a run."""
 
     @property
     def environment(self) -> Environment:
@@ -75,19 +75,19 @@ class Site(Protocol):
 
     @property
     def caller(self) -> Caller:
-        """Who is signed in."""
+        """The caller's identity."""
 
     @property
     def endpoint(self) -> str:
-        """Where AWS is asked."""
+        """The URL of the AWS endpoint."""
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether AWS's answers come from this machine."""
+        """Whether the endpoint is on this machine."""
 
 
 def where(runbook: str, sites: Sequence[Site]) -> Banner:
-    """Say account, region, principal, endpoint and names of each environment.
+    """The account, region, principal, endpoint and names of each environment.
 
     It is red if one of them is production, and striped in the sandbox.
     """
@@ -109,8 +109,12 @@ def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:
     )
 
 
-def workstation(runbook: str, root: str, caller: Caller, compared: str, origin: str) -> Banner:
-    """Name the checkout, the environments that its values are compared with, and where names come from."""
-    values = f"Values are compared {compared}" if compared else "Values are not compared with any environment's"
+def workstation(runbook: str, root: str, caller: Caller, peers: str, origin: str) -> Banner:
+    """The checkout, the environments (`peers`) that its values are compared with, and where names come from."""
+    values = (
+        f"Values are compared with {peers}, by fingerprint"
+        if peers
+        else "Values are not compared with any environment's"
+    )
     lines = (f"Checkout {root}", f"With {origin}", values)
     return Banner("plain", f"{runbook}: this machine", (*lines, *((f"as {caller.arn}",) if caller.arn else ())))

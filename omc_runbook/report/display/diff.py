@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import html
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import COLOURS, Level
-from omc_runbook.report.display.table import WIDTH
+from omc_runbook.report.display.table import WIDTH, wrap
 
 _SIDES: dict[str, Level] = {"+": "good", "-": "error"}
 _BOX = (
@@ -50,18 +49,14 @@ class Diffs(RichDisplay):
     def to_text(self) -> str:
         """Render the diffs as plain text."""
         blocks = ["\n".join(_block(file)) for file in self.files] or [self.empty]
-        return "\n\n".join((self.title, *blocks, *("\n".join(_wrap(note, "  ")) for note in self.notes)))
+        return "\n\n".join((self.title, *blocks, *("\n".join(wrap(note, indent="  ")) for note in self.notes)))
 
 
 def _block(file: FileDiff) -> Iterator[str]:
     """A file's name and summary, then its lines, each within a terminal's width."""
-    yield from _wrap(f"{file.name}: {file.summary}" if file.summary else file.name, "  ")
+    yield from wrap(f"{file.name}: {file.summary}" if file.summary else file.name, indent="  ")
     for line in file.lines:
         yield from (f"  {line[at : at + WIDTH - 2]}" for at in range(0, len(line) or 1, WIDTH - 2))
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def _line(line: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from omc_runbook.model.findings import is_sentence
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
-from omc_runbook.report.display.table import WIDTH
+from omc_runbook.report.display.table import wrap
 
 _CARD = "border-left: 4px solid rgba({colour}, 0.75); padding: 0.1em 0 0.1em 1em; margin: 1em 0"
 _COMMAND = (
@@ -85,21 +84,10 @@ def _command(command: str) -> str:
 def _paragraph(entry: Entry) -> Iterator[str]:
     heading = " · ".join(filter(None, (entry.label, entry.name, entry.subject)))
     yield mark(heading, entry.level)
-    yield from _wrap(entry.lead, "  ", "  ")
+    yield from wrap(entry.lead, "  ", "  ")
     for line in entry.lines:
-        yield from _wrap(line, "  - ", "    ")
+        yield from wrap(line, "  - ", "    ")
     if entry.command:
         yield f"  → {entry.command}"
     if entry.by_hand:
         yield f"  or by hand: {entry.by_hand}"
-
-
-def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first_indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )

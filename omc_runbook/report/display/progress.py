@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import os
 import sys
-import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model.handover import LINES_VARIABLE
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
-from omc_runbook.report.display.table import WIDTH
+from omc_runbook.report.display.table import wrap
 
 NEWEST = 12
 """How many of the newest events are shown."""
@@ -81,27 +80,21 @@ class Progress(RichDisplay):
 
     def to_text(self) -> str:
         """Render the state as plain text."""
-        events = [line for event in self._events for line in _wrap(event, "")]
+        events = [line for event in self._events for line in wrap(event, indent="    ")]
         return "\n".join((self._title, "", *self._lines(), *([""] if events else []), *events))
 
     @property
     def _title(self) -> str:
-        done = sum(rollout.state == "done" for rollout in self._rollouts)
+        count = sum(rollout.state == "done" for rollout in self._rollouts)
         how = "back on the former version" if any(rollout.is_back for rollout in self._rollouts) else "rolled out"
-        return f"{done} of {_count(len(self._rollouts), 'service')} {how}"
+        return f"{count} of {_count(len(self._rollouts), 'service')} {how}"
 
     def _lines(self) -> Iterator[str]:
         widths = [max(map(len, column), default=0) for column in zip(*map(_texts, self._rollouts), strict=True)]
         for rollout in self._rollouts:
             cells = zip(_texts(rollout), widths, strict=True)
             yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
-            yield from _wrap(rollout.reason, "    ")
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
-    )
+            yield from wrap(rollout.reason, "    ", "    ")
 
 
 def _pass_on(lines: Sequence[str]) -> None:

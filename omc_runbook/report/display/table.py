@@ -104,6 +104,18 @@ class Table(RichDisplay):
         return f'<td style="{_LEFT}; {wrap}">{badge(text, level) if level else html.escape(text)}</td>'
 
 
+def wrap(text: str, first_indent: str = "", indent: str = "") -> list[str]:
+    """The lines of a text within WIDTH; long words and names with hyphens stay whole."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first_indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     """Each column's width in characters; cells are wrapped between words where that makes the table fit.
 
@@ -113,8 +125,8 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     widths = [max(map(len, column)) for column in columns]
     words = [max(len(word) for cell in column for word in _words(cell)) for column in columns]
     whole = [max((len(cell) for cell in column[1:] if len(cell) <= _NARROWEST), default=0) for column in columns]
-    kept = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
-    for narrowest in (kept, [_NARROWEST] * len(columns)):
+    preferred = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
+    for narrowest in (preferred, [_NARROWEST] * len(columns)):
         while sum(widths) + _GAP * (len(widths) - 1) > WIDTH:
             wide = [column for column, width in enumerate(widths) if width > narrowest[column]]
             if not wide:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 
 

@@ -39,7 +39,6 @@ from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
-from omc_runbook.changes.engine.change import Change
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
@@ -47,6 +46,7 @@ from omc_runbook.changes.fix.rollback import NOTHING, Rollback
 from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
+from omc_runbook.model.change import Change
 from omc_runbook.report import fix as report
 from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -142,7 +142,7 @@ def test_a_reference_of_which_the_key_is_not_certain_is_left() -> None:
     )
     plan = planned(with_reference(snapshot, "worker", "MODE", ARN))
     assert plan.steps == () and "MODE" in reasons(plan)["whole-json"]
-    assert report.left(plan).to_text().count("whole-json") == 1
+    assert report.manual_fixes(plan).to_text().count("whole-json") == 1
 
 
 @pytest.mark.parametrize("controller", ["EXTERNAL", "CODE_DEPLOY"])
@@ -259,7 +259,7 @@ def test_a_former_version_that_is_no_better_is_not_put_back() -> None:
         assert plan.steps == () and "is broken too" in next(iter(reasons(plan).values()))
     plan = planned(with_text(with_text(snapshot, BROKEN, PREVIOUS), BROKEN))
     assert plan.steps == () and "no task could start with it" in next(iter(reasons(plan).values()))
-    assert "update" in report.left(plan).to_text() or "restore" in report.left(plan).to_text()
+    assert "update" in report.manual_fixes(plan).to_text() or "restore" in report.manual_fixes(plan).to_text()
 
 
 def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:

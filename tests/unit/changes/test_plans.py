@@ -303,7 +303,7 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
     later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
     done = SecretResult(plan=plan, rollouts=rollouts, undone="Left.")
-    text = changes.carried(plan, replace(done, findings=(*failed, later))).to_text()
+    text = changes.result(plan, replace(done, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import (
     CannotEdit,
     ConflictError,
@@ -127,6 +128,19 @@ def test_outcome_json_has_the_contracts_members() -> None:
     assert body["findings"][1]["because_of"] == ["empty"]
     assert "cause_of" not in body["findings"][1]
     assert not {"cause_of", "because_of"} & set(body["findings"][2])
+
+
+def test_an_outcome_is_read_back_as_it_was_written() -> None:
+    """By the command that executes the notebook, with nothing lost that the file has."""
+    finding = replace(FOUND, evidence=("It is empty.",), remedy=Remedy("aws …", "update", {"keys": "SECRET_KEY"}))
+    effect = replace(WARNING, because_of=("empty",))
+    change = Change(action="added", key="SECRET_KEY", file=".env", origin="prompt")
+    target = TargetOutcome(environment="staging", account="1", region="r", endpoint="e", status="findings")
+    whole = replace(outcome(finding, effect, UNKNOWN), changes=(change,), plan=("It would change.",), targets=(target,))
+    for written in (whole, replace(whole, applied=True, where="your .env"), outcome(failure="It broke off.")):
+        assert Outcome.from_json(written.to_json()) == written
+    with pytest.raises(ValueError, match="Expecting value"):
+        Outcome.from_json("")
 
 
 def test_a_run_on_environments_has_each_of_them_with_its_status() -> None:

@@ -43,7 +43,7 @@ UNKNOWN = Finding(
 
 
 def summary(outcome: Outcome) -> str:
-    return record.summarise(json.loads(outcome.to_json()), "a.html", "omc-runbook run rotate -p apply true")
+    return record.summarise(Outcome.from_json(outcome.to_json()), "a.html", "omc-runbook run rotate -p apply true")
 
 
 def plan(*keys: str, name: str = "app-secrets") -> Plan:

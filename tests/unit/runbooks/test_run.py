@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +19,18 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.runbooks import add_key, run
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.closing import BEFORE, Closing, Displays
+from omc_runbook.runbooks.closing import OUTDATED, Closing, Displays
 from omc_runbook.runbooks.run import Run, Target
 
+
+@dataclass(frozen=True)
+class SentencePlan:
+    """A plan of sentences alone."""
+
+    sentences: tuple[str, ...]
+
+
+PLAN = SentencePlan(("SECRET_KEY would change.",))
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
 CLEAR = Finding(check="empty", family="content", title="An empty key", status="clear")
@@ -96,6 +106,23 @@ def test_an_outcome_of_one_environment_has_it_among_its_targets(outcome: Path) -
     assert "where" not in body
 
 
+@pytest.mark.parametrize("apply", [True, False])
+def test_a_run_under_way_has_its_environments_and_its_plan_on_record(outcome: Path, apply: bool) -> None:
+    """As failed, until its end says otherwise: that is what stays of a run that breaks off."""
+    closing = Work(CouldNotLook("AWS is gone.")).closing(apply)
+    closing.show("result")
+    with pytest.raises(CouldNotLook):
+        closing.show("outcome")
+    body = json.loads(outcome.read_text())
+    assert [(each["environment"], each["account"], each["status"]) for each in body["targets"]] == [
+        ("staging", "123456789000", "failed"),
+        ("production", "123456789001", "failed"),
+    ]
+    assert (body["account"], body["started"], body["status"]) == ("123456789000", "2026-07-01T03:00:00Z", "failed")
+    assert (body["applied"], body["plan"], body["changes"]) == (apply, ["SECRET_KEY would change."], [])
+    assert "without an outcome" in body["failure"]
+
+
 class Work:
     """The last part of a runbook, which notes what it does."""
 
@@ -113,7 +140,7 @@ class Work:
         return "✓ Done"
 
     def closing(self, apply: bool = False) -> Closing:
-        return Closing(a_run("staging"), "Do it", self, apply, "", False)
+        return Closing(a_run("staging", "production"), PLAN, "Do it", self, apply, "", False)
 
 
 def test_each_display_is_made_once_and_not_before_it_is_shown() -> None:
@@ -141,7 +168,7 @@ def test_what_was_interrupted_is_told_so() -> None:
     closing = Work(KeyboardInterrupt()).closing()  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         closing.show("outcome")
-    with pytest.raises(UsageError, match="broken off: run verify"):
+    with pytest.raises(UsageError, match="interrupted: run verify"):
         closing.show("outcome")
 
 
@@ -154,9 +181,9 @@ def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> N
     button = closing.button()
     assert isinstance(button, Button)
     shown, label = played(button._act("production"))
-    assert shown[:2] == ["what was done", "how it ended"] and BEFORE in shown[2].to_text() and label == "✓ Done"
+    assert shown[:2] == ["what was done", "how it ended"] and OUTDATED in shown[2].to_text() and label == "✓ Done"
     assert work.done == ["planned", "looked", "applied production", "looked"]
-    assert "carried out" in work.closing(apply=True).button().to_text()  # type: ignore[union-attr]
+    assert "was applied" in work.closing(apply=True).button().to_text()  # type: ignore[union-attr]
 
 
 def played(steps: Iterator[object]) -> tuple[list[object], str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
-from omc_runbook.model.findings import subject_of
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +26,20 @@ class Change:
     deployment: str | None = None
     environment: str | None = None
 
+    @property
+    def subject(self) -> str:
+        """What was changed and where to find it, as the end of a sentence."""
+        names = (self.key, self.service, self.role, self.task_definition, self.file, self.origin)
+        locations = {"in version": self.version, "by deployment": self.deployment, "by policy": self.policy}
+        return ", ".join(
+            (next(filter(None, names), "the secret"), *(f"{words} {id}" for words, id in locations.items() if id))
+        )
+
+    def map_texts(self, change: Callable[[str], str]) -> Change:
+        """A copy with `change` applied to its free texts; the other fields are names and ids."""
+        file, origin = (text if text is None else change(text) for text in (self.file, self.origin))
+        return replace(self, file=file, origin=origin)
+
     def to_json(self) -> dict[str, str]:
         """The change as an object of outcome.json."""
         body = {name: value for name, value in asdict(self).items() if value is not None}
@@ -36,4 +49,4 @@ class Change:
 
     def __str__(self) -> str:
         """The change in words, for a sentence."""
-        return f"{self.action} {subject_of(self.to_json())}"
+        return f"{self.action} {self.subject}"
