@@ -735,7 +735,7 @@ def test_an_edit_says_what_it_adds() -> None:
     edit = add_field(source(f"{HEAD}    A: int\n"), new(description="For prices"))
     assert edit is not None
     assert edit.what == "field NEW_API_KEY of class Settings"
-    assert edit.added_lines == ("    # For prices", "    NEW_API_KEY: str")
+    assert "+    # For prices\n+    NEW_API_KEY: str\n" in edit.diff
 
 
 def test_a_class_below_has_the_new_field_too() -> None:
