@@ -28,7 +28,7 @@ class SecretReference:
 
     variable: str
     value_from: str
-    """Its valueFrom, as in ${var.secrets_arn}:KEY::; "" for an expression that is no string."""
+    """Its valueFrom, as in ${var.secrets_arn}:KEY::; "" for an expression that is not a string."""
     key: str
     """The key of the secret's JSON; "" if it is unknown."""
     certain: bool = True
@@ -65,9 +65,9 @@ class TaskDefinitions:
 
     def may_hide(self, name: str) -> bool:
         """Whether a container of this name may have references that could not be read."""
-        named = [each for each in self.containers if each.name == name or fits(each.name, name)]
-        if named:
-            return any(each.other_sources for each in named)
+        matches = [each for each in self.containers if each.name == name or fits(each.name, name)]
+        if matches:
+            return any(each.other_sources for each in matches)
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
 
@@ -89,17 +89,17 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
 
 def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
     """The task definitions in files that are read already."""
-    container, unreadable = find_containers(files)
-    return TaskDefinitions(tuple(map(summarize, container)), unreadable, files)
+    containers, unreadable = find_containers(files)
+    return TaskDefinitions(tuple(map(_summarize, containers)), unreadable, files)
 
 
-def applies_to(file: str, environment: str, known: Collection[str]) -> bool:
-    """Whether a file applies to an environment: none of its folders has the name of another known environment."""
+def applies_to(file: str, environment: str, environments: Collection[str]) -> bool:
+    """Whether a file applies to an environment: none of its folders has the name of another of `environments`."""
     folders = Path(file).parent.parts
-    return environment in folders or not {*known}.intersection(folders)
+    return environment in folders or not {*environments}.intersection(folders)
 
 
-def summarize(container: ContainerNode) -> TerraformContainer:
+def _summarize(container: ContainerNode) -> TerraformContainer:
     """A container without its syntax nodes."""
     return TerraformContainer(
         file=container.node.file.name,

@@ -194,11 +194,8 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
 def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
     """The template's values that are not secret, since they are in the repository."""
     for entry in checkout.template.entries if checkout.template else ():
-        if (
-            not is_secret(entry.name, _find_key(entry.name, keys))
-            or PLACEHOLDER.match(entry.value)
-            or TEMPLATE_DEFAULT.match(entry.value)
-        ):
+        key = _find_key(entry.name, keys)
+        if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value) or TEMPLATE_DEFAULT.match(entry.value):
             yield entry.value
 
 

@@ -216,12 +216,12 @@ def test_which_file_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: mend it first."),
-        (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: mend it first."),
-        (f"a: *{CANARY}\n", "compose.yaml line 1 is not valid YAML: mend it first."),
-        (f"a: {CANARY}\nb: \x01\n", "compose.yaml line 2 has a character that no YAML may have: mend it first."),
-        (f"- {CANARY}\n", "compose.yaml has a text or a list where Compose wants a mapping: mend it first."),
-        (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose wants a mapping: mend it first."),
+        (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: fix it first."),
+        (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: fix it first."),
+        (f"a: *{CANARY}\n", "compose.yaml line 1 is not valid YAML: fix it first."),
+        (f"a: {CANARY}\nb: \x01\n", "compose.yaml line 2 has a character that is not allowed in YAML: fix it first."),
+        (f"- {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
+        (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
     ],
 )
 def test_what_is_no_compose_file(tmp_path: Path, text: str, told: str) -> None:
