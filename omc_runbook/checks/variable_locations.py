@@ -15,8 +15,9 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import Field
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
-from omc_runbook.terraform.task_definitions import TerraformContainer, applies_to
+from omc_runbook.terraform.task_definitions import applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"

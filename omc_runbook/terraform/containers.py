@@ -22,11 +22,12 @@ _LOOP = re.compile(r"\$\{\s*(\w+)\s*\}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariableNode:
+class ContainerVariable:
     """A container's variable: its name, its valueFrom, its element, and the list of that."""
 
     variable: str
     value_from: str
+    """As in ${var.secrets_arn}:KEY::; "" for an expression that is not a string."""
     element: Node
     list: Node
     certain: bool
@@ -44,17 +45,19 @@ class VariableNode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerNode:
+class TerraformContainer:
     """A container of a task definition, with the syntax nodes of its variables."""
 
     folder: Folder = field(repr=False)
     definition: str
+    """Its address in Terraform: aws_ecs_task_definition.backend."""
     name: str
     node: Node
     """Its object; the last one if it is merged from several."""
     json: bool
-    references: tuple[VariableNode, ...] = ()
-    environment: tuple[VariableNode, ...] = ()
+    references: tuple[ContainerVariable, ...] = ()
+    plain_variables: tuple[ContainerVariable, ...] = ()
+    """Those in its environment, of which only the names are used."""
     has_secrets: bool = False
     lists: tuple[Node, ...] = ()
     """The lists that a reference can be added to, the best first; a for expression stands for its list of names."""
@@ -63,7 +66,22 @@ class ContainerNode:
     base: str = ""
     """The expression of the secret's ARN in its references."""
     obstacle: str = ""
-    """Why no reference can be added, as a clause; "" if one can."""
+    """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.node.file.name
+
+    @property
+    def line(self) -> int:
+        """The line of its object, counted from 1."""
+        return self.node.line
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The names of its plain variables."""
+        return tuple(each.variable for each in self.plain_variables)
 
     @property
     def address(self) -> tuple[str, str]:
@@ -76,15 +94,15 @@ class _FolderContainers:
     """The containers of one folder, as far as it is read."""
 
     folder: Folder
-    containers: list[ContainerNode] = field(default_factory=list)
+    containers: list[TerraformContainer] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     uncertain_locals: set[tuple[str, str]] = field(default_factory=set)
     """Local values used by a definition that was not understood in full, each with that definition."""
 
 
-def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[ContainerNode, ...], tuple[str, ...]]:
+def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformContainer, ...], tuple[str, ...]]:
     """Find the containers of all task definitions in files; also gives a sentence on each part not understood."""
-    containers: list[ContainerNode] = []
+    containers: list[TerraformContainer] = []
     unreadable: list[str] = []
     by_folder = sorted(files, key=lambda file: (file.path.parent, file.name))
     for _, group in groupby(by_folder, key=lambda file: file.path.parent):
@@ -128,7 +146,7 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
                 continue
             container = _read_container(
                 objects,
-                ContainerNode(
+                TerraformContainer(
                     folder=folder, definition=definition, name="", node=objects[-1], json=start.kind == "heredoc"
                 ),
             )
@@ -140,7 +158,7 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
             result.containers.append(container)
 
 
-def _read_container(objects: tuple[Node, ...], container: ContainerNode) -> ContainerNode:
+def _read_container(objects: tuple[Node, ...], container: TerraformContainer) -> TerraformContainer:
     folder = container.folder
     name, environment, secrets = (find_member(objects, key) for key in ("name", "environment", "secrets"))
     plain = (
@@ -150,7 +168,7 @@ def _read_container(objects: tuple[Node, ...], container: ContainerNode) -> Cont
         container,
         name=_read_text(name.value, folder) if name and name.kind == "member" else "",
         node=[each for each in objects if each.kind == "object"][-1],
-        environment=tuple(plain.variables),
+        plain_variables=tuple(plain.variables),
     )
     if secrets is None:
         return container
@@ -173,7 +191,7 @@ def _read_container(objects: tuple[Node, ...], container: ContainerNode) -> Cont
     )
 
 
-def _base(container: ContainerNode, others: list[ContainerNode]) -> str:
+def _base(container: TerraformContainer, others: list[TerraformContainer]) -> str:
     """The most frequent expression of the secret's ARN in its best list, else in the container, definition or file."""
     best = [each.position for each in container.lists[:1]]
     all_variables = [
@@ -200,21 +218,20 @@ def _base(container: ContainerNode, others: list[ContainerNode]) -> str:
     return f"${{var.{VARIABLE}}}" if container.folder.declares(VARIABLE) else ""
 
 
-def _is_global(variable: VariableNode) -> bool:
+def _is_global(variable: ContainerVariable) -> bool:
     """Whether the expression of the secret's ARN means the same elsewhere in the file."""
     return not any(word in variable.base for word in ("each.", "count.", "self."))
 
 
 def _find_obstacle(
-    container: ContainerNode, others: list[ContainerNode], uncertain_locals: set[tuple[str, str]]
-) -> ContainerNode:
+    container: TerraformContainer, others: list[TerraformContainer], uncertain_locals: set[tuple[str, str]]
+) -> TerraformContainer:
     """The container with the lists that no other definition uses, and the reason why no reference can be added."""
     folder = container.folder
     broken = next(iter(folder.broken), "")
-    if container.obstacle or broken:
-        return replace(
-            container, lists=(), obstacle=f"{broken} beside it is not valid HCL" if broken else container.obstacle
-        )
+    obstacle = f"{broken} beside it is not valid HCL" if broken else container.obstacle
+    if obstacle:
+        return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]
     owners = {names_of(node, folder).position: each for each in foreign for node in (*each.lists, each.node)}
     lists_or_node = container.lists if container.has_secrets else (container.node,)
@@ -222,12 +239,7 @@ def _find_obstacle(
     shared = [_shared_with(names_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
     if all(shared):
         return replace(container, lists=(), obstacle=shared[0])
-    lists = (
-        tuple(node for node, other in zip(lists_or_node, shared, strict=True) if not other)
-        if container.has_secrets
-        else ()
-    )
-    obstacle = ""
+    lists = tuple(node for node, other in zip(container.lists, shared, strict=False) if not other)
     if not container.base:
         obstacle = f'no reference nearby names the secret, and its folder has no variable "{VARIABLE}"'
         if any(each.base for each in container.references):
@@ -237,7 +249,9 @@ def _find_obstacle(
     return replace(container, lists=lists, obstacle=obstacle)
 
 
-def _shared_with(node: Node, folder: Folder, owners: dict[tuple[str, int], ContainerNode], uncertain: set[str]) -> str:
+def _shared_with(
+    node: Node, folder: Folder, owners: dict[tuple[str, int], TerraformContainer], uncertain: set[str]
+) -> str:
     """Which other task definition uses a list or object too, as a clause; "" for none."""
     local = folder.local_of(node)
     where = f"local.{local}" if local else f"the list on line {node.line}"
@@ -250,7 +264,7 @@ def _shared_with(node: Node, folder: Folder, owners: dict[tuple[str, int], Conta
 class _VariableList:
     """The parts of one `secrets` or `environment`."""
 
-    variables: list[VariableNode] = field(default_factory=list)
+    variables: list[ContainerVariable] = field(default_factory=list)
     lists: list[Node] = field(default_factory=list)
     """Its unconditional lists; a for expression stands for its list of names."""
     other_sources: list[str] = field(default_factory=list)
@@ -274,7 +288,7 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
             variable, value_from = _pair(folder.objects(entry), folder, loop)
             if variable:
                 variable_list.variables.append(
-                    VariableNode(
+                    ContainerVariable(
                         variable=variable, value_from=value_from, element=element, list=part.node, certain=part.certain
                     )
                 )

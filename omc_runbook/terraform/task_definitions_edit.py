@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from omc_runbook.model.errors import CannotEdit
-from omc_runbook.terraform.containers import SEVERAL, ContainerNode, VariableNode, find_containers, names_of
+from omc_runbook.terraform.containers import SEVERAL, ContainerVariable, TerraformContainer, find_containers, names_of
 from omc_runbook.terraform.hcl import Node, read_blocks
 from omc_runbook.terraform.hcl_insert import UNIT, Insertion, Shape, add_element, add_member, ends_in_comma, indent_at
 from omc_runbook.terraform.hcl_template import fits, is_literal
@@ -39,14 +39,14 @@ def add_reference(
         raise CannotEdit("The variable's name has invalid characters: use letters, digits and _.")
     if not KEY.fullmatch(key):
         raise CannotEdit(f"The key for {variable} has invalid characters: use letters, digits and _.")
-    containers, _ = find_containers(task_definitions.files)
+    containers = task_definitions.containers
     matches = _find_by_name(containers, container)
     if len(matches) > 1 and all(_has_reference(_with_secret(each, secret_keys), variable, key) for each in matches):
         return None
     for file in () if matches else task_definitions.files:
         # A file that is not valid HCL may have the container: this raises an error for it.
         read_blocks(file)
-    match = _choose(matches, containers, task_definitions.unreadable, container)
+    match = _choose(matches, task_definitions, container)
     target = _with_secret(match, secret_keys)
     containers = tuple(target if each is match else each for each in containers)
     for error in target.folder.broken.values():
@@ -66,31 +66,29 @@ def add_reference(
     return replace(edit, what=what)
 
 
-def _find_by_name(containers: tuple[ContainerNode, ...], name: str) -> list[ContainerNode]:
+def _find_by_name(containers: tuple[TerraformContainer, ...], name: str) -> list[TerraformContainer]:
     """The containers of a name, else those whose name is an expression that can become it."""
     return [each for each in containers if each.name == name] or [each for each in containers if fits(each.name, name)]
 
 
-def _choose(
-    matches: list[ContainerNode], containers: tuple[ContainerNode, ...], unreadable: tuple[str, ...], name: str
-) -> ContainerNode:
+def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions, name: str) -> TerraformContainer:
     """The container of a name; if several definitions have it, the one that has references."""
     if not matches:
-        names = sorted({each.name for each in containers if each.name})
-        gaps = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
-        advice = BY_HAND if unreadable or not all(map(is_literal, names)) else ADVICE
+        names = sorted({each.name for each in task_definitions.containers if each.name})
+        gaps = f" Not understood: {' '.join(task_definitions.unreadable)}" if task_definitions.unreadable else ""
+        advice = BY_HAND if gaps or not all(map(is_literal, names)) else ADVICE
         problem = (
             f"Terraform's task definitions have no container {name}; their containers: {', '.join(names) or 'none'}"
         )
         raise CannotEdit(f"{problem}.{gaps}{advice}")
     candidates = matches if len(matches) == 1 else [each for each in matches if any(ref.key for ref in each.references)]
     if len(candidates) != 1:
-        lines = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in matches)
+        lines = ", ".join(f"{each.definition} ({each.file}, line {each.line})" for each in matches)
         raise CannotEdit(f"Several task definitions have a container {name}: {lines}.{BY_HAND}")
     return candidates[0]
 
 
-def _with_secret(container: ContainerNode, secret_keys: Collection[str]) -> ContainerNode:
+def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) -> TerraformContainer:
     """The container with the base of the secret that has these keys: it may read other secrets too."""
     by_base = Counter(each.base for each in container.references if each.base and each.key in secret_keys)
     (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
@@ -102,7 +100,7 @@ def _with_secret(container: ContainerNode, secret_keys: Collection[str]) -> Cont
     return container
 
 
-def _has_reference(container: ContainerNode, variable: str, key: str) -> bool:
+def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:
     """Whether the container has the reference; raises CannotEdit if the variable has another source."""
     for ref in container.references:
         if ref.variable != variable:
@@ -114,35 +112,33 @@ def _has_reference(container: ContainerNode, variable: str, key: str) -> bool:
                 return True
             raise _name_taken(container, ref, "from another secret")
         raise _name_taken(container, ref, f"from key {ref.key}" if ref.key not in ("", key) else "from elsewhere")
-    for plain in container.environment:
+    for plain in container.plain_variables:
         if plain.variable == variable:
             raise _name_taken(container, plain, "in its environment, as plain text")
     return False
 
 
-def _name_taken(container: ContainerNode, owner: VariableNode, source: str) -> CannotEdit:
+def _name_taken(container: TerraformContainer, owner: ContainerVariable, source: str) -> CannotEdit:
     node = owner.element
     line = f"line {node.line}" if node.file == container.node.file else f"{node.file.name}, line {node.line}"
     problem = f"{owner.variable} is taken: {_describe(container)} has it {source} ({line})"
     return CannotEdit(f"{problem}. Use another name, or remove that first.")
 
 
-def _refusal(container: ContainerNode, variable: str, reason: str) -> CannotEdit:
+def _refusal(container: TerraformContainer, variable: str, reason: str) -> CannotEdit:
     return CannotEdit(f"{variable} was not added to {_describe(container)}: {reason}.{BY_HAND}")
 
 
-def _describe(container: ContainerNode) -> str:
-    return (
-        f"container {container.name} of {container.definition} ({container.node.file.name}, line {container.node.line})"
-    )
+def _describe(container: TerraformContainer) -> str:
+    return f"container {container.name} of {container.definition} ({container.file}, line {container.line})"
 
 
 def _insertion(
-    container: ContainerNode, neighbors: list[ContainerNode], variable: str, key: str
+    container: TerraformContainer, neighbors: list[TerraformContainer], variable: str, key: str
 ) -> tuple[Node, Insertion]:
     """The insertion, and a node of the file to insert it into."""
     unit = _unit_of(container)
-    lists = [each.list for each in container.environment if each.list.kind == "tuple" and "\n" in each.list.source]
+    lists = [each.list for each in container.plain_variables if each.list.kind == "tuple" and "\n" in each.list.source]
     comma = not container.json and all(map(ends_in_comma, lists[:1]))
     secrets_list = container.lists[0] if container.lists else None
     if secrets_list and secrets_list.kind == "for":
@@ -162,8 +158,8 @@ def _insertion(
 
 def _check(
     task_definitions: TaskDefinitions,
-    before: tuple[ContainerNode, ...],
-    container: ContainerNode,
+    before: tuple[TerraformContainer, ...],
+    container: TerraformContainer,
     edit: Edit,
     reference: tuple[str, str],
 ) -> tuple[str, ...]:
@@ -187,19 +183,19 @@ def _check(
     )
 
 
-def _contents(container: ContainerNode) -> Counter[tuple[str, ...]]:
+def _contents(container: TerraformContainer) -> Counter[tuple[str, ...]]:
     """A container's name and variables, without positions, to compare."""
     return Counter(
         [
             ("container", container.definition, container.name, str(len(container.other_sources))),
             *(("secrets", each.variable, each.value_from) for each in container.references),
-            *(("environment", each.variable) for each in container.environment),
+            *(("environment", each.variable) for each in container.plain_variables),
         ]
     )
 
 
 def _shape_reference(
-    container: ContainerNode, neighbors: Iterable[ContainerNode], variable: str, value_from: str
+    container: TerraformContainer, neighbors: Iterable[TerraformContainer], variable: str, value_from: str
 ) -> Shape:
     """The text of the new reference, formatted like the container's own, like others in the folder, or plain."""
     elements = [each.element for each in container.references]
@@ -208,7 +204,7 @@ def _shape_reference(
     for element in (*reversed(best), *reversed(elements), *reversed(others)):
         if _is_plain(element, PAIR):
             return _copy(element, [each for each in best if _is_plain(each, PAIR)], (variable, value_from))
-    for plain in reversed(container.environment):
+    for plain in reversed(container.plain_variables):
         if _is_plain(plain.element, ("name", "value")):
             return _adapt(plain.element, variable, value_from)
     if container.json:
@@ -216,10 +212,10 @@ def _shape_reference(
     return Shape(f'{{ name = "{variable}", valueFrom = "{value_from}" }}')
 
 
-def _unit_of(container: ContainerNode) -> str:
+def _unit_of(container: TerraformContainer) -> str:
     """The indentation of a new list's elements; "" if the lists and objects around are on one line."""
     text = container.node.file.text
-    lists = [each.list for each in container.environment if each.list.kind == "tuple"]
+    lists = [each.list for each in container.plain_variables if each.list.kind == "tuple"]
     if "\n" not in container.node.source or (lists and "\n" not in lists[-1].source):
         return ""
     inner = [indent_at(text, member.start) for member in container.node.parts]

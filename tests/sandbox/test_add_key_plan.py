@@ -248,7 +248,7 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     """A folder that is none, a file, an empty one; an environment that is none, and one without a secret."""
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
-    wrong = {"nowhere": "is no folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
+    wrong = {"nowhere": "is not a folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
     for name, told in wrong.items():
         with pytest.raises(UsageError, match=told):
             add_key.begin("staging", "", "", str(tmp_path / name))

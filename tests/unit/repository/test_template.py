@@ -466,12 +466,12 @@ chunks = st.one_of(
 )
 news = st.builds(
     NewEntry,
-    st.sampled_from(["NEW_API_KEY", "SMTP_PASSWORD", "A_B", "Q"]),
-    st.lists(st.sampled_from(["Key", "of", "it's", 'the "x"', "(optional)", "required", "a=b"]), max_size=4).map(
-        " ".join
-    ),
-    st.sampled_from(["", "https://example.com/keys", "your provider's page"]),
-    st.booleans(),
+    name=st.sampled_from(["NEW_API_KEY", "SMTP_PASSWORD", "A_B", "Q"]),
+    description=st.lists(
+        st.sampled_from(["Key", "of", "it's", 'the "x"', "(optional)", "required", "a=b"]), max_size=4
+    ).map(" ".join),
+    obtain_from=st.sampled_from(["", "https://example.com/keys", "your provider's page"]),
+    required=st.booleans(),
 )
 
 

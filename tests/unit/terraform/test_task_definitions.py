@@ -17,12 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.terraform.task_definitions import (
-    TaskDefinitions,
-    TerraformContainer,
-    read_task_definitions,
-    task_definitions_of,
-)
+from omc_runbook.terraform.containers import TerraformContainer
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import BOM, Edit, SourceFile
 
@@ -486,7 +482,7 @@ def test_the_name_of_a_container_may_be_put_together() -> None:
     """A name with interpolations is found by what it can become, a local value by its text."""
     named = definition(f"secrets = [{A}]", name="${var.project}-backend", label="b") + VARIABLE
     assert inserted(add(declare(named), "ohmycoins-staging-backend")) == f", {NEW}"
-    told = "no container backend; those there: ${var.project}-backend. Add the reference yourself."
+    told = "no container backend; their containers: ${var.project}-backend. Add the reference yourself."
     assert told in refusal(declare(named))
     text = definition(f"secrets = [{A}]").replace('"backend"\n', "local.n\n") + 'locals {\n  n = "api"\n}\n' + VARIABLE
     assert declare(text).containers[0].name == "api"
