@@ -100,7 +100,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "one that Terraform lacks": ({"containers": "backend,worker"}, "Add its task definition to Terraform first"),
     "a container twice": ({"containers": "backend,backend"}, "containers names backend twice"),
     "an unknown type": ({"type": "Secrt"}, "defines no type Secrt"),
-    "an odd type": ({"type": "__import__('os')"}, "may have names, dots, brackets and | in it"),
+    "an odd type": ({"type": "__import__('os')"}, "may have only names, dots, brackets and | in it"),
     "a number without a value": ({"type": "int", "required": True}, "which no placeholder fits: set values_from"),
     "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
