@@ -232,13 +232,13 @@ def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
     """The application's service where compose gives it no file, and required variables that it has not; "" else."""
     compose = workstation.checkout.compose
     service = compose.application() if compose else None
-    if compose is None or service is None or service.env_files or service.has_mounted or service.extends:
+    if compose is None or service is None or service.env_files or service.mounts_checkout or service.extends:
         return "", ()
     # From the top of the checkout an image may take the file along.
     if compose.includes or service.context in (".", "./"):
         return "", ()
     given = {setting.variable for setting in service.environment}
-    fields = [field for field in workstation.checkout.settings.fields if field.required and field.named]
+    fields = [field for field in workstation.checkout.settings.fields if field.required and field.has_known_names]
     names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 

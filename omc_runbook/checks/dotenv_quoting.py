@@ -156,7 +156,7 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
         if not file or file.compose_kind is None or not binding.has_dollar:
             continue
         if file.compose_kind:
-            cut = binding.is_refused or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
+            cut = binding.is_rejected or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
         else:
             cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
         if cut:
@@ -173,7 +173,7 @@ def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
         is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
         if not binding.has_hash or (entry is not None and entry.has_inline_comment):
             continue
-        if not is_value(value) and not binding.is_hash_close:
+        if not is_value(value) and not binding.has_text_after_hash:
             continue
-        if workstation.is_secret(binding.name) or (binding.is_hash_close and not is_whole):
+        if workstation.is_secret(binding.name) or (binding.has_text_after_hash and not is_whole):
             yield binding

@@ -82,7 +82,7 @@ def _variables(places: VariableLocations) -> Iterator[str]:
     theirs = {places.variable(key) for names in places.others.values() for key in names or ()}
     yield from (variable for variable in theirs if places.checkout.settings.find(variable))
     template, compose = places.checkout.template, places.checkout.compose
-    read = (places.used(field) for field in places.checkout.settings.fields if field.named)
+    read = (places.used(field) for field in places.checkout.settings.fields if field.has_known_names)
     yield from (name for name in read if template and places.is_secret(name) and not template.find(name))
     for entry in template.entries if template else ():
         if places.is_secret(entry.name) and not entry.commented_out and not FRONTEND.match(entry.name):

@@ -15,8 +15,9 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import Field
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
-from omc_runbook.terraform.task_definitions import TerraformContainer, applies_to
+from omc_runbook.terraform.task_definitions import applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
@@ -113,7 +114,9 @@ class VariableLocations:
     @cached_property
     def required(self) -> frozenset[str]:
         """The variables without which Settings cannot be made, each by that of its names which somebody sets."""
-        return frozenset(self.used(each) for each in self.checkout.settings.fields if each.required and each.named)
+        return frozenset(
+            self.used(each) for each in self.checkout.settings.fields if each.required and each.has_known_names
+        )
 
     @property
     def names_are_known(self) -> bool:
@@ -160,7 +163,7 @@ class VariableLocations:
         service = self.checkout.compose.application() if self.checkout.compose else None
         if service and any(setting.variable == variable for setting in service.environment):
             return "environment"
-        is_mounted = service is not None and service.has_mounted and self.checkout.settings.env_files != ()
+        is_mounted = service is not None and service.mounts_checkout and self.checkout.settings.env_files != ()
         return "env_file" if service and (service.env_files or is_mounted) else ""
 
     def plainly(self, variable: str) -> frozenset[str]:

@@ -40,4 +40,4 @@ def find_blocks(
         *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", "--cidr-block", str(others[0])),
         *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
     )
-    yield Obstacle("network-acl", acl.id, (fact,), allow, passing is False)
+    yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow, certain=passing is False)

@@ -66,11 +66,11 @@ def trace(network: Network, task: TaskNetwork, service: str, region: str, reques
     subnet = network.subnets.get(task.subnet)
     if subnet is None:
         facts = (f"DescribeSubnets: there is no subnet {task.subnet}.",)
-        return CallPath("", (Obstacle("no-egress", task.subnet, facts, certain=False),))
-    return _Call(network, task, subnet, service, region).path(requests)
+        return CallPath("", (Obstacle(check="no-egress", subject=task.subnet, facts=facts, certain=False),))
+    return _Call(network=network, task=task, subnet=subnet, service=service, region=region).path(requests)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Call:
     network: Network
     task: TaskNetwork
@@ -135,7 +135,7 @@ class _Call:
                 f"{unless}.",
             )
             fix = _modify_vpc(self.vpc.id, "--enable-dns-support")
-            yield Obstacle("vpc-dns-off", self.vpc.id, facts, fix, certain=not has_own_dns)
+            yield Obstacle(check="vpc-dns-off", subject=self.vpc.id, facts=facts, command=fix, certain=not has_own_dns)
 
     def _private_dns_off(self, endpoint: Endpoint) -> Obstacle:
         """An endpoint exists, and the service's DNS name does not resolve to it."""
@@ -153,7 +153,7 @@ class _Call:
             fix = command(
                 "aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", endpoint.id, "--private-dns-enabled"
             )
-        return Obstacle("private-dns-off", endpoint.id, facts, fix)
+        return Obstacle(check="private-dns-off", subject=endpoint.id, facts=facts, command=fix)
 
     def _by_route(self) -> tuple[str, tuple[Obstacle, ...]]:
         egress = routes.find_egress(self.network, self.subnet, self.task.public_ip)
@@ -187,7 +187,12 @@ class _Call:
             *("--service-name", name, "--subnet-ids", self.subnet.id, "--security-group-ids", *self.task_groups),
             "--private-dns-enabled",
         )
-        return Obstacle(obstacle.check, obstacle.subject, (*obstacle.facts, endpoint_fact), obstacle.command or create)
+        return Obstacle(
+            check=obstacle.check,
+            subject=obstacle.subject,
+            facts=(*obstacle.facts, endpoint_fact),
+            command=obstacle.command or create,
+        )
 
     def _no_https_egress(self) -> Iterator[Obstacle]:
         """The task's security groups allow no egress on port 443 at all."""
@@ -230,7 +235,7 @@ class _Call:
             *("aws", "ec2", "authorize-security-group-egress", "--group-id", self.task_groups[0]),
             *("--ip-permissions", f"IpProtocol=tcp,FromPort=443,ToPort=443,{peer}"),
         )
-        return Obstacle("sg-egress", names, facts, fix, certain)
+        return Obstacle(check="sg-egress", subject=names, facts=facts, command=fix, certain=certain)
 
     def _endpoint_ingress(self, endpoint: Endpoint) -> Iterator[Obstacle]:
         known = self.network.groups
@@ -249,7 +254,13 @@ class _Call:
                 f"{'' if certain else ' that surely holds for all of it'}.",
             )
             source = ("--source-group", self.task_groups[0]) if self.task_groups else ("--cidr", self.subnet.cidr)
-            yield Obstacle("endpoint-sg", names, facts, _let_in(endpoint.groups[0], *source), certain)
+            yield Obstacle(
+                check="endpoint-sg",
+                subject=names,
+                facts=facts,
+                command=_let_in(endpoint.groups[0], *source),
+                certain=certain,
+            )
 
     def _acl(self, subnet: str, others: tuple[IPv4Network, ...], ports: tuple[int, int]) -> Iterator[Obstacle]:
         """ACLs on the calling side: out to port 443, and the answer back."""
@@ -279,11 +290,11 @@ class _Call:
             if verdict.decision != "allowed":
                 facts = (f"DescribeVpcEndpoints: PolicyDocument of {endpoint.id}: {verdict.reason}.",)
                 yield Obstacle(
-                    "endpoint-policy",
-                    endpoint.id,
-                    facts,
-                    _let_through(endpoint.id, endpoint.policy, request, verdict),
-                    verdict.decision != "unknown",
+                    check="endpoint-policy",
+                    subject=endpoint.id,
+                    facts=facts,
+                    command=_let_through(endpoint.id, endpoint.policy, request, verdict),
+                    certain=verdict.decision != "unknown",
                 )
 
 

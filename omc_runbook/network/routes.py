@@ -16,7 +16,7 @@ _WIDE = 8
 """The longest prefix of a route that is taken to cover AWS's addresses."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Obstacle:
     """What blocks a call, or may (not `certain`): the check, the resource, the facts and the command that fixes it."""
 
@@ -125,7 +125,7 @@ def _by_internet_gateway(
     if not public_ip:
         fact = f"{path}, which only serves public addresses, and the tasks have none (assignPublicIp DISABLED)."
         public = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
-        return Egress("", (Obstacle("no-egress", subnet.id, (fact,), public),))
+        return Egress("", (Obstacle(check="no-egress", subject=subnet.id, facts=(fact,), command=public),))
     return Egress(f"internet gateway {gateway}")
 
 
@@ -184,11 +184,11 @@ def _by_nat(network: Network, table: RouteTable, id: str, path: str) -> Egress:
 
 
 def _blocked(table: RouteTable, fact: str, fix: str) -> Obstacle:
-    return Obstacle("no-egress", table.id, (fact,), fix)
+    return Obstacle(check="no-egress", subject=table.id, facts=(fact,), command=fix)
 
 
 def _unknown(by: str, subject: str, sentence: str) -> Egress:
-    return Egress(by, (Obstacle("no-egress", subject, (sentence,), certain=False),))
+    return Egress(by, (Obstacle(check="no-egress", subject=subject, facts=(sentence,), certain=False),))
 
 
 def _to_nat(network: Network, table: RouteTable, verb: str) -> str:

@@ -10,7 +10,7 @@ from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
 from omc_runbook.repository.readers import find_application_reads, find_other_reads
 from omc_runbook.repository.settings import CONFIG, SettingsSource, read_settings
-from omc_runbook.repository.template import Template, find_template, read_template
+from omc_runbook.repository.template import Template, find_template, parse_template
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 
 
@@ -35,22 +35,22 @@ class Checkout:
 
 
 def find_root(repository: str) -> Path:
-    """The absolute path of the parameter `repository`; raises UsageError, in one sentence, if it is no folder."""
+    """The absolute path of the parameter `repository`; raises UsageError, in one sentence, if it is not a folder."""
     if not repository.strip():
         raise UsageError('repository is empty: name a checkout of the platform, as in repository = ".".')
     root = expand(repository.strip())
     if not exists(root) or not root.is_dir():
-        raise UsageError(f"repository {root} is no folder: name a checkout of the platform.")
+        raise UsageError(f"repository {root} is not a folder: name a checkout of the platform.")
     return root.resolve()
 
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
-    task_definitions = read_task_definitions(root)
+    template, task_definitions = find_template(root), read_task_definitions(root)
     return Checkout(
         root=root,
         settings=read_settings(root),
-        template=read_template(root) if find_template(root) else None,
+        template=parse_template(template) if template else None,
         compose=read_compose(root),
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
         application_reads=find_application_reads(root, CONFIG),

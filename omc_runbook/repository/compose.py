@@ -62,7 +62,7 @@ class ComposeService:
     """The build context."""
     extends: str = ""
     """The file of the service that it extends, if that could not be read."""
-    has_mounted: bool = False
+    mounts_checkout: bool = False
     """Whether it mounts the checkout or its .env."""
     names: tuple[str, ...] = ()
     """Its other host names: container_name, hostname, network aliases."""
@@ -100,9 +100,9 @@ class Compose:
         """The service that runs the backend: by its name, else by its build context, else by a usual name."""
         if _CONTEXT in (service.name for service in self.services):
             return self.find(_CONTEXT)
-        named = [service for service in map(self.find, _APPLICATIONS) if service]
-        built = [each for each in (*named, *self.services) if _folder(each) == _CONTEXT]
-        return next(iter(built or [each for each in named if _folder(each) in ("", ".")]), None)
+        usual = [service for service in map(self.find, _APPLICATIONS) if service]
+        built = [each for each in (*usual, *self.services) if _folder(each) == _CONTEXT]
+        return next(iter(built or [each for each in usual if _folder(each) in ("", ".")]), None)
 
 
 def _folder(service: ComposeService) -> str:
@@ -112,17 +112,18 @@ def _folder(service: ComposeService) -> str:
 def read_compose(repository: Path) -> Compose | None:
     """Read the compose files at the top of a checkout; None if there are none.
 
-    Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or no mapping.
+    Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping.
     """
-    names = (NAMES, OVERRIDES)
-    found = [next(filter(None, (read_source(repository, name) for name in each)), None) for each in names]
-    if found[0] is None:
+    file, override = (
+        next(filter(None, (read_source(repository, name) for name in names)), None) for names in (NAMES, OVERRIDES)
+    )
+    if file is None:
         return None
     reader = _Reader(repository)
-    services: dict[str, Any] = {}
-    for file in filter(None, found):
-        services = merge(services, reader.services(file))
-    references = [found for tree in reader.trees for text in all_texts(tree) for found in find_references(text)]
+    services = merge({}, reader.services(file))
+    if override:
+        services = merge(services, reader.services(override))
+    references = [reference for tree in reader.trees for text in all_texts(tree) for reference in find_references(text)]
     return Compose(
         files=tuple(reader.files),
         services=tuple(_service(name, body) for name, body in services.items()),
@@ -133,7 +134,7 @@ def read_compose(repository: Path) -> Compose | None:
 
 
 class _Reader:
-    """A reader that follows include and extends: the files, their trees, and whether one could not be read."""
+    """A reader that follows include and extends: the files, their trees, and whether an included one was not read."""
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
@@ -144,19 +145,19 @@ class _Reader:
     def services(self, file: SourceFile, above: tuple[str, ...] = ()) -> dict[str, Any]:
         """The services of a file and of those that it includes, with paths relative to the checkout."""
         tree, above, services = read_tree(file), (*above, file.name), dict[str, Any]()
-        self._note(file, tree)
+        self._record(file, tree)
         for path in include_paths(tree):
             other = self._find(file, path, above)
             self.is_incomplete = self.is_incomplete or other is None
             services = merge(services, self.services(other, above) if other else {})
-        own = self._own(file, tree, above)
+        own_services = self._own_services(file, tree, above)
         # Without services to merge with, !reset and !override stay for the caller's merge.
-        return merge(services, own) if services else own
+        return merge(services, own_services) if services else own_services
 
-    def _own(self, file: SourceFile, tree: Mapping[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
+    def _own_services(self, file: SourceFile, tree: Mapping[str, Any], above: tuple[str, ...]) -> dict[str, Any]:
         folder = posixpath.dirname(file.name)
-        own = read_services(file, tree, lambda path, name: self._service(file, path, name, above))
-        return {name: rebase(body, folder) for name, body in own.items()}
+        services = read_services(file, tree, lambda path, name: self._service(file, path, name, above))
+        return {name: rebase(body, folder) for name, body in services.items()}
 
     def _service(self, file: SourceFile, path: str, name: str, above: tuple[str, ...]) -> Mapping[str, Any] | None:
         """A service of another file, with paths relative to the folder of the file that extends it."""
@@ -164,19 +165,19 @@ class _Reader:
         if other is None:
             return None
         tree = read_tree(other)
-        body = self._own(other, tree, (*above, other.name)).get(name)
+        body = self._own_services(other, tree, (*above, other.name)).get(name)
         if not isinstance(body, dict):
             return None
-        # Compose interpolates the whole file, whatever is used of it.
-        self._note(other, tree)
+        # Compose interpolates the whole file, whichever service is used.
+        self._record(other, tree)
         return dict(rebase(body, posixpath.relpath(".", posixpath.dirname(file.name) or ".")))
 
     def _find(self, file: SourceFile, path: str, above: tuple[str, ...]) -> SourceFile | None:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(file.name), path))
-        is_ours = path and name not in above and not name.startswith(("/", "..")) and "$" not in path
-        return read_source(self._repository, name) if is_ours and "://" not in path else None
+        is_local = path and name not in above and not name.startswith(("/", "..")) and "$" not in path
+        return read_source(self._repository, name) if is_local and "://" not in path else None
 
-    def _note(self, file: SourceFile, tree: Any) -> None:
+    def _record(self, file: SourceFile, tree: Any) -> None:
         self.files += [] if file in self.files else [file]
         self.trees.append(tree)
 
@@ -188,7 +189,7 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
         name, operator = match["plain"] or match["name"], match["operator"] or ""
         if name:
             yield name, operator
-        # The word after an operator may have interpolations too, and may reach too far: search on from its start.
+        # The word after an operator may have interpolations, or extend past the brace: continue at its start.
         position = match.start("word") if operator else match.end()
 
 
@@ -201,7 +202,7 @@ def _service(name: str, body: Mapping[str, Any]) -> ComposeService:
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
-        has_mounted=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
+        mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
 

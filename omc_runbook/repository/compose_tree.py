@@ -39,7 +39,7 @@ class _Override:
 
 
 def read_tree(file: SourceFile) -> Mapping[str, Any]:
-    """Parse a compose file; raises UsageError, in one sentence without any of its text, if it is no valid YAML."""
+    """Parse a compose file; raises UsageError, in one sentence without any of its text, if it is not valid YAML."""
     import yaml
 
     try:
@@ -47,10 +47,12 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise UsageError(f"{file.name} line {line} is not valid YAML: mend it first.") from None
+        raise UsageError(f"{file.name} line {line} is not valid YAML: fix it first.") from None
     except yaml.reader.ReaderError as error:
         line = file.text.count("\n", 0, error.position) + 1
-        raise UsageError(f"{file.name} line {line} has a character that no YAML may have: mend it first.") from None
+        raise UsageError(
+            f"{file.name} line {line} has a character that is not allowed in YAML: fix it first."
+        ) from None
     return _mapping(tree, file)
 
 
@@ -93,25 +95,25 @@ def _mapping(tree: Any, file: SourceFile) -> Mapping[str, Any]:
         return {}
     tree = tree.value if isinstance(tree, _Override) else tree
     if not isinstance(tree, Mapping):
-        raise UsageError(f"{file.name} has a text or a list where Compose wants a mapping: mend it first.")
+        raise UsageError(f"{file.name} has a text or a list where Compose expects a mapping: fix it first.")
     return tree
 
 
-def _normal(body: Any) -> dict[str, Any] | _Reset | _Override:
+def _in_long_syntax(body: Any) -> dict[str, Any] | _Reset | _Override:
     """The attributes of a service that are used here, in long syntax."""
     if isinstance(body, _Reset):
         return body
     if isinstance(body, _Override):
-        return _Override(_normal(body.value))
+        return _Override(_in_long_syntax(body.value))
     if not isinstance(body, Mapping):
         return {}
-    return {key: _in_form(form, body[key]) for key, form in _FORMS.items() if key in body}
+    return {key: _convert(body[key], converter) for key, converter in _CONVERTERS.items() if key in body}
 
 
-def _in_form(form: Callable[[Any], Any], value: Any) -> Any:
+def _convert(value: Any, converter: Callable[[Any], Any]) -> Any:
     if isinstance(value, _Reset):
         return value
-    return _Override(form(value.value)) if isinstance(value, _Override) else form(value)
+    return _Override(converter(value.value)) if isinstance(value, _Override) else converter(value)
 
 
 def _environment(value: Any) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def _sources(value: Any) -> list[str]:
     return [source for source in sources if isinstance(source, str) and source]
 
 
-_FORMS: Mapping[str, Callable[[Any], Any]] = {
+_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "environment": _environment,
     "env_file": _env_files,
     "build": _context,
@@ -162,8 +164,8 @@ def _extend(
     """A service merged with the one that it extends, if that can be read."""
     base = body.get("extends")
     if isinstance(base, Mapping) and "file" in base:
-        found = read_other(str(base["file"]), str(base.get("service")))
-        return body if found is None else {key: v for key, v in merge(found, body).items() if key != "extends"}
+        other = read_other(str(base["file"]), str(base.get("service")))
+        return body if other is None else {key: v for key, v in merge(other, body).items() if key != "extends"}
     if isinstance(base, Mapping):
         base = base.get("service")
     other = services.get(base) if isinstance(base, str) and base not in visited else None
@@ -177,14 +179,15 @@ def read_services(file: SourceFile, tree: Mapping[str, Any], read_other: Service
 
     `read_other` returns a service by its file's path and its name, None if it cannot be read.
     """
-    own = {str(name): _normal(body) for name, body in _mapping(tree.get("services"), file).items()}
+    services = {str(name): _in_long_syntax(body) for name, body in _mapping(tree.get("services"), file).items()}
     return {
-        name: _extend(body, own, {name}, read_other) if isinstance(body, dict) else body for name, body in own.items()
+        name: _extend(body, services, {name}, read_other) if isinstance(body, dict) else body
+        for name, body in services.items()
     }
 
 
 def include_paths(tree: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths of included files; "" for what is no path."""
+    """Yield the paths of included files; "" for an entry that is not a path."""
     entries = tree.get("include")
     for entry in entries if isinstance(entries, list) else [entries] if entries else []:
         paths = entry.get("path") if isinstance(entry, Mapping) else entry

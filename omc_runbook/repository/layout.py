@@ -28,10 +28,10 @@ _IN_COMMENT = re.compile(r"\ufeff*\s*#\s*(?P<whole>(?:export\s+)?(?P<name>[A-Z_]
 
 @dataclass(frozen=True)
 class Statement:
-    """A line, or all lines of a quoted value; positions are in characters."""
+    """A line, or all lines of a quoted value."""
 
-    start: int
     end: int
+    """The position after it, in characters."""
     name: str
     """The variable of an assignment; "" for everything else."""
     kind: Kind
@@ -77,15 +77,15 @@ def statements(text: str) -> tuple[Statement, ...]:
     for name, kind, raw in _pieces(body):
         start = parts[-1].end if parts else 0
         whole = raw if parts else mark + raw
-        parts.append(Statement(start, start + len(whole), name, kind, whole))
-    return tuple(parts) if body or not mark else (Statement(0, len(mark), "", "blank", mark),)
+        parts.append(Statement(start + len(whole), name, kind, whole))
+    return tuple(parts) if body or not mark else (Statement(len(mark), "", "blank", mark),)
 
 
 def spelling_of(assignment: Statement) -> Spelling:
     """Split an assignment into the parts before, of and after its value."""
     raw = assignment.raw
-    named = _NAME.match(raw)
-    at = named.end() if named else 0
+    name = _NAME.match(raw)
+    at = name.end() if name else 0
     equals = _EQUALS.match(raw, at)
     if not equals:
         return Spelling(f"{raw[:at]}=", "", raw[at:])
@@ -107,8 +107,8 @@ def spelling_of(assignment: Statement) -> Spelling:
 
 def assignment_of(comment: Statement) -> Statement | None:
     """The assignment in a commented-out line; None for any other statement."""
-    found = _IN_COMMENT.fullmatch(comment.raw) if comment.kind == "comment" else None
-    inner = statements(found["whole"]) if found else ()
+    match = _IN_COMMENT.fullmatch(comment.raw) if comment.kind == "comment" else None
+    inner = statements(match["whole"]) if match else ()
     return inner[0] if len(inner) == 1 and inner[0].kind == "assignment" else None
 
 
@@ -123,10 +123,10 @@ def words_of(comment: str) -> str:
     if set(line) <= {*DECORATION, " "}:
         return ""
     # Two marks may be a part of a word, as in --flag, unless a blank separates them.
-    kept = line.rstrip(DECORATION)
-    line = kept.rstrip() if len(line) - len(kept) + kept.endswith(" ") > 2 else line
-    kept = line.lstrip(DECORATION)
-    return kept.lstrip() if len(line) - len(kept) + kept.startswith(" ") > 2 else line
+    words = line.rstrip(DECORATION)
+    line = words.rstrip() if len(line) - len(words) + words.endswith(" ") > 2 else line
+    words = line.lstrip(DECORATION)
+    return words.lstrip() if len(line) - len(words) + words.startswith(" ") > 2 else line
 
 
 def title_in(comment: str) -> str:

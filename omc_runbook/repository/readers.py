@@ -1,4 +1,4 @@
-"""Variables that files other than Settings read: Python files and scripts of the application, and the rest."""
+"""Variables read by files other than Settings: the application's Python files and scripts, and the rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ ROOTS = ("backend", "scripts")
 SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"})
 SKIPPED |= {"dist", "build", ".next", ".terraform"}
 CODE = (".py", ".sh")
-AROUND = (*CODE, ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".vue", ".svelte", ".yml", ".yaml", ".npmrc")
+REST = (
+    *CODE,
+    ".js",
+    ".jsx",
+    ".mjs",
+    ".cjs",
+    ".ts",
+    ".tsx",
+    ".vue",
+    ".svelte",
+    ".yml",
+    ".yaml",
+    ".npmrc",
+)
 """The endings of files that are searched in the rest of a checkout; in the application's folders only `CODE`."""
 LARGEST, MOST = 262_144, 1500
 """How much of each file is read, in bytes, and how many files are."""
@@ -34,18 +47,18 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     `settings`, the path of Settings within the checkout, only direct reads of the environment count. Unreadable files
     are skipped.
     """
-    found: set[str] = set()
+    variables: set[str] = set()
     for path in _files(repository, ROOTS, CODE):
         text = _text(path)
         if path.suffix != ".py":
-            found.update(_EXPANDED.findall(text))
+            variables.update(_EXPANDED.findall(text))
             continue
-        found.update(_CALL.findall(text))
+        variables.update(_CALL.findall(text))
         if "BaseSettings" in text and path != repository / settings:
-            heads = ["", *_PREFIX.findall(text)]
-            found.update(f"{head}{name}" for head in heads for name in _FIELD.findall(text))
-            found.update(_ALIAS.findall(text))
-    return frozenset(name.upper() for name in found)
+            prefixes = ["", *_PREFIX.findall(text)]
+            variables.update(f"{prefix}{name}" for prefix in prefixes for name in _FIELD.findall(text))
+            variables.update(_ALIAS.findall(text))
+    return frozenset(name.upper() for name in variables)
 
 
 def find_other_reads(repository: Path) -> frozenset[str]:
@@ -53,15 +66,17 @@ def find_other_reads(repository: Path) -> frozenset[str]:
 
     Found like those of `find_application_reads`. A developer's .env may have them; tasks do not read them.
     """
-    found: set[str] = set()
-    for path in _files(repository, (".",), AROUND):
+    variables: set[str] = set()
+    for path in _files(repository, (".",), REST):
         text = _text(path)
-        found.update(name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text))
-    return frozenset(name.upper() for name in found)
+        variables.update(
+            name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
+        )
+    return frozenset(name.upper() for name in variables)
 
 
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
-    """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without the application's."""
+    """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
     count = 0
     for root in roots:
         for folder, inner, names in os.walk(repository / root):

@@ -40,7 +40,6 @@ OPTIONS = {
     "env_prefix_target": "variable",
     "case_sensitive": False,
     "env_ignore_empty": False,
-    "extra": "forbid",
     "env_nested_delimiter": None,
     "populate_by_name": False,
     "validate_by_name": False,
@@ -49,8 +48,8 @@ OPTIONS = {
 """The options of model_config that are read, with the defaults of pydantic-settings."""
 
 
-NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""The exceptions of ast.parse for a text that is no Python."""
+_INVALID_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""The exceptions of ast.parse and compile for a text that is not valid Python."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +64,8 @@ class Field:
     owner: str
     """The settings class that reads it; inherited fields count as the class's own."""
     line: int
-    named: bool = True
-    """Whether its variables are known: no option that decides their names is an expression."""
+    has_known_names: bool = True
+    """Whether no option that decides the names of its variables is an expression."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +80,6 @@ class SettingsSource:
     env_prefix: str
     case_sensitive: bool
     ignore_empty: bool
-    extra: str
     computed_options: tuple[str, ...] = ()
     """Options of class Settings that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()
@@ -90,25 +88,15 @@ class SettingsSource:
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
         name = self._cased(variable)
-        filled = [each for each in self.fields if name in map(self._cased, each.variables)]
-        return min(filled, key=lambda each: self._cased(each.variables[0]) != name, default=None)
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The first variable of every field, each once."""
-        return tuple(dict.fromkeys(each.variables[0] for each in self.fields))
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The first variable of every field that has no default, each once."""
-        return tuple(dict.fromkeys(each.variables[0] for each in self.fields if each.required))
+        fields = [each for each in self.fields if name in map(self._cased, each.variables)]
+        return min(fields, key=lambda each: self._cased(each.variables[0]) != name, default=None)
 
     def _cased(self, variable: str) -> str:
         return variable if self.case_sensitive else variable.upper()
 
 
 def read_settings(repository: Path) -> SettingsSource:
-    """Parse the Settings of a checkout; raises UsageError if the file or class Settings is missing, or no Python."""
+    """Parse the Settings of a checkout; raises UsageError if file or class Settings is missing, or not valid Python."""
     file = read_source(repository, CONFIG)
     if file is None:
         raise UsageError(f"{repository} has no {CONFIG}: name a checkout of the platform.")
@@ -116,17 +104,17 @@ def read_settings(repository: Path) -> SettingsSource:
 
 
 def parse_settings(file: SourceFile) -> SettingsSource:
-    """Parse the Settings in a file; raises UsageError if it is no Python or has no class Settings."""
+    """Parse the Settings in a file; raises UsageError if it is not valid Python or has no class Settings."""
     classes = Classes(file)
     lineage = classes.lineage(MAIN_CLASS)
     options = classes.options(lineage)
     effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}
     fields = list(_fields(classes, MAIN_CLASS))
-    above = {each.name for each in lineage}
+    main_names = {each.name for each in lineage}
     for name in classes.nodes:
-        if name not in above and classes.is_settings(name):
-            seen = {(each.line, each.variables) for each in fields}
-            fields += (each for each in _fields(classes, name) if (each.line, each.variables) not in seen)
+        if name not in main_names and classes.is_settings(name):
+            known = {(each.line, each.variables) for each in fields}
+            fields += (each for each in _fields(classes, name) if (each.line, each.variables) not in known)
     return SettingsSource(
         file=file,
         fields=tuple(fields),
@@ -134,9 +122,8 @@ def parse_settings(file: SourceFile) -> SettingsSource:
         env_prefix=str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
-        extra=str(effective["extra"]),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
-        ambiguities=tuple(why for name in classes.nodes for why in _ambiguities(classes, name)),
+        ambiguities=tuple(reason for name in classes.nodes for reason in _ambiguities(classes, name)),
     )
 
 
@@ -159,18 +146,15 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
         nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
-        every = [each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)]
-        required = _requires(classes, statement, calls)
-        shown = classes.source(statement.annotation)
-        named = not any(options.get(option) is COMPUTED for option in NAMING)
+        cased = [each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)]
         yield Field(
             name=name,
-            variables=tuple(dict.fromkeys(every)),
-            annotation=shown,
-            required=required,
+            variables=tuple(dict.fromkeys(cased)),
+            annotation=classes.source(statement.annotation),
+            required=_is_required(statement, calls),
             owner=owner,
             line=statement.lineno,
-            named=named,
+            has_known_names=not any(options.get(option) is COMPUTED for option in NAMING),
         )
 
 
@@ -183,23 +167,23 @@ def _calls(classes: Classes, statement: ast.AnnAssign) -> list[ast.Call]:
     return [each for each in calls if isinstance(each, ast.Call) and classes.name(each.func) == "Field"]
 
 
-def _requires(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
+def _is_required(statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
     """Whether a field has no default; an expression counts as one."""
-    plain = statement.value is None or statement.value in calls or _is_ellipsis(statement.value)
-    return plain and not any(_gives_default(call) for call in calls)
+    no_value = statement.value is None or statement.value in calls or _is_ellipsis(statement.value)
+    return no_value and not any(map(_has_default, calls))
 
 
 def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:
     """The variables of a field: its aliases, or its name after the prefix."""
-    words = {word.arg: word.value for call in calls for word in call.keywords}
-    aliases = _aliases(classes, words.get("validation_alias")) or _aliases(classes, words.get("alias"))
-    prefix, target = options.get("env_prefix"), options.get("env_prefix_target", "variable")
-    head = prefix if isinstance(prefix, str) else ""
-    own = name if target == "alias" else f"{head}{name}"
+    keywords = {each.arg: each.value for call in calls for each in call.keywords}
+    aliases = _aliases(classes, keywords.get("validation_alias")) or _aliases(classes, keywords.get("alias"))
+    option, target = options.get("env_prefix"), options.get("env_prefix_target", "variable")
+    prefix = option if isinstance(option, str) else ""
+    variable = name if target == "alias" else f"{prefix}{name}"
     if target in ("alias", "all"):
-        aliases = [f"{head}{each}" for each in aliases]
+        aliases = [f"{prefix}{each}" for each in aliases]
     by_name = options.get("populate_by_name") is True or options.get("validate_by_name") is True
-    return [*aliases, own] if by_name or not aliases else aliases
+    return [*aliases, variable] if by_name or not aliases else aliases
 
 
 def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
@@ -211,17 +195,17 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
 
 
 def _nested(
-    classes: Classes, annotation: ast.expr, heads: list[str], delimiter: object, seen: tuple[str, ...] = ()
+    classes: Classes, annotation: ast.expr, prefixes: list[str], delimiter: object, above: tuple[str, ...] = ()
 ) -> list[str]:
-    """The variables of the fields of a nested model."""
-    found: list[str] = []
+    """The variables of the fields of a nested model; `above` are the models that it is nested in."""
+    nested: list[str] = []
     for name in map(last_name, union_members(annotation)):
-        if isinstance(delimiter, str) and delimiter and name not in seen and classes.is_model(name):
-            for own, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
-                tails = _variables(classes, own, _calls(classes, statement), {})
-                these = [f"{head}{delimiter}{tail}" for head in heads for tail in tails]
-                found += these + _nested(classes, statement.annotation, these, delimiter, (*seen, name))
-    return found
+        if isinstance(delimiter, str) and delimiter and name not in above and classes.is_model(name):
+            for member, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
+                suffixes = _variables(classes, member, _calls(classes, statement), {})
+                variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
+                nested += variables + _nested(classes, statement.annotation, variables, delimiter, (*above, name))
+    return nested
 
 
 def _file_names(option: object) -> tuple[str, ...] | None:
@@ -234,33 +218,34 @@ def _is_ellipsis(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is ...
 
 
-def _gives_default(call: ast.Call) -> bool:
-    words = {word.arg: word.value for word in call.keywords}
-    defaults = [*call.args[:1], *(words[name] for name in ("default", "default_factory", None) if name in words)]
-    return any(not _is_ellipsis(each) for each in defaults)
+def _has_default(call: ast.Call) -> bool:
+    keywords = {each.arg: each.value for each in call.keywords}
+    defaults = [*call.args[:1], *(keywords[name] for name in ("default", "default_factory", None) if name in keywords)]
+    return not all(map(_is_ellipsis, defaults))
 
 
-def parse_module(file: SourceFile) -> ast.Module:
-    """Parse a Python file; raises UsageError, with the line but none of its text, if it is no Python."""
+@contextmanager
+def python_errors(name: str) -> Iterator[None]:
+    """Parse or compile a file of this name: raises UsageError, with the line but none of its text, if it is invalid."""
     try:
-        with without_warnings():
-            return ast.parse(file.text)
-    except NO_PYTHON as error:
+        with _without_warnings():
+            yield
+    except _INVALID_PYTHON as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise UsageError(f"{file.name}{line} is not valid Python: mend it first.") from None
+        raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None
 
 
 def parse_expression(text: str) -> ast.expr | None:
-    """Parse an expression; None if it is none."""
+    """Parse an expression; None if it is not valid."""
     try:
-        with without_warnings():
+        with _without_warnings():
             return ast.parse(text.strip(), mode="eval").body
-    except NO_PYTHON:
+    except _INVALID_PYTHON:
         return None
 
 
 @contextmanager
-def without_warnings() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """Suppress the warnings of parsing and compiling: they show the source line."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -315,9 +300,10 @@ class Classes:
     """The top-level classes of a file, and the aliases in its imports."""
 
     def __init__(self, file: SourceFile) -> None:
-        """Parse a file; raises UsageError if it is no Python or has no class Settings."""
+        """Parse a file; raises UsageError if it is not valid Python or has no class Settings."""
         self.file = file
-        self.tree = parse_module(file)
+        with python_errors(file.name):
+            self.tree = ast.parse(file.text)
         self.lines: list[str] = LINE.findall(file.text)
         self.nodes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
         if MAIN_CLASS not in self.nodes:
@@ -379,21 +365,24 @@ class Classes:
 def _options(statement: ast.stmt) -> dict[str, object]:
     """The options that a model_config sets, or an inner class Config."""
     if isinstance(statement, ast.ClassDef):
-        pairs = [
-            (target, each.value) for each in statement.body if isinstance(each, ast.Assign) for target in each.targets
-        ]
-        return {last_name(target): _literal(value) for target, value in pairs if last_name(target) in OPTIONS}
+        return {
+            last_name(target): _literal(each.value)
+            for each in statement.body
+            if isinstance(each, ast.Assign)
+            for target in each.targets
+            if last_name(target) in OPTIONS
+        }
     value = getattr(statement, "value", None)
     if isinstance(value, ast.Call) and not value.args:
-        words = [(word.arg, word.value) for word in value.keywords]
+        pairs = [(each.arg, each.value) for each in value.keywords]
     elif isinstance(value, ast.Dict):
         keys = [each.value if isinstance(each, ast.Constant) else None for each in value.keys]
-        words = [(key if isinstance(key, str) else None, each) for key, each in zip(keys, value.values, strict=True)]
+        pairs = [(key if isinstance(key, str) else None, each) for key, each in zip(keys, value.values, strict=True)]
     else:
-        words = [(None, ast.Constant(None))]
+        pairs = [(None, ast.Constant(None))]
     # A ** argument may set any option; those named after it override it.
-    options: dict[str, object] = dict.fromkeys(OPTIONS, COMPUTED) if None in dict(words) else {}
-    return options | {name: _literal(value) for name, value in words if name in OPTIONS}
+    options: dict[str, object] = dict.fromkeys(OPTIONS, COMPUTED) if None in dict(pairs) else {}
+    return options | {name: _literal(value) for name, value in pairs if name in OPTIONS}
 
 
 def _literal(node: ast.expr) -> object:

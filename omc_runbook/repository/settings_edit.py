@@ -1,4 +1,4 @@
-"""Adding a field to the application's Settings: its name, its annotation, and the line to insert it at."""
+"""Adding a field to the application's Settings: its name, its annotation, and where to insert it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Literal
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import (
     MAIN_CLASS,
-    NO_PYTHON,
     Classes,
     Field,
     SettingsSource,
@@ -23,8 +22,8 @@ from omc_runbook.repository.settings import (
     last_name,
     parse_expression,
     parse_settings,
+    python_errors,
     union_members,
-    without_warnings,
 )
 from omc_runbook.textfile.file import Edit, SourceFile
 
@@ -35,7 +34,7 @@ BindingNode = ast.stmt | ast.Name
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_TYPE = 200
-DECIDES = {"env_prefix", "env_prefix_target", "case_sensitive", "alias_generator"}
+NAME_OPTIONS = {"env_prefix", "env_prefix_target", "case_sensitive", "alias_generator"}
 """The options that decide the variable of a field."""
 PartKind = Literal["field", "config", "text", "nothing", "function", "other"]
 
@@ -57,40 +56,13 @@ class NewField:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InsertionPoint:
-    """Where to insert new lines: before the line with this index, which may be one past the last."""
-
-    lines: Sequence[str]
-    index: int
-    indent: str
-    newline: str
-    above: bool
-    """Whether to insert an empty line before them."""
-    below: bool
-    """Whether to insert an empty line after them."""
-
-    def insert(self, new: Sequence[str]) -> str:
-        """The text with the new lines inserted; if the last line had no line ending, the new last one has none."""
-        block = [
-            *([""] if self.above else []),
-            *(f"{self.indent}{line}" for line in new),
-            *([""] if self.below else []),
-        ]
-        text = "".join(f"{line}{self.newline}" for line in block)
-        before = "".join(self.lines[: self.index])
-        if not before.endswith(("\n", "\r")):
-            text = f"{self.newline}{text.removesuffix(self.newline)}"
-        return before + text + "".join(self.lines[self.index :])
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Part:
     """The statements on one line of a class's body; positions are indexes of lines."""
 
     kind: PartKind
     names: tuple[str, ...]
     """The fields that it declares."""
-    mentions: frozenset[str]
+    strings: frozenset[str]
     """The strings in it, or in the decorators of a function, where a validator names its fields."""
     lead: int
     """The first of the comments and empty lines above it."""
@@ -108,30 +80,24 @@ def add_field(file: SourceFile, new: NewField) -> Edit | None:
     _check_compiles(file)
     name = _name_of(settings, new.key)
     annotation = _annotation(classes, new)
-    if _is_there(settings, new, name, annotation):
+    if _has_field(settings, new, name, annotation):
         return None
     _check_free(settings, classes, new.key, name)
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))
-    lines = [f"# {comment}"] if comment else []
-    text = find_insertion_point(classes, name).insert(
-        [*lines, f"{name}: {annotation}{'' if new.required else ' = None'}"]
-    )
-    edit = file.with_text(text, f"field {name} of class {MAIN_CLASS}")
-    if not _holds(settings, edit, new, name, annotation):
+    comment_lines = [f"# {comment}"] if comment else []
+    declaration = f"{name}: {annotation}{'' if new.required else ' = None'}"
+    edit = file.with_text(_insert(classes, name, [*comment_lines, declaration]), f"field {name} of class {MAIN_CLASS}")
+    if not _is_correct(edit, settings, new, name, annotation):
         raise CannotEdit(f"{file.name} could not be edited safely: add {new.key} to class {MAIN_CLASS} by hand.")
     return edit
 
 
 def _check_compiles(file: SourceFile) -> None:
-    try:
-        with without_warnings():
-            compile(file.raw, file.name, "exec", dont_inherit=True)
-    except NO_PYTHON as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise UsageError(f"{file.name}{line} is not valid Python: mend it first.") from None
+    with python_errors(file.name):
+        compile(file.raw, file.name, "exec", dont_inherit=True)
 
 
-def _holds(settings: SettingsSource, edit: Edit, new: NewField, name: str, annotation: str) -> bool:
+def _is_correct(edit: Edit, settings: SettingsSource, new: NewField, name: str, annotation: str) -> bool:
     """Whether an edited file is valid, has the requested field, and all other fields unchanged."""
     file = replace(edit.file, raw=edit.after)
     try:
@@ -139,29 +105,34 @@ def _holds(settings: SettingsSource, edit: Edit, new: NewField, name: str, annot
         after = parse_settings(file)
     except UsageError:
         return False
-    # A class below Settings gets the new field too, and a class with Settings nested in it another variable.
-    names = [(each.owner, each.name, each.variables[0], each.annotation, each.required) for each in after.fields]
-    before = [(each.owner, each.name, each.variables[0], each.annotation, each.required) for each in settings.fields]
-    return [each for each in names if each in before] == before and _is_there(after, new, name, annotation)
+    # A class derived from Settings gets the new field too, and a class with Settings nested in it another variable.
+    old_fields, new_fields = _contents(settings), _contents(after)
+    is_unchanged = [each for each in new_fields if each in old_fields] == old_fields
+    return is_unchanged and _has_field(after, new, name, annotation)
+
+
+def _contents(settings: SettingsSource) -> list[tuple[str, str, str, str, bool]]:
+    """The fields without their lines, to compare."""
+    return [(each.owner, each.name, each.variables[0], each.annotation, each.required) for each in settings.fields]
 
 
 def _name_of(settings: SettingsSource, key: str) -> str:
     """The name of the new field for a variable."""
     where = settings.file.name
     if not NAME.fullmatch(key):
-        raise CannotEdit("The key is no valid name: use letters, digits and _ only, and no digit at the beginning.")
-    for option in sorted(DECIDES & set(settings.computed_options)):
+        raise CannotEdit("The key is not a valid name: use letters, digits and _ only, and do not begin with a digit.")
+    for option in sorted(NAME_OPTIONS & set(settings.computed_options)):
         raise CannotEdit(f"{where} computes {option} of class {MAIN_CLASS}: add {key} by hand.")
-    prefix, case = settings.env_prefix, settings.case_sensitive
-    head, name = key[: len(prefix)], key[len(prefix) :]
-    if head != prefix and (case or head.upper() != prefix.upper()):
+    prefix, exact = settings.env_prefix, settings.case_sensitive
+    beginning, name = key[: len(prefix)], key[len(prefix) :]
+    if beginning != prefix and (exact or beginning.upper() != prefix.upper()):
         raise CannotEdit(f"{key} does not begin with {prefix}, as all variables of class {MAIN_CLASS} in {where} do.")
-    own = [each.name for each in settings.fields if each.owner == MAIN_CLASS]
-    name = name.lower() if own and not case and all(each == each.lower() for each in own) else name
+    names = [each.name for each in settings.fields if each.owner == MAIN_CLASS]
+    name = name.lower() if names and not exact and all(each == each.lower() for each in names) else name
     if not name.isidentifier() or name.startswith("_"):
-        raise CannotEdit(f"{key} leaves no name for a field of class {MAIN_CLASS} in {where}: take another key.")
+        raise CannotEdit(f"{key} leaves no valid name for a field of class {MAIN_CLASS} in {where}: use another key.")
     if keyword.iskeyword(name):
-        raise CannotEdit(f"{key} would be the field {name}, which is a word of Python: take another key.")
+        raise CannotEdit(f"{key} would be the field {name}, which is a keyword of Python: use another key.")
     return name
 
 
@@ -170,21 +141,19 @@ def _annotation(classes: Classes, new: NewField) -> str:
     node = parse_expression(new.type) if len(new.type) <= LONGEST_TYPE else None
     words = set(_type_names(node)) if node else {""}
     if node is None or "" in words:
-        raise CannotEdit(
-            f"The type of {new.key} may have names, dots, brackets and | in it and no more, as in list[str]."
-        )
+        raise CannotEdit(f"The type of {new.key} may have only names, dots, brackets and | in it, as in list[str].")
     main = classes.nodes[MAIN_CLASS]
-    bound = {name: node for name, node in _bound(_at_runtime(classes.tree.body)) if node.lineno < main.lineno}
-    types = {name: node for name, node in bound.items() if not isinstance(node, ast.FunctionDef)}
-    known = {*BUILTINS, *types} - {name for name, _ in _bound(main.body)}
+    above = {name: node for name, node in _bindings(_at_runtime(classes.tree.body)) if node.lineno < main.lineno}
+    types = {name: node for name, node in above.items() if not isinstance(node, ast.FunctionDef)}
+    known = {*BUILTINS, *types} - {name for name, _ in _bindings(main.body)}
     for word in sorted(words - known):
-        # A module's name is defined too, but is no suggestion for a type.
-        meant = sorted(name for name in known if not isinstance(types.get(name), ast.Import))
-        near = "".join(f", or did you mean {each}?" for each in difflib.get_close_matches(word, meant, n=1))
-        where = f"{classes.file.name} knows no type {word} above class {MAIN_CLASS}"
-        raise CannotEdit(f"{where}: import it there first{near or '.'}")
-    plain = new.type.strip()
-    text = ast.unparse(node) if set(plain) & set("#\\\r\n\f") else plain
+        # A module's name is defined too, but is not a type.
+        candidates = sorted(name for name in known if not isinstance(types.get(name), ast.Import))
+        suggestion = "".join(f", or did you mean {each}?" for each in difflib.get_close_matches(word, candidates, n=1))
+        problem = f"{classes.file.name} defines no type {word} above class {MAIN_CLASS}"
+        raise CannotEdit(f"{problem}: import it there first{suggestion or '.'}")
+    text = new.type.strip()
+    text = ast.unparse(node) if set(text) & set("#\\\r\n\f") else text
     return text if new.required or _allows_none(node) else f"{text} | None"
 
 
@@ -221,28 +190,28 @@ def _allows_none(node: ast.expr) -> bool:
     return False
 
 
-def _is_there(settings: SettingsSource, new: NewField, name: str, annotation: str) -> bool:
-    found = settings.find(new.key)
-    if found is None or found.required != new.required:
+def _has_field(settings: SettingsSource, new: NewField, name: str, annotation: str) -> bool:
+    field = settings.find(new.key)
+    if field is None or field.required != new.required:
         return False
     # Any default makes a field optional, as None does.
     types = (annotation, new.type)
-    return _is_for(settings, found, new.key, name) and any(_same_type(found.annotation, each) for each in types)
+    return _is_for_key(settings, field, new.key, name) and any(_same_type(field.annotation, each) for each in types)
 
 
-def _is_for(settings: SettingsSource, field: Field, key: str, name: str) -> bool:
+def _is_for_key(settings: SettingsSource, field: Field, key: str, name: str) -> bool:
     """Whether a field is the one that would be added for a key, apart from its type and default."""
     same = _same_name(settings, field.name, name) and _same_name(settings, field.variables[0], key)
     return same and field.owner == MAIN_CLASS
 
 
-def _way_on(field: Field) -> str:
+def _advise_reuse(field: Field) -> str:
     """The parameters with which add_key accepts the existing field; "" if there are none."""
     node = parse_expression(field.annotation)
     types = [ast.unparse(each) for each in union_members(node) if ast.unparse(each) != "None"] if node else []
     if len(types) != 1 or not re.fullmatch(r"\w+", types[0]):
         return ""
-    return f'if that is it, set type = "{types[0]}" and required = {field.required}; else '
+    return f'to use it, set type = "{types[0]}" and required = {field.required}; else '
 
 
 def _same_name(settings: SettingsSource, one: str, other: str) -> bool:
@@ -271,35 +240,34 @@ def _normal(node: ast.expr) -> str:
 
 def _check_free(settings: SettingsSource, classes: Classes, key: str, name: str) -> None:
     """Raise CannotEdit if something else has the variable or the name."""
-    where, next_step = settings.file.name, "take another key, or change it by hand."
-    named = (each for each in settings.fields if each.owner == MAIN_CLASS and each.name == name)
-    for field in filter(None, (settings.find(key), *named)):
-        this = _way_on(field) if _is_for(settings, field, key, name) else ""
-        names = _describe_field(settings, field, key)
-        raise CannotEdit(f"{where}, line {field.line}: {key} is taken by {names}: {this}{next_step}")
+    file, next_step = settings.file.name, "use another key, or change it by hand."
+    same_names = (each for each in settings.fields if each.owner == MAIN_CLASS and each.name == name)
+    for field in filter(None, (settings.find(key), *same_names)):
+        reuse = _advise_reuse(field) if _is_for_key(settings, field, key, name) else ""
+        description = _describe_field(settings, field, key)
+        raise CannotEdit(f"{file}, line {field.line}: {key} is taken by {description}: {reuse}{next_step}")
     for node in classes.lineage(MAIN_CLASS):
-        for other, taker in _bound(node.body):
-            if other == name:
-                kind = _describe_binding(taker)
-                raise CannotEdit(f"{where}, line {taker.lineno}: {name} is {kind} of class {node.name}: {next_step}")
-    for use in (
-        each for each in _visible(classes.nodes[MAIN_CLASS].body) if isinstance(each, ast.Name) and each.id == name
-    ):
-        raise CannotEdit(
-            f"{where}, line {use.lineno}: class {MAIN_CLASS} uses the name {name} for something else: {next_step}"
-        )
+        for bound_name, binding in _bindings(node.body):
+            if bound_name == name:
+                kind = _describe_binding(binding)
+                raise CannotEdit(f"{file}, line {binding.lineno}: {name} is {kind} of class {node.name}: {next_step}")
+    for each in _visible(classes.nodes[MAIN_CLASS].body):
+        if isinstance(each, ast.Name) and each.id == name:
+            raise CannotEdit(
+                f"{file}, line {each.lineno}: class {MAIN_CLASS} uses the name {name} for something else: {next_step}"
+            )
     from pydantic_settings import BaseSettings
 
     if name in dir(BaseSettings):
-        raise CannotEdit(f"{name} is part of pydantic's BaseSettings, so no field can be called so: {next_step}")
+        raise CannotEdit(f"{name} is part of pydantic's BaseSettings, so no field can have this name: {next_step}")
 
 
 def _describe_field(settings: SettingsSource, field: Field, key: str) -> str:
     """Describe a field in words; an annotation that may have a default in it is not shown."""
-    plain = re.fullmatch(r"[\w., |\[\]]+", field.annotation)
-    shown = f" ({field.annotation}{', required' if field.required else ''})" if plain else ""
+    is_plain = re.fullmatch(r"[\w., |\[\]]+", field.annotation)
+    annotation = f" ({field.annotation}{', required' if field.required else ''})" if is_plain else ""
     alias = "" if settings.find(key) != field or field.name.upper() == key.upper() else " by an alias"
-    return f"the field {field.name}{shown} of class {field.owner}{alias}"
+    return f"the field {field.name}{annotation} of class {field.owner}{alias}"
 
 
 def _describe_binding(node: ast.AST) -> str:
@@ -307,12 +275,12 @@ def _describe_binding(node: ast.AST) -> str:
         return "an inner class"
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return "a name"
-    marks = [last_name(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
-    if "computed_field" in marks:
+    decorators = [last_name(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
+    if "computed_field" in decorators:
         return "a computed field"
-    if any(mark.endswith(("validator", "serializer")) for mark in marks):
+    if any(decorator.endswith(("validator", "serializer")) for decorator in decorators):
         return "a validator"
-    return "a property" if any(mark.endswith("property") for mark in marks) else "a method"
+    return "a property" if any(decorator.endswith("property") for decorator in decorators) else "a method"
 
 
 def _at_runtime(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -334,7 +302,7 @@ def _visible(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
             yield from _visible(ast.iter_child_nodes(each))
 
 
-def _bound(body: Iterable[ast.AST]) -> Iterator[tuple[str, BindingNode]]:
+def _bindings(body: Iterable[ast.AST]) -> Iterator[tuple[str, BindingNode]]:
     """Yield the names that a body binds, each with the node that binds it."""
     for each in _visible(body):
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -345,30 +313,28 @@ def _bound(body: Iterable[ast.AST]) -> Iterator[tuple[str, BindingNode]]:
             yield each.id, each
 
 
-def find_insertion_point(classes: Classes, name: str) -> InsertionPoint:
-    """The line to insert a field at: below the field with the most similar name, or below the first fields.
+def _insert(classes: Classes, name: str, new: Sequence[str]) -> str:
+    """The text with new lines for a field: below the field with the most similar name, or below the first fields.
 
-    Raises CannotEdit for a class that is on one line or defined twice.
+    If the file's last line has no line ending, the new last one has none. Raises CannotEdit for a class that is on one
+    line or defined twice.
     """
     lines, parts = classes.lines, _parts(classes)
-    below, apart = _neighbour(parts, lines, name)
-    last = _last_attached(parts, lines, below) if below >= 0 else -1
+    neighbor, is_apart = _find_neighbor(parts, lines, name)
+    last = _last_attached(parts, lines, neighbor) if neighbor >= 0 else -1
     margin = MARGIN.match(lines[parts[0].first])
     indent = margin[0].rpartition("\f")[2] if margin else ""
     index = _after_comments(parts, lines, last, indent) if last >= 0 else parts[0].lead
     kind = parts[last].kind if last >= 0 else "nothing"
-    above = apart or kind in ("config", "function") or (kind == "text" and not parts[below].names)
-    crowded = last + 1 < len(parts) and bool(lines[index].strip())
-    ends = re.search(r"[\r\n]+$", lines[index - 1])
-    newline = ends[0] if ends else classes.file.newline
-    return InsertionPoint(
-        lines=lines,
-        index=index,
-        indent=indent,
-        newline=newline,
-        above=above,
-        below=crowded and (above or last < 0),
-    )
+    gap_above = is_apart or kind in ("config", "function") or (kind == "text" and not parts[neighbor].names)
+    gap_below = last + 1 < len(parts) and bool(lines[index].strip()) and (gap_above or last < 0)
+    line_end = re.search(r"[\r\n]+$", lines[index - 1])
+    newline = line_end[0] if line_end else classes.file.newline
+    block = [*([""] * gap_above), *(f"{indent}{line}" for line in new), *([""] * gap_below)]
+    text = "".join(f"{line}{newline}" for line in block)
+    if not line_end:
+        text = f"{newline}{text.removesuffix(newline)}"
+    return "".join([*lines[:index], text, *lines[index:]])
 
 
 def _parts(classes: Classes) -> list[_Part]:
@@ -377,20 +343,21 @@ def _parts(classes: Classes) -> list[_Part]:
     if sum(isinstance(each, ast.ClassDef) and each.name == MAIN_CLASS for each in classes.tree.body) > 1:
         raise CannotEdit(f"{name} has class {MAIN_CLASS} twice: keep one of them.")
     top = _first_line(node.body[0])
-    if top == node.lineno - 1 or lines[top].encode()[: node.body[0].col_offset].strip() or _goes_on(lines[top - 1]):
+    before = lines[top].encode()[: node.body[0].col_offset]
+    if top == node.lineno - 1 or before.strip() or _is_continued(lines[top - 1]):
         raise CannotEdit(
-            f"{name}, line {node.lineno} has class {MAIN_CLASS} on one line: give its body lines of its own."
+            f"{name}, line {node.lineno} has class {MAIN_CLASS} on one line: put its body on lines of its own."
         )
     parts: list[_Part] = []
     rest = list(node.body)
     while rest:
-        first, here = _first_line(rest[0]), rest[:1]
+        first, statements = _first_line(rest[0]), rest[:1]
         end = _end(lines, rest[0])
-        while len(here) < len(rest) and _first_line(rest[len(here)]) < end:
-            end = _end(lines, rest[len(here)])
-            here.append(rest[len(here)])
-        rest = rest[len(here) :]
-        kind = _part_kind(here)
+        while len(statements) < len(rest) and _first_line(rest[len(statements)]) < end:
+            end = _end(lines, rest[len(statements)])
+            statements.append(rest[len(statements)])
+        rest = rest[len(statements) :]
+        kind = _part_kind(statements)
         if kind == "function":
             end = _inner_comments(lines, end, _margin(lines[first]))
         lead = first
@@ -398,9 +365,9 @@ def _parts(classes: Classes) -> list[_Part]:
             _is_comment(lines[lead - 1]) or not lines[lead - 1].strip()
         ):
             lead -= 1
-        texts = frozenset(text for statement in here for text in _strings(statement))
-        names = tuple(filter(None, map(field_name, here)))
-        parts.append(_Part(kind=kind, names=names, mentions=texts, lead=lead, first=first, end=end))
+        strings = frozenset(text for statement in statements for text in _strings(statement))
+        names = tuple(filter(None, map(field_name, statements)))
+        parts.append(_Part(kind=kind, names=names, strings=strings, lead=lead, first=first, end=end))
     return parts
 
 
@@ -408,13 +375,13 @@ def _end(lines: Sequence[str], statement: ast.stmt) -> int:
     """The index of the line after a statement and its continuation lines."""
     last = (statement.end_lineno or statement.lineno) - 1
     tail = lines[last].encode()[statement.end_col_offset :].decode()
-    while _goes_on(tail) and last + 1 < len(lines):
+    while _is_continued(tail) and last + 1 < len(lines):
         last += 1
         tail = lines[last]
     return last + 1
 
 
-def _goes_on(tail: str) -> bool:
+def _is_continued(tail: str) -> bool:
     """Whether a line ends in a backslash that is not in a comment."""
     return "#" not in tail and tail.rstrip("\r\n").endswith("\\")
 
@@ -459,30 +426,29 @@ def _strings(statement: ast.stmt) -> Iterator[str]:
             yield each.value
 
 
-def _neighbour(parts: list[_Part], lines: Sequence[str], name: str) -> tuple[int, bool]:
+def _find_neighbor(parts: list[_Part], lines: Sequence[str], name: str) -> tuple[int, bool]:
     """The part to insert below, -1 for the top of the class, and whether to leave an empty line."""
-    fields = {own: index for index, part in enumerate(parts) for own in part.names}
+    fields = {field: index for index, part in enumerate(parts) for field in part.names}
     if not fields:
         configs = [index for index, part in enumerate(parts) if part.kind == "config"]
-        heads = next((index for index, part in enumerate(parts) if part.kind not in ("text", "nothing")), len(parts))
-        return (configs[-1] if configs else heads - 1), False
+        top = next((index for index, part in enumerate(parts) if part.kind not in ("text", "nothing")), len(parts))
+        return (configs[-1] if configs else top - 1), False
     words = name.upper().split("_")
-    others = {own: own.upper().split("_") for own in fields}
-    leading = {own: _common_words(words, other) for own, other in others.items()}
-    trailing = {own: _common_words(words[::-1], other[::-1]) for own, other in others.items()}
+    others = {field: field.upper().split("_") for field in fields}
+    leading = {field: _common_words(words, other) for field, other in others.items()}
+    trailing = {field: _common_words(words[::-1], other[::-1]) for field, other in others.items()}
     if (most := max(leading.values())) > 0:
-        relative = max(fields[own] for own, count in leading.items() if count == most)
-        return relative, _stands_alone(parts, lines, relative)
+        neighbor = max(fields[field] for field, count in leading.items() if count == most)
+        return neighbor, _stands_alone(parts, lines, neighbor)
     if (most := max(trailing.values())) > 1:
-        relative = _group_end(parts, lines, max(fields[own] for own, count in trailing.items() if count == most))
-        return relative, _stands_alone(parts, lines, relative)
+        neighbor = _group_end(parts, lines, max(fields[field] for field, count in trailing.items() if count == most))
+        return neighbor, _stands_alone(parts, lines, neighbor)
     first = last = min(fields.values())
     for index in range(first, len(parts)):
         if parts[index].kind not in ("field", "text", "config"):
             break
         last = index if parts[index].names else last
-    groups = any(not _is_close(parts[index], lines) for index in range(first + 1, last + 1))
-    return last, groups
+    return last, any(not _is_close(parts[index], lines) for index in range(first + 1, last + 1))
 
 
 def _stands_alone(parts: list[_Part], lines: Sequence[str], index: int) -> bool:
@@ -490,8 +456,8 @@ def _stands_alone(parts: list[_Part], lines: Sequence[str], index: int) -> bool:
     fields = [each for each, part in enumerate(parts) if part.names]
     pairs = list(pairwise(fields))
     gaps = [not all(_is_close(parts[each], lines) for each in range(one + 1, other + 1)) for one, other in pairs]
-    beside = all(gap for gap, pair in zip(gaps, pairs, strict=True) if index in pair)
-    return len(gaps) > 1 and beside and sum(gaps) * 2 > len(gaps)
+    is_separate = all(gap for gap, pair in zip(gaps, pairs, strict=True) if index in pair)
+    return len(gaps) > 1 and is_separate and sum(gaps) * 2 > len(gaps)
 
 
 def _group_end(parts: list[_Part], lines: Sequence[str], index: int) -> int:
@@ -517,9 +483,9 @@ def _last_attached(parts: list[_Part], lines: Sequence[str], index: int) -> int:
         part = parts[each]
         if part.kind == "field":
             break
-        text = part.kind == "text" and each == index + 1
-        next_to_it = part.kind == "function" and each == last + 1 and _is_close(part, lines)
-        if text or next_to_it or (part.kind in ("function", "other") and part.mentions & names):
+        is_docstring = part.kind == "text" and each == index + 1
+        is_adjacent = part.kind == "function" and each == last + 1 and _is_close(part, lines)
+        if is_docstring or is_adjacent or (part.kind in ("function", "other") and part.strings & names):
             last = each
     return last
 
@@ -547,6 +513,6 @@ def _is_comment(line: str) -> bool:
 
 
 def _margin(line: str) -> int:
-    """How far a line is indented, as Python counts it."""
+    """The width of a line's indentation, as Python counts it."""
     margin = MARGIN.match(line)
     return len(margin[0].rpartition("\f")[2].expandtabs(8)) if margin else 0

@@ -79,10 +79,10 @@ def parse_template(file: SourceFile) -> Template:
     lines = _lines(parts)
     entries: dict[str, TemplateEntry] = {}
     for variable in variables(parts):
-        inner = assignment_of(parts[variable.at]) or parts[variable.at]
-        behind = words_of(spelling_of(inner).after)
-        description = " ".join(filter(None, (joined_words(parts[variable.begins : variable.at]), behind)))
-        value = _value(inner.raw)
+        assignment = assignment_of(parts[variable.at]) or parts[variable.at]
+        rest = spelling_of(assignment).after
+        description = " ".join(filter(None, (joined_words(parts[variable.begins : variable.at]), words_of(rest))))
+        value = _value(assignment.raw)
         entry = TemplateEntry(
             name=variable.name,
             value=value,
@@ -92,7 +92,7 @@ def parse_template(file: SourceFile) -> Template:
             commented_out=variable.commented_out,
             optional=variable.commented_out or _is_optional(description, variable.heading.title, value),
             line=lines[variable.at],
-            has_inline_comment=spelling_of(inner).after.lstrip().startswith("#"),
+            has_inline_comment=rest.lstrip().startswith("#"),
         )
         if entry.name not in entries or not entry.commented_out:
             entries[entry.name] = entry

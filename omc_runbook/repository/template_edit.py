@@ -20,20 +20,21 @@ FEWEST_LAST_WORDS = 2
 """How many last words two related names share at least: one, like KEY, is too few."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewEntry:
-    """A variable to add: its description, the address to obtain it from, "" for none, and whether it is required."""
+    """A variable to add."""
 
     name: str
     description: str
-    obtain_from: str
+    obtain_from: str = ""
+    """The address to obtain it from; "" for none."""
     required: bool
     is_text: bool = True
-    """Whether the application accepts any text, also the placeholder."""
+    """Whether the application accepts any text, so that it starts with the placeholder."""
 
     @property
     def placeholder(self) -> str:
-        """The placeholder in the place of a value."""
+        """The placeholder for its value."""
         return f"<your-{self.name.lower().replace('_', '-')}>"
 
 
@@ -48,16 +49,16 @@ def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
         return None
     text = file.text
     parts = statements(text)
-    found = tuple(variables(parts))
-    relative, index = _find_position(found, new.name, len(parts))
+    existing = tuple(variables(parts))
+    neighbor, index = _find_position(existing, new.name, len(parts))
     notes = _trailing_notes(parts[index:])
-    is_apart = bool(notes) or (_stands_apart(parts, found, index, new.name) if relative else _ends_open(parts))
+    is_apart = bool(notes) or (_stands_apart(parts, existing, index, new.name) if neighbor else _needs_gap(parts))
     position = parts[index + notes - 1].end if parts else 0
     lines = ["", *_lines(new)] if is_apart else _lines(new)
-    what = f"{new.name} after {relative}" if relative else f"{new.name} at the end"
+    what = f"{new.name} after {neighbor}" if neighbor else f"{new.name} at the end"
     edit = _edit(file, text, position, lines, what)
-    addition = _verify(before, edit, new)
-    if addition.optional == new.required:
+    entry = _verify(before, edit, new)
+    if entry.optional == new.required:
         # The section or the description says otherwise: a last line in brackets overrides it.
         *others, assignment = lines
         word = "required" if new.required else "optional"
@@ -68,7 +69,7 @@ def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
 
 def _check(new: NewEntry) -> None:
     if not NAME.fullmatch(new.name):
-        raise CannotEdit("A variable's name has capital letters, digits and _ alone, and begins with a letter.")
+        raise CannotEdit("A variable's name has only capital letters, digits and _, and begins with a letter.")
     for what, text in (("description", new.description), ("obtain_from", new.obtain_from)):
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
             raise CannotEdit(f"The {what} of {new.name} has a line end or a control character: make it one plain line.")
@@ -87,20 +88,20 @@ def _lines(new: NewEntry) -> list[str]:
     return [*(f"# {comment}" for comment in comments if comment), f"{margin}{new.name}={new.placeholder}"]
 
 
-def _find_position(found: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
+def _find_position(existing: Sequence[Variable], name: str, end: int) -> tuple[str, int]:
     """The most similar variable and the index of the statement to insert before; "" and the end for none."""
     words = name.split("_")
-    near = _nearest(words, found, [each.name.split("_") for each in found], 1)
-    if near:
-        return near.name, near.at + 1
+    nearest = _nearest(words, existing, [each.name.split("_") for each in existing], 1)
+    if nearest:
+        return nearest.name, nearest.at + 1
     # A name that is similar only at its end goes to active variables, else to commented-out ones.
-    for group in ([each for each in found if not each.commented_out], found):
-        near = _nearest(words[::-1], group, [each.name.split("_")[::-1] for each in group], FEWEST_LAST_WORDS)
-        if near:
-            later = [each for each in found if each.at > near.at]
-            while later and later[0].heading == near.heading and _is_kin(later[0].name, near.name):
-                near = later.pop(0)
-            return near.name, near.at + 1
+    for group in ([each for each in existing if not each.commented_out], existing):
+        nearest = _nearest(words[::-1], group, [each.name.split("_")[::-1] for each in group], FEWEST_LAST_WORDS)
+        if nearest:
+            later = [each for each in existing if each.at > nearest.at]
+            while later and later[0].heading == nearest.heading and _share_first_word(later[0].name, nearest.name):
+                nearest = later.pop(0)
+            return nearest.name, nearest.at + 1
     return "", end
 
 
@@ -116,45 +117,46 @@ def _is_prose(part: Statement) -> bool:
 
 
 def _nearest(
-    words: Sequence[str], found: Sequence[Variable], names: Sequence[Sequence[str]], fewest: int
+    words: Sequence[str], group: Sequence[Variable], names: Sequence[Sequence[str]], fewest: int
 ) -> Variable | None:
     """The last of the variables that share the most leading words, in the section that has most of these."""
-    shared = [_shared(words, name) for name in names]
-    most = max(shared, default=0)
+    counts = [_common_words(words, name) for name in names]
+    most = max(counts, default=0)
     if most < fewest:
         return None
-    relatives = [each for each, count in zip(found, shared, strict=True) if count == most]
+    relatives = [each for each, count in zip(group, counts, strict=True) if count == most]
     section = Counter(each.heading for each in relatives).most_common(1)[0][0]
     return [each for each in relatives if each.heading == section][-1]
 
 
-def _shared(words: Sequence[str], others: Sequence[str]) -> int:
+def _common_words(words: Sequence[str], others: Sequence[str]) -> int:
     """The number of leading words that two names share."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] and pair[0] == pair[1], zip(words, others, strict=False)))
 
 
-def _stands_apart(parts: Sequence[Statement], found: Sequence[Variable], at: int, name: str) -> bool:
+def _stands_apart(parts: Sequence[Statement], existing: Sequence[Variable], at: int, name: str) -> bool:
     """Whether to insert a blank line after a similar variable: as between its neighbors, else as in most places."""
     gaps = [
         any(part.kind == "blank" for part in parts[one.at : other.at]) if one.heading == other.heading else None
-        for one, other in pairwise(found)
+        for one, other in pairwise(existing)
     ]
-    first = last = next(index for index, each in enumerate(found) if each.at == at - 1)
+    first = last = next(index for index, each in enumerate(existing) if each.at == at - 1)
     # For a name that is similar only at its end, gaps within that one's own group are not considered.
-    while first and not _is_kin(found[last].name, name) and _is_kin(found[last].name, found[first - 1].name):
+    neighbor = existing[last].name
+    while first and not _share_first_word(neighbor, name) and _share_first_word(neighbor, existing[first - 1].name):
         first -= 1
     before, after = [None, *gaps][first], [*gaps, None][last]
     if before is False or after is False:
         return False
-    known = [gap for gap in gaps if gap is not None]
-    return bool(before or after) or sum(known) * 2 > len(known)
+    within_sections = [gap for gap in gaps if gap is not None]
+    return bool(before or after) or sum(within_sections) * 2 > len(within_sections)
 
 
-def _is_kin(name: str, other: str) -> bool:
-    return _shared(name.split("_")[:1], other.split("_")[:1]) > 0
+def _share_first_word(name: str, other: str) -> bool:
+    return _common_words(name.split("_")[:1], other.split("_")[:1]) > 0
 
 
-def _ends_open(parts: Sequence[Statement]) -> bool:
+def _needs_gap(parts: Sequence[Statement]) -> bool:
     """Whether to insert a blank line at the end: after a last comment, or if variables are separated by blank lines."""
     is_comment = bool(parts) and parts[-1].kind == "comment" and not assignment_of(parts[-1])
     return bool(parts) and parts[-1].kind != "blank" and (is_comment or any(part.kind == "blank" for part in parts))
@@ -163,23 +165,23 @@ def _ends_open(parts: Sequence[Statement]) -> bool:
 def _edit(file: SourceFile, text: str, position: int, lines: Sequence[str], what: str) -> Edit:
     """Insert lines at a position; after a last line without a line ending, they get one before, not after them."""
     newline = file.newline
-    is_open = position > 0 and not text[:position].endswith(("\n", "\r"))
+    ends_without_newline = position > 0 and not text[:position].endswith(("\n", "\r"))
     block = newline.join(lines)
-    addition = f"{newline}{block}" if is_open else f"{block}{newline}"
-    return file.with_text(text[:position] + addition + text[position:], what)
+    insertion = f"{newline}{block}" if ends_without_newline else f"{block}{newline}"
+    return file.with_text(text[:position] + insertion + text[position:], what)
 
 
 def _verify(before: Template, edit: Edit, new: NewEntry) -> TemplateEntry:
     """Parse the edited file and return the new variable; raises CannotEdit if it or another one is wrong."""
     after = parse_template(replace(edit.file, raw=edit.after))
-    addition = after.find(new.name)
-    others = [replace(entry, line=0) for entry in after.entries if entry.name != new.name]
-    is_as_before = others == [replace(entry, line=0) for entry in before.entries]
-    if addition is None or not is_as_before or not _matches(addition, new):
+    entry = after.find(new.name)
+    others = [replace(each, line=0) for each in after.entries if each.name != new.name]
+    is_unchanged = others == [replace(each, line=0) for each in before.entries]
+    if entry is None or not is_unchanged or not _matches(entry, new):
         raise CannotEdit(f"{edit.file.name} has a quote that is never closed before the new lines: close it first.")
-    return addition
+    return entry
 
 
 def _matches(entry: TemplateEntry, new: NewEntry) -> bool:
-    is_described = entry.description.startswith(" ".join(new.description.split()))
-    return is_described and (entry.name, entry.value) == (new.name, new.placeholder)
+    has_description = entry.description.startswith(" ".join(new.description.split()))
+    return has_description and (entry.name, entry.value) == (new.name, new.placeholder)

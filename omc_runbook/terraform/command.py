@@ -50,7 +50,7 @@ ADVICE: tuple[tuple[str, str], ...] = (
         r"|InvalidClientTokenId|[Cc]redentials (?:have )?expired|get credentials",
         "The backend or a provider has no valid credentials: set AWS_PROFILE or sign in, then run again.",
     ),
-    (r"AccessDenied|UnauthorizedOperation|not authorized to perform", "A permission is missing: it names which."),
+    (r"AccessDenied|UnauthorizedOperation|not authorized to perform", "A permission is missing: the error names it."),
     (
         r"state migration|[Bb]ackend configuration changed",
         "The backend changed: decide yourself with `{program} init -migrate-state` or `-reconfigure` there.",
@@ -103,17 +103,17 @@ class Output:
 
 def find_program() -> str:
     """The path of terraform, else of tofu; raises CouldNotLook if neither is on PATH."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if found is None:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
         raise CouldNotLook(
             "Neither terraform nor tofu is on PATH: install one (https://developer.hashicorp.com/terraform/install or"
             " https://opentofu.org/docs/intro/install/), or leave terraform_dir empty to do it through AWS's API."
         )
-    return found
+    return program
 
 
 def plan(folder: Path, profile: str = "") -> SavedPlan:
-    """Run init and plan in a folder, and leave it as it was: no .terraform, no lock file, no state.
+    """Run init and plan in a folder, and leave it unchanged: no .terraform, no lock file, no state.
 
     `profile` is the AWS profile, "" for that of this process. TF_DATA_DIR is a private folder, and the state is not
     locked. Raises UsageError for a folder without a configuration, and CouldNotLook if Terraform fails or does not
@@ -134,13 +134,13 @@ def plan(folder: Path, profile: str = "") -> SavedPlan:
         _run(saved, "plan", "-lock=false", f"-out={saved.file}")
         changes = read_changes(_run(saved, "show", "-json", str(saved.file), interactive=False))
         if changes is None:
-            raise CouldNotLook(f"{saved.name} show gives plans in a form that is not known here: it is too new or old.")
+            raise CouldNotLook(f"{saved.name} show gives plans in an unknown format: install another version.")
     except BaseException:
         saved.drop()
         raise
     finally:
         if not had_lock and lock.exists():
-            _put_aside(lock, saved)
+            _move_lock(lock, saved)
     return replace(saved, changes=changes)
 
 
@@ -162,7 +162,7 @@ def apply(saved: SavedPlan) -> tuple[Output, ...]:
         saved.drop()
 
 
-def _put_aside(lock: Path, saved: SavedPlan) -> None:
+def _move_lock(lock: Path, saved: SavedPlan) -> None:
     """Move the lock file that init created out of the folder; apply needs it again."""
     if Path(saved.directory.name).exists():
         shutil.copyfile(lock, Path(saved.directory.name) / LOCK_FILE)
@@ -194,10 +194,10 @@ def _copy_data(old: Path, new: Path) -> None:
         link.symlink_to(package.resolve())
 
 
-def _run(saved: SavedPlan, verb: str, *words: str, interactive: bool = True) -> str:
+def _run(saved: SavedPlan, verb: str, *arguments: str, interactive: bool = True) -> str:
     """Run a command and return its standard output; raises CouldNotLook, in one sentence, if it fails."""
     flags = ["-no-color", "-input=false"] if interactive else ["-no-color"]
-    code, stdout, stderr = _call(saved, verb, [verb, *flags, *words])
+    code, stdout, stderr = _call(saved, verb, [verb, *flags, *arguments])
     if code is None:
         raise CouldNotLook(
             f"{saved.name} {verb} in {saved.folder} did not end within {SECONDS[verb]} s and was interrupted:"
@@ -208,11 +208,11 @@ def _run(saved: SavedPlan, verb: str, *words: str, interactive: bool = True) -> 
     return stdout
 
 
-def _call(saved: SavedPlan, verb: str, words: Sequence[str]) -> tuple[int | None, str, str]:
+def _call(saved: SavedPlan, verb: str, arguments: Sequence[str]) -> tuple[int | None, str, str]:
     """The exit code, None after an interruption, standard output and standard error."""
     try:
         process = subprocess.Popen(
-            [saved.program, *words],
+            [saved.program, *arguments],
             cwd=saved.folder,
             env=saved.variables,
             stdin=subprocess.DEVNULL,
@@ -258,8 +258,9 @@ def _failure(saved: SavedPlan, verb: str, text: str, code: int) -> str:
         facts = dict(re.findall(r"^ +(ID|Who|Created): +(\S.*)$", text, flags=re.MULTILINE))
         lock = facts.get("ID", "unknown")
         return (
-            f"{sentence} It is held by {facts.get('Who', 'somebody')} since {facts.get('Created', 'an unknown time')},"
-            f" lock {lock}: wait for them, or if nobody is at work run `{saved.name} force-unlock {lock}` there."
+            f"{sentence} {facts.get('Who', 'Somebody')} has held lock {lock} since"
+            f" {facts.get('Created', 'an unknown time')}: wait, or if nobody is applying run"
+            f" `{saved.name} force-unlock {lock}` there."
         )
-    advice = next((words for pattern, words in ADVICE if re.search(pattern, text)), "")
+    advice = next((advice for pattern, advice in ADVICE if re.search(pattern, text)), "")
     return f"{sentence} {advice.format(program=saved.name)}".rstrip()

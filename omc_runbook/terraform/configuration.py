@@ -27,7 +27,9 @@ class UnprotectedVersion:
 def check_folder(folder: Path) -> None:
     """Raise UsageError, in one sentence, if a folder has no Terraform configuration."""
     if not folder.is_dir():
-        raise UsageError(f"terraform_dir {folder} is no folder: name the one in which you would run terraform apply.")
+        raise UsageError(
+            f"terraform_dir {folder} is not a folder: name the one in which you would run terraform apply."
+        )
     if not [*folder.glob("*.tf"), *folder.glob("*.tf.json"), *folder.glob("*.tofu")]:
         raise UsageError(f"terraform_dir {folder} has no *.tf file: name the folder with the configuration.")
 
@@ -37,8 +39,7 @@ def find_unprotected_versions(folder: Path) -> tuple[UnprotectedVersion, ...]:
 
     Reads *.tf files; one that is not valid is skipped, since Terraform itself reports it.
     """
-    visited: set[Path] = set()
-    return tuple(_unprotected_versions(folder.resolve(), "", visited))
+    return tuple(_unprotected_versions(folder.resolve(), "", set()))
 
 
 def _unprotected_versions(folder: Path, prefix: str, visited: set[Path]) -> Iterator[UnprotectedVersion]:
@@ -87,6 +88,6 @@ def _ignores(body: Mapping[str, Any]) -> bool:
     """Whether ignore_changes has the value's argument or all; True for a version without a value."""
     if not VALUES & body.keys():
         return True
-    ignored = [block.get("ignore_changes", ()) for block in body.get("lifecycle", ())]
-    names = {str(name).strip('"${}') for each in ignored for name in ([each] if isinstance(each, str) else each)}
+    arguments = [block.get("ignore_changes", ()) for block in body.get("lifecycle", ())]
+    names = {str(name).strip('"${}') for each in arguments for name in ([each] if isinstance(each, str) else each)}
     return "all" in names or bool(VALUES & body.keys() & names)

@@ -16,17 +16,18 @@ from omc_runbook.textfile.file import SourceFile
 DEFINITION = "aws_ecs_task_definition"
 VARIABLE = "secrets_arn"
 """The Terraform variable of the secret's ARN, if no reference shows another."""
-SEVERAL = "it has references to several secrets, and to none of them most"
+SEVERAL = "it references several secrets equally often"
 
 _LOOP = re.compile(r"\$\{\s*(\w+)\s*\}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariableNode:
+class ContainerVariable:
     """A container's variable: its name, its valueFrom, its element, and the list of that."""
 
     variable: str
     value_from: str
+    """As in ${var.secrets_arn}:KEY::; "" for an expression that is not a string."""
     element: Node
     list: Node
     certain: bool
@@ -44,17 +45,19 @@ class VariableNode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerNode:
+class TerraformContainer:
     """A container of a task definition, with the syntax nodes of its variables."""
 
     folder: Folder = field(repr=False)
     definition: str
+    """Its address in Terraform: aws_ecs_task_definition.backend."""
     name: str
     node: Node
     """Its object; the last one if it is merged from several."""
     json: bool
-    references: tuple[VariableNode, ...] = ()
-    environment: tuple[VariableNode, ...] = ()
+    references: tuple[ContainerVariable, ...] = ()
+    plain_variables: tuple[ContainerVariable, ...] = ()
+    """Those in its environment, of which only the names are used."""
     has_secrets: bool = False
     lists: tuple[Node, ...] = ()
     """The lists that a reference can be added to, the best first; a for expression stands for its list of names."""
@@ -63,7 +66,22 @@ class ContainerNode:
     base: str = ""
     """The expression of the secret's ARN in its references."""
     obstacle: str = ""
-    """Why no reference can be added, as a clause; "" if one can."""
+    """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.node.file.name
+
+    @property
+    def line(self) -> int:
+        """The line of its object, counted from 1."""
+        return self.node.line
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The names of its plain variables."""
+        return tuple(each.variable for each in self.plain_variables)
 
     @property
     def address(self) -> tuple[str, str]:
@@ -73,18 +91,18 @@ class ContainerNode:
 
 @dataclass
 class _FolderContainers:
-    """The containers found so far in one folder."""
+    """The containers of one folder, as far as it is read."""
 
     folder: Folder
-    found: list[ContainerNode] = field(default_factory=list)
+    containers: list[TerraformContainer] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     uncertain_locals: set[tuple[str, str]] = field(default_factory=set)
     """Local values used by a definition that was not understood in full, each with that definition."""
 
 
-def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[ContainerNode, ...], tuple[str, ...]]:
+def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformContainer, ...], tuple[str, ...]]:
     """Find the containers of all task definitions in files; also gives a sentence on each part not understood."""
-    found: list[ContainerNode] = []
+    containers: list[TerraformContainer] = []
     unreadable: list[str] = []
     by_folder = sorted(files, key=lambda file: (file.path.parent, file.name))
     for _, group in groupby(by_folder, key=lambda file: file.path.parent):
@@ -92,10 +110,10 @@ def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[ContainerNode,
         for block in result.folder.blocks:
             if block.type == "resource" and block.labels[:1] == (DEFINITION,):
                 _read_definition(block, result)
-        based = [replace(each, base=_base(each, result.found)) for each in result.found]
-        found += [_find_obstacle(each, based, result.uncertain_locals) for each in based]
+        with_base = [replace(each, base=_base(each, result.containers)) for each in result.containers]
+        containers += [_find_obstacle(each, with_base, result.uncertain_locals) for each in with_base]
         unreadable += [*map(str, result.folder.broken.values()), *result.unreadable]
-    return tuple(found), tuple(unreadable)
+    return tuple(containers), tuple(unreadable)
 
 
 def _read_definition(block: Block, result: _FolderContainers) -> None:
@@ -114,9 +132,9 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
     is_call = start.kind == "call" and start.name == "jsonencode" and len(start.parts) == 1
     whole = start.parts[0] if is_call else read_json(start) if start.kind == "heredoc" else None
     if whole is None:
-        why = "which is no plain JSON" if start.kind == "heredoc" else "which is not followed"
+        why = "which is not plain JSON" if start.kind == "heredoc" else "which is not followed"
         return report("its container definitions are", start, why)
-    repeated = block.find("for_each") is not None
+    is_repeated = block.find("for_each") is not None
     for part in folder.parts(whole):
         if part.node.kind != "tuple":
             report("some of its containers come from", part.node)
@@ -128,40 +146,40 @@ def _read_definition(block: Block, result: _FolderContainers) -> None:
                 continue
             container = _read_container(
                 objects,
-                ContainerNode(
+                TerraformContainer(
                     folder=folder, definition=definition, name="", node=objects[-1], json=start.kind == "heredoc"
                 ),
             )
-            if repeated or not part.certain:
-                obstacle = (
-                    "for_each makes several of its definition" if repeated else "it is there under a condition only"
-                )
+            if is_repeated or not part.certain:
+                obstacle = "for_each creates several definitions with it" if is_repeated else "it is conditional"
                 container = replace(container, obstacle=obstacle)
             if not container.name:
-                report("the name of a container is not told by", container.node, "in which it is no plain text")
-            result.found.append(container)
+                report("a container has no plain text as its name in", container.node, "so it cannot be matched")
+            result.containers.append(container)
 
 
-def _read_container(objects: tuple[Node, ...], container: ContainerNode) -> ContainerNode:
+def _read_container(objects: tuple[Node, ...], container: TerraformContainer) -> TerraformContainer:
     folder = container.folder
     name, environment, secrets = (find_member(objects, key) for key in ("name", "environment", "secrets"))
     plain = (
-        read_variables(environment.value, folder) if environment and environment.kind == "member" else VariableList()
+        _read_variables(environment.value, folder) if environment and environment.kind == "member" else _VariableList()
     )
     container = replace(
         container,
-        name=read_text(name.value, folder) if name and name.kind == "member" else "",
+        name=_read_text(name.value, folder) if name and name.kind == "member" else "",
         node=[each for each in objects if each.kind == "object"][-1],
-        environment=tuple(plain.variables),
+        plain_variables=tuple(plain.variables),
     )
     if secrets is None:
         return container
     if secrets.kind != "member":
-        return replace(container, obstacle=f"{describe(secrets)} may bring its secrets along")
-    variable_list = read_variables(secrets.value, folder)
-    home = folder.local_of(container.node)
+        return replace(container, obstacle=f"{describe(secrets)} may define its secrets")
+    variable_list = _read_variables(secrets.value, folder)
+    container_local = folder.local_of(container.node)
     key_counts = Counter(each.list.position for each in variable_list.variables if each.key)
-    lists = sorted(variable_list.lists, key=lambda each: (folder.local_of(each) != home, -key_counts[each.position]))
+    lists = sorted(
+        variable_list.lists, key=lambda each: (folder.local_of(each) != container_local, -key_counts[each.position])
+    )
     other_sources = tuple(dict.fromkeys(variable_list.other_sources))
     return replace(
         container,
@@ -173,7 +191,7 @@ def _read_container(objects: tuple[Node, ...], container: ContainerNode) -> Cont
     )
 
 
-def _base(container: ContainerNode, others: list[ContainerNode]) -> str:
+def _base(container: TerraformContainer, others: list[TerraformContainer]) -> str:
     """The most frequent expression of the secret's ARN in its best list, else in the container, definition or file."""
     best = [each.position for each in container.lists[:1]]
     all_variables = [
@@ -200,44 +218,40 @@ def _base(container: ContainerNode, others: list[ContainerNode]) -> str:
     return f"${{var.{VARIABLE}}}" if container.folder.declares(VARIABLE) else ""
 
 
-def _is_global(variable: VariableNode) -> bool:
+def _is_global(variable: ContainerVariable) -> bool:
     """Whether the expression of the secret's ARN means the same elsewhere in the file."""
     return not any(word in variable.base for word in ("each.", "count.", "self."))
 
 
 def _find_obstacle(
-    container: ContainerNode, others: list[ContainerNode], uncertain_locals: set[tuple[str, str]]
-) -> ContainerNode:
+    container: TerraformContainer, others: list[TerraformContainer], uncertain_locals: set[tuple[str, str]]
+) -> TerraformContainer:
     """The container with the lists that no other definition uses, and the reason why no reference can be added."""
     folder = container.folder
     broken = next(iter(folder.broken), "")
-    if container.obstacle or broken:
-        return replace(
-            container, lists=(), obstacle=f"{broken} beside it is not valid HCL" if broken else container.obstacle
-        )
-    strangers = [each for each in others if each.address != container.address]
-    owners = {names_of(node, folder).position: each for each in strangers for node in (*each.lists, each.node)}
+    obstacle = f"{broken} beside it is not valid HCL" if broken else container.obstacle
+    if obstacle:
+        return replace(container, lists=(), obstacle=obstacle)
+    foreign = [each for each in others if each.address != container.address]
+    owners = {names_of(node, folder).position: each for each in foreign for node in (*each.lists, each.node)}
     lists_or_node = container.lists if container.has_secrets else (container.node,)
     uncertain = {name for name, definition in uncertain_locals if definition != container.definition}
     shared = [_shared_with(names_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
     if all(shared):
         return replace(container, lists=(), obstacle=shared[0])
-    lists = (
-        tuple(node for node, other in zip(lists_or_node, shared, strict=True) if not other)
-        if container.has_secrets
-        else ()
-    )
-    obstacle = ""
+    lists = tuple(node for node, other in zip(container.lists, shared, strict=False) if not other)
     if not container.base:
-        obstacle = f'nothing beside it shows how the secret is named, and its folder has no variable "{VARIABLE}"'
+        obstacle = f'no reference nearby names the secret, and its folder has no variable "{VARIABLE}"'
         if any(each.base for each in container.references):
             obstacle = SEVERAL
         elif not all(each.value_from for each in container.references):
-            obstacle = "how its references name the secret cannot be read"
+            obstacle = "the secret's ARN in its references cannot be read"
     return replace(container, lists=lists, obstacle=obstacle)
 
 
-def _shared_with(node: Node, folder: Folder, owners: dict[tuple[str, int], ContainerNode], uncertain: set[str]) -> str:
+def _shared_with(
+    node: Node, folder: Folder, owners: dict[tuple[str, int], TerraformContainer], uncertain: set[str]
+) -> str:
     """Which other task definition uses a list or object too, as a clause; "" for none."""
     local = folder.local_of(node)
     where = f"local.{local}" if local else f"the list on line {node.line}"
@@ -247,19 +261,19 @@ def _shared_with(node: Node, folder: Folder, owners: dict[tuple[str, int], Conta
 
 
 @dataclass
-class VariableList:
+class _VariableList:
     """The parts of one `secrets` or `environment`."""
 
-    variables: list[VariableNode] = field(default_factory=list)
+    variables: list[ContainerVariable] = field(default_factory=list)
     lists: list[Node] = field(default_factory=list)
     """Its unconditional lists; a for expression stands for its list of names."""
     other_sources: list[str] = field(default_factory=list)
     """Parts that cannot be read, in words."""
 
 
-def read_variables(node: Node, folder: Folder) -> VariableList:
+def _read_variables(node: Node, folder: Folder) -> _VariableList:
     """Read the value of a container's `secrets` or `environment`."""
-    variable_list = VariableList()
+    variable_list = _VariableList()
     for part in folder.parts(node):
         names = names_of(part.node, folder)
         if part.node.kind not in ("tuple", "for") or names.kind != "tuple":
@@ -274,7 +288,7 @@ def read_variables(node: Node, folder: Folder) -> VariableList:
             variable, value_from = _pair(folder.objects(entry), folder, loop)
             if variable:
                 variable_list.variables.append(
-                    VariableNode(
+                    ContainerVariable(
                         variable=variable, value_from=value_from, element=element, list=part.node, certain=part.certain
                     )
                 )
@@ -290,17 +304,17 @@ def names_of(node: Node, folder: Folder) -> Node:
     parts = list(folder.parts(node.parts[0]))
     if len(parts) != 1 or not parts[0].certain or parts[0].node.kind != "tuple":
         return node
-    literal = all(each.kind == "string" and is_literal(each.name) for each in parts[0].node.parts)
-    return parts[0].node if literal else node
+    are_literal = all(each.kind == "string" and is_literal(each.name) for each in parts[0].node.parts)
+    return parts[0].node if are_literal else node
 
 
-def read_text(node: Node, folder: Folder, loop: dict[str, str] | None = None) -> str:
+def _read_text(node: Node, folder: Folder, loop: dict[str, str] | None = None) -> str:
     """A string's text, with local values resolved; a path as an interpolation; "" for anything else."""
     values = loop or {}
-    found = folder.follow(node)
-    if found.kind == "path":
-        return values.get(found.name, f"${{{found.name}}}")
-    return _LOOP.sub(lambda match: values.get(match[1], match[0]), found.name) if found.kind == "string" else ""
+    resolved = folder.follow(node)
+    if resolved.kind == "path":
+        return values.get(resolved.name, f"${{{resolved.name}}}")
+    return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""
 
 
 def _pair(objects: tuple[Node, ...], folder: Folder, loop: dict[str, str]) -> tuple[str, str]:
@@ -308,8 +322,8 @@ def _pair(objects: tuple[Node, ...], folder: Folder, loop: dict[str, str]) -> tu
     name, value = find_member(objects, "name"), find_member(objects, "valueFrom")
     if name is None or name.kind != "member":
         return "", ""
-    variable = read_text(name.value, folder, loop)
-    value_from = read_text(value.value, folder, loop) if value and value.kind == "member" else ""
+    variable = _read_text(name.value, folder, loop)
+    value_from = _read_text(value.value, folder, loop) if value and value.kind == "member" else ""
     values = [value_from[start:end] for start, end in interpolations(value_from)]
-    varies = any(re.search(rf"\b{re.escape(each)}\b", text) for each in loop for text in values)
-    return ("", "") if varies or not is_literal(variable) else (variable, value_from)
+    uses_loop = any(re.search(rf"\b{re.escape(each)}\b", text) for each in loop for text in values)
+    return ("", "") if uses_loop or not is_literal(variable) else (variable, value_from)

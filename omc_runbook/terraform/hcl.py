@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -20,7 +20,7 @@ Kind = Literal["string", "heredoc", "tuple", "object", "member", "call", "path",
 LINE_ENDS = "new_line_or_comment"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """An expression, or a member of an object or a block, from `start` to `end` of its file's text, in characters.
 
@@ -88,7 +88,7 @@ def read_blocks(file: SourceFile) -> tuple[Block, ...]:
 def read_expression(text: str, file: SourceFile, position: int) -> Node:
     """Parse an expression that begins at a position of a file, from text of the same length as the file has there.
 
-    Raises UsageError if it is no valid expression.
+    Raises UsageError if it is not a valid expression.
     """
     before = "x = "
     tree = _parse(before + text, file.name)
@@ -107,7 +107,7 @@ def _parse(text: str, name: str) -> Branch:
         last = text.count("\n") + 1
         line = getattr(error, "line", None)
         line = min(line, last) if isinstance(line, int) and line > 0 else last
-        raise UsageError(f"{name}, line {line} is not valid HCL: mend it first.") from None
+        raise UsageError(f"{name}, line {line} is not valid HCL: fix it first.") from None
 
 
 def _trees(tree: Branch) -> Iterator[Branch]:
@@ -116,23 +116,24 @@ def _trees(tree: Branch) -> Iterator[Branch]:
 
 
 def _block(tree: Branch, file: SourceFile) -> Block:
-    *names, body = _trees(tree)
-    texts = [_words(name, file).strip('"') for name in names]
+    *header, body = _trees(tree)
+    type_, *labels = (_words(each, file).strip('"') for each in header)
     attributes = (child for child in _trees(body) if child.data == "attribute")
-    return Block(texts[0], tuple(texts[1:]), tuple(_member(each, file, 0) for each in attributes))
+    return Block(type_, tuple(labels), tuple(_member(each, file, 0) for each in attributes))
 
 
 def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
     key, value = _trees(tree)
     while key.data in ("object_elem_key", "expr_term") and not isinstance(key.children[0], str):
         (key,) = _trees(key)
-    named = key.data in ("identifier", "keyword", "string", "literal_value")
     start, end = _span(key, shift)
-    words = file.text[start:end]
-    name = words.strip('"') if named else ""
-    key_node = Node("string" if key.data == "string" else "path", file, start, end, name)
-    whole = _node(value, file, shift)
-    return Node("member", file, start, whole.end, name, (key_node, whole))
+    is_literal = key.data in ("identifier", "keyword", "string", "literal_value")
+    name = file.text[start:end].strip('"') if is_literal else ""
+    key_kind: Kind = "string" if key.data == "string" else "path"
+    key_node = Node(kind=key_kind, file=file, start=start, end=end, name=name)
+    value_node = _node(value, file, shift)
+    parts = (key_node, value_node)
+    return Node(kind="member", file=file, start=start, end=value_node.end, name=name, parts=parts)
 
 
 def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
@@ -140,25 +141,30 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
     start, end = _span(tree, shift)
     inner = list(_trees(tree))
 
-    def node(kind: Kind, name: str = "", parts: list[Branch] | None = None) -> Node:
-        return Node(kind, file, start, end, name, tuple(_node(part, file, shift) for part in parts or ()))
+    def node(kind: Kind, name: str = "", parts: tuple[Node, ...] = ()) -> Node:
+        return Node(kind=kind, file=file, start=start, end=end, name=name, parts=parts)
+
+    def nodes(trees: Iterable[Branch]) -> tuple[Node, ...]:
+        return tuple(_node(each, file, shift) for each in trees)
 
     match tree.data:
         case "expr_term":
-            return node("group", parts=inner) if isinstance(tree.children[0], str) else _node(inner[0], file, shift)
+            return (
+                node("group", parts=nodes(inner)) if isinstance(tree.children[0], str) else _node(inner[0], file, shift)
+            )
         case "string":
             return node("string", file.text[start + 1 : end - 1])
         case "heredoc_template" | "heredoc_template_trim":
             return node("heredoc")
         case "tuple":
-            return node("tuple", parts=inner)
+            return node("tuple", parts=nodes(inner))
         case "object":
-            return Node("object", file, start, end, "", tuple(_member(each, file, shift) for each in inner))
+            return node("object", parts=tuple(_member(each, file, shift) for each in inner))
         case "function_call":
             arguments = [child for child in inner if child.data == "arguments"]
             spread = any(isinstance(child, str) and child == "..." for each in arguments for child in each.children)
             name = "::".join(_words(child, file, shift) for child in inner if child.data == "identifier")
-            return node("call", name + "..." * spread, [part for each in arguments for part in _trees(each)])
+            return node("call", name + "..." * spread, nodes(part for each in arguments for part in _trees(each)))
         case "identifier" | "literal_value":
             return node("path", _words(tree, file, shift))
         case "get_attr_expr_term":
@@ -166,12 +172,12 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             attribute = "".join(_words(child, file, shift) for child in _trees(inner[1]))
             return node("path", f"{base.name}.{attribute}") if base.kind == "path" else node("other")
         case "conditional":
-            return node("conditional", parts=inner)
+            return node("conditional", parts=nodes(inner))
         case "for_tuple_expr":
             intro = list(_trees(inner[0]))
             variables = ",".join(_words(child, file, shift) for child in intro[:-1])
-            filtered = any(child.data == "for_cond" for child in inner)
-            return node("other" if filtered else "for", variables, [intro[-1], inner[1]])
+            is_filtered = any(child.data == "for_cond" for child in inner)
+            return node("other" if is_filtered else "for", variables, nodes((intro[-1], inner[1])))
         case _:
             return node("other")
 

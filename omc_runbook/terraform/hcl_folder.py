@@ -35,13 +35,13 @@ class Folder:
     @cached_property
     def broken(self) -> dict[str, UsageError]:
         """Files that are not valid HCL, by name."""
-        found = {}
+        errors = {}
         for file in self.files:
             try:
                 read_blocks(file)
             except UsageError as error:
-                found[file.name] = error
-        return found
+                errors[file.name] = error
+        return errors
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -63,13 +63,13 @@ class Folder:
 
     def locals_in(self, text: str) -> set[str]:
         """The local values that a text refers to, directly or through others."""
-        found: set[str] = set()
+        references: set[str] = set()
         names = set(_LOCAL.findall(text))
         while names:
-            found |= names
+            references |= names
             sources = [member.source for member in self.locals if member.name in names]
-            names = {name for source in sources for name in _LOCAL.findall(source)} - found
-        return found
+            names = {name for source in sources for name in _LOCAL.findall(source)} - references
+        return references
 
     def follow(self, node: Node, depth: int = 0) -> Node:
         """Resolve parentheses and local values; returns the node itself where that is not possible."""
@@ -80,47 +80,42 @@ class Folder:
         if node.kind != "path" or not node.name.startswith("local."):
             return node
         _, name, *keys = node.name.split(".")
-        declared = [member.value for member in self.locals if member.name == name]
-        if len(declared) != 1:
+        values = [member.value for member in self.locals if member.name == name]
+        if len(values) != 1:
             return node
-        found = self.follow(declared[0], depth + 1)
+        resolved = self.follow(values[0], depth + 1)
         for key in keys:
-            member = found.member(key) if found.kind == "object" else None
+            member = resolved.member(key) if resolved.kind == "object" else None
             if member is None:
                 return node
-            found = self.follow(member.value, depth + 1)
-        return found
+            resolved = self.follow(member.value, depth + 1)
+        return resolved
 
     def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
         """Yield the parts of a list, with concat(), distinct(), flatten() and conditions resolved."""
-        found = self.follow(node)
-        match found.kind, found.name:
+        resolved = self.follow(node)
+        match resolved.kind, resolved.name:
             case "call", "concat":
-                for argument in found.parts:
+                for argument in resolved.parts:
                     yield from self.parts(argument, certain)
-            case "call", "distinct" | "tolist" | "toset" if len(found.parts) == 1:
-                yield from self.parts(found.parts[0], certain)
-            case "call", "flatten" if len(found.parts) == 1:
-                yield from self._flat(found, certain)
+            case "call", "distinct" | "tolist" | "toset" if len(resolved.parts) == 1:
+                yield from self.parts(resolved.parts[0], certain)
+            case "call", "flatten" if len(resolved.parts) == 1:
+                yield from self._flatten(resolved, certain)
             case "conditional", _:
-                for branch in found.parts[1:]:
+                for branch in resolved.parts[1:]:
                     yield from self.parts(branch, False)
             case _:
-                yield ListPart(found, certain)
+                yield ListPart(resolved, certain)
 
     def objects(self, node: Node) -> tuple[Node, ...]:
-        """The objects that an object is merged from, in order; expressions that cannot be resolved are among them."""
-        found = self.follow(node)
-        if found.kind == "call" and found.name == "merge":
-            return tuple(each for argument in found.parts for each in self.objects(argument))
-        return (found,)
+        """The objects that an object is merged from, in order, including expressions that cannot be resolved."""
+        resolved = self.follow(node)
+        if resolved.kind == "call" and resolved.name == "merge":
+            return tuple(each for argument in resolved.parts for each in self.objects(argument))
+        return (resolved,)
 
-    def literal(self, node: Node) -> Node:
-        """The string that an expression resolves to; the node itself if that is no string."""
-        found = self.follow(node)
-        return found if found.kind == "string" else node
-
-    def _flat(self, call: Node, certain: bool) -> Iterator[ListPart]:
+    def _flatten(self, call: Node, certain: bool) -> Iterator[ListPart]:
         (inner,) = (self.follow(part) for part in call.parts)
         kinds = {self.follow(part).kind for part in inner.parts} if inner.kind == "tuple" else {"other"}
         if kinds <= {"object"}:
@@ -135,7 +130,7 @@ class Folder:
 def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
     """The member with a key in merged objects; None if there is none.
 
-    Returns an expression that is no object instead if the member may be in that.
+    Returns an expression that is not an object instead if the member may be in that.
     """
     for each in reversed(objects):
         if each.kind != "object":

@@ -1,4 +1,4 @@
-"""Inserting elements into lists and objects of a Terraform file, formatted like those that are there."""
+"""Inserting elements into lists and objects of a Terraform file, formatted like the existing ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Shape:
 def add_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
     """Insert an element into a list, on a line of its own if the others have one.
 
-    In an empty list its line is indented by one more `unit`, with a `comma` at the end if asked. If the last element
+    In an empty list its line is indented by one more `unit`, with `comma` a comma at its end. If the last element
     has no comma, the new one goes before it, so that no existing line changes.
     """
     text = node.file.text

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Node, read_expression
 
-_HIDDEN = "\x00"
+_FILLER = "\x00"
 _HEREDOC = re.compile(r"<<-?[\w.-]+\r?\n")
 
 
@@ -30,18 +30,18 @@ def is_literal(text: str) -> bool:
     return not any(mark in text for mark in ("${", "%{", "\\"))
 
 
-def hide(text: str, filler: str = "x") -> str:
+def _hide(text: str, filler: str = "x") -> str:
     """Replace each character of an interpolation by a filler."""
-    pieces, done = [], 0
+    pieces, position = [], 0
     for start, end in interpolations(text):
-        pieces += [text[done:start], filler * (end - start)]
-        done = end
-    return "".join([*pieces, text[done:]])
+        pieces += [text[position:start], filler * (end - start)]
+        position = end
+    return "".join([*pieces, text[position:]])
 
 
-def fits(written: str, name: str) -> bool:
+def fits(pattern: str, name: str) -> bool:
     """Whether a name with interpolations, such as ${var.project}-backend, can evaluate to this one."""
-    words = re.split(f"{_HIDDEN}+", hide(written, _HIDDEN))
+    words = re.split(f"{_FILLER}+", _hide(pattern, _FILLER))
     return any(words) and len(words) > 1 and re.fullmatch(".+".join(map(re.escape, words)), name) is not None
 
 
@@ -50,7 +50,7 @@ def split_value_from(text: str) -> tuple[str, str, str]:
 
     The ARN may be an interpolation, as in ${var.secrets_arn}:KEY::, or a literal that has interpolations.
     """
-    plain = hide(text)
+    plain = _hide(text)
     fields = plain.split(":")
     whole = len(plain) > 0 and text.startswith("${") and next(interpolations(text))[1] == len(fields[0])
     before = 7 if fields[0] == "arn" and fields[2:3] == ["secretsmanager"] else 1 if whole else 0
@@ -65,7 +65,7 @@ def split_value_from(text: str) -> tuple[str, str, str]:
 def read_json(heredoc: Node) -> Node | None:
     """Parse the JSON of a heredoc as an expression; interpolations may be in its strings or be values.
 
-    None if it is no JSON, or has template directives.
+    None if it is not JSON, or has template directives.
     """
     source = heredoc.source
     opening = _HEREDOC.match(source)

@@ -34,7 +34,7 @@ class ResourceChange:
         return "replace" if {"create", "delete"} <= {*self.actions} else "/".join(self.actions)
 
     @property
-    def is_no_change(self) -> bool:
+    def changes_nothing(self) -> bool:
         """Whether the resource stays as it is."""
         return {*self.actions} <= NO_CHANGE
 
@@ -57,7 +57,7 @@ def read_changes(text: str) -> tuple[ResourceChange, ...] | None:
         return None
     _mask(body)
     changes = (_change(entry) for entry in body.get("resource_changes", ()))
-    return tuple(change for change in changes if not change.is_no_change)
+    return tuple(change for change in changes if not change.changes_nothing)
 
 
 def find_harm(changes: tuple[ResourceChange, ...], name: str, existing: Existing | None) -> tuple[Finding, ...]:
@@ -82,7 +82,7 @@ def find_harm(changes: tuple[ResourceChange, ...], name: str, existing: Existing
     )
 
 
-def find_overwrites(unguarded: tuple[UnprotectedVersion, ...]) -> tuple[Finding, ...]:
+def find_overwrites(versions: tuple[UnprotectedVersion, ...]) -> tuple[Finding, ...]:
     """Findings on values that the next apply would overwrite."""
     return tuple(
         Finding(
@@ -95,7 +95,7 @@ def find_overwrites(unguarded: tuple[UnprotectedVersion, ...]) -> tuple[Finding,
             evidence=(f"{each.file.name} has no ignore_changes = [secret_string] for it.",),
             remedy=Remedy(f"In {each.file} add: lifecycle {{ ignore_changes = [secret_string] }}"),
         )
-        for each in unguarded
+        for each in versions
     )
 
 

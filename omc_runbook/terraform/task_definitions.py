@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.containers import DEFINITION, ContainerNode, find_containers
+from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, find_containers
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -20,37 +20,6 @@ ROOTS = ("infrastructure", ".")
 SKIPPED = {".git", ".terraform", "node_modules", ".venv"}
 
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class SecretReference:
-    """A container's variable with a valueFrom."""
-
-    variable: str
-    value_from: str
-    """Its valueFrom, as in ${var.secrets_arn}:KEY::; "" for an expression that is no string."""
-    key: str
-    """The key of the secret's JSON; "" if it is unknown."""
-    certain: bool = True
-    """Whether it is unconditional."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TerraformContainer:
-    """A container of a task definition."""
-
-    file: str
-    definition: str
-    """Its address in Terraform: aws_ecs_task_definition.backend."""
-    name: str
-    references: tuple[SecretReference, ...]
-    environment: tuple[str, ...]
-    """The names of its plain variables."""
-    obstacle: str
-    """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
-    other_sources: tuple[str, ...] = ()
-    """Expressions that may add references and cannot be read, in words."""
-    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,9 +34,9 @@ class TaskDefinitions:
 
     def may_hide(self, name: str) -> bool:
         """Whether a container of this name may have references that could not be read."""
-        named = [each for each in self.containers if each.name == name or fits(each.name, name)]
-        if named:
-            return any(each.other_sources for each in named)
+        matches = [each for each in self.containers if each.name == name or fits(each.name, name)]
+        if matches:
+            return any(each.other_sources for each in matches)
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
 
@@ -89,30 +58,14 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
 
 def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
     """The task definitions in files that are read already."""
-    container, unreadable = find_containers(files)
-    return TaskDefinitions(tuple(map(summarize, container)), unreadable, files)
+    containers, unreadable = find_containers(files)
+    return TaskDefinitions(containers, unreadable, files)
 
 
-def applies_to(file: str, environment: str, known: Collection[str]) -> bool:
-    """Whether a file applies to an environment: none of its folders has the name of another known environment."""
+def applies_to(file: str, environment: str, environments: Collection[str]) -> bool:
+    """Whether a file applies to an environment: none of its folders has the name of another of `environments`."""
     folders = Path(file).parent.parts
-    return environment in folders or not {*known}.intersection(folders)
-
-
-def summarize(container: ContainerNode) -> TerraformContainer:
-    """A container without its syntax nodes."""
-    return TerraformContainer(
-        file=container.node.file.name,
-        definition=container.definition,
-        name=container.name,
-        references=tuple(
-            SecretReference(each.variable, each.value_from, each.key, each.certain) for each in container.references
-        ),
-        environment=tuple(each.variable for each in container.environment),
-        obstacle=container.obstacle,
-        other_sources=container.other_sources,
-        line=container.node.line,
-    )
+    return environment in folders or not {*environments}.intersection(folders)
 
 
 def _walk(root: Path) -> Iterator[Path]:

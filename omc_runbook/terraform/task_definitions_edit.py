@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from omc_runbook.model.errors import CannotEdit
-from omc_runbook.terraform.containers import SEVERAL, ContainerNode, find_containers, names_of
+from omc_runbook.terraform.containers import SEVERAL, ContainerVariable, TerraformContainer, find_containers, names_of
 from omc_runbook.terraform.hcl import Node, read_blocks
 from omc_runbook.terraform.hcl_insert import UNIT, Insertion, Shape, add_element, add_member, ends_in_comma, indent_at
 from omc_runbook.terraform.hcl_template import fits, is_literal
@@ -26,32 +26,32 @@ ADVICE = " Add its task definition to Terraform first, or leave it out of contai
 
 
 def add_reference(
-    task_definitions: TaskDefinitions, container: str, variable: str, key: str, present: Collection[str] = ()
+    task_definitions: TaskDefinitions, container: str, variable: str, key: str, secret_keys: Collection[str] = ()
 ) -> Edit | None:
     """Make the edit that adds a reference to a container's `secrets`; None if every such container has it already.
 
     `container` is its name in Terraform's files, `variable` and `key` are the names in the container and in the
-    secret, and `present` the keys that the secret has: they tell it from other secrets that the container reads.
-    Nothing is written. Raises CannotEdit if the edit would not be certain to be right, and UsageError for a file that
-    is not valid HCL, with file and line in the message.
+    secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
+    reads. Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
+    not valid HCL, with file and line in the message.
     """
     if not VARIABLE.fullmatch(variable):
-        raise CannotEdit("The variable's name has characters that no variable has: use letters, digits and _.")
+        raise CannotEdit("The variable's name has invalid characters: use letters, digits and _.")
     if not KEY.fullmatch(key):
-        raise CannotEdit(f"The key for {variable} has characters that no reference can have: use letters, digits, _.")
-    containers, _ = find_containers(task_definitions.files)
-    named = _named(containers, container)
-    if len(named) > 1 and all(_is_there(_with_secret(each, present), variable, key) for each in named):
+        raise CannotEdit(f"The key for {variable} has invalid characters: use letters, digits and _.")
+    containers = task_definitions.containers
+    matches = _find_by_name(containers, container)
+    if len(matches) > 1 and all(_has_reference(_with_secret(each, secret_keys), variable, key) for each in matches):
         return None
-    for file in () if named else task_definitions.files:
+    for file in () if matches else task_definitions.files:
         # A file that is not valid HCL may have the container: this raises an error for it.
         read_blocks(file)
-    chosen = _choose(named, containers, task_definitions.unreadable, container)
-    target = _with_secret(chosen, present)
-    containers = tuple(target if each is chosen else each for each in containers)
+    match = _choose(matches, task_definitions, container)
+    target = _with_secret(match, secret_keys)
+    containers = tuple(target if each is match else each for each in containers)
     for error in target.folder.broken.values():
         raise error
-    if _is_there(target, variable, key):
+    if _has_reference(target, variable, key):
         return None
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
@@ -66,96 +66,84 @@ def add_reference(
     return replace(edit, what=what)
 
 
-def _named(containers: tuple[ContainerNode, ...], name: str) -> list[ContainerNode]:
+def _find_by_name(containers: tuple[TerraformContainer, ...], name: str) -> list[TerraformContainer]:
     """The containers of a name, else those whose name is an expression that can become it."""
     return [each for each in containers if each.name == name] or [each for each in containers if fits(each.name, name)]
 
 
-def _choose(
-    named: list[ContainerNode], containers: tuple[ContainerNode, ...], unreadable: tuple[str, ...], name: str
-) -> ContainerNode:
+def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions, name: str) -> TerraformContainer:
     """The container of a name; if several definitions have it, the one that has references."""
-    if not named:
-        names = sorted({each.name for each in containers if each.name})
-        more = f" Not understood: {' '.join(unreadable)}" if unreadable else ""
-        advice = BY_HAND if unreadable or not all(map(is_literal, names)) else ADVICE
-        there = ", ".join(names) or "none"
-        raise CannotEdit(f"Terraform's task definitions have no container {name}; those there: {there}.{more}{advice}")
-    chosen = (
-        named
-        if len(named) == 1
-        else [each for each in named if any(variable_node.key for variable_node in each.references)]
-    )
-    if len(chosen) != 1:
-        lines = ", ".join(f"{each.definition} ({each.node.file.name}, line {each.node.line})" for each in named)
+    if not matches:
+        names = sorted({each.name for each in task_definitions.containers if each.name})
+        gaps = f" Not understood: {' '.join(task_definitions.unreadable)}" if task_definitions.unreadable else ""
+        advice = BY_HAND if gaps or not all(map(is_literal, names)) else ADVICE
+        problem = (
+            f"Terraform's task definitions have no container {name}; their containers: {', '.join(names) or 'none'}"
+        )
+        raise CannotEdit(f"{problem}.{gaps}{advice}")
+    candidates = matches if len(matches) == 1 else [each for each in matches if any(ref.key for ref in each.references)]
+    if len(candidates) != 1:
+        lines = ", ".join(f"{each.definition} ({each.file}, line {each.line})" for each in matches)
         raise CannotEdit(f"Several task definitions have a container {name}: {lines}.{BY_HAND}")
-    return chosen[0]
+    return candidates[0]
 
 
-def _with_secret(container: ContainerNode, present: Collection[str]) -> ContainerNode:
+def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) -> TerraformContainer:
     """The container with the base of the secret that has these keys: it may read other secrets too."""
-    by_base = Counter(each.base for each in container.references if each.base and each.key in present)
+    by_base = Counter(each.base for each in container.references if each.base and each.key in secret_keys)
     (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
     if most > next_most:
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
-    own = {each.base for each in container.references}
-    if present and not by_base and not container.obstacle and container.base in own:
-        return replace(
-            container, obstacle="no key of its references is in the secret, so that they may name another one"
-        )
+    bases = {each.base for each in container.references}
+    if secret_keys and not by_base and not container.obstacle and container.base in bases:
+        return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
 
 
-def _is_there(container: ContainerNode, variable: str, key: str) -> bool:
+def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:
     """Whether the container has the reference; raises CannotEdit if the variable has another source."""
-    for variable_node in container.references:
-        if variable_node.variable != variable:
+    for ref in container.references:
+        if ref.variable != variable:
             continue
-        if variable_node.key == key and not variable_node.certain:
-            why = "under a condition only"
-        elif variable_node.key == key and variable_node.value_from in (
-            f"{variable_node.base}:{key}::",
-            f"{variable_node.base}:{key}:AWSCURRENT:",
-        ):
-            if variable_node.base == container.base or not container.base:
+        if ref.key == key and not ref.certain:
+            raise _name_taken(container, ref, "only under a condition")
+        if ref.key == key and ref.value_from in (f"{ref.base}:{key}::", f"{ref.base}:{key}:AWSCURRENT:"):
+            if ref.base == container.base or not container.base:
                 return True
-            why = "from another secret"
-        else:
-            why = f"from key {variable_node.key}" if variable_node.key not in ("", key) else "from elsewhere"
-        raise CannotEdit(_taken(container, variable, variable_node.element, why))
-    for variable_node in container.environment:
-        if variable_node.variable == variable:
-            raise CannotEdit(_taken(container, variable, variable_node.element, "in its environment, as plain text"))
+            raise _name_taken(container, ref, "from another secret")
+        raise _name_taken(container, ref, f"from key {ref.key}" if ref.key not in ("", key) else "from elsewhere")
+    for plain in container.plain_variables:
+        if plain.variable == variable:
+            raise _name_taken(container, plain, "in its environment, as plain text")
     return False
 
 
-def _taken(container: ContainerNode, variable: str, node: Node, why: str) -> str:
+def _name_taken(container: TerraformContainer, owner: ContainerVariable, source: str) -> CannotEdit:
+    node = owner.element
     line = f"line {node.line}" if node.file == container.node.file else f"{node.file.name}, line {node.line}"
-    return f"{variable} is taken: {_where(container)} has it {why} ({line}). Use another name, or remove that first."
+    problem = f"{owner.variable} is taken: {_describe(container)} has it {source} ({line})"
+    return CannotEdit(f"{problem}. Use another name, or remove that first.")
 
 
-def _refusal(container: ContainerNode, variable: str, why: str) -> CannotEdit:
-    return CannotEdit(f"{variable} was not added to {_where(container)}: {why}.{BY_HAND}")
+def _refusal(container: TerraformContainer, variable: str, reason: str) -> CannotEdit:
+    return CannotEdit(f"{variable} was not added to {_describe(container)}: {reason}.{BY_HAND}")
 
 
-def _where(container: ContainerNode) -> str:
-    return (
-        f"container {container.name} of {container.definition} ({container.node.file.name}, line {container.node.line})"
-    )
+def _describe(container: TerraformContainer) -> str:
+    return f"container {container.name} of {container.definition} ({container.file}, line {container.line})"
 
 
 def _insertion(
-    container: ContainerNode, neighbors: list[ContainerNode], variable: str, key: str
+    container: TerraformContainer, neighbors: list[TerraformContainer], variable: str, key: str
 ) -> tuple[Node, Insertion]:
     """The insertion, and a node of the file to insert it into."""
     unit = _unit_of(container)
-    lists = [each.list for each in container.environment if each.list.kind == "tuple" and "\n" in each.list.source]
+    lists = [each.list for each in container.plain_variables if each.list.kind == "tuple" and "\n" in each.list.source]
     comma = not container.json and all(map(ends_in_comma, lists[:1]))
     secrets_list = container.lists[0] if container.lists else None
     if secrets_list and secrets_list.kind == "for":
         if variable != key:
-            obstacle = "its names are made from its keys by a for expression, so that both must be the same"
-            raise _refusal(container, variable, obstacle)
+            raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
         names = names_of(secrets_list, container.folder)
         return names, add_element(names, Shape(f'"{variable}"'), unit, comma)
     shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::")
@@ -163,15 +151,15 @@ def _insertion(
         return secrets_list, add_element(secrets_list, shape, unit, comma)
     environment = [each for each in container.node.parts if each.name == "environment"]
     if not container.node.parts:
-        raise _refusal(container, variable, "the object that it is merged from last is empty")
+        raise _refusal(container, variable, "the last object that it is merged from is empty")
     after = (environment or list(container.node.parts))[-1]
     return container.node, add_member(container.node, after, "secrets", shape, unit, comma, container.json)
 
 
 def _check(
     task_definitions: TaskDefinitions,
-    before: tuple[ContainerNode, ...],
-    container: ContainerNode,
+    before: tuple[TerraformContainer, ...],
+    container: TerraformContainer,
     edit: Edit,
     reference: tuple[str, str],
 ) -> tuple[str, ...]:
@@ -182,39 +170,41 @@ def _check(
     changed = SourceFile(edit.file.path, edit.file.name, edit.after)
     after, _ = find_containers(tuple(changed if each.name == changed.name else each for each in task_definitions.files))
     expected = Counter([("secrets", *reference)])
-    gained = [_contents(new) - _contents(old) for old, new in zip(before, after, strict=False)]
-    fine = len(before) == len(after) and not any(each.folder.broken for each in after)
-    for old, new, more in zip(before, after, gained, strict=False):
+    additions = [_contents(new) - _contents(old) for old, new in zip(before, after, strict=False)]
+    is_correct = len(before) == len(after) and not any(each.folder.broken for each in after)
+    for old, new, addition in zip(before, after, additions, strict=False):
         possible = [expected] if old is container else [Counter()]
         possible += [expected] if old.address == container.address else []
-        fine = fine and more in possible and not _contents(old) - _contents(new)
-    if not fine:
-        raise _refusal(container, reference[0], "the files would not read as meant with it")
-    return tuple(each.name for each, more in zip(before, gained, strict=True) if more and each is not container)
+        is_correct = is_correct and addition in possible and not _contents(old) - _contents(new)
+    if not is_correct:
+        raise _refusal(container, reference[0], "the edited files would not parse as expected")
+    return tuple(
+        each.name for each, addition in zip(before, additions, strict=True) if addition and each is not container
+    )
 
 
-def _contents(container: ContainerNode) -> Counter[tuple[str, ...]]:
+def _contents(container: TerraformContainer) -> Counter[tuple[str, ...]]:
     """A container's name and variables, without positions, to compare."""
     return Counter(
         [
             ("container", container.definition, container.name, str(len(container.other_sources))),
             *(("secrets", each.variable, each.value_from) for each in container.references),
-            *(("environment", each.variable) for each in container.environment),
+            *(("environment", each.variable) for each in container.plain_variables),
         ]
     )
 
 
 def _shape_reference(
-    container: ContainerNode, neighbors: Iterable[ContainerNode], variable: str, value_from: str
+    container: TerraformContainer, neighbors: Iterable[TerraformContainer], variable: str, value_from: str
 ) -> Shape:
     """The text of the new reference, formatted like the container's own, like others in the folder, or plain."""
-    own = [each.element for each in container.references]
+    elements = [each.element for each in container.references]
     best = [each.element for each in container.references if each.list in container.lists[:1]]
     others = [each.element for other in neighbors if other.json == container.json for each in other.references]
-    for element in (*reversed(best), *reversed(own), *reversed(others)):
+    for element in (*reversed(best), *reversed(elements), *reversed(others)):
         if _is_plain(element, PAIR):
             return _copy(element, [each for each in best if _is_plain(each, PAIR)], (variable, value_from))
-    for plain in reversed(container.environment):
+    for plain in reversed(container.plain_variables):
         if _is_plain(plain.element, ("name", "value")):
             return _adapt(plain.element, variable, value_from)
     if container.json:
@@ -222,10 +212,10 @@ def _shape_reference(
     return Shape(f'{{ name = "{variable}", valueFrom = "{value_from}" }}')
 
 
-def _unit_of(container: ContainerNode) -> str:
+def _unit_of(container: TerraformContainer) -> str:
     """The indentation of a new list's elements; "" if the lists and objects around are on one line."""
     text = container.node.file.text
-    lists = [each.list for each in container.environment if each.list.kind == "tuple"]
+    lists = [each.list for each in container.plain_variables if each.list.kind == "tuple"]
     if "\n" not in container.node.source or (lists and "\n" not in lists[-1].source):
         return ""
     inner = [indent_at(text, member.start) for member in container.node.parts]
@@ -257,9 +247,9 @@ def _copy(element: Node, peers: list[Node], new: tuple[str, str]) -> Shape:
     if "\n" not in element.source and between != between.rstrip():
         columns = {peer.parts[1].start - peer.start for peer in peers}
         lengths = {peer.parts[0].end - peer.start for peer in peers}
-        begun = before + first + between.rstrip()
-        aligned = len(columns) == 1 and (len(lengths) > 1 or between.endswith("  "))
-        between = between.rstrip() + " " * max(min(columns) - len(begun) if aligned else 1, 1)
+        width = len(before + first + between.rstrip())
+        is_aligned = len(columns) == 1 and (len(lengths) > 1 or between.endswith("  "))
+        between = between.rstrip() + " " * max(min(columns) - width if is_aligned else 1, 1)
         after = " }" if after.startswith("  ") else after
     whole = f"{before}{first}{between}{second}{after}"
     return Shape(whole.replace("\r\n", "\n"), indent_at(text, element.start))
@@ -270,9 +260,9 @@ def _adapt(element: Node, variable: str, value_from: str) -> Shape:
     text = element.file.text
     gaps = [gap.replace("\r\n", "\n") for gap in _gaps(element)]
     quote = '"' if text[element.parts[0].start] == '"' else ""
-    written = text[element.parts[0].parts[0].end : element.parts[0].value.start]
-    width = len(PAIR[1]) if "\n" in gaps[1] and "=" in written else 0
-    separator = " = " if "=" in written else ": " if written.endswith(" ") else ":"
+    old_separator = text[element.parts[0].parts[0].end : element.parts[0].value.start]
+    width = len(PAIR[1]) if "\n" in gaps[1] and "=" in old_separator else 0
+    separator = " = " if "=" in old_separator else ": " if old_separator.endswith(" ") else ":"
     first = f'{quote}{PAIR[0]}{quote}{" " * (width and width - len(PAIR[0]))}{separator}"{variable}"'
     second = f'{quote}{PAIR[1]}{quote}{separator}"{value_from}"'
     return Shape(f"{gaps[0]}{first}{gaps[1]}{second}{gaps[2]}", indent_at(text, element.start))

@@ -6,9 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-Step = tuple[str, int, int, int, int]
-"""An opcode of difflib: its tag, then start and end line in the old and in the new text."""
 OpCode = tuple[Literal["replace", "delete", "insert", "equal"], int, int, int, int]
+"""An opcode of difflib: its tag, then start and end line in the old and in the new text."""
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 
@@ -32,7 +31,7 @@ def unified_diff(before: Sequence[str], after: Sequence[str], name: str, context
     return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in lines) if lines[2:] else ""
 
 
-def hunks(before: Sequence[str], after: Sequence[str], context: int) -> Iterable[list[Step]]:
+def hunks(before: Sequence[str], after: Sequence[str], context: int) -> Iterable[list[tuple[str, int, int, int, int]]]:
     """Group the opcodes of a diff into hunks with `context` unchanged lines around each change."""
     return _Matcher(before, after).get_grouped_opcodes(context)
 
@@ -47,22 +46,22 @@ class _Matcher(difflib.SequenceMatcher[str]):
     def get_opcodes(self) -> list[OpCode]:
         """The opcodes of the diff; each insertion starts at the least indented line that it can start at."""
         (old, new), after = self._ends, self._after
-        steps: list[OpCode] = [*super().get_opcodes(), ("equal", old, old, new, new)]
-        for index, (tag, old, _, new, end) in enumerate(steps):
+        opcodes: list[OpCode] = [*super().get_opcodes(), ("equal", old, old, new, new)]
+        for index, (tag, old, _, new, end) in enumerate(opcodes):
             if tag != "insert":
                 continue
-            above, below = steps[index - 1] if index else steps[index], steps[index + 1]
+            above, below = opcodes[index - 1] if index else opcodes[index], opcodes[index + 1]
             up, down = 0, 0
             while up < above[2] - above[1] and after[new - 1 - up] == after[end - 1 - up]:
                 up += 1
             while down < below[2] - below[1] and after[new + down] == after[end + down]:
                 down += 1
             shift = min(range(down, -up - 1, -1), key=lambda shift: _indent(after[new + shift]))
-            steps[index] = (tag, old + shift, old + shift, new + shift, end + shift)
+            opcodes[index] = (tag, old + shift, old + shift, new + shift, end + shift)
             if index:
-                steps[index - 1] = (above[0], above[1], old + shift, above[3], new + shift)
-            steps[index + 1] = (below[0], old + shift, below[2], end + shift, below[4])
-        return [step for step in steps if step[1] < step[2] or step[3] < step[4]]
+                opcodes[index - 1] = (above[0], above[1], old + shift, above[3], new + shift)
+            opcodes[index + 1] = (below[0], old + shift, below[2], end + shift, below[4])
+        return [opcode for opcode in opcodes if opcode[1] < opcode[2] or opcode[3] < opcode[4]]
 
 
 def _indent(line: str) -> float:

@@ -65,11 +65,6 @@ class Edit:
         """The lines that the edit removes or replaces, without line feeds."""
         return tuple(line[1:] for line in self.diff.split("\n")[2:] if line.startswith("-"))
 
-    @property
-    def added_lines(self) -> tuple[str, ...]:
-        """The lines that the edit adds, without line endings."""
-        return tuple(line[1:].rstrip("\r") for line in self.diff.split("\n")[2:] if line.startswith("+"))
-
     def _diff(self, name: str, context: int) -> str:
         return unified_diff(_lines(self.file.raw), _lines(self.after), name, context)
 
@@ -105,5 +100,5 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
 
 def _lines(raw: bytes) -> list[str]:
     """Split at line feeds only, as git does; str.splitlines splits at more characters."""
-    *whole, last = raw.decode("utf-8").split("\n")
-    return [f"{line}\n" for line in whole] + ([last] if last else [])
+    *complete, last = raw.decode("utf-8").split("\n")
+    return [f"{line}\n" for line in complete] + ([last] if last else [])

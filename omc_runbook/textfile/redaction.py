@@ -21,7 +21,7 @@ ADDRESS = re.compile(r"https?://[^\s@?#]+")
 
 
 def redact(line: str, is_code: bool) -> str:
-    """Replace string literals that are no names, assigned values, and random-looking words of a line with "…".
+    """Replace string literals other than names, assigned values, and random-looking words of a line with "…".
 
     `is_code` is True for a line of Python or Terraform, False for one of a file of NAME=value lines.
     """

@@ -35,12 +35,12 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     ("Invalid template", "bad-interpolation"),
     ("required variable", "bad-interpolation"),
 )
-_NAMELESS = "setenv: invalid argument"
-_REFUSAL = re.compile(rf"failed to read .+?: (?:line (\d+): )?({'|'.join(words for words, _ in _KINDS)})")
+_EMPTY_NAME = "setenv: invalid argument"
+_REFUSAL = re.compile(rf"failed to read .+?: (?:line (\d+): )?({'|'.join(message for message, _ in _KINDS)})")
 _VERSION = re.compile(r"version v?(\d+)\.")
 _UNSET = re.compile(r'The \\?"([^"\\]*)\\?" variable is not set')
-_READING = re.compile(r"failed to read (\S+): (?:line (\d+): )?")
-_NEEDED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
+_UNREADABLE = re.compile(r"failed to read (\S+): (?:line (\d+): )?")
+_REQUIRED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
 _YAML = re.compile(r"(?<![.\w])yaml: (?:line (\d+))?|mapping key .* already defined at line (\d+)")
 _NO_FILE = re.compile(r"(?i)env file (.+?) not found")
 _PORT = re.compile(r"(?i)(?:0\.0\.0\.0|\[::\]|127\.0\.0\.1):(\d+)\D.*?(?:already allocated|already in use)")
@@ -48,7 +48,7 @@ _UNHEALTHY = re.compile(r"dependency failed to start: container (\S+) (is unheal
 
 FAILURES = (
     (r"(?i)cannot connect to the docker daemon|is the docker daemon running", "no Docker engine answers: start Docker"),
-    (r"(?i)permission denied.*docker|docker.*permission denied", "this user may not talk to Docker's engine"),
+    (r"(?i)permission denied.*docker|docker.*permission denied", "this user has no permission to use Docker's engine"),
     (r"(?i)no configuration file provided", "there is no compose file"),
     (r"(?i)pull access denied|manifest unknown|manifest for .* not found", "an image could not be pulled"),
     (r"(?i)no space left on device", "the disk is full"),
@@ -110,23 +110,23 @@ def find_compose() -> tuple[str, ...] | None:
     return None
 
 
-def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str] | None = None) -> EnvFile:
+def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str]) -> EnvFile:
     """Let Compose parse a .env, as the project's and as a service's env_file, without the checkout's compose files.
 
-    `program` is the command of `find_compose`, `env` the shell's variables: by default this process's. Raises
-    CouldNotLook if Compose cannot be started or does not end in time.
+    `program` is the command of `find_compose`, `env` the shell's variables. Raises CouldNotLook if Compose cannot be
+    started or does not end in time.
     """
     service = {"image": "none", "env_file": [str(path.absolute()).replace("$", "$$")]}
     project = ("--project-name", "dotenv", "--project-directory", str(path.parent.absolute()), "--file", "-")
-    body = json.dumps({"services": {"dotenv": service}})
-    process = _call((*program, *project), "config", ("--format", "json"), path.parent, env, body)
+    compose_file = json.dumps({"services": {"dotenv": service}})
+    process = _call((*program, *project), "config", ("--format", "json"), path.parent, env, compose_file)
     unset = frozenset(_UNSET.findall(process.stderr))
     if process.returncode == 0:
         return EnvFile(_variables(json.loads(process.stdout)["services"]["dotenv"]), unset=unset)
     match = _REFUSAL.search(process.stderr)
     if match:
         return EnvFile(kind=dict(_KINDS)[match[2]], line=int(match[1] or 0), unset=unset)
-    return EnvFile(kind="bad-name" if _NAMELESS in process.stderr else "other", unset=unset)
+    return EnvFile(kind="bad-name" if _EMPTY_NAME in process.stderr else "other", unset=unset)
 
 
 def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str] | None = None) -> ComposeConfig:
@@ -167,45 +167,39 @@ def up(program: Sequence[str], repository: Path) -> UpResult:
     Raises CouldNotLook if Compose cannot be started or does not end in time.
     """
     process = _call(program, "up", ("--detach",), repository)
-    words = " ".join(program)
+    name = " ".join(program)
     if process.returncode:
-        return UpResult(False, registry.mask(f"{words} up failed in {repository}: {_reason(process)}."))
-    return UpResult(True, f"{words} up has started the services of {repository}.")
+        return UpResult(False, registry.mask(f"{name} up failed in {repository}: {_reason(process)}."))
+    return UpResult(True, f"{name} up has started the services of {repository}.")
 
 
-def logs(program: Sequence[str], repository: Path, services: Sequence[str] = ()) -> str:
-    """The last log lines of the named services, or of all; they may hold values.
+def logs(program: Sequence[str], repository: Path) -> str:
+    """The last log lines of all services; they may hold values.
 
     Raises CouldNotLook if Compose cannot be started, fails, or does not end in time.
     """
-    words = ("--no-color", "--tail", str(LINES), *services)
-    process = _call(program, "logs", words, repository)
+    process = _call(program, "logs", ("--no-color", "--tail", str(LINES)), repository)
     if process.returncode:
         raise CouldNotLook(registry.mask(f"{' '.join(program)} logs failed in {repository}: {_reason(process)}."))
     # Compose writes a container's standard error to its own.
     return process.stdout + process.stderr
 
 
-def down_command(program: Sequence[str]) -> str:
-    """The command that stops what `up` has started; volumes stay."""
-    return " ".join([*program, "down"])
-
-
 def _call(
     program: Sequence[str],
     verb: str,
-    words: Sequence[str],
+    options: Sequence[str],
     folder: Path,
     env: Mapping[str, str] | None = None,
-    body: str = "",
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     variables = {**(os.environ if env is None else env), "COMPOSE_ANSI": "never", "COMPOSE_MENU": "false"}
     try:
         return subprocess.run(
-            [*program, verb, *words],
+            [*program, verb, *options],
             cwd=folder,
             env=variables,
-            input=body,
+            input=stdin,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -229,20 +223,20 @@ def _variables(service: Mapping[str, Any]) -> dict[str, str]:
 
 def _warnings(stderr: str) -> Iterator[str]:
     """Warnings without names: a name after a $ may be a piece of a password."""
-    names = {match[1] for match in _UNSET.finditer(stderr)}
+    names = {*_UNSET.findall(stderr)}
     if names:
-        what = "A variable that a $ names is" if len(names) == 1 else f"{len(names)} variables that a $ names are"
-        yield f"{what} not set: compose puts nothing there."
+        subject = "A variable after a $ is" if len(names) == 1 else f"{len(names)} variables after a $ are"
+        yield f"{subject} not set: Compose replaces each with nothing."
     if "is obsolete" in stderr:
-        yield "A compose file has an attribute that compose ignores as obsolete."
+        yield "A compose file has an attribute that Compose ignores as obsolete."
 
 
 def _reason(process: subprocess.CompletedProcess[str]) -> str:
-    """Why a command failed, with no more of Compose's message than names of files, services and ports."""
+    """Why a command failed, without any of Compose's message but names of files, services and ports."""
     stderr = _UNSET.sub("", process.stderr)
-    if match := _NEEDED.search(stderr):
+    if match := _REQUIRED.search(stderr):
         return f"{match[1]} needs {match[2]}, which is not set"
-    if match := _READING.search(stderr):
+    if match := _UNREADABLE.search(stderr):
         return f"it cannot read {match[1]}" + (f", line {match[2]}" if match[2] else "")
     if match := _NO_FILE.search(stderr):
         return f"{match[1]} is missing, which env_file names"
@@ -253,4 +247,5 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
         return f"container {match[1]} {match[2]}"
     if match := _PORT.search(stderr):
         return f"port {match[1]} is taken by another program"
-    return next((why for words, why in FAILURES if re.search(words, stderr)), f"it ended with {process.returncode}")
+    reasons = (reason for pattern, reason in FAILURES if re.search(pattern, stderr))
+    return next(reasons, f"it ended with {process.returncode}")

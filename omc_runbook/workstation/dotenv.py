@@ -39,13 +39,13 @@ LARGEST = 262_144
 """The largest .env that is read, in bytes."""
 
 COMMENT = re.compile(r"\s*#(?:\s|\Z)")
-"""A comment in the place of a value, after the =."""
+"""A comment instead of a value, after the =."""
 
 _DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 # python-dotenv expands ${…} in single quotes too.
 _LITERAL_DOLLAR = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
-_BROKEN = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
-_SIGN = re.compile(r"[^\w.\[\]-]")
+_INVALID_EXPANSION = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
+_INVALID_CHARACTER = re.compile(r"[^\w.\[\]-]")
 _CUT = re.compile(r"\s#(.?)")
 
 
@@ -66,12 +66,12 @@ class Binding:
     has_hash: bool
     """Whether a # after a blank cuts it off."""
     is_comment: bool
-    """Whether a comment is in the place of the value: Compose takes it for the value."""
-    is_hash_close: bool
+    """Whether a comment stands instead of the value: Compose parses it as the value."""
+    has_text_after_hash: bool
     """Whether text follows that # without a blank, as in a value rather than in a comment."""
     is_unset: bool
     """Whether a name after a $ is not set, so that Compose makes it empty."""
-    is_refused: bool
+    is_rejected: bool
     """Whether Compose rejects the file for a ${…} in it."""
 
 
@@ -129,6 +129,11 @@ class _Statement:
     raw: str
     is_error: bool
 
+    @property
+    def inner_lines(self) -> range:
+        """The lines of its value after the first."""
+        return range(self.line + 1, self.line + 1 + self.raw.rstrip("\n").count("\n"))
+
 
 def read_dotenv(
     path: Path, variables: Mapping[str, str], public: Collection[str] = (), program: Sequence[str] | None = None
@@ -139,10 +144,10 @@ def read_dotenv(
     template's. `program` is the command of Docker Compose, which parses the file too. Raises UsageError for a folder,
     a device, an unreadable file or one larger than `LARGEST`, and CouldNotLook if Compose does not end in time.
     """
-    file_and_status = _read_bytes(path)
-    if file_and_status is None:
+    bytes_and_status = _read_bytes(path)
+    if bytes_and_status is None:
         return None
-    raw, status = file_and_status
+    raw, status = bytes_and_status
     text, encoding_error = _decode(raw)
     plain = text.removeprefix(BOM).replace("\r\n", "\n").replace("\r", "\n")
     statements = () if encoding_error else tuple(_statements(plain, variables, text.startswith(BOM)))
@@ -155,7 +160,6 @@ def read_dotenv(
     assignments = find_assignments(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
     compose_only = _compose_only(statements, assignments, compose)
-    unreadable = tuple(each.line for each in statements if each.is_error)
     assigned = tuple(dict.fromkeys(assignment[1] for assignment in assignments.values()))
     last = {each.name: each.value for each in statements}
     visible = {name for name, value in last.items() if value is not None}
@@ -171,7 +175,7 @@ def read_dotenv(
         has_nul=b"\0" in raw,
         bindings=tuple(_bind(statements, assignments, compose_only, compose, variables)),
         duplicates=tuple(_duplicates(statements, compose_only)),
-        unreadable=unreadable,
+        unreadable=tuple(each.line for each in statements if each.is_error),
         misnamed_lines=tuple(_misnamed_lines(statements, text.startswith(BOM))),
         hidden_names=() if encoding_error else tuple(name for name in assigned if name not in visible),
         assigned_names=assigned,
@@ -229,15 +233,15 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
     Until 1.2.2 it takes a byte order mark for a part of the first name, and which version the application has is
     unknown. So the text gets two, of which a later version removes the first.
     """
-    known: dict[str, str | None] = dict(variables)
+    values: dict[str, str | None] = dict(variables)
     for binding in parse_stream(io.StringIO(f"{BOM}{BOM}{text}" if has_bom else text)):
         raw = binding.original.string.lstrip()
         line = binding.original.line + binding.original.string.removesuffix(raw).count("\n")
         literal = value = binding.value
         if value is not None:
-            value = "".join(atom.resolve(known) for atom in parse_variables(value))
+            value = "".join(atom.resolve(values) for atom in parse_variables(value))
         if binding.key is not None:
-            known[binding.key] = value
+            values[binding.key] = value
         if binding.key is not None or binding.error:
             yield _Statement(
                 name=binding.key,
@@ -252,19 +256,19 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
 def _misnamed_lines(statements: Iterable[_Statement], has_bom: bool) -> Iterator[int]:
     for at, each in enumerate(statements):
         name = each.name or ""
-        if _SIGN.search(name.lstrip(BOM) if has_bom and not at else name):
+        if _INVALID_CHARACTER.search(name.lstrip(BOM) if has_bom and not at else name):
             yield each.line
 
 
 def _mask_unread(statements: Iterable[_Statement], text: str, hidden: Collection[int], public: Collection[str]) -> None:
-    """Mask what python-dotenv does not return as a value: lines that it does not parse, and text after a #."""
-    clear = {each.raw.strip() for each in statements if each.name and re.fullmatch(NAME, each.name)}
+    """Mask what python-dotenv does not return as a value: lines that it cannot parse, and text after a #."""
+    parsed = {each.raw.strip() for each in statements if each.name and re.fullmatch(NAME, each.name)}
     for each in statements:
         if each.name and each.literal and each.literal != each.value:
             Masked(each.literal, each.name)
     for number, line in lines_of(text):
         assignment = None if number in hidden else ASSIGNMENT.match(line)
-        if assignment and (line.strip() not in clear or _is_close(_CUT.search(assignment[3] + assignment[5]))):
+        if assignment and (line.strip() not in parsed or _has_text(_CUT.search(assignment[3] + assignment[5]))):
             rest = assignment[5].strip().strip("'\"")
             if not find_public([(assignment[1], rest)], public):
                 Masked(rest, assignment[1])
@@ -288,7 +292,7 @@ def _compose_only(
     inner: set[int] = set()
     visible: set[int] = set()
     for each in statements:
-        inner |= {*range(each.line + 1, each.line + 1 + each.raw.rstrip("\n").count("\n"))}
+        inner |= {*each.inner_lines}
         visible |= {each.line} if _may_be_shown(each) else set()
     return {
         at: assignment
@@ -328,13 +332,13 @@ def _bind(
             has_dollar=(_LITERAL_DOLLAR if quote == "'" else _DOLLAR).search(text) is not None,
             has_hash=cut is not None,
             is_comment=not quote and COMMENT.match(text) is not None,
-            is_hash_close=_is_close(cut),
+            has_text_after_hash=_has_text(cut),
             is_unset=any(each in unset and not operator for each, operator in find_references(expanded)),
-            is_refused=bool(compose and compose.kind == "bad-interpolation" and _BROKEN.search(expanded)),
+            is_rejected=bool(compose and compose.kind == "bad-interpolation" and _INVALID_EXPANSION.search(expanded)),
         )
 
 
-def _is_close(cut: re.Match[str] | None) -> bool:
+def _has_text(cut: re.Match[str] | None) -> bool:
     return cut is not None and cut[1].strip() not in ("", "#")
 
 
@@ -345,11 +349,8 @@ def _multiline_quotes(
     opened = {*find_open_quotes(assignments)}
     for each in statements:
         if each.line in opened:
-            inner = range(each.line + 1, each.line + 1 + each.raw.rstrip("\n").count("\n"))
-            yield (
-                each.line,
-                tuple(assignments[at][1] for at in inner if at in assignments and assignments[at][2] == "="),
-            )
+            inner = (assignments[at] for at in each.inner_lines if at in assignments)
+            yield each.line, tuple(assignment[1] for assignment in inner if assignment[2] == "=")
 
 
 def _may_be_shown(statement: _Statement) -> bool:

@@ -74,7 +74,7 @@ def set_values(text: str, values: Mapping[str, str], is_secret: bool = False) ->
 def insert(text: str, block: str, after: str | None) -> str:
     """Insert lines after the last assignment of the variable `after`; at the end if it is None or not assigned.
 
-    Raises ValueError if a quote above is never closed and would take the lines in.
+    Raises ValueError if a quote above is never closed, so that its value would include the lines.
     """
     body = text.lstrip(BOM)
     parts = statements(body)
@@ -87,8 +87,8 @@ def insert(text: str, block: str, after: str | None) -> str:
         pieces[index - 1] += newline
     if lines and not lines[0].strip() and (not index or parts[index - 1].kind == "blank"):
         lines = lines[1:]
-    added = "".join(f"{line}{newline}" for line in lines)
-    return text[: len(text) - len(body)] + _join([*pieces[:index], added, *pieces[index:]])
+    insertion = "".join(f"{line}{newline}" for line in lines)
+    return text[: len(text) - len(body)] + _join([*pieces[:index], insertion, *pieces[index:]])
 
 
 def replace_tabs(text: str, except_names: Collection[str] = ()) -> str:
@@ -115,17 +115,17 @@ def comment_out(text: str, names: Collection[str]) -> str:
 def merge(template_text: str, existing_text: str) -> tuple[TemplateBlock, ...]:
     """The active variables of a template that a .env lacks, each with its comment lines, in the order to insert them.
 
-    The first variable of a section that the .env has no variable of brings the section's framed title along.
+    The first variable of a section that the .env has no variable of comes with the section's framed title.
     """
     parts = statements(template_text)
     active = [each for each in variables(parts) if not each.commented_out]
-    counting = {each.name: each for each in active}
+    effective = {each.name: each for each in active}
     present = {part.name for part in statements(existing_text) if part.kind == "assignment"}
     titled = {each.heading.begins for each in active if each.name in present}
     blocks = []
     after = None
     for variable in active:
-        if variable.name not in present and counting[variable.name] is variable:
+        if variable.name not in present and effective[variable.name] is variable:
             block = _block(parts, variable.begins, variable.at + 1)
             heading = variable.heading
             if heading.is_framed and heading.begins not in titled:
@@ -156,5 +156,5 @@ def _join(pieces: Sequence[str]) -> str:
     """Join pieces to a text; raises ValueError if they are not parsed as the same statements in it."""
     text = "".join(pieces)
     if [part.raw for part in statements(text)] != [part.raw for piece in pieces for part in statements(piece)]:
-        raise ValueError("A quote is never closed and would take in the lines below it: close it first.")
+        raise ValueError("A quote is never closed, so that its value includes the lines below: close it first.")
     return text

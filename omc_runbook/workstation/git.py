@@ -34,7 +34,6 @@ class GitStatus:
     """
 
     is_work_tree: bool
-    root: Path | None = None
     ignored: bool | None = None
     tracked: bool = False
     commits: tuple[str, ...] = ()
@@ -51,88 +50,82 @@ class _Output:
 
 def read_status(repository: Path, name: str = ".env") -> GitStatus:
     """Read the status of a file by its path within a checkout, which may be a folder of a larger work tree."""
-    output = _ask(repository, "rev-parse", "--is-inside-work-tree")
+    output = _run(repository, "rev-parse", "--is-inside-work-tree")
     if output.obstacle or output.out.strip() != "true":
         return GitStatus(is_work_tree=False, obstacle=output.obstacle)
-    root = Path(_line(_ask(repository, "rev-parse", "--show-toplevel").out))
-    tracked = _ask(repository, "ls-files", "-z", "--", name)
+    tracked = _run(repository, "ls-files", "-z", "--", name)
     if "outside repository" in tracked.err:
+        root = _line(_run(repository, "rev-parse", "--show-toplevel").out)
         return GitStatus(
-            is_work_tree=True,
-            root=root,
-            obstacle=f"{name} lies outside of the git work tree {root}, which does not know it.",
+            is_work_tree=True, obstacle=f"{name} lies outside of the git work tree {root}, so git cannot track it."
         )
-    ignored = _ask(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
-    history = _ask(
+    ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
+    history = _run(
         *(repository, "log", "--all", "--full-history", "--no-follow", "--no-color", "--format=%h"),
         *(f"--max-count={MOST_COMMITS}", "--", name),
     )
     problem = tracked.obstacle or history.obstacle or ignored.obstacle
     return GitStatus(
         is_work_tree=True,
-        root=root,
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(tracked.out),
         commits=tuple(history.out.split()),
-        obstacle=problem or _shallowness(repository),
+        obstacle=problem or _shallow_clone(repository),
     )
 
 
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the paths in a checkout that have uncommitted changes or are untracked and not ignored.
-
-    Empty without a work tree: `read_status` tells whether there is one.
-    """
+    """Those of a checkout's paths that are changed, or untracked and not ignored; none without a work tree."""
     if not names:
         return ()
     status = ("status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=all", "--no-renames")
-    changed = [entry[3:] for entry in _ask(repository, *status, "--", *names).out.split("\0") if entry]
+    changed = [entry[3:] for entry in _run(repository, *status, "--", *names).out.split("\0") if entry]
     if not changed:
         return ()
-    prefix = _line(_ask(repository, "rev-parse", "--show-prefix").out)
+    prefix = _line(_run(repository, "rev-parse", "--show-prefix").out)
     paths = {name: posixpath.normpath(posixpath.join(prefix, name)) for name in names}
     return tuple(name for name in names if any(_is_in(each, paths[name]) for each in changed))
 
 
 def find_git_dir(repository: Path) -> Path | None:
     """The git directory of this work tree, also of a linked one or a submodule; None without a repository."""
-    output = _ask(repository, "rev-parse", "--absolute-git-dir")
+    output = _run(repository, "rev-parse", "--absolute-git-dir")
     return Path(_line(output.out)) if output.code == 0 and output.out else None
 
 
 def can_reverse(repository: Path, patch: Path) -> bool:
     """Whether `git apply --reverse` would revert a patch without context lines; nothing is changed."""
-    words = ("apply", "--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn", "--", str(patch))
-    return _ask(repository, *words).code == 0
+    options = ("--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn")
+    return _run(repository, "apply", *options, "--", str(patch)).code == 0
 
 
-def _shallowness(repository: Path) -> str:
-    if _ask(repository, "rev-parse", "--is-shallow-repository").out.strip() != "true":
+def _shallow_clone(repository: Path) -> str:
+    if _run(repository, "rev-parse", "--is-shallow-repository").out.strip() != "true":
         return ""
     return f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
 
 
-def _ask(repository: Path, *words: str) -> _Output:
+def _run(repository: Path, *arguments: str) -> _Output:
     """Run git in a folder; an error that leaves something unknown becomes an obstacle."""
     git = shutil.which("git")
     if git is None:
         return _Output(-1, "", "", "git is not installed, so the file's history is unknown: install it.")
     # GIT_… variables, set in a hook for example, would point git to another repository.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    own = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
     # Paths are literal, not patterns; check-ignore takes them literally and refuses the option.
-    literal = () if words[0] == "check-ignore" else ("--literal-pathspecs",)
-    arguments = [git, "-C", str(repository), *_OPTIONS, *literal, *words]
+    literal = () if arguments[0] == "check-ignore" else ("--literal-pathspecs",)
+    command_line = [git, "-C", str(repository), *_OPTIONS, *literal, *arguments]
     try:
         process = subprocess.run(
-            arguments, env=inherited | own, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
+            command_line, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         return _Output(
-            -1, "", "", f"git {words[0]} did not end within {SECONDS} seconds in {repository}: try it by hand."
+            -1, "", "", f"git {arguments[0]} did not end within {SECONDS} s in {repository}: run it by hand."
         )
     out, err = os.fsdecode(process.stdout), os.fsdecode(process.stderr)
-    return _Output(process.returncode, out, err, _obstacle(repository, words[0], process.returncode, err))
+    return _Output(process.returncode, out, err, _obstacle(repository, arguments[0], process.returncode, err))
 
 
 def _obstacle(repository: Path, verb: str, code: int, err: str) -> str:

@@ -17,19 +17,19 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 MODULE = "app.core.config"
-# Only messages of the application's own validators are of use; pydantic's say no more than their type.
-_OWN_CHECKS = ("value_error", "assertion_error", "type_error")
+# Messages of the application's own validators; pydantic's say no more than their type.
+_CUSTOM_ERRORS = ("value_error", "assertion_error", "type_error")
 _LONGEST = 2000
 
 
 class _Report:
-    """The Settings instances that the application has made so far, and the pipe to report to."""
+    """The settings classes that the application has instantiated so far, and the pipe to report to."""
 
     def __init__(self, pipe: int, dotenv: str) -> None:
         self.pipe = pipe
         self.dotenv = dotenv
         self.started: list[type[Any]] = []
-        self.instances: dict[type[Any], Any] = {}
+        self.instantiated: set[type[Any]] = set()
 
     def watch(self) -> None:
         """Record each BaseSettings that is instantiated: an import that fails leaves no module to inspect."""
@@ -47,7 +47,7 @@ class _Report:
                 # Without an env_file the application gets its variables from the process that starts it.
                 _inherit(self.dotenv)
             original(settings, *arguments, **options)
-            self.instances[kind] = settings
+            self.instantiated.add(kind)
 
         setattr(BaseSettings, "__init__", fill)  # noqa: B010
 
@@ -57,26 +57,26 @@ class _Report:
         kind = getattr(module, "Settings", None)
         if not inspect.isclass(kind):
             self.end({"error": "no-settings"})
-        if kind not in self.instances:
+        if kind not in self.instantiated:
             kind()
         self.end({"ok": True}, kind)
 
     def fail(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Report an uncaught exception; this is sys.excepthook."""
-        answer: dict[str, Any] = {"error": _class_name(kind), "missing": _missing(error), "at": _location(error, trace)}
+        report: dict[str, Any] = {"error": _class_name(kind), "missing": _missing(error), "at": _location(error, trace)}
         if hasattr(error, "errors") and kind.__name__ == "ValidationError":
-            answer["errors"] = [_error(each) for each in error.errors()]
+            report["errors"] = [_error(each) for each in error.errors()]
         else:
-            answer["message"] = str(error)[:_LONGEST]
-        named = [each for each in self.started if each.__name__ == "Settings"] or self.started
-        self.end(answer, named[-1] if named else None)
+            report["message"] = str(error)[:_LONGEST]
+        classes = [each for each in self.started if each.__name__ == "Settings"] or self.started
+        self.end(report, classes[-1] if classes else None)
 
-    def end(self, answer: dict[str, Any], kind: type[Any] | None = None) -> NoReturn:
+    def end(self, report: dict[str, Any], kind: type[Any] | None = None) -> NoReturn:
         """Write the report as one line of JSON and exit, even if threads of the application still run."""
         if kind is not None:
-            answer |= self._describe(kind)
+            report |= self._describe(kind)
         with open(self.pipe, "w", encoding="utf-8") as pipe:  # noqa: PTH123
-            pipe.write(json.dumps(answer) + "\n")
+            pipe.write(json.dumps(report) + "\n")
         sys.stderr.flush()
         os._exit(0)
 
@@ -84,16 +84,9 @@ class _Report:
         config = getattr(kind, "model_config", {})
         variables = {name: _variables(name, field, config) for name, field in getattr(kind, "model_fields", {}).items()}
         names = self.dotenv if self.dotenv and config.get("env_file") is not None else config.get("env_file")
-        paths = [Path(each).expanduser() for each in _listed(names)]
+        paths = [Path(each).expanduser() for each in _as_list(names)]
         files = [path.parent.resolve() / path.name for path in paths]
-        settings = self.instances.get(kind)
-        return {
-            "variables": variables,
-            "env_files": [[str(each), each.is_file()] for each in files],
-            "ignore_empty": bool(config.get("env_ignore_empty")),
-            "extra": str(config.get("extra")),
-            "filled": _filled(settings, variables, files, config) if settings is not None else [],
-        }
+        return {"variables": variables, "env_files": [[str(each), each.is_file()] for each in files]}
 
 
 def _inherit(dotenv: str) -> None:
@@ -105,7 +98,7 @@ def _inherit(dotenv: str) -> None:
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:
     kind = str(error["type"])
-    message = str(error.get("msg", ""))[:_LONGEST] if kind.startswith(_OWN_CHECKS) else ""
+    message = str(error.get("msg", ""))[:_LONGEST] if kind.startswith(_CUSTOM_ERRORS) else ""
     return {"loc": [str(part) for part in error["loc"]], "type": kind, "message": message}
 
 
@@ -120,36 +113,17 @@ def _variables(name: str, field: Any, config: Any) -> list[str]:
     return aliases if config.get("case_sensitive") else [each.upper() for each in aliases]
 
 
-def _listed(names: Any) -> list[str]:
+def _as_list(names: Any) -> list[str]:
     if names is None:
         return []
     return [str(names)] if isinstance(names, str | os.PathLike) else [str(each) for each in names]
 
 
-def _filled(settings: Any, variables: dict[str, list[str]], files: list[Path], config: Any) -> list[str]:
-    """The fields with a value from a file or a variable; a validator may have set others."""
-    from dotenv import dotenv_values
-
-    values: dict[str, str | None] = {}
-    for each in files:
-        if each.is_file():
-            values |= dotenv_values(each, encoding=config.get("env_file_encoding") or "utf8")
-    values |= os.environ
-    if not config.get("case_sensitive"):
-        values = {name.upper(): value for name, value in values.items()}
-    present = {name for name, value in values.items() if value or not config.get("env_ignore_empty")}
-    deep = config.get("env_nested_delimiter")
-    heads = {name.partition(deep)[0] for name in present} if deep else set()
-    return [
-        name for name in variables if name in settings.model_fields_set and (present | heads) & set(variables[name])
-    ]
-
-
 def _class_name(kind: type[BaseException]) -> str:
     """The name of an exception's class, or of the nearest base class that its module defines by that name."""
     # A class created at runtime may have any name, a value too.
-    written = (each for each in kind.__mro__ if getattr(sys.modules.get(each.__module__), each.__name__, None) is each)
-    return str(next(written).__name__)
+    classes = (each for each in kind.__mro__ if getattr(sys.modules.get(each.__module__), each.__name__, None) is each)
+    return str(next(classes).__name__)
 
 
 def _missing(error: BaseException | None) -> str:

@@ -1,4 +1,4 @@
-"""The application's Settings, loaded in a separate process: whether they accept the .env."""
+"""The application's Settings, loaded in a separate process to see whether they accept the .env."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = Path("backend", "app", "core", "config.py")
 """The module with Settings, within a checkout."""
 
 SECONDS = 30.0
-LARGEST_ANSWER = 1_048_576
+LARGEST_OUTPUT = 1_048_576
 """The largest output that is kept of each stream of the process, in bytes."""
 
 _LOADER = Path(__file__).with_name("settings_loader.py")
@@ -34,15 +34,13 @@ _INTERPRETERS = (".venv/bin/python", ".venv/Scripts/python.exe")
 class SettingsResult:
     """The result of loading Settings: whether it succeeded, and its errors and warnings, without values.
 
-    `env_files` are the files that Settings read, each with whether it exists, and `filled` the fields with a value
-    from them or from the environment. `obstacle` says why loading could not be tried, "" if it was; `ok` means
-    nothing then.
+    `env_files` are the files that Settings read, each with whether it exists. `obstacle` says why loading could not be
+    tried, "" if it was; `ok` means nothing then.
     """
 
     ok: bool
     messages: tuple[StartProblem, ...] = ()
     env_files: tuple[tuple[Path, bool], ...] = ()
-    filled: tuple[str, ...] = ()
     obstacle: str = ""
 
 
@@ -50,39 +48,32 @@ class SettingsResult:
 class _Output:
     """Both streams of the process, which may hold values, and its exit code; None if it was killed."""
 
-    answer: bytes = field(repr=False)
+    report: bytes = field(repr=False)
     log: bytes = field(repr=False)
     code: int | None
 
 
-def load_settings(
-    repository: Path,
-    dotenv: Path | None = None,
-    python: str = "",
-    extra: Mapping[str, str] | None = None,
-    seconds: float = SECONDS,
-    names: Collection[str] = (),
-) -> SettingsResult:
+def load_settings(repository: Path, dotenv: Path | None = None, names: Collection[str] = ()) -> SettingsResult:
     """Load `app.core.config` of a checkout as the application would, in a process of its own.
 
-    `dotenv` replaces the file that Settings would read. `python` is the interpreter: by default that of the
-    checkout's .venv, else this one. The process inherits no variables; `extra` are those it gets, `names` those of
-    the .env, which may be shown in messages even if Settings have no such field. `seconds` is the time limit.
-    A failure to load is in the result; nothing is raised.
+    `dotenv` replaces the file that Settings would read; `names` are the .env's variables, which may be shown in
+    messages even if Settings has no such field. The interpreter is that of the checkout's .venv, else this one; the
+    process inherits no variables. A failure to load is in the result; nothing is raised.
     """
     if not (repository / CONFIG).is_file():
         return SettingsResult(
             ok=False, obstacle=f"{repository} has no {CONFIG.as_posix()}: name a checkout of the platform."
         )
-    chosen = python or _find_python(repository)
+    python = _find_python(repository)
     # A secret value must not be an argument; a file's name may.
-    command = [chosen, "-I", "-B", str(_LOADER), str(dotenv.absolute()) if dotenv else ""]
+    command = [python, "-I", "-B", str(_LOADER), str(dotenv.absolute()) if dotenv else ""]
     try:
         with tempfile.TemporaryDirectory() as home:
-            process = _run(command, (repository / "backend").absolute(), _environment(home, extra or {}), seconds)
+            variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
+            output = _run(command, (repository / "backend").absolute(), variables)
     except OSError as error:
-        return SettingsResult(ok=False, obstacle=f"{chosen} could not be started: {error.strerror}.")
-    return _read(process, chosen, seconds, frozenset(names))
+        return SettingsResult(ok=False, obstacle=f"{python} could not be started: {error.strerror}.")
+    return _read(output, python, frozenset(names))
 
 
 def _find_python(repository: Path) -> str:
@@ -92,24 +83,19 @@ def _find_python(repository: Path) -> str:
     )
 
 
-def _environment(home: str, extra: Mapping[str, str]) -> dict[str, str]:
-    own = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
-    return {**extra, **own}
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str], seconds: float) -> _Output:
+def _run(command: list[str], folder: Path, variables: dict[str, str]) -> _Output:
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     buffers = (bytearray(), bytearray())
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=nothing, stdout=pipe, stderr=pipe, start_new_session=True
+        command, cwd=folder, env=variables, stdin=nothing, stdout=pipe, stderr=pipe, start_new_session=True
     ) as process:
         streams = (process.stdout, process.stderr)
-        readers = [Thread(target=_keep, args=pair, daemon=True) for pair in zip(streams, buffers, strict=True)]
+        readers = [Thread(target=_drain, args=pair, daemon=True) for pair in zip(streams, buffers, strict=True)]
         for reader in readers:
             reader.start()
         code: int | None = None
         with suppress(subprocess.TimeoutExpired):
-            code = process.wait(seconds)
+            code = process.wait(SECONDS)
         for reader in readers:
             reader.join(1.0 if code is not None else 0.0)
         if code is None or any(reader.is_alive() for reader in readers):
@@ -121,61 +107,58 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], seconds:
     return _Output(bytes(buffers[0]), bytes(buffers[1]), code)
 
 
-def _keep(stream: BufferedReader, buffer: bytearray) -> None:
+def _drain(stream: BufferedReader, buffer: bytearray) -> None:
     """Read a stream to its end, so that the writer never blocks, and keep its first bytes."""
     while chunk := stream.read1(65_536):
-        buffer += chunk[: LARGEST_ANSWER - len(buffer)]
+        buffer += chunk[: LARGEST_OUTPUT - len(buffer)]
 
 
-def _read(process: _Output, python: str, seconds: float, names: frozenset[str]) -> SettingsResult:
-    log = process.log.decode("utf-8", "replace")
-    if process.code is None:
-        timeout = f"backend/app/core/config.py did not end within {seconds:g} seconds: see what it waits for."
+def _read(output: _Output, python: str, names: frozenset[str]) -> SettingsResult:
+    log = output.log.decode("utf-8", "replace")
+    if output.code is None:
+        timeout = f"{CONFIG.as_posix()} did not end within {SECONDS:g} seconds: see what it waits for."
         return SettingsResult(ok=False, messages=read_log(log), obstacle=timeout)
     try:
-        answer = json.loads(process.answer)
+        report = json.loads(output.report)
     except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        no_answer = (
-            f"{python} ended with exit code {process.code} and no answer: name a Python of version 3.10 or later that "
-            f"has the application's requirements."
+        report = None
+    if not isinstance(report, dict):
+        no_report = (
+            f"{python} ended with exit code {output.code} and no answer: install Python 3.10 or later with the "
+            f"application's requirements into backend/.venv."
         )
-        return SettingsResult(ok=False, messages=read_log(log), obstacle=no_answer)
-    variables = _spellings(answer)
+        return SettingsResult(ok=False, messages=read_log(log), obstacle=no_report)
+    variables = _spellings(report)
     known = frozenset(variables.values()) | names
-    logged = read_log(f"{log}\n{answer.get('message', '')}", known)
-    messages = tuple(dict.fromkeys((*_refusals(answer, variables, known), *logged)))
-    files = tuple((Path(path), there) for path, there in answer.get("env_files", ()))
-    ok = bool(answer.get("ok"))
-    refused = bool(answer.get("errors")) or bool(read_log(str(answer.get("message", "")), known))
+    message, errors = str(report.get("message", "")), tuple(_field_errors(report, variables, known))
+    ok = bool(report.get("ok"))
     return SettingsResult(
         ok=ok,
-        messages=messages,
-        env_files=files,
-        filled=tuple(answer.get("filled", ())),
-        obstacle="" if ok or refused else _obstacle(answer, python),
+        messages=tuple(dict.fromkeys((*errors, *read_log(f"{log}\n{message}", known)))),
+        env_files=tuple((Path(path), exists) for path, exists in report.get("env_files", ())),
+        obstacle="" if ok or errors or read_log(message, known) else _obstacle(report, python),
     )
 
 
-def _spellings(answer: Mapping[str, Any]) -> dict[str, str]:
+def _spellings(report: Mapping[str, Any]) -> dict[str, str]:
     """By lower-case name that pydantic may use for a field, the variable to show."""
     spellings: dict[str, str] = {}
-    for name, variables in answer.get("variables", {}).items():
+    for name, variables in report.get("variables", {}).items():
         spellings |= {each.casefold(): each for each in variables} | {name.casefold(): variables[0]}
     return spellings
 
 
-def _refusals(answer: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]) -> Iterator[StartProblem]:
-    for error in answer.get("errors", ()):
+def _field_errors(
+    report: Mapping[str, Any], variables: Mapping[str, str], known: frozenset[str]
+) -> Iterator[StartProblem]:
+    for error in report.get("errors", ()):
         head, *rest = error["loc"] or [""]
         location = ".".join((variables.get(head.casefold(), head), *rest))
-        refusal = FieldError(location, error["type"], error["message"])
-        yield problem_of(refusal, known)
+        yield problem_of(FieldError(location, error["type"], error["message"]), known)
 
 
-def _obstacle(answer: Mapping[str, Any], python: str) -> str:
-    error, missing, at = str(answer.get("error")), str(answer.get("missing", "")), str(answer.get("at", ""))
+def _obstacle(report: Mapping[str, Any], python: str) -> str:
+    error, missing, at = str(report.get("error")), str(report.get("missing", "")), str(report.get("at", ""))
     where = f" at backend/{at}" if at else ""
     if error == "no-settings":
         return f"{CONFIG.as_posix()} has no class Settings: name a checkout of the platform."
@@ -184,7 +167,7 @@ def _obstacle(answer: Mapping[str, Any], python: str) -> str:
     if missing:
         package = missing.partition(".")[0]
         return (
-            f"{python} has no package {package}, which the application needs: install the application's own "
-            f"requirements into backend/.venv, or name a Python that has them."
+            f"{python} has no package {package}, which the application needs: install its "
+            f"requirements into backend/.venv."
         )
-    return f"{CONFIG.as_posix()} raised {error}{where} before Settings were made: run it by hand, unobserved."
+    return f"{CONFIG.as_posix()} raised {error}{where} before Settings was instantiated: run it in a private terminal."

@@ -30,7 +30,7 @@ BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
 @dataclass(frozen=True)
 class SharedValues:
-    """Local values that other environments have too: by variable, the environment and key; and what failed."""
+    """Local values that other environments have too: the environment and key by variable, and what failed."""
 
     matches: Mapping[str, str]
     failures: tuple[str, ...] = ()
@@ -85,31 +85,28 @@ class Workstation:
             return (self.path,) if self.checkout.settings.env_files else ()
         if self.settings_result and self.settings_result.env_files:
             return tuple(path for path, _ in self.settings_result.env_files)
-        named = self.checkout.settings.env_files or ()
-        return tuple((self.checkout.root / BACKEND / name).resolve() for name in named)
+        names = self.checkout.settings.env_files or ()
+        return tuple((self.checkout.root / BACKEND / name).resolve() for name in names)
 
     @property
     def required(self) -> Mapping[str, str]:
         """The required variables, each with the reason."""
-        found: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         for field in self.checkout.settings.fields:
             if field.required:
-                found[self.dotenv_name(field.variables[0])] = "Settings has no default for it"
+                reasons[self.dotenv_name(field.variables[0])] = "Settings has no default for it"
+        known = self.known_variables
         for name, key in self.keys.items():
-            if key.required and self.is_known(variable_of(name, self.keys)):
-                found.setdefault(self.dotenv_name(variable_of(name, self.keys)), "the catalogue has it as required")
+            if key.required and (variable := variable_of(name, self.keys)) in known:
+                reasons.setdefault(self.dotenv_name(variable), "the catalogue requires it")
         for name in self.checkout.compose.required if self.checkout.compose else ():
-            found.setdefault(name, "compose refuses to start without it")
-        return found
+            reasons.setdefault(name, "Compose refuses to start without it")
+        return reasons
 
     def dotenv_name(self, variable: str) -> str:
         """The .env's variable that fills the same field of Settings; `variable` itself if there is none."""
         field = self.checkout.settings.find(variable)
         return next((each for each in (field.variables if field else ()) if self.binding(each)), variable)
-
-    def is_known(self, variable: str) -> bool:
-        """Whether Settings or the template has the variable."""
-        return variable in self.known_variables
 
     @property
     def known_variables(self) -> frozenset[str]:
@@ -119,7 +116,7 @@ class Workstation:
 
     def key_of(self, variable: str) -> Key | None:
         """The catalogue's key of a variable; None if it has none."""
-        return next((key for name, key in self.keys.items() if variable_of(name, self.keys) == variable), None)
+        return _find_key(variable, self.keys)
 
     def is_secret(self, variable: str) -> bool:
         """Whether a variable is secret, by the catalogue or by its name."""
@@ -127,8 +124,8 @@ class Workstation:
 
     def value(self, variable: str) -> Masked | None:
         """The value that Settings get from the .env for a variable, in any case that they accept."""
-        found = self.binding(variable)
-        return found.for_python if found else None
+        binding = self.binding(variable)
+        return binding.for_python if binding else None
 
     def binding(self, variable: str) -> Binding | None:
         """The binding of the .env that Settings use for a variable."""
@@ -172,9 +169,7 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
         env_file = path if _is_read_by_settings(checkout, path) else None
         names = [binding.name for binding in dotenv.bindings] if dotenv else []
         result = (
-            pool.submit(settings_probe.load_settings, checkout.root, env_file, names=names)
-            if dotenv and deeply
-            else None
+            pool.submit(settings_probe.load_settings, checkout.root, env_file, names) if dotenv and deeply else None
         )
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     stray_files = tuple(_stray_files(checkout, path))
@@ -199,9 +194,13 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
 def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
     """The template's values that are not secret, since they are in the repository."""
     for entry in checkout.template.entries if checkout.template else ():
-        key = next((key for name, key in keys.items() if variable_of(name, keys) == entry.name), None)
+        key = _find_key(entry.name, keys)
         if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value) or TEMPLATE_DEFAULT.match(entry.value):
             yield entry.value
+
+
+def _find_key(variable: str, keys: Mapping[str, Key]) -> Key | None:
+    return next((key for name, key in keys.items() if variable_of(name, keys) == variable), None)
 
 
 def _is_read_by_settings(checkout: Checkout, path: Path) -> bool:
@@ -215,8 +214,8 @@ def _is_read_by_settings(checkout: Checkout, path: Path) -> bool:
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     service = checkout.compose.application() if checkout.compose else None
-    read = ((BACKEND, checkout.settings.env_files or ()), ("", service.env_files if service else ()))
-    for folder, names in read:
+    env_files = ((BACKEND, checkout.settings.env_files or ()), ("", service.env_files if service else ()))
+    for folder, names in env_files:
         paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
         yield from paths[paths.index(path) + 1 :] if path in paths else ()
 
@@ -224,7 +223,7 @@ def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
 def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     for folder in (checkout.root / BACKEND, checkout.root / BACKEND / "app", checkout.root.parent):
         other = folder / DOTENV
-        # One in the parent folder belongs to something else, unless there is none here.
+        # One in the parent folder belongs to another project, unless there is none here.
         if other.is_file() and (folder != checkout.root.parent or not path.exists()):
             yield other
 
@@ -243,10 +242,10 @@ def _link_target(dotenv: Dotenv | None) -> tuple[Path, ...]:
     return (dotenv.target,) if dotenv and dotenv.is_link else ()
 
 
-def _is_published(root: Path, stray: Path) -> bool:
-    if not stray.is_relative_to(root):
+def _is_published(root: Path, file: Path) -> bool:
+    if not file.is_relative_to(root):
         return False
-    status = git.read_status(root, stray.relative_to(root).as_posix())
+    status = git.read_status(root, file.relative_to(root).as_posix())
     return status.tracked or bool(status.commits)
 
 

@@ -276,8 +276,8 @@ def test_beside_another_variable_of_the_same_field_none_is_added(platform: Platf
 
 BAD: dict[str, tuple[Callable[[Platform], dict[str, str]], str]] = {
     "empty": (lambda p: {"repository": ""}, "repository is empty"),
-    "absent": (lambda p: {"repository": str(p.root / "nowhere")}, "is no folder"),
-    "a file": (lambda p: {"repository": str(p.config)}, "is no folder"),
+    "absent": (lambda p: {"repository": str(p.root / "nowhere")}, "is not a folder"),
+    "a file": (lambda p: {"repository": str(p.config)}, "is not a folder"),
     "an empty folder": (lambda p: {"repository": str(folder(p))}, "has no .env.template"),
     "no template": (lambda p: gone(p.template), "has no .env.template"),
     "no Settings": (lambda p: gone(p.config), "config.py"),

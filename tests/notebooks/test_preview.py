@@ -187,7 +187,7 @@ def test_a_folder_that_would_change_nothing_is_refused(here: Terraformer) -> Non
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "no such folder": ("infrastructure/nowhere", "is no folder"),
+    "no such folder": ("infrastructure/nowhere", "is not a folder"),
     "no configuration": ("backend", r"has no \*\.tf file"),
     "several environments": ("infrastructure/terraform/environments/staging", r"write \{environment\} in it"),
 }

@@ -248,7 +248,7 @@ def test_what_hangs_is_interrupted_and_may_end_by_itself(here: Terraformer, monk
 def test_a_plan_of_an_unknown_form_is_not_guessed_at(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another major version of the JSON is refused."""
     monkeypatch.setenv("STANDIN_FORMAT", "2.0")
-    with pytest.raises(CouldNotLook, match="not known here"):
+    with pytest.raises(CouldNotLook, match="unknown format"):
         planned(here)
 
 

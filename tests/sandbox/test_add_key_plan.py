@@ -99,8 +99,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown container": ({"containers": "backnd"}, "No service has a container backnd: did you mean backend?"),
     "one that Terraform lacks": ({"containers": "backend,worker"}, "Add its task definition to Terraform first"),
     "a container twice": ({"containers": "backend,backend"}, "containers names backend twice"),
-    "an unknown type": ({"type": "Secrt"}, "knows no type Secrt"),
-    "an odd type": ({"type": "__import__('os')"}, "may have names, dots, brackets and | in it"),
+    "an unknown type": ({"type": "Secrt"}, "defines no type Secrt"),
+    "an odd type": ({"type": "__import__('os')"}, "may have only names, dots, brackets and | in it"),
     "a number without a value": ({"type": "int", "required": True}, "which no placeholder fits: set values_from"),
     "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
@@ -248,7 +248,7 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     """A folder that is none, a file, an empty one; an environment that is none, and one without a secret."""
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
-    wrong = {"nowhere": "is no folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
+    wrong = {"nowhere": "is not a folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
     for name, told in wrong.items():
         with pytest.raises(UsageError, match=told):
             add_key.begin("staging", "", "", str(tmp_path / name))

@@ -197,7 +197,13 @@ def plan_edits(
     if checkout.template is None:
         raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform. Nothing was written.")
     field = NewField(key.name, key.type, key.required, key.description)
-    entry = NewEntry(key.name, key.description or key.name, key.obtain_from, key.required, key.is_text)
+    entry = NewEntry(
+        name=key.name,
+        description=key.description or key.name,
+        obtain_from=key.obtain_from,
+        required=key.required,
+        is_text=key.is_text,
+    )
     edits = [add_field(checkout.settings.file, field), add_entry(checkout.template.file, entry)]
     edits += _references(checkout, key, containers, known, present)
     return tuple(edit for edit in edits if edit)

@@ -51,7 +51,7 @@ def for_compose(platform: Platform) -> dict[str, str]:
     program = find_compose()
     if program is None:
         pytest.skip("no Docker Compose here")
-    return dict(read_env_file(program, platform.dotenv).values)
+    return dict(read_env_file(program, platform.dotenv, os.environ).values)
 
 
 def colons(raw: bytes) -> bytes:

@@ -216,12 +216,12 @@ def test_which_file_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: mend it first."),
-        (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: mend it first."),
-        (f"a: *{CANARY}\n", "compose.yaml line 1 is not valid YAML: mend it first."),
-        (f"a: {CANARY}\nb: \x01\n", "compose.yaml line 2 has a character that no YAML may have: mend it first."),
-        (f"- {CANARY}\n", "compose.yaml has a text or a list where Compose wants a mapping: mend it first."),
-        (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose wants a mapping: mend it first."),
+        (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: fix it first."),
+        (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: fix it first."),
+        (f"a: *{CANARY}\n", "compose.yaml line 1 is not valid YAML: fix it first."),
+        (f"a: {CANARY}\nb: \x01\n", "compose.yaml line 2 has a character that is not allowed in YAML: fix it first."),
+        (f"- {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
+        (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
     ],
 )
 def test_what_is_no_compose_file(tmp_path: Path, text: str, told: str) -> None:
@@ -385,7 +385,6 @@ def test_what_cannot_be_taken_in_is_known_to_be_missed(tmp_path: Path, text: str
 def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docker's plugin goes before the program of its own, and without both there is none."""
     assert docker.find_compose() == ("docker", "compose")
-    assert docker.down_command(("docker", "compose")) == "docker compose down"
     own = tmp_path / "docker-compose"
     own.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
     own.chmod(0o755)
@@ -416,8 +415,8 @@ def test_config(standin: Path, tmp_path: Path) -> None:
     assert backend.keys() == {"API_KEY", "PART", "LOG_LEVEL", "HOST"}
     assert backend["API_KEY"].same_as(f"{CANARY}$x") and backend["PART"].same_as(CANARY)
     assert config.warnings == (
-        "2 variables that a $ names are not set: compose puts nothing there.",
-        "A compose file has an attribute that compose ignores as obsolete.",
+        "2 variables after a $ are not set: Compose replaces each with nothing.",
+        "A compose file has an attribute that Compose ignores as obsolete.",
     )
     assert CANARY not in repr(config) and config.error == ""
     assert registry.mask(f"backend debug {CANARY}") == "backend debug ‹PART›"
@@ -470,8 +469,8 @@ def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("STANDIN_DOCKER_LOGS", str(tmp_path / "said"))
     started = docker.up(("docker", "compose"), tmp_path)
     assert (started.ok, started.message) == (True, f"docker compose up has started the services of {tmp_path}.")
-    assert docker.logs(("docker", "compose"), tmp_path, ("backend",)) == f"backend-1  | {CANARY}\n"
-    assert calls(standin) == ["docker compose up --detach", "docker compose logs --no-color --tail 5000 backend"]
+    assert docker.logs(("docker", "compose"), tmp_path) == f"backend-1  | {CANARY}\n"
+    assert calls(standin) == ["docker compose up --detach", "docker compose logs --no-color --tail 5000"]
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,9 @@ def test_where_the_template_is(tmp_path: Path) -> None:
         read_template(tmp_path)
 
 
-NEW = NewEntry("NEW_API_KEY", "Key of the new provider", "https://example.com/keys", required=True)
+NEW = NewEntry(
+    name="NEW_API_KEY", description="Key of the new provider", obtain_from="https://example.com/keys", required=True
+)
 LINES = "# Key of the new provider\n# Get it from: https://example.com/keys\nNEW_API_KEY=<your-new-api-key>\n"
 
 
@@ -303,24 +305,40 @@ def test_a_variable_in_the_files_own_style() -> None:
 @pytest.mark.parametrize(
     ("before", "new", "lines"),
     [
-        ("", NewEntry("A", "", "", True), "A=<your-a>\n"),
-        ("", NewEntry("A", "", "", False), "# (optional)\nA=<your-a>\n"),
-        ("", NewEntry("A", " One \u00a0 word ", "", False), "# One word (optional)\nA=<your-a>\n"),
+        ("", NewEntry(name="A", description="", required=True), "A=<your-a>\n"),
+        ("", NewEntry(name="A", description="", required=False), "# (optional)\nA=<your-a>\n"),
         (
             "",
-            NewEntry("A", "One (optional)", "a friend", False),
+            NewEntry(name="A", description=" One \u00a0 word ", required=False),
+            "# One word (optional)\nA=<your-a>\n",
+        ),
+        (
+            "",
+            NewEntry(name="A", description="One (optional)", obtain_from="a friend", required=False),
             "# One (optional)\n# Get it from: a friend\nA=<your-a>\n",
         ),
-        ("", NewEntry("A", "Optional proxy", "", True), "# Optional proxy\n# (required)\nA=<your-a>\n"),
-        ("", NewEntry("A", "It (required) or not", "", False), "# It (required) or not (optional)\nA=<your-a>\n"),
-        ("# S (optional)\n\nA_B=1\n", NewEntry("A", "It", "", True), "# It\n# (required)\nA=<your-a>\n"),
         (
             "",
-            NewEntry("A", "It (optional) (required)", "", False),
+            NewEntry(name="A", description="Optional proxy", required=True),
+            "# Optional proxy\n# (required)\nA=<your-a>\n",
+        ),
+        (
+            "",
+            NewEntry(name="A", description="It (required) or not", required=False),
+            "# It (required) or not (optional)\nA=<your-a>\n",
+        ),
+        (
+            "# S (optional)\n\nA_B=1\n",
+            NewEntry(name="A", description="It", required=True),
+            "# It\n# (required)\nA=<your-a>\n",
+        ),
+        (
+            "",
+            NewEntry(name="A", description="It (optional) (required)", required=False),
             "# It (optional) (required)\n# (optional)\nA=<your-a>\n",
         ),
-        ("", NewEntry("A", "One", "", True, is_text=False), "# One\nA=<your-a>\n"),
-        ("", NewEntry("A", "One", "", False, is_text=False), "# One (optional)\n# A=<your-a>\n"),
+        ("", NewEntry(name="A", description="One", required=True, is_text=False), "# One\nA=<your-a>\n"),
+        ("", NewEntry(name="A", description="One", required=False, is_text=False), "# One (optional)\n# A=<your-a>\n"),
     ],
 )
 def test_the_lines_of_a_variable(before: str, new: NewEntry, lines: str) -> None:
@@ -341,14 +359,34 @@ def test_what_is_there_is_not_added(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "new", "sentence"),
     [
-        ("", NewEntry("new", "x", "", True), "capital letters"),
-        ("", NewEntry("1A", "x", "", True), "capital letters"),
-        ("", NewEntry("A", "x\ny", "", True), "The description of A has a line end or a control character"),
-        ("", NewEntry("A", "x\u2028y", "", True), "The description of A has a line end"),
-        ("", NewEntry("A", "x", "https://x\x1b", True), "The obtain_from of A has a line end"),
-        ("", NewEntry("A", "B=2", "", True), "The description of A would be read as a title or as a variable"),
-        ("", NewEntry("A", "--- Keys ---", "", True), "The description of A would be read as a title"),
-        ('B="open\n', NewEntry("A", 'The "new" one', "", True), ".env.template has a quote that is never closed"),
+        ("", NewEntry(name="new", description="x", required=True), "capital letters"),
+        ("", NewEntry(name="1A", description="x", required=True), "capital letters"),
+        (
+            "",
+            NewEntry(name="A", description="x\ny", required=True),
+            "The description of A has a line end or a control character",
+        ),
+        ("", NewEntry(name="A", description="x\u2028y", required=True), "The description of A has a line end"),
+        (
+            "",
+            NewEntry(name="A", description="x", obtain_from="https://x\x1b", required=True),
+            "The obtain_from of A has a line end",
+        ),
+        (
+            "",
+            NewEntry(name="A", description="B=2", required=True),
+            "The description of A would be read as a title or as a variable",
+        ),
+        (
+            "",
+            NewEntry(name="A", description="--- Keys ---", required=True),
+            "The description of A would be read as a title",
+        ),
+        (
+            'B="open\n',
+            NewEntry(name="A", description='The "new" one', required=True),
+            ".env.template has a quote that is never closed",
+        ),
     ],
 )
 def test_what_cannot_be_added(text: str, new: NewEntry, sentence: str) -> None:
@@ -428,12 +466,12 @@ chunks = st.one_of(
 )
 news = st.builds(
     NewEntry,
-    st.sampled_from(["NEW_API_KEY", "SMTP_PASSWORD", "A_B", "Q"]),
-    st.lists(st.sampled_from(["Key", "of", "it's", 'the "x"', "(optional)", "required", "a=b"]), max_size=4).map(
-        " ".join
-    ),
-    st.sampled_from(["", "https://example.com/keys", "your provider's page"]),
-    st.booleans(),
+    name=st.sampled_from(["NEW_API_KEY", "SMTP_PASSWORD", "A_B", "Q"]),
+    description=st.lists(
+        st.sampled_from(["Key", "of", "it's", 'the "x"', "(optional)", "required", "a=b"]), max_size=4
+    ).map(" ".join),
+    obtain_from=st.sampled_from(["", "https://example.com/keys", "your provider's page"]),
+    required=st.booleans(),
 )
 
 

@@ -17,12 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.terraform.task_definitions import (
-    TaskDefinitions,
-    TerraformContainer,
-    read_task_definitions,
-    task_definitions_of,
-)
+from omc_runbook.terraform.containers import TerraformContainer
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import BOM, Edit, SourceFile
 
@@ -236,7 +232,6 @@ def test_a_real_module_gets_one_line() -> None:
     declared = declare(MAIN, VARIABLE)
     edit = add(declared)
     assert inserted(edit) == f"        {reference(KEY)},\n"
-    assert edit.added_lines == (f"        {reference(KEY)},",)
     assert [line for line in edit.diff.splitlines()[2:] if line.startswith("-")] == []
     assert edit.what == f"{KEY} from key {KEY} of the secret, for container backend of aws_ecs_task_definition.backend"
     backend, frontend = apply(declared, edit).containers
@@ -247,7 +242,7 @@ def test_a_real_module_gets_one_line() -> None:
 def test_a_container_without_secrets_gets_some() -> None:
     """The list comes after the environment, with what its file shows of a reference."""
     edit = add(declare(MAIN, VARIABLE), "frontend", KEY, "other-key")
-    assert edit.added_lines == ("      secrets = [", f"        {reference(KEY, 'other-key')}", "      ]")
+    assert f"      secrets = [\n        {reference(KEY, 'other-key')}\n      ]\n" in edit.after.decode()
     assert edit.after.decode().index("API_URL") < edit.after.decode().index("other-key")
 
 
@@ -487,7 +482,7 @@ def test_the_name_of_a_container_may_be_put_together() -> None:
     """A name with interpolations is found by what it can become, a local value by its text."""
     named = definition(f"secrets = [{A}]", name="${var.project}-backend", label="b") + VARIABLE
     assert inserted(add(declare(named), "ohmycoins-staging-backend")) == f", {NEW}"
-    told = "no container backend; those there: ${var.project}-backend. Add the reference yourself."
+    told = "no container backend; their containers: ${var.project}-backend. Add the reference yourself."
     assert told in refusal(declare(named))
     text = definition(f"secrets = [{A}]").replace('"backend"\n', "local.n\n") + 'locals {\n  n = "api"\n}\n' + VARIABLE
     assert declare(text).containers[0].name == "api"
@@ -592,21 +587,21 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "a secret for each": (
         definition('secrets = [for k in ["A", "B"] : { name = k, valueFrom = "${var.arns[k]}:x::" }]'),
-        'nothing beside it shows how the secret is named, and its folder has no variable "secrets_arn".',
+        'no reference nearby names the secret, and its folder has no variable "secrets_arn".',
     ),
     "a local that is not there": (definition("secrets = local.x"), "its secrets are local.x on line 5."),
     "a circle": (definition("secrets = local.x") + "locals {\n  x = local.x\n}\n", "its secrets are local.x on line"),
     "no secret named": (
         definition("secrets = []"),
-        'nothing beside it shows how the secret is named, and its folder has no variable "secrets_arn".',
+        'no reference nearby names the secret, and its folder has no variable "secrets_arn".',
     ),
     "two secrets": (
         definition(f"secrets = [{A}, {reference('B', base='${x.arn}')}]"),
-        "it has references to several secrets, and to none of them most.",
+        "it references several secrets equally often.",
     ),
     "a secret named by a function": (
         VARIABLE + definition('secrets = [{ name = "A", valueFrom = format("%s:%s::", var.app_arn, "A") }]'),
-        "how its references name the secret cannot be read.",
+        "the secret's ARN in its references cannot be read.",
     ),
     "merged with something": (
         definition("")
@@ -617,19 +612,19 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "something merged before": (
         definition("").replace("    {\n", "    merge(var.more, {\n").replace("    }\n", "    })\n"),
-        "var.more on line 3 may bring its secrets along.",
+        "var.more on line 3 may define its secrets.",
     ),
     "an empty object merged last": (
         definition("").replace("    {\n", "    merge({\n").replace("    }\n", "    }, {})\n") + VARIABLE,
-        "the object that it is merged from last is empty.",
+        "the last object that it is merged from is empty.",
     ),
     "a condition around the container": (
         definition(f"secrets = [{A}]").replace("jsonencode([", "jsonencode(var.on ? [").replace("])\n", "] : [])\n"),
-        "it is there under a condition only.",
+        "it is conditional.",
     ),
     "for_each": (
         definition(f"secrets = [{A}]").replace("  container", "  for_each = var.services\n  container"),
-        "for_each makes several of its definition.",
+        "for_each creates several definitions with it.",
     ),
     "a list shared with another definition": (
         definition("secrets = local.x") + definition("secrets = local.x", name="web") + f"locals {{\n  x = [{A}]\n}}\n",
@@ -672,11 +667,11 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "a template in a heredoc": (
         HEREDOC % ("EOF", "%{ if var.on },\n      %{ endif }", "EOF"),
-        "its container definitions are a heredoc on line 2, which is no plain JSON.",
+        "its container definitions are a heredoc on line 2, which is not plain JSON.",
     ),
     "no JSON in a heredoc": (
         HEREDOC % ("EOF", ",", "EOF"),
-        "its container definitions are a heredoc on line 2, which is no plain JSON.",
+        "its container definitions are a heredoc on line 2, which is not plain JSON.",
     ),
     "secrets put into a heredoc": (
         HEREDOC % ("EOF", ',\n      "secrets": ${jsonencode(var.secrets)}', "EOF"),
@@ -690,7 +685,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         'resource "aws_ecs_task_definition" "a" {\n  container_definitions = jsonencode([module.c.json_map])\n}\n',
         "a container comes from module.c.json_map on line 2, which is not followed.",
     ),
-    "nothing": ("", "Terraform's task definitions have no container backend; those there: none."),
+    "nothing": ("", "Terraform's task definitions have no container backend; their containers: none."),
 }
 
 
@@ -741,7 +736,7 @@ def test_of_two_definitions_the_one_with_references_is_meant() -> None:
         (f"secrets = [{reference(KEY, base='${x.arn}')}, {A}, {B}]", "", "has it from another secret ("),
         (f"secrets = [{NEW.replace('::', ':AWSPREVIOUS:')}]", "", "elsewhere"),
         (f'secrets = [{{ name = "{KEY}", valueFrom = var.other }}, {A}]', "", "has it from elsewhere ("),
-        (f"secrets = concat([{A}], var.on ? [{NEW}] : [])", "", "has it under a condition only ("),
+        (f"secrets = concat([{A}], var.on ? [{NEW}] : [])", "", "has it only under a condition ("),
         (f"secrets = [{A}]", f'environment = [{{ name = "{KEY}", value = "shown?" }}]', "has it in its environment"),
     ],
     ids=["another key", "another secret", "another version", "an expression", "a condition", "plain text"],
@@ -782,12 +777,12 @@ def test_a_file_that_is_no_hcl() -> None:
     """It is told when read, by its line and without its text, and mending it comes first."""
     broken = MAIN.replace("network_mode             =", "network_mode = s3cr3t =")
     declared = declare(broken)
-    assert declared.unreadable == (f"{MODULE}/main.tf, line 9 is not valid HCL: mend it first.",)
+    assert declared.unreadable == (f"{MODULE}/main.tf, line 9 is not valid HCL: fix it first.",)
     with pytest.raises(UsageError) as raised:
         add_reference(declared, "backend", KEY, KEY)
     assert str(raised.value) == declared.unreadable[0]
     declared = declare(MAIN, VARIABLE + "}")
-    assert declared.unreadable == (f"{MODULE}/other1.tf, line 5 is not valid HCL: mend it first.",)
+    assert declared.unreadable == (f"{MODULE}/other1.tf, line 5 is not valid HCL: fix it first.",)
     assert declared.containers[0].obstacle == f"{MODULE}/other1.tf beside it is not valid HCL"
     with pytest.raises(UsageError) as raised:
         add_reference(declared, "backend", KEY, KEY)

@@ -117,7 +117,7 @@ def test_how_a_line_is_written(tmp_path: Path, line: str, expected: tuple[str, s
         found.quote,
         found.has_dollar,
         found.has_hash,
-        found.is_hash_close,
+        found.has_text_after_hash,
         found.is_unset,
     ) == expected
     assert found.line == 3

@@ -54,7 +54,7 @@ def test_statements() -> None:
         ("blank", ""),
         ("assignment", "EMPTY"),
     ]
-    assert [TEXT[part.start : part.end] for part in parts] == [part.raw for part in parts]
+    assert [TEXT[part.end - len(part.raw) : part.end] for part in parts] == [part.raw for part in parts]
     assert "three" not in repr(parts)
 
 

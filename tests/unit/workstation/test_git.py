@@ -51,7 +51,7 @@ def test_an_ignored_file_that_was_never_committed(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
     seen = read_status(repository)
-    assert (seen.is_work_tree, seen.root, seen.ignored, seen.tracked) == (True, repository, True, False)
+    assert (seen.is_work_tree, seen.ignored, seen.tracked) == (True, True, False)
     assert (seen.commits, find_uncommitted(repository, (".env",)), seen.obstacle) == ((), (), "")
 
 
@@ -108,7 +108,7 @@ def test_no_repository(tmp_path: Path) -> None:
     """A plain folder is no work tree, and nothing is in the way of knowing that."""
     assert read_status(tmp_path) == read_status(tmp_path, "other")
     seen = read_status(tmp_path)
-    assert (seen.is_work_tree, seen.root, seen.ignored, seen.obstacle) == (False, None, None, "")
+    assert (seen.is_work_tree, seen.ignored, seen.obstacle) == (False, None, "")
     assert (find_git_dir(tmp_path), find_uncommitted(tmp_path, ("a",))) == (None, ())
 
 
@@ -121,7 +121,7 @@ def test_a_repository_without_a_commit(tmp_path: Path) -> None:
 
 
 def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
-    """Paths are those of the checkout, and the root that of the work tree; what lies outside of it is not known."""
+    """Paths are relative to the checkout; git knows nothing of a file outside of the work tree."""
     root = make(tmp_path / "all")
     (root / "app").mkdir()
     (root / "app" / ".env").write_text("A=1\n")
@@ -129,13 +129,13 @@ def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
     id = commit(root, "app", "app")
     (root / "app" / "config.py").write_text("a = 2\n")
     seen = read_status(root / "app")
-    assert (seen.root, seen.ignored, seen.tracked, seen.commits) == (root, True, True, (id,))
+    assert (seen.ignored, seen.tracked, seen.commits) == (True, True, (id,))
     assert find_uncommitted(root / "app", (".env",)) == ()
     assert find_uncommitted(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
     assert find_uncommitted(root / "app", (".",)) == (".",)
     outside = read_status(root, "../.env")
     assert (outside.is_work_tree, outside.ignored, outside.tracked) == (True, None, False)
-    assert outside.obstacle.startswith("../.env lies outside of the git work tree")
+    assert outside.obstacle.startswith(f"../.env lies outside of the git work tree {root}, ")
 
 
 @pytest.mark.parametrize("name", ["--all", ":(top)a", "*", "ä b\tc", 'quo"te', "-c", "a -> b"])
@@ -179,9 +179,9 @@ def test_a_linked_work_tree_and_a_submodule(tmp_path: Path) -> None:
     assert find_git_dir(repository) == repository / ".git"
     assert find_git_dir(tmp_path / "linked") == repository / ".git" / "worktrees" / "linked"
     assert find_git_dir(repository / "part") == repository / ".git" / "modules" / "part"
-    assert read_status(repository / "part").root == repository / "part"
+    assert read_status(repository / "part").is_work_tree
     linked = read_status(tmp_path / "linked")
-    assert (linked.root, linked.ignored) == (tmp_path / "linked", True)
+    assert (linked.is_work_tree, linked.ignored) == (True, True)
 
 
 def test_a_shallow_clone(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
     seen = read_status(repository)
-    assert (seen.root, seen.commits, find_uncommitted(repository, (".env",))) == (repository, (id,), ())
+    assert (seen.commits, find_uncommitted(repository, (".env",))) == ((id,), ())
     assert not ran.exists()
 
 
