@@ -1,4 +1,4 @@
-"""Faults of access: what the execution role, the secret's policy and its key let ECS do."""
+"""Faults of access: the execution role, the secret's policy and its KMS key."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "scp",
     needs=NEEDS,
     looks_like=("access-denied",),
-    ruled_out_by="the simulation's OrganizationsDecisionDetail, or a task's read, shows no denial from above",
+    ruled_out_by="no organization policy denies it, by OrganizationsDecisionDetail or a task's read",
 )
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An organization policy denies reading the secret."""
@@ -138,7 +138,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             touched = frozenset(stop.service.name for stop in told)
             yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
-            # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
+            # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
             yield Uncertain(iam.role_name(arn), gaps or (access.sentence,))
 
@@ -263,7 +263,7 @@ def _simulated(snapshot: Snapshot, arn: str) -> bool:
 
 
 def _has_read(snapshot: Snapshot, arn: str) -> bool:
-    """Whether a running task got the present version as the role: what would deny it would have denied that."""
+    """Whether a running task read the present version as the role, so that no policy denies it."""
     fresh = (
         snapshot.definition(task.task_definition_arn)
         for service in snapshot.consumers
@@ -320,7 +320,7 @@ def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
 
 
 def _ask_organization() -> Remedy:
-    return remedies.advise("Ask the organization's administrator: no policy of this account can lift it.")
+    return remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 
 
 def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:

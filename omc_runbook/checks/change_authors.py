@@ -1,4 +1,4 @@
-"""Who did it, where CloudTrail was asked: one sentence on the call that brought the present state about."""
+"""Who changed the secret: one sentence on the call, from CloudTrail."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from omc_runbook.snapshot.state import Snapshot
 
 LONGEST = 80
 DETAIL = re.compile(r"(md|ua|os|lang|cfg|m|api|app|exec-env|prompt)/\S*|\S*#\S*")
-"""What a user agent tells of its machine rather than of the program."""
+"""The parts of a user agent that describe its machine, not the program."""
 
 
 def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
-    """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail does not tell."""
+    """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail has none."""
     calls = (event for event in snapshot.writes or () if event.version_id == version_id and not event.error)
     made = [event for event in calls if not event.stages or CURRENT in event.stages]
     return max(made, key=lambda event: event.time, default=None)
@@ -34,7 +34,7 @@ def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
 
 
 def tell(event: Event) -> str:
-    """What was called by whom, when and with which program."""
+    """The call, its caller, time and program."""
     agent = " ".join(word for word in event.user_agent.split() if not DETAIL.fullmatch(word))[:LONGEST]
     program = f" with {agent}" if agent else ""
     return f"CloudTrail: {event.name} by {event.principal} at {event.time:%Y-%m-%d %H:%M:%S} UTC{program}."

@@ -1,4 +1,4 @@
-"""What a check is, and how it is put to a snapshot."""
+"""A check, and how it is run on a snapshot."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from omc_runbook.workstation.workstation import Workstation
 ALL_OR_NOTHING = frozenset(
     {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
 )
-"""Fields of which nothing can be said while a part of them is missing."""
+"""Fields that say nothing while a part of them is missing."""
 
 DEEPER = {
     "network": "The network was not read: troubleshoot reads it.",
-    "inside": "Running tasks were not looked into: times alone tell which value they hold.",
+    "inside": "Running tasks were not looked into: only times tell which value they have.",
     "words": "The logs were not read: troubleshoot reads them.",
 }
-"""Fields that are None where nobody asked for them, and what is said then."""
+"""Fields that are None where they were not read, and the sentence for that."""
 
 ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 
 DOCUMENT = "document"
-"""A need of the checks that look at keys: that the current version could be taken apart."""
+"""A need of the checks of keys: that the current version could be parsed."""
 
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
 COMPOSE, COMPOSED, STARTED, SAID = "compose", "composed", "started", "said"
-"""Needs of the checks of a developer's machine: that it was looked at, has a .env, one that can be read, that values
-were compared with other environments', that Docker Compose was asked, that it takes the .env, that the application was
-started, and that there is a log of it."""
+"""Needs of the checks of a developer's machine: that it was read, has a .env, one that can be parsed, that values were
+compared with other environments', that `docker compose config` ran, that it accepts the .env, that the application was
+started, and that there is a log of the start."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Evidence:
     remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
     severity: Severity | None = None
-    """Set where this case is milder or graver than the check's usual one."""
+    """Set where it differs from the check's usual one."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local"]
 """How a person reports a fault: tasks do not start, have an old value, refuse a session; or it is one's own machine."""
 
 Hinders = Literal["", "secret", "calls", "value", "tasks"]
-"""What a fault does to tasks: ECS gets no secret for them; no call of ECS's for them gets through; they start, and have
-a value that the application may not bear; something else than secrets keeps them from running."""
+"""What a fault does to tasks: ECS cannot get their secret; no call that ECS makes for them succeeds; they start with a
+value that the application may reject; something other than secrets keeps them from running."""
 
 Look = Literal[
     "access-denied",
@@ -87,7 +87,7 @@ Look = Literal[
     "dotenv-other-value",
     "dotenv-exposed",
 ]
-"""What is seen of a fault: those of one look show the same stoppedReason, or the same behaviour."""
+"""How a fault looks: those of one look show the same stoppedReason, or the same behaviour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +104,14 @@ class Check:
     symptom: Symptom
     looks_like: tuple[Look, ...]
     ruled_out_by: str
-    """What is seen where it is not this fault: API and field, without a full stop."""
+    """What shows that it is not this fault: API and field, without a full stop."""
     because_of: tuple[str, ...] = ()
-    """Ids of faults that it is a consequence of, where both touch the same service."""
+    """Ids of faults that cause it, where both concern the same service."""
     per_subject: bool = False
-    """Whether it is only explained by what is wrong with the same subject: the same key, the same variable."""
+    """Whether only a fault of the same subject (key, variable) can cause it."""
     hinders: Hinders = ""
     hindered_by: tuple[Hinders, ...] = ()
-    """It is a consequence of every fault that hinders one of these."""
+    """Every fault that hinders one of these causes it."""
     fixed_by: Literal["", "troubleshoot"] = ""
     """The runbook that can fix it, where the remedy names no other."""
     not_in_sandbox: str = ""
@@ -119,7 +119,7 @@ class Check:
 
 
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Put a check to a snapshot: what it found, else what it could not see, else that all is clear."""
+    """Run a check on a snapshot: what it found, else what it could not see, else that it is clear."""
     gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (_unknown(check, _sentences(gaps)),)
@@ -140,7 +140,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
 
 
 def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
-    """Why a check has no subject, so that "clear" would say too much; "" where it has one."""
+    """Why there is nothing to check, so that "clear" would say too much; "" where there is something."""
     names = snapshot.environment.names
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
@@ -162,25 +162,24 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
 
 
 def _nothing_local(check: Check, workstation: Workstation) -> str:
-    """Why a check of a developer's machine has no subject; "" where it has one."""
+    """The same for a check of a developer's machine."""
     file = workstation.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
-        return f"There is no {workstation.path.name} to look into."
+        return f"There is no {workstation.path.name} to check."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
         return f"{workstation.path.name} cannot be read as text."
     if {COMPOSE, COMPOSED}.intersection(check.needs) and workstation.compose_config is None:
         files = workstation.checkout.compose
-        return "There is no Docker Compose here to ask." if files else "The checkout has no compose file."
+        return "Docker Compose is not available here." if files else "The checkout has no compose file."
     if COMPOSED in check.needs and file and file.compose_kind:
-        return f"Docker Compose refuses {workstation.path.name}, and so takes no value from it."
+        return f"Docker Compose rejects {workstation.path.name} and takes no value from it."
     if SHARED in check.needs and workstation.shared_values is None:
         return f"Local values were not compared with other environments': {workstation.comparison_problem}"
     is_untried = workstation.started is None and not workstation.start_problem
     if STARTED in check.needs and is_untried:
         return "The application was not started here."
     if SAID in check.needs and workstation.start_messages is None:
-        what = "The application was not started here" if is_untried else "The start left no log"
-        return f"{what}, so that there is no log to read."
+        return "The application was not started here: there is no log." if is_untried else "The start left no log."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Faults of what the secret holds: the document as a whole, and each key's value."""
+"""Faults of the secret's content: the document as a whole, and each key's value."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
     "key-missing",
     needs=KEY_NEEDS,
     looks_like=("key-not-found", "file-behind"),
-    ruled_out_by="GetSecretValue: no key that tasks ask for is missing altogether",
+    ruled_out_by="GetSecretValue: no key that tasks reference is missing altogether",
 )
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The secret lacks a key that tasks ask for."""
+    """The secret lacks a key that tasks reference."""
     for key, meant in absent(snapshot).items():
         if not meant:
             yield _asked_for(snapshot, key, f"The current version has neither {key} nor a similar key.")
@@ -100,10 +100,10 @@ def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     "key-case",
     needs=KEY_NEEDS,
     looks_like=("key-not-found",),
-    ruled_out_by="GetSecretValue: no key differs from the one asked for by its case alone",
+    ruled_out_by="GetSecretValue: no key differs from a referenced one by its case alone",
 )
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key's case differs from what tasks ask for."""
+    """A key's case differs from what tasks reference."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() == key.casefold():
             yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
@@ -113,13 +113,13 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
     "key-misspelt",
     needs=KEY_NEEDS,
     looks_like=("key-not-found",),
-    ruled_out_by="GetSecretValue: no key is similar to the one asked for",
+    ruled_out_by="GetSecretValue: no key is similar to a missing one",
 )
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key's spelling differs from what tasks ask for."""
+    """A key's spelling differs from what tasks reference."""
     for key, meant in absent(snapshot).items():
         if meant and meant.casefold() != key.casefold():
-            yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.", meant)
+            yield _asked_for(snapshot, key, f"The current version has {meant}, which no task references.", meant)
 
 
 @check(
@@ -166,7 +166,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
-    """Keys that a revision which fails no longer refers to, and the one that serves does."""
+    """Keys that a failing revision no longer refers to, and the one in service does."""
     for pair in successions(snapshot):
         asked = {injection.reference.key for _, injection in snapshot.own_injections(pair.failing)}
         for _, injection in snapshot.own_injections(pair.serving):
@@ -214,10 +214,10 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
-    """ECS writes a JSON number in another notation."""
+    """ECS injects a JSON number in another notation."""
     for member in _wanted_members(snapshot):
         if member.kind == "number" and member.injected.matches(CHANGED_NUMBER):
-            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06): make it a string."
+            fact = f"{member.key} is a JSON number that ECS injects with an exponent (as 1e+06): make it a string."
             yield _about(snapshot, member.key, fact)
 
 
@@ -267,7 +267,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _wanted_members(snapshot):
         if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
             known = snapshot.environment.keys.get(member.key)
-            fact = f"{member.key} is a placeholder of Terraform or of a template: a public value."
+            fact = f"{member.key} is a placeholder of Terraform or a template, which is public."
             grave = (known and known.required) or _is_refused(snapshot, member)
             yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
@@ -320,7 +320,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
         is_chosen = not _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT)
         plain = is_chosen and member.kind in ("string", "number", "boolean")
         if plain and is_secret(member.key) and is_common_value(member.injected):
-            fact = f"Anybody guesses {member.key}; being so common, it is hidden only where it stands alone as a value."
+            fact = f"{member.key} is easy to guess, and so common that outputs mask it only where it stands alone."
             yield _about(snapshot, member.key, fact)
 
 
@@ -346,7 +346,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         if before and _is_placeholder(member) and not _is_placeholder(before):
             facts = (
                 tell(write),
-                f"{member.key} is a placeholder now, and was a value in the version before.",
+                f"{member.key} is a placeholder now, and a value in the previous version.",
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
@@ -355,7 +355,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
 def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
     error = snapshot.current.error if snapshot.current else None
     if error and error.problem in problems:
-        fact = f"The current version cannot be read as JSON: {error}"
+        fact = f"The current version cannot be parsed as JSON: {error}"
         yield Evidence(snapshot.environment.names.secret, (fact,), _roll_back(snapshot), users(snapshot))
 
 
@@ -367,7 +367,7 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
 
 
 def _is_refused(snapshot: Snapshot, member: Member) -> bool:
-    """Whether a value has not the form that its application insists on."""
+    """Whether a value lacks the form that the application requires."""
     known = snapshot.environment.keys.get(member.key)
     form = FORMS.get(known.form) if known else None
     return form is not None and not member.injected.matches(form)
@@ -383,7 +383,7 @@ def _members(snapshot: Snapshot) -> tuple[Member, ...]:
 
 
 def _wanted_members(snapshot: Snapshot) -> Iterator[Member]:
-    """Members that a task gets or the catalogue knows: what nobody uses can do no harm."""
+    """Members that a task gets or the catalogue knows: others can do no harm."""
     relevant = named(snapshot) | set(snapshot.environment.keys)
     return (member for member in _members(snapshot) if member.key in relevant)
 
@@ -395,10 +395,10 @@ def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = 
 
 def _asked_for(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     asking, environment = services_wanting(snapshot, key), snapshot.environment
-    # The runbook takes a key for a slip of the pen that neither the secret nor the catalogue has.
+    # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     known = key in environment.keys
     remedy = remedies.update(environment, key, instead) if known else remedies.put_value(environment.names)
-    return Evidence(key, (f"{_list(asking)} ask for {key}.", fact), remedy, asking)
+    return Evidence(key, (f"{key} is referenced by {_list(asking)}.", fact), remedy, asking)
 
 
 def _roll_back(snapshot: Snapshot) -> Remedy:

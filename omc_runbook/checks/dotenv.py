@@ -1,4 +1,4 @@
-"""Faults of the .env as a file: where it is, how it is written, and where its readers disagree on it."""
+"""Faults of the .env as a file: where it is, its encoding, lines and names."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and par
 
 
 def workstation_of(snapshot: Snapshot) -> Workstation:
-    """The developer's machine, which every check of this family has."""
-    assert snapshot.workstation is not None, "conducted only where it was read"
+    """The developer's machine, which every check of this family needs."""
+    assert snapshot.workstation is not None, "run only where it was read"
     return snapshot.workstation
 
 
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
-    """By the runbook that makes and mends the .env, or by hand."""
+    """By local_setup, or by hand."""
     given = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
     return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
 
@@ -44,7 +44,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if workstation.dotenv is None:
         facts = [f"{workstation.path} does not exist."]
         facts += [
-            f"{stray} exists, but nothing that starts at the top of the repository reads it."
+            f"{stray} exists, but nothing started at the top of the repository reads it."
             for stray in workstation.stray_files
         ]
         private = command("chmod", "600", workstation.path)
@@ -66,7 +66,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     compose, (service, kept) = workstation.checkout.compose, _left_out(workstation)
     if compose and service:
         facts = [
-            f"{workstation.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."
+            f"{workstation.path} exists, but Docker Compose passes service {service} neither it nor {', '.join(kept)}."
         ]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
@@ -101,7 +101,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no line of .env ends in a carriage return",
 )
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env has line ends other than plain line feeds."""
+    """The .env has line endings other than LF."""
     file = workstation_of(snapshot).dotenv
     assert file
     if file.newline != "lf" and not file.encoding_error:
@@ -147,19 +147,19 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     opened = open_quotes(workstation_of(snapshot))
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
-    # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
+    # After an open quote Docker Compose reports the line with the next quote, which is correct.
     is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
     stumbles = file.compose_kind and not is_told and not opened
     lines = sorted({*file.unreadable, *file.misnamed_lines, *([file.compose_line] if stumbles else [])} - told - {0})
     for line in lines:
         refuses = stumbles and line == file.compose_line
-        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
+        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
         why = "Docker Compose rejects the whole file" if refuses else why
         yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
     if stumbles and not file.compose_line and not lines:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
-            " end."
+            " ending."
         )
         yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
@@ -204,11 +204,11 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no variable occurs twice in .env",
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A variable stands in the .env twice"""
+    """A variable is set twice in the .env"""
     file = workstation_of(snapshot).dotenv
     assert file
     for name, lines in file.duplicates:
-        fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
+        fact = f"Lines {', '.join(map(str, lines))}: the last one takes effect."
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
 
 
@@ -229,12 +229,12 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
-    """The application's service where compose gives it no file, and required variables that it has not; "" else."""
+    """The application's service where Compose gives it no file, and the required variables that it lacks; "" else."""
     compose = workstation.checkout.compose
     service = compose.application() if compose else None
     if compose is None or service is None or service.env_files or service.has_mounted or service.extends:
         return "", ()
-    # From the top of the checkout an image may take the file along.
+    # An image built at the top of the checkout may contain the file.
     if compose.includes or service.context in (".", "./"):
         return "", ()
     given = {setting.variable for setting in service.environment}
@@ -244,7 +244,7 @@ def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
 
 
 def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
-    """The lines whose name is right but for its case, each with the name that is right."""
+    """The lines whose name has the wrong case, each with the right name."""
     known = workstation.known_variables
     folded = {name.casefold(): name for name in known}
     for binding in workstation.dotenv.bindings if workstation.dotenv else ():
@@ -254,7 +254,7 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
 
 
 def open_quotes(workstation: Workstation) -> tuple[int, ...]:
-    """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
+    """The lines whose quote is not closed, or so late that known variables are lost in the value."""
     file = workstation.dotenv
     if file is None:
         return ()

@@ -1,4 +1,4 @@
-"""Faults of a value that its readers do not take as it was meant, or not alike."""
+"""Faults of quoting in the .env: values that are cut off, changed, or read differently."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value has a $, which Docker Compose expands."""
     file = workstation_of(snapshot).dotenv
     if file and file.compose_kind == "other":
-        fact = "docker compose config rejects it, for a reason that is not known here: run it by hand to see it."
+        fact = "docker compose config rejects it for an unknown reason: run it by hand."
         yield Uncertain(file.path.name, (fact,))
     for binding in _cut_by_dollar(workstation_of(snapshot)):
         facts = (
@@ -119,20 +119,20 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def refers_to_another(binding: Binding) -> bool:
-    """Whether every $NAME of a value is a variable that is set, so that its value may well be meant."""
+    """Whether every $NAME of a value is a variable that is set, and so probably intended."""
     python, compose = binding.for_python, binding.for_compose
     return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
 def commented(workstation: Workstation) -> Iterator[Binding]:
-    """The lines of optional variables with a comment where the value would stand."""
+    """The lines of optional variables with a comment in place of the value."""
     for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         if binding.is_comment and binding.name not in workstation.required:
             yield binding
 
 
 def spoilt(workstation: Workstation) -> frozenset[str]:
-    """The names whose value is not what somebody meant, because of how its line is written."""
+    """The names whose value is wrong because of how its line is written."""
     file = workstation.dotenv
     bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
     lines = (each for each in bindings if each.separator == ":" or each.line in unreadable)
@@ -141,7 +141,7 @@ def spoilt(workstation: Workstation) -> frozenset[str]:
 
 
 def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
-    """The lines whose value has an odd character at one of its ends."""
+    """The lines whose value begins or ends with an odd character."""
     for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         value = binding.for_python or binding.for_compose
         if value is not None and value.matches(LOOKALIKE):
@@ -149,7 +149,7 @@ def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
 
 
 def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
-    """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
+    """The lines with a $ whose value readers disagree on or lose."""
     file = workstation.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
@@ -164,12 +164,12 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
 
 
 def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
-    """The lines where what stands behind # belongs to the value: the template has no comment there."""
+    """The lines where the text after # belongs to the value: the template has no comment there."""
     template = workstation.checkout.template
     for binding in workstation.dotenv.bindings if workstation.dotenv else ():
         entry = template.find(binding.name) if template else None
         value = binding.for_python or binding.for_compose
-        # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
+        # These are complete without the rest: a number, a word of configuration, the template's own value.
         is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
         if not binding.has_hash or (entry is not None and entry.has_inline_comment):
             continue

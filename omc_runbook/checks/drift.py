@@ -1,4 +1,4 @@
-"""Drift: a variable that one place has and another that should have it has not."""
+"""Drift: a variable that one location has and another one lacks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         elif row.settings == "required":
             why = "Settings has no default for it"
         elif _demands(snapshot, row.variable):
-            why = "compose refuses to start without it"
+            why = "Docker Compose refuses to start without it"
         else:
             why = "Settings reads it, and by its name it is a secret"
         name = _template(snapshot)
@@ -58,7 +58,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not read a variable that is meant for it."""
     for row in _lacking(snapshot, SETTINGS):
-        # A key that reaches nobody is told of as key-unreferenced, one under a wrong name as name-mismatch.
+        # key-unreferenced reports a key that reaches no task, name-mismatch one under a wrong name.
         if row.is_misnamed or (row.is_injected and not row.reaches):
             continue
         where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
@@ -85,7 +85,9 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     service = compose.application() if compose else None
     if compose is None or service is None:
         if compose and compose.includes:
-            fact = f"The application is no service of {compose.files[0].name}; what this includes is not read."
+            fact = (
+                f"{compose.files[0].name} does not define the application, and the files that it includes are not read."
+            )
             yield Uncertain("compose", (fact,))
         return
     for row in _lacking(snapshot, COMPOSE):
@@ -112,12 +114,14 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for row in standings(snapshot):
         hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
         if row.lacking:
-            how = "give it plainly" if TERRAFORM in row.plain else "do not give it"
+            how = "set it as plain text" if TERRAFORM in row.plain else "do not"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
             fact += f"; Terraform's files {how}, so the next apply removes it."
             yield _evidence(snapshot, row, fact, hand, row.lacking)
         elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
-            fact = f"Settings has no default for {row.variable}; no container gets it, and no secret here has it."
+            fact = (
+                f"Settings has no default for {row.variable}; no container gets it, and the secret has no key for it."
+            )
             yield _evidence(snapshot, row, fact, hand)
     yield from _unseen(snapshot)
 
@@ -167,10 +171,10 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for row in standings(snapshot):
         has = [name for name, there in row.secrets.items() if there]
         lacks = [name for name in row.missing.intersection(row.secrets) if here in (name, *has)]
-        # What tasks here ask for in vain is told of as key-missing, what Terraform would, with its reference.
+        # key-missing reports what tasks here reference, terraform-ahead what Terraform would.
         for name in sorted(lacks if has else ()):
             if name != here or not row.reaches:
-                fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} has not."
+                fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} does not."
                 names = snapshot.environment.names if name == here else snapshot.environment.others[name]
                 hand = remedies.put_value(names).command
                 found = _evidence(snapshot, row, fact, hand)
@@ -183,7 +187,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 def _chdir(snapshot: Snapshot) -> str:
-    """The option that names the folder to apply in, where the checkout is laid out as the guide's; else nothing."""
+    """Terraform's -chdir option, where the checkout has the guide's layout; else nothing."""
     checkout, guide = _checkout(snapshot), "infrastructure/terraform"
     files = [each.file for each in checkout.task_definitions.containers] if checkout.task_definitions else []
     folder = checkout.root / guide / "environments" / snapshot.environment.name
@@ -195,7 +199,7 @@ def _lacking(snapshot: Snapshot, place: str) -> Iterator[VariableDrift]:
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
-    """What of Terraform could not be read, where something hangs on it."""
+    """What of Terraform could not be read, where it matters."""
     declared = _checkout(snapshot).task_definitions
     doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
@@ -207,7 +211,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         if each.other_sources
     ]
     reasons += [
-        f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is no plain text."
+        f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is not a literal."
         for each in containers
         if not is_literal(each.name)
     ]
@@ -265,7 +269,7 @@ def _evidence(
     containers: Sequence[str] = (),
     by_runbook: bool = True,
 ) -> Evidence:
-    """A gap, with add_key where that closes it: it adds what of a key is missing, and leaves the rest."""
+    """A gap, with add_key as its remedy where that closes it."""
     sentences = [facts] if isinstance(facts, str) else [*facts]
     if (
         row.is_injected
@@ -281,10 +285,10 @@ def _evidence(
 
 
 def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
-    """What add_key is to be given for a variable, as Settings has it; nothing where it would refuse."""
+    """add_key's parameters for a variable, as Settings has it; none where it would refuse."""
     found = checkout.task_definitions.containers if checkout.task_definitions else ()
     obstacles = [each.obstacle for each in found if each.name in containers]
-    # It names a variable as its key is named, and a template is where it begins.
+    # It gives key and variable one name, and needs a template.
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}
     if row.settings == ELSEWHERE or any(obstacles):
@@ -297,7 +301,7 @@ def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) ->
     field = checkout.settings.find(row.variable)
     if field is None:
         return parameters
-    # What edits Settings takes time to load, and is seldom needed.
+    # It is slow to import and seldom needed.
     from omc_runbook.repository.settings_edit import NewField, add_field
 
     try:

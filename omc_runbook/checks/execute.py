@@ -1,4 +1,4 @@
-"""Faults of ECS Exec: what keeps a look into a running task from being taken."""
+"""Faults of ECS Exec: why a running task cannot be looked into."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ PLUGIN_PAGE = (
 def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS Exec was off when the task started."""
     for service, tasks in _tasks(snapshot, lambda task: not task.execute):
-        later = "on, for tasks that it starts from now on" if service.execute else "off as well"
+        later = "true, for new tasks" if service.execute else "false as well"
         facts = (
-            f"DescribeTasks: enableExecuteCommand is false for {_count(tasks)} of {service.name}, and that counts.",
+            f"DescribeTasks: enableExecuteCommand is false for {_count(tasks)} of {service.name}.",
             f"DescribeServices: for {service.name} itself it is {later}.",
         )
         yield Evidence(
@@ -168,7 +168,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=NEEDS,
     severity="warning",
     looks_like=("exec-refused",),
-    ruled_out_by="ExecuteCommand: no container that was asked is without sh",
+    ruled_out_by="ExecuteCommand: no container lacks sh",
 )
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container has no shell, or no program that computes a digest."""
@@ -232,14 +232,14 @@ def _tasks(snapshot: Snapshot, is_so: Callable[[Task], bool]) -> Iterator[tuple[
 
 
 def _has_no_agent(snapshot: Snapshot, task: Task) -> bool:
-    """Whether an agent stopped, or has not come though there was time."""
+    """Whether an agent stopped, or has not started in time."""
     agents = {container.agent for container in _without_agent(task)}
     is_new = task.started is None or snapshot.taken - task.started < STARTING
     return "STOPPED" in agents or (bool(agents) and not is_new)
 
 
 def _without_agent(task: Task) -> list[TaskContainer]:
-    """The containers in which the agent does not run, but for those that have ended and took theirs along."""
+    """The running containers without a running agent."""
     return [container for container in task.containers if container.exit_code is None and container.agent != "RUNNING"]
 
 

@@ -1,4 +1,4 @@
-"""Which keys the tasks ask of the secret, and by whom each is asked."""
+"""Which keys of the secret tasks reference, and which services do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omc_runbook.snapshot.state import Content, Snapshot
 
 @dataclass(frozen=True)
 class KeyDemand:
-    """One variable that a service's container is to get, as a rule from the environment's secret."""
+    """One reference of a service's container, as a rule to the environment's secret."""
 
     service: Service
     definition: TaskDefinition
@@ -25,18 +25,18 @@ class KeyDemand:
 
     @property
     def in_force(self) -> bool:
-        """Whether the service runs this revision, and not only tried it."""
+        """Whether it is the service's own revision, not one that failed."""
         return self.definition.arn == self.service.task_definition_arn
 
     @property
     def subject(self) -> str:
-        """Where the reference stands: family:revision, container, variable."""
+        """The reference: family:revision, container, variable."""
         return f"{self.definition.label} {self.container.name} {self.injection.variable}"
 
 
 @dataclass(frozen=True)
 class Succession:
-    """A revision whose tasks fail, and the one that serves in its place."""
+    """A revision whose tasks fail, and the one still in service."""
 
     service: Service
     failing: TaskDefinition
@@ -44,7 +44,7 @@ class Succession:
 
 
 def successions(snapshot: Snapshot) -> Iterator[Succession]:
-    """The revisions of consumers that fail or were rolled back, each with one that still serves."""
+    """The revisions of consumers that fail or were rolled back, each with one still in service."""
     for service in snapshot.consumers:
         primary, failing, serving = service.primary, snapshot.failed_arns(service), [service.task_definition_arn]
         if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
@@ -70,7 +70,7 @@ def every_want(snapshot: Snapshot) -> Iterator[KeyDemand]:
 
 
 def services_wanting(snapshot: Snapshot, key: str) -> frozenset[str]:
-    """Names of the services that are to get a key of the current version."""
+    """Names of the services that reference a key, or the whole secret."""
     return frozenset(demand.service.name for demand in wants(snapshot) if key in (demand.injection.reference.key, ""))
 
 
@@ -80,7 +80,7 @@ def users(snapshot: Snapshot) -> frozenset[str]:
 
 
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
-    """What a reference points at: the version it fixes, else the current one; None where that was not read."""
+    """The content of the version that a reference names, else of the current one; None where it was not read."""
     ref = demand.injection.reference
     if ref.version_id:
         return snapshot.contents.get(ref.version_id)
@@ -90,7 +90,7 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
 
 
 def absent(snapshot: Snapshot) -> dict[str, str]:
-    """Keys that tasks ask for and the version meant lacks, each with the key meant instead ("" for none)."""
+    """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
     asked = {demand.injection.reference.key for demand in wants(snapshot)}
     found = {}
     for demand in wants(snapshot):
@@ -105,7 +105,7 @@ def absent(snapshot: Snapshot) -> dict[str, str]:
 
 
 def named(snapshot: Snapshot) -> frozenset[str]:
-    """Keys that some reference names, rightly or by the variable alone."""
+    """Keys that references name, by key or by variable."""
     keys = snapshot.environment.keys
     variables = {variable_of(name, keys): name for name in keys}
     found = set()

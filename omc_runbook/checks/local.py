@@ -1,4 +1,4 @@
-"""Faults of what a .env says: values that lack, that everybody knows, or that the application does not take."""
+"""Faults of the values in a .env: missing, well-known, weak or rejected by the application."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ check = Family("local", symptom="local", not_in_sandbox="A developer's machine i
 
 ENVIRONMENT = "ENVIRONMENT"
 GUESSED, MADE, ISSUED = 10.0, 23.0, 6.0
-"""Decimal logarithms of the guesses under which a value is weak: a password, for which zxcvbn's best score begins
-there; a key that signs, which nobody has to type; and what a provider issues, which is never that poor."""
+"""Decimal logarithms of the guesses under which a value is weak: a password (zxcvbn's best score begins there), a key
+that signs, and a key that a provider issues."""
 SIGNING = 32
-"""Characters that a key which signs has to have, by the catalogue."""
+"""Minimum characters of a signing key in the catalogue."""
 LOGIN = re.compile(r"://\S+@")
-"""An address with somebody's password in it, which is no word that anybody would try first."""
+"""A URL with a password, which is no word to guess first."""
 NEAR = 0.87
-"""How alike two names are, of 1, that differ by a slip."""
+"""Least similarity, of 1, of a name and its misspelling."""
 STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 
 
@@ -183,7 +183,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
         if problem.variable in refused_empty(workstation):
-            where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty text for it."
+            where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty string for it."
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where))
             continue
         yield Evidence(subject, (fact,), Remedy(where))
@@ -200,7 +200,7 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     assert workstation.shared_values is not None
     for name, theirs in workstation.shared_values.matches.items():
-        fact = f"{name} is {theirs}, by keyed fingerprint: a leak from this machine exposes that environment."
+        fact = f"{name} has the value of {theirs}, by keyed fingerprint: a leak here exposes that environment."
         yield Evidence(name, (fact,), _renew(workstation, name))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
@@ -222,7 +222,7 @@ def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
 
 
 def lacking(workstation: Workstation) -> Iterator[tuple[str, str]]:
-    """Required variables without a value that no faulty line mentions, with who requires them."""
+    """Required variables without a value and without a faulty line, each with who requires it."""
     file = workstation.dotenv
     assert file
     out = {*file.hidden_names, *spoilt(workstation)}
@@ -239,7 +239,7 @@ def lacking(workstation: Workstation) -> Iterator[tuple[str, str]]:
 
 
 def meant_names(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
-    """The lines whose name nobody reads, each with the name of a variable without a value that it nearly is."""
+    """The lines whose name nobody reads, each with a similar name of a variable without a value."""
     if workstation.dotenv is None:
         return
     template, compose = workstation.checkout.template, workstation.checkout.compose
@@ -264,7 +264,7 @@ def refused_empty(workstation: Workstation) -> frozenset[str]:
 
 
 def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
-    """What Settings says of variables of which nothing else tells."""
+    """What Settings rejects and no other check explains."""
     elsewhere = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
     if workstation.settings_result is None or workstation.dotenv is None or elsewhere:
         return
@@ -289,7 +289,7 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
 
 
 def is_slip(name: str, other: str) -> bool:
-    """Whether two names are the same but for a letter or two, or how their words are set apart; numbers count."""
+    """Whether two names differ only by a letter or two, or by separators; digits count."""
     mine, theirs = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
     if mine == theirs:
         return re.sub(r"\D", "", name) == re.sub(r"\D", "", other)
@@ -301,13 +301,13 @@ def _is_elsewhere(workstation: Workstation) -> bool:
     value, field = workstation.value(ENVIRONMENT), workstation.checkout.settings.find(ENVIRONMENT)
     if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(workstation)}:
         return False
-    # An empty one counts only where Settings takes it for what it is.
+    # An empty one counts only where Settings accepts it.
     takes_empty = field is not None and "str" in field.annotation and not workstation.checkout.settings.ignore_empty
     return takes_empty or not is_blank(value)
 
 
 def _source(workstation: Workstation, name: str) -> str:
-    """Where local_setup gets a value from: it makes some up by itself, and the template has others."""
+    """local_setup's values_from for a variable; "" where it generates the value or the template has it."""
     key, entry = (
         workstation.key_of(name),
         workstation.checkout.template.find(name) if workstation.checkout.template else None,
@@ -318,9 +318,9 @@ def _source(workstation: Workstation, name: str) -> str:
 
 def _renew(workstation: Workstation, name: str) -> Remedy:
     key = workstation.key_of(name)
-    # What Base64 has besides letters and digits would break an address that the value becomes a part of.
+    # Base64's + and / would break a URL that contains the value.
     kind = "hex-32" if key and key.in_url and key.generate else key.generate if key else ""
     how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(kind, "")
-    source = f"Get another one from {key.obtain_from}" if key and key.obtain_from else "Make another one"
+    source = f"Get a new one from {key.obtain_from}" if key and key.obtain_from else "Generate a new one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
     return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {workstation.path}.{database}")

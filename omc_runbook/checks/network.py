@@ -104,7 +104,7 @@ def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @dataclass(frozen=True)
 class _Trouble:
-    """What is in the way of a service's tasks in one subnet."""
+    """An obstacle to a service's tasks in one subnet."""
 
     service: Service
     subnet: str
@@ -117,7 +117,7 @@ class _Trouble:
 
 
 def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
-    """One finding, or doubt, for each thing that is in the way."""
+    """One finding, or doubt, for each obstacle."""
     grouped: dict[str, list[_Trouble]] = {}
     for trouble in _troubles(snapshot):
         if trouble.obstacle.check == id:
@@ -142,14 +142,14 @@ def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
         for subnet, path in _paths(snapshot, service):
             certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
             unsure = [obstacle for obstacle in path.obstacles if not obstacle.certain]
-            # What may be in the way is no news beside what is, nor where tasks came through.
+            # A possible obstacle does not matter beside a certain one, nor where tasks got their secrets.
             if not certain and not _comes_through(snapshot, service, stops):
                 certain = unsure
             yield from (_Trouble(service, subnet, obstacle, stops) for obstacle in certain)
 
 
 def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath]]:
-    """The way from each subnet that tasks are, or were of late, started in."""
+    """The path from each subnet that tasks start in, or lately failed in."""
     if snapshot.network is None:
         return
     placement = service.placement
@@ -170,7 +170,7 @@ def _reads(snapshot: Snapshot, service: Service) -> bool:
 
 
 def _stops(snapshot: Snapshot, service: Service) -> tuple[Stop, ...]:
-    """Its tasks that failed in the network's words."""
+    """Its tasks that failed for a reason in the network."""
     return tuple(
         stop
         for stop in fresh_stops(snapshot)
@@ -187,7 +187,7 @@ def _comes_through(snapshot: Snapshot, service: Service, stops: tuple[Stop, ...]
 
 
 def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
-    """Tasks that have no connection, and nothing that is known to be in their way."""
+    """Tasks without a connection and without a known obstacle."""
     if snapshot.network is None or snapshot.gaps.get("network"):
         return
     troubled = {trouble.service.name for trouble in _troubles(snapshot)}
@@ -196,7 +196,7 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
         if service.name in troubled or not _reads(snapshot, service):
             continue
         if stops and service.placement.subnets:
-            nothing = "No route, security group, network ACL or endpoint in EC2 blocks them any more"
+            nothing = "No route, security group, network ACL or endpoint blocks them now"
             yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: check DNS servers and firewalls."))
         elif not service.placement.subnets and not _comes_through(snapshot, service, stops):
             way = "have no network interface of their own (awsvpc): their instance's routes apply, which are not read"

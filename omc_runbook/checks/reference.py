@@ -1,4 +1,4 @@
-"""Faults of the references: what a task definition's valueFrom says against what is there."""
+"""Faults of the references: a task definition's valueFrom against the secret that exists."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
     for demand in wants(snapshot):
         if demand.injection.reference.kind == "ssm" and not demand.injection.reference.problem:
-            yield _about(snapshot, demand, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
+            yield _about(snapshot, demand, "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM.")
 
 
 @check(
@@ -71,13 +71,13 @@ def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeSecret: no secret of another account is without a KmsKeyId",
 )
 def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret of another account is under the AWS managed key, which cannot be shared."""
+    """A secret in another account is encrypted with the AWS managed key, which cannot be shared."""
     for demand, ref in _arns(snapshot):
         foreign = snapshot.elsewhere.get(ref.secret_arn)
         own = snapshot.secret if snapshot.secret and ref.secret_arn == snapshot.secret.arn else None
         secret = foreign or own
         if secret and ref.account != snapshot.caller.account and not secret.kms_key_id:
-            fact = f"DescribeSecret on {secret.name} in account {ref.account} has no KmsKeyId: the AWS managed key."
+            fact = f"DescribeSecret: {secret.name} in account {ref.account} has no KmsKeyId, so the AWS managed key."
             yield _about(
                 snapshot,
                 demand,
@@ -168,7 +168,9 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom lacks the six-character suffix of the secret's ARN."""
     for demand, ref in _here(snapshot):
         if _suffix(snapshot, _own_name(snapshot)) and not _suffix(snapshot, ref.secret_name):
-            yield _about(snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
+            yield _about(
+                snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's ends in {_own_name(snapshot)}."
+            )
 
 
 @check(
@@ -253,7 +255,7 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"{demand.injection.variable} is in the container's environment and in its secrets."
             yield _about(snapshot, demand, fact)
         elif names.count(demand.injection.variable) > 1:
-            yield _about(snapshot, demand, f"{demand.injection.variable} is twice in the container's secrets.")
+            yield _about(snapshot, demand, f"{demand.injection.variable} occurs twice in the container's secrets.")
 
 
 @check(
@@ -278,10 +280,10 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
         if other := _owner(snapshot, demand):
             yield _about(snapshot, demand, f"{what}, the variable of key {other}.")
         elif former and former not in demand.definition.variables:
-            yield _about(snapshot, demand, f"{what}; {label}, which serves, has {former}.")
+            yield _about(snapshot, demand, f"{what}; {label}, the revision in service, injects it as {former}.")
         elif due := _unset(snapshot, demand):
             reader = "The application" if snapshot.checkout is None else "Settings"
-            yield _about(snapshot, demand, f"{what}; {reader} reads {due}, which nobody sets.")
+            yield _about(snapshot, demand, f"{what}; {reader} reads {due}, which is not set.")
 
 
 def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
@@ -325,7 +327,7 @@ def _own_name(snapshot: Snapshot) -> str:
 
 
 def _suffix(snapshot: Snapshot, name: str) -> str:
-    """What stands behind the secret's own name in the last part of an ARN."""
+    """What follows the secret's own name in the last part of an ARN."""
     own = snapshot.secret_name
     return name.removeprefix(f"{own}-") if name.startswith(f"{own}-") else ""
 
@@ -353,7 +355,7 @@ def _about(
 
 
 def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str, exists: bool) -> Evidence:
-    """A pin is a warning while there is a version behind it, and keeps tasks from starting when there is none."""
+    """A pin is a warning while its version exists, and keeps tasks from starting when it does not."""
     known = exists or snapshot.secret is None or "versions" in snapshot.gaps
-    tail = "a new value never reaches this variable" if known else "no version of the secret answers to that"
+    tail = "a new value never reaches this variable" if known else "the secret has no such version"
     return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="warning" if known else "error")

@@ -1,4 +1,4 @@
-"""What a role may do with the secret and its key, by AWS's simulation where it spoke, else by the policies read."""
+"""What a role may do with the secret and its key, by AWS's simulation where it decides, else by its policies."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ REFUSALS: dict[Cause, str] = {
     "boundary": "boundary",
     "nothing-allows": "no-permission",
 }
-"""The fault that AWS's refusal tells of, by why a role may not read the secret."""
+"""The check whose message AWS's refusal has, by why a role may not read the secret."""
 
 
 @dataclass(frozen=True)
 class RoleAccess:
-    """Why a role may not do something ("" where it may), who says so, and the statements that decide."""
+    """Why a role may not do something ("" where it may), by which source, and the deciding statements."""
 
     cause: Cause
     sentence: str
@@ -65,7 +65,7 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
 
 
 def told(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
-    """What AWS said when it refused a task, where nothing else tells."""
+    """The access by AWS's refusal of a task, where nothing else decides; None without one."""
     for cause, check in REFUSALS.items():
         for stop in stops_saying(snapshot, check):
             if stop.service.name in services:
@@ -77,7 +77,7 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
     """Whether the secret's own policy denies a role what others allow; None where the secret has no policy."""
     if not snapshot.resource_policy or not snapshot.secret:
         return None
-    # Without something that allows, a doubtful deny would make no difference, and be passed over.
+    # Without an allow, an undecidable deny would change nothing and be ignored.
     body = snapshot.resource_policy.document.get("Statement")
     statements = [*(body if isinstance(body, list) else [body]), _EVERYBODY]
     return evaluate_resource(
@@ -147,7 +147,7 @@ def _by_simulation(
     if granted:
         return RoleAccess("", f"{what}, but the secret's own policy allows it.")
     base = known.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
-    # What allows any other name as well does not mean this one.
+    # A policy that allows any other name as well is not a missing suffix.
     if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
         return RoleAccess("suffix", f"{what}, and allowed for the ARN without its last six characters.")
     return RoleAccess("nothing-allows", f"{what}.")
@@ -189,14 +189,14 @@ def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: M
 
 
 def _denies(known: Permissions, resource: str, context: Mapping[str, str]) -> bool:
-    """Whether the role's own policies, taken alone, deny it; so too where they could not be read."""
+    """Whether the role's own policies alone deny it; true where they could not be read."""
     return known.policies is None or (
         evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
     )
 
 
 def _principals(role_arn: str) -> frozenset[str]:
-    """The names by which a resource policy may mean a task's session of a role."""
+    """The principals by which a resource policy can name a task's session of a role."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     name = iam.role_name(role_arn)
     return frozenset(

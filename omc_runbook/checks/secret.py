@@ -1,4 +1,4 @@
-"""Faults of the secret itself: that it is there, stays there and has a current version."""
+"""Faults of the secret itself: missing, scheduled for deletion, without a current version."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
         stages = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
         yield Evidence(
             secret.name,
-            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {stages}).",),
+            (f"DescribeSecret: no version has {CURRENT} (stages in use: {stages}).",),
             remedies.update(snapshot.environment),
             _everyone(snapshot),
         )

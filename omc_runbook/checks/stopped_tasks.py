@@ -1,4 +1,4 @@
-"""Why tasks stopped: what ECS wrote, told apart by the words that stay the same."""
+"""Why tasks stopped, by what ECS wrote."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 RIPE = timedelta(minutes=2)
-"""How long a task has to run to be taken for one that stays up."""
+"""How long a task has to run to count as stable."""
 MANY = 3
-"""From how many failures on a whole service is not taken for well: it may be between two of them."""
+"""With so many failures a service that has all its tasks does not count as healthy: it may be between two."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A task that stopped by a failure, with the last words of its log where these were read."""
+    """A task that stopped by a failure, with its last log lines where these were read."""
 
     service: Service
     task: Task
@@ -40,7 +40,7 @@ class Stop:
 
     @property
     def kind(self) -> Kind:
-        """What failed: what ECS could not get ready for the task, or how it ended once it ran."""
+        """What failed: a step before the task ran, or the way it ended."""
         kind = reasons.kind_of(self.reason, has_run=not self.never_started)
         if kind:
             return kind
@@ -62,10 +62,9 @@ class Stop:
 def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     """Failed tasks of the consumers, newest first, without those that stopped before the present state began.
 
-    Evidence is stale when the task stopped before the current version came, before the service was made or got
-    well, or when it belonged to a deployment that has ended; one that the breaker has just ended still counts.
-    A task or two that a whole service has since replaced are no evidence either, nor are they while a deployment
-    gets on: tasks do die.
+    Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or recovered,
+    or when its deployment has ended; one that the breaker has just ended still counts. One or two tasks are no
+    evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
     """
     for service in snapshot.consumers:
         begun = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
@@ -83,7 +82,7 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
 
 
 def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
-    """Failed tasks of the consumers that stopped before the current version came: their cause may be fixed."""
+    """Failed tasks of the consumers that stopped before AWSCURRENT moved: their cause may be fixed."""
     since = _current_since(snapshot)
     return tuple(
         stop
@@ -99,15 +98,15 @@ def tell_stale(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stops = [stop for stop in stale_stops(snapshot) if stop.service is service]
     if not stops or since is None:
         return ()
-    count = "1 task that stopped" if len(stops) == 1 else f"{len(stops)} tasks that stopped"
+    count = "1 task" if len(stops) == 1 else f"{len(stops)} tasks"
     return (
-        f"Stale evidence: {count} before the current version came at {since:%Y-%m-%d %H:%M:%S} UTC; "
-        f"what they failed on may be fixed by now. {stops[0].sentence}",
+        f"Stale evidence: {count} stopped before AWSCURRENT last moved, at {since:%Y-%m-%d %H:%M:%S} UTC; "
+        f"the cause may be fixed by now. {stops[0].sentence}",
     )
 
 
 def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
-    """Fresh stops whose reason says that it is a fault."""
+    """Fresh stops whose reason is that of a check."""
     return tuple(stop for stop in fresh_stops(snapshot) if reasons.says(stop.reason, check))
 
 
@@ -121,7 +120,7 @@ def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service
 
 
 def gets_on(snapshot: Snapshot, service: Service) -> bool:
-    """Whether a deployment in progress has a task that has stayed up, and has lost few."""
+    """Whether a deployment in progress has a stable task and few failed ones."""
     primary, ripe = service.primary, snapshot.taken - RIPE
     if primary is None or primary.rollout != "IN_PROGRESS" or primary.failed >= MANY:
         return False
@@ -159,9 +158,9 @@ def _ending(container: TaskContainer) -> str:
 
 
 def _is_whole(service: Service) -> bool:
-    """Whether a service's deployment came to its end, was not rolled back, and all tasks wanted run.
+    """Whether a service's deployment is complete, was not rolled back, and all desired tasks run.
 
-    Where another controller deploys, there is no deployment to ask, and the tasks alone tell.
+    Where another controller deploys, there is no deployment, and only the tasks count.
     """
     primary = service.primary
     done = primary is None or primary.rollout == "COMPLETED"
@@ -173,6 +172,6 @@ def _well_since(service: Service) -> datetime | None:
 
 
 def _shorten(text: str, head: int = 80, tail: int = 200) -> str:
-    """Cut the middle out: ECS begins with the stage that failed and comes to the cause at the end."""
+    """Cut the middle out: ECS writes the failed stage first and the cause last."""
     flat = " ".join(text.split())
     return flat if len(flat) <= head + tail else f"{flat[:head]}…{flat[-tail:]}"

@@ -1,4 +1,4 @@
-"""The systems behind the secret, databases and providers: whether they take the value that the tasks hold."""
+"""Faults behind the secret: a database or provider that refuses the tasks' value."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("content", hinders="secret")
 
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
-"""How a key that has no other name is called, by a provider and in the secret."""
+"""The generic name of a key, at a provider and in the secret."""
 
 COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "token", "user", "value"})
-"""Words of a key's name that say nothing of whose key it is."""
+"""Words of a key's name that do not name a provider."""
 
 
 @check(
@@ -58,7 +58,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
-    """The keys that a stopped task read and a line can mean: those that have changed, if any has."""
+    """The keys of a stopped task that a line can mean: those that have changed, if any has."""
     keys = tuple(dict.fromkeys(_read(snapshot, stop)))
     named = [key for key in keys if label(key) in line]
     meant = named or [key for key in keys if is_for(line, key)]
@@ -70,7 +70,7 @@ def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
 
 
 def _read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
-    """Keys whose current value the task was given, and by no second entry another one."""
+    """Keys whose current value the task has, without a second entry that sets another one."""
     for container, injection in snapshot.own_injections(snapshot.definition(stop.task.task_definition_arn)):
         ref = injection.reference
         if ref.key and not ref.names_version and injection.variable not in container.environment:
@@ -83,7 +83,7 @@ def _own_words(key: str) -> set[str]:
 
 
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
-    """Whether the key, or the login that goes with it, is another than in AWSPREVIOUS; None where that is not known."""
+    """Whether the key, or its login, differs from AWSPREVIOUS; None where that is unknown."""
     previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
     current, known = snapshot.current, snapshot.environment.keys.get(key)
     if not (previous and previous.document and current and current.document):
@@ -98,13 +98,13 @@ def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
 
 def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
     since = freshness.current_since(snapshot)
-    when = f", which came at {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    when = f" of {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     if changed is None:
-        return f"It is unknown whether {key} has changed: no former version can be read."
+        return f"It is unknown whether {key} has changed: no earlier version can be read."
     if changed:
         return (
-            f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, and what the"
-            " value is for was not."
+            f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, but not the"
+            " database or the provider."
         )
     return (
         f"{key} is the same in AWSPREVIOUS: the password was changed in the database, or the provider revoked the key."

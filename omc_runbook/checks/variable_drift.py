@@ -1,4 +1,4 @@
-"""Where each variable stands: what every place has of it, which lacks it, and which could not be read."""
+"""Where each variable is, which locations lack it, and which could not be read."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from omc_runbook.checks.variable_locations import (
 from omc_runbook.snapshot.state import Snapshot
 
 FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|AWS)_")
-"""How variables begin that no Settings reads: those that a frontend is built with, and those of AWS's libraries."""
+"""Prefixes of variables that Settings never reads: of a frontend's build, and of AWS's libraries."""
 
 
 @dataclass(frozen=True)
 class VariableDrift:
-    """One variable, and what each place has of it.
+    """One variable, and what each location has of it.
 
-    `missing` are the places that lack it and should have it, `unsure` those that could not be read well enough to tell;
-    a secret is called by its environment.
+    `missing` are the locations that lack it and should have it, `unsure` those that could not be read; a secret goes
+    by its environment's name.
     """
 
     variable: str
@@ -36,7 +36,7 @@ class VariableDrift:
     template: str
     settings: str
     compose: str
-    """As `VariableLocations` tells them, "" where it is not there."""
+    """As `VariableLocations` has them, "" where it is not there."""
     declared: Mapping[str, str]
     """By container the key from which Terraform's files give it."""
     defined: Mapping[str, str]
@@ -46,15 +46,15 @@ class VariableDrift:
     secrets: Mapping[str, bool | None]
     """By environment whether its secret has the key; None where it could not be read, left out where there is none."""
     tasks: str
-    """How many running tasks were given it, of those that should be: "2 of 2"; "" where none should be."""
+    """How many running tasks have it, of those that should: "2 of 2"; "" where none should."""
     is_misnamed: bool
-    """Whether it carries a key that Settings reads under another name, which nobody sets."""
+    """Whether its key belongs to another variable that Settings reads and that is not set."""
     missing: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
-    """Containers that have it, and that Terraform's next apply takes it from."""
+    """Containers that lose it with Terraform's next apply."""
     ahead: tuple[str, ...] = ()
-    """Containers that Terraform's next apply gives it to."""
+    """Containers that get it with Terraform's next apply."""
 
     @property
     def is_injected(self) -> bool:
@@ -68,7 +68,7 @@ class VariableDrift:
 
 
 def standings(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
-    """Every variable that has to do with the secret, or without which the application or compose cannot start."""
+    """Every variable of the secret, or that the application or Docker Compose requires."""
     if snapshot.checkout is None:
         return ()
     places = VariableLocations(snapshot, snapshot.checkout)
@@ -117,7 +117,7 @@ def _stand(places: VariableLocations, variable: str) -> VariableDrift:
 
 
 def _judged(places: VariableLocations, row: VariableDrift) -> VariableDrift:
-    """The same with what is missing, and what cannot be told."""
+    """The same with what is missing, and what is unknown."""
     missing, unsure = {*_missing(places, row)}, {*_unsure(places, row)}
     return replace(
         row,
@@ -167,7 +167,7 @@ def _unsure(places: VariableLocations, row: VariableDrift) -> Iterator[str]:
 
 
 def _is_for_compose(places: VariableLocations, row: VariableDrift) -> bool:
-    """Whether the application's service of compose should have a variable, and has it not."""
+    """Whether the application's service in Compose lacks a variable that it should have."""
     compose, entry = places.checkout.compose, places.entry(row.variable)
     is_given = row.variable in places.required or (row.is_injected and entry is not None and not entry.commented_out)
     is_read = row.settings not in ("", ELSEWHERE)
@@ -175,7 +175,7 @@ def _is_for_compose(places: VariableLocations, row: VariableDrift) -> bool:
 
 
 def _is_for_settings(places: VariableLocations, row: VariableDrift) -> bool:
-    """Whether Settings should read a variable: the application gets it, or nothing else is known to use it."""
+    """Whether Settings should read a variable: the application gets it, or nothing else uses it."""
     if row.reaches:
         return bool(places.application.intersection((*row.declared, *row.defined)))
     if row.is_injected:
@@ -186,7 +186,7 @@ def _is_for_settings(places: VariableLocations, row: VariableDrift) -> bool:
 
 
 def _is_stranded(places: VariableLocations, row: VariableDrift, place: str) -> bool:
-    """Whether no container gets it, though a secret has it or the application demands it."""
+    """Whether no container gets it, though a secret has it or the application requires it."""
     there = places.home & places.shared if place == TERRAFORM else places.home
     return row.is_injected and not row.reaches and place not in row.plain and bool(there)
 

@@ -1,4 +1,4 @@
-"""The places that a variable can stand in: what each of them has, by the snapshot and the checkout it came with."""
+"""The locations that a variable can be in, and what each has of it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "co
 TASKS = "tasks"
 
 ELSEWHERE = "elsewhere"
-"""How a variable is read that another file of the application asks for."""
+"""How a variable is read that another file of the application reads."""
 
 
 class VariableLocations:
-    """What a snapshot and a checkout have, by place."""
+    """What a snapshot and a checkout have, by location."""
 
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
         self.snapshot, self.checkout = snapshot, checkout
@@ -49,12 +49,12 @@ class VariableLocations:
         """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
 
     def _named(self, container: TerraformContainer) -> TerraformContainer:
-        """A container by its name in force, where its own is filled in and can become just one of these."""
+        """A container with its name in force, where its own is a template that matches only one."""
         fitting = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
         return replace(container, name=fitting[0]) if len(fitting) == 1 else container
 
     def _is_elsewhere(self, container: TerraformContainer) -> bool:
-        """Whether a container stands in a folder that is another environment's by its name."""
+        """Whether a container is in another environment's folder, by its name."""
         environment = self.snapshot.environment
         return not applies_to(container.file, environment.name, {*KNOWN, *environment.others})
 
@@ -62,7 +62,7 @@ class VariableLocations:
         written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
         ours = {split_value_from(ref.value_from)[0] for place, ref in written if place in self.defined}
         for place, ref in written:
-            # What comes from elsewhere in force comes from there in the files too, unless these name the secret.
+            # A variable from another secret comes from there in the files too, unless they name ours.
             is_ours = place not in self.foreign or split_value_from(ref.value_from)[0] in ours - {""}
             if is_ours and (ref.certain or place in self.defined):
                 yield place, ref.key
@@ -96,7 +96,7 @@ class VariableLocations:
 
     @cached_property
     def home(self) -> frozenset[str]:
-        """The containers of the application that a new key is meant for: those of the main service, if it has any."""
+        """The application's containers that get new keys: those of the main service, if it has any."""
         return self.application & self.main or self.application
 
     @cached_property
@@ -106,18 +106,18 @@ class VariableLocations:
 
     @property
     def may_be_hidden(self) -> bool:
-        """Whether Terraform may have a container that is not among those read: in what is no plain text."""
+        """Whether Terraform may have a container that could not be read."""
         declared = self.checkout.task_definitions
         return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
     @cached_property
     def required(self) -> frozenset[str]:
-        """The variables without which Settings cannot be made, each by that of its names which somebody sets."""
+        """The variables that Settings requires, each by that of its names which is set."""
         return frozenset(self.used(each) for each in self.checkout.settings.fields if each.required and each.named)
 
     @property
     def names_are_known(self) -> bool:
-        """Whether what the variables of Settings are called could be told from its source."""
+        """Whether the names of Settings' variables are known from its source."""
         return not self.checkout.settings.ambiguities
 
     @property
@@ -131,7 +131,7 @@ class VariableLocations:
         return {own: variable for (_, variable), own in given}.get(key) or variable_of(key, self.catalogue)
 
     def is_secret(self, variable: str) -> bool:
-        """Whether its value is nobody else's business."""
+        """Whether its value is a secret."""
         keys = (key for name, key in self.catalogue.items() if variable_of(name, self.catalogue) == variable)
         return is_secret(variable, next(keys, None))
 
@@ -196,7 +196,7 @@ class VariableLocations:
         return f"{have} of {of}"
 
     def is_misnamed(self, variable: str, key: str) -> bool:
-        """Whether a key comes under a variable in whose place Settings reads another, which nobody sets."""
+        """Whether Settings reads a key under another variable, which is not set."""
         due = variable_of(key, self.catalogue)
         given = {due in names for names in self.in_force.values()} | {due == each for _, each in self.defined}
         return bool(key) and due != variable and self.checkout.settings.find(due) is not None and True not in given

@@ -1,4 +1,4 @@
-"""What somebody complains of: a symptom, a service, a task, a pasted text; and what that changes about the answer."""
+"""A complaint: a symptom, a service, a task and a pasted text, and the findings that it concerns."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TASK = re.compile(r"[0-9a-f-]{8,36}\Z")
 _PLUGIN = "exec-plugin"
 _VOLUME = "pg-volume"
 _ON_A_MACHINE = {"store-only": _VOLUME, "database-uninitialised": "required-empty"}
-"""What a start's log tells of that a developer's machine has another name for."""
+"""Checks of a developer's machine, by those that a start's log names."""
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """A symptom ("" where none was named), the service and the task it shows in, and what a pasted text means.
+    """A symptom ("" for none), the service and the task it shows in, and what a pasted text means.
 
-    `said` is what a pasted text proves by itself of a start on a developer's machine; None where it proves nothing.
+    `start_problems` is what the text alone proves of a start on a developer's machine; None where it proves nothing.
     """
 
     symptom: str = ""
@@ -37,37 +37,37 @@ class Complaint:
     task_id: str = ""
     has_text: bool = False
     texts: tuple[Recognised, ...] = ()
-    said: tuple[StartProblem, ...] | None = None
+    start_problems: tuple[StartProblem, ...] | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether it is about a developer's machine, so that this has to be looked at as well."""
+        """Whether it is about a developer's machine, which is then read too."""
         return self.symptom == LOCAL
 
     def focus(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """The findings with those foremost that the complaint is about, and what the pasted text points at.
+        """The findings that the complaint is about first, with remarks on the pasted text.
 
-        Where ECS Exec is what fails, its faults are errors; where a developer's machine is, its faults come before all
-        others. Causes stay above consequences.
+        Where ECS Exec fails, its faults are errors; where a developer's machine does, its faults come first. Causes
+        stay above consequences.
         """
         raised = self._raise(findings) if self.symptom == EXEC_FAILS else tuple(map(_without_plugin, findings))
         return tuple(sorted((*raised, *self._pasted(raised)), key=self._rank))
 
     def task(self, snapshot: Snapshot) -> Task | None:
-        """The task it is about; None where none was named. Raises UsageError where ECS does not tell of it."""
+        """The task it is about; None where none was named. Raises UsageError where ECS does not list it."""
         if not self.task_id:
             return None
         found = [task for task in snapshot.tasks if task.id.startswith(self.task_id)]
         if len(found) != 1 and "tasks" not in snapshot.gaps:
             count = "More than one task" if found else "No task"
             raise UsageError(
-                f"{count} of cluster {snapshot.environment.names.cluster} is called {self.task_id}: ECS tells of tasks "
-                "that run, and for about an hour of those that stopped. Give the whole id of one of them."
+                f"{count} of cluster {snapshot.environment.names.cluster} matches {self.task_id}: ECS lists running "
+                "tasks, and stopped ones for about an hour. Give the full id of one of them."
             )
         return found[0] if len(found) == 1 else None
 
     def _raise(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """The faults of ECS Exec as errors; that the plugin is missing only where nothing else is in the way."""
+        """The faults of ECS Exec as errors; the missing plugin only where it is the only one."""
         others = any(f.family == "exec" and f.is_problem and f.check != _PLUGIN for f in findings)
         return tuple(
             replace(finding, severity="error")
@@ -77,7 +77,7 @@ class Complaint:
         )
 
     def _pasted(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """Remarks on what the pasted text points at, and whether the environment shows it now."""
+        """Remarks on the faults that the pasted text names, and whether the environment shows them now."""
         return tuple(
             Finding(
                 check=text.checks[0],
@@ -108,7 +108,7 @@ class Complaint:
 
 
 def hear(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
-    """Take down what somebody complains of; raises UsageError for a symptom that there is not, and no task's id."""
+    """Parse the parameters of a complaint; raises UsageError for an unknown symptom, or what is no task's id."""
     wanted = symptom.strip()
     if wanted and wanted not in SYMPTOMS:
         raise UsageError(f'There is no symptom "{wanted}"{nearest(wanted, SYMPTOMS)} Nothing was read.')
@@ -124,13 +124,13 @@ def hear(symptom: str = "", service: str = "", task: str = "", error_text: str =
 
 
 def _of_a_machine(texts: Sequence[Recognised], log: Sequence[StartProblem]) -> tuple[Recognised, ...]:
-    """What a text means where a developer's machine said it: by variable where that is told, and its own faults."""
+    """What a text from a developer's machine means, with the checks of that machine."""
     found = [
         Recognised(
             (check,),
             f"{told.service or 'The start'} says{f' of {told.variable}' if told.variable else ''}: {told.reason}.",
             (("variable", told.variable),) if told.variable else (),
-            "What this machine has of it now is below.",
+            "This machine's present state is below.",
         )
         for told in log
         for check in [_ON_A_MACHINE.get(told.check, told.check)]
@@ -144,12 +144,12 @@ def _of_a_machine(texts: Sequence[Recognised], log: Sequence[StartProblem]) -> t
 
 
 def _without_plugin(finding: Finding) -> Finding:
-    """Only who uses the AWS CLI for ECS Exec has to hear that its plugin is missing: we do without."""
+    """Hide that the AWS CLI's plugin is missing: the runbooks do not need it."""
     return replace(finding, status="skipped") if finding.check == _PLUGIN and finding.status == "found" else finding
 
 
 def shown(text: Recognised, findings: Iterable[Finding]) -> str:
-    """Whether the environment, or a developer's machine, shows now what a pasted text points at."""
+    """Whether the environment, or a developer's machine, shows now what a pasted text names."""
     about = [finding for finding in findings if finding.check in text.checks]
     found = [finding for finding in about if finding.is_problem]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"
@@ -158,5 +158,5 @@ def shown(text: Recognised, findings: Iterable[Finding]) -> str:
         return f"{where} shows it now: {names}."
     unseen = [finding.check for finding in about if finding.status in ("unknown", "skipped")]
     if unseen:
-        return f"Whether it is so now could not be seen: {', '.join(dict.fromkeys(unseen))}."
-    return f"{where} does not show it now: it was mended since, or it is of another {where.split()[1]}."
+        return f"Whether {where[0].lower()}{where[1:]} shows it now is unknown: {', '.join(dict.fromkeys(unseen))}."
+    return f"{where} does not show it now: it was fixed since, or comes from another {where.split()[1]}."

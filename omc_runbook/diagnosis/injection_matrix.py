@@ -18,9 +18,9 @@ State = Literal["set", "empty", "placeholder", "weak", "missing", "unknown"]
 
 @dataclass(frozen=True)
 class Row:
-    """One variable of one container: where its value comes from, in what state, and whether tasks have it.
+    """One variable of one container: its source, state, and how many running tasks have it.
 
-    `present` is None where it could not be told; the counts are of running tasks.
+    `present` is None where it is unknown.
     """
 
     service: str
@@ -29,7 +29,7 @@ class Row:
     key: str
     revision: str
     version: str
-    """The stage or the version id that the reference means."""
+    """The stage or the version id that the reference names."""
     present: bool | None
     state: State
     fresh: int
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def reaches(self) -> str:
-        """In words, how many running tasks have the value."""
+        """How many running tasks have the value, in words."""
         if self.fresh + self.stale + self.undecidable == 0:
             return "none"
         counts = {"fresh": self.fresh, "stale": self.stale, "undecidable": self.undecidable}
