@@ -125,7 +125,7 @@ def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "scp",
     needs=NEEDS,
     looks_like=("access-denied",),
-    ruled_out_by="no organization policy denies it, by OrganizationsDecisionDetail or a task's read",
+    ruled_out_by="OrganizationsDecisionDetail or a task's read shows no denial",
 )
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An organization policy denies reading the secret."""

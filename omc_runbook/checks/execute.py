@@ -195,8 +195,8 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """session-manager-plugin is not installed here."""
     if snapshot.inside and not snapshot.plugin:
         fact = (
-            "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook does not and"
-            " used its own client."
+            "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
+            " its own client."
         )
         yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
 

@@ -117,7 +117,7 @@ def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
     hindered_by=("value",),
 )
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks get their secrets but fail the health check: a secrets problem only if a value is wrong."""
+    """Tasks get their secrets but fail the health check: not a secrets problem, unless a value is wrong."""
     return _stopping(snapshot, "health-check", "got their secrets, started and failed the health check", _logs)
 
 

@@ -575,7 +575,7 @@ def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> N
         ("template-lacks", "DOCKER_IMAGE_BACKEND"),
         ("template-lacks", "POSTGRES_SERVER"),
     }
-    assert "compose refuses" in found["DOCKER_IMAGE_BACKEND"].evidence[0]
+    assert "Compose refuses" in found["DOCKER_IMAGE_BACKEND"].evidence[0]
     assert {finding.remedy.runbook for finding in found.values()} == {""}
 
 

@@ -115,7 +115,7 @@ def test_an_exit_by_itself_is_no_want_of_memory(code: int) -> None:
     """Without ECS's word for it, a SIGKILL is an exit as any other."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(code))
     assert root_causes(snapshot) == ["rollout-stuck"]
-    assert ("shortage of memory" in " ".join(found("task-exits", snapshot).evidence)) == (code == 137)
+    assert ("lack of memory" in " ".join(found("task-exits", snapshot).evidence)) == (code == 137)
 
 
 def test_what_is_no_secrets_problem_says_so() -> None:
@@ -206,7 +206,7 @@ def test_stale_stops_are_called_so() -> None:
     mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY="sk-" + "0" * 20)
     assert {stop.service.name for stop in stale_stops(mended)} == {"worker"}
     [told] = [finding for finding in diagnose(mended) if finding.check == "not-forced" and finding.subject == "worker"]
-    assert "Stale evidence: 3 tasks that stopped before the current version came" in " ".join(told.evidence)
+    assert "Stale evidence: 3 tasks stopped before AWSCURRENT last moved" in " ".join(told.evidence)
 
 
 def healthy_with(*tasks: Any) -> Snapshot:
