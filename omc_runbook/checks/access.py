@@ -10,7 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, told
+from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
 from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
 from omc_runbook.iam.policy import trusts
 from omc_runbook.messages.reasons import is_refusal
@@ -53,14 +53,14 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """ECS cannot assume the execution role."""
     for arn, services in _roles(snapshot):
-        known, name = snapshot.permissions[arn], iam.role_name(arn)
-        if not known.exists:
+        permissions, name = snapshot.permissions[arn], iam.role_name(arn)
+        if not permissions.exists:
             remedy = remedies.advise(f"Create role {name} with the trust policy and permissions of the guide.")
             yield Evidence(name, (f"GetRole: there is no role {name}.",), remedy, services)
-        elif known.role is None:
-            yield Uncertain(name, tuple(gap.sentence for gap in known.unread))
+        elif permissions.role is None:
+            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
         else:
-            verdict = trusts(known.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
+            verdict = trusts(permissions.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
             refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
             if verdict.decision == "unknown" and not refused:
                 yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
@@ -131,12 +131,12 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An organization policy denies reading the secret."""
     stops = stops_saying(snapshot, "scp")
     for arn, services, access in _judged(snapshot):
-        told = [stop for stop in stops if stop.service.name in services]
+        refused = [stop for stop in stops if stop.service.name in services]
         if access.cause == "organization":
             yield _refused(snapshot, arn, services, access)
-        elif told:
-            touched = frozenset(stop.service.name for stop in told)
-            yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
+        elif refused:
+            affected = frozenset(stop.service.name for stop in refused)
+            yield Evidence(iam.role_name(arn), (refused[0].sentence,), _ask_organization(), affected)
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
@@ -205,7 +205,7 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
         facts = (f"DescribeKey: there is no key {snapshot.secret.kms_key_id}.",)
         remedy = remedies.advise("Write the secret again under a key that exists: update-secret --kms-key-id.")
-        yield Evidence(snapshot.secret.kms_key_id, facts, remedy, _all(snapshot))
+        yield Evidence(snapshot.secret.kms_key_id, facts, remedy, snapshot.consumer_names)
 
 
 @check(
@@ -279,7 +279,7 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
             access = judge(snapshot, arn)
-            yield arn, services, (told(snapshot, services) or access) if access.cause == "unknown" else access
+            yield arn, services, (refused_access(snapshot, services) or access) if access.cause == "unknown" else access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
@@ -328,7 +328,7 @@ def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
     if key and key.state == state:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
         remedy = remedies.use_key(snapshot.environment.names, verb, key.arn)
-        yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, _all(snapshot))
+        yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
 
 
 def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain]:
@@ -347,7 +347,3 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
         if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
             yield Evidence(iam.role_name(arn), (access.sentence,), grant, services)
-
-
-def _all(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(service.name for service in snapshot.consumers)

@@ -16,24 +16,24 @@ DETAIL = re.compile(r"(md|ua|os|lang|cfg|m|api|app|exec-env|prompt)/\S*|\S*#\S*"
 def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
     """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail has none."""
     calls = (event for event in snapshot.writes or () if event.version_id == version_id and not event.error)
-    made = [event for event in calls if not event.stages or CURRENT in event.stages]
-    return max(made, key=lambda event: event.time, default=None)
+    writes = [event for event in calls if not event.stages or CURRENT in event.stages]
+    return max(writes, key=lambda event: event.time, default=None)
 
 
 def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
     """Who made the current version current; () where CloudTrail does not tell."""
     current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
     event = write_of(snapshot, current) if current else None
-    return (tell(event),) if event else ()
+    return (describe(event),) if event else ()
 
 
 def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
     """Who made the newest call of a name, such as DeleteSecret, on the secret; () where CloudTrail does not tell."""
     calls = [event for event in snapshot.writes or () if event.name == call and not event.error]
-    return (tell(max(calls, key=lambda event: event.time)),) if calls else ()
+    return (describe(max(calls, key=lambda event: event.time)),) if calls else ()
 
 
-def tell(event: Event) -> str:
+def describe(event: Event) -> str:
     """The call, its caller, time and program."""
     agent = " ".join(word for word in event.user_agent.split() if not DETAIL.fullmatch(word))[:LONGEST]
     program = f" with {agent}" if agent else ""

@@ -21,7 +21,7 @@ ALL_OR_NOTHING = frozenset(
 DEEPER = {
     "network": "The network was not read: troubleshoot reads it.",
     "inside": "Running tasks were not looked into: only times tell which value they have.",
-    "words": "The logs were not read: troubleshoot reads them.",
+    "log_lines": "The logs were not read: troubleshoot reads them.",
 }
 """Fields that are None where they were not read, and the sentence for that."""
 
@@ -31,7 +31,7 @@ DOCUMENT = "document"
 """A need of the checks of keys: that the current version could be parsed."""
 
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
-COMPOSE, COMPOSED, STARTED, SAID = "compose", "composed", "started", "said"
+COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "composed", "started", "said"
 """Needs of the checks of a developer's machine: that it was read, has a .env, one that can be parsed, that values were
 compared with other environments', that `docker compose config` ran, that it accepts the .env, that the application was
 started, and that there is a log of the start."""
@@ -123,30 +123,28 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (_unknown(check, _sentences(gaps)),)
-    reason = _nothing_to_look_at(check, snapshot)
+    reason = _skip_reason(check, snapshot)
     if reason:
         return (Finding(check=check.id, family=check.family, title=check.title, status="skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
     environment = snapshot.environment
-    found = tuple(_found(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
-    uncertain = tuple(
-        _unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain)
-    )
-    if found or uncertain:
-        return found + uncertain
+    evidence = tuple(_finding(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
+    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain))
+    if evidence or doubts:
+        return evidence + doubts
     if gaps:
         return (_unknown(check, _sentences(gaps)),)
     return (Finding(check=check.id, family=check.family, title=check.title, status="clear", severity=check.severity),)
 
 
-def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
+def _skip_reason(check: Check, snapshot: Snapshot) -> str:
     """Why there is nothing to check, so that "clear" would say too much; "" where there is something."""
     names = snapshot.environment.names
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
             return reason
     if snapshot.workstation and check.family == LOCAL:
-        return _nothing_local(check, snapshot.workstation)
+        return _local_skip_reason(check, snapshot.workstation)
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
         return "No task that reads the secret has its own network interface: its instance's routes apply."
@@ -161,29 +159,29 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     return ""
 
 
-def _nothing_local(check: Check, workstation: Workstation) -> str:
+def _local_skip_reason(check: Check, workstation: Workstation) -> str:
     """The same for a check of a developer's machine."""
     file = workstation.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
         return f"There is no {workstation.path.name} to check."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
         return f"{workstation.path.name} cannot be read as text."
-    if {COMPOSE, COMPOSED}.intersection(check.needs) and workstation.compose_config is None:
+    if {COMPOSE, COMPOSE_CONFIG}.intersection(check.needs) and workstation.compose_config is None:
         files = workstation.checkout.compose
         return "Docker Compose is not available here." if files else "The checkout has no compose file."
-    if COMPOSED in check.needs and file and file.compose_kind:
+    if COMPOSE_CONFIG in check.needs and file and file.compose_kind:
         return f"Docker Compose rejects {workstation.path.name} and takes no value from it."
     if SHARED in check.needs and workstation.shared_values is None:
         return f"Local values were not compared with other environments': {workstation.comparison_problem}"
     is_untried = workstation.started is None and not workstation.start_problem
     if STARTED in check.needs and is_untried:
         return "The application was not started here."
-    if SAID in check.needs and workstation.start_messages is None:
+    if START_LOG in check.needs and workstation.start_messages is None:
         return "The application was not started here: there is no log." if is_untried else "The start left no log."
     return ""
 
 
-def _found(check: Check, evidence: Evidence, environment: Environment) -> Finding:
+def _finding(check: Check, evidence: Evidence, environment: Environment) -> Finding:
     remedy = evidence.remedy
     if check.fixed_by and not remedy.runbook:
         remedy = remedies.by(check.fixed_by, environment, remedy)

@@ -11,7 +11,7 @@ from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
-from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
@@ -62,7 +62,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     """A deployment is stuck: new tasks keep failing."""
     for service in snapshot.consumers:
         primary = service.primary
-        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
+        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not makes_progress(snapshot, service):
             old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
             facts = (
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
@@ -130,15 +130,15 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"Keys whose value differs: {', '.join(keys)}."
                 if keys
                 else "Their version no longer exists: its keys cannot be compared.",
-                *_seen(snapshot, stale),
+                *_versions_inside(snapshot, stale),
                 *author_of_version(snapshot),
-                *tell_stale(snapshot, service),
+                *stale_evidence(snapshot, service),
             )
             remedy = remedies.renew_tasks(snapshot.environment, service.name)
-            coming = _is_coming(snapshot, service, stale)
-            if coming and service.primary:
+            is_replacing = _is_replacing(snapshot, service, stale)
+            if is_replacing and service.primary:
                 facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if coming else None)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_replacing else None)
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
@@ -195,12 +195,12 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
 
 
-def _seen(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
+def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     """The versions that stale tasks have, read inside them; () where that was not read."""
-    versions = {entry.injected for task in stale for entry in freshness.held_by(snapshot, task) if entry.is_stale}
-    named = [f"version {version}" for version in sorted(versions - {OTHER})]
-    named += ["a value of no remaining version"] if OTHER in versions else []
-    return (f"ExecuteCommand: their processes have {' and '.join(named)}.",) if named else ()
+    versions = {entry.injected for task in stale for entry in freshness.values_inside(snapshot, task) if entry.is_stale}
+    labels = [f"version {version}" for version in sorted(versions - {OTHER})]
+    labels += ["a value of no remaining version"] if OTHER in versions else []
+    return (f"ExecuteCommand: their processes have {' and '.join(labels)}.",) if labels else ()
 
 
 def _injects(snapshot: Snapshot, service: Service) -> bool:
@@ -210,12 +210,12 @@ def _injects(snapshot: Snapshot, service: Service) -> bool:
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
     if stop:
-        return (stop.sentence, *stop.words)
+        return (stop.sentence, *stop.log_lines)
     failed = snapshot.stopped(service)
-    return tell_stale(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
+    return stale_evidence(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 
 
-def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
+def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
     """Whether a recent deployment, begun after the secret changed and without a failed task, is replacing tasks."""
     primary, since = service.primary, freshness.current_since(snapshot)
     if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:

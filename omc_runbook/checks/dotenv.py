@@ -10,7 +10,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.dotenv import Binding
+from omc_runbook.workstation.dotenv import Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
@@ -25,10 +25,22 @@ def workstation_of(snapshot: Snapshot) -> Workstation:
     return snapshot.workstation
 
 
+def dotenv_of(snapshot: Snapshot) -> Dotenv:
+    """The .env, which the checks with FILE or DOTENV among their needs have."""
+    file = workstation_of(snapshot).dotenv
+    assert file is not None, "run only where there is one"
+    return file
+
+
+def bindings_of(workstation: Workstation) -> tuple[Binding, ...]:
+    """The lines of the .env that set a variable; none where there is no file."""
+    return workstation.dotenv.bindings if workstation.dotenv else ()
+
+
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
     """By local_setup, or by hand."""
-    given = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
-    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
+    variables = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
+    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **variables)
 
 
 @check(
@@ -53,9 +65,9 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
         yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
-    looked = workstation.dotenv_paths
-    if looked and workstation.path not in looked:
-        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
+    paths = workstation.dotenv_paths
+    if paths and workstation.path not in paths:
+        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, paths))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
     if workstation.missing_env_files:
@@ -63,11 +75,10 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         facts = [f"{workstation.path} exists, but Docker Compose looks for {missing}."]
         where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
-    compose, (service, kept) = workstation.checkout.compose, _left_out(workstation)
+    compose, (service, unset) = workstation.checkout.compose, _left_out(workstation)
     if compose and service:
-        facts = [
-            f"{workstation.path} exists, but Docker Compose passes service {service} neither it nor {', '.join(kept)}."
-        ]
+        neither = f"neither it nor {', '.join(unset)}"
+        facts = [f"{workstation.path} exists, but Docker Compose passes service {service} {neither}."]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
 
@@ -75,8 +86,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
 def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.encoding_error or file.has_nul:
         told = file.encoding_error or "it has a NUL byte"
         yield Evidence(file.path.name, (f"Its bytes: {told}.",), Remedy("Save it as UTF-8 without a byte order mark."))
@@ -85,8 +95,7 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
 def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env begins with a byte order mark."""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
         way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
@@ -102,8 +111,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env has line endings other than LF."""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.newline != "lf" and not file.encoding_error:
         facts = (
             f"Its lines end in {SEVERAL[file.newline]}.",
@@ -122,8 +130,7 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     for line in open_quotes(workstation_of(snapshot)):
         if file.compose_kind == "unterminated":
             fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
@@ -142,8 +149,7 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     opened = open_quotes(workstation_of(snapshot))
     told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
     told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
@@ -178,7 +184,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def colon(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line has a colon instead of =."""
-    for binding in _bindings(snapshot):
+    for binding in dotenv_of(snapshot).bindings:
         if binding.separator == ":":
             fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
             yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
@@ -205,8 +211,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable is set twice in the .env"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     for name, lines in file.duplicates:
         fact = f"Lines {', '.join(map(str, lines))}: the last one takes effect."
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
@@ -221,8 +226,7 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     """Others on this machine can read the .env"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
         yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
@@ -237,9 +241,9 @@ def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
     # An image built at the top of the checkout may contain the file.
     if compose.includes or service.context in (".", "./"):
         return "", ()
-    given = {setting.variable for setting in service.environment}
+    variables = {setting.variable for setting in service.environment}
     fields = [field for field in workstation.checkout.settings.fields if field.required and field.named]
-    names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
+    names = tuple(field.variables[0] for field in fields if not variables.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 
 
@@ -247,7 +251,7 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name has the wrong case, each with the right name."""
     known = workstation.known_variables
     folded = {name.casefold(): name for name in known}
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    for binding in bindings_of(workstation):
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in known and right != binding.name:
             yield binding, right
@@ -265,8 +269,3 @@ def open_quotes(workstation: Workstation) -> tuple[int, ...]:
     }
     at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
     return tuple(sorted(found | at_end))
-
-
-def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
-    file = workstation_of(snapshot).dotenv
-    return file.bindings if file else ()

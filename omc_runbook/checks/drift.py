@@ -9,7 +9,7 @@ from dataclasses import replace
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.variable_drift import VariableDrift, standings
+from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, VariableLocations
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
@@ -65,7 +65,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         hand = f"Add a field {row.variable} to Settings in {CONFIG}, or take the variable out where it is."
         fact = f"No class in {CONFIG} reads {row.variable}; {where}."
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
-    doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if SETTINGS in row.unsure]
     if doubtful:
         why = "; ".join(_checkout(snapshot).settings.ambiguities)
         fact = f"It is unknown whether it reads {', '.join(doubtful)}: {why}."
@@ -95,7 +95,7 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         one = f"{row.variable}: ${{{row.variable}}} in its environment"
         hand = f"Give service {service.name} {one}, or env_file: .env for all, in {compose.files[0].name}."
         yield Evidence(row.variable, (fact,), Remedy(hand))
-    doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure]
     if doubtful:
         why = f"it extends a service of {service.extends}, which is not read."
         yield Uncertain("compose", (f"It is unknown whether service {service.name} gets {', '.join(doubtful)}: {why}",))
@@ -111,7 +111,7 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
-    for row in standings(snapshot):
+    for row in variable_drifts(snapshot):
         hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
         if row.lacking:
             how = "set it as plain text" if TERRAFORM in row.plain else "do not"
@@ -137,21 +137,21 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform's files have a reference that was not applied."""
     document = snapshot.current.document if snapshot.current else None
     hand = f"terraform {_chdir(snapshot)}apply"
-    for row in standings(snapshot):
+    for row in variable_drifts(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
         facts = [
             f"Terraform's files give {c} {row.variable}{_from(row.declared[c])}; its revision in force"
             f" {'does not' if c in row.ahead else f'takes it from {row.defined[c]}'}."
             for c in (*row.ahead, *changed)
         ]
-        asked = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
-        absent = sorted(asked - {*document.keys}) if document else []
-        if absent:
-            facts.append(f"The secret has no {', '.join(absent)}: if this is applied, no task will start.")
+        referenced = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
+        missing = sorted(referenced - {*document.keys}) if document else []
+        if missing:
+            facts.append(f"The secret has no {', '.join(missing)}: if this is applied, no task will start.")
         if facts:
             by_hand = (
-                f"Give {command(snapshot.secret_name)} {', '.join(map(command, absent))}; then {hand}"
-                if absent
+                f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}; then {hand}"
+                if missing
                 else hand
             )
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
@@ -168,7 +168,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """One environment's secret lacks a key that another's has"""
     here = snapshot.environment.name
-    for row in standings(snapshot):
+    for row in variable_drifts(snapshot):
         has = [name for name, there in row.secrets.items() if there]
         lacks = [name for name in row.missing.intersection(row.secrets) if here in (name, *has)]
         # key-missing reports what tasks here reference, terraform-ahead what Terraform would.
@@ -177,10 +177,10 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} does not."
                 names = snapshot.environment.names if name == here else snapshot.environment.others[name]
                 hand = remedies.put_value(names).command
-                found = _evidence(snapshot, row, fact, hand)
-                place = {"environment": name} if found.remedy.runbook else {}
-                remedy = replace(found.remedy, parameters={**found.remedy.parameters, **place})
-                yield replace(found, subject=f"{name}: {_key(row)}", remedy=remedy)
+                evidence = _evidence(snapshot, row, fact, hand)
+                location = {"environment": name} if evidence.remedy.runbook else {}
+                remedy = replace(evidence.remedy, parameters={**evidence.remedy.parameters, **location})
+                yield replace(evidence, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:
             yield Uncertain(name, (f"The keys of {name} could not be read: {other.unread}",))
@@ -194,14 +194,14 @@ def _chdir(snapshot: Snapshot) -> str:
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
 
-def _lacking(snapshot: Snapshot, place: str) -> Iterator[VariableDrift]:
-    return (row for row in standings(snapshot) if place in row.missing)
+def _lacking(snapshot: Snapshot, location: str) -> Iterator[VariableDrift]:
+    return (row for row in variable_drifts(snapshot) if location in row.missing)
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What of Terraform could not be read, where it matters."""
     declared = _checkout(snapshot).task_definitions
-    doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
         return
     containers = VariableLocations(snapshot, _checkout(snapshot)).containers
@@ -215,8 +215,8 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         for each in containers
         if not is_literal(each.name)
     ]
-    asked = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
-    yield Uncertain("Terraform", (asked, *reasons, *declared.unreadable))
+    referenced = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
+    yield Uncertain("Terraform", (referenced, *reasons, *declared.unreadable))
 
 
 def _checkout(snapshot: Snapshot) -> Checkout:
@@ -279,15 +279,15 @@ def _evidence(
         sentences.append(f"The variable {row.variable} comes from the key {_key(row)}.")
     hand, known = Remedy(by_hand), snapshot.environment.keys
     is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
-    parameters = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
+    parameters = _parameters(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
     remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
     return Evidence(row.variable, tuple(sentences), remedy)
 
 
-def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
+def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
     """add_key's parameters for a variable, as Settings has it; none where it would refuse."""
-    found = checkout.task_definitions.containers if checkout.task_definitions else ()
-    obstacles = [each.obstacle for each in found if each.name in containers]
+    evidence = checkout.task_definitions.containers if checkout.task_definitions else ()
+    obstacles = [each.obstacle for each in evidence if each.name in containers]
     # It gives key and variable one name, and needs a template.
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}

@@ -55,13 +55,13 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
                 yield Succession(service, bad, good)
 
 
-def wants(snapshot: Snapshot) -> Iterator[KeyDemand]:
+def secret_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
     name, keys = snapshot.secret_name, snapshot.environment.keys
-    return (demand for demand in every_want(snapshot) if means_secret(demand.injection.reference, name, keys))
+    return (demand for demand in all_demands(snapshot) if means_secret(demand.injection.reference, name, keys))
 
 
-def every_want(snapshot: Snapshot) -> Iterator[KeyDemand]:
+def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """The same, with the references to other secrets and to SSM parameters."""
     for service in snapshot.consumers:
         for definition in snapshot.revisions(service):
@@ -69,14 +69,16 @@ def every_want(snapshot: Snapshot) -> Iterator[KeyDemand]:
                 yield KeyDemand(service, definition, container, injection)
 
 
-def services_wanting(snapshot: Snapshot, key: str) -> frozenset[str]:
+def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
     """Names of the services that reference a key, or the whole secret."""
-    return frozenset(demand.service.name for demand in wants(snapshot) if key in (demand.injection.reference.key, ""))
+    return frozenset(
+        demand.service.name for demand in secret_demands(snapshot) if key in (demand.injection.reference.key, "")
+    )
 
 
-def users(snapshot: Snapshot) -> frozenset[str]:
+def referring_services(snapshot: Snapshot) -> frozenset[str]:
     """Names of the services that refer to the secret at all."""
-    return frozenset(demand.service.name for demand in wants(snapshot))
+    return frozenset(demand.service.name for demand in secret_demands(snapshot))
 
 
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
@@ -89,29 +91,29 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     return snapshot.current
 
 
-def absent(snapshot: Snapshot) -> dict[str, str]:
+def missing_keys(snapshot: Snapshot) -> dict[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
-    asked = {demand.injection.reference.key for demand in wants(snapshot)}
-    found = {}
-    for demand in wants(snapshot):
+    referenced = {demand.injection.reference.key for demand in secret_demands(snapshot)}
+    similar = {}
+    for demand in secret_demands(snapshot):
         content, key = content_for(snapshot, demand), demand.injection.reference.key
         if key and content and content.document and content.document.get(key) is None:
-            known = asked | set(snapshot.environment.keys)
+            known = referenced | set(snapshot.environment.keys)
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            found[key] = _meant(key, spare)
-    return found
+            similar[key] = _meant(key, spare)
+    return similar
 
 
-def named(snapshot: Snapshot) -> frozenset[str]:
+def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     """Keys that references name, by key or by variable."""
     keys = snapshot.environment.keys
     variables = {variable_of(name, keys): name for name in keys}
-    found = set()
-    for demand in wants(snapshot):
-        found |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
-    return frozenset(found - {""})
+    names = set()
+    for demand in secret_demands(snapshot):
+        names |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
+    return frozenset(names - {""})
 
 
 def _meant(key: str, spare: list[str]) -> str:

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, miscased, workstation_of
-from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
+from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
+from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
-from omc_runbook.checks.registry import Family
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
@@ -22,10 +21,8 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
-check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
-
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED, MADE, ISSUED = 10.0, 23.0, 6.0
+GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
 """Decimal logarithms of the guesses under which a value is weak: a password (zxcvbn's best score begins there), a key
 that signs, and a key that a provider issues."""
 SIGNING = 32
@@ -34,7 +31,7 @@ LOGIN = re.compile(r"://\S+@")
 """A URL with a password, which is no word to guess first."""
 NEAR = 0.87
 """Least similarity, of 1, of a name and its misspelling."""
-STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
+SETTINGS_CHECKS = frozenset({"settings-refused", "required-empty", "changethis"})
 
 
 @check(
@@ -48,7 +45,7 @@ STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
 def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required variable has no value"""
     workstation = workstation_of(snapshot)
-    for name, why in lacking(workstation):
+    for name, why in missing_required(workstation):
         key, entry = (
             workstation.key_of(name),
             workstation.checkout.template.find(name) if workstation.checkout.template else None,
@@ -69,7 +66,7 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name looks like a misspelling of a variable without a value."""
     workstation = workstation_of(snapshot)
-    for binding, meant in meant_names(workstation):
+    for binding, meant in misspellings(workstation):
         is_required, line = meant in workstation.required, binding.line
         what = "is required and" if is_required else "is known and"
         fact = f"Line {line} has {binding.name}, which nobody reads; {meant} {what} has no value."
@@ -208,37 +205,37 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 def _least(key: Key | None) -> float:
     if key and key.generate and key.weak_below >= SIGNING:
-        return MADE
+        return SIGNED
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value as the application gets it, by the name that the variable should have."""
-    right, out = {binding.name: name for binding, name in miscased(workstation)}, spoilt(workstation)
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    right, excluded = {binding.name: name for binding, name in miscased(workstation)}, misread_names(workstation)
+    for binding in bindings_of(workstation):
         value = binding.for_python or binding.for_compose
-        if value is not None and binding.name not in out:
+        if value is not None and binding.name not in excluded:
             yield right.get(binding.name, binding.name), value
 
 
-def lacking(workstation: Workstation) -> Iterator[tuple[str, str]]:
+def missing_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
     """Required variables without a value and without a faulty line, each with who requires it."""
     file = workstation.dotenv
     assert file
-    out = {*file.hidden_names, *spoilt(workstation)}
+    excluded = {*file.hidden_names, *misread_names(workstation)}
     miswritten = {
         right for binding, right in miscased(workstation) if not is_blank(binding.for_python or binding.for_compose)
     }
     for name, why in workstation.required.items():
         binding = workstation.binding(name)
         written = (binding.for_python or binding.for_compose) if binding else None
-        if name in out or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
+        if name in excluded or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
             continue
         if is_blank(written):
             yield name, why
 
 
-def meant_names(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
+def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name nobody reads, each with a similar name of a variable without a value."""
     if workstation.dotenv is None:
         return
@@ -246,46 +243,49 @@ def meant_names(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     known = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
     known |= {entry.name for entry in template.entries} if template else set()
     folded = {name.casefold() for name in known}
-    empty = [name for name, _ in lacking(workstation)]
-    open_ = [name for name in sorted(known) if name not in workstation.required and is_blank(workstation.value(name))]
+    empty = [name for name, _ in missing_required(workstation)]
+    optional = [
+        name for name in sorted(known) if name not in workstation.required and is_blank(workstation.value(name))
+    ]
     for binding in workstation.dotenv.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
             near = [name for name in empty if is_misspelling(name, binding.name)]
-            near += [name for name in open_ if is_slip(name, binding.name)]
+            near += [name for name in optional if is_slip(name, binding.name)]
             if near:
                 yield binding, near[0]
 
 
 def refused_empty(workstation: Workstation) -> frozenset[str]:
     """Optional variables that Settings refuses because they are there and empty."""
-    bindings = (workstation.binding(told.variable) for told in _unexplained(workstation))
-    found = (binding for binding in bindings if binding and binding.name not in workstation.required)
-    return frozenset(each.name for each in found if each.for_python is not None and is_blank(each.for_python))
+    bindings = (workstation.binding(problem.variable) for problem in _unexplained(workstation))
+    optional = (each for each in bindings if each and each.name not in workstation.required)
+    return frozenset(each.name for each in optional if each.for_python is not None and is_blank(each.for_python))
 
 
 def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
     """What Settings rejects and no other check explains."""
-    elsewhere = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
-    if workstation.settings_result is None or workstation.dotenv is None or elsewhere:
+    is_other_file = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
+    if workstation.settings_result is None or workstation.dotenv is None or is_other_file:
         return
-    empty = (name for name, _ in lacking(workstation))
-    explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *spoilt(workstation), *empty)}
+    empty = (name for name, _ in missing_required(workstation))
+    explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *misread_names(workstation), *empty)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(workstation) else set()
     explained |= {
         name.casefold() for name, value in _values(workstation) if not is_value(value) and not is_blank(value)
     }
     explained |= {
-        name.casefold() for name in (*workstation.dotenv.first_words, *(each.name for each in commented(workstation)))
+        name.casefold()
+        for name in (*workstation.dotenv.first_words, *(each.name for each in comment_values(workstation)))
     }
-    explained |= {binding.name.casefold() for binding, _ in meant_names(workstation)}
+    explained |= {binding.name.casefold() for binding, _ in misspellings(workstation)}
     explained |= (
         {name.casefold() for _, name in miscased(workstation)}
         if workstation.checkout.settings.case_sensitive
         else set()
     )
-    for told in dict.fromkeys(workstation.settings_result.messages):
-        if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
-            yield told
+    for problem in dict.fromkeys(workstation.settings_result.messages):
+        if problem.check in SETTINGS_CHECKS and problem.variable.partition(".")[0].casefold() not in explained:
+            yield problem
 
 
 def is_slip(name: str, other: str) -> bool:

@@ -32,7 +32,7 @@ SERVICE = "secretsmanager"
 )
 def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Tasks cannot reach Secrets Manager: no route to the internet, no usable endpoint."""
-    yield from _found(snapshot, "no-egress")
+    yield from _findings(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
 
@@ -44,7 +44,7 @@ def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint for Secrets Manager has private DNS off, and tasks have no other way."""
-    return _found(snapshot, "private-dns-off")
+    return _findings(snapshot, "private-dns-off")
 
 
 @check(
@@ -55,7 +55,7 @@ def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' VPC resolves no DNS names."""
-    return _found(snapshot, "vpc-dns-off")
+    return _findings(snapshot, "vpc-dns-off")
 
 
 @check(
@@ -66,7 +66,7 @@ def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' security group blocks HTTPS to Secrets Manager."""
-    return _found(snapshot, "sg-egress")
+    return _findings(snapshot, "sg-egress")
 
 
 @check(
@@ -77,7 +77,7 @@ def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint's security group blocks HTTPS from the tasks."""
-    return _found(snapshot, "endpoint-sg")
+    return _findings(snapshot, "endpoint-sg")
 
 
 @check(
@@ -88,7 +88,7 @@ def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A network ACL blocks the tasks' calls to Secrets Manager, or the answers."""
-    return _found(snapshot, "network-acl")
+    return _findings(snapshot, "network-acl")
 
 
 @check(
@@ -99,7 +99,7 @@ def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint's policy keeps the execution role from the secret."""
-    return _found(snapshot, "endpoint-policy")
+    return _findings(snapshot, "endpoint-policy")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Trouble:
         return (*self.obstacle.facts, *(stop.sentence for stop in self.stops[:1]))
 
 
-def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
+def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
     """One finding, or doubt, for each obstacle."""
     grouped: dict[str, list[_Trouble]] = {}
     for trouble in _troubles(snapshot):
@@ -158,8 +158,8 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath
     secret = snapshot.secret.arn if snapshot.secret else ""
     requests = [Request(role, GET_SECRET_VALUE, secret) for role in roles if role and secret]
     for subnet in dict.fromkeys(subnets):
-        place = TaskNetwork(subnet, placement.groups, placement.public_ip)
-        yield subnet, trace(snapshot.network, place, SERVICE, snapshot.environment.names.region, requests)
+        task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
+        yield subnet, trace(snapshot.network, task_network, SERVICE, snapshot.environment.names.region, requests)
 
 
 def _reads(snapshot: Snapshot, service: Service) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.key_demand import KeyDemand, every_want, successions, wants
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, secret_demands, successions
 from omc_runbook.checks.registry import Family
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import variable_of
@@ -31,7 +31,7 @@ NEEDS = ("services", "task_definitions")
 )
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is malformed."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         if demand.injection.reference.problem:
             yield _about(snapshot, demand, f"The valueFrom is malformed: {demand.injection.reference.problem}.")
 
@@ -45,7 +45,7 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         if demand.injection.reference.kind == "ssm" and not demand.injection.reference.problem:
             yield _about(snapshot, demand, "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM.")
 
@@ -73,7 +73,7 @@ def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
 def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret in another account is encrypted with the AWS managed key, which cannot be shared."""
     for demand, ref in _arns(snapshot):
-        foreign = snapshot.elsewhere.get(ref.secret_arn)
+        foreign = snapshot.foreign_secrets.get(ref.secret_arn)
         own = snapshot.secret if snapshot.secret and ref.secret_arn == snapshot.secret.arn else None
         secret = foreign or own
         if secret and ref.account != snapshot.caller.account and not secret.kms_key_id:
@@ -117,9 +117,9 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
-    for demand in every_want(snapshot):
+    for demand in all_demands(snapshot):
         ref = demand.injection.reference
-        for other in (there for other, there in others.items() if value_from.is_secret_name(other, ref.secret_name)):
+        for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
             yield _about(snapshot, demand, f"That is the secret of {other}; this is {here}.")
 
 
@@ -135,8 +135,8 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     region = snapshot.environment.names.region
     for demand, ref in _arns(snapshot):
         if ref.region != region:
-            there = snapshot.elsewhere.get(ref.secret_arn)
-            also = f"A secret of that name is in {ref.region} too." if there else f"None was found in {ref.region}."
+            secret = snapshot.foreign_secrets.get(ref.secret_arn)
+            also = f"A secret of that name is in {ref.region} too." if secret else f"None was found in {ref.region}."
             yield _about(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
 
 
@@ -249,7 +249,7 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container sets one variable twice."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         names = [injection.variable for injection in demand.container.secrets]
         if demand.injection.variable in demand.container.environment:
             fact = f"{demand.injection.variable} is in the container's environment and in its secrets."
@@ -269,13 +269,13 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected under a name that the application does not read."""
-    served = {
+    in_service = {
         (pair.failing.arn, injection.reference.key): (injection.variable, pair.serving.label)
         for pair in successions(snapshot)
         for _, injection in snapshot.own_injections(pair.serving)
     }
     for demand, ref in _arns(snapshot):
-        former, label = served.get((demand.definition.arn, ref.key), ("", ""))
+        former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
         what = f"Key {ref.key} is injected as {demand.injection.variable}"
         if other := _owner(snapshot, demand):
             yield _about(snapshot, demand, f"{what}, the variable of key {other}.")
@@ -306,7 +306,7 @@ def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
 
 def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References that are well-formed Secrets Manager ARNs."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         if demand.injection.reference.kind == "secretsmanager" and not demand.injection.reference.problem:
             yield demand, demand.injection.reference
 
@@ -333,7 +333,7 @@ def _suffix(snapshot: Snapshot, name: str) -> str:
 
 
 def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
-    secret = snapshot.elsewhere.get(ref.secret_arn)
+    secret = snapshot.foreign_secrets.get(ref.secret_arn)
     return secret is not None and not secret.kms_key_id
 
 

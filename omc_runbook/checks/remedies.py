@@ -32,8 +32,8 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     The value is generated where the catalogue says how, unless the database needs the same one.
     """
     known = environment.keys.get(key)
-    made = known is not None and known.generate and known.effect != "database-too"
-    parameters = {"keys": key, "values_from": "generate" if made else "file:PATH", "remove": remove}
+    is_generated = known is not None and known.generate and known.effect != "database-too"
+    parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH", "remove": remove}
     return by("update", environment, put_value(environment.names), **parameters)
 
 
@@ -55,9 +55,9 @@ def at_once(environment: Environment, remedy: Remedy) -> str:
 
 def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
     """Name the runbook that does it, with the parameters that are not empty."""
-    place = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
-    given = {name: value for name, value in {**place, **parameters}.items() if value}
-    return replace(by_hand, runbook=runbook, parameters=given)
+    base = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
+    filled = {name: value for name, value in {**base, **parameters}.items() if value}
+    return replace(by_hand, runbook=runbook, parameters=filled)
 
 
 def create_secret(names: Names) -> Remedy:
@@ -203,8 +203,8 @@ def show_secret(names: Names) -> Remedy:
 
 def show_references(names: Names) -> Remedy:
     """See the references of the newest task definition."""
-    shown = _aws(names, "ecs", "describe-task-definition", "--task-definition", names.task_family)
-    return Remedy(f"{shown.command} | jq '.taskDefinition.containerDefinitions[].secrets'")
+    describe = _aws(names, "ecs", "describe-task-definition", "--task-definition", names.task_family)
+    return Remedy(f"{describe.command} | jq '.taskDefinition.containerDefinitions[].secrets'")
 
 
 def show_service(names: Names) -> Remedy:

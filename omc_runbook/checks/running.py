@@ -55,7 +55,7 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The image's entry point replaces a variable."""
     for service, variable, looks in _variables(snapshot, _is_replaced):
         process = f"process {looks[0].process} of {_tasks(looks)} of {service}"
-        is_gone = looks[0].held[variable].process == ABSENT
+        is_gone = looks[0].values[variable].process == ABSENT
         difference = (
             f"has no {variable}, although ECS injected it."
             if is_gone
@@ -76,7 +76,7 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The application still uses a value that it read earlier."""
     for service, variable, looks in _variables(snapshot, _is_kept):
-        value = looks[0].held[variable]
+        value = looks[0].values[variable]
         facts = [
             f"ExecuteCommand: process {looks[0].process} of {_tasks(looks)} of {service} has {variable} of version"
             f" {value.process}; ECS injected {_named(value.injected)}.",
@@ -103,7 +103,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value comes from the image or a file in it, not from the secret."""
     for service, variable, looks in _variables(snapshot, _is_baked):
-        value = looks[0].held[variable]
+        value = looks[0].values[variable]
         if value.injected != ABSENT:
             where = f"the image of {_tasks(looks)} of {service} sets {variable}"
         elif value.process not in (ABSENT, UNSEEN):
@@ -122,7 +122,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     for service, variable, looks in _variables(snapshot, _is_shadowed):
         remark = (
-            f"ExecuteCommand: {looks[0].held[variable].file} in {_tasks(looks)} of {service} sets {variable} too; the"
+            f"ExecuteCommand: {looks[0].values[variable].file} in {_tasks(looks)} of {service} sets {variable} too; the"
             " process has the value that ECS injected, which takes precedence in Settings.",
         )
         remedy = remedies.advise("Keep .env out of the image: name it in .dockerignore.")
@@ -148,14 +148,14 @@ def _is_shadowed(value: HeldValue) -> bool:
     return value.has_reference and bool(value.file) and not value.differs
 
 
-def _variables(snapshot: Snapshot, is_so: Callable[[HeldValue], bool]) -> Iterator[tuple[str, str, list[ExecLook]]]:
+def _variables(snapshot: Snapshot, predicate: Callable[[HeldValue], bool]) -> Iterator[tuple[str, str, list[ExecLook]]]:
     """By service and variable, the looks with such a value, at least one."""
     for service in snapshot.consumers:
         looks = [look for look in snapshot.inside or () if look.service == service.name]
-        for variable in dict.fromkeys(name for look in looks for name in look.held):
-            showing = [look for look in looks if variable in look.held and is_so(look.held[variable])]
-            if showing:
-                yield service.name, variable, showing
+        for variable in dict.fromkeys(name for look in looks for name in look.values):
+            matching = [look for look in looks if variable in look.values and predicate(look.values[variable])]
+            if matching:
+                yield service.name, variable, matching
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
@@ -165,16 +165,18 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     for look in looks:
         if look.refused:
             by_reason.setdefault(look.refused.why, []).append(look)
-        elif unseen := [value for value in look.held.values() if value.process == UNSEEN and value.injected != ABSENT]:
+        elif unseen := [
+            value for value in look.values.values() if value.process == UNSEEN and value.injected != ABSENT
+        ]:
             why = UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
             by_reason.setdefault(why, []).append(look)
-    for why, dark in by_reason.items():
-        services, refused = ", ".join(dict.fromkeys(one.service for one in dark)), dark[0].refused
-        of = f"{_tasks(dark)} of {services}"
+    for why, unread in by_reason.items():
+        services, refused = ", ".join(dict.fromkeys(one.service for one in unread)), unread[0].refused
+        of = f"{_tasks(unread)} of {services}"
         if why == UNREADABLE:
             fact = f"The values in {of} cannot be compared: the version that their references name was not read."
         elif refused is None:
-            fact = f"The environment of process {dark[0].process} in {of} cannot be read: its values are unknown."
+            fact = f"The environment of process {unread[0].process} in {of} cannot be read: its values are unknown."
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:

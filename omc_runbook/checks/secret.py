@@ -23,7 +23,7 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
             names.secret,
             (f"DescribeSecret: there is no secret {names.secret} in {names.region}.",),
             remedies.create(snapshot.environment),
-            _everyone(snapshot),
+            snapshot.consumer_names,
         )
 
 
@@ -45,7 +45,7 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
                 *author_of(snapshot, "DeleteSecret"),
             ),
             remedies.undelete(snapshot.environment),
-            _everyone(snapshot),
+            snapshot.consumer_names,
         )
 
 
@@ -64,9 +64,5 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
             secret.name,
             (f"DescribeSecret: no version has {CURRENT} (stages in use: {stages}).",),
             remedies.update(snapshot.environment),
-            _everyone(snapshot),
+            snapshot.consumer_names,
         )
-
-
-def _everyone(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(service.name for service in snapshot.consumers)

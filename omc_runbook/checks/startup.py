@@ -17,7 +17,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
-Where = Callable[[Snapshot, Stop], Remedy]
+RemedyOf = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
     126: "Exit code 126: the shell may not execute the command.",
@@ -148,15 +148,15 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
     stopped = dict(of_kind(snapshot, ("capacity",)))
     for service in snapshot.consumers:
         event = _unplaced(service)
-        words = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
-        words += [stop.sentence for stop in stopped.get(service, ())[:1]]
-        if words:
+        messages = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
+        messages += [stop.sentence for stop in stopped.get(service, ())[:1]]
+        if messages:
             remedy = remedies.advise(
                 "Check the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
                 f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
             )
             missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
-            yield Evidence(service.name, (missing, *words), remedy, frozenset({service.name}))
+            yield Evidence(service.name, (missing, *messages), remedy, frozenset({service.name}))
 
 
 def _unplaced(service: Service) -> ServiceEvent | None:
@@ -172,15 +172,15 @@ def _unplaced(service: Service) -> ServiceEvent | None:
     return None
 
 
-def _stopping(snapshot: Snapshot, kind: Kind, how: str, where: Where) -> Iterator[Evidence]:
+def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> Iterator[Evidence]:
     for service, stops in of_kind(snapshot, (kind,)):
         newest = stops[0]
         count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
-        words = next((stop.words for stop in stops if stop.words), ())
+        log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
         codes = {container.exit_code for container in newest.task.containers} if kind == "exit" else set()
         hints = (hint for code, hint in EXIT_CODES.items() if code in codes)
-        facts = (f"{count}.", newest.sentence, *hints, *words)
-        yield Evidence(service.name, facts, where(snapshot, newest), frozenset({service.name}))
+        facts = (f"{count}.", newest.sentence, *hints, *log_lines)
+        yield Evidence(service.name, facts, remedy_of(snapshot, newest), frozenset({service.name}))
 
 
 def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Remedy:
@@ -211,13 +211,13 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
         )
     definition, container = _suspect(snapshot, stop, lambda container: container.image in stop.reason)
-    found = ECR.match(container.image) if container else None
-    if is_denied(stop.reason) or not found:
+    match = ECR.match(container.image) if container else None
+    if is_denied(stop.reason) or not match:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else ""
         return remedies.advise(
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
-    search = remedies.find_image(found["name"], found["tag"] or "", found["account"], found["region"])
+    search = remedies.find_image(match["name"], match["tag"] or "", match["account"], match["region"])
     return remedies.advise(f"Check that the image exists: {search.command}")
 
 
@@ -254,9 +254,9 @@ def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _suspect(
-    snapshot: Snapshot, stop: Stop, named: Callable[[Container], bool]
+    snapshot: Snapshot, stop: Stop, is_named: Callable[[Container], bool]
 ) -> tuple[TaskDefinition | None, Container | None]:
     """The stopped task's definition and the container of it that the reason names, else its first."""
     definition = snapshot.definition(stop.task.task_definition_arn)
     containers = definition.containers if definition else ()
-    return definition, next((entry for entry in containers if named(entry)), next(iter(containers), None))
+    return definition, next((entry for entry in containers if is_named(entry)), next(iter(containers), None))

@@ -24,7 +24,7 @@ class Stop:
 
     service: Service
     task: Task
-    words: tuple[str, ...] = ()
+    log_lines: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -44,7 +44,7 @@ class Stop:
         kind = reasons.kind_of(self.reason, has_run=not self.never_started)
         if kind:
             return kind
-        if any(reasons.says(line, "start-failed") for line in self.words):
+        if any(reasons.says(line, "start-failed") for line in self.log_lines):
             return "start"
         return "exit" if self.task.stop_code == "EssentialContainerExited" else "other"
 
@@ -67,17 +67,17 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
     """
     for service in snapshot.consumers:
-        begun = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
+        starts = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
         stops = [
             stop
             for stop in _stops(snapshot, service)
-            if not any(_is_before(stop, moment) for moment in begun)
+            if not any(_is_before(stop, moment) for moment in starts)
             and (not in_force or stop.task.deployment_id in in_force)
         ]
-        if len(stops) >= MANY or not (_is_whole(service) or gets_on(snapshot, service)):
+        if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
             yield from stops
 
 
@@ -92,7 +92,7 @@ def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     )
 
 
-def tell_stale(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+def stale_evidence(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     """A sentence on a service's stale stops; () where there are none."""
     since = _current_since(snapshot)
     stops = [stop for stop in stale_stops(snapshot) if stop.service is service]
@@ -119,7 +119,7 @@ def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service
             yield service, mine
 
 
-def gets_on(snapshot: Snapshot, service: Service) -> bool:
+def makes_progress(snapshot: Snapshot, service: Service) -> bool:
     """Whether a deployment in progress has a stable task and few failed ones."""
     primary, ripe = service.primary, snapshot.taken - RIPE
     if primary is None or primary.rollout != "IN_PROGRESS" or primary.failed >= MANY:
@@ -129,9 +129,10 @@ def gets_on(snapshot: Snapshot, service: Service) -> bool:
 
 
 def _stops(snapshot: Snapshot, service: Service) -> list[Stop]:
-    words = snapshot.words or {}
+    log_lines = snapshot.log_lines or {}
     stops = [
-        Stop(service, _without_sidecars(snapshot, task), words.get(task.id, ())) for task in snapshot.stopped(service)
+        Stop(service, _without_sidecars(snapshot, task), log_lines.get(task.id, ()))
+        for task in snapshot.stopped(service)
     ]
     return [stop for stop in stops if stop.kind != "replaced"]
 

@@ -29,7 +29,7 @@ COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "t
 
 @check(
     "store-only",
-    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words"),
+    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "log_lines"),
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="no log line says that the database or the provider refused a value",
     per_subject=True,
@@ -42,8 +42,8 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     services: dict[str, set[str]] = {}
     for stop in fresh_stops(snapshot):
         if stop.kind in ("exit", "health-check"):
-            for line in stop.words:
-                for key in _pointed_at(snapshot, stop, line) if is_refusal(line) else ():
+            for line in stop.log_lines:
+                for key in _keys_meant(snapshot, stop, line) if is_refusal(line) else ():
                     refused.setdefault(key, (stop, line))
                     services.setdefault(key, set()).add(stop.service.name)
     for key, (stop, line) in refused.items():
@@ -57,11 +57,11 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(key, facts, _remedy(snapshot, key, changed), frozenset(services[key]))
 
 
-def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
+def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     """The keys of a stopped task that a line can mean: those that have changed, if any has."""
-    keys = tuple(dict.fromkeys(_read(snapshot, stop)))
-    named = [key for key in keys if label(key) in line]
-    meant = named or [key for key in keys if is_for(line, key)]
+    keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
+    by_label = [key for key in keys if label(key) in line]
+    meant = by_label or [key for key in keys if is_for(line, key)]
     meant = meant or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
     if not meant and API_KEY.search(line):
         meant = [key for key in keys if API_KEY.search(key)]
@@ -69,7 +69,7 @@ def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     return tuple(key for key in meant if _has_changed(snapshot, key)) or tuple(meant)
 
 
-def _read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
+def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
     """Keys whose current value the task has, without a second entry that sets another one."""
     for container, injection in snapshot.own_injections(snapshot.definition(stop.task.task_definition_arn)):
         ref = injection.reference
@@ -78,8 +78,8 @@ def _read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
 
 
 def _own_words(key: str) -> set[str]:
-    words = {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3}
-    return words - COMMON
+    log_lines = {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3}
+    return log_lines - COMMON
 
 
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:

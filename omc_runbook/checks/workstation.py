@@ -7,18 +7,17 @@ from collections.abc import Iterable
 
 from omc_runbook.checks.check import (
     COMPOSE,
-    COMPOSED,
+    COMPOSE_CONFIG,
     DOTENV,
-    SAID,
+    START_LOG,
     STARTED,
     WORKSTATION,
     Evidence,
     Uncertain,
 )
-from omc_runbook.checks.dotenv import workstation_of
-from omc_runbook.checks.dotenv_quoting import spoilt
+from omc_runbook.checks.dotenv import check, workstation_of
+from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT
-from omc_runbook.checks.registry import Family
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
@@ -27,8 +26,6 @@ from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
-
-check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
 """Name endings of variables that hold an address."""
@@ -40,7 +37,7 @@ OPAQUE = 16
 
 @check(
     "environment-wins",
-    needs=(DOTENV, COMPOSED),
+    needs=(DOTENV, COMPOSE_CONFIG),
     looks_like=("dotenv-other-value",),
     ruled_out_by="no environment in the Compose files sets a variable of .env",
 )
@@ -58,7 +55,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             is_secret = workstation.is_secret(name) or workstation.key_of(name) is not None
             if name in told or mine is None or (service != application and not is_secret):
                 continue
-            if compose and mine.for_compose and _beats(workstation, service, setting, mine.for_compose, compose):
+            if compose and mine.for_compose and _overrides(workstation, service, setting, mine.for_compose, compose):
                 told.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env: it overrides env_file."
@@ -104,11 +101,11 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     file, compose = workstation.dotenv, workstation.checkout.compose
     refused = workstation.compose_config.error if workstation.compose_config else ""
     # Other checks report a required variable that is missing.
-    found = [file.find(name) for name in compose.required] if file and compose else []
+    bindings = [file.find(name) for name in compose.required] if file and compose else []
     told = (
         bool(file and file.compose_kind)
         or bool(workstation.missing_env_files)
-        or any(each is None or is_blank(each.for_compose) for each in found)
+        or any(each is None or is_blank(each.for_compose) for each in bindings)
     )
     if refused and compose and not told:
         yield Evidence(
@@ -120,7 +117,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "compose-unset",
-    needs=(DOTENV, COMPOSED),
+    needs=(DOTENV, COMPOSE_CONFIG),
     severity="info",
     looks_like=("dotenv-other-value",),
     ruled_out_by="every variable that the Compose files use has a value",
@@ -231,7 +228,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "pg-volume",
-    needs=(SAID,),
+    needs=(START_LOG,),
     looks_like=("dotenv-other-value",),
     ruled_out_by="the local database accepts the password in .env",
 )
@@ -250,7 +247,7 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "start-refused",
-    needs=(SAID,),
+    needs=(START_LOG,),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="the log of the start names nothing that the application or its database refuses",
 )
@@ -293,12 +290,12 @@ def _is_of_file(workstation: Workstation, problem: StartProblem) -> bool:
     return bool(file.compose_kind) or (problem.check == "dollar" and bool(file.unset))
 
 
-def _beats(
+def _overrides(
     workstation: Workstation, service: ComposeService, setting: ServiceVariable, mine: Masked, compose: Compose
 ) -> bool:
     """Whether a Compose file sets another value, which is not the address of one of its services."""
     used = {setting.variable, *setting.interpolates}
-    if setting.value is None or used & spoilt(workstation) or _in_shell(workstation) & used:
+    if setting.value is None or used & misread_names(workstation) or _in_shell(workstation) & used:
         # A passed-through value is the same; other checks report the line, or the shell.
         return False
     real = (
@@ -307,15 +304,21 @@ def _beats(
         else None
     )
     # YAML may have written true for True.
-    if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(workstation, setting, compose):
+    if (
+        real is None
+        or mine.same_as(real, casefold=real.matches(SWITCH))
+        or _is_service_address(workstation, setting, compose)
+    ):
         return False
     group = setting.variable.partition("_")[0]
     near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
     # Where the server is a Compose service, its port and the like belong to it.
-    return workstation.is_secret(setting.variable) or not any(_is_reached(workstation, each, compose) for each in near)
+    return workstation.is_secret(setting.variable) or not any(
+        _is_service_address(workstation, each, compose) for each in near
+    )
 
 
-def _is_reached(workstation: Workstation, setting: ServiceVariable, compose: Compose) -> bool:
+def _is_service_address(workstation: Workstation, setting: ServiceVariable, compose: Compose) -> bool:
     """Whether a value is the address of a Compose service, which differs from outside."""
     hosts = "|".join(map(re.escape, sorted(compose.hosts)))
     bare = not workstation.is_secret(setting.variable) and ADDRESS.search(setting.variable)

@@ -57,14 +57,14 @@ class Complaint:
         """The task it is about; None where none was named. Raises UsageError where ECS does not list it."""
         if not self.task_id:
             return None
-        found = [task for task in snapshot.tasks if task.id.startswith(self.task_id)]
-        if len(found) != 1 and "tasks" not in snapshot.gaps:
-            count = "More than one task" if found else "No task"
+        matching = [task for task in snapshot.tasks if task.id.startswith(self.task_id)]
+        if len(matching) != 1 and "tasks" not in snapshot.gaps:
+            count = "More than one task" if matching else "No task"
             raise UsageError(
                 f"{count} of cluster {snapshot.environment.names.cluster} matches {self.task_id}: ECS lists running "
                 "tasks, and stopped ones for about an hour. Give the full id of one of them."
             )
-        return found[0] if len(found) == 1 else None
+        return matching[0] if len(matching) == 1 else None
 
     def _raise(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """The faults of ECS Exec as errors; the missing plugin only where it is the only one."""
@@ -86,7 +86,7 @@ class Complaint:
                 status="found",
                 subject=PASTED,
                 severity="info",
-                evidence=(*(f"{what}: {name}." for what, name in text.named), shown(text, findings), text.next),
+                evidence=(*(f"{what}: {name}." for what, name in text.named), current_state(text, findings), text.next),
             )
             for text in self.texts
             if text.checks
@@ -101,46 +101,50 @@ class Complaint:
         status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
         weight = {"error": 0, "warning": 1, "info": 2}[finding.severity]
         pointed_at = any(finding.check in text.checks for text in self.texts)
-        elsewhere = bool(self.service) and bool(finding.services) and self.service not in finding.services
-        other = bool(self.symptom) and families.symptom(finding.check, finding.family) != self.symptom
+        is_other_service = bool(self.service) and bool(finding.services) and self.service not in finding.services
+        is_other_symptom = bool(self.symptom) and families.symptom(finding.check, finding.family) != self.symptom
         far = self.is_local and finding.family != LOCAL
-        return status * 2 + bool(finding.because_of), far, weight, not pointed_at, elsewhere, other
+        return status * 2 + bool(finding.because_of), far, weight, not pointed_at, is_other_service, is_other_symptom
 
 
 def hear(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
     """Parse the parameters of a complaint; raises UsageError for an unknown symptom, or what is no task's id."""
-    wanted = symptom.strip()
-    if wanted and wanted not in SYMPTOMS:
-        raise UsageError(f'There is no symptom "{wanted}"{nearest(wanted, SYMPTOMS)} Nothing was read.')
+    name = symptom.strip()
+    if name and name not in SYMPTOMS:
+        raise UsageError(f'There is no symptom "{name}"{nearest(name, SYMPTOMS)} Nothing was read.')
     task_id = task.strip().rpartition("/")[2]
     if task_id and not _TASK.match(task_id):
         raise UsageError("task is the id or the ARN of a task, or the beginning of its id. Nothing was read.")
-    texts, said = recognise(error_text), None
-    if wanted == LOCAL:
+    texts, start_problems = recognise(error_text), None
+    if name == LOCAL:
         log = read_log(error_text)
         texts = _of_a_machine(texts, log)
-        said = tuple(told for told in log if told.check == _VOLUME) or None
-    return Complaint(wanted, service, task_id, bool(error_text.strip()), texts, said)
+        start_problems = tuple(problem for problem in log if problem.check == _VOLUME) or None
+    return Complaint(name, service, task_id, bool(error_text.strip()), texts, start_problems)
 
 
 def _of_a_machine(texts: Sequence[Recognised], log: Sequence[StartProblem]) -> tuple[Recognised, ...]:
     """What a text from a developer's machine means, with the checks of that machine."""
-    found = [
+    matching = [
         Recognised(
             (check,),
-            f"{told.service or 'The start'} says{f' of {told.variable}' if told.variable else ''}: {told.reason}.",
-            (("variable", told.variable),) if told.variable else (),
+            f"{problem.service or 'The start'} says{_of(problem.variable)}: {problem.reason}.",
+            (("variable", problem.variable),) if problem.variable else (),
             "This machine's present state is below.",
         )
-        for told in log
-        for check in [_ON_A_MACHINE.get(told.check, told.check)]
+        for problem in log
+        for check in [_ON_A_MACHINE.get(problem.check, problem.check)]
     ]
-    known = {check for text in found for check in text.checks}
+    known = {check for text in matching for check in text.checks}
     for text in texts:
         local = tuple(check for check in text.checks if families.is_local(check))
         if not known.intersection(local):
-            found.append(replace(text, checks=local or text.checks))
-    return tuple(found)
+            matching.append(replace(text, checks=local or text.checks))
+    return tuple(matching)
+
+
+def _of(variable: str) -> str:
+    return f" of {variable}" if variable else ""
 
 
 def _without_plugin(finding: Finding) -> Finding:
@@ -148,13 +152,13 @@ def _without_plugin(finding: Finding) -> Finding:
     return replace(finding, status="skipped") if finding.check == _PLUGIN and finding.status == "found" else finding
 
 
-def shown(text: Recognised, findings: Iterable[Finding]) -> str:
+def current_state(text: Recognised, findings: Iterable[Finding]) -> str:
     """Whether the environment, or a developer's machine, shows now what a pasted text names."""
     about = [finding for finding in findings if finding.check in text.checks]
-    found = [finding for finding in about if finding.is_problem]
+    matching = [finding for finding in about if finding.is_problem]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"
-    if found:
-        names = ", ".join(dict.fromkeys(finding.check for finding in found))
+    if matching:
+        names = ", ".join(dict.fromkeys(finding.check for finding in matching))
         return f"{where} shows it now: {names}."
     unseen = [finding.check for finding in about if finding.status in ("unknown", "skipped")]
     if unseen:

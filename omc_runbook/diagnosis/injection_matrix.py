@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from omc_runbook.checks.key_demand import KeyDemand, content_for, wants
+from omc_runbook.checks.key_demand import KeyDemand, content_for, secret_demands
 from omc_runbook.masking.document import Member
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.snapshot import freshness
@@ -47,10 +47,10 @@ class Row:
 
 def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Every reference of the consumers to the secret, in the order of services and variables."""
-    for demand in filter(lambda demand: demand.in_force, wants(snapshot)):
+    for demand in filter(lambda demand: demand.in_force, secret_demands(snapshot)):
         member, present = _member(snapshot, demand)
         ref = demand.injection.reference
-        held = Counter(
+        counts = Counter(
             freshness.of_variable(snapshot, task, demand.container, demand.injection)
             for task in snapshot.running(demand.service)
         )
@@ -63,9 +63,9 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             ref.version_id or ref.stage or "AWSCURRENT",
             present,
             _state(member, present, snapshot.environment.keys.get(ref.key)),
-            held["fresh"],
-            held["stale"],
-            held["undecidable"],
+            counts["fresh"],
+            counts["stale"],
+            counts["undecidable"],
         )
 
 

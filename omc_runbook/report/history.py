@@ -26,19 +26,21 @@ def versions(snapshot: Snapshot, history: History) -> Table:
     counts = holders(snapshot, history)
     rows = [
         [
-            history.short(kept.id),
-            f"{kept.version.created:%Y-%m-%d %H:%M:%S}",
-            _author(snapshot, history, kept),
-            _keys(history, kept),
-            _labels(kept),
-            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == kept.id) or "—",
+            history.short(entry.id),
+            f"{entry.version.created:%Y-%m-%d %H:%M:%S}",
+            _author(snapshot, history, entry),
+            _keys(history, entry),
+            _labels(entry),
+            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == entry.id) or "—",
         ]
-        for kept in history.kept
+        for entry in history.versions
     ]
     levels: dict[str, Level] = {row[4]: "good" for row in rows if CURRENT in row[4]}
     levels |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
-    levels |= {_keys(history, kept): "error" for kept in history.kept if kept.content and not kept.content.document}
-    levels |= {_keys(history, kept): "unknown" for kept in history.kept if kept.content is None}
+    levels |= {
+        _keys(history, entry): "error" for entry in history.versions if entry.content and not entry.content.document
+    }
+    levels |= {_keys(history, entry): "unknown" for entry in history.versions if entry.content is None}
     columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
     count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
     title = f"{count} of {snapshot.secret_name}, newest first"
@@ -79,10 +81,10 @@ def by_hand(snapshot: Snapshot, history: History) -> Listing:
     return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
 
 
-def _author(snapshot: Snapshot, history: History, kept: VersionHistory) -> str:
-    if kept.author:
-        return _name(kept.author)
-    late = history.writes is not None and snapshot.taken - kept.version.created < TRAIL_DELAY
+def _author(snapshot: Snapshot, history: History, entry: VersionHistory) -> str:
+    if entry.author:
+        return _name(entry.author)
+    late = history.writes is not None and snapshot.taken - entry.version.created < TRAIL_DELAY
     return "not in CloudTrail yet" if late else "unknown"
 
 
@@ -90,14 +92,14 @@ def _name(principal: str) -> str:
     return principal.rpartition("/")[2]
 
 
-def _keys(history: History, kept: VersionHistory) -> str:
+def _keys(history: History, entry: VersionHistory) -> str:
     """Which keys differ from the version that was current before, or the nearest that can be compared."""
-    if kept.content is None:
-        return f"not readable: {kept.unread.code}" if kept.unread else "deleted meanwhile"
-    document = kept.content.document
+    if entry.content is None:
+        return f"not readable: {entry.unread.code}" if entry.unread else "deleted meanwhile"
+    document = entry.content.document
     if document is None:
-        return f"not a JSON object: {kept.content.error.problem if kept.content.error else 'binary'}"
-    older = history.before(kept)
+        return f"not a JSON object: {entry.content.error.problem if entry.content.error else 'binary'}"
+    older = history.before(entry)
     compared = next((other for other in older if other.content and other.content.document), None)
     if compared is None or compared.content is None:
         return f"{len(document.keys)} keys, no earlier version to compare"
@@ -107,17 +109,17 @@ def _keys(history: History, kept: VersionHistory) -> str:
     return text if compared is older[0] else f"{text} (compared with {history.short(compared.id)})"
 
 
-def _labels(kept: VersionHistory) -> str:
-    return ", ".join((*kept.version.stages, *([NEVER] if kept.promoted is False else ()))) or "—"
+def _labels(entry: VersionHistory) -> str:
+    return ", ".join((*entry.version.stages, *([NEVER] if entry.promoted is False else ()))) or "—"
 
 
 def _notes(history: History, counts: Sequence[Holder]) -> Iterator[str]:
-    for kept in history.kept:
-        if kept.returned:
-            who, when = _name(kept.returned.principal), f"{kept.returned.time:%Y-%m-%d %H:%M}"
-            yield f"{history.short(kept.id)} was made current again on {when} by {who}."
+    for entry in history.versions:
+        if entry.returned:
+            who, when = _name(entry.returned.principal), f"{entry.returned.time:%Y-%m-%d %H:%M}"
+            yield f"{history.short(entry.id)} was made current again on {when} by {who}."
     unclear = ", ".join(f"{h.service} {h.tasks}" for h in counts if not h.version_id)
     if unclear:
         yield f"Unknown which version these tasks have: {unclear}. They started about when AWSCURRENT moved."
-    unread = [kept.unread for kept in history.kept if kept.unread]
+    unread = [entry.unread for entry in history.versions if entry.unread]
     yield from (gap.sentence for gap in (*unread[:1], *history.unread))

@@ -68,11 +68,11 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
     """Keys of which a task has another value than the secret; None where its version is gone or unreadable."""
     pairs = snapshot.own_injections(_in_force(snapshot, task))
     stale = {
-        (injection.reference.key, bool(_looked_at(snapshot, task, container, injection)))
+        (injection.reference.key, bool(_is_stale_inside(snapshot, task, container, injection)))
         for container, injection in pairs
         if of_variable(snapshot, task, container, injection) == "stale"
     }
-    known = frozenset(key for key, looked in stale if looked or _has_changed(snapshot, task, key))
+    known = frozenset(key for key, is_inside in stale if is_inside or _has_changed(snapshot, task, key))
     return known if known or not stale else None
 
 
@@ -108,15 +108,17 @@ def version_read(snapshot: Snapshot, task: Task) -> str:
     return older[-1].id if older else ""
 
 
-def held_by(snapshot: Snapshot, task: Task) -> tuple[HeldValue, ...]:
+def values_inside(snapshot: Snapshot, task: Task) -> tuple[HeldValue, ...]:
     """The values inside a task of the variables that it gets from the secret; () where they were not read."""
     looks = [look for look in snapshot.inside or () if look.task_id == task.id]
-    return tuple(held for look in looks for held in look.held.values() if held.has_reference and held.meant)
+    return tuple(
+        values for look in looks for values in look.values.values() if values.has_reference and values.expected
+    )
 
 
 def _worst(answers: Iterable[Freshness]) -> Freshness:
-    found = {*answers}
-    return "stale" if "stale" in found else "undecidable" if "undecidable" in found else "fresh"
+    states = {*answers}
+    return "stale" if "stale" in states else "undecidable" if "undecidable" in states else "fresh"
 
 
 def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
@@ -128,10 +130,10 @@ def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
 def _looks(snapshot: Snapshot, task: Task, container: Container) -> Iterator[HeldValue]:
     for look in snapshot.inside or ():
         if look.task_id == task.id and look.container == container.name:
-            yield from (held for held in look.held.values() if held.has_reference and held.meant)
+            yield from (values for values in look.values.values() if values.has_reference and values.expected)
 
 
-def _looked_at(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
+def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
     return any(look.variable == injection.variable and look.is_stale for look in _looks(snapshot, task, container))
 
 

@@ -87,17 +87,17 @@ class _Reader:
     """The EC2 calls of one snapshot."""
 
     def __init__(self, gatherer: MakesCalls, client: EC2Client) -> None:
-        self._asking = gatherer
+        self._gatherer = gatherer
         self._client = client
 
     def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
-        return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
+        return self._gatherer.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
 
     def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
         return self.keep(self.ask(call, get))
 
     def keep(self, answer: Future[T | ReadFailure]) -> T | None:
-        return self._asking.keep("network", answer, None)
+        return self._gatherer.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
         if not vpcs:

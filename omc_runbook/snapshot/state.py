@@ -67,7 +67,7 @@ class Snapshot:
     read. troubleshoot adds calls that deleted it or set its policy."""
     reads: tuple[Event, ...] | None = None
     """Calls by which tasks read the secret; None where CloudTrail was not read."""
-    elsewhere: Mapping[str, Secret | None] = field(default_factory=dict)
+    foreign_secrets: Mapping[str, Secret | None] = field(default_factory=dict)
     """Secrets of other regions and accounts that references name, by ARN; None where there is no such secret."""
     checkout: Checkout | None = None
     """The application's own files, where a repository was given."""
@@ -83,7 +83,7 @@ class Snapshot:
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
-    words: Mapping[str, tuple[str, ...]] | None = None
+    log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
 
     @property
@@ -106,6 +106,11 @@ class Snapshot:
             for service in self.services
             if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
         )
+
+    @property
+    def consumer_names(self) -> frozenset[str]:
+        """The consumers' names."""
+        return frozenset(service.name for service in self.consumers)
 
     def definition(self, arn: str) -> TaskDefinition | None:
         """A revision by its ARN, where it was read."""

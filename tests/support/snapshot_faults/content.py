@@ -57,7 +57,9 @@ FAULTS = {
     "truncated": Fault(text(lambda d: json.dumps(d)[:-20]), NAME, "middle"),
     "not-an-object": Fault(text(lambda d: json.dumps(list(d.values()))), NAME, "not an object"),
     "binary": Fault(lambda s: replace(s, contents={CURRENT: Content(CURRENT, binary=True)}), NAME, "SecretBinary"),
-    "key-missing": Fault(lambda s: without_key(s, "OPENAI_API_KEY"), "OPENAI_API_KEY", "is referenced by backend, worker"),
+    "key-missing": Fault(
+        lambda s: without_key(s, "OPENAI_API_KEY"), "OPENAI_API_KEY", "is referenced by backend, worker"
+    ),
     "key-case": Fault(
         lambda s: without_key(s, "OPENAI_API_KEY", "openai_api_key"), "OPENAI_API_KEY", "has openai_api_key"
     ),

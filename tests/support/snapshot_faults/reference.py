@@ -47,7 +47,7 @@ def refers(value_from: str) -> Callable[[Snapshot], Snapshot]:
 def shared(key: str) -> Callable[[Snapshot], Snapshot]:
     """Let the worker's SECRET_KEY come from another account's secret under a KMS key."""
     secret = Secret(arn=THEIRS, name=NAME, created=NOW, deleted=None, changed=NOW, kms_key_id=key, stages={})
-    return lambda snapshot: replace(refers(f"{THEIRS}:SECRET_KEY::")(snapshot), elsewhere={THEIRS: secret})
+    return lambda snapshot: replace(refers(f"{THEIRS}:SECRET_KEY::")(snapshot), foreign_secrets={THEIRS: secret})
 
 
 def recreated(snapshot: Snapshot) -> Snapshot:

@@ -146,14 +146,14 @@ def test_what_the_log_says_is_evidence() -> None:
     """The last words of the newest task that has some stand under the reason that ECS gives."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
     told = {stop.id: ("The log of worker says: KeyError: 'DATABASE'",) for stop in snapshot.tasks[-1:]}
-    assert told["".join(told)][0] in found("task-exits", replace(snapshot, words=told)).evidence
+    assert told["".join(told)][0] in found("task-exits", replace(snapshot, log_lines=told)).evidence
 
 
 def test_an_image_for_another_processor_is_told_by_the_log() -> None:
     """ECS says only that the task exited; its one line says why."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
     said = ("The log of worker says: exec /app/run: exec format error",)
-    assert root_causes(replace(snapshot, words={stop.id: said for stop in snapshot.tasks})) == ["start-failed"]
+    assert root_causes(replace(snapshot, log_lines={stop.id: said for stop in snapshot.tasks})) == ["start-failed"]
 
 
 def saying(message: str, minutes: int = 1, **changes: Any) -> Snapshot:
