@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
@@ -31,7 +31,7 @@ DOCUMENT = "document"
 """A need of the checks of keys: that the current version could be parsed."""
 
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
-COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "composed", "started", "said"
+COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "compose config", "started", "start log"
 """Needs of the checks of a developer's machine: that it was read, has a .env, one that can be parsed, that values were
 compared with other environments', that `docker compose config` ran, that it accepts the .env, that the application was
 started, and that there is a log of the start."""
@@ -120,21 +120,33 @@ class Check:
 
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run a check on a snapshot: what it found, else what it could not see, else that it is clear."""
-    gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
+    finding = partial(Finding, check=check.id, family=check.family, title=check.title)
+    unknown = partial(finding, status="unknown", severity=check.severity)
+    gaps = tuple(dict.fromkeys(gap.sentence for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
-        return (_unknown(check, _sentences(gaps)),)
+        return (unknown(evidence=gaps),)
     reason = _skip_reason(check, snapshot)
     if reason:
-        return (Finding(check=check.id, family=check.family, title=check.title, status="skipped", evidence=(reason,)),)
+        return (finding(status="skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
-    environment = snapshot.environment
-    evidence = tuple(_finding(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
-    doubts = tuple(_unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain))
-    if evidence or doubts:
-        return evidence + doubts
-    if gaps:
-        return (_unknown(check, _sentences(gaps)),)
-    return (Finding(check=check.id, family=check.family, title=check.title, status="clear", severity=check.severity),)
+    findings = tuple(
+        finding(
+            status="found",
+            subject=answer.subject,
+            severity=answer.severity or check.severity,
+            evidence=answer.facts,
+            remedy=_remedy(check, answer.remedy, snapshot.environment),
+            services=answer.services,
+        )
+        for answer in answers
+        if isinstance(answer, Evidence)
+    )
+    findings += tuple(
+        unknown(subject=answer.subject, evidence=answer.facts) for answer in answers if isinstance(answer, Uncertain)
+    )
+    if findings:
+        return findings
+    return (unknown(evidence=gaps),) if gaps else (finding(status="clear", severity=check.severity),)
 
 
 def _skip_reason(check: Check, snapshot: Snapshot) -> str:
@@ -181,34 +193,5 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
     return ""
 
 
-def _finding(check: Check, evidence: Evidence, environment: Environment) -> Finding:
-    remedy = evidence.remedy
-    if check.fixed_by and not remedy.runbook:
-        remedy = remedies.by(check.fixed_by, environment, remedy)
-    return Finding(
-        check=check.id,
-        family=check.family,
-        title=check.title,
-        status="found",
-        subject=evidence.subject,
-        severity=evidence.severity or check.severity,
-        evidence=evidence.facts,
-        remedy=remedy,
-        services=evidence.services,
-    )
-
-
-def _unknown(check: Check, facts: tuple[str, ...], subject: str = "") -> Finding:
-    return Finding(
-        check=check.id,
-        family=check.family,
-        title=check.title,
-        status="unknown",
-        subject=subject,
-        severity=check.severity,
-        evidence=facts,
-    )
-
-
-def _sentences(gaps: tuple[ReadFailure, ...]) -> tuple[str, ...]:
-    return tuple(gap.sentence for gap in gaps)
+def _remedy(check: Check, remedy: Remedy, environment: Environment) -> Remedy:
+    return remedies.by(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy

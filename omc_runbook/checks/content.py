@@ -97,8 +97,8 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret lacks a key that tasks reference."""
-    for key, meant in missing_keys(snapshot).items():
-        if not meant:
+    for key, similar in missing_keys(snapshot).items():
+        if not similar:
             yield _referenced(snapshot, key, f"The current version has neither {key} nor a similar key.")
 
 
@@ -110,9 +110,9 @@ def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's case differs from what tasks reference."""
-    for key, meant in missing_keys(snapshot).items():
-        if meant and meant.casefold() == key.casefold():
-            yield _referenced(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
+    for key, similar in missing_keys(snapshot).items():
+        if similar and similar.casefold() == key.casefold():
+            yield _referenced(snapshot, key, f"The current version has {similar}, which differs in case only.", similar)
 
 
 @check(
@@ -123,9 +123,9 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's spelling differs from what tasks reference."""
-    for key, meant in missing_keys(snapshot).items():
-        if meant and meant.casefold() != key.casefold():
-            yield _referenced(snapshot, key, f"The current version has {meant}, which no task references.", meant)
+    for key, similar in missing_keys(snapshot).items():
+        if similar and similar.casefold() != key.casefold():
+            yield _referenced(snapshot, key, f"The current version has {similar}, which no task references.", similar)
 
 
 @check(
@@ -156,14 +156,14 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
-    meant = set(missing_keys(snapshot).values())
+    similar = set(missing_keys(snapshot).values())
     names = snapshot.environment.names
     yield from _dropped(snapshot)
     referenced = referenced_keys(snapshot)
     if not referenced or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
     for member in _members(snapshot):
-        if member.key not in referenced | meant:
+        if member.key not in referenced | similar:
             yield Evidence(
                 member.key,
                 (f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}.",),

@@ -88,8 +88,10 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
     file = dotenv_of(snapshot)
     if file.encoding_error or file.has_nul:
-        told = file.encoding_error or "it has a NUL byte"
-        yield Evidence(file.path.name, (f"Its bytes: {told}.",), Remedy("Save it as UTF-8 without a byte order mark."))
+        problem = file.encoding_error or "it has a NUL byte"
+        yield Evidence(
+            file.path.name, (f"Its bytes: {problem}.",), Remedy("Save it as UTF-8 without a byte order mark.")
+        )
 
 
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
@@ -150,19 +152,23 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
     file = dotenv_of(snapshot)
-    opened = open_quotes(workstation_of(snapshot))
-    told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
-    told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
+    open_lines = open_quotes(workstation_of(snapshot))
+    explained = {binding.line for binding in file.bindings if binding.separator == ":"} | {*open_lines}
+    explained |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
     # After an open quote Docker Compose reports the line with the next quote, which is correct.
-    is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
-    stumbles = file.compose_kind and not is_told and not opened
-    lines = sorted({*file.unreadable, *file.misnamed_lines, *([file.compose_line] if stumbles else [])} - told - {0})
+    is_explained = file.compose_kind in ("bad-interpolation", "other") or (
+        file.compose_kind == "bad-name" and file.has_bom
+    )
+    is_refused = file.compose_kind and not is_explained and not open_lines
+    lines = sorted(
+        {*file.unreadable, *file.misnamed_lines, *([file.compose_line] if is_refused else [])} - explained - {0}
+    )
     for line in lines:
-        refuses = stumbles and line == file.compose_line
+        refuses = is_refused and line == file.compose_line
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
         why = "Docker Compose rejects the whole file" if refuses else why
         yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
-    if stumbles and not file.compose_line and not lines:
+    if is_refused and not file.compose_line and not lines:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
             " ending."
@@ -262,10 +268,10 @@ def open_quotes(workstation: Workstation) -> tuple[int, ...]:
     file = workstation.dotenv
     if file is None:
         return ()
-    found = {
+    lines = {
         line
         for line, names in file.multiline_quotes
         if line in file.unreadable or workstation.known_variables.intersection(names)
     }
-    at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
-    return tuple(sorted(found | at_end))
+    at_end = {file.compose_line} if file.compose_kind == "unterminated" and not lines else set()
+    return tuple(sorted(lines | at_end))

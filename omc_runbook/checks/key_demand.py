@@ -102,7 +102,7 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            similar[key] = _meant(key, spare)
+            similar[key] = _similar(key, spare)
     return similar
 
 
@@ -116,7 +116,7 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(names - {""})
 
 
-def _meant(key: str, spare: list[str]) -> str:
+def _similar(key: str, spare: list[str]) -> str:
     same = [other for other in spare if other.casefold().replace("-", "_") == key.casefold().replace("-", "_")]
     close = difflib.get_close_matches(key, spare, n=len(spare) or 1, cutoff=0.75)
     return next((other for other in (*same, *close) if is_misspelling(key, other)), "")

@@ -66,12 +66,12 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name looks like a misspelling of a variable without a value."""
     workstation = workstation_of(snapshot)
-    for binding, meant in misspellings(workstation):
-        is_required, line = meant in workstation.required, binding.line
+    for binding, intended in misspellings(workstation):
+        is_required, line = intended in workstation.required, binding.line
         what = "is required and" if is_required else "is known and"
-        fact = f"Line {line} has {binding.name}, which nobody reads; {meant} {what} has no value."
-        remedy = Remedy(f"Write {meant}= in line {line} of {workstation.path}.")
-        yield Evidence(meant, (fact,), remedy, severity="error" if is_required else "warning")
+        fact = f"Line {line} has {binding.name}, which nobody reads; {intended} {what} has no value."
+        remedy = Remedy(f"Write {intended}= in line {line} of {workstation.path}.")
+        yield Evidence(intended, (fact,), remedy, severity="error" if is_required else "warning")
 
 
 @check(

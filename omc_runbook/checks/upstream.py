@@ -61,12 +61,12 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     """The keys of a stopped task that a line can mean: those that have changed, if any has."""
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     by_label = [key for key in keys if label(key) in line]
-    meant = by_label or [key for key in keys if is_for(line, key)]
-    meant = meant or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
-    if not meant and API_KEY.search(line):
-        meant = [key for key in keys if API_KEY.search(key)]
-        return tuple(key for key in meant if _has_changed(snapshot, key) or len(meant) == 1)
-    return tuple(key for key in meant if _has_changed(snapshot, key)) or tuple(meant)
+    candidates = by_label or [key for key in keys if is_for(line, key)]
+    candidates = candidates or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
+    if not candidates and API_KEY.search(line):
+        candidates = [key for key in keys if API_KEY.search(key)]
+        return tuple(key for key in candidates if _has_changed(snapshot, key) or len(candidates) == 1)
+    return tuple(key for key in candidates if _has_changed(snapshot, key)) or tuple(candidates)
 
 
 def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:

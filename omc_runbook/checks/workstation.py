@@ -48,15 +48,15 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("environment", (workstation.compose_config.error,))
     compose = workstation.checkout.compose
     application = compose.application() if compose else None
-    told: set[str] = set()
+    reported: set[str] = set()
     for service in compose.services if compose else ():
         for setting in service.environment:
             name, mine = setting.variable, workstation.dotenv.find(setting.variable) if workstation.dotenv else None
             is_secret = workstation.is_secret(name) or workstation.key_of(name) is not None
-            if name in told or mine is None or (service != application and not is_secret):
+            if name in reported or mine is None or (service != application and not is_secret):
                 continue
             if compose and mine.for_compose and _overrides(workstation, service, setting, mine.for_compose, compose):
-                told.add(name)
+                reported.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env: it overrides env_file."
                 remedy = Remedy(f"Take {name} out of environment of {service.name} in {where}, or out of the .env.")
@@ -99,18 +99,18 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
     workstation = workstation_of(snapshot)
     file, compose = workstation.dotenv, workstation.checkout.compose
-    refused = workstation.compose_config.error if workstation.compose_config else ""
+    error = workstation.compose_config.error if workstation.compose_config else ""
     # Other checks report a required variable that is missing.
     bindings = [file.find(name) for name in compose.required] if file and compose else []
-    told = (
+    is_explained = (
         bool(file and file.compose_kind)
         or bool(workstation.missing_env_files)
         or any(each is None or is_blank(each.for_compose) for each in bindings)
     )
-    if refused and compose and not told:
+    if error and compose and not is_explained:
         yield Evidence(
             compose.files[0].name,
-            (refused,),
+            (error,),
             Remedy(command("docker", "compose", "--project-directory", workstation.checkout.root, "config", "--quiet")),
         )
 

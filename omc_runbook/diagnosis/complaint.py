@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.checks import families
+from omc_runbook.diagnosis.root_causes import rank
 from omc_runbook.messages.recognition import Recognised, recognise
 from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import UsageError
@@ -98,13 +99,12 @@ class Complaint:
         return next(iter((*local, *known)), "deployment")
 
     def _rank(self, finding: Finding) -> tuple[int, bool, int, bool, bool, bool]:
-        status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
-        weight = {"error": 0, "warning": 1, "info": 2}[finding.severity]
+        status, severity = rank(finding)
         pointed_at = any(finding.check in text.checks for text in self.texts)
         is_other_service = bool(self.service) and bool(finding.services) and self.service not in finding.services
         is_other_symptom = bool(self.symptom) and families.symptom(finding.check, finding.family) != self.symptom
         far = self.is_local and finding.family != LOCAL
-        return status * 2 + bool(finding.because_of), far, weight, not pointed_at, is_other_service, is_other_symptom
+        return status, far, severity, not pointed_at, is_other_service, is_other_symptom
 
 
 def hear(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:

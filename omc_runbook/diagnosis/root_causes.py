@@ -66,7 +66,12 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     return hinders or check.id in consequence.because_of
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
+def rank(finding: Finding) -> tuple[int, int]:
+    """The sort key of a finding: by status, causes before consequences, then by severity."""
     status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
     severity = {"error": 0, "warning": 1, "info": 2}[finding.severity]
-    return (status * 2 + bool(finding.because_of), severity, len(finding.because_of))
+    return status * 2 + bool(finding.because_of), severity
+
+
+def _rank(finding: Finding) -> tuple[int, int, int]:
+    return (*rank(finding), len(finding.because_of))

@@ -88,12 +88,12 @@ def foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secrets
         )
         for arn, region in regions.items()
     }
-    found = {}
+    secrets = {}
     for arn, answer in answers.items():
         # A mistyped region has no endpoint: this call fails, and the reference is wrong in any case.
         with suppress(CouldNotLook):
-            found[arn] = answer.result()
-    return {arn: secret for arn, secret in found.items() if not isinstance(secret, ReadFailure)}
+            secrets[arn] = answer.result()
+    return {arn: secret for arn, secret in secrets.items() if not isinstance(secret, ReadFailure)}
 
 
 def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
@@ -134,10 +134,10 @@ def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
 
 def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:
     """Read versions of the secret by id, in parallel; those that cannot be read are gaps of "older_contents"."""
-    found: dict[str, Content] = {}
+    contents: dict[str, Content] = {}
     for answer in request_versions(gatherer, version_ids).values():
-        found.update(contents_of(gatherer.keep("older_contents", answer, None)))
-    return found
+        contents.update(contents_of(gatherer.keep("older_contents", answer, None)))
+    return contents
 
 
 def request_versions(
@@ -164,9 +164,9 @@ def _pinned(snapshot: Snapshot) -> set[str]:
         for _, injection in snapshot.own_injections(revision)
         if injection.reference.names_version
     ]
-    kept = {version.id for version in snapshot.versions}
+    listed = {version.id for version in snapshot.versions}
     stages = {snapshot.secret.version_at(ref.stage) for ref in refs if snapshot.secret and not ref.version_id}
-    return {ref.version_id for ref in refs if ref.version_id in kept} | stages
+    return {ref.version_id for ref in refs if ref.version_id in listed} | stages
 
 
 def _has_placeholder(snapshot: Snapshot) -> bool:
