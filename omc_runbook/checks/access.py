@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws import iam
-from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
@@ -250,11 +249,14 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
 def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
     """The execution roles with the services that use each."""
     for arn in snapshot.permissions:
-        yield arn, frozenset(service.name for service in snapshot.consumers if arn in _role_arns(snapshot, service))
-
-
-def _role_arns(snapshot: Snapshot, service: Service) -> set[str]:
-    return {revision.execution_role_arn for revision in snapshot.revisions(service)}
+        yield (
+            arn,
+            frozenset(
+                service.name
+                for service in snapshot.consumers
+                if any(revision.execution_role_arn == arn for revision in snapshot.revisions(service))
+            ),
+        )
 
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:

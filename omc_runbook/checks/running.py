@@ -22,27 +22,25 @@ SLACK = timedelta(seconds=10)
 UNREADABLE = "unreadable"
 """Why a read that worked shows nothing: there is no version to compare its values with."""
 
-SWITCH_ON: dict[str, str] = {
-    "off": "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
-    "agent": "The findings of family exec say why.",
-    "network": "Allow HTTPS from this machine to the session's address.",
-    "no-shell": "Looking inside needs an image with a shell and sha256sum.",
-    "no-tool": "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
-    "session": "Run again, or run aws ecs execute-command by hand for details.",
-    "timeout": "Run again when the task is less busy.",
+REASONS: dict[str, tuple[str, str]] = {
+    "off": (
+        "ECS Exec is off",
+        "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
+    ),
+    "agent": ("the agent of ECS Exec is not running", "The findings of family exec say why."),
+    "network": (
+        "the session's address is unreachable from here",
+        "Allow HTTPS from this machine to the session's address.",
+    ),
+    "no-shell": ("the container has no shell", "Looking inside needs an image with a shell and sha256sum."),
+    "no-tool": (
+        "the container has no program that computes a digest",
+        "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
+    ),
+    "session": ("the session failed", "Run again, or run aws ecs execute-command by hand for details."),
+    "timeout": ("the session took too long", "Run again when the task is less busy."),
 }
-"""What to do to look inside, by the reason of the failure."""
-
-REASONS: dict[str, str] = {
-    "off": "ECS Exec is off",
-    "agent": "the agent of ECS Exec is not running",
-    "denied": "this caller may not use ECS Exec",
-    "network": "the session's address is unreachable from here",
-    "no-shell": "the container has no shell",
-    "no-tool": "the container has no program that computes a digest",
-    "session": "the session failed",
-    "timeout": "the session took too long",
-}
+"""Why a task could not be looked into, and what to do, by `ExecFailure.why`; a denial names its permission."""
 
 
 @check(
@@ -180,7 +178,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
-            fact = f"Could not look into {of}, because {REASONS[why]}. {SWITCH_ON[why]}"
+            fact = "Could not look into {}, because {}. {}".format(of, *REASONS[why])
         yield Uncertain(services, (fact, "Only times tell which value they have.") if refused else (fact,))
 
 

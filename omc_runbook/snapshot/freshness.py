@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -41,9 +41,9 @@ def of_key(snapshot: Snapshot, task: Task, key: str) -> Freshness:
 
 def of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:
     """The same for one variable that a container of the task gets from the secret."""
-    for look in _looks(snapshot, task, container):
-        if look.variable == injection.variable and (look.is_stale or look.is_fresh):
-            return "stale" if look.is_stale else "fresh"
+    for value in values_inside(snapshot, task, container.name):
+        if value.variable == injection.variable and (value.is_stale or value.is_fresh):
+            return "stale" if value.is_stale else "fresh"
     # A reference to a fixed version does not follow the secret.
     if injection.reference.names_version:
         return "fresh"
@@ -108,12 +108,10 @@ def version_read(snapshot: Snapshot, task: Task) -> str:
     return older[-1].id if older else ""
 
 
-def values_inside(snapshot: Snapshot, task: Task) -> tuple[HeldValue, ...]:
-    """The values inside a task of the variables that it gets from the secret; () where they were not read."""
-    looks = [look for look in snapshot.inside or () if look.task_id == task.id]
-    return tuple(
-        values for look in looks for values in look.values.values() if values.has_reference and values.expected
-    )
+def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
+    """The values inside a task, or one container of it, of variables from the secret; () where they were not read."""
+    looks = [look for look in snapshot.inside or () if look.task_id == task.id and container in ("", look.container)]
+    return tuple(value for look in looks for value in look.values.values() if value.has_reference and value.expected)
 
 
 def _worst(answers: Iterable[Freshness]) -> Freshness:
@@ -127,14 +125,9 @@ def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
     return snapshot.definition(service.task_definition_arn if service else task.task_definition_arn)
 
 
-def _looks(snapshot: Snapshot, task: Task, container: Container) -> Iterator[HeldValue]:
-    for look in snapshot.inside or ():
-        if look.task_id == task.id and look.container == container.name:
-            yield from (values for values in look.values.values() if values.has_reference and values.expected)
-
-
 def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
-    return any(look.variable == injection.variable and look.is_stale for look in _looks(snapshot, task, container))
+    values = values_inside(snapshot, task, container.name)
+    return any(value.variable == injection.variable and value.is_stale for value in values)
 
 
 def _has_changed(snapshot: Snapshot, task: Task, key: str) -> bool | None:
