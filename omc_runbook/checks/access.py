@@ -46,7 +46,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     "role-untrusted",
     needs=("services", "task_definitions", "permissions"),
     looks_like=("access-denied",),
-    ruled_out_by="GetRole: the execution role is there and trusts ecs-tasks.amazonaws.com",
+    ruled_out_by="GetRole: the execution role exists and trusts ecs-tasks.amazonaws.com",
     hinders="calls",
 )
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -89,7 +89,7 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "pattern-suffix",
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
-    ruled_out_by="no policy of the role names the secret without its six characters",
+    ruled_out_by="no policy of the role names the secret without its suffix",
     because_of=("role-untrusted", "suffix-stale"),
     fixed_by="troubleshoot",
 )
@@ -211,7 +211,7 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     "kms-useless-grant",
     needs=(*NEEDS, "kms_key", "key_policy"),
     looks_like=("access-denied", "kms-refused"),
-    ruled_out_by="no policy grants kms:Decrypt on a secret in place of its key",
+    ruled_out_by="no policy grants kms:Decrypt on the secret's ARN",
     fixed_by="troubleshoot",
 )
 def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:

@@ -35,7 +35,7 @@ KEY_NEEDS = (*NEEDS, DOCUMENT)
     "not-json",
     needs=NEEDS,
     looks_like=("unparsed",),
-    ruled_out_by="GetSecretValue: nothing else keeps SecretString from being JSON",
+    ruled_out_by="GetSecretValue: SecretString has no other syntax error",
 )
 def not_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is not JSON"""
@@ -216,7 +216,7 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
     "number-format",
     needs=KEY_NEEDS,
     looks_like=("bad-value",),
-    ruled_out_by="GetSecretValue: no number is large enough to be written another way",
+    ruled_out_by="GetSecretValue: no number is large enough for ECS to inject an exponent",
     hinders="value",
 )
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:

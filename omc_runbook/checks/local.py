@@ -38,7 +38,7 @@ SETTINGS_CHECKS = frozenset({"settings-refused", "required-empty", "changethis"}
     "required-empty",
     needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
-    ruled_out_by="every variable that Settings require has a value in .env",
+    ruled_out_by="every variable that Settings requires has a value in .env",
     because_of=("misspelt", "duplicate-variable"),
     per_subject=True,
 )

@@ -40,7 +40,7 @@ def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "private-dns-off",
     needs=NEEDS,
     looks_like=("no-connection",),
-    ruled_out_by="DescribeVpcEndpoints: no endpoint in use is without PrivateDnsEnabled",
+    ruled_out_by="DescribeVpcEndpoints: every endpoint in use has PrivateDnsEnabled",
 )
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint for Secrets Manager has private DNS off, and tasks have no other way."""

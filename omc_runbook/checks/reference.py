@@ -26,7 +26,7 @@ NEEDS = ("services", "task_definitions")
     "arn-malformed",
     needs=NEEDS,
     looks_like=("invalid-reference",),
-    ruled_out_by="DescribeTaskDefinition: no ARN in valueFrom has other than 7 or 10 fields",
+    ruled_out_by="DescribeTaskDefinition: each ARN in valueFrom has 7 or 10 fields",
     fixed_by="troubleshoot",
 )
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -68,7 +68,7 @@ def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     "kms-cross-account",
     needs=(*NEEDS, "secret"),
     looks_like=("access-denied", "kms-refused"),
-    ruled_out_by="DescribeSecret: no secret of another account is without a KmsKeyId",
+    ruled_out_by="DescribeSecret: each secret of another account has a KmsKeyId",
 )
 def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret in another account is encrypted with the AWS managed key, which cannot be shared."""
@@ -144,7 +144,7 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     "suffix-stale",
     needs=(*NEEDS, "secret"),
     looks_like=("not-found",),
-    ruled_out_by="DescribeSecret: no valueFrom has other six characters than the secret's ARN",
+    ruled_out_by="DescribeSecret: no valueFrom has another suffix than the secret's ARN",
     fixed_by="troubleshoot",
 )
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
