@@ -70,7 +70,7 @@ def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
 
 
-def foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
+def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
     """Look up the secrets that references name in other regions and accounts; an error there is no gap."""
     home = (gatherer.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account)
     regions = {

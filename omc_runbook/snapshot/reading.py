@@ -149,7 +149,7 @@ class _Reading(Gatherer):
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
         return replace(
             snapshot,
-            foreign_secrets=follow_ups.foreign_secrets(self, snapshot),
+            foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )
