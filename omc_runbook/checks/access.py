@@ -1,16 +1,15 @@
-"""Faults of access: what the execution role, the secret's policy and its key let ECS do."""
+"""Faults of access: the execution role, the secret's policy and its KMS key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws import iam
-from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, told
+from omc_runbook.checks.role_access import RoleAccess, judge, judge_key, judge_resource_policy, refused_access
 from omc_runbook.checks.stopped_tasks import fresh_stops, stops_saying
 from omc_runbook.iam.policy import extend, trusts
 from omc_runbook.messages.reasons import is_refusal
@@ -47,20 +46,20 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     "role-untrusted",
     needs=("services", "task_definitions", "permissions"),
     looks_like=("access-denied",),
-    ruled_out_by="GetRole: the execution role is there and trusts ecs-tasks.amazonaws.com",
+    ruled_out_by="GetRole: the execution role exists and trusts ecs-tasks.amazonaws.com",
     hinders="calls",
 )
 def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """ECS cannot assume the execution role."""
     for arn, services in _roles(snapshot):
-        known, name = snapshot.permissions[arn], iam.role_name(arn)
-        if not known.exists:
+        permissions, name = snapshot.permissions[arn], iam.role_name(arn)
+        if not permissions.exists:
             remedy = remedies.advise(f"Create role {name} with the trust policy and permissions of the guide.")
             yield Evidence(name, (f"GetRole: there is no role {name}.",), remedy, services)
-        elif known.role is None:
-            yield Uncertain(name, tuple(gap.sentence for gap in known.unread))
+        elif permissions.role is None:
+            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
         else:
-            verdict = trusts(known.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
+            verdict = trusts(permissions.role.trust, ECS_TASKS, _context_of_ecs(snapshot))
             refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
             if verdict.decision == "unknown" and not refused:
                 yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
@@ -73,7 +72,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                     remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
                 else:
                     service = {"Service": ECS_TASKS}
-                    document = extend(known.role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
+                    document = extend(permissions.role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
                     remedy = remedies.trust(name, document)
                 yield Evidence(name, facts, remedy, services)
 
@@ -95,7 +94,7 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "pattern-suffix",
     needs=(*NEEDS, "resource_policy"),
     looks_like=("access-denied",),
-    ruled_out_by="no policy of the role names the secret without its six characters",
+    ruled_out_by="no policy of the role names the secret without its suffix",
     because_of=("role-untrusted", "suffix-stale"),
     fixed_by="troubleshoot",
 )
@@ -130,20 +129,20 @@ def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "scp",
     needs=NEEDS,
     looks_like=("access-denied",),
-    ruled_out_by="the simulation's OrganizationsDecisionDetail, or a task's read, shows no denial from above",
+    ruled_out_by="OrganizationsDecisionDetail or a task's read shows no denial",
 )
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An organization policy denies reading the secret."""
     stops = stops_saying(snapshot, "scp")
     for arn, services, access in _judged(snapshot):
-        told = [stop for stop in stops if stop.service.name in services]
+        refused = [stop for stop in stops if stop.service.name in services]
         if access.cause == "organization":
             yield _refused(snapshot, arn, services, access)
-        elif told:
-            touched = frozenset(stop.service.name for stop in told)
-            yield Evidence(iam.role_name(arn), (told[0].sentence,), _ask_organization(), touched)
+        elif refused:
+            affected = frozenset(stop.service.name for stop in refused)
+            yield Evidence(iam.role_name(arn), (refused[0].sentence,), _ask_organization(), affected)
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
-            # Nothing but the simulation, or a task that did read the secret, tells of an organization's policies.
+            # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
             yield Uncertain(iam.role_name(arn), gaps or (access.sentence,))
 
@@ -210,14 +209,14 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
         facts = (f"DescribeKey: there is no key {snapshot.secret.kms_key_id}.",)
         remedy = remedies.advise("Write the secret again under a key that exists: update-secret --kms-key-id.")
-        yield Evidence(snapshot.secret.kms_key_id, facts, remedy, _all(snapshot))
+        yield Evidence(snapshot.secret.kms_key_id, facts, remedy, snapshot.consumer_names)
 
 
 @check(
     "kms-useless-grant",
     needs=(*NEEDS, "kms_key", "key_policy"),
     looks_like=("access-denied", "kms-refused"),
-    ruled_out_by="no policy grants kms:Decrypt on a secret in place of its key",
+    ruled_out_by="no policy grants kms:Decrypt on the secret's ARN",
     fixed_by="troubleshoot",
 )
 def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -255,11 +254,14 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
 def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
     """The execution roles with the services that use each."""
     for arn in snapshot.permissions:
-        yield arn, frozenset(service.name for service in snapshot.consumers if arn in _role_arns(snapshot, service))
-
-
-def _role_arns(snapshot: Snapshot, service: Service) -> set[str]:
-    return {revision.execution_role_arn for revision in snapshot.revisions(service)}
+        yield (
+            arn,
+            frozenset(
+                service.name
+                for service in snapshot.consumers
+                if any(revision.execution_role_arn == arn for revision in snapshot.revisions(service))
+            ),
+        )
 
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:
@@ -268,7 +270,7 @@ def _simulated(snapshot: Snapshot, arn: str) -> bool:
 
 
 def _has_read(snapshot: Snapshot, arn: str) -> bool:
-    """Whether a running task got the present version as the role: what would deny it would have denied that."""
+    """Whether a running task read the present version as the role, so that no policy denies it."""
     fresh = (
         snapshot.definition(task.task_definition_arn)
         for service in snapshot.consumers
@@ -284,7 +286,7 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
             access = judge(snapshot, arn)
-            yield arn, services, (told(snapshot, services) or access) if access.cause == "unknown" else access
+            yield arn, services, (refused_access(snapshot, services) or access) if access.cause == "unknown" else access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
@@ -325,7 +327,7 @@ def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
 
 
 def _ask_organization() -> Remedy:
-    return remedies.advise("Ask the organization's administrator: no policy of this account can lift it.")
+    return remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 
 
 def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
@@ -333,7 +335,7 @@ def _key_state(snapshot: Snapshot, state: str, verb: str) -> Iterator[Evidence]:
     if key and key.state == state:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
         remedy = remedies.use_key(snapshot.environment.names, verb, key.arn)
-        yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, _all(snapshot))
+        yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
 
 
 def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain]:
@@ -352,7 +354,3 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
         if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
             yield Evidence(iam.role_name(arn), (access.sentence,), grant, services)
-
-
-def _all(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(service.name for service in snapshot.consumers)

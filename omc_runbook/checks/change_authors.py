@@ -1,4 +1,4 @@
-"""Who did it, where CloudTrail was asked: one sentence on the call that brought the present state about."""
+"""Who changed the secret: one sentence on the call, from CloudTrail."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from omc_runbook.snapshot.state import Snapshot
 
 LONGEST = 80
 DETAIL = re.compile(r"(md|ua|os|lang|cfg|m|api|app|exec-env|prompt)/\S*|\S*#\S*")
-"""What a user agent tells of its machine rather than of the program."""
+"""The parts of a user agent that describe its machine, not the program."""
 
 
 def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
-    """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail does not tell."""
+    """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail has none."""
     calls = (event for event in snapshot.writes or () if event.version_id == version_id and not event.error)
-    made = [event for event in calls if not event.stages or CURRENT in event.stages]
-    return max(made, key=lambda event: event.time, default=None)
+    writes = [event for event in calls if not event.stages or CURRENT in event.stages]
+    return max(writes, key=lambda event: event.time, default=None)
 
 
 def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
     """Who made the current version current; () where CloudTrail does not tell."""
     current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
     event = write_of(snapshot, current) if current else None
-    return (tell(event),) if event else ()
+    return (describe(event),) if event else ()
 
 
 def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
     """Who made the newest call of a name, such as DeleteSecret, on the secret; () where CloudTrail does not tell."""
     calls = [event for event in snapshot.writes or () if event.name == call and not event.error]
-    return (tell(max(calls, key=lambda event: event.time)),) if calls else ()
+    return (describe(max(calls, key=lambda event: event.time)),) if calls else ()
 
 
-def tell(event: Event) -> str:
-    """What was called by whom, when and with which program."""
+def describe(event: Event) -> str:
+    """The call, its caller, time and program."""
     agent = " ".join(word for word in event.user_agent.split() if not DETAIL.fullmatch(word))[:LONGEST]
     program = f" with {agent}" if agent else ""
     return f"CloudTrail: {event.name} by {event.principal} at {event.time:%Y-%m-%d %H:%M:%S} UTC{program}."

@@ -1,12 +1,12 @@
-"""What a check is, and how it is put to a snapshot."""
+"""A check, and how it is run on a snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
@@ -16,25 +16,25 @@ from omc_runbook.workstation.workstation import Workstation
 ALL_OR_NOTHING = frozenset(
     {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions"}
 )
-"""Fields of which nothing can be said while a part of them is missing."""
+"""Fields that say nothing while a part of them is missing."""
 
 DEEPER = {
     "network": "The network was not read: troubleshoot reads it.",
-    "inside": "Running tasks were not looked into: times alone tell which value they hold.",
-    "words": "The logs were not read: troubleshoot reads them.",
+    "inside": "Running tasks were not looked into: only times tell which value they have.",
+    "log_lines": "The logs were not read: troubleshoot reads them.",
 }
-"""Fields that are None where nobody asked for them, and what is said then."""
+"""Fields that are None where they were not read, and the sentence for that."""
 
 ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
 
 DOCUMENT = "document"
-"""A need of the checks that look at keys: that the current version could be taken apart."""
+"""A need of the checks of keys: that the current version could be parsed."""
 
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
-COMPOSE, COMPOSED, STARTED, SAID = "compose", "composed", "started", "said"
-"""Needs of the checks of a developer's machine: that it was looked at, has a .env, one that can be read, that values
-were compared with other environments', that Docker Compose was asked, that it takes the .env, that the application was
-started, and that there is a log of it."""
+COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "compose config", "started", "start log"
+"""Needs of the checks of a developer's machine: that it was read, has a .env, one that can be parsed, that values were
+compared with other environments', that `docker compose config` ran, that it accepts the .env, that the application was
+started, and that there is a log of the start."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Evidence:
     remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
     severity: Severity | None = None
-    """Set where this case is milder or graver than the check's usual one."""
+    """Set where it differs from the check's usual one."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ Symptom = Literal["cannot-read", "not-updating", "exec-fails", "local"]
 """How a person reports a fault: tasks do not start, have an old value, refuse a session; or it is one's own machine."""
 
 Hinders = Literal["", "secret", "calls", "value", "tasks"]
-"""What a fault does to tasks: ECS gets no secret for them; no call of ECS's for them gets through; they start, and have
-a value that the application may not bear; something else than secrets keeps them from running."""
+"""What a fault does to tasks: ECS cannot get their secret; no call that ECS makes for them succeeds; they start with a
+value that the application may reject; something other than secrets keeps them from running."""
 
 Look = Literal[
     "access-denied",
@@ -87,7 +87,7 @@ Look = Literal[
     "dotenv-other-value",
     "dotenv-exposed",
 ]
-"""What is seen of a fault: those of one look show the same stoppedReason, or the same behaviour."""
+"""How a fault looks: those of one look show the same stoppedReason, or the same behaviour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +104,14 @@ class Check:
     symptom: Symptom
     looks_like: tuple[Look, ...]
     ruled_out_by: str
-    """What is seen where it is not this fault: API and field, without a full stop."""
+    """What shows that it is not this fault: API and field, without a full stop."""
     because_of: tuple[str, ...] = ()
-    """Ids of faults that it is a consequence of, where both touch the same service."""
+    """Ids of faults that cause it, where both concern the same service."""
     per_subject: bool = False
-    """Whether it is only explained by what is wrong with the same subject: the same key, the same variable."""
+    """Whether only a fault of the same subject (key, variable) can cause it."""
     hinders: Hinders = ""
     hindered_by: tuple[Hinders, ...] = ()
-    """It is a consequence of every fault that hinders one of these."""
+    """Every fault that hinders one of these causes it."""
     fixed_by: Literal["", "troubleshoot"] = ""
     """The runbook that can fix it, where the remedy names no other."""
     not_in_sandbox: str = ""
@@ -119,34 +119,44 @@ class Check:
 
 
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Put a check to a snapshot: what it found, else what it could not see, else that all is clear."""
-    gaps = tuple(dict.fromkeys(gap for need in check.needs for gap in snapshot.gaps.get(need, ())))
+    """Run a check on a snapshot: what it found, else what it could not see, else that it is clear."""
+    finding = partial(Finding, check=check.id, family=check.family, title=check.title)
+    unknown = partial(finding, status="unknown", severity=check.severity)
+    gaps = tuple(dict.fromkeys(gap.sentence for need in check.needs for gap in snapshot.gaps.get(need, ())))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
-        return (_unknown(check, _sentences(gaps)),)
-    reason = _nothing_to_look_at(check, snapshot)
+        return (unknown(evidence=gaps),)
+    reason = _skip_reason(check, snapshot)
     if reason:
-        return (Finding(check=check.id, family=check.family, title=check.title, status="skipped", evidence=(reason,)),)
+        return (finding(status="skipped", evidence=(reason,)),)
     answers = tuple(check.run(snapshot))
-    environment = snapshot.environment
-    found = tuple(_found(check, answer, environment) for answer in answers if isinstance(answer, Evidence))
-    uncertain = tuple(
-        _unknown(check, answer.facts, answer.subject) for answer in answers if isinstance(answer, Uncertain)
+    findings = tuple(
+        finding(
+            status="found",
+            subject=answer.subject,
+            severity=answer.severity or check.severity,
+            evidence=answer.facts,
+            remedy=_remedy(check, answer.remedy, snapshot.environment),
+            services=answer.services,
+        )
+        for answer in answers
+        if isinstance(answer, Evidence)
     )
-    if found or uncertain:
-        return found + uncertain
-    if gaps:
-        return (_unknown(check, _sentences(gaps)),)
-    return (Finding(check=check.id, family=check.family, title=check.title, status="clear", severity=check.severity),)
+    findings += tuple(
+        unknown(subject=answer.subject, evidence=answer.facts) for answer in answers if isinstance(answer, Uncertain)
+    )
+    if findings:
+        return findings
+    return (unknown(evidence=gaps),) if gaps else (finding(status="clear", severity=check.severity),)
 
 
-def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
-    """Why a check has no subject, so that "clear" would say too much; "" where it has one."""
+def _skip_reason(check: Check, snapshot: Snapshot) -> str:
+    """Why there is nothing to check, so that "clear" would say too much; "" where there is something."""
     names = snapshot.environment.names
     for field, reason in DEEPER.items():
         if field in check.needs and getattr(snapshot, field) is None and field not in snapshot.gaps:
             return reason
     if snapshot.workstation and check.family == LOCAL:
-        return _nothing_local(check, snapshot.workstation)
+        return _local_skip_reason(check, snapshot.workstation)
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and not any(service.placement.subnets for service in consumers):
         return "No task that reads the secret has its own network interface: its instance's routes apply."
@@ -161,57 +171,27 @@ def _nothing_to_look_at(check: Check, snapshot: Snapshot) -> str:
     return ""
 
 
-def _nothing_local(check: Check, workstation: Workstation) -> str:
-    """Why a check of a developer's machine has no subject; "" where it has one."""
+def _local_skip_reason(check: Check, workstation: Workstation) -> str:
+    """The same for a check of a developer's machine."""
     file = workstation.dotenv
     if {FILE, DOTENV}.intersection(check.needs) and file is None:
-        return f"There is no {workstation.path.name} to look into."
+        return f"There is no {workstation.path.name} to check."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
         return f"{workstation.path.name} cannot be read as text."
-    if {COMPOSE, COMPOSED}.intersection(check.needs) and workstation.compose_config is None:
+    if {COMPOSE, COMPOSE_CONFIG}.intersection(check.needs) and workstation.compose_config is None:
         files = workstation.checkout.compose
-        return "There is no Docker Compose here to ask." if files else "The checkout has no compose file."
-    if COMPOSED in check.needs and file and file.compose_kind:
-        return f"Docker Compose refuses {workstation.path.name}, and so takes no value from it."
+        return "Docker Compose is not available here." if files else "The checkout has no compose file."
+    if COMPOSE_CONFIG in check.needs and file and file.compose_kind:
+        return f"Docker Compose rejects {workstation.path.name} and takes no value from it."
     if SHARED in check.needs and workstation.shared_values is None:
         return f"Local values were not compared with other environments': {workstation.comparison_problem}"
     is_untried = workstation.started is None and not workstation.start_problem
     if STARTED in check.needs and is_untried:
         return "The application was not started here."
-    if SAID in check.needs and workstation.start_messages is None:
-        what = "The application was not started here" if is_untried else "The start left no log"
-        return f"{what}, so that there is no log to read."
+    if START_LOG in check.needs and workstation.start_messages is None:
+        return "The application was not started here: there is no log." if is_untried else "The start left no log."
     return ""
 
 
-def _found(check: Check, evidence: Evidence, environment: Environment) -> Finding:
-    remedy = evidence.remedy
-    if check.fixed_by and not remedy.runbook:
-        remedy = remedies.by(check.fixed_by, environment, remedy)
-    return Finding(
-        check=check.id,
-        family=check.family,
-        title=check.title,
-        status="found",
-        subject=evidence.subject,
-        severity=evidence.severity or check.severity,
-        evidence=evidence.facts,
-        remedy=remedy,
-        services=evidence.services,
-    )
-
-
-def _unknown(check: Check, facts: tuple[str, ...], subject: str = "") -> Finding:
-    return Finding(
-        check=check.id,
-        family=check.family,
-        title=check.title,
-        status="unknown",
-        subject=subject,
-        severity=check.severity,
-        evidence=facts,
-    )
-
-
-def _sentences(gaps: tuple[ReadFailure, ...]) -> tuple[str, ...]:
-    return tuple(gap.sentence for gap in gaps)
+def _remedy(check: Check, remedy: Remedy, environment: Environment) -> Remedy:
+    return remedies.by(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy

@@ -1,4 +1,4 @@
-"""Faults of what the secret holds: the document as a whole, and each key's value."""
+"""Faults of the secret's content: the document as a whole, and each key's value."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
-from omc_runbook.checks.change_authors import tell, write_of
+from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence
-from omc_runbook.checks.key_demand import absent, named, services_wanting, successions, users
+from omc_runbook.checks.key_demand import (
+    missing_keys,
+    referenced_keys,
+    referring_services,
+    services_reading,
+    successions,
+)
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.strength import is_common_value
@@ -29,7 +35,7 @@ KEY_NEEDS = (*NEEDS, DOCUMENT)
     "not-json",
     needs=NEEDS,
     looks_like=("unparsed",),
-    ruled_out_by="GetSecretValue: nothing else keeps SecretString from being JSON",
+    ruled_out_by="GetSecretValue: SecretString has no other syntax error",
 )
 def not_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is not JSON"""
@@ -80,46 +86,46 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is stored as binary: ECS needs text."""
     if snapshot.current and snapshot.current.binary:
         facts = ("GetSecretValue answers with SecretBinary and no SecretString.",)
-        yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), users(snapshot))
+        yield Evidence(snapshot.environment.names.secret, facts, _roll_back(snapshot), referring_services(snapshot))
 
 
 @check(
     "key-missing",
     needs=KEY_NEEDS,
     looks_like=("key-not-found", "file-behind"),
-    ruled_out_by="GetSecretValue: no key that tasks ask for is missing altogether",
+    ruled_out_by="GetSecretValue: no key that tasks reference is missing altogether",
 )
 def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The secret lacks a key that tasks ask for."""
-    for key, meant in absent(snapshot).items():
-        if not meant:
-            yield _asked_for(snapshot, key, f"The current version has neither {key} nor a similar key.")
+    """The secret lacks a key that tasks reference."""
+    for key, similar in missing_keys(snapshot).items():
+        if not similar:
+            yield _referenced(snapshot, key, f"The current version has neither {key} nor a similar key.")
 
 
 @check(
     "key-case",
     needs=KEY_NEEDS,
     looks_like=("key-not-found",),
-    ruled_out_by="GetSecretValue: no key differs from the one asked for by its case alone",
+    ruled_out_by="GetSecretValue: no key differs from a referenced one by its case alone",
 )
 def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key's case differs from what tasks ask for."""
-    for key, meant in absent(snapshot).items():
-        if meant and meant.casefold() == key.casefold():
-            yield _asked_for(snapshot, key, f"The current version has {meant}, which differs in case only.", meant)
+    """A key's case differs from what tasks reference."""
+    for key, similar in missing_keys(snapshot).items():
+        if similar and similar.casefold() == key.casefold():
+            yield _referenced(snapshot, key, f"The current version has {similar}, which differs in case only.", similar)
 
 
 @check(
     "key-misspelt",
     needs=KEY_NEEDS,
     looks_like=("key-not-found",),
-    ruled_out_by="GetSecretValue: no key is similar to the one asked for",
+    ruled_out_by="GetSecretValue: no key is similar to a missing one",
 )
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key's spelling differs from what tasks ask for."""
-    for key, meant in absent(snapshot).items():
-        if meant and meant.casefold() != key.casefold():
-            yield _asked_for(snapshot, key, f"The current version has {meant}, and no task asks for that.", meant)
+    """A key's spelling differs from what tasks reference."""
+    for key, similar in missing_keys(snapshot).items():
+        if similar and similar.casefold() != key.casefold():
+            yield _referenced(snapshot, key, f"The current version has {similar}, which no task references.", similar)
 
 
 @check(
@@ -135,7 +141,7 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
     document = snapshot.current.document if snapshot.current else None
     for key in document.duplicates if document else ():
         facts = (f"{key} occurs more than once in the JSON; ECS takes the last.",)
-        yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_wanting(snapshot, key))
+        yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_reading(snapshot, key))
 
 
 @check(
@@ -150,28 +156,28 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
-    meant = set(absent(snapshot).values())
+    similar = set(missing_keys(snapshot).values())
     names = snapshot.environment.names
     yield from _dropped(snapshot)
-    asked = named(snapshot)
-    if not asked or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
+    referenced = referenced_keys(snapshot)
+    if not referenced or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
     for member in _members(snapshot):
-        if member.key not in asked | meant:
+        if member.key not in referenced | similar:
             yield Evidence(
                 member.key,
-                (f"No task definition of {_list(users(snapshot))} refers to {member.key}.",),
+                (f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}.",),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
             )
 
 
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
-    """Keys that a revision which fails no longer refers to, and the one that serves does."""
+    """Keys that a failing revision no longer refers to, and the one in service does."""
     for pair in successions(snapshot):
-        asked = {injection.reference.key for _, injection in snapshot.own_injections(pair.failing)}
+        referenced = {injection.reference.key for _, injection in snapshot.own_injections(pair.failing)}
         for _, injection in snapshot.own_injections(pair.serving):
             key = injection.reference.key
-            if key not in asked and injection.variable not in pair.failing.variables:
+            if key not in referenced and injection.variable not in pair.failing.variables:
                 fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
                 yield Evidence(
                     key,
@@ -210,14 +216,14 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
     "number-format",
     needs=KEY_NEEDS,
     looks_like=("bad-value",),
-    ruled_out_by="GetSecretValue: no number is large enough to be written another way",
+    ruled_out_by="GetSecretValue: no number is large enough for ECS to inject an exponent",
     hinders="value",
 )
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
-    """ECS writes a JSON number in another notation."""
-    for member in _wanted_members(snapshot):
+    """ECS injects a JSON number in another notation."""
+    for member in _relevant_members(snapshot):
         if member.kind == "number" and member.injected.matches(CHANGED_NUMBER):
-            fact = f"{member.key} is a JSON number that ECS writes with an exponent (as 1e+06): make it a string."
+            fact = f"{member.key} is a JSON number that ECS injects with an exponent (as 1e+06): make it a string."
             yield _about(snapshot, member.key, fact)
 
 
@@ -230,9 +236,9 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
-    for member in _wanted_members(snapshot):
-        known = snapshot.environment.keys.get(member.key)
-        if known and known.required and member.kind == "string" and member.injected.is_empty:
+    for member in _relevant_members(snapshot):
+        entry = snapshot.environment.keys.get(member.key)
+        if entry and entry.required and member.kind == "string" and member.injected.is_empty:
             yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
 
 
@@ -247,7 +253,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
-    for member in _wanted_members(snapshot):
+    for member in _relevant_members(snapshot):
         if member.injected.matches(TEMPLATE_DEFAULT):
             fact = f"{member.key} has the template's default: the application refuses to start with it."
             yield _about(snapshot, member.key, fact)
@@ -264,11 +270,11 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
-    for member in _wanted_members(snapshot):
+    for member in _relevant_members(snapshot):
         if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
-            known = snapshot.environment.keys.get(member.key)
-            fact = f"{member.key} is a placeholder of Terraform or of a template: a public value."
-            grave = (known and known.required) or _is_refused(snapshot, member)
+            entry = snapshot.environment.keys.get(member.key)
+            fact = f"{member.key} is a placeholder of Terraform or a template, which is public."
+            grave = (entry and entry.required) or _is_refused(snapshot, member)
             yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
@@ -281,9 +287,9 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
-    for member in _wanted_members(snapshot):
-        known = snapshot.environment.keys.get(member.key)
-        if known and known.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
+    for member in _relevant_members(snapshot):
+        entry = snapshot.environment.keys.get(member.key)
+        if entry and entry.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
             fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
             yield _about(snapshot, member.key, fact)
 
@@ -298,9 +304,9 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
-    for member in _wanted_members(snapshot):
-        known = snapshot.environment.keys.get(member.key)
-        if member.kind != "string" or (known and known.in_url) or member.injected.matches(SEVERAL_LINES):
+    for member in _relevant_members(snapshot):
+        entry = snapshot.environment.keys.get(member.key)
+        if member.kind != "string" or (entry and entry.in_url) or member.injected.matches(SEVERAL_LINES):
             continue
         if member.injected.matches(EDGE_SPACE):
             fact = f"{member.key} begins or ends with white space, often a pasted line break."
@@ -316,11 +322,11 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is a common word, a date or a short number."""
-    for member in _wanted_members(snapshot):
+    for member in _relevant_members(snapshot):
         is_chosen = not _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT)
         plain = is_chosen and member.kind in ("string", "number", "boolean")
         if plain and is_secret(member.key) and is_common_value(member.injected):
-            fact = f"Anybody guesses {member.key}; being so common, it is hidden only where it stands alone as a value."
+            fact = f"{member.key} is easy to guess, and so common that outputs mask it only where it stands alone."
             yield _about(snapshot, member.key, fact)
 
 
@@ -341,35 +347,35 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         current and secret and previous and previous.document and write and "terraform" in write.user_agent.lower()
     ):
         return
-    for member in _wanted_members(snapshot):
+    for member in _relevant_members(snapshot):
         before = previous.document.get(member.key)
         if before and _is_placeholder(member) and not _is_placeholder(before):
             facts = (
-                tell(write),
-                f"{member.key} is a placeholder now, and was a value in the version before.",
+                describe(write),
+                f"{member.key} is a placeholder now, and a value in the previous version.",
             )
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
-            yield Evidence(member.key, facts, remedy, services_wanting(snapshot, member.key))
+            yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
 
 
 def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
     error = snapshot.current.error if snapshot.current else None
     if error and error.problem in problems:
-        fact = f"The current version cannot be read as JSON: {error}"
-        yield Evidence(snapshot.environment.names.secret, (fact,), _roll_back(snapshot), users(snapshot))
+        fact = f"The current version cannot be parsed as JSON: {error}"
+        yield Evidence(snapshot.environment.names.secret, (fact,), _roll_back(snapshot), referring_services(snapshot))
 
 
 def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Iterator[Evidence]:
-    for member in _wanted_members(snapshot):
+    for member in _relevant_members(snapshot):
         if member.kind in kinds:
             fact = f"{member.key} is a JSON {member.kind}; the application gets {becomes}."
             yield _about(snapshot, member.key, fact)
 
 
 def _is_refused(snapshot: Snapshot, member: Member) -> bool:
-    """Whether a value has not the form that its application insists on."""
-    known = snapshot.environment.keys.get(member.key)
-    form = FORMS.get(known.form) if known else None
+    """Whether a value lacks the form that the application requires."""
+    entry = snapshot.environment.keys.get(member.key)
+    form = FORMS.get(entry.form) if entry else None
     return form is not None and not member.injected.matches(form)
 
 
@@ -382,23 +388,23 @@ def _members(snapshot: Snapshot) -> tuple[Member, ...]:
     return document.members if document else ()
 
 
-def _wanted_members(snapshot: Snapshot) -> Iterator[Member]:
-    """Members that a task gets or the catalogue knows: what nobody uses can do no harm."""
-    relevant = named(snapshot) | set(snapshot.environment.keys)
+def _relevant_members(snapshot: Snapshot) -> Iterator[Member]:
+    """Members that a task gets or the catalogue knows: others can do no harm."""
+    relevant = referenced_keys(snapshot) | set(snapshot.environment.keys)
     return (member for member in _members(snapshot) if member.key in relevant)
 
 
 def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = None) -> Evidence:
     remedy = remedies.update(snapshot.environment, key)
-    return Evidence(key, (fact,), remedy, services_wanting(snapshot, key), severity)
+    return Evidence(key, (fact,), remedy, services_reading(snapshot, key), severity)
 
 
-def _asked_for(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
-    asking, environment = services_wanting(snapshot, key), snapshot.environment
-    # The runbook takes a key for a slip of the pen that neither the secret nor the catalogue has.
-    known = key in environment.keys
-    remedy = remedies.update(environment, key, instead) if known else remedies.put_value(environment.names)
-    return Evidence(key, (f"{_list(asking)} ask for {key}.", fact), remedy, asking)
+def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
+    services, environment = services_reading(snapshot, key), snapshot.environment
+    # update refuses a key that neither the secret nor the catalogue has as a misspelling.
+    entry = key in environment.keys
+    remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
+    return Evidence(key, (f"{key} is referenced by {_list(services)}.", fact), remedy, services)
 
 
 def _roll_back(snapshot: Snapshot) -> Remedy:

@@ -1,4 +1,4 @@
-"""Faults of deployments: whether the running tasks have what the secret holds, and why new ones do not come."""
+"""Faults of deployments: running tasks with an old value, and new tasks that do not replace them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
-from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, gets_on, tell_stale
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
@@ -22,7 +22,7 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("deployment")
 
 PATIENCE = timedelta(minutes=30)
-"""How long a deployment may take before it is no excuse any more."""
+"""How long a deployment may take to replace stale tasks before they are an error."""
 
 
 @check(
@@ -43,7 +43,9 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(
-            names.service, (f"ListServices: {fact}",), remedies.advise("Give service, or set it in runbook.toml.")
+            names.service,
+            (f"ListServices: {fact}",),
+            remedies.advise("Correct the parameter service, or service in runbook.toml."),
         )
 
 
@@ -60,7 +62,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     """A deployment is stuck: new tasks keep failing."""
     for service in snapshot.consumers:
         primary = service.primary
-        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not gets_on(snapshot, service):
+        if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not makes_progress(snapshot, service):
             old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
             facts = (
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with {primary.failed} failed tasks;"
@@ -115,7 +117,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     hindered_by=("tasks",),
 )
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Running tasks still hold a former value of the secret."""
+    """Running tasks still have an old value of the secret."""
     for service in snapshot.consumers:
         stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
@@ -124,23 +126,23 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             keys = sorted({key for task in stale for key in freshness.changed_keys(snapshot, task) or ()})
             facts = (
                 f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
-                f" before its current version came at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
+                f" before AWSCURRENT last moved, at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
                 f"Keys whose value differs: {', '.join(keys)}."
                 if keys
-                else "The version they hold is gone: its keys cannot be compared.",
-                *_seen(snapshot, stale),
+                else "Their version no longer exists: its keys cannot be compared.",
+                *_versions_inside(snapshot, stale),
                 *author_of_version(snapshot),
-                *tell_stale(snapshot, service),
+                *stale_evidence(snapshot, service),
             )
             remedy = remedies.renew_tasks(snapshot.environment, service.name)
-            coming = _is_coming(snapshot, service, stale)
-            if coming and service.primary:
+            is_replacing = _is_replacing(snapshot, service, stale)
+            if is_replacing and service.primary:
                 facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if coming else None)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_replacing else None)
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
-                "does not say which value they hold: a redeployment would settle it."
+                "does not say which value they have: redeploy to be sure."
             )
             gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
@@ -158,7 +160,7 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
         if service.desired == 0 and service.controller == "ECS":
-            facts = (f"{service.name} has desiredCount 0: ECS calls that a steady state, with nothing running.",)
+            facts = (f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",)
             remedy = remedies.scale(snapshot.environment.names, service.name)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
@@ -193,12 +195,12 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
 
 
-def _seen(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
-    """What a look inside showed of the versions that stale tasks hold; () where none was taken."""
-    versions = {entry.injected for task in stale for entry in freshness.held_by(snapshot, task) if entry.is_stale}
-    named = [f"version {version}" for version in sorted(versions - {OTHER})]
-    named += ["a value that no version which is kept has"] if OTHER in versions else []
-    return (f"ExecuteCommand: looked into, they hold {' and '.join(named)}.",) if named else ()
+def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
+    """The versions that stale tasks have, read inside them; () where that was not read."""
+    versions = {entry.injected for task in stale for entry in freshness.values_inside(snapshot, task) if entry.is_stale}
+    labels = [f"version {version}" for version in sorted(versions - {OTHER})]
+    labels += ["a value of no remaining version"] if OTHER in versions else []
+    return (f"ExecuteCommand: their processes have {' and '.join(labels)}.",) if labels else ()
 
 
 def _injects(snapshot: Snapshot, service: Service) -> bool:
@@ -208,13 +210,13 @@ def _injects(snapshot: Snapshot, service: Service) -> bool:
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
     if stop:
-        return (stop.sentence, *stop.words)
+        return (stop.sentence, *stop.log_lines)
     failed = snapshot.stopped(service)
-    return tell_stale(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
+    return stale_evidence(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 
 
-def _is_coming(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
-    """Whether a deployment that has lost no task, and began lately and after the secret changed, replaces tasks."""
+def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
+    """Whether a recent deployment, begun after the secret changed and without a failed task, is replacing tasks."""
     primary, since = service.primary, freshness.current_since(snapshot)
     if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:
         return False

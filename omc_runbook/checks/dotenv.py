@@ -1,4 +1,4 @@
-"""Faults of the .env as a file: where it is, how it is written, and where its readers disagree on it."""
+"""Faults of the .env as a file: where it is, its encoding, lines and names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.dotenv import Binding
+from omc_runbook.workstation.dotenv import Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
 check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
@@ -20,15 +20,27 @@ SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and par
 
 
 def workstation_of(snapshot: Snapshot) -> Workstation:
-    """The developer's machine, which every check of this family has."""
-    assert snapshot.workstation is not None, "conducted only where it was read"
+    """The developer's machine, which every check of this family needs."""
+    assert snapshot.workstation is not None, "run only where it was read"
     return snapshot.workstation
 
 
+def dotenv_of(snapshot: Snapshot) -> Dotenv:
+    """The .env, which the checks with FILE or DOTENV among their needs have."""
+    file = workstation_of(snapshot).dotenv
+    assert file is not None, "run only where there is one"
+    return file
+
+
+def bindings_of(workstation: Workstation) -> tuple[Binding, ...]:
+    """The lines of the .env that set a variable; none where there is no file."""
+    return workstation.dotenv.bindings if workstation.dotenv else ()
+
+
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
-    """By the runbook that makes and mends the .env, or by hand."""
-    given = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
-    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **given)
+    """By local_setup, or by hand."""
+    variables = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
+    return remedies.by("local_setup", snapshot.environment, Remedy(by_hand), **variables)
 
 
 @check(
@@ -44,7 +56,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if workstation.dotenv is None:
         facts = [f"{workstation.path} does not exist."]
         facts += [
-            f"{stray} exists, but nothing that starts at the top of the repository reads it."
+            f"{stray} exists, but nothing started at the top of the repository reads it."
             for stray in workstation.stray_files
         ]
         private = command("chmod", "600", workstation.path)
@@ -53,9 +65,9 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, f"{copy} && {private}" if copy else "")
         yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
-    looked = workstation.dotenv_paths
-    if looked and workstation.path not in looked:
-        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, looked))}."]
+    paths = workstation.dotenv_paths
+    if paths and workstation.path not in paths:
+        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, paths))}."]
         where = "Set env_file in model_config to the .env at the top of the checkout, as seen from backend/."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
     if workstation.missing_env_files:
@@ -63,11 +75,10 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         facts = [f"{workstation.path} exists, but Docker Compose looks for {missing}."]
         where = "Write .env, as seen from the compose file, into its env_file."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
-    compose, (service, kept) = workstation.checkout.compose, _left_out(workstation)
+    compose, (service, unset) = workstation.checkout.compose, _left_out(workstation)
     if compose and service:
-        facts = [
-            f"{workstation.path} exists, but Docker Compose gives service {service} neither it nor {', '.join(kept)}."
-        ]
+        neither = f"neither it nor {', '.join(unset)}"
+        facts = [f"{workstation.path} exists, but Docker Compose passes service {service} {neither}."]
         where = f"Give service {service} env_file: .env in {compose.files[0].name}."
         yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
 
@@ -75,18 +86,18 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")
 def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env is not UTF-8 text"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.encoding_error or file.has_nul:
-        told = file.encoding_error or "it has a NUL byte"
-        yield Evidence(file.path.name, (f"Its bytes: {told}.",), Remedy("Save it as UTF-8 without a byte order mark."))
+        problem = file.encoding_error or "it has a NUL byte"
+        yield Evidence(
+            file.path.name, (f"Its bytes: {problem}.",), Remedy("Save it as UTF-8 without a byte order mark.")
+        )
 
 
 @check("dotenv-bom", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env begins with no byte order mark")
 def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env begins with a byte order mark."""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
         way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
@@ -101,9 +112,8 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no line of .env ends in a carriage return",
 )
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The .env has line ends other than plain line feeds."""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    """The .env has line endings other than LF."""
+    file = dotenv_of(snapshot)
     if file.newline != "lf" and not file.encoding_error:
         facts = (
             f"Its lines end in {SEVERAL[file.newline]}.",
@@ -122,8 +132,7 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     for line in open_quotes(workstation_of(snapshot)):
         if file.compose_kind == "unterminated":
             fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
@@ -142,24 +151,27 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
-    file = workstation_of(snapshot).dotenv
-    assert file
-    opened = open_quotes(workstation_of(snapshot))
-    told = {binding.line for binding in file.bindings if binding.separator == ":"} | {*opened}
-    told |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
-    # Behind an open quote compose stumbles where another one closes it, and that line is as it should be.
-    is_told = file.compose_kind in ("bad-interpolation", "other") or (file.compose_kind == "bad-name" and file.has_bom)
-    stumbles = file.compose_kind and not is_told and not opened
-    lines = sorted({*file.unreadable, *file.misnamed_lines, *([file.compose_line] if stumbles else [])} - told - {0})
+    file = dotenv_of(snapshot)
+    open_lines = open_quotes(workstation_of(snapshot))
+    explained = {binding.line for binding in file.bindings if binding.separator == ":"} | {*open_lines}
+    explained |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
+    # After an open quote Docker Compose reports the line with the next quote, which is correct.
+    is_explained = file.compose_kind in ("bad-interpolation", "other") or (
+        file.compose_kind == "bad-name" and file.has_bom
+    )
+    is_refused = file.compose_kind and not is_explained and not open_lines
+    lines = sorted(
+        {*file.unreadable, *file.misnamed_lines, *([file.compose_line] if is_refused else [])} - explained - {0}
+    )
     for line in lines:
-        refuses = stumbles and line == file.compose_line
-        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is none"
+        refuses = is_refused and line == file.compose_line
+        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
         why = "Docker Compose rejects the whole file" if refuses else why
         yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
-    if stumbles and not file.compose_line and not lines:
+    if is_refused and not file.compose_line and not lines:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
-            " end."
+            " ending."
         )
         yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
     for binding in file.bindings:
@@ -178,7 +190,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def colon(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line has a colon instead of =."""
-    for binding in _bindings(snapshot):
+    for binding in dotenv_of(snapshot).bindings:
         if binding.separator == ":":
             fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
             yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
@@ -204,11 +216,10 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="no variable occurs twice in .env",
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A variable stands in the .env twice"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    """A variable is set twice in the .env"""
+    file = dotenv_of(snapshot)
     for name, lines in file.duplicates:
-        fact = f"Lines {', '.join(map(str, lines))}: the last one counts."
+        fact = f"Lines {', '.join(map(str, lines))}: the last one takes effect."
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
 
 
@@ -221,52 +232,46 @@ def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
     """Others on this machine can read the .env"""
-    file = workstation_of(snapshot).dotenv
-    assert file
+    file = dotenv_of(snapshot)
     if file.mode & OTHERS:
         facts = (f"Its mode is {file.mode:o}, and should be 600.",)
         yield Evidence(file.path.name, facts, by_setup(snapshot, command("chmod", "600", file.path)))
 
 
 def _left_out(workstation: Workstation) -> tuple[str, tuple[str, ...]]:
-    """The application's service where compose gives it no file, and required variables that it has not; "" else."""
+    """The application's service where Compose gives it no file, and the required variables that it lacks; "" else."""
     compose = workstation.checkout.compose
     service = compose.application() if compose else None
     if compose is None or service is None or service.env_files or service.mounts_checkout or service.extends:
         return "", ()
-    # From the top of the checkout an image may take the file along.
+    # An image built at the top of the checkout may contain the file.
     if compose.includes or service.context in (".", "./"):
         return "", ()
-    given = {setting.variable for setting in service.environment}
+    variables = {setting.variable for setting in service.environment}
     fields = [field for field in workstation.checkout.settings.fields if field.required and field.has_known_names]
-    names = tuple(field.variables[0] for field in fields if not given.intersection(field.variables))
+    names = tuple(field.variables[0] for field in fields if not variables.intersection(field.variables))
     return (service.name, names) if names else ("", ())
 
 
 def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
-    """The lines whose name is right but for its case, each with the name that is right."""
+    """The lines whose name has the wrong case, each with the right name."""
     known = workstation.known_variables
     folded = {name.casefold(): name for name in known}
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    for binding in bindings_of(workstation):
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in known and right != binding.name:
             yield binding, right
 
 
 def open_quotes(workstation: Workstation) -> tuple[int, ...]:
-    """The lines whose quote is not closed, or closed so late that known variables disappear in the value."""
+    """The lines whose quote is not closed, or so late that known variables are lost in the value."""
     file = workstation.dotenv
     if file is None:
         return ()
-    found = {
+    lines = {
         line
         for line, names in file.multiline_quotes
         if line in file.unreadable or workstation.known_variables.intersection(names)
     }
-    at_end = {file.compose_line} if file.compose_kind == "unterminated" and not found else set()
-    return tuple(sorted(found | at_end))
-
-
-def _bindings(snapshot: Snapshot) -> tuple[Binding, ...]:
-    file = workstation_of(snapshot).dotenv
-    return file.bindings if file else ()
+    at_end = {file.compose_line} if file.compose_kind == "unterminated" and not lines else set()
+    return tuple(sorted(lines | at_end))

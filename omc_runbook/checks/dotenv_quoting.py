@@ -1,20 +1,17 @@
-"""Faults of a value that its readers do not take as it was meant, or not alike."""
+"""Faults of quoting in the .env: values that are cut off, changed, or read differently."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.checks.check import COMPOSE, COMPOSED, DOTENV, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, workstation_of
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import COMPOSE, COMPOSE_CONFIG, DOTENV, Evidence, Uncertain
+from omc_runbook.checks.dotenv import bindings_of, by_setup, check, dotenv_of, workstation_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
-
-check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
 
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
@@ -47,7 +44,7 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value has a $, which Docker Compose expands."""
     file = workstation_of(snapshot).dotenv
     if file and file.compose_kind == "other":
-        fact = "docker compose config rejects it, for a reason that is not known here: run it by hand to see it."
+        fact = "docker compose config rejects it for an unknown reason: run it by hand."
         yield Uncertain(file.path.name, (fact,))
     for binding in _cut_by_dollar(workstation_of(snapshot)):
         facts = (
@@ -71,7 +68,7 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
         fact = f"Line {binding.line}: every reader takes what follows the space and # as a comment."
         way = f"{QUOTE} If it is a comment, put it on its own line above."
         yield Evidence(binding.name, (fact,), Remedy(way))
-    for binding in commented(workstation_of(snapshot)):
+    for binding in comment_values(workstation_of(snapshot)):
         fact = (
             f"Line {binding.line}: there is no value before the comment: Docker Compose takes the comment as the value."
         )
@@ -94,23 +91,21 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "readers-differ",
-    needs=(DOTENV, COMPOSED),
+    needs=(DOTENV, COMPOSE_CONFIG),
     looks_like=("dotenv-other-value",),
     ruled_out_by="Docker Compose and python-dotenv read every line of .env alike",
 )
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
-    workstation = workstation_of(snapshot)
-    file = workstation.dotenv
-    assert file
-    out = {
-        *spoilt(workstation),
-        *(each.name for each in commented(workstation)),
+    workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
+    excluded = {
+        *misread_names(workstation),
+        *(each.name for each in comment_values(workstation)),
         *(name for name, _ in file.duplicates),
     }
     for binding in file.bindings if file.newline == "lf" else ():
         python, compose = binding.for_python, binding.for_compose
-        if binding.name in out or python is None or is_blank(python) or compose is None or python.same_as(compose):
+        if binding.name in excluded or python is None or is_blank(python) or compose is None or python.same_as(compose):
             continue
         fact, way = DIFFERENCES[bool(binding.quote)]
         remedy = Remedy(way.format(line=binding.line))
@@ -119,20 +114,20 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def refers_to_another(binding: Binding) -> bool:
-    """Whether every $NAME of a value is a variable that is set, so that its value may well be meant."""
+    """Whether every $NAME of a value is a variable that is set, and so probably intended."""
     python, compose = binding.for_python, binding.for_compose
     return python is not None and compose is not None and not binding.is_unset and python.matches(NAMED)
 
 
-def commented(workstation: Workstation) -> Iterator[Binding]:
-    """The lines of optional variables with a comment where the value would stand."""
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+def comment_values(workstation: Workstation) -> Iterator[Binding]:
+    """The lines of optional variables with a comment in place of the value."""
+    for binding in bindings_of(workstation):
         if binding.is_comment and binding.name not in workstation.required:
             yield binding
 
 
-def spoilt(workstation: Workstation) -> frozenset[str]:
-    """The names whose value is not what somebody meant, because of how its line is written."""
+def misread_names(workstation: Workstation) -> frozenset[str]:
+    """The names whose value is wrong because of how its line is written."""
     file = workstation.dotenv
     bindings, unreadable = (file.bindings, file.unreadable) if file else ((), ())
     lines = (each for each in bindings if each.separator == ":" or each.line in unreadable)
@@ -141,15 +136,15 @@ def spoilt(workstation: Workstation) -> frozenset[str]:
 
 
 def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
-    """The lines whose value has an odd character at one of its ends."""
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    """The lines whose value begins or ends with an odd character."""
+    for binding in bindings_of(workstation):
         value = binding.for_python or binding.for_compose
         if value is not None and value.matches(LOOKALIKE):
             yield binding
 
 
 def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
-    """The lines with a $ on whose value the readers disagree, or in which one finds nothing where something is."""
+    """The lines with a $ whose value readers disagree on or lose."""
     file = workstation.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
@@ -164,12 +159,12 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
 
 
 def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
-    """The lines where what stands behind # belongs to the value: the template has no comment there."""
+    """The lines where the text after # belongs to the value: the template has no comment there."""
     template = workstation.checkout.template
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    for binding in bindings_of(workstation):
         entry = template.find(binding.name) if template else None
         value = binding.for_python or binding.for_compose
-        # What is whole without the rest needs none: a number, a word of configuration, the template's own value.
+        # These are complete without the rest: a number, a word of configuration, the template's own value.
         is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
         if not binding.has_hash or (entry is not None and entry.has_inline_comment):
             continue

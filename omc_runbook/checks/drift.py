@@ -1,4 +1,4 @@
-"""Drift: a variable that one place has and another that should have it has not."""
+"""Drift: a variable that one location has and another one lacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.variable_drift import VariableDrift, standings
+from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import COMPOSE, ELSEWHERE, SETTINGS, TEMPLATE, TERRAFORM, VariableLocations
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
@@ -40,7 +40,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
         elif row.settings == "required":
             why = "Settings has no default for it"
         elif _demands(snapshot, row.variable):
-            why = "compose refuses to start without it"
+            why = "Docker Compose refuses to start without it"
         else:
             why = "Settings reads it, and by its name it is a secret"
         name = _template(snapshot)
@@ -58,14 +58,14 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not read a variable that is meant for it."""
     for row in _lacking(snapshot, SETTINGS):
-        # A key that reaches nobody is told of as key-unreferenced, one under a wrong name as name-mismatch.
+        # key-unreferenced reports a key that reaches no task, name-mismatch one under a wrong name.
         if row.is_misnamed or (row.is_injected and not row.reaches):
             continue
         where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
         hand = f"Add a field {row.variable} to Settings in {CONFIG}, or take the variable out where it is."
         fact = f"No class in {CONFIG} reads {row.variable}; {where}."
         yield _evidence(snapshot, row, fact, hand, by_runbook=row.reaches)
-    doubtful = [row.variable for row in standings(snapshot) if SETTINGS in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if SETTINGS in row.unsure]
     if doubtful:
         why = "; ".join(_checkout(snapshot).settings.ambiguities)
         fact = f"It is unknown whether it reads {', '.join(doubtful)}: {why}."
@@ -85,7 +85,9 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     service = compose.application() if compose else None
     if compose is None or service is None:
         if compose and compose.includes:
-            fact = f"The application is no service of {compose.files[0].name}; what this includes is not read."
+            fact = (
+                f"{compose.files[0].name} does not define the application, and the files that it includes are not read."
+            )
             yield Uncertain("compose", (fact,))
         return
     for row in _lacking(snapshot, COMPOSE):
@@ -93,7 +95,7 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         one = f"{row.variable}: ${{{row.variable}}} in its environment"
         hand = f"Give service {service.name} {one}, or env_file: .env for all, in {compose.files[0].name}."
         yield Evidence(row.variable, (fact,), Remedy(hand))
-    doubtful = [row.variable for row in standings(snapshot) if COMPOSE in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure]
     if doubtful:
         why = f"it extends a service of {service.extends}, which is not read."
         yield Uncertain("compose", (f"It is unknown whether service {service.name} gets {', '.join(doubtful)}: {why}",))
@@ -109,15 +111,17 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
-    for row in standings(snapshot):
+    for row in variable_drifts(snapshot):
         hand = f"Add {row.variable} with {_value_from(row)} to the container's secrets in Terraform's files."
         if row.lacking:
-            how = "give it plainly" if TERRAFORM in row.plain else "do not give it"
+            how = "set it as plain text" if TERRAFORM in row.plain else "do not"
             fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
             fact += f"; Terraform's files {how}, so the next apply removes it."
             yield _evidence(snapshot, row, fact, hand, row.lacking)
         elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
-            fact = f"Settings has no default for {row.variable}; no container gets it, and no secret here has it."
+            fact = (
+                f"Settings has no default for {row.variable}; no container gets it, and the secret has no key for it."
+            )
             yield _evidence(snapshot, row, fact, hand)
     yield from _unseen(snapshot)
 
@@ -133,21 +137,21 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform's files have a reference that was not applied."""
     document = snapshot.current.document if snapshot.current else None
     hand = f"terraform {_chdir(snapshot)}apply"
-    for row in standings(snapshot):
+    for row in variable_drifts(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
         facts = [
             f"Terraform's files give {c} {row.variable}{_from(row.declared[c])}; its revision in force"
             f" {'does not' if c in row.ahead else f'takes it from {row.defined[c]}'}."
             for c in (*row.ahead, *changed)
         ]
-        asked = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
-        absent = sorted(asked - {*document.keys}) if document else []
-        if absent:
-            facts.append(f"The secret has no {', '.join(absent)}: if this is applied, no task will start.")
+        referenced = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
+        missing = sorted(referenced - {*document.keys}) if document else []
+        if missing:
+            facts.append(f"The secret has no {', '.join(missing)}: if this is applied, no task will start.")
         if facts:
             by_hand = (
-                f"Give {command(snapshot.secret_name)} {', '.join(map(command, absent))}; then {hand}"
-                if absent
+                f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}; then {hand}"
+                if missing
                 else hand
             )
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
@@ -164,40 +168,40 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """One environment's secret lacks a key that another's has"""
     here = snapshot.environment.name
-    for row in standings(snapshot):
+    for row in variable_drifts(snapshot):
         has = [name for name, there in row.secrets.items() if there]
         lacks = [name for name in row.missing.intersection(row.secrets) if here in (name, *has)]
-        # What tasks here ask for in vain is told of as key-missing, what Terraform would, with its reference.
+        # key-missing reports what tasks here reference, terraform-ahead what Terraform would.
         for name in sorted(lacks if has else ()):
             if name != here or not row.reaches:
-                fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} has not."
+                fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} does not."
                 names = snapshot.environment.names if name == here else snapshot.environment.others[name]
                 hand = remedies.put_value(names).command
-                found = _evidence(snapshot, row, fact, hand)
-                place = {"environment": name} if found.remedy.runbook else {}
-                remedy = replace(found.remedy, parameters={**found.remedy.parameters, **place})
-                yield replace(found, subject=f"{name}: {_key(row)}", remedy=remedy)
+                evidence = _evidence(snapshot, row, fact, hand)
+                location = {"environment": name} if evidence.remedy.runbook else {}
+                remedy = replace(evidence.remedy, parameters={**evidence.remedy.parameters, **location})
+                yield replace(evidence, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:
             yield Uncertain(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
 def _chdir(snapshot: Snapshot) -> str:
-    """The option that names the folder to apply in, where the checkout is laid out as the guide's; else nothing."""
+    """Terraform's -chdir option, where the checkout has the guide's layout; else nothing."""
     checkout, guide = _checkout(snapshot), "infrastructure/terraform"
     files = [each.file for each in checkout.task_definitions.containers] if checkout.task_definitions else []
     folder = checkout.root / guide / "environments" / snapshot.environment.name
     return command(f"-chdir={folder}") + " " if any(name.startswith(f"{guide}/") for name in files) else ""
 
 
-def _lacking(snapshot: Snapshot, place: str) -> Iterator[VariableDrift]:
-    return (row for row in standings(snapshot) if place in row.missing)
+def _lacking(snapshot: Snapshot, location: str) -> Iterator[VariableDrift]:
+    return (row for row in variable_drifts(snapshot) if location in row.missing)
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
-    """What of Terraform could not be read, where something hangs on it."""
+    """What of Terraform could not be read, where it matters."""
     declared = _checkout(snapshot).task_definitions
-    doubtful = [row.variable for row in standings(snapshot) if TERRAFORM in row.unsure]
+    doubtful = [row.variable for row in variable_drifts(snapshot) if TERRAFORM in row.unsure]
     if declared is None or not doubtful:
         return
     containers = VariableLocations(snapshot, _checkout(snapshot)).containers
@@ -207,12 +211,12 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         if each.other_sources
     ]
     reasons += [
-        f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is no plain text."
+        f"{each.definition} in {each.file}, line {each.line}: its container's name {each.name} is not a literal."
         for each in containers
         if not is_literal(each.name)
     ]
-    asked = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
-    yield Uncertain("Terraform", (asked, *reasons, *declared.unreadable))
+    referenced = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
+    yield Uncertain("Terraform", (referenced, *reasons, *declared.unreadable))
 
 
 def _checkout(snapshot: Snapshot) -> Checkout:
@@ -265,7 +269,7 @@ def _evidence(
     containers: Sequence[str] = (),
     by_runbook: bool = True,
 ) -> Evidence:
-    """A gap, with add_key where that closes it: it adds what of a key is missing, and leaves the rest."""
+    """A gap, with add_key as its remedy where that closes it."""
     sentences = [facts] if isinstance(facts, str) else [*facts]
     if (
         row.is_injected
@@ -275,16 +279,16 @@ def _evidence(
         sentences.append(f"The variable {row.variable} comes from the key {_key(row)}.")
     hand, known = Remedy(by_hand), snapshot.environment.keys
     is_taken = any(name != row.variable and variable_of(name, known) == row.variable for name in known)
-    parameters = _given(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
+    parameters = _parameters(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
     remedy = remedies.by("add_key", snapshot.environment, hand, **parameters) if parameters else hand
     return Evidence(row.variable, tuple(sentences), remedy)
 
 
-def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
-    """What add_key is to be given for a variable, as Settings has it; nothing where it would refuse."""
-    found = checkout.task_definitions.containers if checkout.task_definitions else ()
-    obstacles = [each.obstacle for each in found if each.name in containers]
-    # It names a variable as its key is named, and a template is where it begins.
+def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:
+    """add_key's parameters for a variable, as Settings has it; none where it would refuse."""
+    evidence = checkout.task_definitions.containers if checkout.task_definitions else ()
+    obstacles = [each.obstacle for each in evidence if each.name in containers]
+    # It gives key and variable one name, and needs a template.
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}
     if row.settings == ELSEWHERE or any(obstacles):
@@ -297,7 +301,7 @@ def _given(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) ->
     field = checkout.settings.find(row.variable)
     if field is None:
         return parameters
-    # What edits Settings takes time to load, and is seldom needed.
+    # It is slow to import and seldom needed.
     from omc_runbook.repository.settings_edit import NewField, add_field
 
     try:

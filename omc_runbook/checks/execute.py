@@ -1,4 +1,4 @@
-"""Faults of ECS Exec: what keeps a look into a running task from being taken."""
+"""Faults of ECS Exec: why a running task cannot be looked into."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ PLUGIN_PAGE = (
 def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS Exec was off when the task started."""
     for service, tasks in _tasks(snapshot, lambda task: not task.execute):
-        later = "on, for tasks that it starts from now on" if service.execute else "off as well"
+        later = "true, for new tasks" if service.execute else "false as well"
         facts = (
-            f"DescribeTasks: enableExecuteCommand is false for {_count(tasks)} of {service.name}, and that counts.",
+            f"DescribeTasks: enableExecuteCommand is false for {_count(tasks)} of {service.name}.",
             f"DescribeServices: for {service.name} itself it is {later}.",
         )
         yield Evidence(
@@ -67,18 +67,18 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 using.setdefault(definition.task_role_arn, set()).add(service.name)
     for arn, names in using.items():
         services, subject = frozenset(names), iam.role_name(arn) if arn else ", ".join(sorted(names))
-        known = snapshot.task_roles.get(arn)
+        permissions = snapshot.task_roles.get(arn)
         if not arn:
             fact = f"DescribeTaskDefinition: {subject} has no taskRoleArn, so its tasks may not use ssmmessages."
             remedy = remedies.advise(
                 f"Set taskRoleArn, {snapshot.environment.names.task_role}, and deploy the revision."
             )
             yield Evidence(subject, (fact,), remedy, services)
-        elif known and not known.exists:
+        elif permissions and not permissions.exists:
             fact = f"GetRole: there is no role {subject}."
             yield Evidence(subject, (fact,), remedies.let_execute(subject), services)
-        elif known:
-            yield from _judge(subject, known, services)
+        elif permissions:
+            yield from _judge(subject, permissions, services)
 
 
 @check(
@@ -97,8 +97,8 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             service.placement.subnets
         )
         for subnet in subnets:
-            place = TaskNetwork(subnet, service.placement.groups, service.placement.public_ip)
-            path = trace(snapshot.network, place, MESSAGES, region) if snapshot.network else None
+            task_network = TaskNetwork(subnet, service.placement.groups, service.placement.public_ip)
+            path = trace(snapshot.network, task_network, MESSAGES, region) if snapshot.network else None
             if path is None or path.is_reachable is not False:
                 continue
             certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
@@ -128,14 +128,14 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
     """The root file system is read-only: the agent of ECS Exec cannot work."""
     refused = _refused_by(snapshot, ("agent", "session"))
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
-        found = {
+        subjects = {
             f"{definition.label} {container.name}"
             for task in tasks
             if (definition := snapshot.definition(task.task_definition_arn))
             for container in definition.containers
             if container.readonly and (task.id in refused or _agent_ended(task, container.name))
         }
-        for subject in sorted(found):
+        for subject in sorted(subjects):
             facts = (f"DescribeTaskDefinition: readonlyRootFilesystem is true for {subject}.",)
             remedy = remedies.advise(
                 "Set readonlyRootFilesystem to false and deploy the revision, or do without ECS Exec."
@@ -168,7 +168,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=NEEDS,
     severity="warning",
     looks_like=("exec-refused",),
-    ruled_out_by="ExecuteCommand: no container that was asked is without sh",
+    ruled_out_by="ExecuteCommand: no container lacks sh",
 )
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container has no shell, or no program that computes a digest."""
@@ -195,24 +195,28 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """session-manager-plugin is not installed here."""
     if snapshot.inside and not snapshot.plugin:
         fact = (
-            "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook does not and"
-            " used its own client."
+            "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
+            " its own client."
         )
         yield Evidence("this machine", (fact,), remedies.advise(f"To use the AWS CLI, install it: {PLUGIN_PAGE}"))
 
 
-def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[Evidence | Uncertain]:
-    if known.simulated:
-        refused = [said.action for said in known.simulated if said.decision != "allowed"]
-        unsure = [said.action for said in known.simulated if said.decision != "allowed" and said.missing_context]
+def _judge(role: str, permissions: Permissions, services: frozenset[str]) -> Iterator[Evidence | Uncertain]:
+    if permissions.simulated:
+        refused = [result.action for result in permissions.simulated if result.decision != "allowed"]
+        unsure = [
+            result.action for result in permissions.simulated if result.decision != "allowed" and result.missing_context
+        ]
         source = "SimulatePrincipalPolicy"
-    elif known.policies is not None:
-        verdicts = {action: evaluate(known.policies, action, "*", None, known.boundary) for action in CHANNELS}
+    elif permissions.policies is not None:
+        verdicts = {
+            action: evaluate(permissions.policies, action, "*", None, permissions.boundary) for action in CHANNELS
+        }
         refused = [action for action, verdict in verdicts.items() if verdict.decision != "allowed"]
         unsure = [action for action, verdict in verdicts.items() if verdict.decision == "unknown"]
         source = "The role's policies, evaluated here"
     else:
-        yield Uncertain(role, tuple(gap.sentence for gap in known.unread) or ("Its policies could not be read.",))
+        yield Uncertain(role, tuple(gap.sentence for gap in permissions.unread) or ("Its policies could not be read.",))
         return
     if unsure:
         yield Uncertain(
@@ -224,22 +228,22 @@ def _judge(role: str, known: Permissions, services: frozenset[str]) -> Iterator[
         yield Evidence(role, facts, remedies.let_execute(role), services)
 
 
-def _tasks(snapshot: Snapshot, is_so: Callable[[Task], bool]) -> Iterator[tuple[Service, list[Task]]]:
+def _tasks(snapshot: Snapshot, predicate: Callable[[Task], bool]) -> Iterator[tuple[Service, list[Task]]]:
     for service in snapshot.consumers:
-        tasks = [task for task in snapshot.running(service) if is_so(task)]
+        tasks = [task for task in snapshot.running(service) if predicate(task)]
         if tasks:
             yield service, tasks
 
 
 def _has_no_agent(snapshot: Snapshot, task: Task) -> bool:
-    """Whether an agent stopped, or has not come though there was time."""
+    """Whether an agent stopped, or has not started in time."""
     agents = {container.agent for container in _without_agent(task)}
     is_new = task.started is None or snapshot.taken - task.started < STARTING
     return "STOPPED" in agents or (bool(agents) and not is_new)
 
 
 def _without_agent(task: Task) -> list[TaskContainer]:
-    """The containers in which the agent does not run, but for those that have ended and took theirs along."""
+    """The running containers without a running agent."""
     return [container for container in task.containers if container.exit_code is None and container.agent != "RUNNING"]
 
 

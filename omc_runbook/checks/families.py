@@ -1,4 +1,4 @@
-"""Every family of checks in the order in which they are put, and what looks like what."""
+"""Every family of checks, in the order in which they run, and what looks like what."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from omc_runbook.checks.check import Check
 from omc_runbook.model.environment import LOCAL
 
 ENVIRONMENT = (secret, reference, content, upstream, access, network, startup, deployment, running, execute)
-"""Those of what AWS has."""
+"""Checks of what AWS has."""
 REPOSITORY = (drift,)
-"""Those of the application's files, put only where a checkout was read."""
+"""Checks of the application's files, run only where a checkout was read."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
-"""Those of a developer's machine, put only where that was looked at."""
+"""Checks of a developer's machine, run only where that was read."""
 
 
 def find(id: str, family: str = "") -> Check | None:
-    """A check by its id, None for an unknown one; where a .env and a secret have a fault of one name, by its family."""
+    """A check by its id, None for an unknown one; `family` decides where a .env and a secret share a fault's name."""
     return registry.find(id, family)
 
 
@@ -43,13 +43,13 @@ def symptom(id: str, family: str = "") -> str:
 
 
 def ruled_out_by(id: str, family: str = "") -> str:
-    """What is seen where it is not this fault, API and field, without a full stop; "" of an unknown id."""
+    """What shows that it is not this fault, API and field, without a full stop; "" of an unknown id."""
     check = find(id, family)
     return check.ruled_out_by if check else ""
 
 
 def look_alikes(id: str, family: str = "") -> tuple[Check, ...]:
-    """The checks whose fault a person could take for this one, so that it is worth saying that it is none of them."""
+    """The checks whose fault could be taken for this one, to be ruled out by name."""
     check = find(id, family)
     if check is None:
         return ()

@@ -1,4 +1,4 @@
-"""Which keys the tasks ask of the secret, and by whom each is asked."""
+"""Which keys of the secret tasks reference, and which services do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from omc_runbook.snapshot.state import Content, Snapshot
 
 @dataclass(frozen=True)
 class KeyDemand:
-    """One variable that a service's container is to get, as a rule from the environment's secret."""
+    """One reference of a service's container, as a rule to the environment's secret."""
 
     service: Service
     definition: TaskDefinition
@@ -25,18 +25,18 @@ class KeyDemand:
 
     @property
     def in_force(self) -> bool:
-        """Whether the service runs this revision, and not only tried it."""
+        """Whether it is the service's own revision, not one that failed."""
         return self.definition.arn == self.service.task_definition_arn
 
     @property
     def subject(self) -> str:
-        """Where the reference stands: family:revision, container, variable."""
+        """The reference: family:revision, container, variable."""
         return f"{self.definition.label} {self.container.name} {self.injection.variable}"
 
 
 @dataclass(frozen=True)
 class Succession:
-    """A revision whose tasks fail, and the one that serves in its place."""
+    """A revision whose tasks fail, and the one still in service."""
 
     service: Service
     failing: TaskDefinition
@@ -44,7 +44,7 @@ class Succession:
 
 
 def successions(snapshot: Snapshot) -> Iterator[Succession]:
-    """The revisions of consumers that fail or were rolled back, each with one that still serves."""
+    """The revisions of consumers that fail or were rolled back, each with one still in service."""
     for service in snapshot.consumers:
         primary, failing, serving = service.primary, snapshot.failed_arns(service), [service.task_definition_arn]
         if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
@@ -55,13 +55,13 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
                 yield Succession(service, bad, good)
 
 
-def wants(snapshot: Snapshot) -> Iterator[KeyDemand]:
+def secret_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
     name, keys = snapshot.secret_name, snapshot.environment.keys
-    return (demand for demand in every_want(snapshot) if means_secret(demand.injection.reference, name, keys))
+    return (demand for demand in all_demands(snapshot) if means_secret(demand.injection.reference, name, keys))
 
 
-def every_want(snapshot: Snapshot) -> Iterator[KeyDemand]:
+def all_demands(snapshot: Snapshot) -> Iterator[KeyDemand]:
     """The same, with the references to other secrets and to SSM parameters."""
     for service in snapshot.consumers:
         for definition in snapshot.revisions(service):
@@ -69,18 +69,20 @@ def every_want(snapshot: Snapshot) -> Iterator[KeyDemand]:
                 yield KeyDemand(service, definition, container, injection)
 
 
-def services_wanting(snapshot: Snapshot, key: str) -> frozenset[str]:
-    """Names of the services that are to get a key of the current version."""
-    return frozenset(demand.service.name for demand in wants(snapshot) if key in (demand.injection.reference.key, ""))
+def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
+    """Names of the services that reference a key, or the whole secret."""
+    return frozenset(
+        demand.service.name for demand in secret_demands(snapshot) if key in (demand.injection.reference.key, "")
+    )
 
 
-def users(snapshot: Snapshot) -> frozenset[str]:
+def referring_services(snapshot: Snapshot) -> frozenset[str]:
     """Names of the services that refer to the secret at all."""
-    return frozenset(demand.service.name for demand in wants(snapshot))
+    return frozenset(demand.service.name for demand in secret_demands(snapshot))
 
 
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
-    """What a reference points at: the version it fixes, else the current one; None where that was not read."""
+    """The content of the version that a reference names, else of the current one; None where it was not read."""
     ref = demand.injection.reference
     if ref.version_id:
         return snapshot.contents.get(ref.version_id)
@@ -89,32 +91,32 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     return snapshot.current
 
 
-def absent(snapshot: Snapshot) -> dict[str, str]:
-    """Keys that tasks ask for and the version meant lacks, each with the key meant instead ("" for none)."""
-    asked = {demand.injection.reference.key for demand in wants(snapshot)}
-    found = {}
-    for demand in wants(snapshot):
+def missing_keys(snapshot: Snapshot) -> dict[str, str]:
+    """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
+    referenced = {demand.injection.reference.key for demand in secret_demands(snapshot)}
+    similar = {}
+    for demand in secret_demands(snapshot):
         content, key = content_for(snapshot, demand), demand.injection.reference.key
         if key and content and content.document and content.document.get(key) is None:
-            known = asked | set(snapshot.environment.keys)
+            known = referenced | set(snapshot.environment.keys)
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            found[key] = _meant(key, spare)
-    return found
+            similar[key] = _similar(key, spare)
+    return similar
 
 
-def named(snapshot: Snapshot) -> frozenset[str]:
-    """Keys that some reference names, rightly or by the variable alone."""
+def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
+    """Keys that references name, by key or by variable."""
     keys = snapshot.environment.keys
     variables = {variable_of(name, keys): name for name in keys}
-    found = set()
-    for demand in wants(snapshot):
-        found |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
-    return frozenset(found - {""})
+    names = set()
+    for demand in secret_demands(snapshot):
+        names |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
+    return frozenset(names - {""})
 
 
-def _meant(key: str, spare: list[str]) -> str:
+def _similar(key: str, spare: list[str]) -> str:
     same = [other for other in spare if other.casefold().replace("-", "_") == key.casefold().replace("-", "_")]
     close = difflib.get_close_matches(key, spare, n=len(spare) or 1, cutoff=0.75)
     return next((other for other in (*same, *close) if is_misspelling(key, other)), "")

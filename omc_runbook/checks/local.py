@@ -1,4 +1,4 @@
-"""Faults of what a .env says: values that lack, that everybody knows, or that the application does not take."""
+"""Faults of the values in a .env: missing, well-known, weak or rejected by the application."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, miscased, workstation_of
-from omc_runbook.checks.dotenv_quoting import commented, in_odd_quotes, spoilt
+from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
+from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
-from omc_runbook.checks.registry import Family
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
@@ -22,33 +21,31 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
-check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
-
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED, MADE, ISSUED = 10.0, 23.0, 6.0
-"""Decimal logarithms of the guesses under which a value is weak: a password, for which zxcvbn's best score begins
-there; a key that signs, which nobody has to type; and what a provider issues, which is never that poor."""
+GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
+"""Decimal logarithms of the guesses under which a value is weak: a password (zxcvbn's best score begins there), a key
+that signs, and a key that a provider issues."""
 SIGNING = 32
-"""Characters that a key which signs has to have, by the catalogue."""
+"""Minimum characters of a signing key in the catalogue."""
 LOGIN = re.compile(r"://\S+@")
-"""An address with somebody's password in it, which is no word that anybody would try first."""
+"""A URL with a password, which is no word to guess first."""
 NEAR = 0.87
-"""How alike two names are, of 1, that differ by a slip."""
-STARTED = frozenset({"settings-refused", "required-empty", "changethis"})
+"""Least similarity, of 1, of a name and its misspelling."""
+SETTINGS_CHECKS = frozenset({"settings-refused", "required-empty", "changethis"})
 
 
 @check(
     "required-empty",
     needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
-    ruled_out_by="every variable that Settings require has a value in .env",
+    ruled_out_by="every variable that Settings requires has a value in .env",
     because_of=("misspelt", "duplicate-variable"),
     per_subject=True,
 )
 def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required variable has no value"""
     workstation = workstation_of(snapshot)
-    for name, why in lacking(workstation):
+    for name, why in missing_required(workstation):
         key, entry = (
             workstation.key_of(name),
             workstation.checkout.template.find(name) if workstation.checkout.template else None,
@@ -69,12 +66,12 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence]:
 def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name looks like a misspelling of a variable without a value."""
     workstation = workstation_of(snapshot)
-    for binding, meant in meant_names(workstation):
-        is_required, line = meant in workstation.required, binding.line
+    for binding, intended in misspellings(workstation):
+        is_required, line = intended in workstation.required, binding.line
         what = "is required and" if is_required else "is known and"
-        fact = f"Line {line} has {binding.name}, which nobody reads; {meant} {what} has no value."
-        remedy = Remedy(f"Write {meant}= in line {line} of {workstation.path}.")
-        yield Evidence(meant, (fact,), remedy, severity="error" if is_required else "warning")
+        fact = f"Line {line} has {binding.name}, which nobody reads; {intended} {what} has no value."
+        remedy = Remedy(f"Write {intended}= in line {line} of {workstation.path}.")
+        yield Evidence(intended, (fact,), remedy, severity="error" if is_required else "warning")
 
 
 @check(
@@ -183,7 +180,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
         if problem.variable in refused_empty(workstation):
-            where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty text for it."
+            where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty string for it."
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where))
             continue
         yield Evidence(subject, (fact,), Remedy(where))
@@ -200,7 +197,7 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     assert workstation.shared_values is not None
     for name, theirs in workstation.shared_values.matches.items():
-        fact = f"{name} is {theirs}, by keyed fingerprint: a leak from this machine exposes that environment."
+        fact = f"{name} has the value of {theirs}, by keyed fingerprint: a leak here exposes that environment."
         yield Evidence(name, (fact,), _renew(workstation, name))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
@@ -208,88 +205,91 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 def _least(key: Key | None) -> float:
     if key and key.generate and key.weak_below >= SIGNING:
-        return MADE
+        return SIGNED
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value as the application gets it, by the name that the variable should have."""
-    right, out = {binding.name: name for binding, name in miscased(workstation)}, spoilt(workstation)
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    right, excluded = {binding.name: name for binding, name in miscased(workstation)}, misread_names(workstation)
+    for binding in bindings_of(workstation):
         value = binding.for_python or binding.for_compose
-        if value is not None and binding.name not in out:
+        if value is not None and binding.name not in excluded:
             yield right.get(binding.name, binding.name), value
 
 
-def lacking(workstation: Workstation) -> Iterator[tuple[str, str]]:
-    """Required variables without a value that no faulty line mentions, with who requires them."""
+def missing_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
+    """Required variables without a value and without a faulty line, each with who requires it."""
     file = workstation.dotenv
     assert file
-    out = {*file.hidden_names, *spoilt(workstation)}
+    excluded = {*file.hidden_names, *misread_names(workstation)}
     miswritten = {
         right for binding, right in miscased(workstation) if not is_blank(binding.for_python or binding.for_compose)
     }
     for name, why in workstation.required.items():
         binding = workstation.binding(name)
         written = (binding.for_python or binding.for_compose) if binding else None
-        if name in out or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
+        if name in excluded or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
             continue
         if is_blank(written):
             yield name, why
 
 
-def meant_names(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
-    """The lines whose name nobody reads, each with the name of a variable without a value that it nearly is."""
+def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
+    """The lines whose name nobody reads, each with a similar name of a variable without a value."""
     if workstation.dotenv is None:
         return
     template, compose = workstation.checkout.template, workstation.checkout.compose
     known = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
     known |= {entry.name for entry in template.entries} if template else set()
     folded = {name.casefold() for name in known}
-    empty = [name for name, _ in lacking(workstation)]
-    open_ = [name for name in sorted(known) if name not in workstation.required and is_blank(workstation.value(name))]
+    empty = [name for name, _ in missing_required(workstation)]
+    optional = [
+        name for name in sorted(known) if name not in workstation.required and is_blank(workstation.value(name))
+    ]
     for binding in workstation.dotenv.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
             near = [name for name in empty if is_misspelling(name, binding.name)]
-            near += [name for name in open_ if is_slip(name, binding.name)]
+            near += [name for name in optional if is_slip(name, binding.name)]
             if near:
                 yield binding, near[0]
 
 
 def refused_empty(workstation: Workstation) -> frozenset[str]:
     """Optional variables that Settings refuses because they are there and empty."""
-    bindings = (workstation.binding(told.variable) for told in _unexplained(workstation))
-    found = (binding for binding in bindings if binding and binding.name not in workstation.required)
-    return frozenset(each.name for each in found if each.for_python is not None and is_blank(each.for_python))
+    bindings = (workstation.binding(problem.variable) for problem in _unexplained(workstation))
+    optional = (each for each in bindings if each and each.name not in workstation.required)
+    return frozenset(each.name for each in optional if each.for_python is not None and is_blank(each.for_python))
 
 
 def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
-    """What Settings says of variables of which nothing else tells."""
-    elsewhere = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
-    if workstation.settings_result is None or workstation.dotenv is None or elsewhere:
+    """What Settings rejects and no other check explains."""
+    is_other_file = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
+    if workstation.settings_result is None or workstation.dotenv is None or is_other_file:
         return
-    empty = (name for name, _ in lacking(workstation))
-    explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *spoilt(workstation), *empty)}
+    empty = (name for name, _ in missing_required(workstation))
+    explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *misread_names(workstation), *empty)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(workstation) else set()
     explained |= {
         name.casefold() for name, value in _values(workstation) if not is_value(value) and not is_blank(value)
     }
     explained |= {
-        name.casefold() for name in (*workstation.dotenv.first_words, *(each.name for each in commented(workstation)))
+        name.casefold()
+        for name in (*workstation.dotenv.first_words, *(each.name for each in comment_values(workstation)))
     }
-    explained |= {binding.name.casefold() for binding, _ in meant_names(workstation)}
+    explained |= {binding.name.casefold() for binding, _ in misspellings(workstation)}
     explained |= (
         {name.casefold() for _, name in miscased(workstation)}
         if workstation.checkout.settings.case_sensitive
         else set()
     )
-    for told in dict.fromkeys(workstation.settings_result.messages):
-        if told.check in STARTED and told.variable.partition(".")[0].casefold() not in explained:
-            yield told
+    for problem in dict.fromkeys(workstation.settings_result.messages):
+        if problem.check in SETTINGS_CHECKS and problem.variable.partition(".")[0].casefold() not in explained:
+            yield problem
 
 
 def is_slip(name: str, other: str) -> bool:
-    """Whether two names are the same but for a letter or two, or how their words are set apart; numbers count."""
+    """Whether two names differ only by a letter or two, or by separators; digits count."""
     mine, theirs = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
     if mine == theirs:
         return re.sub(r"\D", "", name) == re.sub(r"\D", "", other)
@@ -301,13 +301,13 @@ def _is_elsewhere(workstation: Workstation) -> bool:
     value, field = workstation.value(ENVIRONMENT), workstation.checkout.settings.find(ENVIRONMENT)
     if value is None or value.same_as(LOCAL) or ENVIRONMENT in {each.name for each in in_odd_quotes(workstation)}:
         return False
-    # An empty one counts only where Settings takes it for what it is.
+    # An empty one counts only where Settings accepts it.
     takes_empty = field is not None and "str" in field.annotation and not workstation.checkout.settings.ignore_empty
     return takes_empty or not is_blank(value)
 
 
 def _source(workstation: Workstation, name: str) -> str:
-    """Where local_setup gets a value from: it makes some up by itself, and the template has others."""
+    """local_setup's values_from for a variable; "" where it generates the value or the template has it."""
     key, entry = (
         workstation.key_of(name),
         workstation.checkout.template.find(name) if workstation.checkout.template else None,
@@ -318,9 +318,9 @@ def _source(workstation: Workstation, name: str) -> str:
 
 def _renew(workstation: Workstation, name: str) -> Remedy:
     key = workstation.key_of(name)
-    # What Base64 has besides letters and digits would break an address that the value becomes a part of.
+    # Base64's + and / would break a URL that contains the value.
     kind = "hex-32" if key and key.in_url and key.generate else key.generate if key else ""
     how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(kind, "")
-    source = f"Get another one from {key.obtain_from}" if key and key.obtain_from else "Make another one"
+    source = f"Get a new one from {key.obtain_from}" if key and key.obtain_from else "Generate a new one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
     return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {workstation.path}.{database}")

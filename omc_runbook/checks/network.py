@@ -32,7 +32,7 @@ SERVICE = "secretsmanager"
 )
 def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Tasks cannot reach Secrets Manager: no route to the internet, no usable endpoint."""
-    yield from _found(snapshot, "no-egress")
+    yield from _findings(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
 
@@ -40,11 +40,11 @@ def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "private-dns-off",
     needs=NEEDS,
     looks_like=("no-connection",),
-    ruled_out_by="DescribeVpcEndpoints: no endpoint in use is without PrivateDnsEnabled",
+    ruled_out_by="DescribeVpcEndpoints: every endpoint in use has PrivateDnsEnabled",
 )
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint for Secrets Manager has private DNS off, and tasks have no other way."""
-    return _found(snapshot, "private-dns-off")
+    return _findings(snapshot, "private-dns-off")
 
 
 @check(
@@ -55,7 +55,7 @@ def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' VPC resolves no DNS names."""
-    return _found(snapshot, "vpc-dns-off")
+    return _findings(snapshot, "vpc-dns-off")
 
 
 @check(
@@ -66,7 +66,7 @@ def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' security group blocks HTTPS to Secrets Manager."""
-    return _found(snapshot, "sg-egress")
+    return _findings(snapshot, "sg-egress")
 
 
 @check(
@@ -77,7 +77,7 @@ def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint's security group blocks HTTPS from the tasks."""
-    return _found(snapshot, "endpoint-sg")
+    return _findings(snapshot, "endpoint-sg")
 
 
 @check(
@@ -88,7 +88,7 @@ def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A network ACL blocks the tasks' calls to Secrets Manager, or the answers."""
-    return _found(snapshot, "network-acl")
+    return _findings(snapshot, "network-acl")
 
 
 @check(
@@ -99,12 +99,12 @@ def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def endpoint_policy(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint's policy keeps the execution role from the secret."""
-    return _found(snapshot, "endpoint-policy")
+    return _findings(snapshot, "endpoint-policy")
 
 
 @dataclass(frozen=True)
 class _Trouble:
-    """What is in the way of a service's tasks in one subnet."""
+    """An obstacle to a service's tasks in one subnet."""
 
     service: Service
     subnet: str
@@ -116,8 +116,8 @@ class _Trouble:
         return (*self.obstacle.facts, *(stop.sentence for stop in self.stops[:1]))
 
 
-def _found(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
-    """One finding, or doubt, for each thing that is in the way."""
+def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
+    """One finding, or doubt, for each obstacle."""
     grouped: dict[str, list[_Trouble]] = {}
     for trouble in _troubles(snapshot):
         if trouble.obstacle.check == id:
@@ -142,14 +142,14 @@ def _troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
         for subnet, path in _paths(snapshot, service):
             certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
             unsure = [obstacle for obstacle in path.obstacles if not obstacle.certain]
-            # What may be in the way is no news beside what is, nor where tasks came through.
+            # A possible obstacle does not matter beside a certain one, nor where tasks got their secrets.
             if not certain and not _comes_through(snapshot, service, stops):
                 certain = unsure
             yield from (_Trouble(service, subnet, obstacle, stops) for obstacle in certain)
 
 
 def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath]]:
-    """The way from each subnet that tasks are, or were of late, started in."""
+    """The path from each subnet that tasks start in, or lately failed in."""
     if snapshot.network is None:
         return
     placement = service.placement
@@ -158,8 +158,8 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, CallPath
     secret = snapshot.secret.arn if snapshot.secret else ""
     requests = [Request(role, GET_SECRET_VALUE, secret) for role in roles if role and secret]
     for subnet in dict.fromkeys(subnets):
-        place = TaskNetwork(subnet, placement.groups, placement.public_ip)
-        yield subnet, trace(snapshot.network, place, SERVICE, snapshot.environment.names.region, requests)
+        task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
+        yield subnet, trace(snapshot.network, task_network, SERVICE, snapshot.environment.names.region, requests)
 
 
 def _reads(snapshot: Snapshot, service: Service) -> bool:
@@ -170,7 +170,7 @@ def _reads(snapshot: Snapshot, service: Service) -> bool:
 
 
 def _stops(snapshot: Snapshot, service: Service) -> tuple[Stop, ...]:
-    """Its tasks that failed in the network's words."""
+    """Its tasks that failed for a reason in the network."""
     return tuple(
         stop
         for stop in fresh_stops(snapshot)
@@ -187,7 +187,7 @@ def _comes_through(snapshot: Snapshot, service: Service, stops: tuple[Stop, ...]
 
 
 def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
-    """Tasks that have no connection, and nothing that is known to be in their way."""
+    """Tasks without a connection and without a known obstacle."""
     if snapshot.network is None or snapshot.gaps.get("network"):
         return
     troubled = {trouble.service.name for trouble in _troubles(snapshot)}
@@ -196,7 +196,7 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
         if service.name in troubled or not _reads(snapshot, service):
             continue
         if stops and service.placement.subnets:
-            nothing = "No route, security group, network ACL or endpoint in EC2 blocks them any more"
+            nothing = "No route, security group, network ACL or endpoint blocks them now"
             yield Uncertain(service.name, (stops[0].sentence, f"{nothing}: check DNS servers and firewalls."))
         elif not service.placement.subnets and not _comes_through(snapshot, service, stops):
             way = "have no network interface of their own (awsvpc): their instance's routes apply, which are not read"

@@ -1,4 +1,4 @@
-"""Faults of the references: what a task definition's valueFrom says against what is there."""
+"""Faults of the references: a task definition's valueFrom against the secret that exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.key_demand import KeyDemand, every_want, successions, wants
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, secret_demands, successions
 from omc_runbook.checks.registry import Family
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import variable_of
@@ -26,12 +26,12 @@ NEEDS = ("services", "task_definitions")
     "arn-malformed",
     needs=NEEDS,
     looks_like=("invalid-reference",),
-    ruled_out_by="DescribeTaskDefinition: no ARN in valueFrom has other than 7 or 10 fields",
+    ruled_out_by="DescribeTaskDefinition: each ARN in valueFrom has 7 or 10 fields",
     fixed_by="troubleshoot",
 )
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is malformed."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         if demand.injection.reference.problem:
             yield _about(snapshot, demand, f"The valueFrom is malformed: {demand.injection.reference.problem}.")
 
@@ -45,9 +45,9 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         if demand.injection.reference.kind == "ssm" and not demand.injection.reference.problem:
-            yield _about(snapshot, demand, "The valueFrom is no Secrets Manager ARN: ECS asks SSM for that name.")
+            yield _about(snapshot, demand, "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM.")
 
 
 @check(
@@ -68,16 +68,16 @@ def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     "kms-cross-account",
     needs=(*NEEDS, "secret"),
     looks_like=("access-denied", "kms-refused"),
-    ruled_out_by="DescribeSecret: no secret of another account is without a KmsKeyId",
+    ruled_out_by="DescribeSecret: each secret of another account has a KmsKeyId",
 )
 def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret of another account is under the AWS managed key, which cannot be shared."""
+    """A secret in another account is encrypted with the AWS managed key, which cannot be shared."""
     for demand, ref in _arns(snapshot):
-        foreign = snapshot.elsewhere.get(ref.secret_arn)
+        foreign = snapshot.foreign_secrets.get(ref.secret_arn)
         own = snapshot.secret if snapshot.secret and ref.secret_arn == snapshot.secret.arn else None
         secret = foreign or own
         if secret and ref.account != snapshot.caller.account and not secret.kms_key_id:
-            fact = f"DescribeSecret on {secret.name} in account {ref.account} has no KmsKeyId: the AWS managed key."
+            fact = f"DescribeSecret: {secret.name} in account {ref.account} has no KmsKeyId, so the AWS managed key."
             yield _about(
                 snapshot,
                 demand,
@@ -117,9 +117,9 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
-    for demand in every_want(snapshot):
+    for demand in all_demands(snapshot):
         ref = demand.injection.reference
-        for other in (there for other, there in others.items() if value_from.is_secret_name(other, ref.secret_name)):
+        for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
             yield _about(snapshot, demand, f"That is the secret of {other}; this is {here}.")
 
 
@@ -135,8 +135,8 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     region = snapshot.environment.names.region
     for demand, ref in _arns(snapshot):
         if ref.region != region:
-            there = snapshot.elsewhere.get(ref.secret_arn)
-            also = f"A secret of that name is in {ref.region} too." if there else f"None was found in {ref.region}."
+            secret = snapshot.foreign_secrets.get(ref.secret_arn)
+            also = f"A secret of that name is in {ref.region} too." if secret else f"None was found in {ref.region}."
             yield _about(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
 
 
@@ -144,7 +144,7 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     "suffix-stale",
     needs=(*NEEDS, "secret"),
     looks_like=("not-found",),
-    ruled_out_by="DescribeSecret: no valueFrom has other six characters than the secret's ARN",
+    ruled_out_by="DescribeSecret: no valueFrom has another suffix than the secret's ARN",
     fixed_by="troubleshoot",
 )
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -168,7 +168,9 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom lacks the six-character suffix of the secret's ARN."""
     for demand, ref in _here(snapshot):
         if _suffix(snapshot, _own_name(snapshot)) and not _suffix(snapshot, ref.secret_name):
-            yield _about(snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's is {_own_name(snapshot)}.")
+            yield _about(
+                snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's ends in {_own_name(snapshot)}."
+            )
 
 
 @check(
@@ -247,13 +249,13 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container sets one variable twice."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         names = [injection.variable for injection in demand.container.secrets]
         if demand.injection.variable in demand.container.environment:
             fact = f"{demand.injection.variable} is in the container's environment and in its secrets."
             yield _about(snapshot, demand, fact)
         elif names.count(demand.injection.variable) > 1:
-            yield _about(snapshot, demand, f"{demand.injection.variable} is twice in the container's secrets.")
+            yield _about(snapshot, demand, f"{demand.injection.variable} occurs twice in the container's secrets.")
 
 
 @check(
@@ -267,21 +269,21 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is injected under a name that the application does not read."""
-    served = {
+    in_service = {
         (pair.failing.arn, injection.reference.key): (injection.variable, pair.serving.label)
         for pair in successions(snapshot)
         for _, injection in snapshot.own_injections(pair.serving)
     }
     for demand, ref in _arns(snapshot):
-        former, label = served.get((demand.definition.arn, ref.key), ("", ""))
+        former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
         what = f"Key {ref.key} is injected as {demand.injection.variable}"
         if other := _owner(snapshot, demand):
             yield _about(snapshot, demand, f"{what}, the variable of key {other}.")
         elif former and former not in demand.definition.variables:
-            yield _about(snapshot, demand, f"{what}; {label}, which serves, has {former}.")
+            yield _about(snapshot, demand, f"{what}; {label}, the revision in service, injects it as {former}.")
         elif due := _unset(snapshot, demand):
             reader = "The application" if snapshot.checkout is None else "Settings"
-            yield _about(snapshot, demand, f"{what}; {reader} reads {due}, which nobody sets.")
+            yield _about(snapshot, demand, f"{what}; {reader} reads {due}, which is not set.")
 
 
 def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
@@ -304,7 +306,7 @@ def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
 
 def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References that are well-formed Secrets Manager ARNs."""
-    for demand in wants(snapshot):
+    for demand in secret_demands(snapshot):
         if demand.injection.reference.kind == "secretsmanager" and not demand.injection.reference.problem:
             yield demand, demand.injection.reference
 
@@ -325,13 +327,13 @@ def _own_name(snapshot: Snapshot) -> str:
 
 
 def _suffix(snapshot: Snapshot, name: str) -> str:
-    """What stands behind the secret's own name in the last part of an ARN."""
+    """What follows the secret's own name in the last part of an ARN."""
     own = snapshot.secret_name
     return name.removeprefix(f"{own}-") if name.startswith(f"{own}-") else ""
 
 
 def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
-    secret = snapshot.elsewhere.get(ref.secret_arn)
+    secret = snapshot.foreign_secrets.get(ref.secret_arn)
     return secret is not None and not secret.kms_key_id
 
 
@@ -353,7 +355,7 @@ def _about(
 
 
 def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str, exists: bool) -> Evidence:
-    """A pin is a warning while there is a version behind it, and keeps tasks from starting when there is none."""
+    """A pin is a warning while its version exists, and keeps tasks from starting when it does not."""
     known = exists or snapshot.secret is None or "versions" in snapshot.gaps
-    tail = "a new value never reaches this variable" if known else "no version of the secret answers to that"
+    tail = "a new value never reaches this variable" if known else "the secret has no such version"
     return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="warning" if known else "error")

@@ -1,4 +1,4 @@
-"""The decorator that registers a check with all that is known of its fault, and what it has registered."""
+"""The decorator that registers a check with all that is known of its fault, and the registered checks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from omc_runbook.snapshot.state import Snapshot
 Declare = Callable[[Callable[[Snapshot], Iterable[Answer]]], Check]
 
 _REGISTERED: dict[tuple[bool, str], Check] = {}
-"""By whether it is a fault of a developer's machine, and by id: a secret and a .env have faults of one name."""
+"""By whether it is a fault of a developer's machine, and by id: a secret and a .env share ids."""
 
 
 class Family:
-    """The checks of one kind of fault, with what is so of most of them; called, it is the decorator of one check."""
+    """The checks of one kind of fault, with their defaults; calling it gives the decorator of one check."""
 
     def __init__(
         self, name: str, symptom: Symptom = "cannot-read", hinders: Hinders = "", not_in_sandbox: str = ""
@@ -64,17 +64,17 @@ class Family:
                 fixed_by=fixed_by,
                 not_in_sandbox=not_in_sandbox or self.not_in_sandbox,
             )
-            place = (self.name == LOCAL, id)
-            if place in _REGISTERED:
+            key = (self.name == LOCAL, id)
+            if key in _REGISTERED:
                 raise ValueError(f"Two checks of a kind have the id {id}.")
-            _REGISTERED[place] = check
+            _REGISTERED[key] = check
             return check
 
         return declare
 
 
 def checks_of(*modules: ModuleType) -> tuple[Check, ...]:
-    """The checks that these modules registered, in the order in which they stand there."""
+    """The checks that these modules registered, in their order there."""
     return tuple(
         check for module in modules for check in _REGISTERED.values() if check.run.__module__ == module.__name__
     )
@@ -86,6 +86,6 @@ def registered() -> tuple[Check, ...]:
 
 
 def find(id: str, family: str = "") -> Check | None:
-    """A check by its id; a family of a developer's machine prefers that one's fault to a secret's of one name."""
+    """A check by its id; where a .env and a secret share it, the one of the family's side."""
     is_local = family == LOCAL
     return _REGISTERED.get((is_local, id)) or _REGISTERED.get((not is_local, id))

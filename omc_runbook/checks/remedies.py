@@ -1,4 +1,4 @@
-"""What to do: the runbook that mends a fault, and the AWS commands by hand, with this environment's names filled in."""
+"""Remedies: the runbook that fixes a fault, and the AWS commands by hand, with this environment's names."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def undelete(environment: Environment) -> Remedy:
 
 
 def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
-    """Give a key another value, or without one write the whole document, by the runbook.
+    """Give a key a new value, or without a key write the whole document, by the runbook.
 
-    A value is made where the catalogue says how, unless the database has to have the same one.
+    The value is generated where the catalogue says how, unless the database needs the same one.
     """
     known = environment.keys.get(key)
-    made = known is not None and known.generate and known.effect != "database-too"
-    parameters = {"keys": key, "values_from": "generate" if made else "file:PATH", "remove": remove}
+    is_generated = known is not None and known.generate and known.effect != "database-too"
+    parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH", "remove": remove}
     return by("update", environment, put_value(environment.names), **parameters)
 
 
@@ -43,21 +43,21 @@ def restore(environment: Environment, to: str, from_: str) -> Remedy:
 
 
 def renew_tasks(environment: Environment, service: str) -> Remedy:
-    """Start new tasks of every service that holds older values, and watch them, by the runbook."""
+    """Start new tasks of every service with old values, and watch them, by the runbook."""
     return by("rotate", environment, redeploy(environment.names, service), values_from="keep")
 
 
 def at_once(environment: Environment, remedy: Remedy) -> str:
-    """The command line of a remedy's runbook that changes what it plans, in production too."""
+    """The command line of a remedy's runbook that applies its plan, in production too."""
     sure = {"apply": "true"} | ({"confirm": environment.name} if environment.is_production else {})
     return replace(remedy, parameters={**remedy.parameters, **sure}).invocation
 
 
 def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
     """Name the runbook that does it, with the parameters that are not empty."""
-    place = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
-    given = {name: value for name, value in {**place, **parameters}.items() if value}
-    return replace(by_hand, runbook=runbook, parameters=given)
+    base = {"environment": environment.name, "runbook_toml": "" if environment.source == GUIDE else environment.source}
+    filled = {name: value for name, value in {**base, **parameters}.items() if value}
+    return replace(by_hand, runbook=runbook, parameters=filled)
 
 
 def create_secret(names: Names) -> Remedy:
@@ -96,7 +96,7 @@ def register(names: Names, instead: str) -> Remedy:
 
 
 def redeploy(names: Names, service: str) -> Remedy:
-    """Start new tasks, which read the secret anew."""
+    """Start new tasks, which read the secret again."""
     return _update_service(names, service, "--force-new-deployment")
 
 
@@ -106,17 +106,17 @@ def deploy(names: Names, service: str, revision: str) -> Remedy:
 
 
 def scale(names: Names, service: str) -> Remedy:
-    """Ask for running tasks."""
+    """Set desiredCount to 1."""
     return _update_service(names, service, "--desired-count", "1")
 
 
 def grant(names: Names, role: str, action: str, resource: str) -> Remedy:
-    """Let a role do one thing on one resource, in a policy of its own so that no other is written over."""
+    """Let a role do one thing on one resource, in a policy of its own that overwrites no other."""
     return _put_policy(role, grant_name(names, action), grant_document(names, action, resource))
 
 
 def grant_name(names: Names, action: str) -> str:
-    """What a policy is called that lets a role do one thing with the secret: a name that IAM takes."""
+    """The name of the policy that `grant` writes, valid in IAM."""
     verb = "decrypt" if action == DECRYPT else "read"
     return _NOT_IN_A_NAME.sub("-", f"{verb}-{names.secret.rpartition(':')[2]}")[:128]
 
@@ -141,18 +141,18 @@ def enable_execute(names: Names, service: str) -> Remedy:
 
 
 def let_execute(role: str) -> Remedy:
-    """Let a task role open the channels of ECS Exec, in a policy of its own: they take no resource but all."""
+    """Let a task role open the channels of ECS Exec, which have no resource-level permissions."""
     statement = {"Effect": "Allow", "Action": list(CHANNELS), "Resource": "*"}
     return _put_policy(role, "ecs-exec", _document(statement))
 
 
 def logs(names: Names, service: str) -> Remedy:
-    """Read what the service's containers said of late."""
+    """Read the service's latest log lines."""
     return log_group(names, f"/ecs/{names.cluster}/{service}")
 
 
 def log_group(names: Names, group: str) -> Remedy:
-    """Read what was written to a log group of late."""
+    """Read a log group's latest lines."""
     return _aws(names, "logs", "tail", group, "--since", "30m")
 
 
@@ -179,12 +179,12 @@ def put_resource_policy(names: Names) -> Remedy:
 
 
 def capacity(names: Names) -> Remedy:
-    """See what the cluster has room for."""
+    """See the cluster's capacity."""
     return _aws(names, "ecs", "describe-clusters", "--clusters", names.cluster, "--include", "STATISTICS")
 
 
 def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
-    """See whether an image is in its repository; by its tag, where it has one."""
+    """See whether an image is in its repository, by its tag where it has one."""
     image = ("--image-ids", f"imageTag={tag}") if tag else ()
     words = ("describe-images", "--repository-name", repository, *image, "--registry-id", account, "--region", region)
     return Remedy(command("aws", "ecr", *words))
@@ -197,18 +197,18 @@ def list_versions(names: Names) -> Remedy:
 
 
 def show_secret(names: Names) -> Remedy:
-    """See what is known of the secret, without its value."""
+    """See the secret's metadata, without its value."""
     return _aws(names, "secretsmanager", "describe-secret", "--secret-id", names.secret)
 
 
 def show_references(names: Names) -> Remedy:
     """See the references of the newest task definition."""
-    shown = _aws(names, "ecs", "describe-task-definition", "--task-definition", names.task_family)
-    return Remedy(f"{shown.command} | jq '.taskDefinition.containerDefinitions[].secrets'")
+    describe = _aws(names, "ecs", "describe-task-definition", "--task-definition", names.task_family)
+    return Remedy(f"{describe.command} | jq '.taskDefinition.containerDefinitions[].secrets'")
 
 
 def show_service(names: Names) -> Remedy:
-    """See how the service and its deployments stand."""
+    """See the service and its deployments."""
     return _aws(names, "ecs", "describe-services", "--cluster", names.cluster, "--services", names.service)
 
 
@@ -219,7 +219,7 @@ def show_policy(names: Names) -> Remedy:
 
 
 def advise(text: str) -> Remedy:
-    """Say in a sentence what no single command does."""
+    """A remedy in words, where no single command does it."""
     return Remedy(text)
 
 

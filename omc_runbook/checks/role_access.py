@@ -1,4 +1,4 @@
-"""What a role may do with the secret and its key, by AWS's simulation where it spoke, else by the policies read."""
+"""What a role may do with the secret and its key, by AWS's simulation where it decides, else by its policies."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ REFUSALS: dict[Cause, str] = {
     "boundary": "boundary",
     "nothing-allows": "no-permission",
 }
-"""The fault that AWS's refusal tells of, by why a role may not read the secret."""
+"""The check whose message AWS's refusal has, by why a role may not read the secret."""
 
 
 @dataclass(frozen=True)
 class RoleAccess:
-    """Why a role may not do something ("" where it may), who says so, and the statements that decide."""
+    """Why a role may not do something ("" where it may), by which source, and the deciding statements."""
 
     cause: Cause
     sentence: str
@@ -52,20 +52,20 @@ class RoleAccess:
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret."""
     assert snapshot.secret
-    known, resource = snapshot.permissions[role_arn], snapshot.secret.arn
+    permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
     context = {**_context(snapshot, role_arn), **_tags(snapshot)}
     granted = _grants_directly(snapshot, role_arn, context)
-    simulated = known.simulation_of(GET_SECRET_VALUE, resource)
+    simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
     if simulated and not simulated.missing_context:
-        return _by_simulation(known, simulated, resource, context, granted)
-    if known.policies is None:
-        reason = " ".join(gap.sentence for gap in known.unread) or "Its policies could not be read."
+        return _by_simulation(permissions, simulated, resource, context, granted)
+    if permissions.policies is None:
+        reason = " ".join(gap.sentence for gap in permissions.unread) or "Its policies could not be read."
         return RoleAccess("unknown", reason)
-    return _by_policies(known, resource, context, granted)
+    return _by_policies(permissions, resource, context, granted)
 
 
-def told(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
-    """What AWS said when it refused a task, where nothing else tells."""
+def refused_access(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
+    """The access by AWS's refusal of a task, where nothing else decides; None without one."""
     for cause, check in REFUSALS.items():
         for stop in stops_saying(snapshot, check):
             if stop.service.name in services:
@@ -77,7 +77,7 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
     """Whether the secret's own policy denies a role what others allow; None where the secret has no policy."""
     if not snapshot.resource_policy or not snapshot.secret:
         return None
-    # Without something that allows, a doubtful deny would make no difference, and be passed over.
+    # Without an allow, an undecidable deny would change nothing and be ignored.
     body = snapshot.resource_policy.document.get("Statement")
     statements = [*(body if isinstance(body, list) else [body]), _EVERYBODY]
     return evaluate_resource(
@@ -91,7 +91,7 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
 
 def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role may decrypt with the secret's customer key."""
-    known, context = snapshot.permissions[role_arn], _context(snapshot, role_arn)
+    permissions, context = snapshot.permissions[role_arn], _context(snapshot, role_arn)
     if key.policy:
         direct = evaluate_resource(key.policy, {role_arn}, DECRYPT, key.arn, context)
         if direct.decision in ("allowed", "unknown"):
@@ -101,23 +101,23 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
         if delegated.decision != "allowed":
             cause: Cause = "unknown" if delegated.decision == "unknown" else "key-policy"
             return RoleAccess(cause, f"GetKeyPolicy: {delegated.reason}.", delegated.statements)
-    simulated = known.simulation_of(DECRYPT, key.arn)
+    simulated = permissions.simulation_of(DECRYPT, key.arn)
     if simulated and not simulated.missing_context:
         allowed, source = simulated.decision == "allowed", BY_SIMULATION
-    elif known.policies is not None:
-        verdict = evaluate(known.policies, DECRYPT, key.arn, context, known.boundary)
+    elif permissions.policies is not None:
+        verdict = evaluate(permissions.policies, DECRYPT, key.arn, context, permissions.boundary)
         if verdict.decision == "unknown":
             return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}")
         allowed, source = verdict.decision == "allowed", BY_POLICIES
     else:
-        return RoleAccess("unknown", " ".join(gap.sentence for gap in known.unread))
+        return RoleAccess("unknown", " ".join(gap.sentence for gap in permissions.unread))
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
     name = iam.role_name(role_arn)
     if (
         snapshot.secret
-        and known.policies
-        and evaluate(known.policies, DECRYPT, snapshot.secret.arn).decision == "allowed"
+        and permissions.policies
+        and evaluate(permissions.policies, DECRYPT, snapshot.secret.arn).decision == "allowed"
     ):
         sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
         return RoleAccess("useless-grant", sentence)
@@ -125,7 +125,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
 
 
 def _by_simulation(
-    known: Permissions, simulated: Simulated, resource: str, context: Mapping[str, str], granted: bool
+    permissions: Permissions, simulated: Simulated, resource: str, context: Mapping[str, str], granted: bool
 ) -> RoleAccess:
     what = f"{BY_SIMULATION}: {simulated.decision} for {GET_SECRET_VALUE} on {resource}"
     if simulated.decision == "allowed":
@@ -135,41 +135,41 @@ def _by_simulation(
     if (
         simulated.decision == "explicitDeny"
         and simulated.allowed_by_boundary is False
-        and not _denies(known, resource, context)
+        and not _denies(permissions, resource, context)
     ):
         return RoleAccess("boundary", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     if simulated.decision == "explicitDeny":
         return RoleAccess("identity-deny", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     if simulated.allowed_by_boundary is False and (
-        known.policies is None or _allows(known.policies, resource, context)
+        permissions.policies is None or _allows(permissions.policies, resource, context)
     ):
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
     if granted:
         return RoleAccess("", f"{what}, but the secret's own policy allows it.")
-    base = known.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
-    # What allows any other name as well does not mean this one.
-    if base and base.decision == "allowed" and not _allows(known.policies, f"{resource}x", context):
+    base = permissions.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
+    # A policy that allows any other name as well is not a missing suffix.
+    if base and base.decision == "allowed" and not _allows(permissions.policies, f"{resource}x", context):
         return RoleAccess("suffix", f"{what}, and allowed for the ARN without its last six characters.")
     return RoleAccess("nothing-allows", f"{what}.")
 
 
-def _by_policies(known: Permissions, resource: str, context: Mapping[str, str], granted: bool) -> RoleAccess:
-    assert known.policies is not None
-    verdict = evaluate(known.policies, GET_SECRET_VALUE, resource, context, known.boundary)
+def _by_policies(permissions: Permissions, resource: str, context: Mapping[str, str], granted: bool) -> RoleAccess:
+    assert permissions.policies is not None
+    verdict = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context, permissions.boundary)
     what = f"{BY_POLICIES}: {verdict.reason}"
     if verdict.decision == "unknown":
         return RoleAccess("unknown", what)
     if verdict.decision == "allowed":
         return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
-        by_identity = evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
+        by_identity = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
         return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
-    if _allows(known.policies, resource, context):
+    if _allows(permissions.policies, resource, context):
         return RoleAccess("boundary", what)
     if granted:
         return RoleAccess("", f"{what}, but the secret's own policy allows it.")
-    if _allows(known.policies, resource.rpartition("-")[0], context) and not _allows(
-        known.policies, f"{resource}x", context
+    if _allows(permissions.policies, resource.rpartition("-")[0], context) and not _allows(
+        permissions.policies, f"{resource}x", context
     ):
         return RoleAccess("suffix", f"{what}, but the ARN without its last six characters is allowed.")
     return RoleAccess("nothing-allows", what)
@@ -188,15 +188,15 @@ def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: M
     return evaluate(policies or (), GET_SECRET_VALUE, resource, context).decision == "allowed"
 
 
-def _denies(known: Permissions, resource: str, context: Mapping[str, str]) -> bool:
-    """Whether the role's own policies, taken alone, deny it; so too where they could not be read."""
-    return known.policies is None or (
-        evaluate(known.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
+def _denies(permissions: Permissions, resource: str, context: Mapping[str, str]) -> bool:
+    """Whether the role's own policies alone deny it; true where they could not be read."""
+    return permissions.policies is None or (
+        evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
     )
 
 
 def _principals(role_arn: str) -> frozenset[str]:
-    """The names by which a resource policy may mean a task's session of a role."""
+    """The principals by which a resource policy can name a task's session of a role."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     name = iam.role_name(role_arn)
     return frozenset(

@@ -1,4 +1,4 @@
-"""Faults inside a running task, which only a look at its processes can show."""
+"""Faults inside a running task, which only its processes show."""
 
 from __future__ import annotations
 
@@ -17,49 +17,47 @@ check = Family("running", symptom="not-updating")
 NEEDS = ("inside", "services", "task_definitions", "tasks")
 
 SLACK = timedelta(seconds=10)
-"""How far a container's clock, which tells its boot in whole seconds, may be from that of ECS."""
+"""How far a container's clock, with its boot time in whole seconds, may be from ECS's."""
 
 UNREADABLE = "unreadable"
-"""Why nothing is told of a look that worked: there is no version to compare with what it saw."""
+"""Why a read that worked shows nothing: there is no version to compare its values with."""
 
-SWITCH_ON: dict[str, str] = {
-    "off": "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
-    "agent": "See the findings of family exec for what keeps its agent from running.",
-    "network": "Let this machine reach the session's address by HTTPS.",
-    "no-shell": "Looking inside needs an image with a shell and sha256sum.",
-    "no-tool": "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
-    "session": "Run again; the same command by hand says more.",
-    "timeout": "Run again when the task has less to do.",
+REASONS: dict[str, tuple[str, str]] = {
+    "off": (
+        "ECS Exec is off",
+        "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
+    ),
+    "agent": ("the agent of ECS Exec is not running", "The findings of family exec say why."),
+    "network": (
+        "the session's address is unreachable from here",
+        "Allow HTTPS from this machine to the session's address.",
+    ),
+    "no-shell": ("the container has no shell", "Looking inside needs an image with a shell and sha256sum."),
+    "no-tool": (
+        "the container has no program that computes a digest",
+        "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
+    ),
+    "session": ("the session failed", "Run again, or run aws ecs execute-command by hand for details."),
+    "timeout": ("the session took too long", "Run again when the task is less busy."),
 }
-"""What would let one look inside, by why a look was refused."""
-
-REASONS: dict[str, str] = {
-    "off": "ECS Exec is off",
-    "agent": "the agent of ECS Exec is not running",
-    "denied": "this caller may not use ECS Exec",
-    "network": "the session's address is not reached from here",
-    "no-shell": "the container has no shell",
-    "no-tool": "the container has no program that makes a digest",
-    "session": "the session failed",
-    "timeout": "the session took too long",
-}
+"""Why a task could not be looked into, and what to do, by `ExecFailure.why`; a denial names its permission."""
 
 
 @check(
     "entrypoint-override",
     needs=NEEDS,
     looks_like=("old-value",),
-    ruled_out_by="the process holds the value that ECS gave it",
+    ruled_out_by="the process has the value that ECS injected",
 )
 def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The image's entry point replaces a variable."""
     for service, variable, looks in _variables(snapshot, _is_replaced):
         process = f"process {looks[0].process} of {_tasks(looks)} of {service}"
-        is_gone = looks[0].held[variable].process == ABSENT
+        is_gone = looks[0].values[variable].process == ABSENT
         difference = (
-            f"holds no {variable}, which ECS gave the container."
+            f"has no {variable}, although ECS injected it."
             if is_gone
-            else f"holds another {variable} than ECS gave the container, and no kept version of the secret has it."
+            else f"has another {variable} than ECS injected: a value of no remaining version of the secret."
         )
         facts = (f"ExecuteCommand: {process} {difference}",)
         remedy = remedies.advise(f"Let the image's entry point leave {variable} as it is, and deploy the new image.")
@@ -71,18 +69,18 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "app-cache",
     needs=NEEDS,
     looks_like=("old-value",),
-    ruled_out_by="the process started when its task did, and holds the current value",
+    ruled_out_by="the process started with its task and has the current value",
 )
 def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The application keeps a value that it read earlier."""
+    """The application still uses a value that it read earlier."""
     for service, variable, looks in _variables(snapshot, _is_kept):
-        value = looks[0].held[variable]
+        value = looks[0].values[variable]
         facts = [
-            f"ExecuteCommand: process {looks[0].process} of {_tasks(looks)} of {service} holds {variable} of version"
-            f" {value.process}, where ECS gave the container {_named(value.injected)}.",
+            f"ExecuteCommand: process {looks[0].process} of {_tasks(looks)} of {service} has {variable} of version"
+            f" {value.process}; ECS injected {_named(value.injected)}.",
         ]
         facts += [
-            f"The process began at {one.started:%Y-%m-%d %H:%M:%S} UTC, before the task did."
+            f"The process started at {one.started:%Y-%m-%d %H:%M:%S} UTC, before its task."
             for one in looks[:1]
             if one.started and _is_older(snapshot, one)
         ]
@@ -98,32 +96,32 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "baked-env",
     needs=NEEDS,
     looks_like=("old-value",),
-    ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process holds its value",
+    ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process has its value",
 )
 def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A value comes from the image, or from a file in it, and not from the secret."""
+    """A value comes from the image or a file in it, not from the secret."""
     for service, variable, looks in _variables(snapshot, _is_baked):
-        value = looks[0].held[variable]
+        value = looks[0].values[variable]
         if value.injected != ABSENT:
             where = f"the image of {_tasks(looks)} of {service} sets {variable}"
         elif value.process not in (ABSENT, UNSEEN):
             where = (
-                f"process {looks[0].process} of {_tasks(looks)} of {service} has {variable}, which ECS did not give it"
+                f"process {looks[0].process} of {_tasks(looks)} of {service} has {variable}, which ECS did not inject"
             )
         else:
-            where = f"{value.file} in {_tasks(looks)} of {service} names {variable}"
+            where = f"{value.file} in {_tasks(looks)} of {service} sets {variable}"
         origin = _value(value.injected if value.injected != ABSENT else value.process)
         facts = (
             f"ExecuteCommand: {where}.{origin}",
-            f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes of the secret never reach it.",
+            f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes to the secret never reach it.",
         )
         name, arn = value.key, snapshot.secret.arn if snapshot.secret else "ARN"
         remedy = remedies.register(snapshot.environment.names, f"{arn}:{name}:: for {variable}")
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     for service, variable, looks in _variables(snapshot, _is_shadowed):
         remark = (
-            f"ExecuteCommand: {looks[0].held[variable].file} in {_tasks(looks)} of {service} names {variable} too; the"
-            " process has what ECS injected, which takes precedence where Settings reads the file.",
+            f"ExecuteCommand: {looks[0].values[variable].file} in {_tasks(looks)} of {service} sets {variable} too; the"
+            " process has the value that ECS injected, which takes precedence in Settings.",
         )
         remedy = remedies.advise("Keep .env out of the image: name it in .dockerignore.")
         yield Evidence(f"{service} {variable}", remark, remedy, frozenset({service}), "info")
@@ -148,38 +146,40 @@ def _is_shadowed(value: HeldValue) -> bool:
     return value.has_reference and bool(value.file) and not value.differs
 
 
-def _variables(snapshot: Snapshot, is_so: Callable[[HeldValue], bool]) -> Iterator[tuple[str, str, list[ExecLook]]]:
-    """By service and variable, the looks that show something of it, which never is none."""
+def _variables(snapshot: Snapshot, predicate: Callable[[HeldValue], bool]) -> Iterator[tuple[str, str, list[ExecLook]]]:
+    """By service and variable, the looks with such a value, at least one."""
     for service in snapshot.consumers:
         looks = [look for look in snapshot.inside or () if look.service == service.name]
-        for variable in dict.fromkeys(name for look in looks for name in look.held):
-            showing = [look for look in looks if variable in look.held and is_so(look.held[variable])]
-            if showing:
-                yield service.name, variable, showing
+        for variable in dict.fromkeys(name for look in looks for name in look.values):
+            matching = [look for look in looks if variable in look.values and predicate(look.values[variable])]
+            if matching:
+                yield service.name, variable, matching
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
-    """What was not looked into, and what would help: a sentence for each reason, and one if that is a choice."""
+    """What could not be read inside tasks and what to do about it, by reason."""
     looks = snapshot.inside or ()
     by_reason: dict[str, list[ExecLook]] = {}
     for look in looks:
         if look.refused:
             by_reason.setdefault(look.refused.kind, []).append(look)
-        elif unseen := [value for value in look.held.values() if value.process == UNSEEN and value.injected != ABSENT]:
+        elif unseen := [
+            value for value in look.values.values() if value.process == UNSEEN and value.injected != ABSENT
+        ]:
             why = UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
             by_reason.setdefault(why, []).append(look)
-    for why, dark in by_reason.items():
-        services, refused = ", ".join(dict.fromkeys(one.service for one in dark)), dark[0].refused
-        of = f"{_tasks(dark)} of {services}"
+    for why, unread in by_reason.items():
+        services, refused = ", ".join(dict.fromkeys(one.service for one in unread)), unread[0].refused
+        of = f"{_tasks(unread)} of {services}"
         if why == UNREADABLE:
-            fact = f"What {of} hold was read, but not the version that their references mean: they cannot be compared."
+            fact = f"The values in {of} cannot be compared: the version that their references name was not read."
         elif refused is None:
-            fact = f"The environment of process {dark[0].process} in {of} cannot be read: its values are unknown."
+            fact = f"The environment of process {unread[0].process} in {of} cannot be read: its values are unknown."
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
-            fact = f"Could not look into {of}, because {REASONS[why]}. {SWITCH_ON[why]}"
-        yield Uncertain(services, (fact, "Times alone tell which value they hold.") if refused else (fact,))
+            fact = "Could not look into {}, because {}. {}".format(of, *REASONS[why])
+        yield Uncertain(services, (fact, "Only times tell which value they have.") if refused else (fact,))
 
 
 def _tasks(looks: list[ExecLook]) -> str:
@@ -188,13 +188,13 @@ def _tasks(looks: list[ExecLook]) -> str:
 
 
 def _named(version: str) -> str:
-    return "a value that no kept version has" if version in (OTHER, UNSEEN) else f"that of version {version}"
+    return "a value of no remaining version" if version in (OTHER, UNSEEN) else f"that of version {version}"
 
 
 def _value(version: str) -> str:
     if version in (ABSENT, UNSEEN):
         return ""
-    return " It is no value of the secret's." if version == OTHER else f" It is the value of version {version}."
+    return " No version of the secret has this value." if version == OTHER else f" Version {version} has this value."
 
 
 def _is_older(snapshot: Snapshot, look: ExecLook) -> bool:

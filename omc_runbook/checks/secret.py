@@ -1,4 +1,4 @@
-"""Faults of the secret itself: that it is there, stays there and has a current version."""
+"""Faults of the secret itself: missing, scheduled for deletion, without a current version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
             names.secret,
             (f"DescribeSecret: there is no secret {names.secret} in {names.region}.",),
             remedies.create(snapshot.environment),
-            _everyone(snapshot),
+            snapshot.consumer_names,
         )
 
 
@@ -45,7 +45,7 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
                 *author_of(snapshot, "DeleteSecret"),
             ),
             remedies.undelete(snapshot.environment),
-            _everyone(snapshot),
+            snapshot.consumer_names,
         )
 
 
@@ -62,11 +62,7 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
         stages = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
         yield Evidence(
             secret.name,
-            (f"DescribeSecret: no version holds {CURRENT} (stages in use: {stages}).",),
+            (f"DescribeSecret: no version has {CURRENT} (stages in use: {stages}).",),
             remedies.update(snapshot.environment),
-            _everyone(snapshot),
+            snapshot.consumer_names,
         )
-
-
-def _everyone(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(service.name for service in snapshot.consumers)

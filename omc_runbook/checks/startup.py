@@ -1,4 +1,4 @@
-"""Tasks that stop, or never come: for want of their secrets, or of something else, told apart by ECS's own words."""
+"""Faults of tasks that stop or never start, told apart by ECS's own words."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
-Where = Callable[[Snapshot, Stop], Remedy]
+RemedyOf = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
-    126: "Exit code 126 is a shell's: the command may not be executed.",
-    127: "Exit code 127 is a shell's: there is no such command in the image.",
-    137: "Exit code 137 is SIGKILL: nobody says here who sent it; a shortage of memory is the usual reason.",
-    139: "Exit code 139 is SIGSEGV: the program crashed by itself.",
-    143: "Exit code 143 is SIGTERM: something asked the program to end.",
+    126: "Exit code 126: the shell may not execute the command.",
+    127: "Exit code 127: the shell cannot find the command in the image.",
+    137: "Exit code 137 is SIGKILL, most often for lack of memory.",
+    139: "Exit code 139 is SIGSEGV: the program crashed.",
+    143: "Exit code 143 is SIGTERM: something stopped the program.",
 }
 """What an exit code says by itself: 128 and more is a signal."""
 
@@ -54,7 +54,7 @@ def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot pull an image: not a secrets problem."""
-    return _stopping(snapshot, "image", "never started, without their image", _image)
+    return _stopping(snapshot, "image", "never started: no image", _image)
 
 
 @check(
@@ -67,7 +67,7 @@ def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot set up a container's log: not a secrets problem."""
-    return _stopping(snapshot, "log", "never started, without a log to write to", _log)
+    return _stopping(snapshot, "log", "never started: no log to write to", _log)
 
 
 @check(
@@ -80,7 +80,7 @@ def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot mount a volume: not a secrets problem."""
-    return _stopping(snapshot, "volume", "never started, without their volume", _volume)
+    return _stopping(snapshot, "volume", "never started: a volume is not mounted", _volume)
 
 
 @check(
@@ -93,7 +93,7 @@ def volume(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container cannot start from its image: not a secrets problem."""
-    return _stopping(snapshot, "start", "never started: their container could not be started", _program)
+    return _stopping(snapshot, "start", "never started: a container cannot start", _program)
 
 
 @check(
@@ -117,8 +117,8 @@ def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
     hindered_by=("value",),
 )
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks start with their secrets and fail the health check: unless a value is at fault, not a secrets problem."""
-    return _stopping(snapshot, "health-check", "started, with their secrets, and failed the health check", _logs)
+    """Tasks get their secrets but fail the health check: not a secrets problem, unless a value is wrong."""
+    return _stopping(snapshot, "health-check", "got their secrets, started and failed the health check", _logs)
 
 
 @check(
@@ -131,8 +131,8 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
     not_in_sandbox="It is a consequence: faults at which the application exits, such as changethis, cause it",
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Tasks start with their secrets and exit."""
-    return _stopping(snapshot, "exit", "started, with their secrets, and exited", _logs)
+    """Tasks get their secrets, start and exit."""
+    return _stopping(snapshot, "exit", "got their secrets, started and exited", _logs)
 
 
 @check(
@@ -148,19 +148,19 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
     stopped = dict(of_kind(snapshot, ("capacity",)))
     for service in snapshot.consumers:
         event = _unplaced(service)
-        words = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
-        words += [stop.sentence for stop in stopped.get(service, ())[:1]]
-        if words:
+        messages = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
+        messages += [stop.sentence for stop in stopped.get(service, ())[:1]]
+        if messages:
             remedy = remedies.advise(
                 "Check the capacity: the account's Fargate quota, the cluster's instances or capacity providers,"
                 f" and free addresses in the service's subnets: {remedies.capacity(snapshot.environment.names).command}"
             )
             missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
-            yield Evidence(service.name, (missing, *words), remedy, frozenset({service.name}))
+            yield Evidence(service.name, (missing, *messages), remedy, frozenset({service.name}))
 
 
 def _unplaced(service: Service) -> ServiceEvent | None:
-    """The newest event of the present deployment by which a task found no place, if none came to rest since."""
+    """The newest event of the present deployment that a task could not be placed, unless it is steady since."""
     primary = service.primary
     if primary is None or primary.running >= primary.desired:
         return None
@@ -172,19 +172,19 @@ def _unplaced(service: Service) -> ServiceEvent | None:
     return None
 
 
-def _stopping(snapshot: Snapshot, kind: Kind, how: str, where: Where) -> Iterator[Evidence]:
+def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> Iterator[Evidence]:
     for service, stops in of_kind(snapshot, (kind,)):
         newest = stops[0]
         count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
-        words = next((stop.words for stop in stops if stop.words), ())
+        log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
         codes = {container.exit_code for container in newest.task.containers} if kind == "exit" else set()
         hints = (hint for code, hint in EXIT_CODES.items() if code in codes)
-        facts = (f"{count} since the present state began.", newest.sentence, *hints, *words)
-        yield Evidence(service.name, facts, where(snapshot, newest), frozenset({service.name}))
+        facts = (f"{count}.", newest.sentence, *hints, *log_lines)
+        yield Evidence(service.name, facts, remedy_of(snapshot, newest), frozenset({service.name}))
 
 
 def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Remedy:
-    """Read what a service's containers said of late, in the log group that its task definition names."""
+    """Read a service's latest log lines, in the log group that its task definition names."""
     names = snapshot.environment.names
     definition = snapshot.definition(definition_arn or service.task_definition_arn)
     groups = [container.log_group for container in definition.containers if container.log_group] if definition else []
@@ -194,7 +194,7 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
 
 
 def _again(snapshot: Snapshot, stop: Stop) -> Remedy:
-    """Deploy what failed once more: such a task wrote no log, and a cause that is seen has a remedy of its own."""
+    """Deploy the failed revision again: such a task wrote no log, and a known cause has a remedy of its own."""
     names, revision = snapshot.environment.names, stop.task.task_definition_arn.rpartition("/")[2]
     if stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
         return remedies.redeploy(names, stop.service.name)
@@ -211,13 +211,13 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
         )
     definition, container = _suspect(snapshot, stop, lambda container: container.image in stop.reason)
-    found = ECR.match(container.image) if container else None
-    if is_denied(stop.reason) or not found:
+    match = ECR.match(container.image) if container else None
+    if is_denied(stop.reason) or not match:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else ""
         return remedies.advise(
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
-    search = remedies.find_image(found["name"], found["tag"] or "", found["account"], found["region"])
+    search = remedies.find_image(match["name"], match["tag"] or "", match["account"], match["region"])
     return remedies.advise(f"Check that the image exists: {search.command}")
 
 
@@ -254,9 +254,9 @@ def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _suspect(
-    snapshot: Snapshot, stop: Stop, named: Callable[[Container], bool]
+    snapshot: Snapshot, stop: Stop, is_named: Callable[[Container], bool]
 ) -> tuple[TaskDefinition | None, Container | None]:
     """The stopped task's definition and the container of it that the reason names, else its first."""
     definition = snapshot.definition(stop.task.task_definition_arn)
     containers = definition.containers if definition else ()
-    return definition, next((entry for entry in containers if named(entry)), next(iter(containers), None))
+    return definition, next((entry for entry in containers if is_named(entry)), next(iter(containers), None))

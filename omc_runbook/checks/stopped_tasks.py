@@ -1,4 +1,4 @@
-"""Why tasks stopped: what ECS wrote, told apart by the words that stay the same."""
+"""Why tasks stopped, by what ECS wrote."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 RIPE = timedelta(minutes=2)
-"""How long a task has to run to be taken for one that stays up."""
+"""How long a task has to run to count as stable."""
 MANY = 3
-"""From how many failures on a whole service is not taken for well: it may be between two of them."""
+"""With so many failures a service that has all its tasks does not count as healthy: it may be between two."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A task that stopped by a failure, with the last words of its log where these were read."""
+    """A task that stopped by a failure, with its last log lines where these were read."""
 
     service: Service
     task: Task
-    words: tuple[str, ...] = ()
+    log_lines: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -40,11 +40,11 @@ class Stop:
 
     @property
     def kind(self) -> Kind:
-        """What failed: what ECS could not get ready for the task, or how it ended once it ran."""
+        """What failed: a step before the task ran, or the way it ended."""
         kind = reasons.kind_of(self.reason, has_run=not self.never_started)
         if kind:
             return kind
-        if any(reasons.says(line, "start-failed") for line in self.words):
+        if any(reasons.says(line, "start-failed") for line in self.log_lines):
             return "start"
         return "exit" if self.task.stop_code == "EssentialContainerExited" else "other"
 
@@ -62,28 +62,27 @@ class Stop:
 def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
     """Failed tasks of the consumers, newest first, without those that stopped before the present state began.
 
-    Evidence is stale when the task stopped before the current version came, before the service was made or got
-    well, or when it belonged to a deployment that has ended; one that the breaker has just ended still counts.
-    A task or two that a whole service has since replaced are no evidence either, nor are they while a deployment
-    gets on: tasks do die.
+    Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or recovered,
+    or when its deployment has ended; one that the breaker has just ended still counts. One or two tasks are no
+    evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
     """
     for service in snapshot.consumers:
-        begun = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
+        starts = [moment for moment in (_current_since(snapshot), service.created, _well_since(service)) if moment]
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
         stops = [
             stop
             for stop in _stops(snapshot, service)
-            if not any(_is_before(stop, moment) for moment in begun)
+            if not any(_is_before(stop, moment) for moment in starts)
             and (not in_force or stop.task.deployment_id in in_force)
         ]
-        if len(stops) >= MANY or not (_is_whole(service) or gets_on(snapshot, service)):
+        if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
             yield from stops
 
 
 def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
-    """Failed tasks of the consumers that stopped before the current version came: their cause may be fixed."""
+    """Failed tasks of the consumers that stopped before AWSCURRENT moved: their cause may be fixed."""
     since = _current_since(snapshot)
     return tuple(
         stop
@@ -93,21 +92,21 @@ def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     )
 
 
-def tell_stale(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+def stale_evidence(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     """A sentence on a service's stale stops; () where there are none."""
     since = _current_since(snapshot)
     stops = [stop for stop in stale_stops(snapshot) if stop.service is service]
     if not stops or since is None:
         return ()
-    count = "1 task that stopped" if len(stops) == 1 else f"{len(stops)} tasks that stopped"
+    count = "1 task" if len(stops) == 1 else f"{len(stops)} tasks"
     return (
-        f"Stale evidence: {count} before the current version came at {since:%Y-%m-%d %H:%M:%S} UTC; "
-        f"what they failed on may be fixed by now. {stops[0].sentence}",
+        f"Stale evidence: {count} stopped before AWSCURRENT last moved, at {since:%Y-%m-%d %H:%M:%S} UTC; "
+        f"the cause may be fixed by now. {stops[0].sentence}",
     )
 
 
 def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
-    """Fresh stops whose reason says that it is a fault."""
+    """Fresh stops whose reason is that of a check."""
     return tuple(stop for stop in fresh_stops(snapshot) if reasons.says(stop.reason, check))
 
 
@@ -120,8 +119,8 @@ def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service
             yield service, mine
 
 
-def gets_on(snapshot: Snapshot, service: Service) -> bool:
-    """Whether a deployment in progress has a task that has stayed up, and has lost few."""
+def makes_progress(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a deployment in progress has a stable task and few failed ones."""
     primary, ripe = service.primary, snapshot.taken - RIPE
     if primary is None or primary.rollout != "IN_PROGRESS" or primary.failed >= MANY:
         return False
@@ -130,9 +129,10 @@ def gets_on(snapshot: Snapshot, service: Service) -> bool:
 
 
 def _stops(snapshot: Snapshot, service: Service) -> list[Stop]:
-    words = snapshot.words or {}
+    log_lines = snapshot.log_lines or {}
     stops = [
-        Stop(service, _without_sidecars(snapshot, task), words.get(task.id, ())) for task in snapshot.stopped(service)
+        Stop(service, _without_sidecars(snapshot, task), log_lines.get(task.id, ()))
+        for task in snapshot.stopped(service)
     ]
     return [stop for stop in stops if stop.kind != "replaced"]
 
@@ -159,9 +159,9 @@ def _ending(container: TaskContainer) -> str:
 
 
 def _is_whole(service: Service) -> bool:
-    """Whether a service's deployment came to its end, was not rolled back, and all tasks wanted run.
+    """Whether a service's deployment is complete, was not rolled back, and all desired tasks run.
 
-    Where another controller deploys, there is no deployment to ask, and the tasks alone tell.
+    Where another controller deploys, there is no deployment, and only the tasks count.
     """
     primary = service.primary
     done = primary is None or primary.rollout == "COMPLETED"
@@ -173,6 +173,6 @@ def _well_since(service: Service) -> datetime | None:
 
 
 def _shorten(text: str, head: int = 80, tail: int = 200) -> str:
-    """Cut the middle out: ECS begins with the stage that failed and comes to the cause at the end."""
+    """Cut the middle out: ECS writes the failed stage first and the cause last."""
     flat = " ".join(text.split())
     return flat if len(flat) <= head + tail else f"{flat[:head]}…{flat[-tail:]}"

@@ -1,4 +1,4 @@
-"""The systems behind the secret, databases and providers: whether they take the value that the tasks hold."""
+"""Faults behind the secret: a database or provider that refuses the tasks' value."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("content", hinders="secret")
 
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
-"""How a key that has no other name is called, by a provider and in the secret."""
+"""The generic name of a key, at a provider and in the secret."""
 
 COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "token", "user", "value"})
-"""Words of a key's name that say nothing of whose key it is."""
+"""Words of a key's name that do not name a provider."""
 
 
 @check(
     "store-only",
-    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "words"),
+    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "log_lines"),
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="no log line says that the database or the provider refused a value",
     per_subject=True,
@@ -42,8 +42,8 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     services: dict[str, set[str]] = {}
     for stop in fresh_stops(snapshot):
         if stop.kind in ("exit", "health-check"):
-            for line in stop.words:
-                for key in _pointed_at(snapshot, stop, line) if is_refusal(line) else ():
+            for line in stop.log_lines:
+                for key in _keys_meant(snapshot, stop, line) if is_refusal(line) else ():
                     refused.setdefault(key, (stop, line))
                     services.setdefault(key, set()).add(stop.service.name)
     for key, (stop, line) in refused.items():
@@ -57,20 +57,20 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(key, facts, _remedy(snapshot, key, changed), frozenset(services[key]))
 
 
-def _pointed_at(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
-    """The keys that a stopped task read and a line can mean: those that have changed, if any has."""
-    keys = tuple(dict.fromkeys(_read(snapshot, stop)))
-    named = [key for key in keys if label(key) in line]
-    meant = named or [key for key in keys if is_for(line, key)]
-    meant = meant or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
-    if not meant and API_KEY.search(line):
-        meant = [key for key in keys if API_KEY.search(key)]
-        return tuple(key for key in meant if _has_changed(snapshot, key) or len(meant) == 1)
-    return tuple(key for key in meant if _has_changed(snapshot, key)) or tuple(meant)
+def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
+    """The keys of a stopped task that a line can mean: those that have changed, if any has."""
+    keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
+    by_label = [key for key in keys if label(key) in line]
+    candidates = by_label or [key for key in keys if is_for(line, key)]
+    candidates = candidates or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
+    if not candidates and API_KEY.search(line):
+        candidates = [key for key in keys if API_KEY.search(key)]
+        return tuple(key for key in candidates if _has_changed(snapshot, key) or len(candidates) == 1)
+    return tuple(key for key in candidates if _has_changed(snapshot, key)) or tuple(candidates)
 
 
-def _read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
-    """Keys whose current value the task was given, and by no second entry another one."""
+def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
+    """Keys whose current value the task has, without a second entry that sets another one."""
     for container, injection in snapshot.own_injections(snapshot.definition(stop.task.task_definition_arn)):
         ref = injection.reference
         if ref.key and not ref.names_version and injection.variable not in container.environment:
@@ -78,12 +78,12 @@ def _read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
 
 
 def _own_words(key: str) -> set[str]:
-    words = {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3}
-    return words - COMMON
+    log_lines = {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3}
+    return log_lines - COMMON
 
 
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
-    """Whether the key, or the login that goes with it, is another than in AWSPREVIOUS; None where that is not known."""
+    """Whether the key, or its login, differs from AWSPREVIOUS; None where that is unknown."""
     previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
     current, known = snapshot.current, snapshot.environment.keys.get(key)
     if not (previous and previous.document and current and current.document):
@@ -98,13 +98,13 @@ def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
 
 def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
     since = freshness.current_since(snapshot)
-    when = f", which came at {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    when = f" of {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     if changed is None:
-        return f"It is unknown whether {key} has changed: no former version can be read."
+        return f"It is unknown whether {key} has changed: no earlier version can be read."
     if changed:
         return (
-            f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, and what the"
-            " value is for was not."
+            f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, but not the"
+            " database or the provider."
         )
     return (
         f"{key} is the same in AWSPREVIOUS: the password was changed in the database, or the provider revoked the key."

@@ -1,4 +1,4 @@
-"""Where each variable stands: what every place has of it, which lacks it, and which could not be read."""
+"""Where each variable is, which locations lack it, and which could not be read."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from omc_runbook.checks.variable_locations import (
 from omc_runbook.snapshot.state import Snapshot
 
 FRONTEND = re.compile(r"(VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|AWS)_")
-"""How variables begin that no Settings reads: those that a frontend is built with, and those of AWS's libraries."""
+"""Prefixes of variables that Settings never reads: of a frontend's build, and of AWS's libraries."""
 
 
 @dataclass(frozen=True)
 class VariableDrift:
-    """One variable, and what each place has of it.
+    """One variable, and what each location has of it.
 
-    `missing` are the places that lack it and should have it, `unsure` those that could not be read well enough to tell;
-    a secret is called by its environment.
+    `missing` are the locations that lack it and should have it, `unsure` those that could not be read; a secret goes
+    by its environment's name.
     """
 
     variable: str
@@ -36,7 +36,7 @@ class VariableDrift:
     template: str
     settings: str
     compose: str
-    """As `VariableLocations` tells them, "" where it is not there."""
+    """As `VariableLocations` has them, "" where it is not there."""
     declared: Mapping[str, str]
     """By container the key from which Terraform's files give it."""
     defined: Mapping[str, str]
@@ -46,15 +46,15 @@ class VariableDrift:
     secrets: Mapping[str, bool | None]
     """By environment whether its secret has the key; None where it could not be read, left out where there is none."""
     tasks: str
-    """How many running tasks were given it, of those that should be: "2 of 2"; "" where none should be."""
+    """How many running tasks have it, of those that should: "2 of 2"; "" where none should."""
     is_misnamed: bool
-    """Whether it carries a key that Settings reads under another name, which nobody sets."""
+    """Whether its key belongs to another variable that Settings reads and that is not set."""
     missing: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
-    """Containers that have it, and that Terraform's next apply takes it from."""
+    """Containers that lose it with Terraform's next apply."""
     ahead: tuple[str, ...] = ()
-    """Containers that Terraform's next apply gives it to."""
+    """Containers that get it with Terraform's next apply."""
 
     @property
     def is_injected(self) -> bool:
@@ -67,135 +67,141 @@ class VariableDrift:
         return bool(self.declared or self.defined)
 
 
-def standings(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
-    """Every variable that has to do with the secret, or without which the application or compose cannot start."""
+def variable_drifts(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
+    """Every variable of the secret, or that the application or Docker Compose requires."""
     if snapshot.checkout is None:
         return ()
-    places = VariableLocations(snapshot, snapshot.checkout)
-    return tuple(_judged(places, _stand(places, variable)) for variable in sorted({*_variables(places)}))
+    locations = VariableLocations(snapshot, snapshot.checkout)
+    return tuple(_judged(locations, _row(locations, variable)) for variable in sorted({*_variables(locations)}))
 
 
-def _variables(places: VariableLocations) -> Iterator[str]:
-    yield from (variable for _, variable in (*places.defined, *places.declared))
-    yield from places.required
-    yield from map(places.variable, places.keys or ())
-    theirs = {places.variable(key) for names in places.others.values() for key in names or ()}
-    yield from (variable for variable in theirs if places.checkout.settings.find(variable))
-    template, compose = places.checkout.template, places.checkout.compose
-    read = (places.used(field) for field in places.checkout.settings.fields if field.has_known_names)
-    yield from (name for name in read if template and places.is_secret(name) and not template.find(name))
+def _variables(locations: VariableLocations) -> Iterator[str]:
+    yield from (variable for _, variable in (*locations.defined, *locations.declared))
+    yield from locations.required
+    yield from map(locations.variable, locations.keys or ())
+    theirs = {locations.variable(key) for names in locations.others.values() for key in names or ()}
+    yield from (variable for variable in theirs if locations.checkout.settings.find(variable))
+    template, compose = locations.checkout.template, locations.checkout.compose
+    read = (locations.used(field) for field in locations.checkout.settings.fields if field.has_known_names)
+    yield from (name for name in read if template and locations.is_secret(name) and not template.find(name))
     for entry in template.entries if template else ():
-        if places.is_secret(entry.name) and not entry.commented_out and not FRONTEND.match(entry.name):
+        if locations.is_secret(entry.name) and not entry.commented_out and not FRONTEND.match(entry.name):
             yield entry.name
-    yield from (name for name in (compose.required if compose and template else ()) if places.entry(name) is None)
+    yield from (name for name in (compose.required if compose and template else ()) if locations.entry(name) is None)
 
 
-def _stand(places: VariableLocations, variable: str) -> VariableDrift:
-    defined = {name: key for (name, each), key in places.defined.items() if each == variable}
-    declared = {name: key for (name, each), key in places.declared.items() if each == variable}
-    held = {key for names in (places.keys, *places.others.values()) for key in names or ()}
+def _row(locations: VariableLocations, variable: str) -> VariableDrift:
+    defined = {name: key for (name, each), key in locations.defined.items() if each == variable}
+    declared = {name: key for (name, each), key in locations.declared.items() if each == variable}
+    keys_in_secrets = {key for names in (locations.keys, *locations.others.values()) for key in names or ()}
     keys = [key for key in (*defined.values(), *declared.values()) if key]
-    keys = keys or sorted(key for key in {*held, *places.catalogue} if places.variable(key) == variable)
-    plain = places.plainly(variable)
-    is_due = variable in places.required and places.is_secret(variable) and bool(places.containers) and not plain
-    is_injected = bool(defined or declared or is_due or held.intersection(keys))
-    named = tuple(dict.fromkeys(keys)) or (variable,)
+    keys = keys or sorted(
+        key for key in {*keys_in_secrets, *locations.catalogue} if locations.variable(key) == variable
+    )
+    plain = locations.plainly(variable)
+    is_due = (
+        variable in locations.required and locations.is_secret(variable) and bool(locations.containers) and not plain
+    )
+    is_injected = bool(defined or declared or is_due or keys_in_secrets.intersection(keys))
+    names = tuple(dict.fromkeys(keys)) or (variable,)
     in_force = {key for key in defined.values() if key}
     return VariableDrift(
         variable=variable,
-        keys=named if is_injected else (),
-        template=places.in_template(variable),
-        settings=places.in_settings(variable),
-        compose=places.in_compose(variable),
+        keys=names if is_injected else (),
+        template=locations.in_template(variable),
+        settings=locations.in_settings(variable),
+        compose=locations.in_compose(variable),
         declared=declared,
         defined=defined,
         plain=plain,
-        secrets=dict(places.in_secrets(in_force or {*named})) if is_injected else {},
-        tasks=places.in_tasks(variable) if defined else "",
-        is_misnamed=any(places.is_misnamed(variable, key) for key in defined.values()),
+        secrets=dict(locations.in_secrets(in_force or {*names})) if is_injected else {},
+        tasks=locations.in_tasks(variable) if defined else "",
+        is_misnamed=any(locations.is_misnamed(variable, key) for key in defined.values()),
     )
 
 
-def _judged(places: VariableLocations, row: VariableDrift) -> VariableDrift:
-    """The same with what is missing, and what cannot be told."""
-    missing, unsure = {*_missing(places, row)}, {*_unsure(places, row)}
+def _judged(locations: VariableLocations, row: VariableDrift) -> VariableDrift:
+    """The same with what is missing, and what is unknown."""
+    missing, unsure = {*_missing(locations, row)}, {*_unsure(locations, row)}
     return replace(
         row,
         missing=frozenset(missing - unsure),
         unsure=frozenset(unsure),
-        lacking=tuple(c for c in _lacking(places, row) if c not in places.unseen),
-        ahead=tuple(_ahead(places, row)),
+        lacking=tuple(c for c in _lacking(locations, row) if c not in locations.unseen),
+        ahead=tuple(_ahead(locations, row)),
     )
 
 
-def _missing(places: VariableLocations, row: VariableDrift) -> Iterator[str]:
-    compose, is_required = places.checkout.compose, row.variable in places.required
+def _missing(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
+    compose, is_required = locations.checkout.compose, row.variable in locations.required
     is_read = row.settings not in ("", ELSEWHERE)
     is_demanded = compose is not None and row.variable in compose.required
-    is_known = is_read and (row.is_injected or places.is_secret(row.variable))
-    if places.checkout.template and not row.template and (is_required or is_demanded or is_known):
+    is_known = is_read and (row.is_injected or locations.is_secret(row.variable))
+    if locations.checkout.template and not row.template and (is_required or is_demanded or is_known):
         yield TEMPLATE
-    if not row.settings and _is_for_settings(places, row):
+    if not row.settings and _is_for_settings(locations, row):
         yield SETTINGS
-    if _is_for_compose(places, row):
+    if _is_for_compose(locations, row):
         yield COMPOSE
-    if _lacking(places, row) or _is_stranded(places, row, TERRAFORM):
+    if _lacking(locations, row) or _is_stranded(locations, row, TERRAFORM):
         yield TERRAFORM
-    if _ahead(places, row) or _is_stranded(places, row, DEFINITION):
+    if _ahead(locations, row) or _is_stranded(locations, row, DEFINITION):
         yield DEFINITION
     if row.reaches or row.settings:
         yield from (name for name, has in row.secrets.items() if has is False)
 
 
-def _unsure(places: VariableLocations, row: VariableDrift) -> Iterator[str]:
+def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
-    if not row.settings and not places.names_are_known:
+    if not row.settings and not locations.names_are_known:
         yield SETTINGS
-    declared, compose = places.checkout.task_definitions, places.checkout.compose
+    declared, compose = locations.checkout.task_definitions, locations.checkout.compose
     application = compose.application() if compose else None
-    if application and application.extends and _is_for_compose(places, row):
+    if application and application.extends and _is_for_compose(locations, row):
         yield COMPOSE
-    is_vague = bool(places.unseen & places.home) or bool(declared and declared.unreadable)
-    is_hidden = bool(row.defined) and places.may_be_hidden and not places.shared.intersection(row.defined)
-    is_stranded = is_vague and _is_stranded(places, row, TERRAFORM)
-    if is_hidden or is_stranded or places.unseen.intersection(_lacking(places, row)):
+    is_vague = bool(locations.unseen & locations.home) or bool(declared and declared.unreadable)
+    is_hidden = bool(row.defined) and locations.may_be_hidden and not locations.shared.intersection(row.defined)
+    is_stranded = is_vague and _is_stranded(locations, row, TERRAFORM)
+    if is_hidden or is_stranded or locations.unseen.intersection(_lacking(locations, row)):
         yield TERRAFORM
-    if places.is_blind and not row.defined and row.is_injected:
+    if locations.is_blind and not row.defined and row.is_injected:
         yield DEFINITION
-    if row.defined and "tasks" in places.snapshot.gaps:
+    if row.defined and "tasks" in locations.snapshot.gaps:
         yield TASKS
 
 
-def _is_for_compose(places: VariableLocations, row: VariableDrift) -> bool:
-    """Whether the application's service of compose should have a variable, and has it not."""
-    compose, entry = places.checkout.compose, places.entry(row.variable)
-    is_given = row.variable in places.required or (row.is_injected and entry is not None and not entry.commented_out)
+def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
+    """Whether the application's service in Compose lacks a variable that it should have."""
+    compose, entry = locations.checkout.compose, locations.entry(row.variable)
+    is_expected = row.variable in locations.required or (
+        row.is_injected and entry is not None and not entry.commented_out
+    )
     is_read = row.settings not in ("", ELSEWHERE)
-    return bool(compose and compose.application()) and not row.compose and is_read and is_given
+    return bool(compose and compose.application()) and not row.compose and is_read and is_expected
 
 
-def _is_for_settings(places: VariableLocations, row: VariableDrift) -> bool:
-    """Whether Settings should read a variable: the application gets it, or nothing else is known to use it."""
+def _is_for_settings(locations: VariableLocations, row: VariableDrift) -> bool:
+    """Whether Settings should read a variable: the application gets it, or nothing else uses it."""
     if row.reaches:
-        return bool(places.application.intersection((*row.declared, *row.defined)))
+        return bool(locations.application.intersection((*row.declared, *row.defined)))
     if row.is_injected:
         return True
-    compose = places.checkout.compose
-    is_used = row.variable in places.checkout.other_reads or (compose is not None and row.variable in compose.used)
+    compose = locations.checkout.compose
+    is_used = row.variable in locations.checkout.other_reads or (compose is not None and row.variable in compose.used)
     return bool(row.template) and not is_used
 
 
-def _is_stranded(places: VariableLocations, row: VariableDrift, place: str) -> bool:
-    """Whether no container gets it, though a secret has it or the application demands it."""
-    there = places.home & places.shared if place == TERRAFORM else places.home
-    return row.is_injected and not row.reaches and place not in row.plain and bool(there)
+def _is_stranded(locations: VariableLocations, row: VariableDrift, location: str) -> bool:
+    """Whether no container gets it, though a secret has it or the application requires it."""
+    candidates = locations.home & locations.shared if location == TERRAFORM else locations.home
+    return row.is_injected and not row.reaches and location not in row.plain and bool(candidates)
 
 
-def _lacking(places: VariableLocations, row: VariableDrift) -> list[str]:
-    return [name for name in row.defined if name in places.shared and name not in row.declared]
+def _lacking(locations: VariableLocations, row: VariableDrift) -> list[str]:
+    return [name for name in row.defined if name in locations.shared and name not in row.declared]
 
 
-def _ahead(places: VariableLocations, row: VariableDrift) -> list[str]:
-    if places.is_blind:
+def _ahead(locations: VariableLocations, row: VariableDrift) -> list[str]:
+    if locations.is_blind:
         return []
-    return [name for name in row.declared if name in places.shared and name not in row.defined]
+    return [name for name in row.declared if name in locations.shared and name not in row.defined]

@@ -1,4 +1,4 @@
-"""The places that a variable can stand in: what each of them has, by the snapshot and the checkout it came with."""
+"""The locations that a variable can be in, and what each has of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from omc_runbook.checks.key_demand import every_want
+from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.secretive import is_secret
@@ -23,23 +23,27 @@ TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "co
 TASKS = "tasks"
 
 ELSEWHERE = "elsewhere"
-"""How a variable is read that another file of the application asks for."""
+"""How a variable is read that another file of the application reads."""
 
 
 class VariableLocations:
-    """What a snapshot and a checkout have, by place."""
+    """What a snapshot and a checkout have, by location."""
 
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
         self.snapshot, self.checkout = snapshot, checkout
         self.catalogue = snapshot.environment.keys
-        found = [want for want in every_want(snapshot) if want.in_force]
+        demands = [demand for demand in all_demands(snapshot) if demand.in_force]
         name, keys = snapshot.secret_name, snapshot.environment.keys
-        ours = [want for want in found if means_secret(want.injection.reference, name, keys)]
-        self.defined = {(want.container.name, want.injection.variable): want.injection.reference.key for want in ours}
+        own = [demand for demand in demands if means_secret(demand.injection.reference, name, keys)]
+        self.defined = {
+            (demand.container.name, demand.injection.variable): demand.injection.reference.key for demand in own
+        }
         """By container and variable the key, as task definitions in force have it."""
-        self.foreign = {(want.container.name, want.injection.variable) for want in found} - self.defined.keys()
+        self.foreign = {(demand.container.name, demand.injection.variable) for demand in demands} - self.defined.keys()
         """Containers and variables that come from another secret, or from a parameter of SSM."""
-        self.containers = tuple(self._named(each) for each in _containers(checkout) if not self._is_elsewhere(each))
+        self.containers = tuple(
+            self._in_force_name(each) for each in _containers(checkout) if not self._is_elsewhere(each)
+        )
         self.declared = dict(self._declared())
         """The same as `defined`, as Terraform's files have it."""
         document = snapshot.current.document if snapshot.current else None
@@ -49,30 +53,30 @@ class VariableLocations:
         self.others = {name: other.names for name, other in others if other.names is not None or other.unread}
         """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
 
-    def _named(self, container: TerraformContainer) -> TerraformContainer:
-        """A container by its name in force, where its own is filled in and can become just one of these."""
-        fitting = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
-        return replace(container, name=fitting[0]) if len(fitting) == 1 else container
+    def _in_force_name(self, container: TerraformContainer) -> TerraformContainer:
+        """A container with its name in force, where its own is a template that matches only one."""
+        matching = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
+        return replace(container, name=matching[0]) if len(matching) == 1 else container
 
     def _is_elsewhere(self, container: TerraformContainer) -> bool:
-        """Whether a container stands in a folder that is another environment's by its name."""
+        """Whether a container is in another environment's folder, by its name."""
         environment = self.snapshot.environment
         return not applies_to(container.file, environment.name, {*KNOWN, *environment.others})
 
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
-        written = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
-        ours = {split_value_from(ref.value_from)[0] for place, ref in written if place in self.defined}
-        for place, ref in written:
-            # What comes from elsewhere in force comes from there in the files too, unless these name the secret.
-            is_ours = place not in self.foreign or split_value_from(ref.value_from)[0] in ours - {""}
-            if is_ours and (ref.certain or place in self.defined):
-                yield place, ref.key
+        references = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
+        own = {split_value_from(ref.value_from)[0] for location, ref in references if location in self.defined}
+        for location, ref in references:
+            # A variable from another secret comes from there in the files too, unless they name ours.
+            is_ours = location not in self.foreign or split_value_from(ref.value_from)[0] in own - {""}
+            if is_ours and (ref.certain or location in self.defined):
+                yield location, ref.key
 
     @cached_property
     def in_force(self) -> Mapping[str, frozenset[str]]:
         """By container its plain variables, as task definitions in force have them."""
         definitions = (self.snapshot.definition(each.task_definition_arn) for each in self.snapshot.services)
-        return {c.name: frozenset(c.environment) for found in definitions if found for c in found.containers}
+        return {c.name: frozenset(c.environment) for demands in definitions if demands for c in demands.containers}
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -82,8 +86,8 @@ class VariableLocations:
     @cached_property
     def application(self) -> frozenset[str]:
         """The containers in which Settings is read: those that get one of its variables, and no sidecar."""
-        given = (*self.defined, *self.declared)
-        return frozenset(name for name, variable in given if self.checkout.settings.find(variable)) or self.main
+        variables = (*self.defined, *self.declared)
+        return frozenset(name for name, variable in variables if self.checkout.settings.find(variable)) or self.main
 
     @cached_property
     def main(self) -> frozenset[str]:
@@ -91,13 +95,16 @@ class VariableLocations:
         main = self.snapshot.environment.names.service
         arns = (service.task_definition_arn for service in self.snapshot.services if service.name == main)
         names = {
-            container.name for found in map(self.snapshot.definition, arns) if found for container in found.containers
+            container.name
+            for demands in map(self.snapshot.definition, arns)
+            if demands
+            for container in demands.containers
         }
         return frozenset(names & {name for name, _ in self.defined})
 
     @cached_property
     def home(self) -> frozenset[str]:
-        """The containers of the application that a new key is meant for: those of the main service, if it has any."""
+        """The application's containers that get new keys: those of the main service, if it has any."""
         return self.application & self.main or self.application
 
     @cached_property
@@ -107,20 +114,20 @@ class VariableLocations:
 
     @property
     def may_be_hidden(self) -> bool:
-        """Whether Terraform may have a container that is not among those read: in what is no plain text."""
+        """Whether Terraform may have a container that could not be read."""
         declared = self.checkout.task_definitions
         return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
     @cached_property
     def required(self) -> frozenset[str]:
-        """The variables without which Settings cannot be made, each by that of its names which somebody sets."""
+        """The variables that Settings requires, each by that of its names which is set."""
         return frozenset(
             self.used(each) for each in self.checkout.settings.fields if each.required and each.has_known_names
         )
 
     @property
     def names_are_known(self) -> bool:
-        """Whether what the variables of Settings are called could be told from its source."""
+        """Whether the names of Settings' variables are known from its source."""
         return not self.checkout.settings.ambiguities
 
     @property
@@ -130,11 +137,11 @@ class VariableLocations:
 
     def variable(self, key: str) -> str:
         """The variable that a key fills: as containers have it, else as the catalogue says."""
-        given = (*self.declared.items(), *self.defined.items())
-        return {own: variable for (_, variable), own in given}.get(key) or variable_of(key, self.catalogue)
+        variables = (*self.declared.items(), *self.defined.items())
+        return {own: variable for (_, variable), own in variables}.get(key) or variable_of(key, self.catalogue)
 
     def is_secret(self, variable: str) -> bool:
-        """Whether its value is nobody else's business."""
+        """Whether its value is a secret."""
         keys = (key for name, key in self.catalogue.items() if variable_of(name, self.catalogue) == variable)
         return is_secret(variable, next(keys, None))
 
@@ -151,9 +158,9 @@ class VariableLocations:
 
     def in_settings(self, variable: str) -> str:
         """How the application reads it: "", "required", "optional", or "elsewhere" than by a class in config.py."""
-        found = self.checkout.settings.find(variable)
-        if found:
-            return "required" if found.required else "optional"
+        demands = self.checkout.settings.find(variable)
+        if demands:
+            return "required" if demands.required else "optional"
         head = variable.partition("__")[0]
         is_nested = head != variable and self.checkout.settings.find(head) is not None
         return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""
@@ -170,9 +177,9 @@ class VariableLocations:
         """Which of Terraform and the task definitions in force give it to the application without the secret."""
         declared = {container.name: container.environment for container in self.containers}
         return frozenset(
-            place
-            for place, given in ((TERRAFORM, declared), (DEFINITION, self.in_force))
-            for name, names in given.items()
+            location
+            for location, variables in ((TERRAFORM, declared), (DEFINITION, self.in_force))
+            for name, names in variables.items()
             if name in self.application and (variable in names or (name, variable) in self.foreign)
         )
 
@@ -199,15 +206,15 @@ class VariableLocations:
         return f"{have} of {of}"
 
     def is_misnamed(self, variable: str, key: str) -> bool:
-        """Whether a key comes under a variable in whose place Settings reads another, which nobody sets."""
+        """Whether Settings reads a key under another variable, which is not set."""
         due = variable_of(key, self.catalogue)
-        given = {due in names for names in self.in_force.values()} | {due == each for _, each in self.defined}
-        return bool(key) and due != variable and self.checkout.settings.find(due) is not None and True not in given
+        variables = {due in names for names in self.in_force.values()} | {due == each for _, each in self.defined}
+        return bool(key) and due != variable and self.checkout.settings.find(due) is not None and True not in variables
 
     def used(self, field: Field) -> str:
-        given = {variable for _, variable in (*self.defined, *self.declared)}
-        given |= {name for container in self.containers for name in container.environment}
-        return next((name for name in field.variables if name in given or self.entry(name)), field.variables[0])
+        variables = {variable for _, variable in (*self.defined, *self.declared)}
+        variables |= {name for container in self.containers for name in container.environment}
+        return next((name for name in field.variables if name in variables or self.entry(name)), field.variables[0])
 
 
 def _containers(checkout: Checkout) -> tuple[TerraformContainer, ...]:

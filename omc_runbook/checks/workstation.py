@@ -1,4 +1,4 @@
-"""Faults of what is around a .env: git, the template, compose, the shell, and what a start says."""
+"""Faults around a .env: git, the template, Docker Compose, the shell, and the start's log."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Iterable
 
 from omc_runbook.checks.check import (
     COMPOSE,
-    COMPOSED,
+    COMPOSE_CONFIG,
     DOTENV,
-    SAID,
+    START_LOG,
     STARTED,
     WORKSTATION,
     Evidence,
     Uncertain,
 )
-from omc_runbook.checks.dotenv import workstation_of
-from omc_runbook.checks.dotenv_quoting import spoilt
+from omc_runbook.checks.dotenv import check, workstation_of
+from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT
-from omc_runbook.checks.registry import Family
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
@@ -28,19 +27,17 @@ from omc_runbook.repository.compose import Compose, ComposeService, ServiceVaria
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
-check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
-
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
-"""How a variable's name ends that says where something is reached."""
+"""Name endings of variables that hold an address."""
 POSTGRES = re.compile(r"(?:^|/)(?:postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
 SWITCH = re.compile(r"\A(?:true|false)\Z", re.IGNORECASE)
 OPAQUE = 16
-"""Characters from which on a text in the template that nobody can guess is taken for a value."""
+"""Minimum characters of a random text in the template that counts as a real value."""
 
 
 @check(
     "environment-wins",
-    needs=(DOTENV, COMPOSED),
+    needs=(DOTENV, COMPOSE_CONFIG),
     looks_like=("dotenv-other-value",),
     ruled_out_by="no environment in the Compose files sets a variable of .env",
 )
@@ -51,19 +48,19 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("environment", (workstation.compose_config.error,))
     compose = workstation.checkout.compose
     application = compose.application() if compose else None
-    told: set[str] = set()
+    reported: set[str] = set()
     for service in compose.services if compose else ():
         for setting in service.environment:
             name, mine = setting.variable, workstation.dotenv.find(setting.variable) if workstation.dotenv else None
             is_secret = workstation.is_secret(name) or workstation.key_of(name) is not None
-            if name in told or mine is None or (service != application and not is_secret):
+            if name in reported or mine is None or (service != application and not is_secret):
                 continue
-            if compose and mine.for_compose and _beats(workstation, service, setting, mine.for_compose, compose):
-                told.add(name)
+            if compose and mine.for_compose and _overrides(workstation, service, setting, mine.for_compose, compose):
+                reported.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env: it overrides env_file."
                 remedy = Remedy(f"Take {name} out of environment of {service.name} in {where}, or out of the .env.")
-                # An override is a developer's own, and meant to be other than what serves everybody.
+                # An override file is a developer's own, and meant to differ.
                 mild: Severity = "warning" if where == compose.files[0].name else "info"
                 yield Evidence(name, (fact,), remedy, severity="error" if is_secret else mild)
 
@@ -78,7 +75,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """A second file of variables overrides the .env."""
     workstation = workstation_of(snapshot)
     for other in workstation.overriding_files:
-        # A file of this name is there to have other values.
+        # A file of this name is meant to differ.
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
         for theirs in other.bindings:
             mine = workstation.dotenv.find(theirs.name) if workstation.dotenv else None
@@ -102,25 +99,25 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
     workstation = workstation_of(snapshot)
     file, compose = workstation.dotenv, workstation.checkout.compose
-    refused = workstation.compose_config.error if workstation.compose_config else ""
-    # A variable that it insists on, and does not find under this very name, is told of by other checks.
-    found = [file.find(name) for name in compose.required] if file and compose else []
-    told = (
+    error = workstation.compose_config.error if workstation.compose_config else ""
+    # Other checks report a required variable that is missing.
+    bindings = [file.find(name) for name in compose.required] if file and compose else []
+    is_explained = (
         bool(file and file.compose_kind)
         or bool(workstation.missing_env_files)
-        or any(each is None or is_blank(each.for_compose) for each in found)
+        or any(each is None or is_blank(each.for_compose) for each in bindings)
     )
-    if refused and compose and not told:
+    if error and compose and not is_explained:
         yield Evidence(
             compose.files[0].name,
-            (refused,),
+            (error,),
             Remedy(command("docker", "compose", "--project-directory", workstation.checkout.root, "config", "--quiet")),
         )
 
 
 @check(
     "compose-unset",
-    needs=(DOTENV, COMPOSED),
+    needs=(DOTENV, COMPOSE_CONFIG),
     severity="info",
     looks_like=("dotenv-other-value",),
     ruled_out_by="every variable that the Compose files use has a value",
@@ -134,7 +131,7 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     )
     for name in compose.interpolated if compose else ():
         if name in unset:
-            fact = f"docker compose config: {name} is not set: Docker Compose inserts an empty text."
+            fact = f"docker compose config: {name} is not set: Docker Compose inserts an empty string."
             yield Evidence(
                 name, (fact,), Remedy(f"Write {name}= and a value into {workstation.path}, if it needs one.")
             )
@@ -172,7 +169,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         commands.append(command("git", "-C", root, "rm", "--cached", path.name))
     if git.ignored is False:
         facts.append("git check-ignore: it is not ignored.")
-        # The file's last line may have no end, to which a rule would be added.
+        # The file's last line may lack a line ending.
         rule = command("printf", r"\n%s\n", path.name)
         commands.append(f"{rule} >> {command(root / '.gitignore')}")
     if git.commits:
@@ -186,7 +183,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         severity: Severity = "error" if git.tracked or git.commits or workstation.published_files else "warning"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     if git.obstacle:
-        yield Uncertain(path.name, (f"git did not answer everything: {git.obstacle}",))
+        yield Uncertain(path.name, (f"git could not answer everything: {git.obstacle}",))
 
 
 @check(
@@ -231,7 +228,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "pg-volume",
-    needs=(SAID,),
+    needs=(START_LOG,),
     looks_like=("dotenv-other-value",),
     ruled_out_by="the local database accepts the password in .env",
 )
@@ -250,7 +247,7 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "start-refused",
-    needs=(SAID,),
+    needs=(START_LOG,),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="the log of the start names nothing that the application or its database refuses",
 )
@@ -278,13 +275,13 @@ def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _database(workstation: Workstation) -> str:
-    """The service of compose that is PostgreSQL, by its image."""
+    """The PostgreSQL service in Compose, by its image."""
     services = workstation.checkout.compose.services if workstation.checkout.compose else ()
     return next((each.name for each in services if POSTGRES.search(each.image)), "db")
 
 
 def _is_of_file(workstation: Workstation, problem: StartProblem) -> bool:
-    """Whether compose says again, before every log, what is told of the .env and the compose files themselves."""
+    """Whether Docker Compose repeats, before every log, what other checks report of its files."""
     file, compose = workstation.dotenv, workstation.checkout.compose
     if problem.service or file is None:
         return False
@@ -293,13 +290,13 @@ def _is_of_file(workstation: Workstation, problem: StartProblem) -> bool:
     return bool(file.compose_kind) or (problem.check == "dollar" and bool(file.unset))
 
 
-def _beats(
+def _overrides(
     workstation: Workstation, service: ComposeService, setting: ServiceVariable, mine: Masked, compose: Compose
 ) -> bool:
-    """Whether what a compose file sets is another value, and not where a service of compose is reached."""
+    """Whether a Compose file sets another value, which is not the address of one of its services."""
     used = {setting.variable, *setting.interpolates}
-    if setting.value is None or used & spoilt(workstation) or _in_shell(workstation) & used:
-        # What is passed through is no other value, and what the line or the shell does to it is told of that.
+    if setting.value is None or used & misread_names(workstation) or _in_shell(workstation) & used:
+        # A passed-through value is the same; other checks report the line, or the shell.
         return False
     real = (
         workstation.compose_config.environment.get(service.name, {}).get(setting.variable)
@@ -307,16 +304,22 @@ def _beats(
         else None
     )
     # YAML may have written true for True.
-    if real is None or mine.same_as(real, casefold=real.matches(SWITCH)) or _is_reached(workstation, setting, compose):
+    if (
+        real is None
+        or mine.same_as(real, casefold=real.matches(SWITCH))
+        or _is_service_address(workstation, setting, compose)
+    ):
         return False
     group = setting.variable.partition("_")[0]
     near = [each for each in service.environment if each.variable.partition("_")[0] == group and each is not setting]
-    # Where a server is one of compose's own, its port and the like are those of that one.
-    return workstation.is_secret(setting.variable) or not any(_is_reached(workstation, each, compose) for each in near)
+    # Where the server is a Compose service, its port and the like belong to it.
+    return workstation.is_secret(setting.variable) or not any(
+        _is_service_address(workstation, each, compose) for each in near
+    )
 
 
-def _is_reached(workstation: Workstation, setting: ServiceVariable, compose: Compose) -> bool:
-    """Whether a value is an address within compose, which is another one than on the machine itself."""
+def _is_service_address(workstation: Workstation, setting: ServiceVariable, compose: Compose) -> bool:
+    """Whether a value is the address of a Compose service, which differs from outside."""
     hosts = "|".join(map(re.escape, sorted(compose.hosts)))
     bare = not workstation.is_secret(setting.variable) and ADDRESS.search(setting.variable)
     before = r"(?:://|@|\A|:?-)" if bare else r"(?:://|@)(?:\$\{\w+:?-)?"
@@ -326,7 +329,7 @@ def _is_reached(workstation: Workstation, setting: ServiceVariable, compose: Com
 
 
 def _file_of(compose: Compose, variable: str) -> str:
-    """The name of the file that has the last word on a variable, by its text."""
+    """The name of the last Compose file that sets a variable, by its text."""
     entry = re.compile(rf"^\s*(?:-\s*)?[\"']?{re.escape(variable)}[\"']?\s*[:=]", re.MULTILINE)
     return next((file.name for file in reversed(compose.files) if entry.search(file.text)), compose.files[0].name)
 

@@ -1,4 +1,4 @@
-"""What somebody complains of: a symptom, a service, a task, a pasted text; and what that changes about the answer."""
+"""A complaint: a symptom, a service, a task and a pasted text, and the findings that it concerns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Task
 from omc_runbook.checks import families
+from omc_runbook.diagnosis.root_causes import rank
 from omc_runbook.messages.recognition import KnownMessage, recognise
 from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import UsageError
@@ -22,14 +23,14 @@ _TASK = re.compile(r"[0-9a-f-]{8,36}\Z")
 _PLUGIN = "exec-plugin"
 _VOLUME = "pg-volume"
 _ON_A_MACHINE = {"store-only": _VOLUME, "database-uninitialised": "required-empty"}
-"""What a start's log tells of that a developer's machine has another name for."""
+"""Checks of a developer's machine, by those that a start's log names."""
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """A symptom ("" where none was named), the service and the task it shows in, and what a pasted text means.
+    """A symptom ("" for none), the service and the task it shows in, and what a pasted text means.
 
-    `said` is what a pasted text proves by itself of a start on a developer's machine; None where it proves nothing.
+    `start_problems` is what the text alone proves of a start on a developer's machine; None where it proves nothing.
     """
 
     symptom: str = ""
@@ -37,37 +38,37 @@ class Complaint:
     task_id: str = ""
     has_text: bool = False
     texts: tuple[KnownMessage, ...] = ()
-    said: tuple[StartProblem, ...] | None = None
+    start_problems: tuple[StartProblem, ...] | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether it is about a developer's machine, so that this has to be looked at as well."""
+        """Whether it is about a developer's machine, which is then read too."""
         return self.symptom == LOCAL
 
     def focus(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """The findings with those foremost that the complaint is about, and what the pasted text points at.
+        """The findings that the complaint is about first, with remarks on the pasted text.
 
-        Where ECS Exec is what fails, its faults are errors; where a developer's machine is, its faults come before all
-        others. Causes stay above consequences.
+        Where ECS Exec fails, its faults are errors; where a developer's machine does, its faults come first. Causes
+        stay above consequences.
         """
         raised = self._raise(findings) if self.symptom == EXEC_FAILS else tuple(map(_without_plugin, findings))
         return tuple(sorted((*raised, *self._pasted(raised)), key=self._rank))
 
     def task(self, snapshot: Snapshot) -> Task | None:
-        """The task it is about; None where none was named. Raises UsageError where ECS does not tell of it."""
+        """The task it is about; None where none was named. Raises UsageError where ECS does not list it."""
         if not self.task_id:
             return None
-        found = [task for task in snapshot.tasks if task.id.startswith(self.task_id)]
-        if len(found) != 1 and "tasks" not in snapshot.gaps:
-            count = "More than one task" if found else "No task"
+        matching = [task for task in snapshot.tasks if task.id.startswith(self.task_id)]
+        if len(matching) != 1 and "tasks" not in snapshot.gaps:
+            count = "More than one task" if matching else "No task"
             raise UsageError(
-                f"{count} of cluster {snapshot.environment.names.cluster} is called {self.task_id}: ECS tells of tasks "
-                "that run, and for about an hour of those that stopped. Give the whole id of one of them."
+                f"{count} of cluster {snapshot.environment.names.cluster} matches {self.task_id}: ECS lists running "
+                "tasks, and stopped ones for about an hour. Give the full id of one of them."
             )
-        return found[0] if len(found) == 1 else None
+        return matching[0] if len(matching) == 1 else None
 
     def _raise(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """The faults of ECS Exec as errors; that the plugin is missing only where nothing else is in the way."""
+        """The faults of ECS Exec as errors; the missing plugin only where it is the only one."""
         others = any(f.family == "exec" and f.is_problem and f.check != _PLUGIN for f in findings)
         return tuple(
             replace(finding, severity="error")
@@ -77,7 +78,7 @@ class Complaint:
         )
 
     def _pasted(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """Remarks on what the pasted text points at, and whether the environment shows it now."""
+        """Remarks on the faults that the pasted text names, and whether the environment shows them now."""
         return tuple(
             Finding(
                 check=text.checks[0],
@@ -86,7 +87,7 @@ class Complaint:
                 status="found",
                 subject=PASTED,
                 severity="info",
-                evidence=(*(f"{what}: {name}." for what, name in text.names), shown(text, findings), text.next),
+                evidence=(*(f"{what}: {name}." for what, name in text.names), current_state(text, findings), text.next),
             )
             for text in self.texts
             if text.checks
@@ -98,65 +99,68 @@ class Complaint:
         return next(iter((*local, *known)), "deployment")
 
     def _rank(self, finding: Finding) -> tuple[int, bool, int, bool, bool, bool]:
-        status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
-        weight = {"error": 0, "warning": 1, "info": 2}[finding.severity]
+        status, severity = rank(finding)
         pointed_at = any(finding.check in text.checks for text in self.texts)
-        elsewhere = bool(self.service) and bool(finding.services) and self.service not in finding.services
-        other = bool(self.symptom) and families.symptom(finding.check, finding.family) != self.symptom
+        is_other_service = bool(self.service) and bool(finding.services) and self.service not in finding.services
+        is_other_symptom = bool(self.symptom) and families.symptom(finding.check, finding.family) != self.symptom
         far = self.is_local and finding.family != LOCAL
-        return status * 2 + bool(finding.because_of), far, weight, not pointed_at, elsewhere, other
+        return status, far, severity, not pointed_at, is_other_service, is_other_symptom
 
 
 def hear(symptom: str = "", service: str = "", task: str = "", error_text: str = "") -> Complaint:
-    """Take down what somebody complains of; raises UsageError for a symptom that there is not, and no task's id."""
-    wanted = symptom.strip()
-    if wanted and wanted not in SYMPTOMS:
-        raise UsageError(f'There is no symptom "{wanted}"{nearest(wanted, SYMPTOMS)} Nothing was read.')
+    """Parse the parameters of a complaint; raises UsageError for an unknown symptom, or what is no task's id."""
+    name = symptom.strip()
+    if name and name not in SYMPTOMS:
+        raise UsageError(f'There is no symptom "{name}"{nearest(name, SYMPTOMS)} Nothing was read.')
     task_id = task.strip().rpartition("/")[2]
     if task_id and not _TASK.match(task_id):
         raise UsageError("task is the id or the ARN of a task, or the beginning of its id. Nothing was read.")
-    texts, said = recognise(error_text), None
-    if wanted == LOCAL:
+    texts, start_problems = recognise(error_text), None
+    if name == LOCAL:
         log = read_log(error_text)
         texts = _of_a_machine(texts, log)
-        said = tuple(told for told in log if told.check == _VOLUME) or None
-    return Complaint(wanted, service, task_id, bool(error_text.strip()), texts, said)
+        start_problems = tuple(problem for problem in log if problem.check == _VOLUME) or None
+    return Complaint(name, service, task_id, bool(error_text.strip()), texts, start_problems)
 
 
 def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) -> tuple[KnownMessage, ...]:
-    """What a text means where a developer's machine said it: by variable where that is told, and its own faults."""
-    found = [
+    """What a text from a developer's machine means, with the checks of that machine."""
+    matching = [
         KnownMessage(
             (check,),
-            f"{told.service or 'The start'} says{f' of {told.variable}' if told.variable else ''}: {told.reason}.",
-            (("variable", told.variable),) if told.variable else (),
-            "What this machine has of it now is below.",
+            f"{problem.service or 'The start'} says{_of(problem.variable)}: {problem.reason}.",
+            (("variable", problem.variable),) if problem.variable else (),
+            "This machine's present state is below.",
         )
-        for told in log
-        for check in [_ON_A_MACHINE.get(told.check, told.check)]
+        for problem in log
+        for check in [_ON_A_MACHINE.get(problem.check, problem.check)]
     ]
-    known = {check for text in found for check in text.checks}
+    known = {check for text in matching for check in text.checks}
     for text in texts:
         local = tuple(check for check in text.checks if families.is_local(check))
         if not known.intersection(local):
-            found.append(replace(text, checks=local or text.checks))
-    return tuple(found)
+            matching.append(replace(text, checks=local or text.checks))
+    return tuple(matching)
+
+
+def _of(variable: str) -> str:
+    return f" of {variable}" if variable else ""
 
 
 def _without_plugin(finding: Finding) -> Finding:
-    """Only who uses the AWS CLI for ECS Exec has to hear that its plugin is missing: we do without."""
+    """Hide that the AWS CLI's plugin is missing: the runbooks do not need it."""
     return replace(finding, status="skipped") if finding.check == _PLUGIN and finding.status == "found" else finding
 
 
-def shown(text: KnownMessage, findings: Iterable[Finding]) -> str:
-    """Whether the environment, or a developer's machine, shows now what a pasted text points at."""
+def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
+    """Whether the environment, or a developer's machine, shows now what a pasted text names."""
     about = [finding for finding in findings if finding.check in text.checks]
-    found = [finding for finding in about if finding.is_problem]
+    matching = [finding for finding in about if finding.is_problem]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"
-    if found:
-        names = ", ".join(dict.fromkeys(finding.check for finding in found))
+    if matching:
+        names = ", ".join(dict.fromkeys(finding.check for finding in matching))
         return f"{where} shows it now: {names}."
     unseen = [finding.check for finding in about if finding.status in ("unknown", "skipped")]
     if unseen:
-        return f"Whether it is so now could not be seen: {', '.join(dict.fromkeys(unseen))}."
-    return f"{where} does not show it now: it was mended since, or it is of another {where.split()[1]}."
+        return f"Whether {where[0].lower()}{where[1:]} shows it now is unknown: {', '.join(dict.fromkeys(unseen))}."
+    return f"{where} does not show it now: it was fixed since, or comes from another {where.split()[1]}."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from omc_runbook.checks.key_demand import KeyDemand, content_for, wants
+from omc_runbook.checks.key_demand import KeyDemand, content_for, secret_demands
 from omc_runbook.masking.document import Member
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key
 from omc_runbook.snapshot import freshness
@@ -18,9 +18,9 @@ State = Literal["set", "empty", "placeholder", "weak", "missing", "unknown"]
 
 @dataclass(frozen=True)
 class Row:
-    """One variable of one container: where its value comes from, in what state, and whether tasks have it.
+    """One variable of one container: its source, state, and how many running tasks have it.
 
-    `present` is None where it could not be told; the counts are of running tasks.
+    `present` is None where it is unknown.
     """
 
     service: str
@@ -29,7 +29,7 @@ class Row:
     key: str
     revision: str
     version: str
-    """The stage or the version id that the reference means."""
+    """The stage or the version id that the reference names."""
     present: bool | None
     state: State
     fresh: int
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def reaches(self) -> str:
-        """In words, how many running tasks have the value."""
+        """How many running tasks have the value, in words."""
         if self.fresh + self.stale + self.undecidable == 0:
             return "none"
         counts = {"fresh": self.fresh, "stale": self.stale, "undecidable": self.undecidable}
@@ -47,10 +47,10 @@ class Row:
 
 def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Every reference of the consumers to the secret, in the order of services and variables."""
-    for demand in filter(lambda demand: demand.in_force, wants(snapshot)):
+    for demand in filter(lambda demand: demand.in_force, secret_demands(snapshot)):
         member, present = _member(snapshot, demand)
         ref = demand.injection.reference
-        held = Counter(
+        counts = Counter(
             freshness.of_variable(snapshot, task, demand.container, demand.injection)
             for task in snapshot.running(demand.service)
         )
@@ -63,9 +63,9 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             ref.version_id or ref.stage or "AWSCURRENT",
             present,
             _state(member, present, snapshot.environment.keys.get(ref.key)),
-            held["fresh"],
-            held["stale"],
-            held["undecidable"],
+            counts["fresh"],
+            counts["stale"],
+            counts["undecidable"],
         )
 
 

@@ -1,4 +1,4 @@
-"""From findings to root causes: a consequence points at its cause and does not compete with it."""
+"""Root causes: each consequence is linked to its cause."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LOCAL_CHECKS = checks_of(*families.MACHINE)
 EVERY_CHECK = (*CHECKS, *REPOSITORY_CHECKS, *LOCAL_CHECKS)
 
 NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks")
-"""Faults that keep tasks from running for another reason than their secrets."""
+"""Faults unrelated to secrets that keep tasks from running."""
 
 
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Put every check to a snapshot and tell causes from consequences; problems first, root causes foremost.
+    """Run every check on a snapshot and link causes and consequences; root causes first.
 
-    Checks of the application's files, and of a developer's machine, only where these were looked at.
+    Checks of the application's files and of a developer's machine run only where these were read.
     """
     checks = CHECKS if snapshot.caller.account else ()
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
@@ -33,7 +33,7 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Link each consequence with its causes and put the findings in the order in which to read them."""
+    """Link each consequence with its causes, and sort the findings for reading."""
     problems = [finding for finding in findings if finding.is_problem]
     linked = [
         replace(
@@ -53,7 +53,7 @@ def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:
-    # A .env and a secret have faults of the same name, and neither brings about the other's.
+    # A .env and a secret share ids, and neither causes the other's faults.
     if cause.check == effect.check or (cause.family == LOCAL) != (effect.family == LOCAL):
         return False
     if effect.services and cause.services and not (effect.services & cause.services):
@@ -61,12 +61,17 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     check, consequence = families.find(cause.check, cause.family), families.find(effect.check, effect.family)
     if check is None or consequence is None or (consequence.per_subject and cause.subject != effect.subject):
         return False
-    # A warning is enough for what is wrong with the same subject, and stops no task.
+    # For the same subject a warning is cause enough; it stops no task.
     hinders = check.hinders in consequence.hindered_by and (cause.severity == "error" or consequence.per_subject)
     return hinders or check.id in consequence.because_of
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
+def rank(finding: Finding) -> tuple[int, int]:
+    """The sort key of a finding: by status, causes before consequences, then by severity."""
     status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
     severity = {"error": 0, "warning": 1, "info": 2}[finding.severity]
-    return (status * 2 + bool(finding.because_of), severity, len(finding.because_of))
+    return status * 2 + bool(finding.because_of), severity
+
+
+def _rank(finding: Finding) -> tuple[int, int, int]:
+    return (*rank(finding), len(finding.because_of))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from omc_runbook.checks.variable_drift import VariableDrift, standings
+from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import COMPOSE, DEFINITION, SETTINGS, TASKS, TEMPLATE, TERRAFORM
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -23,7 +23,7 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     """
     if snapshot.checkout is None:
         return Table(TITLE, [], [], None, "No repository was named, so there is nothing to compare.")
-    rows = [row for row in standings(snapshot) if only in ("", row.variable)]
+    rows = [row for row in variable_drifts(snapshot) if only in ("", row.variable)]
     all_environments = [snapshot.environment.name, *snapshot.other_keys]
     environments = [name for name in all_environments if any(name in row.secrets for row in rows)]
     secrets = [f"secret {name}" for name in environments]

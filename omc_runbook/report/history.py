@@ -33,12 +33,12 @@ def versions(snapshot: Snapshot, history: History) -> Table:
             _labels(each),
             ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == each.id) or "—",
         ]
-        for each in history.kept
+        for each in history.versions
     ]
     levels: dict[str, Level] = {row[4]: "good" for row in rows if CURRENT in row[4]}
     levels |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
-    levels |= {_keys(history, each): "error" for each in history.kept if each.content and not each.content.document}
-    levels |= {_keys(history, each): "unknown" for each in history.kept if each.content is None}
+    levels |= {_keys(history, each): "error" for each in history.versions if each.content and not each.content.document}
+    levels |= {_keys(history, each): "unknown" for each in history.versions if each.content is None}
     columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
     count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
     title = f"{count} of {snapshot.secret_name}, newest first"
@@ -112,12 +112,12 @@ def _labels(version: VersionHistory) -> str:
 
 
 def _notes(history: History, counts: Sequence[Holder]) -> Iterator[str]:
-    for each in history.kept:
+    for each in history.versions:
         if each.returned:
             principal, time = _name(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M}"
             yield f"{history.short(each.id)} was made current again on {time} by {principal}."
     unclear = ", ".join(f"{h.service} {h.tasks}" for h in counts if not h.version_id)
     if unclear:
         yield f"Unknown which version these tasks have: {unclear}. They started about when AWSCURRENT moved."
-    unread = [each.unread for each in history.kept if each.unread]
+    unread = [each.unread for each in history.versions if each.unread]
     yield from (gap.sentence for gap in (*unread[:1], *history.unread))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.families import look_alikes, ruled_out_by
-from omc_runbook.diagnosis.complaint import Complaint, shown
+from omc_runbook.diagnosis.complaint import Complaint, current_state
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import drift, verify
@@ -134,7 +134,7 @@ def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:
     entries = []
     for text in complaint.texts:
         names = tuple(f"{what}: {name}" for what, name in text.names)
-        current = (shown(text, findings),) if text.checks else ()
+        current = (current_state(text, findings),) if text.checks else ()
         about = " or ".join(text.checks)
         entries.append(Entry("it says", about, lead=text.meaning, lines=(*names, *current, text.next)))
     if complaint.has_text and not entries:
@@ -278,4 +278,4 @@ def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
     if read:
         version = freshness.version_read(snapshot, task)[:8]
         yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {version}."
-    yield from (snapshot.words or {}).get(task.id, ())
+    yield from (snapshot.log_lines or {}).get(task.id, ())

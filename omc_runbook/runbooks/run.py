@@ -81,7 +81,9 @@ class Target:
             return snapshot
         workstation = read_workstation(checkout, self.environment.keys)
         shared = shared_values.compare(self.clients, self.caller, self.environment, workstation)
-        return replace(snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.said))
+        return replace(
+            snapshot, workstation=replace(workstation, shared_values=shared, start_messages=complaint.start_problems)
+        )
 
     def context(self, step: Callable[[str], None] = ignore) -> ChangeContext:
         """What a change of this environment works with; `step` is called with each step's name as it begins."""

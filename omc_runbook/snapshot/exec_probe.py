@@ -113,9 +113,9 @@ def read(text: str, mark: str) -> ProbeResult | ExecFailure:
 
 def _digests(lines: Iterable[list[str]], kind: str) -> Iterator[tuple[str, str]]:
     for line in lines:
-        found = _DIGEST.search(line[-1]) if line[0] == kind and len(line) == 3 else None
-        if found:
-            yield line[1], found.group()
+        digest = _DIGEST.search(line[-1]) if line[0] == kind and len(line) == 3 else None
+        if digest:
+            yield line[1], digest.group()
 
 
 def _started(ticks: list[str], booted: list[str]) -> datetime | None:

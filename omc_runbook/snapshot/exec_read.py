@@ -85,14 +85,14 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     """
     keys, document = snapshot.environment.keys, snapshot.current.document if snapshot.current else None
     known = dict.fromkeys((*keys, *(document.keys if document else ())))
-    found: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
+    variables: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in known}
     for injection in container.secrets:
         if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
-            found[injection.variable] = (injection.reference.key, injection.reference)
+            variables[injection.variable] = (injection.reference.key, injection.reference)
         else:
-            found.pop(injection.variable, None)
+            variables.pop(injection.variable, None)
     plain = set(container.environment)
-    return {name: what for name, what in found.items() if name not in plain and exec_probe.NAME.match(name)}
+    return {name: what for name, what in variables.items() if name not in plain and exec_probe.NAME.match(name)}
 
 
 def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_probe.ProbeResult | ExecFailure:
@@ -130,9 +130,9 @@ def _identify(
     values = {}
     for variable, (key, ref) in target.variables.items():
         injected, process = result.injected.get(variable, ""), result.process.get(variable, "")
-        meant = _meant(snapshot, ref)
-        by_digest = _by_digest(snapshot, contents, salt, variable, key, meant) if meant else {}
-        unknown = OTHER if meant in by_digest.values() else UNSEEN
+        expected = _expected_version(snapshot, ref)
+        by_digest = _by_digest(snapshot, contents, salt, variable, key, expected) if expected else {}
+        unknown = OTHER if expected in by_digest.values() else UNSEEN
         values[variable] = HeldValue(
             variable=variable,
             key=key,
@@ -140,7 +140,7 @@ def _identify(
             process=(by_digest.get(process, unknown) if process else ABSENT) if result.is_readable else UNSEEN,
             has_reference=ref is not None,
             file=result.files.get(variable, ""),
-            meant=meant,
+            expected=expected,
             differs=result.is_readable and injected != process,
         )
     process_name = f"{result.pid} ({result.name})" if result.name else result.pid
@@ -150,7 +150,7 @@ def _identify(
         container=target.container.name,
         process=process_name,
         started=result.started,
-        held=values,
+        values=values,
     )
 
 
@@ -164,13 +164,13 @@ def _is_unknown(
     """Whether a container has a value, of a variable with a reference, that no version read so far has."""
     if isinstance(result, ExecFailure):
         return False
-    values = _identify(snapshot, contents, salt, target, result).held.values()
+    values = _identify(snapshot, contents, salt, target, result).values.values()
     return any(
-        value.has_reference and value.meant and {value.injected, value.process} & {OTHER, UNSEEN} for value in values
+        value.has_reference and value.expected and {value.injected, value.process} & {OTHER, UNSEEN} for value in values
     )
 
 
-def _meant(snapshot: Snapshot, ref: Reference | None) -> str:
+def _expected_version(snapshot: Snapshot, ref: Reference | None) -> str:
     """The id of the version that a reference names now; "" where it names another secret.
 
     A variable without a reference is compared with the current version.
@@ -185,11 +185,11 @@ def _meant(snapshot: Snapshot, ref: Reference | None) -> str:
 
 
 def _by_digest(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, variable: str, key: str, meant: str
+    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, variable: str, key: str, expected: str
 ) -> dict[str, str]:
     """Versions by the variable's digest with their value; `meant` wins over others, newer over older ones."""
-    ids = [version.id for version in snapshot.versions if version.id != meant]
-    values = ((version, _value(contents.get(version), key)) for version in (*ids, meant))
+    ids = [version.id for version in snapshot.versions if version.id != expected]
+    values = ((version, _value(contents.get(version), key)) for version in (*ids, expected))
     return {fingerprint.salted(value, salt, variable): version for version, value in values if value is not None}
 
 

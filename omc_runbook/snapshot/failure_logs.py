@@ -28,22 +28,22 @@ TASKS_A_SERVICE = 2
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
     """Sentences with log lines by task id, of each consumer's newest failed tasks that had started."""
-    asked = [
+    answers = [
         (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
         for service in snapshot.consumers
         for task in _started(snapshot, service)[:TASKS_A_SERVICE]
         for container, call in _logs(gatherer.clients, snapshot, task)
     ]
-    found: dict[str, tuple[str, ...]] = {}
-    for task_id, container, answer in asked:
-        lines = [line for line in gatherer.keep("words", answer, ()) if ERROR.search(line)]
-        found[task_id] = (*found.get(task_id, ()), *_sentences(container, lines))
-    return {task_id: words for task_id, words in found.items() if words}
+    sentences: dict[str, tuple[str, ...]] = {}
+    for task_id, container, answer in answers:
+        lines = [line for line in gatherer.keep("log_lines", answer, ()) if ERROR.search(line)]
+        sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, lines))
+    return {task_id: log_lines for task_id, log_lines in sentences.items() if log_lines}
 
 
 def has_login_failure(snapshot: Snapshot) -> bool:
     """Whether any log line says that a password or key was rejected."""
-    return any(is_refusal(line) for words in (snapshot.words or {}).values() for line in words)
+    return any(is_refusal(line) for log_lines in (snapshot.log_lines or {}).values() for line in log_lines)
 
 
 def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id: str) -> tuple[str, ...]:

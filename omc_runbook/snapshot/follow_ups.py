@@ -70,7 +70,7 @@ def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
 
 
-def look_elsewhere(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
+def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsmanager.Secret | None]:
     """Look up the secrets that references name in other regions and accounts; an error there is no gap."""
     home = (gatherer.names.region, snapshot.secret.arn.split(":")[4] if snapshot.secret else gatherer.caller.account)
     regions = {
@@ -88,12 +88,12 @@ def look_elsewhere(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, secretsm
         )
         for arn, region in regions.items()
     }
-    found = {}
+    secrets = {}
     for arn, answer in answers.items():
         # A mistyped region has no endpoint: this call fails, and the reference is wrong in any case.
         with suppress(CouldNotLook):
-            found[arn] = answer.result()
-    return {arn: secret for arn, secret in found.items() if not isinstance(secret, ReadFailure)}
+            secrets[arn] = answer.result()
+    return {arn: secret for arn, secret in secrets.items() if not isinstance(secret, ReadFailure)}
 
 
 def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
@@ -124,7 +124,9 @@ def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
 
     The snapshot stays the same, and a version that cannot be read is no gap.
     """
-    for answer in _request(gatherer, {version.id for version in snapshot.versions} - set(snapshot.contents)):
+    for answer in request_versions(
+        gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents}
+    ).values():
         value = answer.result()
         if not isinstance(value, ReadFailure):
             contents_of(value)
@@ -132,22 +134,25 @@ def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
 
 def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:
     """Read versions of the secret by id, in parallel; those that cannot be read are gaps of "older_contents"."""
-    found: dict[str, Content] = {}
-    for answer in _request(gatherer, version_ids):
-        found.update(contents_of(gatherer.keep("older_contents", answer, None)))
-    return found
+    contents: dict[str, Content] = {}
+    for answer in request_versions(gatherer, version_ids).values():
+        contents.update(contents_of(gatherer.keep("older_contents", answer, None)))
+    return contents
 
 
-def _request(gatherer: Gatherer, version_ids: set[str]) -> list[Future[secretsmanager.Value | ReadFailure | None]]:
+def request_versions(
+    gatherer: Gatherer, version_ids: set[str]
+) -> dict[str, Future[secretsmanager.Value | ReadFailure | None]]:
+    """Start to read versions of the secret, by id."""
     client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
-    return [
-        gatherer.ask(
+    return {
+        version_id: gatherer.ask(
             f"version {version_id} of {name}",
             GET_SECRET_VALUE,
             lambda version_id=version_id: secretsmanager.get_value(client, name, version_id=version_id),  # type: ignore[misc]
         )
         for version_id in sorted(version_ids)
-    ]
+    }
 
 
 def _pinned(snapshot: Snapshot) -> set[str]:
@@ -159,9 +164,9 @@ def _pinned(snapshot: Snapshot) -> set[str]:
         for _, injection in snapshot.own_injections(revision)
         if injection.reference.names_version
     ]
-    kept = {version.id for version in snapshot.versions}
+    listed = {version.id for version in snapshot.versions}
     stages = {snapshot.secret.version_at(ref.stage) for ref in refs if snapshot.secret and not ref.version_id}
-    return {ref.version_id for ref in refs if ref.version_id in kept} | stages
+    return {ref.version_id for ref in refs if ref.version_id in listed} | stages
 
 
 def _has_placeholder(snapshot: Snapshot) -> bool:

@@ -1,8 +1,8 @@
-"""Whether tasks are up to date: by a look inside, else by CloudTrail, else by times; only changed keys count."""
+"""Whether tasks are up to date: by their processes, else by CloudTrail, else by times; only changed keys count."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -17,14 +17,14 @@ from omc_runbook.snapshot.state import Snapshot
 Freshness = Literal["fresh", "stale", "undecidable"]
 
 TRAIL_DELAY = timedelta(minutes=15)
-"""How late CloudTrail may be: what happened since then can be missing from its answer."""
+"""How late CloudTrail may deliver an event."""
 
 SAME_MOMENT = timedelta(seconds=2)
 """How far apart CloudTrail and Secrets Manager may date the same change."""
 
 
 def of(snapshot: Snapshot, task: Task) -> Freshness:
-    """Whether a running task has what the secret holds now, in every variable that it is given of it."""
+    """Whether a running task has the secret's present value in every variable that it gets from it."""
     definition = _in_force(snapshot, task)
     if definition is None:
         return by_times(snapshot, task)
@@ -33,27 +33,27 @@ def of(snapshot: Snapshot, task: Task) -> Freshness:
 
 
 def of_key(snapshot: Snapshot, task: Task, key: str) -> Freshness:
-    """The same for one key alone; "fresh" where the task is not given it."""
+    """The same for one key alone; "fresh" where the task does not get it."""
     pairs = snapshot.own_injections(_in_force(snapshot, task))
     same = (pair for pair in pairs if pair[1].reference.key == key)
     return _worst(of_variable(snapshot, task, container, injection) for container, injection in same)
 
 
 def of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:
-    """The same for one variable alone, which a container of the task is given of the secret."""
-    for look in _looks(snapshot, task, container):
-        if look.variable == injection.variable and (look.is_stale or look.is_fresh):
-            return "stale" if look.is_stale else "fresh"
-    # A reference that fixes a version does not follow the secret.
+    """The same for one variable that a container of the task gets from the secret."""
+    for value in values_inside(snapshot, task, container.name):
+        if value.variable == injection.variable and (value.is_stale or value.is_fresh):
+            return "stale" if value.is_stale else "fresh"
+    # A reference to a fixed version does not follow the secret.
     if injection.reference.names_version:
         return "fresh"
-    told_by_times = by_times(snapshot, task)
-    is_unchanged = told_by_times == "stale" and _has_changed(snapshot, task, injection.reference.key) is False
-    return "fresh" if is_unchanged else told_by_times
+    by_time = by_times(snapshot, task)
+    is_unchanged = by_time == "stale" and _has_changed(snapshot, task, injection.reference.key) is False
+    return "fresh" if is_unchanged else by_time
 
 
 def by_times(snapshot: Snapshot, task: Task) -> Freshness:
-    """Whether a task read the secret after AWSCURRENT came to the present version, whatever changed with it."""
+    """Whether a task read the secret after AWSCURRENT moved to the present version, whatever keys that changed."""
     since = current_since(snapshot)
     if since is None or task.created is None:
         return "undecidable"
@@ -65,19 +65,19 @@ def by_times(snapshot: Snapshot, task: Task) -> Freshness:
 
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
-    """Keys of which a task holds another value than the secret has; None where its version is gone or unreadable."""
+    """Keys of which a task has another value than the secret; None where its version is gone or unreadable."""
     pairs = snapshot.own_injections(_in_force(snapshot, task))
     stale = {
-        (injection.reference.key, bool(_looked_at(snapshot, task, container, injection)))
+        (injection.reference.key, bool(_is_stale_inside(snapshot, task, container, injection)))
         for container, injection in pairs
         if of_variable(snapshot, task, container, injection) == "stale"
     }
-    known = frozenset(key for key, looked in stale if looked or _has_changed(snapshot, task, key))
+    known = frozenset(key for key, is_inside in stale if is_inside or _has_changed(snapshot, task, key))
     return known if known or not stale else None
 
 
 def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
-    """The earliest and the latest moment at which AWSCURRENT can have come to the present version."""
+    """The earliest and the latest time at which AWSCURRENT can have moved to the present version."""
     if not snapshot.secret:
         return None
     current = snapshot.secret.version_at(CURRENT)
@@ -86,11 +86,11 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
         return None
     calls = [event for event in snapshot.writes or () if event.version_id == current and not event.error]
     moves = [event for event in calls if abs(event.time - version.created) > SAME_MOMENT]
-    # AWSPREVIOUS is what was current just before; a version that is only staged never was current.
+    # AWSPREVIOUS was current just before; a version that is only staged never was.
     was_current = [entry.created for entry in snapshot.versions if PREVIOUS in entry.stages and not calls]
     earliest = max([version.created, *was_current, *(event.time for event in moves)])
     by_trail = max([earliest, *(event.until for event in moves)])
-    # Where there never was another version, an edit of something else is no doubt.
+    # Without another version, LastChangedDate is an edit of something else.
     latest = max(earliest, snapshot.secret.changed or earliest) if len(snapshot.versions) > 1 else earliest
     return earliest, by_trail if _trail_reaches(snapshot, latest) else max(by_trail, latest)
 
@@ -108,31 +108,26 @@ def version_read(snapshot: Snapshot, task: Task) -> str:
     return older[-1].id if older else ""
 
 
-def held_by(snapshot: Snapshot, task: Task) -> tuple[HeldValue, ...]:
-    """What a look showed of the variables that a task is given of the secret; () where none was taken."""
-    looks = [look for look in snapshot.inside or () if look.task_id == task.id]
-    return tuple(held for look in looks for held in look.held.values() if held.has_reference and held.meant)
+def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
+    """The values inside a task, or one container of it, of variables from the secret; () where they were not read."""
+    looks = [look for look in snapshot.inside or () if look.task_id == task.id and container in ("", look.container)]
+    return tuple(value for look in looks for value in look.values.values() if value.has_reference and value.expected)
 
 
 def _worst(answers: Iterable[Freshness]) -> Freshness:
-    found = {*answers}
-    return "stale" if "stale" in found else "undecidable" if "undecidable" in found else "fresh"
+    states = {*answers}
+    return "stale" if "stale" in states else "undecidable" if "undecidable" in states else "fresh"
 
 
 def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
-    """The revision whose variables the task has to have: its service's, else its own."""
+    """The revision whose variables the task should have: its service's, else its own."""
     service = next((service for service in snapshot.services if service.name == task.service), None)
     return snapshot.definition(service.task_definition_arn if service else task.task_definition_arn)
 
 
-def _looks(snapshot: Snapshot, task: Task, container: Container) -> Iterator[HeldValue]:
-    for look in snapshot.inside or ():
-        if look.task_id == task.id and look.container == container.name:
-            yield from (held for held in look.held.values() if held.has_reference and held.meant)
-
-
-def _looked_at(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
-    return any(look.variable == injection.variable and look.is_stale for look in _looks(snapshot, task, container))
+def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
+    values = values_inside(snapshot, task, container.name)
+    return any(value.variable == injection.variable and value.is_stale for value in values)
 
 
 def _has_changed(snapshot: Snapshot, task: Task, key: str) -> bool | None:
@@ -140,7 +135,7 @@ def _has_changed(snapshot: Snapshot, task: Task, key: str) -> bool | None:
     former, current = snapshot.contents.get(version_read(snapshot, task)), snapshot.current
     if former is None or current is None or former.document is None or current.document is None:
         return None
-    # A reference without a key is given the whole document.
+    # A reference without a key gets the whole document.
     keys = {key} if key else {*former.document.keys, *current.document.keys}
     return any(_differs(former.document.get(each), current.document.get(each)) for each in keys)
 
@@ -152,7 +147,7 @@ def _differs(before: Member | None, now: Member | None) -> bool:
 
 
 def _trail_reaches(snapshot: Snapshot, moment: datetime) -> bool:
-    """Whether CloudTrail's answer is complete up to a moment: that is long ago, or its own event is there."""
+    """Whether CloudTrail's answer is complete up to a time: it is long ago, or its own event is there."""
     if snapshot.writes is None:
         return False
     known = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)

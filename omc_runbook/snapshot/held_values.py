@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
 
 from omc_runbook.aws.execute import ExecFailure
 
@@ -15,7 +14,6 @@ OTHER = "other"
 """Marks a value that no readable version of the secret has."""
 UNSEEN = "unseen"
 """Marks an unknown value: its process cannot be read, or its version cannot."""
-Location = Literal["injected", "process"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,7 @@ class HeldValue:
     """Whether the task definition injects it; otherwise it comes from the image, or a file in it."""
     file: str = ""
     """The path of a .env file in the container that sets it; "" for none."""
-    meant: str = ""
+    expected: str = ""
     """The id of the version that the reference names now; "" where it names another secret, or none."""
     differs: bool = False
     """Whether the process has another value than ECS injected, or none; digests show that without any version."""
@@ -42,12 +40,12 @@ class HeldValue:
     @property
     def is_stale(self) -> bool:
         """Whether ECS injected another value than that of the version that the reference names."""
-        return bool(self.meant) and self.injected not in (self.meant, ABSENT, UNSEEN)
+        return bool(self.expected) and self.injected not in (self.expected, ABSENT, UNSEEN)
 
     @property
     def is_fresh(self) -> bool:
         """Whether ECS injected the value of the version that the reference names."""
-        return bool(self.meant) and self.injected == self.meant
+        return bool(self.expected) and self.injected == self.expected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,5 +60,5 @@ class ExecLook:
     """The process that was read, by id and name: "1 (python)"."""
     started: datetime | None = None
     """When that process started."""
-    held: Mapping[str, HeldValue] = field(default_factory=dict)
+    values: Mapping[str, HeldValue] = field(default_factory=dict)
     """The values by variable."""

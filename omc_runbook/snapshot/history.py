@@ -12,11 +12,10 @@ from omc_runbook.aws.cloudtrail import Event, Trail
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.snapshot import freshness
-from omc_runbook.snapshot.follow_ups import WRITES, contents_of
+from omc_runbook.snapshot.follow_ups import WRITES, contents_of, request_versions
 from omc_runbook.snapshot.freshness import SAME_MOMENT
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.reading import PARALLEL
-from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Content, Snapshot
 
 TRAIL_KEEPS = timedelta(days=90)
@@ -59,23 +58,23 @@ class VersionHistory:
 class History:
     """All versions, newest first; `writes` is None unless CloudTrail returned every kind of write."""
 
-    kept: tuple[VersionHistory, ...]
+    versions: tuple[VersionHistory, ...]
     writes: tuple[Event, ...] | None = None
     unread: tuple[ReadFailure, ...] = ()
     """What could not be read from CloudTrail."""
 
     def find(self, version_id: str) -> VersionHistory | None:
         """The version with an id; None where there is none."""
-        return next((kept for kept in self.kept if kept.id == version_id), None)
+        return next((entry for entry in self.versions if entry.id == version_id), None)
 
-    def before(self, kept: VersionHistory) -> tuple[VersionHistory, ...]:
+    def before(self, entry: VersionHistory) -> tuple[VersionHistory, ...]:
         """The earlier versions that were AWSCURRENT, or may have been, newest first."""
-        older = self.kept[self.kept.index(kept) + 1 :]
+        older = self.versions[self.versions.index(entry) + 1 :]
         return tuple(entry for entry in older if entry.promoted is not False)
 
     def short(self, version_id: str) -> str:
         """The shortest unique prefix of an id, at least eight characters."""
-        ids = [kept.id for kept in self.kept if kept.id != version_id]
+        ids = [entry.id for entry in self.versions if entry.id != version_id]
         lengths = range(8, len(version_id))
         return next((s for s in (version_id[:n] for n in lengths) if not any(i.startswith(s) for i in ids)), version_id)
 
@@ -98,20 +97,18 @@ def read_history(clients: Clients, snapshot: Snapshot) -> History:
     with ThreadPoolExecutor(PARALLEL, "history") as pool:
         gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
         trails = [_trail(gatherer, snapshot, name) for name in WRITES] if snapshot.versions else []
-        answers = {
-            version.id: _content(gatherer, snapshot, version.id)
-            for version in snapshot.versions
-            if version.id not in snapshot.contents
-        }
-        found: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
-        found |= {version_id: _parse(answer.result()) for version_id, answer in answers.items()}
+        answers = request_versions(gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents})
+        contents: dict[str, Content | ReadFailure | None] = dict(snapshot.contents)
+        contents |= {version_id: _parse(answer.result()) for version_id, answer in answers.items()}
         results = [answer.result() for answer in trails]
     known = [trail for trail in results if isinstance(trail, Trail)]
     events = sorted((event for trail in known for event in trail.events), key=lambda event: event.time, reverse=True)
     writes = tuple(event for event in events if not event.error)
     complete = len(known) == len(WRITES) and all(trail.complete for trail in known)
     return History(
-        kept=tuple(_kept(version, found[version.id], writes, complete) for version in reversed(snapshot.versions)),
+        versions=tuple(
+            _entry(version, contents[version.id], writes, complete) for version in reversed(snapshot.versions)
+        ),
         writes=writes if complete else None,
         unread=tuple(dict.fromkeys(answer for answer in results if isinstance(answer, ReadFailure))),
     )
@@ -136,28 +133,30 @@ def holders(snapshot: Snapshot, history: History) -> tuple[Holder, ...]:
 
 def _current_between(history: History, first: datetime, last: datetime) -> str:
     """The version that was AWSCURRENT throughout a time range; "" where another may have been too."""
-    promotions = [(kept.version.created, kept.version.created, kept.id) for kept in history.kept if not kept.staged]
-    promotions += [(move.time, move.until, kept.id) for kept in history.kept for move in kept.moves]
+    promotions = [
+        (entry.version.created, entry.version.created, entry.id) for entry in history.versions if not entry.staged
+    ]
+    promotions += [(move.time, move.until, entry.id) for entry in history.versions for move in entry.moves]
     before = [version_id for _, until, version_id in sorted(promotions) if until <= first]
     meanwhile = {version_id for time, until, version_id in promotions if until > first and time <= last}
     possible = meanwhile | {*before[-1:]}
     return possible.pop() if len(possible) == 1 else ""
 
 
-def _kept(
-    version: Version, found: Content | ReadFailure | None, writes: Sequence[Event], complete: bool
+def _entry(
+    version: Version, contents: Content | ReadFailure | None, writes: Sequence[Event], complete: bool
 ) -> VersionHistory:
     calls = [event for event in writes if event.version_id == version.id]
-    made = [event for event in calls if event.name != MOVE]
+    creations = [event for event in calls if event.name != MOVE]
     moves = tuple(event for event in calls if event.name == MOVE and CURRENT in event.stages)
-    at_once = any(not event.stages or CURRENT in event.stages for event in made)
-    staged = bool(made) and not at_once
+    at_once = any(not event.stages or CURRENT in event.stages for event in creations)
+    staged = bool(creations) and not at_once
     promoted = at_once or bool(moves) or not {CURRENT, PREVIOUS}.isdisjoint(version.stages)
     return VersionHistory(
         version=version,
-        content=found if isinstance(found, Content) else None,
-        unread=found if isinstance(found, ReadFailure) else None,
-        author=made[-1].principal if made else "",
+        content=contents if isinstance(contents, Content) else None,
+        unread=contents if isinstance(contents, ReadFailure) else None,
+        author=creations[-1].principal if creations else "",
         staged=staged,
         moves=moves,
         promoted=promoted or (False if staged and complete else None),
@@ -171,17 +170,6 @@ def _trail(gatherer: Gatherer, snapshot: Snapshot, name: str) -> Future[Trail | 
         f"who changed {secret}",
         "cloudtrail:LookupEvents",
         lambda: cloudtrail.read_trail(client, name, secret, since),
-    )
-
-
-def _content(
-    gatherer: Gatherer, snapshot: Snapshot, version_id: str
-) -> Future[secretsmanager.Value | ReadFailure | None]:
-    client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
-    return gatherer.ask(
-        f"version {version_id} of {snapshot.secret_name}",
-        GET_SECRET_VALUE,
-        lambda: secretsmanager.get_value(client, name, version_id=version_id),
     )
 
 

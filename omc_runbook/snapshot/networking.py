@@ -64,8 +64,8 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Network | None:
     if not subnets:
         return NOTHING
     reader = _Reader(gatherer, gatherer.clients("ec2"))
-    found = reader.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
-    return reader.network(sorted({subnet.vpc for subnet in found.values()})) if found is not None else None
+    placed = reader.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
+    return reader.network(sorted({subnet.vpc for subnet in placed.values()})) if placed is not None else None
 
 
 def read_vpcs(gatherer: MakesCalls, client: EC2Client, vpcs: Sequence[str]) -> Network:
@@ -87,22 +87,22 @@ class _Reader:
     """The EC2 calls of one snapshot."""
 
     def __init__(self, gatherer: MakesCalls, client: EC2Client) -> None:
-        self._asking = gatherer
+        self._gatherer = gatherer
         self._client = client
 
     def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
-        return self._asking.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
+        return self._gatherer.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
 
     def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
         return self.keep(self.ask(call, get))
 
     def keep(self, answer: Future[T | ReadFailure]) -> T | None:
-        return self._asking.keep("network", answer, None)
+        return self._gatherer.keep("network", answer, None)
 
     def network(self, vpcs: Sequence[str]) -> Network:
         if not vpcs:
             return NOTHING
-        found = self.ask("DescribeVpcs", lambda client: reading.describe_vpcs(client, vpcs))
+        described = self.ask("DescribeVpcs", lambda client: reading.describe_vpcs(client, vpcs))
         support = {vpc: self.ask("DescribeVpcAttribute", _of(reading.describe_dns_support, vpc)) for vpc in vpcs}
         hostnames = {vpc: self.ask("DescribeVpcAttribute", _of(reading.describe_dns_hostnames, vpc)) for vpc in vpcs}
         subnets = self.ask("DescribeSubnets", lambda client: reading.describe_subnets_of(client, vpcs))
@@ -112,7 +112,7 @@ class _Reader:
         groups = self.ask("DescribeSecurityGroups", lambda client: reading.describe_security_groups(client, vpcs))
         acls = self.ask("DescribeNetworkAcls", lambda client: reading.describe_network_acls(client, vpcs))
         endpoints = self.ask("DescribeVpcEndpoints", lambda client: reading.describe_vpc_endpoints(client, vpcs))
-        read, route_tables, known = self.keep(found), self.keep(tables), self.keep(groups)
+        read, route_tables, known = self.keep(described), self.keep(tables), self.keep(groups)
         dns = _keep_all(self, support), _keep_all(self, hostnames)
         with_dns = {
             id: replace(vpc, dns_support=dns[0][id], dns_hostnames=dns[1][id]) for id, vpc in (read or {}).items()

@@ -37,15 +37,15 @@ def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dic
     profile, others = environment.names.profile, environment.others
     readable = {name: names for name, names in others.items() if not _elsewhere(caller, profile, names)}
     with ThreadPoolExecutor(PARALLEL, "keys") as pool:
-        asked = {name: pool.submit(_document, clients, names) for name, names in readable.items()}
-    found = {}
-    for name, answer in asked.items():
+        futures = {name: pool.submit(_document, clients, names) for name, names in readable.items()}
+    keys = {}
+    for name, answer in futures.items():
         document = answer.result()
         if isinstance(document, str):
-            found[name] = OtherKeys(None, document)
+            keys[name] = OtherKeys(None, document)
         else:
-            found[name] = OtherKeys(frozenset(document.keys) if document else None)
-    return found
+            keys[name] = OtherKeys(frozenset(document.keys) if document else None)
+    return keys
 
 
 def read_fingerprints(
@@ -62,11 +62,11 @@ def read_fingerprints(
     secret count.
     """
     with ThreadPoolExecutor(PARALLEL, "compare") as pool:
-        asked = {
+        futures = {
             name: pool.submit(_keys_by_fingerprint, clients, caller, profile, names, known, key)
             for name, names in others.items()
         }
-    return {name: answer.result() for name, answer in asked.items()}
+    return {name: answer.result() for name, answer in futures.items()}
 
 
 def may_be_secret(value: Masked, key: Key | None) -> bool:

@@ -44,10 +44,10 @@ def denied(snapshot: Snapshot) -> tuple[str, ...]:
 
 def missing(snapshot: Snapshot) -> tuple[str, ...]:
     """The missing permissions: those denied, and those needed next."""
-    found = list(denied(snapshot))
-    for permission in found:
-        found += [later for later in FOLLOWING.get(permission, ()) if later not in found]
-    return tuple(sorted(found))
+    permissions = list(denied(snapshot))
+    for permission in permissions:
+        permissions += [later for later in FOLLOWING.get(permission, ()) if later not in permissions]
+    return tuple(sorted(permissions))
 
 
 def policy(snapshot: Snapshot) -> str:
@@ -88,8 +88,8 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
     if service == "iam":
         roles = {*snapshot.permissions, *snapshot.task_roles}
-        named = (names.execution_role, names.task_role)
-        return tuple(sorted(roles or {f"arn:{caller.partition}:iam::{caller.account}:role/{name}" for name in named}))
+        base = f"arn:{caller.partition}:iam::{caller.account}:role"
+        return tuple(sorted(roles or {f"{base}/{name}" for name in (names.execution_role, names.task_role)}))
     if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
         return (snapshot.secret.kms_key_id,)
     if service == "logs":

@@ -110,12 +110,12 @@ class _Reading(Gatherer):
         self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
-        services = self._services(service_names or ())
+        batches = self._services(service_names or ())
         # A task that stops between the two lists is in both.
         task_arns = tuple(dict.fromkeys((*self.keep("tasks", running, ()), *self.keep("tasks", stopped, ()))))
         task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
-        found = [service for answer in services for service in self.keep("services", answer, ())]
-        definitions = self._definitions(service.task_definition_arn for service in found)
+        services = [service for answer in batches for service in self.keep("services", answer, ())]
+        definitions = self._definitions(service.task_definition_arn for service in services)
         return Snapshot(
             environment=self.environment,
             taken=now(),
@@ -127,7 +127,7 @@ class _Reading(Gatherer):
             resource_policy=self.keep("resource_policy", policy, None),
             clusters=clusters,
             service_names=service_names,
-            services=tuple(sorted(found, key=lambda service: service.name)),
+            services=tuple(sorted(services, key=lambda service: service.name)),
             task_definitions=definitions,
             tasks=tuple(task for answer in task_batches for task in self.keep("tasks", answer, ())),
         )
@@ -149,7 +149,7 @@ class _Reading(Gatherer):
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
         return replace(
             snapshot,
-            elsewhere=follow_ups.look_elsewhere(self, snapshot),
+            foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )
@@ -168,17 +168,17 @@ class _Reading(Gatherer):
 
     def _clusters(self) -> tuple[str, ...]:
         client, name = self.clients("ecs"), self.names.cluster
-        found = self.keep(
+        clusters = self.keep(
             "clusters", self.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client)), ()
         )
         if "cluster" in self.environment.chosen:
             unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
-            hint = f". {unread}" if unread else nearest(name, found)
+            hint = f". {unread}" if unread else nearest(name, clusters)
             raise UsageError(
                 f"Cluster {name} does not exist in {self.names.region}, account {self.caller.account}{hint}"
                 f" Correct cluster in {self.environment.source}. Nothing was written."
             )
-        return found
+        return clusters
 
     def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | ReadFailure]]:
         client, cluster = self.clients("ecs"), self.names.cluster
@@ -209,8 +209,8 @@ class _Reading(Gatherer):
             )
             for arn in sorted(set(arns) - {""})
         }
-        found = {arn: self.keep("task_definitions", answer, None) for arn, answer in answers.items()}
-        return {arn: definition for arn, definition in found.items() if definition}
+        revisions = {arn: self.keep("task_definitions", answer, None) for arn, answer in answers.items()}
+        return {arn: definition for arn, definition in revisions.items() if definition}
 
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
         """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""

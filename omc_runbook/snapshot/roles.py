@@ -49,26 +49,16 @@ def read(clients: Clients, arn: str, secret_arn: str, key_arn: str) -> Permissio
         role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
-    known, unread = or_none(role), [role] if isinstance(role, ReadFailure) else []
+    known, unread = or_none(role), (role,) if isinstance(role, ReadFailure) else ()
     if simulation is None:
-        return Permissions(role=known, unread=tuple(unread))
+        return Permissions(role=known, unread=unread)
     simulated = simulation.result()
     needed = [(GET_SECRET_VALUE, secret_arn)] + ([(DECRYPT, key_arn)] if key_arn else [])
-    results = [] if isinstance(simulated, ReadFailure) else list(simulated)
+    results = or_none(simulated) or ()
     allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
     if allowed.issuperset(needed) and not any(entry.missing_context for entry in results):
-        return Permissions(role=known, simulated=tuple(results), unread=tuple(unread))
-    policies = _policies(clients, name)
-    boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
-    unread += [answer for answer in (simulated, *policies, boundary) if isinstance(answer, ReadFailure)]
-    complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
-    return Permissions(
-        role=known,
-        simulated=tuple(results),
-        policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
-        boundary=or_none(boundary),
-        unread=tuple(unread),
-    )
+        return Permissions(role=known, simulated=results, unread=unread)
+    return _with_policies(clients, name, role, simulated)
 
 
 def read_exec(clients: Clients, arn: str) -> Permissions:
@@ -85,19 +75,26 @@ def read_exec(clients: Clients, arn: str) -> Permissions:
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
-    unread = tuple(answer for answer in (role, simulated) if isinstance(answer, ReadFailure))
     if simulated and not isinstance(simulated, ReadFailure):
+        unread = (role,) if isinstance(role, ReadFailure) else ()
         return Permissions(role=or_none(role), simulated=simulated, unread=unread)
-    policies = _policies(clients, name)
-    boundary = _boundary(clients, name, role.boundary_arn) if isinstance(role, Role) and role.boundary_arn else None
-    missing = tuple(answer for answer in (*policies, boundary) if isinstance(answer, ReadFailure))
-    known = tuple(answer for answer in policies if isinstance(answer, PolicyDocument))
-    is_complete = isinstance(role, Role) and not missing
+    return _with_policies(clients, name, role, simulated)
+
+
+def _with_policies(
+    clients: Clients, name: str, role: Role | ReadFailure, simulated: tuple[Simulated, ...] | ReadFailure
+) -> Permissions:
+    """Add the role's policies, complete or not at all, where the simulation does not decide."""
+    known, policies = or_none(role), _policies(clients, name)
+    boundary = _boundary(clients, name, known.boundary_arn) if known and known.boundary_arn else None
+    complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
+    answers = (role, simulated, *policies, boundary)
     return Permissions(
-        role=or_none(role),
-        policies=known if is_complete else None,
+        role=known,
+        simulated=or_none(simulated) or (),
+        policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
         boundary=or_none(boundary),
-        unread=(*unread, *missing),
+        unread=tuple(answer for answer in answers if isinstance(answer, ReadFailure)),
     )
 
 

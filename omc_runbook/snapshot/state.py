@@ -1,4 +1,4 @@
-"""The snapshot: everything that was read of one environment, frozen, with every value masked."""
+"""The snapshot: everything that was read of one environment, frozen, with its values masked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from omc_runbook.workstation.workstation import Workstation
 
 @dataclass(frozen=True)
 class Content:
-    """What one version of the secret holds: a document, or the reason why there is none."""
+    """The content of one version of the secret: a document, or why there is none."""
 
     version_id: str
     document: Document | None = None
@@ -52,7 +52,7 @@ class Snapshot:
     secret: Secret | None = None
     versions: tuple[Version, ...] = ()
     contents: Mapping[str, Content] = field(default_factory=dict)
-    """Content by version id: that of AWSCURRENT, and those that a finding had to be compared with."""
+    """Content by version id: that of AWSCURRENT, and those needed for comparison."""
     resource_policy: PolicyDocument | None = None
     kms_key: KmsKey | None = None
     clusters: tuple[str, ...] = ()
@@ -64,27 +64,27 @@ class Snapshot:
     """By the role's ARN, for the execution roles of the consumers."""
     writes: tuple[Event, ...] | None = None
     """Calls that gave the secret a version or moved a stage, newest first of each name; None where CloudTrail was not
-    asked. A deeper look has those that deleted it or gave it a policy as well."""
+    read. troubleshoot adds calls that deleted it or set its policy."""
     reads: tuple[Event, ...] | None = None
-    """Calls by which tasks read the secret; None where CloudTrail was not asked."""
-    elsewhere: Mapping[str, Secret | None] = field(default_factory=dict)
+    """Calls by which tasks read the secret; None where CloudTrail was not read."""
+    foreign_secrets: Mapping[str, Secret | None] = field(default_factory=dict)
     """Secrets of other regions and accounts that references name, by ARN; None where there is no such secret."""
     checkout: Checkout | None = None
     """The application's own files, where a repository was given."""
     other_keys: Mapping[str, OtherKeys] = field(default_factory=dict)
     """The keys of other environments' secrets, by environment; read only with a repository."""
     workstation: Workstation | None = None
-    """The developer's machine; None where it was not asked for."""
+    """The developer's machine; None where it was not read."""
     network: Network | None = None
-    """The network that the consumers' tasks stand in; None where it was not asked for."""
+    """The network of the consumers' tasks; None where it was not read."""
     inside: tuple[ExecLook, ...] | None = None
-    """What running tasks hold; None where nobody asked to look inside."""
+    """Values inside running tasks; None where they were not read."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
-    words: Mapping[str, tuple[str, ...]] | None = None
-    """The last words of failed tasks, by their ids; None where logs were not asked for."""
+    log_lines: Mapping[str, tuple[str, ...]] | None = None
+    """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
 
     @property
     def secret_name(self) -> str:
@@ -107,6 +107,11 @@ class Snapshot:
             if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
         )
 
+    @property
+    def consumer_names(self) -> frozenset[str]:
+        """The consumers' names."""
+        return frozenset(service.name for service in self.consumers)
+
     def definition(self, arn: str) -> TaskDefinition | None:
         """A revision by its ARN, where it was read."""
         return self.task_definitions.get(arn)
@@ -117,12 +122,12 @@ class Snapshot:
         return tuple(self.task_definitions[arn] for arn in dict.fromkeys(arns) if arn in self.task_definitions)
 
     def failed_arns(self, service: Service) -> tuple[str, ...]:
-        """The ARN of the revision that a rollback took out of force, where its tasks are still told of."""
+        """The ARN of the revision that a rollback replaced, where ECS still lists its tasks."""
         last = self.last_failed(service) if service.rolled_back else None
         return (last.task_definition_arn,) if last else ()
 
     def last_failed(self, service: Service) -> Task | None:
-        """The newest failed task of a deployment that is no longer in force, of this service and no namesake before."""
+        """The newest failed task of a deployment that has ended, of this service and not of an earlier namesake."""
         in_force = {deployment.id for deployment in service.deployments}
         ended = (task for task in self.stopped(service) if task.deployment_id not in in_force)
         return next(
@@ -140,6 +145,6 @@ class Snapshot:
         return tuple(task for task in self.tasks if task.service == service.name and task.is_running)
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
-        """A service's tasks that stopped by a failure, newest first, as far as ECS still tells of them."""
+        """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""
         failed = [task for task in self.tasks if task.service == service.name and task.has_failed]
         return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))

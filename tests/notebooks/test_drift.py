@@ -575,7 +575,7 @@ def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> N
         ("template-lacks", "DOCKER_IMAGE_BACKEND"),
         ("template-lacks", "POSTGRES_SERVER"),
     }
-    assert "compose refuses" in found["DOCKER_IMAGE_BACKEND"].evidence[0]
+    assert "Compose refuses" in found["DOCKER_IMAGE_BACKEND"].evidence[0]
     assert {finding.remedy.runbook for finding in found.values()} == {""}
 
 
@@ -674,7 +674,7 @@ def test_a_checkout_without_some_of_the_files_lacks_nothing_there(platform: Plat
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_secret_that_could_not_be_read_lacks_nothing(platform: Platform) -> None:
-    """ReadFailure contents make a cell "not read", a secret that is not there an empty column."""
+    """Unreadable contents make a cell "not read", a secret that is not there an empty column."""
     snapshot = as_read(platform)
     unread = replace(snapshot, contents={})
     assert {*column(drift.table(unread), "secret staging").values()} == {"not read", "—"}

@@ -123,7 +123,7 @@ def unread(snapshot: Snapshot) -> History:
 
 
 def alike(snapshot: Snapshot) -> History:
-    first, second = kept_of(snapshot).kept
+    first, second = kept_of(snapshot).versions
     return History((first, second, replace(second, version=replace(second.version, id=PREVIOUS[:10] + "0" * 22))))
 
 

@@ -177,7 +177,7 @@ def test_a_start_that_proves_an_old_volume_is_its_root_cause(at: Sandbox, platfo
     assert roots(findings) == ["pg-volume"]
     _, told, findings = asked(platform, LOGIN)
     assert roots(findings) == []
-    assert "could not be seen: pg-volume" in troubleshoot.texts(told, findings).to_text()
+    assert "is unknown: pg-volume" in troubleshoot.texts(told, findings).to_text()
 
 
 def test_a_text_that_was_mended_since_is_a_remark(at: Sandbox, platform: Platform) -> None:

@@ -279,9 +279,9 @@ def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatc
     seen, sent = look(snapshot, monkeypatch, held, {**held, "PATH": "/bin"})
     assert seen.process == "1 (python)"
     assert {
-        name: (h.injected, h.process, h.differs) for name, h in seen.held.items() if h.has_reference
+        name: (h.injected, h.process, h.differs) for name, h in seen.values.items() if h.has_reference
     } == dict.fromkeys(held, (CURRENT, CURRENT, False))
-    assert {(h.injected, h.process) for h in seen.held.values() if not h.has_reference} == {(ABSENT, ABSENT)}
+    assert {(h.injected, h.process) for h in seen.values.values() if not h.has_reference} == {(ABSENT, ABSENT)}
     assert not [value for value in snapshots.document(snapshot).values() for command in sent if value in command]
     again = look(snapshot, monkeypatch, held)[1]
     assert not {re.findall(r"s=(\w+)", command)[0] for command in sent} & {
@@ -297,14 +297,14 @@ def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatc
     before, old = given(snapshot), snapshot.contents[CURRENT]
     fresh = replace(snapshot, contents={new: snapshot.contents[new]})
     seen, _ = look(fresh, monkeypatch, before, kept={CURRENT: old})
-    assert seen.held["SECRET_KEY"] == HeldValue(
-        variable="SECRET_KEY", key="SECRET_KEY", injected=CURRENT, process=CURRENT, meant=new
+    assert seen.values["SECRET_KEY"] == HeldValue(
+        variable="SECRET_KEY", key="SECRET_KEY", injected=CURRENT, process=CURRENT, expected=new
     )
-    assert seen.held["OPENAI_API_KEY"].is_fresh
+    assert seen.values["OPENAI_API_KEY"].is_fresh
     seen, _ = look(fresh, monkeypatch, before)
-    assert (seen.held["SECRET_KEY"].injected, seen.held["SECRET_KEY"].is_stale) == (OTHER, True)
+    assert (seen.values["SECRET_KEY"].injected, seen.values["SECRET_KEY"].is_stale) == (OTHER, True)
     seen, _ = look(fresh, monkeypatch, {**given(snapshot, version=new), "SECRET_KEY": "x"}, {"SECRET_KEY": "y"})
-    assert seen.held["SECRET_KEY"].differs and seen.held["SECRET_KEY"].process == OTHER
+    assert seen.values["SECRET_KEY"].differs and seen.values["SECRET_KEY"].process == OTHER
 
 
 def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,9 +313,9 @@ def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -
     snapshot = snapshots.with_keys(pinned, PREVIOUS, SECRET_KEY=secrets.token_hex(32))
     held = {**given(snapshot), "SECRET_KEY": given(snapshot, version=PREVIOUS)["SECRET_KEY"]}
     seen, _ = look(snapshot, monkeypatch, held)
-    assert (seen.held["SECRET_KEY"].meant, seen.held["SECRET_KEY"].is_fresh) == (PREVIOUS, True)
+    assert (seen.values["SECRET_KEY"].expected, seen.values["SECRET_KEY"].is_fresh) == (PREVIOUS, True)
     seen, _ = look(snapshot, monkeypatch, given(snapshot))
-    assert seen.held["SECRET_KEY"].injected == CURRENT and seen.held["SECRET_KEY"].is_stale
+    assert seen.values["SECRET_KEY"].injected == CURRENT and seen.values["SECRET_KEY"].is_stale
 
 
 def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +329,7 @@ def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypat
         "OPENAI_API_KEY": reveal(whole.current.document.value),
     }
     seen, _ = look(whole, monkeypatch, held)
-    assert all(seen.held[name].is_fresh for name in held)
+    assert all(seen.values[name].is_fresh for name in held)
 
 
 @pytest.mark.parametrize(
@@ -339,15 +339,21 @@ def test_what_another_reference_gives_is_not_judged(value_from: str, monkeypatch
     """A value of another secret or parameter is neither fresh nor stale; that the process differs is still told."""
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", value_from)
     seen, _ = look(snapshot, monkeypatch, {"SECRET_KEY": "theirs"}, {"SECRET_KEY": "mine"})
-    held = seen.held["SECRET_KEY"]
-    assert (held.injected, held.meant, held.is_stale, held.is_fresh, held.differs) == (UNSEEN, "", False, False, True)
+    held = seen.values["SECRET_KEY"]
+    assert (held.injected, held.expected, held.is_stale, held.is_fresh, held.differs) == (
+        UNSEEN,
+        "",
+        False,
+        False,
+        True,
+    )
 
 
 def test_a_plain_variable_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the task definition sets plainly is not asked for: it is no secret that came another way."""
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, environment=("ENVIRONMENT", "SMTP_HOST")))
     seen, sent = look(snapshot, monkeypatch, given(snapshot))
-    assert "SMTP_HOST" not in seen.held and "SMTP_USER" in seen.held
+    assert "SMTP_HOST" not in seen.values and "SMTP_USER" in seen.values
     assert not any(
         "SMTP_HOST" in command for command in sent if " SENTRY_DSN" in command and " SMTP_HOST" not in sent[0]
     )
@@ -357,7 +363,7 @@ def test_an_unreadable_current_version_proves_nothing(monkeypatch: pytest.Monkey
     """Without the value to compare with, a variable is unseen, not another."""
     snapshot = replace(healthy(), contents={})
     seen, _ = look(snapshot, monkeypatch, given(healthy()))
-    assert {h.injected for h in seen.held.values() if h.has_reference} == {UNSEEN}
+    assert {h.injected for h in seen.values.values() if h.has_reference} == {UNSEEN}
 
 
 def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,7 +417,7 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
         taken.append(time.monotonic() - began)
     assert min(taken) < 1
     assert [seen.service for seen in snapshot.inside or ()] == ["backend", "backend", "worker"]
-    held = [h for seen in snapshot.inside or () for h in seen.held.values() if h.has_reference]
+    held = [h for seen in snapshot.inside or () for h in seen.values.values() if h.has_reference]
     assert len(held) == 9 + 9 + 3 and all(h.is_fresh and not h.differs for h in held)
     assert all(seen.started and seen.process.startswith("1 (") for seen in snapshot.inside or ())
     findings = runbooks_run.diagnose(snapshot, families=("running", "exec"))
@@ -449,7 +455,7 @@ def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
     try:
         run = runbooks_run.begin("verify", "staging")
         snapshot = run.look(look_inside=True)
-        stale = {(h.key, h.injected) for seen in snapshot.inside or () for h in seen.held.values() if h.is_stale}
+        stale = {(h.key, h.injected) for seen in snapshot.inside or () for h in seen.values.values() if h.is_stale}
         assert stale == {("SECRET_KEY", before)}
         roots = {finding.check for finding in runbooks_run.diagnose(snapshot) if finding.is_root_cause}
         assert roots == {"not-forced"}
@@ -468,7 +474,7 @@ def test_odd_values_pass_through_a_real_task(desk: Sandbox) -> None:
         World(desk.endpoint).settle()
         snapshot = runbooks_run.begin("verify", "staging").look(look_inside=True)
         [worker] = [seen for seen in snapshot.inside or () if seen.service == "worker"]
-        assert all(h.is_fresh and not h.differs for h in worker.held.values() if h.has_reference)
+        assert all(h.is_fresh and not h.differs for h in worker.values.values() if h.has_reference)
     finally:
         mend(desk.endpoint)
 

@@ -286,14 +286,14 @@ def test_each_version_has_its_author_its_content_and_whether_it_was_in_force(peo
     broken = people.put(people.client_of(as_ben), "{'SECRET_KEY'")
     people.move(people.client_of(as_anna), second, broken)
     snapshot, found = people.read()
-    assert [kept.id for kept in found.kept] == [broken, staged, second, first]
-    assert [kept.author.rpartition("/")[2] for kept in found.kept] == [ben, ben, anna, "administrator"]
-    assert [kept.promoted for kept in found.kept] == [True, False, True, True]
-    assert [kept.content.document is None for kept in found.kept if kept.content] == [True, False, False, False]
-    assert [kept.returned.principal.rpartition("/")[2] for kept in found.kept if kept.returned] == [anna]
-    assert [kept.id for kept in found.before(found.kept[0])] == [second, first]
+    assert [kept.id for kept in found.versions] == [broken, staged, second, first]
+    assert [kept.author.rpartition("/")[2] for kept in found.versions] == [ben, ben, anna, "administrator"]
+    assert [kept.promoted for kept in found.versions] == [True, False, True, True]
+    assert [kept.content.document is None for kept in found.versions if kept.content] == [True, False, False, False]
+    assert [kept.returned.principal.rpartition("/")[2] for kept in found.versions if kept.returned] == [anna]
+    assert [kept.id for kept in found.before(found.versions[0])] == [second, first]
     assert found.writes is not None and found.unread == ()
-    assert ages(snapshot, found)[0].since == found.kept[2].version.created
+    assert ages(snapshot, found)[0].since == found.versions[2].version.created
 
 
 def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writers) -> None:
@@ -305,8 +305,8 @@ def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writ
         run, secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, "generate", "SECRET_KEY")), True
     )
     _, found = people.read()
-    assert done and done.written and found.kept[0].id == done.written.version_id
-    assert (found.kept[0].staged, found.kept[0].promoted, found.kept[0].returned) == (True, True, None)
+    assert done and done.written and found.versions[0].id == done.written.version_id
+    assert (found.versions[0].staged, found.versions[0].promoted, found.versions[0].returned) == (True, True, None)
 
 
 def test_without_cloudtrail_authors_are_unknown_and_the_reason_is_told(
@@ -320,7 +320,7 @@ def test_without_cloudtrail_authors_are_unknown_and_the_reason_is_told(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     _, found = people.read()
-    assert [(kept.author, kept.promoted) for kept in found.kept] == [("", True), ("", True), ("", None)]
+    assert [(kept.author, kept.promoted) for kept in found.versions] == [("", True), ("", True), ("", None)]
     assert found.writes is None
     assert [unread.permission for unread in found.unread] == ["cloudtrail:LookupEvents"]
 
@@ -333,8 +333,8 @@ def test_a_version_that_may_not_be_read_stays_with_the_reason(people: Writers, m
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     snapshot, found = people.read()
-    assert [kept.content for kept in found.kept] == [None, None]
-    assert all(kept.unread and kept.unread.permission == "secretsmanager:GetSecretValue" for kept in found.kept)
+    assert [kept.content for kept in found.versions] == [None, None]
+    assert all(kept.unread and kept.unread.permission == "secretsmanager:GetSecretValue" for kept in found.versions)
     assert ages(snapshot, found) == ()
 
 
@@ -345,8 +345,8 @@ def test_a_version_that_is_gone_meanwhile_is_told_as_gone(people: Writers) -> No
     snapshot = run.look()
     lost = Version(secrets.token_hex(16), snapshot.taken - timedelta(days=1), ())
     found = read_history(run.target.clients, replace(snapshot, versions=(lost, *snapshot.versions)))
-    assert [kept.content is None and kept.unread is None for kept in found.kept] == [False, True]
-    assert read_history(run.target.clients, replace(snapshot, versions=())).kept == ()
+    assert [kept.content is None and kept.unread is None for kept in found.versions] == [False, True]
+    assert read_history(run.target.clients, replace(snapshot, versions=())).versions == ()
 
 
 def test_an_id_is_cut_where_it_is_told_from_the_others() -> None:

@@ -398,7 +398,7 @@ def with_channels(decision: str = "allowed") -> Permissions:
 def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> Snapshot:
     """Let what a service's tasks hold of one variable be another thing."""
     inside = tuple(
-        replace(seen, held={**seen.held, variable: replace(seen.held[variable], **changes)})
+        replace(seen, values={**seen.values, variable: replace(seen.values[variable], **changes)})
         if seen.service == name
         else seen
         for seen in snapshot.inside or ()
@@ -427,9 +427,9 @@ def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
     }
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
     held = {
-        name: HeldValue(variable=name, key=own[name], injected=current, process=current, meant=current)
+        name: HeldValue(variable=name, key=own[name], injected=current, process=current, expected=current)
         if name in own
-        else HeldValue(variable=name, key=name, injected=ABSENT, process=ABSENT, has_reference=False, meant=current)
+        else HeldValue(variable=name, key=name, injected=ABSENT, process=ABSENT, has_reference=False, expected=current)
         for name in default_keys()
     }
     return ExecLook(
@@ -439,7 +439,7 @@ def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
         refused=None,
         process="1 (python)",
         started=task.started,
-        held=held,
+        values=held,
     )
 
 

@@ -16,8 +16,8 @@ from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.checks.dotenv import miscased, open_quotes
-from omc_runbook.checks.dotenv_quoting import commented, refers_to_another, spoilt
-from omc_runbook.checks.local import meant_names, refused_empty
+from omc_runbook.checks.dotenv_quoting import comment_values, misread_names, refers_to_another
+from omc_runbook.checks.local import misspellings, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import ConflictError, UsageError
@@ -106,7 +106,7 @@ def plan_setup(workstation: Workstation, values_from: str = "") -> Setup:
         values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_bare(text), ""))
-        tabbed, text = text, dotenv_edit.replace_tabs(text, () if before is None else spoilt(workstation))
+        tabbed, text = text, dotenv_edit.replace_tabs(text, () if before is None else misread_names(workstation))
         mends += ("A space replaces the tab before a comment.",) if before and text != tabbed else ()
         text = dotenv_edit.comment_out(text, _taken_out(workstation, text, emptied, added, before is None))
     except ValueError as error:
@@ -174,11 +174,11 @@ def _mended(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     text = "\n".join(rows)
     for name in sorted(refused_empty(workstation)):
         mends.append(f"{name} is commented out: Settings takes no empty text for it.")
-    for binding in commented(workstation):
+    for binding in comment_values(workstation):
         mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is no value.")
     literal = _literals(text)
     for binding in file.bindings:
-        is_mine = binding.has_dollar and binding.name in spoilt(workstation) and binding.separator != ":"
+        is_mine = binding.has_dollar and binding.name in misread_names(workstation) and binding.separator != ":"
         if is_mine and binding.name in literal and not refers_to_another(binding):
             try:
                 text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
@@ -199,7 +199,7 @@ def _merged(workstation: Workstation, base: str, text: str) -> tuple[frozenset[s
     file = workstation.dotenv
     theirs = {
         *(file.first_words | {*file.hidden_names} if file else ()),
-        *(meant for _, meant in meant_names(workstation)),
+        *(meant for _, meant in misspellings(workstation)),
     }
     # What was taken out because it must not be empty stays out.
     out = (each.name for each in variables(statements(text)) if each.commented_out)

@@ -13,7 +13,7 @@ from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.changes.values.sources import GENERATE, GENERATORS, KEEP
 from omc_runbook.changes.values.validation import objection
-from omc_runbook.checks.local import meant_names
+from omc_runbook.checks.local import misspellings
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, Key, variable_of
@@ -59,7 +59,7 @@ def values_for(
             notes.append(f"{name} is not in the template, and was left out.")
     if values_from != KEEP:
         # A value may stand in the file already, under a slip of the name or in another line of the same.
-        written = {meant for _, meant in meant_names(workstation)}
+        written = {meant for _, meant in misspellings(workstation)}
         written |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
         for name in (*lacking, *_public(workstation, there, added, is_new)):
             made = None if name in found or name in written else _made(workstation, name, there[name])

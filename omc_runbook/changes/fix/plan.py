@@ -16,7 +16,7 @@ from omc_runbook.changes.secret.plan import current_id, users, why_unread
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
-from omc_runbook.checks.key_demand import absent
+from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.environment import Names
@@ -153,7 +153,7 @@ def _plan_back(
     if not mended:
         return stay(f"Version {plan.token[:8]}, which was current before, has the same fault.")
     if not any(cause.check in WHOLE for cause in mended):
-        meant = {cause.subject for cause in mended} | set(absent(snapshot).values())
+        meant = {cause.subject for cause in mended} | set(missing_keys(snapshot).values())
         lost = sorted(change.key for change in plan.changed if change.key not in meant)
         if lost:
             return stay(f"Version {plan.token[:8]}, which was current before, has another {', '.join(lost)} too.")

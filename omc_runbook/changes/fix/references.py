@@ -8,7 +8,7 @@ from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, Unfixed
 from omc_runbook.checks import reference
-from omc_runbook.checks.key_demand import KeyDemand, absent, every_want
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
@@ -24,7 +24,7 @@ def plan_corrections(
     snapshot: Snapshot, findings: Sequence[Finding]
 ) -> tuple[tuple[Correction, ...], tuple[Unfixed, ...]]:
     """Plan a new revision for each one in force that has wrong references, and tell which of these stay and why."""
-    wants = [*every_want(snapshot)]
+    wants = [*all_demands(snapshot)]
     edits: dict[str, list[ReferenceEdit]] = {}
     because: dict[str, list[Finding]] = {}
     left = []
@@ -64,7 +64,7 @@ def _is_about(snapshot: Snapshot, finding: Finding, want: KeyDemand) -> bool:
 
 def _refers_well(snapshot: Snapshot, want: KeyDemand) -> bool:
     """Whether a variable's name says, too, that the key of the secret is meant which is nearly the one asked for."""
-    meant = absent(snapshot).get(want.injection.reference.key, "")
+    meant = missing_keys(snapshot).get(want.injection.reference.key, "")
     return bool(meant) and variable_of(meant, snapshot.environment.keys) == want.injection.variable
 
 
@@ -102,7 +102,11 @@ def _key(snapshot: Snapshot, want: KeyDemand) -> str:
     document = snapshot.current.document if snapshot.current else None
     there = document.keys if document else tuple(known)
     if ref.key and not ref.problem:
-        return absent(snapshot).get(ref.key, "") if ref.key not in known and _refers_well(snapshot, want) else ref.key
+        return (
+            missing_keys(snapshot).get(ref.key, "")
+            if ref.key not in known and _refers_well(snapshot, want)
+            else ref.key
+        )
     named = [part for part in dict.fromkeys(ref.text.split(":")) if part in there]
     own = [key for key in there if variable_of(key, known) == want.injection.variable]
     certain = named or own

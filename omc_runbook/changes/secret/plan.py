@@ -14,7 +14,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.changes.values.source_file import Given
 from omc_runbook.changes.values.sources import named
 from omc_runbook.changes.values.validation import objection
-from omc_runbook.checks.key_demand import services_wanting
+from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key
@@ -243,7 +243,7 @@ def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") ->
     """What becomes of a key, with what that means, and for whom."""
     known = snapshot.environment.keys
     if action == "removed":
-        asking = ", ".join(sorted(services_wanting(snapshot, key)))
+        asking = ", ".join(sorted(services_reading(snapshot, key)))
         return KeyChange(key, action, "", f"new tasks of {asking} will not start: they ask for it" if asking else "")
     if action == "unchanged":
         return KeyChange(key, action, origin)
@@ -261,7 +261,7 @@ def _refuse(snapshot: Snapshot, present: Sequence[str], new: Mapping[str, Given]
             raise UsageError(f"{key} is to be both set and removed: choose one. Nothing was written.")
         if key not in present:
             raise UsageError(f"{named(key, present)} cannot be removed, it is not in the secret{nearest(key, present)}")
-        asking = ", ".join(sorted(services_wanting(snapshot, key)))
+        asking = ", ".join(sorted(services_reading(snapshot, key)))
         if asking:
             raise UsageError(
                 f"{key} cannot be removed, new tasks of {asking} would not start: take it out of their task"

@@ -78,7 +78,7 @@ def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
         raise CouldNotLook(gaps[0].sentence)
     if version == PREVIOUS:
         raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of one that is kept, {there}.")
-    found = [kept.id for kept in history.kept if kept.id.startswith(version)]
+    found = [kept.id for kept in history.versions if kept.id.startswith(version)]
     if version in found:
         return version
     if len(found) > 1 and len(version) >= SHORTEST:
@@ -91,7 +91,7 @@ def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
 
 
 def _listed(history: History) -> str:
-    ids = [f"{history.short(kept.id)} ({kept.version.created:%Y-%m-%d})" for kept in history.kept]
+    ids = [f"{history.short(kept.id)} ({kept.version.created:%Y-%m-%d})" for kept in history.versions]
     more = f" and {len(ids) - 10} older" if len(ids) > 10 else ""
     return f"{', '.join(ids[:10])}{more}" if ids else "none that could be listed"
 

@@ -57,7 +57,9 @@ FAULTS = {
     "truncated": Fault(text(lambda d: json.dumps(d)[:-20]), NAME, "middle"),
     "not-an-object": Fault(text(lambda d: json.dumps(list(d.values()))), NAME, "not an object"),
     "binary": Fault(lambda s: replace(s, contents={CURRENT: Content(CURRENT, binary=True)}), NAME, "SecretBinary"),
-    "key-missing": Fault(lambda s: without_key(s, "OPENAI_API_KEY"), "OPENAI_API_KEY", "backend, worker ask for"),
+    "key-missing": Fault(
+        lambda s: without_key(s, "OPENAI_API_KEY"), "OPENAI_API_KEY", "is referenced by backend, worker"
+    ),
     "key-case": Fault(
         lambda s: without_key(s, "OPENAI_API_KEY", "openai_api_key"), "OPENAI_API_KEY", "has openai_api_key"
     ),
@@ -76,6 +78,6 @@ FAULTS = {
     "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
-    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "guesses", BACKEND),
+    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }

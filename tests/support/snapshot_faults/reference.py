@@ -47,7 +47,7 @@ def refers(value_from: str) -> Callable[[Snapshot], Snapshot]:
 def shared(key: str) -> Callable[[Snapshot], Snapshot]:
     """Let the worker's SECRET_KEY come from another account's secret under a KMS key."""
     secret = Secret(arn=THEIRS, name=NAME, created=NOW, deleted=None, changed=NOW, kms_key_id=key, stages={})
-    return lambda snapshot: replace(refers(f"{THEIRS}:SECRET_KEY::")(snapshot), elsewhere={THEIRS: secret})
+    return lambda snapshot: replace(refers(f"{THEIRS}:SECRET_KEY::")(snapshot), foreign_secrets={THEIRS: secret})
 
 
 def recreated(snapshot: Snapshot) -> Snapshot:
@@ -74,7 +74,7 @@ def doubled(snapshot: Snapshot) -> Snapshot:
 
 FAULTS = {
     "arn-malformed": Fault(refers(f"{ARN}:SECRET_KEY"), SUBJECT, "8 colon-separated fields", WORKER),
-    "bare-name": Fault(refers(NAME), SUBJECT, "ECS asks SSM", WORKER),
+    "bare-name": Fault(refers(NAME), SUBJECT, "ECS looks that name up in SSM", WORKER),
     "wrong-account": Fault(refers(f"{THEIRS}:SECRET_KEY::"), SUBJECT, f"account is {OTHER}", WORKER),
     "kms-cross-account": Fault(shared(""), SUBJECT, "AWS managed key", WORKER),
     "wrong-partition": Fault(
@@ -96,7 +96,7 @@ FAULTS = {
     "name-mismatch": Fault(
         named("MAIL_HOST"),
         "ohmycoins-staging-backend:7 backend MAIL_HOST",
-        "reads SMTP_HOST, which nobody sets",
+        "reads SMTP_HOST, which is not set",
         frozenset({"backend"}),
     ),
 }

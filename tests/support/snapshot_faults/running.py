@@ -34,19 +34,19 @@ FAULTS = {
     "entrypoint-override": Fault(
         lambda s: with_held(looked(s), "worker", KEY, process=OTHER, differs=True),
         f"worker {KEY}",
-        "holds another OPENAI_API_KEY than ECS gave the container",
+        "has another OPENAI_API_KEY than ECS injected",
         WORKER,
     ),
     "app-cache": Fault(
         lambda s: with_held(looked(s), "worker", KEY, process=PREVIOUS, differs=True),
         f"worker {KEY}",
-        f"of version {PREVIOUS}, where ECS gave the container that of version {CURRENT}",
+        f"of version {PREVIOUS}; ECS injected that of version {CURRENT}",
         WORKER,
     ),
     "baked-env": Fault(
         lambda s: uninjected(s, process=OTHER, differs=True),
         f"worker {KEY}",
-        "which ECS did not give it. It is no value of the secret's.",
+        "which ECS did not inject. No version of the secret has this value.",
         WORKER,
     ),
 }

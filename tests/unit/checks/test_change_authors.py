@@ -21,7 +21,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.checks.change_authors import tell, write_of
+from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.state import Snapshot
 
@@ -84,9 +84,9 @@ def test_a_version_that_was_staged_became_current_by_the_move() -> None:
 )
 def test_the_program_is_named_and_its_machine_is_not(agent: str, told: str) -> None:
     """A user agent is long; what counts is which program it was."""
-    assert told in tell(
+    assert told in describe(
         Event(name="PutSecretValue", time=NOW, principal=SOMEBODY, user_agent=agent, error="", version_id=CURRENT)
     )
-    assert "x86_64" not in tell(
+    assert "x86_64" not in describe(
         Event(name="PutSecretValue", time=NOW, principal=SOMEBODY, user_agent=agent, error="", version_id=CURRENT)
     )

@@ -175,7 +175,7 @@ def test_a_task_that_started_across_the_write_is_undecidable() -> None:
     assert unknown_in(snapshot) == {"not-forced"}
     assert found_in(snapshot) == set()
     [answer, _] = run_check(CHECKS["not-forced"], snapshot)
-    assert "a redeployment would settle it" in answer.evidence[0]
+    assert "redeploy to be sure" in answer.evidence[0]
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(-5, "found"), (5, "clear")])

@@ -59,7 +59,7 @@ def test_the_service_may_say_otherwise_than_its_tasks() -> None:
     """Switched on for the service after its tasks were run: the tasks' own flag is what is told, and both are named."""
     snapshot = with_service(FAULTS["exec-off"].make(healthy()), "worker", execute=True)
     [found] = run_check(CHECKS["exec-off"], snapshot)
-    assert "on, for tasks that it starts from now on" in found.evidence[1]
+    assert "true, for new tasks" in found.evidence[1]
     assert found.remedy.command.endswith(
         "--service worker --enable-execute-command --force-new-deployment --region ap-southeast-2"
     )

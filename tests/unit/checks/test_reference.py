@@ -114,7 +114,7 @@ def test_a_variable_twice_in_secrets_is_found() -> None:
     twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, old.secrets[0])))
     found = run_check(CHECKS["duplicate-name"], twice)
     assert found[0].status == "found"
-    assert "is twice" in found[0].evidence[1]
+    assert "occurs twice" in found[0].evidence[1]
 
 
 def test_settings_decide_which_name_the_application_reads() -> None:

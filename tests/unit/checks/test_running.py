@@ -46,17 +46,17 @@ CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
     "the entry point drops a variable": (
         lambda s: with_held(looked(s), "worker", KEY, process=ABSENT, differs=True),
         "entrypoint-override",
-        "holds no OPENAI_API_KEY, which ECS gave the container",
+        "has no OPENAI_API_KEY, although ECS injected it",
     ),
     "the image sets it": (
         lambda s: uninjected(s, injected=CURRENT, process=CURRENT),
         "baked-env",
-        f"the image of task .* sets OPENAI_API_KEY. It is the value of version {CURRENT}",
+        f"the image of task .* sets OPENAI_API_KEY. Version {CURRENT} has this value",
     ),
     "a file in the image names it": (
         lambda s: uninjected(s, file="/app/.env"),
         "baked-env",
-        "/app/.env in task .* names OPENAI_API_KEY",
+        "/app/.env in task .* sets OPENAI_API_KEY",
     ),
 }
 
@@ -136,7 +136,7 @@ def test_a_look_proves_not_forced_and_names_the_version() -> None:
     answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)
     assert [answer.subject for answer in answers] == ["backend", "worker"]
     for answer in answers:
-        assert f"they hold version {CURRENT}" in " ".join(answer.evidence)
+        assert f"their processes have version {CURRENT}" in " ".join(answer.evidence)
         assert "Keys whose value differs: SECRET_KEY." in answer.evidence
 
 

@@ -115,7 +115,7 @@ def test_an_exit_by_itself_is_no_want_of_memory(code: int) -> None:
     """Without ECS's word for it, a SIGKILL is an exit as any other."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(code))
     assert root_causes(snapshot) == ["rollout-stuck"]
-    assert ("shortage of memory" in " ".join(found("task-exits", snapshot).evidence)) == (code == 137)
+    assert ("lack of memory" in " ".join(found("task-exits", snapshot).evidence)) == (code == 137)
 
 
 def test_what_is_no_secrets_problem_says_so() -> None:
@@ -146,14 +146,14 @@ def test_what_the_log_says_is_evidence() -> None:
     """The last words of the newest task that has some stand under the reason that ECS gives."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
     told = {stop.id: ("The log of worker says: KeyError: 'DATABASE'",) for stop in snapshot.tasks[-1:]}
-    assert told["".join(told)][0] in found("task-exits", replace(snapshot, words=told)).evidence
+    assert told["".join(told)][0] in found("task-exits", replace(snapshot, log_lines=told)).evidence
 
 
 def test_an_image_for_another_processor_is_told_by_the_log() -> None:
     """ECS says only that the task exited; its one line says why."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
     said = ("The log of worker says: exec /app/run: exec format error",)
-    assert root_causes(replace(snapshot, words={stop.id: said for stop in snapshot.tasks})) == ["start-failed"]
+    assert root_causes(replace(snapshot, log_lines={stop.id: said for stop in snapshot.tasks})) == ["start-failed"]
 
 
 def saying(message: str, minutes: int = 1, **changes: Any) -> Snapshot:
@@ -206,7 +206,7 @@ def test_stale_stops_are_called_so() -> None:
     mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY="sk-" + "0" * 20)
     assert {stop.service.name for stop in stale_stops(mended)} == {"worker"}
     [told] = [finding for finding in diagnose(mended) if finding.check == "not-forced" and finding.subject == "worker"]
-    assert "Stale evidence: 3 tasks that stopped before the current version came" in " ".join(told.evidence)
+    assert "Stale evidence: 3 tasks stopped before AWSCURRENT last moved" in " ".join(told.evidence)
 
 
 def healthy_with(*tasks: Any) -> Snapshot:

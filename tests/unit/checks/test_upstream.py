@@ -48,7 +48,7 @@ def root_causes(snapshot: Snapshot) -> list[str]:
 
 def test_where_logs_were_read_and_say_nothing_it_is_clear() -> None:
     """A look at the logs without a failure is a look."""
-    assert_clear(CHECKS["store-only"], replace(healthy(), words={}))
+    assert_clear(CHECKS["store-only"], replace(healthy(), log_lines={}))
 
 
 def test_without_the_logs_it_is_skipped() -> None:
@@ -151,5 +151,5 @@ def test_a_health_check_that_fails_for_it() -> None:
     """A task that stays up without its database is unhealthy because of the value."""
     made = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD=secrets.token_hex(16))
     failing = stuck(deployed(made), "worker", "Task failed container health checks", started=NOW)
-    said = replace(failing, words={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
+    said = replace(failing, log_lines={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
     assert root_causes(said) == ["store-only POSTGRES_PASSWORD"]

@@ -158,9 +158,11 @@ def test_a_missing_stream_is_no_gap() -> None:
 def test_a_refusal_is_a_gap() -> None:
     """Where logs may not be read, the check that needs them is unknown and names the permission."""
     found, gaps = ask(Logs(code="AccessDeniedException"), failing(), failure_logs.read)
-    assert gaps["words"] == (ReadFailure("the log of worker", "logs:GetLogEvents", "AccessDeniedException", "denied"),)
+    assert gaps["log_lines"] == (
+        ReadFailure("the log of worker", "logs:GetLogEvents", "AccessDeniedException", "denied"),
+    )
     [check] = [check for check in CHECKS if check.id == "store-only"]
-    [answer] = run_check(check, replace(failing(), words=found, gaps=gaps))
+    [answer] = run_check(check, replace(failing(), log_lines=found, gaps=gaps))
     assert answer.status == "unknown"
     assert "logs:GetLogEvents" in answer.evidence[0]
 
@@ -176,7 +178,7 @@ def test_a_refusal_is_a_gap() -> None:
 )
 def test_a_refused_value_is_told(line: str, refused: bool) -> None:
     """Only then is the former version read as well."""
-    assert failure_logs.has_login_failure(replace(healthy(), words={"1": (line,)})) == refused
+    assert failure_logs.has_login_failure(replace(healthy(), log_lines={"1": (line,)})) == refused
 
 
 def test_who_changed_the_current_version_is_asked_once() -> None:
