@@ -55,9 +55,9 @@ def steps(plan: AddKeyPlan | None) -> Listing:
             _value_of(plan, place),
             level="warning" if place.write else "quiet",
             label="write" if place.write else "present",
-            lines=(*place.notes, *((KILLED,) if place.left else ())),
+            lines=(*place.notes, *((KILLED,) if place.cleanup else ())),
         )
-        for place in plan.places
+        for place in plan.environments
     ]
     names = ", ".join(edit.file.name for edit in plan.edits)
     entries.append(
@@ -68,7 +68,7 @@ def steps(plan: AddKeyPlan | None) -> Listing:
             label="edit" if names else "present",
         )
     )
-    entries += [_deployment(place) for place in plan.places]
+    entries += [_deployment(place) for place in plan.environments]
     return Listing("Planned steps, in order", entries)
 
 
@@ -82,12 +82,12 @@ def done(plan: AddKeyPlan | None, done: AddKeyResult | None) -> Banner:
         return Banner("plain", "Nothing was written or deployed: this was a dry run.")
     if not done.entries:
         return Banner("good", f"Nothing had to be done: {plan.key.name} is already everywhere.")
-    waiting = [place.environment for place in plan.places if place.holds != A_VALUE]
+    waiting = [place.environment for place in plan.environments if place.content != A_VALUE]
     lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings is deployed.")
     lines += [f"{name} is left for the next run, which continues there." for name in done.waiting]
-    if done.undone:
-        return Banner("bad", f"Tasks failed. {done.undone}", ("The files and the secret keep the key.", *lines))
+    if done.rollback_note:
+        return Banner("bad", f"Tasks failed. {done.rollback_note}", ("The files and the secret keep the key.", *lines))
     if not done.is_proved:
         reasons = tuple(f"{r.service}: {r.reason}" for r in done.rollouts if r.reason)
         return Banner("unsure", f"{plan.key.name} was added, but not verified everywhere.", (*reasons, *lines))
@@ -123,10 +123,10 @@ def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Enviro
     for each in done.environments:
         lead = "The service returns to its former task definition revision."
         commands = [back for step in each.fix.steps for back in step.undo(each.fix.plan.names)] if each.fix else []
-        entries += [Entry("undo: the reference", each.part.environment, lead=lead, command=back) for back in commands]
-        if each.part.terraform:
+        entries += [Entry("undo: the reference", each.plan.environment, lead=lead, command=back) for back in commands]
+        if each.plan.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."
-            entries.append(Entry("undo: Terraform", each.part.environment, lead=lead))
+            entries.append(Entry("undo: Terraform", each.plan.environment, lead=lead))
     if done.patches:
         lead = (
             "Reverts exactly the lines that were edited and keeps your other changes; git refuses where you have"
@@ -139,7 +139,7 @@ def undo(plan: AddKeyPlan | None, done: AddKeyResult | None, environment: Enviro
     if without_patch:
         lead = f"Remove the new lines shown above: {', '.join(without_patch)}."
         entries.append(Entry("undo: files without a patch", lead=lead))
-    for place in plan.places:
+    for place in plan.environments:
         remedy = remedies.update(environment, remove=plan.key.name)
         parameters = {"environment": place.environment, "remove": plan.key.name}
         known = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
@@ -174,19 +174,19 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
 
 def _value_of(plan: AddKeyPlan, place: EnvironmentPlan) -> str:
     if place.write is None:
-        return "it exists and is empty" if place.holds == NOTHING else f"it has {place.holds}"
+        return "it exists and is empty" if place.content == NOTHING else f"it has {place.content}"
     origin = next((change.origin for change in place.write.changes if change.key == plan.key.name), "")
     descriptions = {
         NOTHING: "empty, until update writes a value",
         A_PLACEHOLDER: "a placeholder, until update writes a value",
     }
-    description = descriptions.get(place.holds, f"a value, from {origin}")
+    description = descriptions.get(place.content, f"a value, from {origin}")
     return f"{description}; on top of version {place.write.base[:8]}" if place.write.base else description
 
 
 def _deployment(place: EnvironmentPlan) -> Entry:
     name = f"new tasks in {place.environment}"
-    if not (place.corrections or place.late or place.terraform):
+    if not (place.corrections or place.has_old_tasks or place.terraform):
         return Entry(name, "none are needed", level="quiet", label="present")
     lines: list[str] = []
     if place.terraform_dir is not None:

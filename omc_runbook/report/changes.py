@@ -8,7 +8,7 @@ from omc_runbook.changes.deploy import failure as deploy_failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.report.display import console
@@ -34,7 +34,7 @@ def precautions(sentences: Sequence[str]) -> Listing:
     return Listing("Before the values are read", entries, "No warnings.")
 
 
-def plan(planned: Plan) -> Table:
+def plan(planned: SecretPlan) -> Table:
     """What happens to each key, where its value comes from and when it takes effect; which services use the secret."""
     rows = [
         [
@@ -57,7 +57,7 @@ def plan(planned: Plan) -> Table:
     return Table(title, columns, rows, ACTIONS, notes=planned.notes)
 
 
-def consumers(planned: Plan) -> Table:
+def consumers(planned: SecretPlan) -> Table:
     """The services that are redeployed, all at the same time, and those that cannot be."""
     rows = [
         [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks start before old ones stop"]
@@ -65,32 +65,43 @@ def consumers(planned: Plan) -> Table:
         for rollout in [expected(service)]
     ]
     return Table(
-        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=planned.unread or "No service."
+        "Who gets new tasks",
+        ["service", "tasks", "revision", "how"],
+        rows,
+        empty=planned.consumers_unknown or "No service.",
     )
 
 
-def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banner:
+def carried(planned: SecretPlan, done: SecretResult | None, source: str = "") -> Banner:
     """How the change went, or why nothing was done; `source` is a sentence about the source file, "" for none."""
     lines = (source,) if source else ()
     if done is None:
         return Banner("plain", "Nothing was written or redeployed: this was a dry run.", lines)
-    if not done.written and not done.rollouts:
+    if not done.version_change and not done.rollouts:
         return Banner("good", "Nothing had to be done: every task has the current values.", lines)
-    keys = ", ".join(f"{change.key} {change.action}" for change in (done.written.changes if done.written else ()))
+    keys = ", ".join(
+        f"{change.key} {change.action}" for change in (done.version_change.changes if done.version_change else ())
+    )
     what = keys or "no key changed"
     reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in done.rollouts if rollout.reason)
-    if done.undone:
+    if done.rollback_note:
         failure = next(finding for finding in done.findings if finding.check == deploy_failure.FAILED)
         found = [finding for finding in done.findings if finding.check in failure.because_of]
         causes = ", ".join(f"{finding.title} ({finding.check})" for finding in found)
         cause = (f"Root cause: {causes}.",) if causes else ()
         subject = ", ".join(change.key for change in planned.changed) or "the secret"
         subject += " are" if len(planned.changed) > 1 else " is"
-        back = f"{subject} as before: the former version is back" if done.restored else f"the new version stays: {what}"
+        back = (
+            f"{subject} as before: the former version is back"
+            if done.restored_version
+            else f"the new version stays: {what}"
+        )
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
-    if done.written:
-        before = done.written.before or "none"
-        reasons += (f"{planned.secret_name} is at version {done.written.version_id}; the version before is {before}.",)
+    if done.version_change:
+        before = done.version_change.former_id or "none"
+        reasons += (
+            f"{planned.secret_name} is at version {done.version_change.version_id}; the version before is {before}.",
+        )
     if not done.is_proved:
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
     services = ", ".join(rollout.service for rollout in done.rollouts if rollout.state == "done") or "no service"
@@ -99,7 +110,7 @@ def carried(planned: Plan, done: SecretResult | None, source: str = "") -> Banne
 
 def proof(done: ChangeResult | None) -> Table:
     """For each service: its deployment, revision, running and desired tasks, and how it ended."""
-    return deployments((*done.rollouts, *done.back) if done else ())
+    return deployments((*done.rollouts, *done.rollbacks) if done else ())
 
 
 def deployments(rollouts: Sequence[Rollout]) -> Table:
@@ -143,10 +154,10 @@ def holders(snapshot: Snapshot) -> Listing:
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, planned: Plan, done: SecretResult | None) -> Listing:
+def undo(environment: Environment, planned: SecretPlan, done: SecretResult | None) -> Listing:
     """The runbook that restores the former version and redeploys, and the AWS CLI's command for the first half."""
     is_ahead = done is None and not planned.is_empty and bool(planned.base)
-    if not is_ahead and (done is None or done.restored or not done.written):
+    if not is_ahead and (done is None or done.restored_version or not done.version_change):
         return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
     if not planned.base:
         return Listing("Undo", (), "This run wrote the first version, so there is no former one to restore.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omc_runbook.changes.secret.create import CreateResult
-from omc_runbook.changes.secret.create_plan import Creation
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.placeholders import unset_keys, update_command
 from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import Key
@@ -27,7 +27,7 @@ ACTIONS: dict[str, Level] = {
 SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": "warning"}
 
 
-def plan(planned: Creation, environment: Environment) -> Table:
+def plan(planned: CreatePlan, environment: Environment) -> Table:
     """What the plan does: create a secret with these keys, restore one, apply Terraform's changes, or nothing."""
     if planned.draft:
         return _terraform_plan(planned)
@@ -51,7 +51,7 @@ def plan(planned: Creation, environment: Environment) -> Table:
     return Table(title, ["key", "value", "description", "value comes from"], rows, ACTIONS, notes=_notes(planned))
 
 
-def warnings(planned: Creation) -> Listing:
+def warnings(planned: CreatePlan) -> Listing:
     """What Terraform's files and plan would do to values, with what to do about it."""
     entries = [
         Entry(
@@ -69,7 +69,7 @@ def warnings(planned: Creation) -> Listing:
     return Listing("Terraform and existing values", entries, empty)
 
 
-def created(planned: Creation, done: CreateResult | None) -> Banner:
+def created(planned: CreatePlan, done: CreateResult | None) -> Banner:
     """What was created or restored, or why nothing was."""
     if planned.intent == "nothing":
         return Banner("good", f"{planned.name} exists already: nothing was created.")
@@ -102,7 +102,7 @@ def placeholders(snapshot: Snapshot) -> Listing:
     return Listing(count if keys else "Keys without a value", entries, empty)
 
 
-def undo(planned: Creation, done: CreateResult | None) -> Listing:
+def undo(planned: CreatePlan, done: CreateResult | None) -> Listing:
     """The command that schedules the secret for deletion, with the recovery window in days."""
     if done is None:
         return Listing("Undo", (), "Nothing was created or restored, so there is nothing to undo.")
@@ -128,7 +128,7 @@ def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _terraform_plan(planned: Creation) -> Table:
+def _terraform_plan(planned: CreatePlan) -> Table:
     draft = planned.draft
     assert draft is not None, "only Terraform's plans come here"
     rows = [[change.address, change.type, change.action] for change in draft.changes]
@@ -137,14 +137,14 @@ def _terraform_plan(planned: Creation) -> Table:
     return Table(title, ["resource", "type", "action"], rows, ACTIONS, empty="Its plan is empty.")
 
 
-def _nothing(planned: Creation) -> Table:
+def _nothing(planned: CreatePlan) -> Table:
     created = planned.existing.created if planned.existing else None
     since = f" since {created:%Y-%m-%d %H:%M} UTC" if created else ""
     empty = "There is nothing to create. Run update to write its keys' values."
     return Table(f"{planned.name} exists already{since}", [], [], empty=empty)
 
 
-def _notes(planned: Creation) -> tuple[str, ...]:
+def _notes(planned: CreatePlan) -> tuple[str, ...]:
     tags = ", ".join(f"{key}={value}" for key, value in planned.tags.items()) or "none"
     return (
         f"Description: {planned.description or 'none'}. Tags: {tags}.",

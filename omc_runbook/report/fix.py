@@ -38,13 +38,13 @@ def plan(planned: FixPlan) -> Listing:
         reasons = [finding for redeploy in planned.redeploys for finding in redeploy.because]
         entries.append(Entry("redeploy the services", _checks(reasons), level="warning", label=number, lines=lines))
     title = "Planned steps, in order" if entries else "Planned steps"
-    return Listing(title, entries, NOTHING if planned.left else WHOLE)
+    return Listing(title, entries, NOTHING if planned.unfixed else WHOLE)
 
 
 def left(planned: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and what to do about each."""
     entries = []
-    for entry in planned.left:
+    for entry in planned.unfixed:
         finding = entry.finding
         # This runbook cannot be the remedy for what it does not fix.
         ways = finding.remedy.ways if finding.remedy.runbook != "troubleshoot" else (finding.remedy.command,)
@@ -69,13 +69,15 @@ def left(planned: FixPlan) -> Listing:
 def done(planned: FixPlan, cured: FixResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if cured is None:
-        reason = "This was a dry run." if not planned.is_empty else NOTHING if planned.left else WHOLE
+        reason = "This was a dry run." if not planned.is_empty else NOTHING if planned.unfixed else WHOLE
         return Banner("plain", f"Nothing was changed. {reason}")
     if not cured.entries and not cured.rollouts:
-        return Banner("plain" if planned.left else "good", f"Nothing was changed. {NOTHING if planned.left else WHOLE}")
+        return Banner(
+            "plain" if planned.unfixed else "good", f"Nothing was changed. {NOTHING if planned.unfixed else WHOLE}"
+        )
     lines = (*(f"Done: {step.title}." for step in cured.steps), *_reasons(cured))
-    if cured.undone:
-        return Banner("bad", f"Tasks failed. {cured.undone}", (*_failure(cured), *lines))
+    if cured.rollback_note:
+        return Banner("bad", f"Tasks failed. {cured.rollback_note}", (*_failure(cured), *lines))
     causes = _checks(planned.because)
     if cured.is_proved:
         services = ", ".join(rollout.service for rollout in cured.rollouts if rollout.state == "done") or "no service"
@@ -106,7 +108,7 @@ def undo(planned: FixPlan, cured: FixResult | None) -> Listing:
 def _redeploy(redeploy: Redeploy) -> str:
     service, rollout = redeploy.service, expected(redeploy.service)
     count = f"{service.desired} task{'' if service.desired == 1 else 's'}"
-    how = redeploy.held or rollout.reason or "new tasks start before old ones stop, and are watched until verified"
+    how = redeploy.blocker or rollout.reason or "new tasks start before old ones stop, and are watched until verified"
     return f"{service.name}, {count}: {how}"
 
 

@@ -98,7 +98,7 @@ def judge(
     key stays one until the plan is carried out.
     """
     name = plan.key.name if plan and plan.sentences and not result else ""
-    harm = {part.environment: part.harm for part in plan.places} if plan and not result else {}
+    harm = {part.environment: part.harm for part in plan.environments} if plan and not result else {}
     rollouts = result.rollouts if result else ()
 
     def is_of_key(finding: Finding) -> bool:
@@ -149,7 +149,7 @@ def _conclude(
     run: Run, found: Mapping[str, Sequence[Finding]], result: AddKeyResult | None, plan: AddKeyPlan | None
 ) -> Banner:
     reached = result.environments if result else ()
-    failed = {each.part.environment: each.fix.findings for each in reached if each.fix}
+    failed = {each.plan.environment: each.fix.findings for each in reached if each.fix}
     by_target = {name: (*failed.get(name, ()), *findings) for name, findings in found.items()}
     return run.conclude(merge(found), result, plan, by_target)
 

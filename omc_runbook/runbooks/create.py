@@ -5,7 +5,7 @@ from __future__ import annotations
 from omc_runbook.changes.secret import create as secret_create
 from omc_runbook.changes.secret import create_plan
 from omc_runbook.changes.secret.create import CreateResult
-from omc_runbook.changes.secret.create_plan import Creation
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.masking import kernel
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import create as report
@@ -48,22 +48,22 @@ def findings(snapshot: Snapshot) -> Listing:
     return verify.findings(diagnose(snapshot, ("secret", "content")))
 
 
-def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
+def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> CreatePlan:
     """Plan to create or restore the secret, through Terraform where its folder is given, else the API.
 
     Raises as `create_plan.plan_creation` and `create.find_key` do.
     """
-    drawn = create_plan.plan_creation(snapshot, expand(terraform_dir) if terraform_dir else None)
+    drawn = create_plan.plan_create(snapshot, expand(terraform_dir) if terraform_dir else None)
     secret_create.find_key(run.target.clients, drawn)
     return drawn
 
 
-def steps(run: Run, plan: Creation) -> Table:
+def steps(run: Run, plan: CreatePlan) -> Table:
     """What would be created or restored."""
     return report.plan(plan, run.environment)
 
 
-def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateResult | None:
+def apply(run: Run, plan: CreatePlan, apply: bool, confirm: str = "") -> CreateResult | None:
     """Create or restore the secret as planned, where `apply` says so; None where nothing was to be done.
 
     Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
@@ -78,7 +78,7 @@ def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateRes
     return secret_create.apply(run.target.clients, plan) if may_change else None
 
 
-def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
+def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str) -> Closing:
     """Create or restore, where `may_apply` says so: result, placeholders, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:

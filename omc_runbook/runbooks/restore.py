@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore as plan
 from omc_runbook.report import verify
 from omc_runbook.report.changes import consumers
@@ -54,6 +54,6 @@ def findings(snapshot: Snapshot) -> Listing:
     return verify.findings(diagnose(snapshot, (*FAMILIES, "deployment")))
 
 
-def closing(run: Run, snapshot: Snapshot, plan: Plan, apply: bool, confirm: str) -> Closing:
+def closing(run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str) -> Closing:
     """Move AWSCURRENT, redeploy and prove, where `apply` says so: result, proof, holders, outcome, undo."""
     return secret_change.closing(run, snapshot, plan, apply, confirm, Source())

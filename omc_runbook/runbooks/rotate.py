@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from omc_runbook.changes.secret import age
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import source_file
 from omc_runbook.report import changes, verify
 from omc_runbook.report.changes import by_hand, consumers
@@ -65,7 +65,7 @@ def precautions(values_from: str, database_url_from: str) -> Listing:
 
 def gather(
     run: Run, snapshot: Snapshot, kept: History, names: str, values_from: str, database_url_from: str
-) -> Renewal:
+) -> NewValues:
     """Make, take or ask for new values of the keys named, or of those that are due by their age.
 
     Raises as `secret_change.gather` does.
@@ -77,8 +77,8 @@ def gather(
 def closing(
     run: Run,
     snapshot: Snapshot,
-    plan: Plan,
-    new: Renewal,
+    plan: SecretPlan,
+    new: NewValues,
     apply: bool,
     confirm: str,
     values_from: str = "",

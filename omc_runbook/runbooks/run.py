@@ -14,7 +14,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
-from omc_runbook.changes.engine.result import ChangeResult, Planned, with_failure
+from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
@@ -177,7 +177,7 @@ class Run:
         self,
         findings: Sequence[Finding],
         done: ChangeResult | None = None,
-        plan: Planned | None = None,
+        plan: Plan | None = None,
         by_target: Mapping[str, Sequence[Finding]] | None = None,
     ) -> Banner:
         """Say how the run ended and what it changed or would, and tell the caller; raises as `conclude.end` does.

@@ -97,7 +97,7 @@ def closing(
         yield "undo", fix.undo(plan, fixed)
         if fixed is None or fixed.is_proved:
             return "✓ Fixed and verified"
-        return "✗ It failed" if fixed.undone else "? Done, and not verified"
+        return "✗ It failed" if fixed.rollback_note else "? Done, and not verified"
 
     return Closing(run, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
 
