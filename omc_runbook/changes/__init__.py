@@ -1,1 +1,1 @@
-"""Changes to a secret: planned as pure data, shown without values, applied by the only writer, and proved."""
+"""Changes: planned as pure data, shown without values, executed step by step and verified."""

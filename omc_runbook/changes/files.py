@@ -1,4 +1,4 @@
-"""The one writer of files in a checkout: all of a file or nothing, and only over what the plan was made on."""
+"""The only writer of files in a checkout: atomic, and only over the content that the plan was made on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from omc_runbook.model.shell import command
 PRIVATE = 0o600
 DRAFT = "omc-runbook.draft"
 FOLDER = "omc-runbook"
-"""In git's own folder, where drafts and patches lie: nothing there is ever committed."""
+"""A folder inside .git for drafts and patches, which are never committed."""
 
 
 def read(path: Path) -> bytes | None:
-    """The bytes of a file, or of what a link leads to; None where there is none."""
+    """The bytes of a file, or of a link's target; None where it does not exist."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -29,7 +29,7 @@ def read(path: Path) -> bytes | None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise UsageError, in one sentence, for a file that may not be written, or a folder in which nothing may."""
+    """Raise UsageError where a file or its folder is not writable."""
     target = path.resolve()
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         raise UsageError(f"{path} is not a regular file: nothing was written.")
@@ -38,49 +38,51 @@ def refuse_unwritable(path: Path) -> None:
     folder = target.parent
     if not folder.is_dir():
         raise UsageError(
-            f"{path} leads to {folder}, which is not a directory: create it, or remove the link. Nothing was written."
+            f"{path} links into {folder}, which is not a directory: create it, or remove the link. Nothing was written."
         )
-    # An administrator may write everywhere, and whoever took the right away did so on purpose.
+    # os.access is always true for root, so the mode is checked too.
     if not (os.access(folder, os.W_OK) and folder.stat().st_mode & stat.S_IWUSR):
-        raise UsageError(f"{folder} is read-only, so that {path.name} cannot be written. Nothing was written.")
+        raise UsageError(f"{folder} is read-only: {path.name} cannot be written. Nothing was written.")
 
 
 def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, mode: int | None = None) -> None:
-    """Put `after` in the place of `before`, which is None where there must be no file yet.
+    """Replace `before`, which is None where the file must not exist yet, by `after`.
 
-    What a link leads to is written, and the link stays. The file keeps its mode, unless one is given, and its owner and
-    group, where they can be given. Killed at any point, either the whole new text is there or the old one. Raises
-    ConflictError where the file is not as it was when the plan was made, and CouldNotLook where the system refuses.
+    A link stays, and its target is written. The file keeps its mode, unless `mode` is set, and its owner and group,
+    where permitted. Killed at any point, the file has either the old content or the new. Raises ConflictError where the
+    file has changed since the plan was made, and CouldNotLook where the system refuses.
     """
     target = path.resolve()
     draft = _draft(target, git_dir)
-    # Files of all folders have one draft in git's folder: whoever writes another file waits as well.
+    # All files of a checkout share one draft in .git, so that folder is locked too.
     with ExitStack() as locks:
         for folder in dict.fromkeys((target.parent, draft.parent)):
-            locks.enter_context(_alone(folder))
+            locks.enter_context(_lock(folder))
         if read(target) != before:
-            what = "was changed" if before is not None else "was created"
-            raise ConflictError(f"{path} {what} since the plan was made: it stays as it is. Run again to plan on that.")
-        there = target.stat() if before is not None else None
-        kept = stat.S_IMODE(there.st_mode) if there else PRIVATE
+            event = "was changed" if before is not None else "was created"
+            raise ConflictError(
+                f"{path} {event} since the plan was made: it was not overwritten. Run again to make a new plan."
+            )
+        status = target.stat() if before is not None else None
+        former_mode = stat.S_IMODE(status.st_mode) if status else PRIVATE
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE)
             with os.fdopen(descriptor, "wb") as file:
-                if there:
+                if status:
                     with suppress(PermissionError):
-                        os.fchown(file.fileno(), there.st_uid, there.st_gid)
-                os.fchmod(file.fileno(), kept if mode is None else mode)
+                        os.fchown(file.fileno(), status.st_uid, status.st_gid)
+                os.fchmod(file.fileno(), former_mode if mode is None else mode)
                 file.write(after)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(target)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise CouldNotLook(f"{path} could not be written: {error.strerror}. It is as it was.") from None
+            raise CouldNotLook(f"{path} could not be written: {error.strerror}. It is unchanged.") from None
 
 
-def keep(git_dir: Path, name: str, content: bytes) -> Path:
-    """Keep something private in git's own folder, for going back; gives its path."""
+def keep_private(git_dir: Path, name: str, content: bytes) -> Path:
+    """Save content in .git with mode 600, for an undo; returns its path."""
     folder = git_dir / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
@@ -92,7 +94,7 @@ def keep(git_dir: Path, name: str, content: bytes) -> Path:
 
 
 def _draft(target: Path, git_dir: Path | None) -> Path:
-    """Where the new text is written first: in git's folder, where a run that is killed leaves nothing to commit."""
+    """Where the new text is written first: in .git, so that a killed run leaves nothing to commit."""
     if git_dir is not None and git_dir.stat().st_dev == target.parent.stat().st_dev and os.access(git_dir, os.W_OK):
         folder = git_dir / FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -101,8 +103,8 @@ def _draft(target: Path, git_dir: Path | None) -> Path:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let no other run of ours write into the same folder meanwhile."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Lock a folder against other runs of omc-runbook."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -72,7 +72,9 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                     remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
                 else:
                     service = {"Service": ECS_TASKS}
-                    document = extend(permissions.role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
+                    document = extend(
+                        permissions.role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole"
+                    )
                     remedy = remedies.trust(name, document)
                 yield Evidence(name, facts, remedy, services)
 

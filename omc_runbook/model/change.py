@@ -1,4 +1,4 @@
-"""One change that a run has made, from which outcome.json is written."""
+"""One change made by a run, as outcome.json records it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What was done (`action`) and to what; a field that is None is no part of this kind of change."""
+    """What was done (`action`) and to what; fields that do not apply are None."""
 
     key: str | None = None
     service: str | None = None
@@ -19,9 +19,9 @@ class Change:
     task_definition: str | None = None
     file: str | None = None
     origin: str | None = None
-    """Where a value comes from, or what an edit adds."""
+    """Where the value comes from, or what the edit adds."""
     by: str | None = None
-    """The program that did it."""
+    """The program that made it."""
     version: str | None = None
     deployment: str | None = None
     environment: str | None = None

@@ -55,9 +55,9 @@ def steps(plan: AddKeyPlan | None) -> Listing:
             _value_of(plan, part),
             level="warning" if part.write else "quiet",
             label="write" if part.write else "present",
-            lines=(*part.notes, *((KILLED,) if part.left else ())),
+            lines=(*part.notes, *((KILLED,) if part.cleanup else ())),
         )
-        for part in plan.places
+        for part in plan.environments
     ]
     names = ", ".join(edit.file.name for edit in plan.edits)
     entries.append(
@@ -68,7 +68,7 @@ def steps(plan: AddKeyPlan | None) -> Listing:
             label="edit" if names else "present",
         )
     )
-    entries += [_deployment(part) for part in plan.places]
+    entries += [_deployment(part) for part in plan.environments]
     return Listing("Planned steps, in order", entries)
 
 
@@ -82,12 +82,14 @@ def result(plan: AddKeyPlan | None, result: AddKeyResult | None) -> Banner:
         return Banner("plain", "Nothing was written or deployed: this was a dry run.")
     if not result.changes:
         return Banner("good", f"Nothing had to be done: {plan.key.name} is already everywhere.")
-    waiting = [part.environment for part in plan.places if part.holds != A_VALUE]
+    waiting = [part.environment for part in plan.environments if part.content != A_VALUE]
     lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
     lines.append("The application reads it once an image with the new Settings is deployed.")
     lines += [f"{name} is left for the next run, which continues there." for name in result.waiting]
-    if result.undone:
-        return Banner("bad", f"Tasks failed. {result.undone}", ("The files and the secret keep the key.", *lines))
+    if result.rollback_note:
+        return Banner(
+            "bad", f"Tasks failed. {result.rollback_note}", ("The files and the secret keep the key.", *lines)
+        )
     if not result.is_proved:
         reasons = tuple(f"{r.service}: {r.reason}" for r in result.rollouts if r.reason)
         return Banner("unsure", f"{plan.key.name} was added, but not verified everywhere.", (*reasons, *lines))
@@ -118,10 +120,10 @@ def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Envi
     for each in result.environments:
         lead = "The service returns to its former task definition revision."
         commands = [undo for step in each.fix.steps for undo in step.undo(each.fix.plan.names)] if each.fix else []
-        entries += [Entry("undo: the reference", each.part.environment, lead=lead, command=undo) for undo in commands]
-        if each.part.terraform:
+        entries += [Entry("undo: the reference", each.plan.environment, lead=lead, command=undo) for undo in commands]
+        if each.plan.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."
-            entries.append(Entry("undo: Terraform", each.part.environment, lead=lead))
+            entries.append(Entry("undo: Terraform", each.plan.environment, lead=lead))
     if result.patches:
         lead = (
             "Reverts exactly the lines that were edited and keeps your other changes; git refuses where you have"
@@ -134,7 +136,7 @@ def undo(plan: AddKeyPlan | None, result: AddKeyResult | None, environment: Envi
     if without_patch:
         lead = f"Remove the new lines shown above: {', '.join(without_patch)}."
         entries.append(Entry("undo: files without a patch", lead=lead))
-    for part in plan.places:
+    for part in plan.environments:
         remedy = remedies.update(environment, remove=plan.key.name)
         parameters = {"environment": part.environment, "remove": plan.key.name}
         configuration = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
@@ -169,19 +171,19 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
 
 def _value_of(plan: AddKeyPlan, part: EnvironmentPlan) -> str:
     if part.write is None:
-        return "it exists and is empty" if part.holds == NOTHING else f"it has {part.holds}"
+        return "it exists and is empty" if part.content == NOTHING else f"it has {part.content}"
     origin = next((change.origin for change in part.write.changes if change.key == plan.key.name), "")
     descriptions = {
         NOTHING: "empty, until update writes a value",
         A_PLACEHOLDER: "a placeholder, until update writes a value",
     }
-    description = descriptions.get(part.holds, f"a value, from {origin}")
+    description = descriptions.get(part.content, f"a value, from {origin}")
     return f"{description}; on top of version {part.write.base[:8]}" if part.write.base else description
 
 
 def _deployment(part: EnvironmentPlan) -> Entry:
     name = f"new tasks in {part.environment}"
-    if not (part.corrections or part.late or part.terraform):
+    if not (part.corrections or part.has_old_tasks or part.terraform):
         return Entry(name, "none are needed", level="quiet", label="present")
     lines: list[str] = []
     if part.terraform_dir is not None:

@@ -8,7 +8,7 @@ from omc_runbook.changes.deploy import failure as deploy_failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.report.display import console
@@ -32,7 +32,7 @@ def precautions(sentences: Sequence[str]) -> Listing:
     return Listing("Before the values are read", entries, "No warnings.")
 
 
-def plan(plan: Plan) -> Table:
+def plan(plan: SecretPlan) -> Table:
     """What happens to each key, where its value comes from and when it takes effect; which services use the secret."""
     rows = [
         [
@@ -55,7 +55,7 @@ def plan(plan: Plan) -> Table:
     return Table(title, columns, rows, ACTIONS, notes=plan.notes)
 
 
-def consumers(plan: Plan) -> Table:
+def consumers(plan: SecretPlan) -> Table:
     """The services that are redeployed, all at once, and those that cannot be."""
     rows = [
         [service.name, str(service.desired), rollout.revision, rollout.reason or "new tasks start before old ones stop"]
@@ -63,21 +63,26 @@ def consumers(plan: Plan) -> Table:
         for rollout in [expected(service)]
     ]
     return Table(
-        "Who gets new tasks", ["service", "tasks", "revision", "how"], rows, empty=plan.unread or "No service."
+        "Who gets new tasks",
+        ["service", "tasks", "revision", "how"],
+        rows,
+        empty=plan.consumers_unknown or "No service.",
     )
 
 
-def result(plan: Plan, result: SecretResult | None, source: str = "") -> Banner:
+def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> Banner:
     """How the change went, or why nothing was done; `source` is a sentence about the source file, "" for none."""
     lines = (source,) if source else ()
     if result is None:
         return Banner("plain", "Nothing was written or redeployed: this was a dry run.", lines)
-    if not result.written and not result.rollouts:
+    if not result.version_change and not result.rollouts:
         return Banner("good", "Nothing had to be done: every task has the current values.", lines)
-    keys = ", ".join(f"{change.key} {change.action}" for change in (result.written.changes if result.written else ()))
+    keys = ", ".join(
+        f"{change.key} {change.action}" for change in (result.version_change.changes if result.version_change else ())
+    )
     what = keys or "no key changed"
     reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in result.rollouts if rollout.reason)
-    if result.undone:
+    if result.rollback_note:
         failure = next(finding for finding in result.findings if finding.check == deploy_failure.FAILED)
         causes = ", ".join(
             f"{finding.title} ({finding.check})" for finding in result.findings if finding.check in failure.because_of
@@ -86,12 +91,16 @@ def result(plan: Plan, result: SecretResult | None, source: str = "") -> Banner:
         subject = ", ".join(change.key for change in plan.changed) or "the secret"
         subject += " are" if len(plan.changed) > 1 else " is"
         back = (
-            f"{subject} as before: the former version is back" if result.restored else f"the new version stays: {what}"
+            f"{subject} as before: the former version is back"
+            if result.restored_version
+            else f"the new version stays: {what}"
         )
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
-    if result.written:
-        before = result.written.before or "none"
-        reasons += (f"{plan.secret_name} is at version {result.written.version_id}; the version before is {before}.",)
+    if result.version_change:
+        before = result.version_change.former_id or "none"
+        reasons += (
+            f"{plan.secret_name} is at version {result.version_change.version_id}; the version before is {before}.",
+        )
     if not result.is_proved:
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
     services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
@@ -100,7 +109,7 @@ def result(plan: Plan, result: SecretResult | None, source: str = "") -> Banner:
 
 def proof(result: ChangeResult | None) -> Table:
     """The deployments of a run, to the new version or back to the former one, and how each ended."""
-    rows = [_row(rollout) for rollout in ((*result.rollouts, *result.back) if result else ())]
+    rows = [_row(rollout) for rollout in ((*result.rollouts, *result.rollbacks) if result else ())]
     levels: dict[str, Level] = {str(state): level for state, level in STATES.items()}
     columns = ["service", "version", "deployment", "revision", "tasks", "state", "reason"]
     notes = (DONE,) if rows else ()
@@ -138,10 +147,10 @@ def holders(snapshot: Snapshot) -> Listing:
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
 
 
-def undo(environment: Environment, plan: Plan, result: SecretResult | None) -> Listing:
+def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None) -> Listing:
     """The runbook that restores the former version and redeploys, and the AWS CLI's command for the first half."""
     is_ahead = result is None and not plan.is_empty and bool(plan.base)
-    if not is_ahead and (result is None or result.restored or not result.written):
+    if not is_ahead and (result is None or result.restored_version or not result.version_change):
         return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
     if not plan.base:
         return Listing("Undo", (), "This run wrote the first version, so there is no former one to restore.")

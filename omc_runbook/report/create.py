@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omc_runbook.changes.secret.create import CreateResult
-from omc_runbook.changes.secret.create_plan import Creation
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.placeholders import unset_keys, update_command
 from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import Key
@@ -27,7 +27,7 @@ ACTIONS: dict[str, Level] = {
 SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": "warning"}
 
 
-def plan(plan: Creation, environment: Environment) -> Table:
+def plan(plan: CreatePlan, environment: Environment) -> Table:
     """What the plan does: create a secret with these keys, restore one, apply Terraform's changes, or nothing."""
     if plan.draft:
         return _terraform_plan(plan)
@@ -54,7 +54,7 @@ def plan(plan: Creation, environment: Environment) -> Table:
     return Table(title, ["key", "value", "description", "value comes from"], rows, ACTIONS, notes=_notes(plan))
 
 
-def warnings(plan: Creation) -> Listing:
+def warnings(plan: CreatePlan) -> Listing:
     """What Terraform's files and plan would do to values, with what to do about it."""
     entries = [
         Entry(
@@ -72,7 +72,7 @@ def warnings(plan: Creation) -> Listing:
     return Listing("Terraform and existing values", entries, empty)
 
 
-def result(plan: Creation, result: CreateResult | None) -> Banner:
+def result(plan: CreatePlan, result: CreateResult | None) -> Banner:
     """What was created or restored, or why nothing was."""
     if plan.intent == "nothing":
         return Banner("good", f"{plan.name} exists already: nothing was created.")
@@ -105,7 +105,7 @@ def placeholders(snapshot: Snapshot) -> Listing:
     return Listing(count if keys else "Keys without a value", entries, empty)
 
 
-def undo(plan: Creation, result: CreateResult | None) -> Listing:
+def undo(plan: CreatePlan, result: CreateResult | None) -> Listing:
     """The command that schedules the secret for deletion, with the recovery window in days."""
     if result is None:
         return Listing("Undo", (), "Nothing was created or restored, so there is nothing to undo.")
@@ -131,7 +131,7 @@ def by_hand(environment: Environment, terraform_dir: str = "") -> Listing:
     return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
 
 
-def _terraform_plan(plan: Creation) -> Table:
+def _terraform_plan(plan: CreatePlan) -> Table:
     draft = plan.draft
     assert draft is not None, "the caller has checked that this is a Terraform plan"
     rows = [[change.address, change.type, change.action] for change in draft.changes]
@@ -140,7 +140,7 @@ def _terraform_plan(plan: Creation) -> Table:
     return Table(title, ["resource", "type", "action"], rows, ACTIONS, empty="Its plan is empty.")
 
 
-def _notes(plan: Creation) -> tuple[str, ...]:
+def _notes(plan: CreatePlan) -> tuple[str, ...]:
     tags = ", ".join(f"{key}={value}" for key, value in plan.tags.items()) or "none"
     return (
         f"Description: {plan.description or 'none'}. Tags: {tags}.",

@@ -36,13 +36,13 @@ def plan(plan: FixPlan) -> Listing:
         reasons = [finding for redeploy in plan.redeploys for finding in redeploy.because]
         entries.append(Entry("redeploy the services", _checks(reasons), level="warning", label=number, lines=lines))
     title = "Planned steps, in order" if entries else "Planned steps"
-    return Listing(title, entries, NOTHING if plan.left else WHOLE)
+    return Listing(title, entries, NOTHING if plan.unfixed else WHOLE)
 
 
 def manual_fixes(plan: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and how to fix each by hand."""
     entries = []
-    for entry in plan.left:
+    for entry in plan.unfixed:
         finding = entry.finding
         # This runbook is no remedy for what it does not fix.
         ways = finding.remedy.ways if finding.remedy.runbook != "troubleshoot" else (finding.remedy.command,)
@@ -67,13 +67,13 @@ def manual_fixes(plan: FixPlan) -> Listing:
 def result(plan: FixPlan, result: FixResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if result is None:
-        reason = "This was a dry run." if not plan.is_empty else NOTHING if plan.left else WHOLE
+        reason = "This was a dry run." if not plan.is_empty else NOTHING if plan.unfixed else WHOLE
         return Banner("plain", f"Nothing was changed. {reason}")
     if not result.changes and not result.rollouts:
-        return Banner("plain" if plan.left else "good", f"Nothing was changed. {NOTHING if plan.left else WHOLE}")
+        return Banner("plain" if plan.unfixed else "good", f"Nothing was changed. {NOTHING if plan.unfixed else WHOLE}")
     lines = (*(f"Done: {step.title}." for step in result.steps), *_reasons(result))
-    if result.undone:
-        return Banner("bad", f"Tasks failed. {result.undone}", (*_failure(result), *lines))
+    if result.rollback_note:
+        return Banner("bad", f"Tasks failed. {result.rollback_note}", (*_failure(result), *lines))
     causes = _checks(plan.because)
     if result.is_proved:
         services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
@@ -97,7 +97,7 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
 def _redeploy(redeploy: Redeploy) -> str:
     service, rollout = redeploy.service, expected(redeploy.service)
     count = f"{service.desired} task{'' if service.desired == 1 else 's'}"
-    how = redeploy.held or rollout.reason or "new tasks start before old ones stop, and are watched until verified"
+    how = redeploy.blocker or rollout.reason or "new tasks start before old ones stop, and are watched until verified"
     return f"{service.name}, {count}: {how}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from omc_runbook.changes.dotenv.executor import DotenvResult
-from omc_runbook.changes.dotenv.plan import TEMPLATE, Setup, shown
+from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
@@ -75,7 +75,7 @@ def variables(snapshot: Snapshot) -> Table:
     return Table("The variables of the template", columns, rows, STATES, "None needs attention.", notes=tuple(notes))
 
 
-def plan(setup: Setup) -> Table:
+def plan(setup: DotenvPlan) -> Table:
     """What happens to each variable, and where its value comes from; many from the template are only named."""
     writing = [change for change in setup.changes if change.action != "unchanged"]
     from_template = [change.key for change in writing if change.origin == TEMPLATE]
@@ -98,15 +98,15 @@ def plan(setup: Setup) -> Table:
     return Table(title, columns, rows, ACTIONS, "No variable.", notes=notes)
 
 
-def diff(setup: Setup) -> Diffs:
+def diff(setup: DotenvPlan) -> Diffs:
     """The planned change of an existing .env, with names instead of values."""
-    lines = tuple(shown(setup))
+    lines = tuple(diff_lines(setup))
     files = [FileDiff(setup.workstation.path.name, "", lines)] if lines and setup.before is not None else []
     empty = "The file is new, copied from the template." if setup.before is None else "No line changes."
     return Diffs("Line by line", files, empty)
 
 
-def needed(setup: Setup) -> Listing:
+def needed(setup: DotenvPlan) -> Listing:
     """The variables whose value cannot be generated, and where to get it."""
     entries = [
         Entry(
@@ -116,16 +116,16 @@ def needed(setup: Setup) -> Listing:
             label="get it",
             lead=f"From {need.obtain_from}" if need.obtain_from else "Ask your team.",
         )
-        for need in setup.needed
+        for need in setup.missing
     ]
     if entries:
-        names = ", ".join(need.variable for need in setup.needed)
+        names = ", ".join(need.variable for need in setup.missing)
         lead = f"Put {names} into a file of NAME=value lines readable only by you, or enter them at a prompt."
         entries.append(Entry("then", lead=lead, command='-p values_from file:PATH, or values_from = "prompt"'))
     return Listing("Values that you have to provide", entries, "None: every required variable has a value or gets one.")
 
 
-def result(setup: Setup, result: DotenvResult | None) -> Banner:
+def result(setup: DotenvPlan, result: DotenvResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if result is None:
         headline = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
@@ -136,14 +136,15 @@ def result(setup: Setup, result: DotenvResult | None) -> Banner:
     unclear = "" if start.ok else "Unknown whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
     headline = f"{setup.workstation.path.name} was written." if result.wrote else "Nothing had to be written."
-    is_good = not setup.needed and (start.ok or not start.by)
+    is_good = not setup.missing and (start.ok or not start.by)
     return Banner("good" if is_good else "unsure", headline, (*lines, *_lines(setup)))
 
 
 def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the application rejected at its start, by variable; without a start, what loading Settings rejected."""
     workstation = _workstation_of(snapshot)
-    from_log, loaded = result.start.told if result else None, workstation.settings_result
+    from_log = result.start.problems if result else None
+    loaded = workstation.settings_result
     rejections = from_log if from_log is not None else loaded.messages if loaded else ()
     entries = [
         Entry(
@@ -162,7 +163,7 @@ def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     return Listing(f"What the application rejects ({source})", entries, empty)
 
 
-def undo(setup: Setup, result: DotenvResult | None) -> Listing:
+def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
     """How to restore the former state."""
     path = setup.workstation.path
     if result is None or not result.wrote:
@@ -203,8 +204,8 @@ def _workstation_of(snapshot: Snapshot) -> Workstation:
     return snapshot.workstation
 
 
-def _lines(setup: Setup) -> tuple[str, ...]:
-    names = ", ".join(need.variable for need in setup.needed)
+def _lines(setup: DotenvPlan) -> tuple[str, ...]:
+    names = ", ".join(need.variable for need in setup.missing)
     return (*((setup.obstacle,) if setup.obstacle else ()), *((f"Still without a value: {names}.",) if names else ()))
 
 

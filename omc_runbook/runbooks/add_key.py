@@ -100,7 +100,7 @@ def judge(
     the plan is applied.
     """
     name = plan.key.name if plan and plan.sentences and not result else ""
-    harm = {part.environment: part.harm for part in plan.places} if plan and not result else {}
+    harm = {part.environment: part.harm for part in plan.environments} if plan and not result else {}
     rollouts = result.rollouts if result else ()
 
     def is_of_key(finding: Finding) -> bool:
@@ -153,7 +153,7 @@ def _conclude(
     result: AddKeyResult | None,
     plan: AddKeyPlan | None,
 ) -> Banner:
-    fixes = {each.part.environment: each.fix for each in (result.environments if result else ()) if each.fix}
+    fixes = {each.plan.environment: each.fix for each in (result.environments if result else ()) if each.fix}
     by_target = {
         name: (*(fixes[name].findings if name in fixes else ()), *findings)
         for name, findings in findings_by_environment.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
-from omc_runbook.changes.engine.result import Planned
+from omc_runbook.changes.engine.result import Plan
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
@@ -29,7 +29,7 @@ class Closing:
     def __init__(
         self,
         run: Run,
-        plan: Planned | None,
+        plan: Plan | None,
         label: str,
         make: Callable[[bool, str], Displays],
         apply: bool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omc_runbook.changes.secret import create as secret_create
 from omc_runbook.changes.secret import create_plan
 from omc_runbook.changes.secret.create import CreateResult
-from omc_runbook.changes.secret.create_plan import Creation
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.masking import kernel
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import create as report
@@ -38,22 +38,22 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return runbooks_run.begin("create", environment, runbook_toml)
 
 
-def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> Creation:
+def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> CreatePlan:
     """Plan to create or restore the secret, through Terraform if its folder is named, else the API.
 
     Raises as `create_plan.plan_creation` and `create.find_key` do.
     """
-    creation = create_plan.plan_creation(snapshot, expand(terraform_dir) if terraform_dir else None)
+    creation = create_plan.plan_create(snapshot, expand(terraform_dir) if terraform_dir else None)
     secret_create.find_key(run.target.clients, creation)
     return creation
 
 
-def steps(run: Run, plan: Creation) -> Table:
+def steps(run: Run, plan: CreatePlan) -> Table:
     """What would be created or restored."""
     return report.plan(plan, run.environment)
 
 
-def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateResult | None:
+def apply(run: Run, plan: CreatePlan, apply: bool, confirm: str = "") -> CreateResult | None:
     """Create or restore the secret as planned if `apply` is set; None in a dry run.
 
     Raises UsageError in production without its name in `confirm`, and what `create.apply` raises.
@@ -68,7 +68,7 @@ def apply(run: Run, plan: Creation, apply: bool, confirm: str = "") -> CreateRes
     return secret_create.apply(run.target.clients, plan) if may_change else None
 
 
-def closing(run: Run, plan: Creation, may_apply: bool, confirm: str) -> Closing:
+def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str) -> Closing:
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str) -> Displays:

@@ -8,7 +8,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import DotenvResult
-from omc_runbook.changes.dotenv.plan import Setup
+from omc_runbook.changes.dotenv.plan import DotenvPlan
 from omc_runbook.changes.values.reuse import compare as refuse_shared
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, Environment, load
@@ -74,7 +74,7 @@ def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     workstation = replace(workstation, comparison_problem=target.why_alone)
     if result and result.start.by:
         start = result.start
-        workstation = replace(workstation, start_messages=start.told, started=start.ok, start_problem=start.why_not)
+        workstation = replace(workstation, start_messages=start.problems, started=start.ok, start_problem=start.why_not)
     return Snapshot(target.environment, now(), NOBODY, peer.endpoint if peer else "", workstation=workstation)
 
 
@@ -83,17 +83,17 @@ def findings(snapshot: Snapshot) -> Listing:
     return verify.findings(diagnose(snapshot))
 
 
-def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> Setup:
+def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> DotenvPlan:
     """Plan the .env; raises as `plan.plan_setup` does, and UsageError for another environment's value."""
     assert snapshot.workstation
-    target, setup = _local_target(run), dotenv_plan.plan_setup(snapshot.workstation, values_from)
+    target, setup = _local_target(run), dotenv_plan.plan_dotenv(snapshot.workstation, values_from)
     notes: tuple[str, ...] = ()
-    if target.peer and setup.given:
-        notes = refuse_shared(target.peer.clients, target.environment, target.peer.caller, setup.given)
+    if target.peer and setup.entered_values:
+        notes = refuse_shared(target.peer.clients, target.environment, target.peer.caller, setup.entered_values)
     return replace(setup, notes=(*setup.notes, *notes))
 
 
-def apply(run: Run, plan: Setup, apply: bool, confirm: str = "", backup: bool = False) -> DotenvResult | None:
+def apply(run: Run, plan: DotenvPlan, apply: bool, confirm: str = "", backup: bool = False) -> DotenvResult | None:
     """Write the .env and start the application if `apply` is set; None in a dry run.
 
     `confirm` is ignored, because no server changes. Raises as `executor.apply` does.
@@ -106,7 +106,7 @@ def apply(run: Run, plan: Setup, apply: bool, confirm: str = "", backup: bool = 
 
 
 def closing(
-    run: Run, snapshot: Snapshot, plan: Setup, may_apply: bool, confirm: str = "", backup: bool = False
+    run: Run, snapshot: Snapshot, plan: DotenvPlan, may_apply: bool, confirm: str = "", backup: bool = False
 ) -> Closing:
     """Write and start, if `may_apply` is set: result, start, outcome, undo."""
 

@@ -10,7 +10,7 @@ from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key import plan as add_key_plan
 from omc_runbook.changes.add_key.environment_plan import (
     containers_for,
-    held_by,
+    containers_with,
     plan_environment,
     refuse_same,
     refuse_without_secret,
@@ -18,10 +18,10 @@ from omc_runbook.changes.add_key.environment_plan import (
 )
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
 from omc_runbook.changes.secret import new_values
-from omc_runbook.changes.secret.new_values import Unfinished
+from omc_runbook.changes.secret.new_values import UnfinishedChange
 from omc_runbook.changes.secret.plan import document_of
 from omc_runbook.changes.values import reuse
-from omc_runbook.changes.values.source_file import Given, path_of, precautions
+from omc_runbook.changes.values.source_file import NewValue, path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE
 from omc_runbook.model.environment import KNOWN, PRODUCTION
 from omc_runbook.model.errors import UsageError
@@ -97,8 +97,8 @@ class _Part:
     target: Target
     snapshot: Snapshot
     new: NewKey
-    values: Mapping[str, Given]
-    unfinished: Unfinished | None
+    values: Mapping[str, NewValue]
+    unfinished: UnfinishedChange | None
 
     @property
     def name(self) -> str:
@@ -150,9 +150,9 @@ def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], sn
     if part.terraform_dir is None:
         return part
     changes = preview(root, part.terraform_dir, edits, snapshot.environment.names.profile)
-    if part.lacking and not changes:
+    if part.without_reference and not changes:
         raise UsageError(
-            f"Terraform would change nothing in {part.terraform_dir}, though {', '.join(part.lacking)} in"
+            f"Terraform would change nothing in {part.terraform_dir}, though {', '.join(part.without_reference)} in"
             f" {part.environment} would lack the variable: name the folder that its task definition comes from, or"
             " leave terraform_dir empty. Nothing was written."
         )
@@ -184,7 +184,7 @@ def _hidden(snapshot: Snapshot, checkout: Checkout, new: NewKey, containers: Seq
     """The containers whose reference is in force and comes from unreadable Terraform: none is added there."""
     declared = checkout.task_definitions
     unread = [name for name in containers if declared and declared.may_hide(name)]
-    return held_by(snapshot, new, unread)
+    return containers_with(snapshot, new, unread)
 
 
 def _hidden_notes(new: NewKey, hidden: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore as plan
 from omc_runbook.report.changes import consumers
 from omc_runbook.report.changes import plan as keys
@@ -37,6 +37,6 @@ def begin(environment: str, runbook_toml: str = "") -> Run:
     return runbooks_run.begin("restore", environment, runbook_toml)
 
 
-def closing(run: Run, snapshot: Snapshot, plan: Plan, apply: bool, confirm: str) -> Closing:
+def closing(run: Run, snapshot: Snapshot, plan: SecretPlan, apply: bool, confirm: str) -> Closing:
     """Move AWSCURRENT, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo."""
     return secret_change.closing(run, snapshot, plan, apply, confirm, Source())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from omc_runbook.changes.secret import age
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import source_file
 from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
@@ -51,7 +51,7 @@ def precautions(values_from: str, database_url_from: str) -> Listing:
 
 def gather(
     run: Run, snapshot: Snapshot, history: History, keys: str, values_from: str, database_url_from: str
-) -> Renewal:
+) -> NewValues:
     """Generate, read or ask for new values of these keys, or of those whose rotation is due.
 
     Raises as `secret_change.gather` does.
@@ -63,8 +63,8 @@ def gather(
 def closing(
     run: Run,
     snapshot: Snapshot,
-    plan: Plan,
-    new: Renewal,
+    plan: SecretPlan,
+    new: NewValues,
     apply: bool,
     confirm: str,
     values_from: str = "",

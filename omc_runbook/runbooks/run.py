@@ -14,7 +14,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
-from omc_runbook.changes.engine.result import ChangeResult, Planned, with_failure
+from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load
@@ -178,7 +178,7 @@ class Run:
         self,
         findings: Sequence[Finding],
         result: ChangeResult | None = None,
-        plan: Planned | None = None,
+        plan: Plan | None = None,
         by_target: Mapping[str, Sequence[Finding]] | None = None,
     ) -> Banner:
         """Say how the run ended and what it changed or would change; raises as `conclude.end` does.
@@ -187,7 +187,7 @@ class Run:
         """
         return conclude.end(self._outcome(with_failure(findings, result), result, plan, by_target or {}))
 
-    def announce(self, plan: Planned | None = None, is_applied: bool = False) -> None:
+    def announce(self, plan: Plan | None = None, is_applied: bool = False) -> None:
         """Hand over what is known already, so that a run that breaks off has its environments and plan on record."""
         outcome = self._outcome((), None, plan, {})
         targets = tuple(replace(target, status="failed") for target in outcome.targets)
@@ -197,7 +197,7 @@ class Run:
         self,
         findings: tuple[Finding, ...],
         result: ChangeResult | None,
-        plan: Planned | None,
+        plan: Plan | None,
         by_target: Mapping[str, Sequence[Finding]],
     ) -> Outcome:
         main = self.target if self.targets else self.local_target.peer if self.local_target else None

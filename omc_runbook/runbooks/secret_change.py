@@ -9,8 +9,8 @@ from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import Plan, plan_update
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.values import live_check, reuse, source_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
@@ -56,7 +56,7 @@ def gather(
     keys: str = "",
     database_url_from: str = "",
     due: Sequence[str] | None = None,
-) -> Renewal:
+) -> NewValues:
     """Take new values from a source for the keys: a list with commas, or "due" for the keys in `due`.
 
     Raises as `new_values.renew` and `rotation.url_from` do. Nothing is written.
@@ -67,12 +67,12 @@ def gather(
     return new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due)
 
 
-def plan(run: Run, snapshot: Snapshot, new: Renewal, remove: str = "") -> Plan:
+def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> SecretPlan:
     """Plan to write new values and to remove the keys of a list with commas.
 
     Raises as `plan_update` does, and UsageError for a value that another environment has too.
     """
-    target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.finish)
+    target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.redeploy_stale)
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     return replace(update, notes=(*new.notes, *update.notes, *notes))
@@ -80,10 +80,10 @@ def plan(run: Run, snapshot: Snapshot, new: Renewal, remove: str = "") -> Plan:
 
 def apply(
     run: Run,
-    plan: Plan,
+    plan: SecretPlan,
     apply: bool,
     confirm: str = "",
-    new: Renewal | None = None,
+    new: NewValues | None = None,
     on_failure: str = RESTORE,
     step: Callable[[str], None] = ignore,
 ) -> SecretResult | None:
@@ -102,7 +102,7 @@ def apply(
 
 
 def judge(
-    before: Snapshot, after: Snapshot, result: SecretResult | None, plan: Plan | None = None
+    before: Snapshot, after: Snapshot, result: SecretResult | None, plan: SecretPlan | None = None
 ) -> tuple[Finding, ...]:
     """The findings that decide how a change ended; an error that the plan would fix counts until it is applied."""
     families = (*FAMILIES, "deployment") if after.consumers else FAMILIES
@@ -114,13 +114,19 @@ def judge(
 class Source:
     """New values, where they come from, and whether to keep a file that has them."""
 
-    new: Renewal | None = None
+    new: NewValues | None = None
     values_from: str = ""
     keep: bool = False
 
 
 def closing(
-    run: Run, before: Snapshot, plan: Plan, may_apply: bool, confirm: str, source: Source, on_failure: str = RESTORE
+    run: Run,
+    before: Snapshot,
+    plan: SecretPlan,
+    may_apply: bool,
+    confirm: str,
+    source: Source,
+    on_failure: str = RESTORE,
 ) -> Closing:
     """The last part of update, rotate and restore: result, proof, holders, outcome, undo."""
 
@@ -136,7 +142,7 @@ def closing(
         yield "undo", changes.undo(run.environment, plan, result)
         if result is None or result.is_proved:
             return "✓ Done and verified"
-        return "✗ It failed" if result.undone else "? Done, and not verified"
+        return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     is_empty = plan.is_empty and not plan.consumers
     return Closing(run, plan, "Write, redeploy and prove", displays, may_apply, confirm, is_empty)

@@ -97,7 +97,7 @@ def closing(
         yield "undo", fix.undo(plan, result)
         if result is None or result.is_proved:
             return "✓ Fixed and verified"
-        return "✗ It failed" if result.undone else "? Done, and not verified"
+        return "✗ It failed" if result.rollback_note else "? Done, and not verified"
 
     return Closing(run, plan, "Do what the plan says", displays, may_apply, confirm, plan.is_empty)
 

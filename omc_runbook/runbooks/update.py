@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import source_file
 from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
@@ -43,7 +43,7 @@ def precautions(values_from: str) -> Listing:
     return changes.precautions(source_file.precautions(values_from))
 
 
-def gather(run: Run, snapshot: Snapshot, values_from: str, keys: str) -> Renewal:
+def gather(run: Run, snapshot: Snapshot, values_from: str, keys: str) -> NewValues:
     """Take the new values from their source; raises as `secret_change.gather` does."""
     return secret_change.gather(run, snapshot, values_from, keys)
 
@@ -51,8 +51,8 @@ def gather(run: Run, snapshot: Snapshot, values_from: str, keys: str) -> Renewal
 def closing(
     run: Run,
     snapshot: Snapshot,
-    plan: Plan,
-    new: Renewal,
+    plan: SecretPlan,
+    new: NewValues,
     apply: bool,
     confirm: str,
     values_from: str = "",

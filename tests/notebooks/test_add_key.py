@@ -23,7 +23,7 @@ from support.runs import SECRET, assert_nothing_leaked, deny, values
 from dotenv import dotenv_values
 
 from omc_runbook.changes import files as changes_files
-from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.headless.run import notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
@@ -104,7 +104,7 @@ def take_back(desk: Adder, commands: str) -> None:
             run = runbooks_run.begin("update", told["environment"])
             assert secret_change.apply(
                 run,
-                secret_change.plan(run, run.look(), Renewal({}), told["remove"]),
+                secret_change.plan(run, run.look(), NewValues({}), told["remove"]),
                 told["apply"],
                 told.get("confirm", ""),
             )
@@ -138,7 +138,7 @@ def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPat
     with signed_in(desk.sandbox, monkeypatch, desk.work):
         again = desk.added(values_from="env:NEW_VALUE")
         assert (again.changes, desk.aws(), desk.edited()) == ((), aws, after)
-        assert "Nothing had to be done" in report.result(again.addition, again).to_text()
+        assert "Nothing had to be done" in report.result(again.plan, again).to_text()
         take_back(desk, undo)
     assert (desk.edited(), desk.text, desk.references()) == (files, before, references)
     assert desk.platform.git("status", "--porcelain") == "" and desk.digests() == [""] * 2
@@ -182,7 +182,7 @@ LAST = ("RegisterTaskDefinition", "UpdateService")
 
 def counted(note: Callable[[str], None]) -> None:
     """Tell of every change from now on: calls that change AWS, and files that are written."""
-    call, write, keep = BaseClient._make_api_call, changes_files.write, changes_files.keep  # type: ignore[attr-defined]
+    call, write, keep = BaseClient._make_api_call, changes_files.write, changes_files.keep_private  # type: ignore[attr-defined]
 
     def calling(client: Any, operation: str, parameters: Any) -> Any:
         answer = call(client, operation, parameters)
@@ -200,7 +200,7 @@ def counted(note: Callable[[str], None]) -> None:
         return path
 
     BaseClient._make_api_call = calling  # type: ignore[attr-defined]
-    changes_files.write, changes_files.keep = writing, keeping
+    changes_files.write, changes_files.keep_private = writing, keeping
 
 
 def die() -> None:
@@ -250,7 +250,7 @@ def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
         assert done and done.changes
         settled(desk, run, files, references)
         assert len(desk.revisions()) == len(revisions) + 1 and desk.members[desk.key] == desk.value
-        undo = report.undo(done.addition, done, run.environment).to_text()
+        undo = report.undo(done.plan, done, run.environment).to_text()
         take_back(desk, "\n".join(line for line in undo.splitlines() if " apply --reverse " in line))
         assert desk.edited() == files, last
 
@@ -294,7 +294,7 @@ def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_
         here.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=theirs)
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
-    assert plan.places[0].late and not plan.places[0].corrections
+    assert plan.environments[0].has_old_tasks and not plan.environments[0].corrections
     done = add_key.apply(run, plan, True)
     assert done and not done.is_proved
     told = " ".join(line for finding in done.findings for line in finding.evidence)
@@ -356,7 +356,7 @@ def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: 
     desk = idle.anew()
     run = desk.begun()
     plan = desk.planned(run, values_from="env:NEW_VALUE")
-    assert "A change of SMTP_PASSWORD was not finished" in " ".join(plan.places[0].notes)
+    assert "A change of SMTP_PASSWORD is unfinished" in " ".join(plan.environments[0].notes)
     add_key.apply(run, plan, True)
     assert desk.labels() == [label]
     api.update_secret_version_stage(SecretId=SECRET, VersionStage=label, RemoveFromVersionId=theirs)
@@ -424,16 +424,16 @@ def test_a_placeholder_gets_its_value_and_a_value_stays(here: Adder) -> None:
     ]
     assert {f.severity for f in found} == {"info"} and {f.check for f in found} == {"placeholder"}
     assert "still needs a value in staging" in report.result(plan, done).to_text()
-    assert here.members[here.key].startswith("temporary-") and ".tf" not in " ".join(plan.places[0].notes)
+    assert here.members[here.key].startswith("temporary-") and ".tf" not in " ".join(plan.environments[0].notes)
 
     filled = here.added(required=True, values_from="env:NEW_VALUE")
     assert [change.action for change in filled.changes] == ["changed", "redeployed"] and filled.is_proved
     assert here.digests() == [digest(here.value)] * 2
     put(here.world, {**here.members, "SMTP_PASSWORD": secrets.token_hex(16)})
     again = here.planned(here.begun(), required=True, values_from="generate")
-    assert again.is_empty and again.places[0].holds == "a value"
+    assert again.is_empty and again.environments[0].content == "a value"
     put(here.world, {**here.members, here.key: secrets.token_hex(16)})
-    assert here.planned(here.begun(), required=True).places[0].late
+    assert here.planned(here.begun(), required=True).environments[0].has_old_tasks
 
 
 # --- failed, overtaken and refused ------------------------------------------------------------------------------------
@@ -566,7 +566,7 @@ def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
     desk = here
     run = add_key.begin("production", "production,staging", "", str(desk.platform.root))
     plan = desk.planned(run, values_from="generate")
-    assert [place.environment for place in plan.places] == ["staging", "production"]
+    assert [place.environment for place in plan.environments] == ["staging", "production"]
     before = desk.aws()
     for word in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):

@@ -198,7 +198,7 @@ def test_a_name_that_only_aws_can_give_is_refused(here: Creator, monkeypatch: py
     """An ARN ends in letters that nobody can choose."""
     monkeypatch.setenv("OMC_SECRET", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:new-AbCdEf")
     run = runbooks_run.begin("create", "staging")
-    with pytest.raises(UsageError, match="cannot be created under an ARN"):
+    with pytest.raises(UsageError, match="an ARN cannot be created"):
         create.plan(run, run.look())
 
 

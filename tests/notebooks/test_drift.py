@@ -386,7 +386,7 @@ def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Pa
     lacking = {"not in the template": ".env.template", "not in Settings": "config.py", "not in Terraform": "main.tf"}
     (edit,) = plan.edits
     assert edit.file.name.endswith(lacking[gap])
-    assert all(place.write is None and not place.corrections for place in plan.places)
+    assert all(place.write is None and not place.corrections for place in plan.environments)
 
 
 @pytest.mark.usefixtures("own_registry")

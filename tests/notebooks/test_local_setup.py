@@ -186,7 +186,7 @@ def test_a_file_that_was_edited_between_the_look_and_the_plan_is_left_alone(
     snapshot = local_setup.look(started)
     for after in (b"# mine\npostgres_password=mine-and-no-one-elses\n", b"\xff\xfe"):
         platform.dotenv.write_bytes(after)
-        with pytest.raises(ConflictError, match="was changed since it was looked at"):
+        with pytest.raises(ConflictError, match="was changed since it was read"):
             local_setup.plan(started, snapshot)
         assert platform.dotenv.read_bytes() == after
 
@@ -283,10 +283,10 @@ BAD: dict[str, tuple[Callable[[Platform], dict[str, str]], str]] = {
     "no Settings": (lambda p: gone(p.config), "config.py"),
     "a syntax error": (lambda p: broken(p.config, "class Settings(\n"), "config.py"),
     "broken YAML": (lambda p: broken(p.compose, "services: ["), "docker-compose.yml"),
-    "nonsense": (lambda p: {"values_from": "nonsense"}, "values_from names no source"),
+    "nonsense": (lambda p: {"values_from": "nonsense"}, "values_from is not a source"),
     "no such file": (lambda p: {"values_from": f"file:{p.root}/nowhere"}, "nowhere"),
     "no such variable": (lambda p: {"values_from": "env:NOT_SET_HERE"}, "not set"),
-    "nobody to ask": (lambda p: {"values_from": "prompt"}, "Nobody can be asked here"),
+    "nobody to ask": (lambda p: {"values_from": "prompt"}, "A prompt needs an interactive session"),
     "too short": (lambda p: {"values_from": f"file:{values_file(p.root.parent, OPENAI_API_KEY='sk-1')}"}, "shorter"),
     "a placeholder": (
         lambda p: {"values_from": f"file:{values_file(p.root.parent, OPENAI_API_KEY='changethis')}"},
@@ -421,7 +421,7 @@ def test_the_application_is_started_only_by_an_apply(docker: pytest.MonkeyPatch,
     assert not [words for words in called(platform) if words.startswith(("compose up", "compose logs"))]
     (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
-    docker.setattr(executor, "AT_REST", 1)
+    docker.setattr(executor, "SETTLED_SECONDS", 1)
     done = turn(platform, apply=True)
     assert {"compose up", "compose logs"} <= {" ".join(words.split()[:2]) for words in called(platform)}
     assert (done.exit_code, done.status("pg-volume")) == (0, "clear") and "docker compose up -d" in done.shown

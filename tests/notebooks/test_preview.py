@@ -91,7 +91,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
 
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
-    assert [*(plan.places[0].terraform or ())] == PLANNED and plan.places[0].corrections == ()
+    assert [*(plan.environments[0].terraform or ())] == PLANNED and plan.environments[0].corrections == ()
     shown = report.steps(plan).to_text()
     assert all(f"Terraform: {address} ({action})." in " ".join(shown.split()) for address, action in PLANNED)
     done = add_key.apply(run, plan, True)
@@ -103,7 +103,7 @@ def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer
     assert left == {"infrastructure/terraform/environments/staging/.terraform.lock.hcl"}
 
     again = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
-    assert again.is_empty and again.places[0].terraform == ()
+    assert again.is_empty and again.environments[0].terraform == ()
     nothing = add_key.apply(run, again, True)
     assert nothing and nothing.changes == ()
     assert "apply Terraform again" in report.undo(plan, done, run.environment).to_text()
@@ -115,7 +115,7 @@ def test_another_plan_than_was_shown_is_not_applied(here: Terraformer, monkeypat
     run, references = here.begun(), here.references()
     plan = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     with pytest.raises(
-        ConflictError, match=r"would now do something else than the plan shows.*nothing was applied.*Done before: added"
+        ConflictError, match=r"would now make other changes than planned.*nothing was applied.*Done before: added"
     ) as error:
         add_key.apply(run, plan, True)
     assert "apply" not in [verb for _, verb in here.calls] and here.references() == references
@@ -163,7 +163,7 @@ def test_what_terraform_cannot_do_is_told(here: Terraformer, monkeypatch: pytest
         ) as error:
             here.added(terraform_dir=FOLDER)
     plan = here.planned(run, terraform_dir=FOLDER)
-    assert not plan.edits and [*(plan.places[0].terraform or ())] == PLANNED
+    assert not plan.edits and [*(plan.environments[0].terraform or ())] == PLANNED
 
 
 def test_a_revision_that_terraform_leaves_to_others_is_told_of(

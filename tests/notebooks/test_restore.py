@@ -16,7 +16,7 @@ from support.small_world import environment_of, until
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
 
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.headless.run import notebooks
 from omc_runbook.masking import registry
@@ -50,7 +50,7 @@ def before(**changed: Any) -> Snapshot:
     return with_values(snapshot, members, PREVIOUS)
 
 
-def actions(plan: Plan) -> dict[str, str]:
+def actions(plan: SecretPlan) -> dict[str, str]:
     return {change.key: change.action for change in plan.changed}
 
 
@@ -89,7 +89,7 @@ def test_an_old_password_of_the_database_comes_with_a_warning() -> None:
     """And with the effect that a change of it always has; a key that stays the same needs none."""
     snapshot = before(POSTGRES_PASSWORD=secrets.token_urlsafe(24))
     (note,) = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS").notes
-    assert note.startswith("The database has to accept the POSTGRES_PASSWORD of version")
+    assert note.startswith("The database must accept the POSTGRES_PASSWORD of version")
     snapshot = before(SECRET_KEY=secrets.token_hex(32))
     assert plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS").notes == ()
 
@@ -133,9 +133,9 @@ def broken(snapshot: Snapshot) -> History:
 
 REFUSALS: dict[str, tuple[str, Any, type[RunbookError], str]] = {
     "unknown": ("0" * 32, kept_of, UsageError, f"there are {CURRENT[:8]} "),
-    "too short": (PREVIOUS[:7], kept_of, UsageError, "keeps no version of that id or label"),
+    "too short": (PREVIOUS[:7], kept_of, UsageError, "has no version with that id or label"),
     "several": (PREVIOUS[:8], alike, UsageError, "Several versions"),
-    "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task could start with it"),
+    "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task can start with it"),
     "gone": ("AWSPREVIOUS", lambda snapshot: kept_of(snapshot, content=None), UsageError, "is gone"),
     "denied": ("AWSPREVIOUS", unread, CouldNotLook, "secretsmanager:GetSecretValue is missing"),
 }
@@ -286,7 +286,7 @@ def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> No
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [("AWSPREVIOUSLY", "keeps no version of that id or label"), ("0123456789abcdef", "there are")]
+    ("version", "told"), [("AWSPREVIOUSLY", "has no version with that id or label"), ("0123456789abcdef", "only ")]
 )
 def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: str, told: str) -> None:
     """Exit 3, one line, and AWSCURRENT where it was."""

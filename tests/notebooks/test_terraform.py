@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.runs import COMMAND, Desk, assert_nothing_leaked, client
 
-from omc_runbook.changes.secret.create_plan import Creation
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.runbooks import create
@@ -116,7 +116,7 @@ def here(desk: Terraformer, monkeypatch: pytest.MonkeyPatch, own_registry: None)
     return desk
 
 
-def planned(desk: Terraformer) -> Creation:
+def planned(desk: Terraformer) -> CreatePlan:
     run = runbooks_run.begin("create", "staging")
     return create.plan(run, run.look(), str(desk.folder))
 

@@ -20,7 +20,7 @@ from support import forked_command
 from support.update_process import fingerprint
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.changes.secret.new_values import Renewal
+from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.checks import remedies
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import notebooks
@@ -199,7 +199,7 @@ def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Update
 
 
 BAD_INPUT = {
-    "nobody to ask": (["-p", "values_from", "prompt", "-p", "keys", "SECRET_KEY"], "Nobody can be asked here"),
+    "nobody to ask": (["-p", "values_from", "prompt", "-p", "keys", "SECRET_KEY"], "A prompt needs an interactive session"),
     "a placeholder": (["-p", "values_from", "file:new.json"], "is a placeholder"),
 }
 
@@ -334,7 +334,7 @@ def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: py
     done = secret_change.apply(run, plan, True)
     assert done and not done.is_proved and done.findings[-1].status == "unknown"
     (told,) = done.findings[-1].evidence
-    assert f"was changed as version {plan.token}, and at once again" in told
+    assert f"got version {plan.token}, and at once another" in told
     assert "differs from it in SMTP_PORT" in told and "administrator" in told
     assert (own.members["SECRET_KEY"], own.members["SMTP_PORT"]) == (new, 25)
 
@@ -378,7 +378,7 @@ def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
     """Dry first; then the member is gone and the others are as they were."""
     run, before = runbooks_run.begin("update", "staging"), own.text
     snapshot = run.look()
-    plan = secret_change.plan(run, snapshot, Renewal({}), "SMTP_PORT")
+    plan = secret_change.plan(run, snapshot, NewValues({}), "SMTP_PORT")
     assert secret_change.apply(run, plan, False) is None and own.text == before
     assert secret_change.apply(run, plan, True)
     assert own.text == before.replace(',\n "SMTP_PORT": 587', "")
@@ -410,11 +410,11 @@ def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: 
     given = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
     own.client.put_secret_value(SecretId=own.name, **given)
     run, stages, new = runbooks_run.begin("update", "staging"), own.stages, whole()
-    with pytest.raises(UsageError, match=r"holds no JSON object.* FIRST_SUPERUSER would be missing"):
+    with pytest.raises(UsageError, match=r"is not a JSON object.* FIRST_SUPERUSER would be missing"):
         planned(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
     plan = planned(run, **new)
     note = plan.notes[-1]
-    assert "all that it holds is replaced" in note and plan.base[:8] in note and own.stages == stages
+    assert "all of it is replaced" in note and plan.base[:8] in note and own.stages == stages
     assert secret_change.apply(run, plan, True)
     assert own.members == new and not own.labels()
     before = own.client.get_secret_value(SecretId=own.name, VersionStage="AWSPREVIOUS")

@@ -88,12 +88,12 @@ PASTED = ("AKIA" + "IOSFODNN7" + "ABCDEFG", "sk-" + "a1B2" * 8, "Xy3" + "kPq9ZtW
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "lower case": ({"key": "news_api_key"}, "use capitals, digits and _, as in NEWS_API_KEY"),
     "a hyphen": ({"key": "NEWS-API-KEY"}, "as in NEWS_API_KEY"),
-    "a digit first": ({"key": "3D_KEY"}, "key is no name of a variable"),
+    "a digit first": ({"key": "3D_KEY"}, "key is not the name of a variable"),
     "a word of Python": ({"key": "class"}, "as in CLASS"),
-    "an access key": ({"key": PASTED[0]}, "key is no name of a variable"),
-    "a pasted key": ({"key": PASTED[1]}, "key is no name of a variable"),
-    "a pasted value": ({"key": PASTED[2]}, "key is no name of a variable"),
-    "too long": ({"key": "A" * 80}, "key is no name of a variable"),
+    "an access key": ({"key": PASTED[0]}, "key is not the name of a variable"),
+    "a pasted key": ({"key": PASTED[1]}, "key is not the name of a variable"),
+    "a pasted value": ({"key": PASTED[2]}, "key is not the name of a variable"),
+    "too long": ({"key": "A" * 80}, "key is not the name of a variable"),
     "another type in Settings": ({"key": "SMTP_PASSWORD", "type": "int", "values_from": "env:NUMBER"}, "SMTP_PASSWORD"),
     "in the environment": ({"key": "LOG_LEVEL", "type": "str"}, "LOG_LEVEL"),
     "an unknown container": ({"containers": "backnd"}, "No service has a container backnd: did you mean backend?"),
@@ -101,16 +101,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a container twice": ({"containers": "backend,backend"}, "containers names backend twice"),
     "an unknown type": ({"type": "Secrt"}, "defines no type Secrt"),
     "an odd type": ({"type": "__import__('os')"}, "may have only names, dots, brackets and | in it"),
-    "a number without a value": ({"type": "int", "required": True}, "which no placeholder fits: set values_from"),
+    "a number without a value": (
+        {"type": "int", "required": True},
+        "which accepts no placeholder: set values_from",
+    ),
     "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
     "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is no value of type bool"),
     "two lines": ({"description": "one\ntwo"}, "description has a line break"),
     "two lines of where": ({"obtain_from": "https://x.test\r"}, "obtain_from has a line break"),
-    "no source": ({"values_from": "nonsense"}, "values_from names no source of values"),
+    "no source": ({"values_from": "nonsense"}, "values_from is not a source of values"),
     "no variable": ({"values_from": "env:NOT_SET"}, "is not set or empty"),
     "no file": ({"values_from": "file:/nowhere/values.json"}, "does not exist"),
-    "nobody to ask": ({"values_from": "prompt"}, "Nobody can be asked here"),
+    "nobody to ask": ({"values_from": "prompt"}, "A prompt needs an interactive session"),
 }
 
 
@@ -147,9 +150,9 @@ def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_a
 ) -> None:
     """With env_ignore_empty it waits for its value with nothing in it; without, only a value fits."""
     plan = planned(run, seen, platform.root, type=type)
-    assert plan.places[0].holds == NOTHING and plan.places[0].write
+    assert plan.environments[0].content == NOTHING and plan.environments[0].write
     platform.edit(platform.config, "        env_ignore_empty=True,\n", "")
-    with pytest.raises(UsageError, match="which no placeholder fits: set values_from"):
+    with pytest.raises(UsageError, match="which accepts no placeholder: set values_from"):
         planned(run, seen, platform.root, type=type)
 
 
@@ -302,9 +305,9 @@ def test_a_file_that_is_read_only_keeps_everything_from_being_begun(desk: Adder,
 def test_two_environments_never_share_a_value(run: Run, seen: dict[str, Snapshot], desk: Adder) -> None:
     """Typed in twice; from one file or variable it is not taken at all."""
     from omc_runbook.changes.add_key.environment_plan import refuse_same
-    from omc_runbook.changes.values.source_file import Given
+    from omc_runbook.changes.values.source_file import NewValue
 
-    one, same, other = (Given(Masked(text, KEY), "prompt") for text in ("one-value", "one-value", "other-value"))
+    one, same, other = (NewValue(Masked(text, KEY), "prompt") for text in ("one-value", "one-value", "other-value"))
     refuse_same({"staging": {KEY: one}, "production": {KEY: other}})
     with pytest.raises(UsageError, match=rf"{KEY} would be the same in staging and production"):
         refuse_same({"staging": {KEY: one}, "production": {KEY: same}})
@@ -348,7 +351,7 @@ def test_of_every_subset_that_is_done_the_rest_is_planned(
         plan = planned(run, {"staging": snapshot}, platform.root)
         left = [edit.file.name for edit, is_done in zip(edits, done, strict=False) if not is_done]
         assert [edit.file.name for edit in plan.edits] == left
-        (place,) = plan.places
+        (place,) = plan.environments
         assert (place.write is None, place.corrections == ()) == done[3:], done
         assert plan.is_empty == all(done)
 
@@ -396,7 +399,7 @@ def test_what_several_containers_need_and_terraform_does_not_have(
         path.unlink()
     plan = planned(run, seen, platform.root, containers="backend,worker")
     assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
-    assert [correction.definition.family for correction in plan.places[0].corrections] == [
+    assert [correction.definition.family for correction in plan.environments[0].corrections] == [
         "ohmycoins-staging-backend",
         "ohmycoins-staging-worker",
     ]
@@ -415,7 +418,7 @@ def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
     sidecar = replace(definition.containers[0], name="datadog", secrets=(own,), environment=())
     both = replace(definition, containers=(sidecar, *definition.containers))
     changed = {"staging": replace(snapshot, task_definitions={**snapshot.task_definitions, arn: both})}
-    (correction,) = planned(run, changed, platform.root).places[0].corrections
+    (correction,) = planned(run, changed, platform.root).environments[0].corrections
     assert [edit.container for edit in correction.edits] == ["backend"]
     assert containers_for(replace(changed["staging"], checkout=None), describe(KEY, "", "", False, "", ())) == (
         "datadog",
@@ -423,7 +426,7 @@ def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
     )
     for path in (platform.root / "infrastructure").rglob("*.tf"):
         path.unlink()
-    (correction,) = planned(run, changed, platform.root, containers="datadog").places[0].corrections
+    (correction,) = planned(run, changed, platform.root, containers="datadog").environments[0].corrections
     assert [edit.container for edit in correction.edits] == ["datadog"]
 
 

@@ -159,14 +159,14 @@ def test_two_roles_take_turns_and_nobody_is_cut_off(server: Database) -> None:
     role, first = new_role(server)
     second, third = new_password(), new_password()
     planned = plan_rotation(administrator(server), role)
-    assert (planned.role, planned.former, planned.owner) == (f"{role}_clone", role, role)
+    assert (planned.role, planned.former_role, planned.owner) == (f"{role}_clone", role, role)
     assert planned.alternates and not planned.exists
     assert not execute(server, f"SELECT FROM pg_roles WHERE rolname = '{planned.role}'"), "a plan changes nothing"
     set_password(planned, masked(second))
     log_in(planned, masked(second))
     assert gets_in(server, role, first) and gets_in(server, planned.role, second)
     back = plan_rotation(administrator(server), planned.role)
-    assert (back.role, back.former, back.owner, back.exists) == (role, planned.role, role, True)
+    assert (back.role, back.former_role, back.owner, back.exists) == (role, planned.role, role, True)
     set_password(back, masked(third))
     log_in(back, masked(third))
     assert gets_in(server, planned.role, second) and gets_in(server, role, third)
@@ -193,8 +193,8 @@ def test_one_role_changes_at_once(server: Database) -> None:
     """Where the secret lacks the name, the role's own password changes, and open connections stay."""
     role, first = new_role(server)
     second = new_password()
-    planned = plan_rotation(administrator(server), "", outside=role)
-    assert (planned.role, planned.former, planned.alternates) == (role, role, False)
+    planned = plan_rotation(administrator(server), "", login_in_tasks=role)
+    assert (planned.role, planned.former_role, planned.alternates) == (role, role, False)
     assert "the secret does not have the login's name" in planned.sentences[0]
     with session(server, role, first) as run:
         set_password(planned, masked(second))
@@ -207,7 +207,7 @@ def test_a_role_that_changed_its_own_password_takes_it_back_itself(server: Datab
     """The URL has the former password, which no longer gets in; the new one does."""
     role, first = new_role(server)
     second = new_password()
-    planned = plan_rotation(url_of(server, role, first), "", outside=role)
+    planned = plan_rotation(url_of(server, role, first), "", login_in_tasks=role)
     set_password(planned, masked(second))
     assert not gets_in(server, role, first)
     assert "former password again" in take_back(planned, masked(first), masked(second))
@@ -219,7 +219,7 @@ def test_everything_can_be_done_twice(server: Database, in_secret: bool) -> None
     """The same password again, another one, and taking back again: the last counts."""
     role, first = new_role(server)
     second, third = new_password(), new_password()
-    planned = plan_rotation(administrator(server), role if in_secret else "", outside=role)
+    planned = plan_rotation(administrator(server), role if in_secret else "", login_in_tasks=role)
     for password in (second, second, third):
         set_password(planned, masked(password))
         log_in(planned, masked(password))
@@ -228,7 +228,7 @@ def test_everything_can_be_done_twice(server: Database, in_secret: bool) -> None
     assert take_back(planned, masked(first)) == take_back(planned, masked(first))
     assert not gets_in(server, planned.role, third) and gets_in(server, role, first)
     assert replace(
-        plan_rotation(administrator(server), role if in_secret else "", outside=role), exists=False
+        plan_rotation(administrator(server), role if in_secret else "", login_in_tasks=role), exists=False
     ) == replace(planned, exists=False)
 
 
@@ -250,7 +250,7 @@ def test_one_role_is_not_taken_back_to_nothing(server: Database) -> None:
     """Without its former password the only role keeps the new one, and that is told."""
     role, _ = new_role(server)
     second = new_password()
-    planned = plan_rotation(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", login_in_tasks=role)
     set_password(planned, masked(second))
     assert "its former one is not known" in refusal(lambda: take_back(planned, None), second)
     assert gets_in(server, role, second)
@@ -273,7 +273,7 @@ def test_ones_own_url_goes_on_after_its_password_changed(server: Database) -> No
     second, url = new_password(), url_of(server, role, first)
     set_password(plan_rotation(url, role), masked(second))
     assert "authentication failed" in refusal(lambda: plan_rotation(url, role), first, second)
-    planned = plan_rotation(url, role, known=(masked(first), masked(second)))
+    planned = plan_rotation(url, role, fallback_passwords=(masked(first), masked(second)))
     set_password(planned, masked(second))
     log_in(planned, masked(second))
     take_back(planned, masked(first))
@@ -288,7 +288,7 @@ def test_only_the_roles_own_password_is_tried(server: Database) -> None:
     planned, passwords = plan_rotation(url, role), (masked(new_password()), masked(new_password()))
     execute(server, "ALTER ROLE {} PASSWORD NULL", name)
     before = _refused_logins(server, name)
-    refusal(lambda: plan_rotation(url, role, known=passwords))
+    refusal(lambda: plan_rotation(url, role, fallback_passwords=passwords))
     refusal(lambda: set_password(planned, passwords[0]))
     assert _refused_logins(server, name) - before == 2
 
@@ -378,7 +378,7 @@ def test_names_and_passwords_may_be_odd(server: Database, name: str) -> None:
     role, first = new_role(server, f"{name}{next(NUMBERS)}")
     password = f"пароль'\"\\{new_password()} ½"
     for in_secret in (role, ""):
-        planned = plan_rotation(administrator(server), in_secret, outside=role)
+        planned = plan_rotation(administrator(server), in_secret, login_in_tasks=role)
         set_password(planned, masked(password))
         log_in(planned, masked(password))
         assert gets_in(server, planned.role, password)
@@ -414,7 +414,7 @@ def test_the_server_never_sees_a_password(server: Database) -> None:
     """With every statement in the log, it holds verifiers only; so do the activity and the arguments of processes."""
     role, _ = new_role(server)
     passwords = [f"ß/{new_password()}", new_password()]
-    turns = [plan_rotation(administrator(server), role), plan_rotation(administrator(server), "", outside=role)]
+    turns = [plan_rotation(administrator(server), role), plan_rotation(administrator(server), "", login_in_tasks=role)]
     already = len(Path(server.log).read_text())
     for planned, password in zip(turns, passwords, strict=True):
         set_password(planned, masked(password))
@@ -440,7 +440,7 @@ def test_a_statement_that_is_refused_tells_no_value(server: Database) -> None:
     gone = replace(planned, url=administrator(server), role=role)
     told = refusal(lambda: set_password(gone, masked(password)), password)
     assert f'role "{role}" does not exist' in told
-    assert "did not let" in refusal(lambda: log_in(gone, masked(first)), first)
+    assert "refused" in refusal(lambda: log_in(gone, masked(first)), first)
     assert "nothing to take back" in take_back(gone, masked(first))
 
 
@@ -457,7 +457,7 @@ def test_a_row_that_another_holds_is_not_waited_for(server: Database) -> None:
     """Somebody's open transaction on the same role ends the attempt after seconds, not hours."""
     role, _ = new_role(server)
     password = new_password()
-    planned = plan_rotation(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", login_in_tasks=role)
     with psycopg.connect(server.administrator_url) as other:
         other.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 3").format(sql.Identifier(role)))
         started = time.monotonic()
@@ -469,7 +469,7 @@ def test_a_row_that_another_holds_is_not_waited_for(server: Database) -> None:
 def test_a_login_without_being_asked_is_no_proof(server: Database) -> None:
     """Where the server trusts the address, a login with whatever password would succeed: it does not count."""
     role, password = new_role(server)
-    planned = plan_rotation(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", login_in_tasks=role)
     ((path,),) = execute(server, "SHOW hba_file")
     rules = Path(str(path)).read_text()
     try:
@@ -478,7 +478,7 @@ def test_a_login_without_being_asked_is_no_proof(server: Database) -> None:
         deadline = time.monotonic() + 10
         while not gets_in(server, role, "") and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "without asking for a password" in refusal(lambda: log_in(planned, masked(password)), password)
+        assert "without a password" in refusal(lambda: log_in(planned, masked(password)), password)
     finally:
         Path(str(path)).write_text(rules)
         execute(server, "SELECT pg_reload_conf()")
@@ -491,7 +491,7 @@ def test_a_wrong_new_password_is_told_before_it_is_used(server: Database) -> Non
     set_password(planned, masked(password))
     assert planned.server == f"127.0.0.1:{server.port}"
     told = refusal(lambda: log_in(planned, masked(other)), password, other)
-    assert told.startswith(f"{planned.server} did not let {planned.role} in with the new password: ")
+    assert told.startswith(f"{planned.server} refused {planned.role} with the new password: ")
 
 
 def test_a_partner_that_acts_as_itself_does_not_pass(server: Database) -> None:
@@ -521,7 +521,7 @@ def test_the_login_is_tried_where_tasks_log_in(server: Database) -> None:
 def test_what_cannot_be_a_password_is_refused(server: Database, unfit: str) -> None:
     """Neither an empty text, nor one that libpq would cut short, nor half a character."""
     role, first = new_role(server)
-    planned = plan_rotation(administrator(server), "", outside=role)
+    planned = plan_rotation(administrator(server), "", login_in_tasks=role)
     for act in (set_password, log_in, take_back):
         with pytest.raises(UsageError, match="cannot be a password"):
             act(planned, masked(unfit))
@@ -546,14 +546,12 @@ def test_what_does_not_answer_is_told_in_a_sentence(server: Database) -> None:
 
         threading.Thread(target=answer, daemon=True).start()
         told = refusal(lambda: plan_rotation(url_of(server, role, wrong, port=port), role), wrong)
-        assert "Could not look at the database at 127.0.0.1" in told
+        assert "Could not connect to the database at 127.0.0.1" in told
     assert "refused" in refusal(lambda: plan_rotation(url_of(server, role, wrong, port="1"), role), wrong)
     assert "authentication failed" in refusal(lambda: plan_rotation(url_of(server, role, wrong), role), wrong)
     for host in ("no-host.invalid", "ü..example"):
         lost = Masked(f"postgresql://{role}:{wrong}@{host}/x", "DATABASE_URL")
-        assert f"at {host}, which database_url_from names" in refusal(
-            lambda lost=lost: plan_rotation(lost, role), wrong
-        )  # type: ignore[misc]
+        assert f"at {host} of database_url_from" in refusal(lambda lost=lost: plan_rotation(lost, role), wrong)  # type: ignore[misc]
     missing = Masked(server.administrator_url.replace(f"/{server.dbname}?", "/nowhere?"), "DATABASE_URL")
     assert '"nowhere" does not exist' in refusal(lambda: plan_rotation(missing, role))
 
@@ -596,7 +594,7 @@ def test_a_replica_is_refused(tmp_path: Path) -> None:
         (Path(data) / "standby.signal").touch()
         _restart(Path(binaries), Path(data))
         told = refusal(lambda: plan_rotation(Masked(url, "DATABASE_URL"), "postgres"), kind=UsageError)
-        assert "is a replica, which only reads" in told
+        assert "is a read-only replica" in told
     finally:
         started.stop()
         postgres.clear(tmp_path)
@@ -639,7 +637,7 @@ def test_what_is_no_source_of_a_url_is_refused(monkeypatch: pytest.MonkeyPatch, 
     """The URL itself, an unset variable, a directory, a missing file and one that is not text."""
     password = new_password()
     for text in (f"postgresql://app:{password}@h/app", f"file:postgresql://app:{password}@h/app", "env:", password):
-        with pytest.raises(UsageError, match="names no source") as caught:
+        with pytest.raises(UsageError, match="is not a source") as caught:
             url_from(text)
         assert password not in str(caught.value)
     monkeypatch.delenv("ADMIN_URL", raising=False)
@@ -660,5 +658,7 @@ def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_a_turn_shows_no_value(server: Database) -> None:
     """What a notebook shows of a planned has neither the URL nor a password."""
     role, password = new_role(server)
-    planned: PasswordRotation = plan_rotation(url_of(server, role, password), role, known=(masked(password),))
+    planned: PasswordRotation = plan_rotation(
+        url_of(server, role, password), role, fallback_passwords=(masked(password),)
+    )
     assert password not in repr(planned) + "".join(planned.sentences)

@@ -167,7 +167,7 @@ def test_local_setup_finds_it_and_has_something_to_add(at_sandbox: Sandbox) -> N
     assert problems(runbooks_run.diagnose(snapshot)) == []
     plan = local_setup.plan(run, snapshot)
     assert {change.key for change in plan.changes if change.action == "added"} == set(example.BEHIND)
-    assert not plan.needed and not plan.obstacle
+    assert not plan.missing and not plan.obstacle
 
 
 def test_add_key_finds_it_and_plans_the_whole_way(at_sandbox: Sandbox) -> None:
@@ -178,7 +178,7 @@ def test_add_key_finds_it_and_plans_the_whole_way(at_sandbox: Sandbox) -> None:
     assert problems(runbooks_run.diagnose(seen["staging"], add_key.FAMILIES)) == []
     plan = add_key.plan(run, seen, "NEWS_API_KEY", "News feed")
     assert plan is not None and len(plan.edits) == 3
-    (place,) = plan.places
+    (place,) = plan.environments
     assert place.write and place.services == ("backend",)
 
 

@@ -204,17 +204,17 @@ def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     """A policy of the same name is not written over, and a plan on another version or secret is refused."""
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
     run, _, plan = begun()
-    assert [step.title for step in plan.steps] == [f"allow secretsmanager:GetSecretValue to role {EXECUTION_ROLE}"]
+    assert [step.title for step in plan.steps] == [f"allow role {EXECUTION_ROLE} secretsmanager:GetSecretValue"]
     theirs = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
     before = described(world)
-    with pytest.raises(ConflictError, match="was not written over"):
+    with pytest.raises(ConflictError, match="was not overwritten"):
         troubleshoot.apply(run, plan, True)
     assert described(world) == before
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
     document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
     put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
-    with pytest.raises(ConflictError, match="as its current one since the plan was made"):
+    with pytest.raises(ConflictError, match="since the plan was made"):
         troubleshoot.apply(run, plan, True)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
     with pytest.raises(ConflictError, match="scheduled for deletion"):
@@ -250,7 +250,7 @@ def test_what_fails_is_taken_back(world: World) -> None:
         revise(world, service.name, _broken if service.name == "worker" else _exiting)
     world.settle()
     run, snapshot, plan = begun()
-    assert [type(step).__name__ for step in plan.steps] == ["PutBack", "Correction"]
+    assert [type(step).__name__ for step in plan.steps] == ["RestoreVersion", "Correction"]
     stages, former = snapshot.secret and snapshot.secret.stages, [each["taskDefinition"] for each in _services(world)]
     done = troubleshoot.apply(run, plan, True)
     assert done and not done.is_proved and done.steps == ()
@@ -294,7 +294,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     )
     put_inline = iam.put_inline
     monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
-    monkeypatch.setattr(executor, "GRANTED_WITHIN", 0.0)
+    monkeypatch.setattr(executor, "GRANT_TIMEOUT", 0.0)
     done = troubleshoot.apply(run, plan, True)
     assert done and "revoked" in [change.action for change in done.changes] and done.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
@@ -304,7 +304,7 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
 def test_without_the_services_nothing_is_begun(world: World) -> None:
     """Who uses the secret could not be read: no cure could be seen through."""
     run, _, plan = begun()
-    unread = replace(plan, unread="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
+    unread = replace(plan, consumers_unknown="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
         troubleshoot.apply(run, unread, True)
 
@@ -322,7 +322,7 @@ def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
     run, _, plan = begun()
     troubleshoot.apply(run, plan, True)
-    left = {entry.finding.subject: entry.why for entry in plan.left}
+    left = {entry.finding.subject: entry.why for entry in plan.unfixed}
     assert f"{theirs} belongs to production" in left[theirs]
     assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []
     world.iam.delete_role(RoleName=theirs)

@@ -305,7 +305,7 @@ def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writ
         run, secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, "generate", "SECRET_KEY")), True
     )
     _, found = people.read()
-    assert done and done.written and found.versions[0].id == done.written.version_id
+    assert done and done.version_change and found.versions[0].id == done.version_change.version_id
     assert (found.versions[0].staged, found.versions[0].promoted, found.versions[0].returned) == (True, True, None)
 
 

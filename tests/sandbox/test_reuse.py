@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from support.runs import client
 
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import Plan
-from omc_runbook.changes.values.source_file import Given
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report import changes
@@ -23,7 +23,7 @@ from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.lifecycle import Sandbox
 
-Planner = Callable[..., Plan]
+Planner = Callable[..., SecretPlan]
 
 
 @pytest.fixture
@@ -55,10 +55,10 @@ def production(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
     made.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
-def plan(run: Run, **new: str) -> Plan:
+def plan(run: Run, **new: str) -> SecretPlan:
     """A plan of these values on top of what staging has."""
     return secret_change.plan(
-        run, run.look(), Renewal({key: Given(Masked(text, key), "a test") for key, text in new.items()})
+        run, run.look(), NewValues({key: NewValue(Masked(text, key), "a test") for key, text in new.items()})
     )
 
 

@@ -58,7 +58,13 @@ def test_a_dry_run_changes_nothing_and_an_apply_reaches_every_process(place: Pla
     before = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
     done = place.rotate("SECRET_KEY")
     new = place.members["SECRET_KEY"]
-    assert done and done.is_proved and done.written and done.written.version_id == place.current and new != old
+    assert (
+        done
+        and done.is_proved
+        and done.version_change
+        and done.version_change.version_id == place.current
+        and new != old
+    )
     assert place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
     assert not place.labels()
     after = {name: place.service(name)["deployments"][0]["id"] for name in ("backend", "worker", "frontend")}
@@ -71,8 +77,8 @@ def test_the_same_values_again_do_nothing(place: Place, monkeypatch: pytest.Monk
     """With values from a variable a second run has nothing to write and nobody to restart."""
     monkeypatch.setenv("NEW", secrets.token_hex(32))
     first, second = place.rotate("SECRET_KEY", "env:NEW"), place.rotate("SECRET_KEY", "env:NEW")
-    assert first and first.written and second
-    assert (second.written, second.rollouts, second.changes) == (None, (), ())
+    assert first and first.version_change and second
+    assert (second.version_change, second.rollouts, second.changes) == (None, (), ())
 
 
 def test_keep_gives_new_tasks_to_those_that_hold_older_values(place: Place) -> None:
@@ -80,7 +86,12 @@ def test_keep_gives_new_tasks_to_those_that_hold_older_values(place: Place) -> N
     place.put(SECRET_KEY=(new := secrets.token_hex(32)))
     versions = place.versions
     done = place.rotate("", "keep")
-    assert done and done.is_proved and not done.written and {r.service for r in done.rollouts} == {"backend", "worker"}
+    assert (
+        done
+        and done.is_proved
+        and not done.version_change
+        and {r.service for r in done.rollouts} == {"backend", "worker"}
+    )
     assert place.held("SECRET_KEY")["backend"] == {new} and place.versions == versions
 
 
@@ -89,12 +100,12 @@ def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: p
     monkeypatch.setenv("NEW", BAD)
     version, old = place.current, place.members["SENTRY_DSN"]
     done = place.rotate("SENTRY_DSN", "env:NEW")
-    assert done and not done.is_proved and done.restored == version == place.current
+    assert done and not done.is_proved and done.restored_version == version == place.current
     assert (
         problem(done).check == "change-failed" and problem(done).is_root_cause and "SENTRY_DSN" in problem(done).title
     )
     assert "exit code 3" in " ".join(problem(done).evidence)
-    assert "New tasks of backend, worker run with it" in done.undone
+    assert "New tasks of backend, worker run with it" in done.rollback_note
     assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
     failed = next(rollout for rollout in done.rollouts if rollout.has_failed)
     tasks = place.ecs.describe_tasks(
@@ -112,7 +123,7 @@ def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pyte
     monkeypatch.setenv("NEW", BAD)
     monkeypatch.setenv("OLD", place.members["SENTRY_DSN"])
     done = place.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
-    assert done and not done.restored and place.members["SENTRY_DSN"] == BAD and not place.labels()
+    assert done and not done.restored_version and place.members["SENTRY_DSN"] == BAD and not place.labels()
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
     assert "left in force" in problem(done).evidence[-1]
     healed = place.rotate("SENTRY_DSN", "env:OLD")
@@ -236,7 +247,7 @@ def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
             place.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
 
     done = place.rotate("SECRET_KEY", step=step)
-    assert done and not done.is_proved and not done.restored
+    assert done and not done.is_proved and not done.restored_version
     assert (problem(done).check, problem(done).status, problem(done).subject) == (
         "deployment-overtaken",
         "unknown",
@@ -271,7 +282,7 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
             mended.put(SENTRY_DSN="https://0@sentry.example.com/5")
 
     done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
-    assert done and not done.restored and "somebody else" in done.undone and not done.is_in_force
+    assert done and not done.restored_version and "somebody else" in done.rollback_note and not done.is_in_force
     assert mended.members["SENTRY_DSN"].endswith("/5")
 
 

@@ -16,7 +16,7 @@ from support.platform_checkout import Platform, make_platform
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import DotenvResult, StartResult
-from omc_runbook.changes.dotenv.plan import Setup
+from omc_runbook.changes.dotenv.plan import DotenvPlan
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import EXIT_CODES
 from omc_runbook.model.handover import OUTCOME_VARIABLE
@@ -34,7 +34,7 @@ class Turn:
     """One run of the notebook's cells: what was seen, planned and done, its outcome, and all that was shown."""
 
     snapshot: Snapshot
-    plan: Setup
+    plan: DotenvPlan
     done: DotenvResult | None
     outcome: dict[str, Any]
     shown: str
@@ -88,15 +88,15 @@ def small_platform(root: Path) -> Platform:
     return platform
 
 
-def plan_file(platform: Platform, values_from: str = "") -> Setup:
+def plan_file(platform: Platform, values_from: str = "") -> DotenvPlan:
     """The plan of the .env alone: Settings are not loaded."""
     run = runbook.begin("local", "", str(platform.root))
     assert run.checkout
     place = workstation.read_workstation(run.checkout, run.environment.keys, deeply=False)
-    return dotenv_plan.plan_setup(place, values_from)
+    return dotenv_plan.plan_dotenv(place, values_from)
 
 
-def write_file(plan: Setup, backup: bool = False) -> DotenvResult:
+def write_file(plan: DotenvPlan, backup: bool = False) -> DotenvResult:
     """Carry a plan out, and start nothing."""
     return executor.apply(plan, backup, now(), lambda: NOT_HERE)
 

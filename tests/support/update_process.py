@@ -64,7 +64,7 @@ def once(run: Run, file: str, last: int) -> None:
         _die_after(last)
     done = secret_change.apply(run, plan, True)
     assert done
-    say(f"written {done.written.version_id if done.written else plan.base}")
+    say(f"written {done.version_change.version_id if done.version_change else plan.base}")
 
 
 def fingerprint(value: str) -> str:

@@ -1,1 +1,1 @@
-"""A new key, everywhere it has to be."""
+"""A new key, in secret, files and tasks."""

@@ -1,4 +1,4 @@
-"""The plan of a new key: Settings, template and Terraform as diffs, and each environment's secret and tasks."""
+"""The plan of a new key: the edits of Settings, template and Terraform, and each environment's part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omc_runbook.changes.fix.steps import Correction
-from omc_runbook.changes.secret.plan import Plan
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Form, Key, variable_of
 from omc_runbook.model.errors import UsageError
@@ -27,7 +27,7 @@ from omc_runbook.workstation import git
 
 IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
-"""Types that any text fits, so that a key can hold a placeholder until it has its value."""
+"""Types that accept any text, and thus a placeholder."""
 FORMS: dict[str, Form] = {"EmailStr": "email", "HttpUrl": "url", "AnyUrl": "url", "AnyHttpUrl": "url"}
 FORMS |= dict.fromkeys(("int", "float"), "number")
 PLAIN = {
@@ -35,12 +35,12 @@ PLAIN = {
     "float": re.compile(r"\A\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*\Z"),
     "bool": re.compile(r"(?i)\A(true|false|yes|no|on|off|t|f|y|n|1|0)\Z"),
 }
-"""What pydantic reads as such a type."""
+"""What pydantic accepts as such a type."""
 
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key that is to be added: what it is, where to get it, how the application takes it, and who does."""
+    """A key to add: what it is, where to get it, its type in Settings, and the containers that get it."""
 
     name: str
     description: str
@@ -50,28 +50,28 @@ class NewKey:
     containers: tuple[str, ...]
 
     def entry(self, known: Mapping[str, Key]) -> Key:
-        """The key as the catalogue has it, with what was said of it now."""
+        """The catalogue's entry, updated with this key's fields."""
         key = known.get(self.name, Key())
-        stated = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
+        fields = {"description": self.description, "obtain_from": self.obtain_from, "required": self.required}
         forms = {FORMS.get(each, key.form) for each in self._alternatives - {"None"}}
         form = forms.pop() if len(forms) == 1 else key.form
-        return key.model_copy(update={name: value for name, value in stated.items() if value} | {"form": form})
+        return key.model_copy(update={name: value for name, value in fields.items() if value} | {"form": form})
 
     @property
     def is_text(self) -> bool:
-        """Whether any text will do as its value."""
-        # An optional key without a value is empty, which is no address.
+        """Whether its type accepts any text."""
+        # An optional key without a value is empty, which is not an e-mail address.
         return bool(self._alternatives & (TEXTS if self.required else TEXTS - {"EmailStr"}))
 
     def takes(self, value: Masked) -> bool:
-        """Whether the application can read a value as the key's type; of types unknown here it says so itself."""
+        """Whether a value fits the key's type; True for types that are not known here."""
         known = self._alternatives - {"None"}
         return not known <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in known)
 
     @property
     def _alternatives(self) -> frozenset[str]:
         node = parse_expression(self.type)
-        # What an Annotated adds to its type may refuse values that the type itself takes.
+        # The constraints of an Annotated may refuse values that the type itself accepts.
         if node is None or "Annotated" in self.type:
             return frozenset({self.type})
         return frozenset(last_name(each) or ast.unparse(each) for each in union_members(node))
@@ -79,30 +79,30 @@ class NewKey:
 
 @dataclass(frozen=True)
 class EnvironmentPlan:
-    """One environment's part: what becomes of its secret, and of the containers that shall get the variable.
+    """One environment's part: the changes of its secret, and of the containers that get the variable.
 
-    `write` is None where the secret has the key; `holds` says what it has, or will have. `terraform` are the changes
-    that Terraform would make with the edited files, None where it is not asked.
+    `write` is None where the secret has the key; `content` says what the key has, or will have. `terraform` are the
+    changes that Terraform would make with the edited files, None without Terraform.
     """
 
     environment: str
-    holds: str
-    write: Plan | None
-    made: datetime
+    content: str
+    write: SecretPlan | None
+    read_at: datetime
     """When the environment was read."""
-    left: Plan | None = None
-    """A plan that changes nothing, with the labels that a killed run of add_key has left."""
+    cleanup: SecretPlan | None = None
+    """A plan that only removes the labels of a killed run of add_key."""
     corrections: tuple[Correction, ...] = ()
     services: tuple[str, ...] = ()
-    """Services with such a container, which get new tasks."""
+    """Services with such a container."""
     terraform_dir: Path | None = None
     terraform: tuple[tuple[str, str], ...] | None = None
-    """Each resource with what would become of it."""
+    """Each resource with its action."""
     harm: tuple[Finding, ...] = ()
-    lacking: tuple[str, ...] = ()
-    """Those of them whose revision lacks the variable."""
-    late: bool = False
-    """Whether new tasks are still wanting, though every reference is in force."""
+    without_reference: tuple[str, ...] = ()
+    """Those of them whose task definition lacks the variable."""
+    has_old_tasks: bool = False
+    """Whether tasks must be replaced, though every reference is in force."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -110,7 +110,7 @@ class EnvironmentPlan:
         """What would be done for its tasks."""
         changes = tuple(f"Terraform: {address} ({action})." for address, action in self.terraform or ())
         corrections = tuple(f"{correction.title} in {self.environment}." for correction in self.corrections)
-        names = ", ".join(self.services) if corrections or self.late else ""
+        names = ", ".join(self.services) if corrections or self.has_old_tasks else ""
         tasks = (f"New tasks would be started in {self.environment}: {names}.",) if names else ()
         return (*changes, *corrections, *tasks)
 
@@ -118,25 +118,25 @@ class EnvironmentPlan:
     def is_done(self) -> bool:
         """Whether the environment has the key, and its tasks the variable."""
         waits = bool(self.terraform) and self.terraform_dir is not None
-        return not (self.write or self.left or self.corrections or self.late or waits)
+        return not (self.write or self.cleanup or self.corrections or self.has_old_tasks or waits)
 
 
 @dataclass(frozen=True)
 class AddKeyPlan:
-    """All that is to be done for a new key, in its order: the secrets, then the files, then new tasks."""
+    """The plan of a new key, in its order: the secrets, the files, the tasks of each environment."""
 
     key: NewKey
     root: Path
     edits: tuple[Edit, ...]
-    places: tuple[EnvironmentPlan, ...]
+    environments: tuple[EnvironmentPlan, ...]
     dirty: tuple[str, ...] = ()
-    """Files of those to be edited that have changes which are not committed."""
+    """Files to edit that have uncommitted changes."""
     notes: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything has the key already."""
-        return not self.edits and all(place.is_done for place in self.places)
+        """Whether files and environments have the key already."""
+        return not self.edits and all(environment.is_done for environment in self.environments)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -144,10 +144,10 @@ class AddKeyPlan:
         if self.is_empty:
             return ()
         secrets = (
-            f"The secret of {place.environment} would get {self.key.name}." for place in self.places if place.write
+            f"The secret of {each.environment} would get {self.key.name}." for each in self.environments if each.write
         )
         files = (f"{edit.file.name} would be edited." for edit in self.edits)
-        return (*secrets, *files, *(line for place in self.places for line in place.sentences))
+        return (*secrets, *files, *(line for environment in self.environments for line in environment.sentences))
 
     @property
     def branch(self) -> str:
@@ -163,9 +163,9 @@ class AddKeyPlan:
 def describe(
     name: str, description: str, obtain_from: str, required: bool, type: str, containers: Sequence[str]
 ) -> NewKey:
-    """Take down what is to be added; raises UsageError, in one sentence, for a name that no key can have.
+    """Describe the key to add; raises UsageError for an invalid name.
 
-    The name is not repeated where it may be a value that somebody put in its place.
+    The name is not quoted, because it may be a value pasted by mistake.
     """
     if not name:
         raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
@@ -173,11 +173,11 @@ def describe(
         right = re.sub(r"\W+", "_", name).upper()
         is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
         near = f", as in {right}" if is_near else ""
-        raise UsageError(f"key is no name of a variable: use capitals, digits and _{near}. Nothing was written.")
-    for what, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):
+        raise UsageError(f"key is not the name of a variable: use capitals, digits and _{near}. Nothing was written.")
+    for parameter, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):
         if re.search(r"[\r\n\x00-\x08\x0b-\x1f]", text):
             raise UsageError(
-                f"{what} has a line break or a control character: give it on one line. Nothing was written."
+                f"{parameter} has a line break or a control character: write it on one line. Nothing was written."
             )
     return NewKey(name, description.strip(), obtain_from.strip(), required, type.strip() or "str", tuple(containers))
 
@@ -189,13 +189,14 @@ def plan_edits(
     known: Collection[str] = (),
     present: Collection[str] = (),
 ) -> tuple[Edit, ...]:
-    """The edits that the key still lacks, each file once; raises CannotEdit where one is not certain.
+    """The edits still missing for the key, one a file; raises CannotEdit where one is not certain.
 
-    `containers` are those of each environment, `known` the names of all environments, and `present` the keys that the
-    secret has.
+    `containers` is by environment, `known` are the names of all environments, `present` the keys in the secret.
     """
     if checkout.template is None:
-        raise UsageError(f"{checkout.root} has no .env.template: name a checkout of the platform. Nothing was written.")
+        raise UsageError(
+            f"{checkout.root} has no .env.template: set repository to a platform checkout. Nothing was written."
+        )
     field = NewField(key.name, key.type, key.required, key.description)
     entry = NewEntry(
         name=key.name,
@@ -210,7 +211,7 @@ def plan_edits(
 
 
 def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
-    """Raise UsageError where the catalogue has another key for the variable of this name."""
+    """Raise UsageError where another key of the catalogue has the variable of this name."""
     owner = next((name for name in known if name != key.name and variable_of(name, known) == key.name), "")
     if owner:
         raise UsageError(
@@ -219,14 +220,14 @@ def refuse_taken(key: NewKey, known: Mapping[str, Key]) -> None:
 
 
 def why_no_patch(root: Path, edit: Edit) -> str:
-    """Why no patch of an edit is kept for git to take it back by; "" where one is."""
+    """Why no patch of an edit is saved for an undo; "" where one is."""
     if not edit.file.path.resolve().is_relative_to(root):
-        return "is a link that leads out of the checkout"
-    return "has what may be a value in a line that changes" if any(map(is_random, edit.removed_lines)) else ""
+        return "is a link to a file outside the checkout"
+    return "may have a value in a line that changes" if any(map(is_random, edit.removed_lines)) else ""
 
 
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
-    """Which of the files to be edited have changes that are not committed."""
+    """The files to edit that have uncommitted changes."""
     return git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
 
 
@@ -237,11 +238,11 @@ def _references(
     known: Collection[str],
     present: Collection[str],
 ) -> list[Edit]:
-    """The edits of Terraform's files, one for each file, whatever number of containers are in it."""
+    """The edits of the Terraform files, one a file."""
     if checkout.task_definitions is None:
         return []
     files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
-    what: dict[str, list[str]] = {}
+    descriptions: dict[str, list[str]] = {}
     for environment, container in ((name, each) for name, names in containers.items() for each in names):
         here = tuple(file for file in files if applies_to(file.name, environment, known)) or files
         declared = replace(task_definitions_of(here), unreadable=checkout.task_definitions.unreadable)
@@ -249,16 +250,16 @@ def _references(
         if edit:
             changed = replace(edit.file, raw=edit.after)
             files = tuple(changed if file.name == edit.file.name else file for file in files)
-            what.setdefault(edit.file.name, []).append(edit.what)
+            descriptions.setdefault(edit.file.name, []).append(edit.what)
     now = {file.name: file for file in files}
-    return [Edit(edits[name], now[name].raw, "; ".join(stated)) for name, stated in what.items()]
+    return [Edit(edits[name], now[name].raw, "; ".join(texts)) for name, texts in descriptions.items()]
 
 
 def _is_odd(name: str) -> bool:
-    """Whether a name looks more like a value: digits and letters of both cases in a row."""
+    """Whether a name looks like a value: digits and letters of both cases."""
     return bool(re.search(r"\d", name) and re.search(r"[a-z]", name) and re.search(r"[A-Z]", name))
 
 
 def _is_random(name: str) -> bool:
-    """Whether a part of a name is long and has digits, as ids of access keys are."""
+    """Whether a part of a name is long and has digits, like an access key id."""
     return any(len(part) >= 16 and re.search(r"\d", part) for part in name.split("_"))

@@ -1,1 +1,1 @@
-"""The database's part in a new password."""
+"""Password rotation in PostgreSQL."""

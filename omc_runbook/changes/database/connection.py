@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL: opened with a URL that stays masked, and told of in sentences when it fails."""
+"""Connections to PostgreSQL with a masked URL, and their errors as sentences."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ CONNECT_SECONDS = 5
 LIMITS = "SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '3s', true)"
 
 LAST_REASON = re.compile(r".*failed: (?:\w+: +)?(.+)")
-"""What a line of libpq's ends with; before it stand the address and the severity."""
+"""The end of a libpq error line, after address and severity."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why something could not be done, as the end of a sentence; and whether it ended at a password."""
+    """Why the server or libpq refused, as the end of a sentence, and whether a password was asked for."""
 
     reason: str
-    asked: bool = False
+    password_checked: bool = False
 
 
 @dataclass(frozen=True)
 class Login:
-    """Whose login a URL is, and where."""
+    """The user and the host of a URL."""
 
     user: str
     host: str
@@ -50,9 +50,9 @@ def require() -> None:
 
 
 def login_of(url: Masked) -> Login | None:
-    """Whose login a URL is, and where, with "" for what libpq would add; None where libpq cannot read it.
+    """The user and the host of a URL, "" for libpq's defaults; None where libpq cannot parse it.
 
-    The password in it is masked from now on, too. The grammar:
+    Its password is masked from now on, too. The grammar:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
     """
     import psycopg
@@ -68,18 +68,18 @@ def login_of(url: Masked) -> Login | None:
 
 
 def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]) -> T | Refusal:
-    """Connect and do something in one transaction; `passwords` are tried where the URL's own is refused.
+    """Call `act` in one transaction; `passwords` are tried where the URL's own is refused.
 
-    What `act` raises of psycopg's becomes a Refusal: such an error holds the password and may quote the statement,
-    so none leaves this module, not even as the context of another.
+    A psycopg error of `act` becomes a Refusal: it contains the password and may quote the statement, so none leaves
+    this module, not even as the context of another exception.
     """
     import psycopg
 
     connection = _open(url)
     for password in passwords:
-        if isinstance(connection, Refusal) and connection.asked:
-            another = _open(url, password)
-            connection = connection if isinstance(another, Refusal) else another
+        if isinstance(connection, Refusal) and connection.password_checked:
+            second_connection = _open(url, password)
+            connection = connection if isinstance(second_connection, Refusal) else second_connection
     if isinstance(connection, Refusal):
         return connection
     try:
@@ -87,33 +87,33 @@ def run(url: Masked, passwords: Sequence[Masked], act: Callable[[Connection], T]
             connection.execute(LIMITS)
             return act(connection)
     except psycopg.Error as error:
-        return Refusal(_told(error))
+        return Refusal(_reason(error))
 
 
 def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner: str) -> Refusal | None:
-    """Log in at the URL's database as another role; None where that proves that the password is the role's.
+    """Log in at the URL's database as another role; None where that proves the role's password.
 
-    `asked` of a refusal is False where the server let the role in without asking. A role that is not its own owner
-    has to act as its owner from the start of the session.
+    `password_checked` of a refusal is False where the server let the role in without a password. A role that is not its
+    own owner must have its owner as current_user.
     """
     import psycopg
 
     connection = _open(url, password, user=role, host=host, hostaddr="", port=port)
     if isinstance(connection, Refusal):
-        return Refusal(connection.reason, asked=True)
+        return Refusal(connection.reason, password_checked=True)
     try:
         with connection:
             if not connection.pgconn.used_password:
-                return Refusal("it did not ask for it")
-            acting = connection.execute("SELECT current_user::text").fetchone()
-            if role != owner and acting == (role,):
-                return Refusal(f"it does not act as {owner}", asked=True)
+                return Refusal("it did not ask for a password")
+            current_user = connection.execute("SELECT current_user::text").fetchone()
+            if role != owner and current_user == (role,):
+                return Refusal(f"it does not act as {owner}", password_checked=True)
             return None
     except psycopg.Error as error:
-        return Refusal(_told(error), asked=True)
+        return Refusal(_reason(error), password_checked=True)
 
 
-def _open(url: Masked, password: Masked | None = None, **instead: str) -> Connection | Refusal:
+def _open(url: Masked, password: Masked | None = None, **overrides: str) -> Connection | Refusal:
     import psycopg
     from psycopg.conninfo import make_conninfo
 
@@ -126,17 +126,19 @@ def _open(url: Masked, password: Masked | None = None, **instead: str) -> Connec
                 application_name="omc-runbook",
                 client_encoding="utf8",
                 password=reveal(password) if password else None,
-                **instead,
+                **overrides,
             )
         )
     except psycopg.Error as error:
-        ended = error.pgconn
-        return Refusal(_told(error), asked=bool(ended and (ended.used_password or ended.needs_password)))
+        pgconn = error.pgconn
+        return Refusal(
+            _reason(error), password_checked=bool(pgconn and (pgconn.used_password or pgconn.needs_password))
+        )
     except UnicodeError:
-        return Refusal("its host has a name that cannot be looked up")
+        return Refusal("its host name cannot be resolved")
 
 
-def _told(error: psycopg.Error) -> str:
-    """An error's reason in one line, without the statement that it may quote."""
+def _reason(error: psycopg.Error) -> str:
+    """An error's reason in one line, without the quoted statement."""
     text = error.diag.message_primary or "; ".join(dict.fromkeys(LAST_REASON.findall(str(error)))) or str(error)
     return registry.mask(" ".join(text.split()).rstrip("."))

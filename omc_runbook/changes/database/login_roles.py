@@ -1,4 +1,4 @@
-"""Login roles of PostgreSQL, within a transaction that is given: looked at, made, mended and given a password."""
+"""Login roles of PostgreSQL: reads, creates and repairs them and sets their passwords, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from omc_runbook.changes.database.connection import Connection
 
 CLONE = "_clone"
-"""What a partner's name ends with, as in AWS's rotation with alternating users:
+"""The suffix of a partner's name, as in AWS's rotation with alternating users:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotation-strategy.html"""
 
 ADMIN_NEEDED = 160_000
-"""The version from which CREATEROLE does not suffice alone: ADMIN on the role itself is needed as well."""
+"""The server version from which CREATEROLE also needs ADMIN on the role itself."""
 
 ABOUT_US = """
     SELECT session_user::text, rolsuper, rolcreaterole, pg_is_in_recovery(), pg_backend_pid()
@@ -43,7 +43,7 @@ SETTINGS = """
     LEFT JOIN pg_catalog.pg_settings AS known ON lower(known.name) = lower(split_part(word, '=', 1))
     WHERE rolname = %s AND coalesce(known.context, 'user') = 'user'
 """
-"""What only a superuser may set is left out: it is about logs and the like, not about what a role sees."""
+"""Without settings reserved to superusers, which concern logs and the like."""
 
 LIMITS = """
     SELECT rolconnlimit, CASE WHEN rolvaliduntil > now() THEN rolvaliduntil::text ELSE 'infinity' END
@@ -53,17 +53,17 @@ LIMITS = """
 
 @dataclass(frozen=True)
 class LoginRole:
-    """A role as the one who looks sees it."""
+    """A login role, as the connected user sees it."""
 
     is_superuser: bool
     is_administered: bool
-    """Whether who looks has ADMIN on it."""
+    """Whether the connected user has ADMIN on it."""
     sessions: int
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """What was seen of a server, of who looked, and of the roles that may log in."""
+    """A server, the connected user, and the roles that may log in."""
 
     user: str
     is_superuser: bool
@@ -76,7 +76,7 @@ class ServerState:
     dbname: str
     roles: Mapping[str, LoginRole]
     owner: str
-    """The role that the login role is the partner of; the login role itself where it is nobody's."""
+    """The role whose partner the login role is; the login role itself where it is no partner."""
 
     @property
     def is_socket(self) -> bool:
@@ -84,18 +84,19 @@ class ServerState:
         return self.host.startswith(("/", "@"))
 
     def may_alter(self, role: str) -> bool:
-        """Whether who looked may alter a role and make others its members, or create it where it is missing.
+        """Whether the user may alter a role and grant membership in it, or create it where it is missing.
 
         https://www.postgresql.org/docs/current/role-attributes.html, "role creation".
         """
-        there = self.roles.get(role)
-        if self.is_superuser or there is None:
+        existing_role = self.roles.get(role)
+        if self.is_superuser or existing_role is None:
             return self.is_superuser or self.creates_roles
-        return self.creates_roles and not there.is_superuser and (self.version < ADMIN_NEEDED or there.is_administered)
+        has_admin = self.version < ADMIN_NEEDED or existing_role.is_administered
+        return self.creates_roles and has_admin and not existing_role.is_superuser
 
 
 def look(connection: Connection, login: str) -> ServerState:
-    """See who one is, where, and which roles there are around a login role; "" for one's own."""
+    """Read the server, the user and the roles around a login role, which is the user's own for ""."""
     ((user, is_superuser, creates_roles, is_replica, backend),) = connection.execute(ABOUT_US)
     role, info = login or user, connection.info
     base = role.removesuffix(CLONE)
@@ -105,7 +106,7 @@ def look(connection: Connection, login: str) -> ServerState:
         is_superuser=is_superuser,
         creates_roles=creates_roles,
         is_replica=is_replica,
-        # A pooler tells its clients process ids of its own making.
+        # A pooler gives its clients process ids of its own.
         is_pooled=backend != info.backend_pid,
         version=info.server_version,
         host=info.host,
@@ -117,34 +118,34 @@ def look(connection: Connection, login: str) -> ServerState:
 
 
 def exists(connection: Connection, role: str) -> bool:
-    """Whether there is such a role."""
+    """Whether a role exists."""
     return connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", (role,)).rowcount > 0
 
 
 def prepare(connection: Connection, role: str, former: str, owner: str) -> None:
-    """Let a role log in instead of another: made if it is missing, with its limits, and acting as their owner."""
+    """Prepare a role to log in instead of another: create it if missing, with the same limits and owner."""
     from psycopg.sql import SQL, Identifier, Literal
 
     if not exists(connection, role):
         connection.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
-    for limit, until in connection.execute(LIMITS, (former,)):
+    for limit, valid_until in connection.execute(LIMITS, (former,)):
         connection.execute(
             SQL("ALTER ROLE {} LOGIN INHERIT CONNECTION LIMIT {} VALID UNTIL {}").format(
-                Identifier(role), Literal(limit), Literal(until)
+                Identifier(role), Literal(limit), Literal(valid_until)
             )
         )
     if role == owner:
         return
     options = SQL(" WITH INHERIT TRUE, SET TRUE" if connection.info.server_version >= ADMIN_NEEDED else "")
     connection.execute(SQL("GRANT {} TO {}{}").format(Identifier(owner), Identifier(role), options))
-    _carry_settings(connection, role, owner)
+    _copy_settings(connection, role, owner)
 
 
 def alter_password(connection: Connection, role: str, password: Masked | None) -> None:
-    """Give a role a password by its SCRAM-SHA-256 verifier, which libpq makes on this side; None takes it away."""
+    """Set a role's password by its SCRAM-SHA-256 verifier, which libpq computes locally; None removes it."""
     from psycopg.sql import SQL, Identifier, Literal
 
-    # A role may change its own password, but not while it acts as another.
+    # A role may change its own password, but not after SET ROLE.
     connection.execute("SELECT set_config('role', 'none', true) WHERE session_user = %s", (role,))
     verifier = _verifier(connection, role, password) if password else None
     connection.execute(
@@ -153,32 +154,32 @@ def alter_password(connection: Connection, role: str, password: Masked | None) -
 
 
 def _verifier(connection: Connection, role: str, password: Masked) -> Masked:
-    made = connection.pgconn.encrypt_password(reveal(password).encode(), role.encode(), b"scram-sha-256")
-    return Masked(made.decode(), f"{password.name}.verifier")
+    verifier = connection.pgconn.encrypt_password(reveal(password).encode(), role.encode(), b"scram-sha-256")
+    return Masked(verifier.decode(), f"{password.name}.verifier")
 
 
-def _carry_settings(connection: Connection, role: str, owner: str) -> None:
-    """Let a role's sessions begin with its owner's settings, and acting as the owner; what it has is not touched."""
+def _copy_settings(connection: Connection, role: str, owner: str) -> None:
+    """Give a role its owner's session settings, and SET ROLE to the owner."""
     from psycopg.sql import SQL, Composed, Identifier, Literal
 
-    def of(dbname: str | None) -> Composed:
+    def alter_role(dbname: str | None) -> Composed:
         scope = SQL(" IN DATABASE {}").format(Identifier(dbname)) if dbname else SQL("")
         return SQL("ALTER ROLE {}{}").format(Identifier(role), scope)
 
-    present, target = _settings(connection, role), _settings(connection, owner)
-    if not any(name == "role" and dbname is None for dbname, name, _ in target):
-        target.add((None, "role", owner))
-    for dbname, name, _ in present - target:
-        connection.execute(SQL("{} RESET {}").format(of(dbname), Identifier(*name.split("."))))
-    for dbname, name, value in target - present:
+    current_settings, owner_settings = _settings(connection, role), _settings(connection, owner)
+    if not any(name == "role" and dbname is None for dbname, name, _ in owner_settings):
+        owner_settings.add((None, "role", owner))
+    for dbname, name, _ in current_settings - owner_settings:
+        connection.execute(SQL("{} RESET {}").format(alter_role(dbname), Identifier(*name.split("."))))
+    for dbname, name, value in owner_settings - current_settings:
         if name == "role":
-            connection.execute(SQL("{} SET role = {}").format(of(dbname), Literal(value)))
+            connection.execute(SQL("{} SET role = {}").format(alter_role(dbname), Literal(value)))
             continue
-        # By way of this session, because some settings are lists, of which a literal would be one member.
+        # FROM CURRENT, because a literal would turn a list into its only member.
         connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-        connection.execute(SQL("{} SET {} FROM CURRENT").format(of(dbname), Identifier(*name.split("."))))
+        connection.execute(SQL("{} SET {} FROM CURRENT").format(alter_role(dbname), Identifier(*name.split("."))))
 
 
 def _settings(connection: Connection, role: str) -> set[tuple[str | None, str, str]]:
-    """Database (None for all), name and value of what a role's sessions begin with."""
+    """Database (None for all), name and value of a role's session settings."""
     return {(dbname, name, value) for dbname, name, value in connection.execute(SETTINGS, (role,))}

@@ -1,1 +1,1 @@
-"""New tasks for every consumer, watched until they prove the change."""
+"""New tasks for every consumer, watched until they are verified."""

@@ -1,4 +1,4 @@
-"""The carrying out of a change of the secret: written, rolled out to every consumer and proved, or taken back."""
+"""Executes a change of the secret: writes it, redeploys every consumer and verifies, or rolls back."""
 
 from __future__ import annotations
 
@@ -12,107 +12,111 @@ from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import Plan, users, why_unread
-from omc_runbook.changes.secret.writer import SecretWriter, WrittenVersion
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
+from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 
 STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy back", "watch back", "release")
-"""The steps of a change, in order: three of them only where it fails, one only where a database takes part."""
+"""The steps of a change, in order; three of them only after a failure, "database" only with a password rotation."""
 
-NOTHING_BEFORE = "There is nothing to put back: this run wrote nothing, or the first version."
-LEFT = "The new version was left in force, as you asked: fix the cause and redeploy, or restore, as below."
+NOTHING_TO_RESTORE = "There is nothing to restore: this run wrote nothing, or the first version."
+NEW_VERSION_LEFT = "The new version was left in force, as you asked: fix the cause and redeploy, or restore, as below."
 
 
 @dataclass(frozen=True, kw_only=True)
 class SecretResult(ChangeResult):
-    """A change of the secret that was carried out; `written` is None where nothing had to be written."""
+    """An executed change of the secret; `version_change` is None where nothing had to be written."""
 
-    plan: Plan
-    written: WrittenVersion | None = None
-    restored: str = ""
-    """The id of the version that was put back."""
+    plan: SecretPlan
+    version_change: VersionChange | None = None
+    restored_version: str = ""
+    """The id of the version that a rollback made current again."""
     is_in_force: bool = True
-    """Whether the secret is as the plan has it, and nobody has changed it since."""
+    """Whether the secret is as planned, and nobody has changed it since."""
 
 
-def apply(context: ChangeContext, plan: Plan, renewal: Renewal | None = None, leave: bool = False) -> SecretResult:
-    """Write a plan, let the database take its new password, redeploy every consumer, watch, and prove.
+def apply(
+    context: ChangeContext, plan: SecretPlan, new_values: NewValues | None = None, leave: bool = False
+) -> SecretResult:
+    """Write a plan, set the database's new password, redeploy every consumer, and watch until verified.
 
-    Killed at any point, a second run finishes or undoes it: until then the version holds a label of ours. Where a
-    consumer fails, the former version is made current and redeployed again, unless `leave` says that it shall stay.
-    Raises ConflictError where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS
-    or the database refuses: AWSCURRENT then is where it was, or a second run goes on from there.
+    After a kill at any point, another run finishes or undoes it: until then the version has a label of ours. Where a
+    consumer's tasks fail, the former version becomes current and is redeployed, unless `leave` is set. Raises
+    ConflictError where somebody else has changed the secret since the plan was made, and CouldNotLook where AWS or the
+    database refuses: AWSCURRENT has not moved then, or another run continues.
     """
-    if plan.unread:
-        raise CouldNotLook(f"{plan.unread} Without it no roll-out can be watched. Nothing was written.")
-    return _SecretChange(context, plan, renewal or Renewal({}), leave).carry_out()
+    if plan.consumers_unknown:
+        raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
+    return _SecretChange(context, plan, new_values or NewValues({}), leave).carry_out()
 
 
 class _SecretChange:
-    """A change of the secret under way: its steps, and what has come of them."""
+    """A running change of the secret: its steps and their results."""
 
-    def __init__(self, context: ChangeContext, plan: Plan, renewal: Renewal, leave: bool) -> None:
+    def __init__(self, context: ChangeContext, plan: SecretPlan, new_values: NewValues, leave: bool) -> None:
         self._context, self._plan, self._leave = context, plan, leave
-        self._writer = SecretWriter(context.clients, plan, renewal)
-        self._former = _former(plan, renewal)
+        self._writer = SecretWriter(context.clients, plan, new_values)
+        self._replaced_plan = _replaced_plan(plan, new_values)
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave)
-        self._way_back = Redeployment(context, self._reached, is_back=True)
-        # With one role the way back needs the former password; with two, tasks may use the new one until replaced.
-        self._alternates = renewal.rotation is not None and renewal.rotation.alternates
+        self._rollback = Redeployment(context, self._redeployed_services, is_back=True)
+        # With one role the rollback needs the former password first; with two, tasks use the new one until replaced.
+        self._alternates = new_values.rotation is not None and new_values.rotation.alternates
         self._failure: Failure | None = None
         self._is_withdrawn = False
-        self._database = ""
+        self._database_note = ""
 
     def carry_out(self) -> SecretResult:
         journal = Journal()
-        leave = self._leave or self._former is None
-        with self._writer.clearing_up():
+        leave = self._leave or self._replaced_plan is None
+        with self._writer.cleaning_up():
             works = execute(self._steps(), self._context.announce, journal, self._afterwards(), leave)
         execute([self._writer.release()], self._context.announce, journal)
-        restored = self._former.base if self._former and self._is_withdrawn else ""
-        overtaken = tuple(failure.overtaken(r) for r in self._redeployment.rollouts if r.state == "overtaken")
+        restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
+        rollouts, note = self._redeployment.rollouts, self._rollback_note()
         result = SecretResult(
             plan=self._plan,
-            written=self._writer.written,
+            version_change=self._writer.version_change,
             changes=tuple(journal.changes),
-            rollouts=self._redeployment.rollouts,
-            back=self._way_back.rollouts,
-            restored=restored,
-            undone=self._undone() if self._failure else "",
-            findings=self._failure.findings(self._keys, self._undone()) if self._failure else overtaken,
+            rollouts=rollouts,
+            rollbacks=self._rollback.rollouts,
+            restored_version=restored_version,
+            rollback_note=note,
+            findings=self._failure.findings(self._keys, note) if self._failure else failure.find_overtaken(rollouts),
             is_in_force=works or leave,
         )
-        return result if restored or not (result.written or result.rollouts) else self._look_again(result)
+        if restored_version or not (result.version_change or rollouts):
+            return result
+        return self._check_current_version(result)
 
     @property
     def _keys(self) -> str:
         return ", ".join(change.key for change in self._plan.changed)
 
     def _steps(self) -> tuple[Step, ...]:
-        again = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again, and they are taken back"
-        in_force = f"The new values are still in force, and tasks fail with them: {again}."
+        next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
+        in_force = f"The new values are still in force, and tasks fail with them: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
         give_back = Step(name="", apply=self._give_back, is_done=lambda: self._alternates or not self._is_withdrawn)
         return (
             *self._writer.steps(undo=(withdraw, give_back)),
-            Step(name="", apply=self._find_consumers, is_done=lambda: not self._writer.written),
-            *self._redeployment.steps("The new values are in force: run again to see them proved."),
+            Step(name="", apply=self._update_consumers, is_done=lambda: not self._writer.version_change),
+            *self._redeployment.steps("The new values are in force: run again to verify them."),
             Step(name="", apply=self._explain, is_done=lambda: not self._redeployment.failed, advice=in_force),
         )
 
     def _afterwards(self) -> tuple[Step, ...]:
-        former = self._former.base[:8] if self._former else ""
+        version = self._replaced_plan.base[:8] if self._replaced_plan else ""
         give_back = Step(name="", apply=self._give_back, is_done=lambda: not (self._alternates and self._is_withdrawn))
-        advice = f"Version {former} is current again: run again with values_from keep to see it everywhere."
-        return (*self._way_back.steps(advice), give_back)
+        advice = f"Version {version} is current again: run again with values_from keep to redeploy it everywhere."
+        return (*self._rollback.steps(advice), give_back)
 
-    def _find_consumers(self) -> None:
-        """See who uses the secret now: a service may have come, or gone, since the plan was made."""
+    def _update_consumers(self) -> None:
+        """Read the consumers again: services may have changed since the plan was made."""
         snapshot = self._context.look()
-        self._consumers = self._plan.consumers if why_unread(snapshot) else users(snapshot)
+        self._consumers = self._plan.consumers if why_consumers_unknown(snapshot) else users(snapshot)
 
     def _explain(self) -> None:
         rollouts = self._redeployment.rollouts
@@ -120,70 +124,69 @@ class _SecretChange:
         raise StepFailed
 
     def _withdraw(self) -> Iterator[Change]:
-        assert self._former, "without a former version nothing is undone"
-        self._is_withdrawn = SecretWriter(self._context.clients, self._former).withdraw()
+        assert self._replaced_plan, "undone only with a former version"
+        self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).withdraw()
         for change in self._plan.changed if self._is_withdrawn else ():
-            yield Change(key=change.key, action="put back", version=self._former.base)
+            yield Change(key=change.key, action="put back", version=self._replaced_plan.base)
 
     def _give_back(self) -> None:
         try:
-            self._database = self._writer.give_back()
+            self._database_note = self._writer.give_back()
         except CouldNotLook as error:
-            self._database = (
-                f"{error} Rotate once more with database_url_from, so that secret and database agree again."
-            )
+            self._database_note = f"{error} Rotate again with database_url_from, so that secret and database match."
 
-    def _reached(self) -> tuple[Service, ...]:
-        """The services whose new tasks were begun, where they are to go back."""
+    def _redeployed_services(self) -> tuple[Service, ...]:
+        """The services that this run redeployed, where they need the former version again."""
         if not self._is_withdrawn or self._failure is None:
             return ()
-        begun = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
-        return tuple(service for service in self._failure.snapshot.consumers if service.name in begun)
+        started = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
+        return tuple(service for service in self._failure.snapshot.consumers if service.name in started)
 
-    def _undone(self) -> str:
-        """What was put back and how that went, in sentences."""
-        if self._leave or self._former is None:
-            return LEFT if self._leave else NOTHING_BEFORE
+    def _rollback_note(self) -> str:
+        """What was rolled back, with its result, in sentences; "" without a failure."""
+        if self._failure is None:
+            return ""
+        if self._leave or self._replaced_plan is None:
+            return NEW_VERSION_LEFT if self._leave else NOTHING_TO_RESTORE
         if not self._is_withdrawn:
-            return "The former version was not put back: somebody else has changed the secret meanwhile. Run verify."
-        back = self._way_back.rollouts
-        done = ", ".join(rollout.service for rollout in back if rollout.state == "done")
+            return "The former version was not restored: somebody else has changed the secret meanwhile. Run verify."
+        rollouts = self._rollback.rollouts
+        services = ", ".join(rollout.service for rollout in rollouts if rollout.state == "done")
         sentences = (
-            f"Version {self._former.base[:8]} is current again.",
-            f"New tasks of {done} run with it." if done else "",
+            f"Version {self._replaced_plan.base[:8]} is current again.",
+            f"New tasks of {services} run with it." if services else "",
             *(
-                f"{rollout.service} has none of them yet: {rollout.reason}"
-                for rollout in back
+                f"{rollout.service} does not run with it yet: {rollout.reason}"
+                for rollout in rollouts
                 if rollout.state != "done"
             ),
-            self._database,
+            self._database_note,
         )
         return " ".join(filter(None, sentences))
 
-    def _look_again(self, result: SecretResult) -> SecretResult:
-        """Ask once more which version is current: somebody may have written while tasks were replaced."""
-        plan, sentence = self._plan, ""
+    def _check_current_version(self, result: SecretResult) -> SecretResult:
+        """Verify the current version once more: somebody may have written while tasks were replaced."""
+        plan, problem = self._plan, ""
         try:
             is_as_before = self._writer.is_current(plan.base)
-            if result.written and is_as_before:
-                sentence = (
-                    f"Somebody has made version {plan.base} current again, as it was before this run. Run verify."
-                )
-            elif result.written:
+            if result.version_change and is_as_before:
+                problem = f"Somebody else has made version {plan.base} current again, as before this run. Run verify."
+            elif result.version_change:
                 self._writer.prove()
             elif not is_as_before:
-                sentence = f"Version {plan.base} was current when this run began, and no longer is. Run again."
+                problem = f"Version {plan.base} was current when this run began, and is not any more. Run again."
         except ConflictError as error:
-            sentence = str(error)
-        if not sentence:
+            problem = str(error)
+        if not problem:
             return result
-        later = failure.moved_on(plan.secret_name, sentence)
-        return replace(result, findings=(*result.findings, later), is_in_force=False)
+        finding = failure.version_overtaken(plan.secret_name, problem)
+        return replace(result, findings=(*result.findings, finding), is_in_force=False)
 
 
-def _former(plan: Plan, renewal: Renewal) -> Plan | None:
-    """The plan whose version has to be withdrawn: this run's, or the one of a run that was killed after its write."""
-    left = renewal.unfinished
+def _replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
+    """The plan to roll back: this run's, or that of a run killed after its write; None without a former version."""
+    unfinished = new_values.unfinished
     if not plan.is_empty:
         return plan if plan.base else None
-    return replace(plan, base=left.base, token=left.version_id) if left and left.is_current else None
+    is_current = unfinished is not None and unfinished.is_current
+    return replace(plan, base=unfinished.base, token=unfinished.version_id) if unfinished and is_current else None

@@ -1,4 +1,4 @@
-"""The failure of a change: its cause, found while it can be seen, and the finding that tells of it."""
+"""The failure of a change: its causes, and the finding that reports it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ FAILED = "change-failed"
 
 @dataclass(frozen=True)
 class Failure:
-    """Roll-outs that failed, how the environment stood then, what was wrong by itself, and what the logs said."""
+    """Failed roll-outs, with the snapshot, the root causes and the log lines at that time."""
 
     snapshot: Snapshot
-    failed: tuple[Rollout, ...]
+    rollouts: tuple[Rollout, ...]
     causes: tuple[Finding, ...]
-    words: tuple[str, ...]
+    log_lines: tuple[str, ...]
 
-    def findings(self, keys: str, undone: str) -> tuple[Finding, ...]:
-        """The causes, and that the change of some keys failed: why, what the logs said and what was taken back."""
-        failed = self.failed
+    def findings(self, keys: str, rollback_note: str) -> tuple[Finding, ...]:
+        """The causes, and the finding of the failed change, with reasons, log lines and the rollback."""
+        failed = self.rollouts
         finding = Finding(
             check=FAILED,
             family=FAMILY,
             title=f"New tasks fail with the new values of {keys}" if keys else "New tasks fail",
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
-            evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.words, undone),
+            evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
             remedy=remedies.logs(self.snapshot.environment.names, failed[0].service),
             services=frozenset(rollout.service for rollout in failed),
             because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
@@ -46,47 +46,55 @@ class Failure:
 
 
 def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollout], keys: str = "") -> Failure:
-    """Find why roll-outs failed, and show it at once; `keys` names those that have new values."""
+    """Find why roll-outs failed, and show it at once; `keys` are the names of those with new values."""
     failed = tuple(rollout for rollout in rollouts if rollout.has_failed)
-    words = tuple(
-        line for each in failed for line in last_words(context.clients, snapshot, each.service, each.deployment_id)
+    log_lines = tuple(
+        line
+        for rollout in failed
+        for line in last_words(context.clients, snapshot, rollout.service, rollout.deployment_id)
     )
-    found = causes(snapshot, frozenset(rollout.service for rollout in failed))
+    findings = causes(snapshot, frozenset(rollout.service for rollout in failed))
     with_keys = f"With the new {keys}: " if keys else ""
-    reasons = [f"{cause.title}: {cause.subject}." for cause in found] or [
-        f"{with_keys}{each.reason}" for each in failed
+    reasons = [f"{cause.title}: {cause.subject}." for cause in findings] or [
+        f"{with_keys}{rollout.reason}" for rollout in failed
     ]
-    lines = (*(f"Root cause: {reason}" for reason in reasons), *words)
+    lines = (*(f"Root cause: {reason}" for reason in reasons), *log_lines)
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} {line}" for line in lines])
-    return Failure(snapshot, failed, found, words)
+    return Failure(snapshot, failed, findings, log_lines)
 
 
-def causes(snapshot: Snapshot, failed: frozenset[str]) -> tuple[Finding, ...]:
-    """What is wrong by itself with the services that failed: that tasks fail is what the change is told of anyway."""
+def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
+    """Root causes at the failed services, without those that only say that tasks fail."""
     problems = [
         finding
         for finding in root_causes.diagnose(snapshot)
-        if finding.is_root_cause and finding.severity == "error" and (not finding.services or finding.services & failed)
+        if finding.is_root_cause
+        and finding.severity == "error"
+        and (not finding.services or finding.services & services)
     ]
-    deeper = tuple(finding for finding in problems if finding.family != FAMILY)
-    return deeper or tuple(finding for finding in problems if finding.check == "pull-failed")
+    others = tuple(finding for finding in problems if finding.family != FAMILY)
+    return others or tuple(finding for finding in problems if finding.check == "pull-failed")
 
 
-def overtaken(rollout: Rollout) -> Finding:
-    """That somebody else deployed a service, so that nothing is proved of it."""
-    return Finding(
-        check="deployment-overtaken",
-        family=FAMILY,
-        title="Somebody else deployed after this run, so it proves nothing of this service",
-        status="unknown",
-        subject=rollout.service,
-        evidence=(rollout.reason,),
-        services=frozenset({rollout.service}),
+def find_overtaken(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
+    """A finding for each service that somebody else deployed, so that this run verified nothing of it."""
+    return tuple(
+        Finding(
+            check="deployment-overtaken",
+            family=FAMILY,
+            title="Somebody else deployed this service during the run: the change is not verified",
+            status="unknown",
+            subject=rollout.service,
+            evidence=(rollout.reason,),
+            services=frozenset({rollout.service}),
+        )
+        for rollout in rollouts
+        if rollout.state == "overtaken"
     )
 
 
-def moved_on(secret: str, sentence: str) -> Finding:
-    """That the secret has another current version than the one that was rolled out."""
+def version_overtaken(secret: str, sentence: str) -> Finding:
+    """The finding that the secret has another current version than the one rolled out."""
     return Finding(
         check="version-overtaken",
         family="secret",

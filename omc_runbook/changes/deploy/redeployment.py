@@ -1,4 +1,4 @@
-"""The redeployment of services as two steps of a change, and what it has come to."""
+"""The redeployment of services, as two steps of a change."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.changes.deploy import rollout
-from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout
+from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout, begin, watch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import RUN_AGAIN, Step
 from omc_runbook.model.change import Change
 
 
 class Redeployment:
-    """New tasks for services, on the way there or back; `to_the_end` watches all, though one has failed.
+    """New tasks for services, forwards or as a rollback; `to_the_end` goes on watching after a failure.
 
-    `services`, and `revisions` by the name of those that get another one, are asked for when it begins. `held` says of
-    services why their tasks would fail all the same: these get the revision and are not watched.
+    `services` is called when the redeployment begins; `revisions` has the ARN of a new revision by service name.
+    `blockers` has the reason why tasks of a service would fail anyway: it gets the revision and is not watched.
     """
 
     def __init__(
@@ -25,18 +24,18 @@ class Redeployment:
         context: ChangeContext,
         services: Callable[[], Sequence[Service]],
         revisions: Mapping[str, str] = NO_REVISIONS,
-        held: Mapping[str, str] = NO_REVISIONS,
+        blockers: Mapping[str, str] = NO_REVISIONS,
         is_back: bool = False,
         to_the_end: bool = True,
     ) -> None:
-        self._context, self._services, self._revisions, self._held = context, services, revisions, held
+        self._context, self._services, self._revisions, self._blockers = context, services, revisions, blockers
         self._is_back, self._to_the_end = is_back, to_the_end
         self.rollouts: tuple[Rollout, ...] = ()
 
     @property
     def failed(self) -> tuple[Rollout, ...]:
         """The roll-outs whose tasks failed."""
-        return tuple(each for each in self.rollouts if each.has_failed)
+        return tuple(rollout for rollout in self.rollouts if rollout.has_failed)
 
     def steps(self, advice: str = RUN_AGAIN) -> tuple[Step, Step]:
         """Begin all at once, then watch."""
@@ -48,21 +47,21 @@ class Redeployment:
 
     def _begin(self) -> Iterator[Change]:
         context = self._context
-        begun = rollout.begin(context.clients, context.cluster, self._services(), self._revisions)
-        self.rollouts = tuple(map(self._of_ours, begun))
-        for each in self.rollouts:
-            if each.deployment_id:
-                yield Change(service=each.service, action="redeployed", deployment=each.deployment_id)
+        started = begin(context.clients, context.cluster, self._services(), self._revisions)
+        self.rollouts = tuple(map(self._mark, started))
+        for rollout in self.rollouts:
+            if rollout.deployment_id:
+                yield Change(service=rollout.service, action="redeployed", deployment=rollout.deployment_id)
         context.show(self.rollouts, ())
 
     def _watch(self) -> None:
         context = self._context
-        self.rollouts = rollout.watch(
+        self.rollouts = watch(
             context.clients, context.cluster, self.rollouts, context.show, context.clock, self._to_the_end
         )
 
-    def _of_ours(self, begun: Rollout) -> Rollout:
-        why = self._held.get(begun.service)
-        if why and not begun.has_failed:
-            return replace(begun, state="not-started", reason=why, is_back=self._is_back)
-        return replace(begun, is_back=self._is_back)
+    def _mark(self, rollout: Rollout) -> Rollout:
+        blocker = self._blockers.get(rollout.service)
+        if blocker and not rollout.has_failed:
+            return replace(rollout, state="not-started", reason=blocker, is_back=self._is_back)
+        return replace(rollout, is_back=self._is_back)

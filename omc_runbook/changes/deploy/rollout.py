@@ -1,4 +1,4 @@
-"""A roll-out: new tasks for services, all at once, watched and judged by what ECS says of service and tasks."""
+"""Roll-outs: new tasks for all services at once, watched until ECS shows success or failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
 from omc_runbook.aws import ecs
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.errors import CouldNotLook
@@ -25,21 +25,21 @@ FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
 GONE = "It was deleted meanwhile."
 
 INTERVAL = 0.5
-"""Seconds between two looks: three calls each time, however many services there are."""
-PATIENCE = 900.0
-"""Seconds after which a roll-out that neither ends nor fails is given up."""
-SILENCE = 60.0
-"""Seconds for which AWS may leave something unanswered (throttling, no network) before the watch is given up."""
+"""Seconds between two reads, of three calls each."""
+TIMEOUT = 900.0
+"""Seconds after which an unfinished roll-out counts as failed."""
+UNANSWERED_SECONDS = 60.0
+"""Seconds without an answer from AWS (throttling, no network) after which the watch ends with an error."""
 _PARALLEL = 8
 NO_REVISIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One consumer's way to the new values; `running` counts the tasks of our deployment.
+    """The roll-out of one service; `running` counts the tasks of our deployment.
 
-    A service that no deployment of ours can reach (desiredCount 0, another controller) is "not-started", and one that
-    was deleted meanwhile is "gone".
+    A service that cannot be redeployed (desiredCount 0, another deployment controller) is "not-started", one that was
+    deleted meanwhile is "gone".
     """
 
     service: str
@@ -51,43 +51,43 @@ class Rollout:
     reason: str = ""
     """Why it failed, was overtaken, was not started or is gone: one sentence."""
     is_back: bool = False
-    """Whether it leads back to the version before."""
+    """Whether it is part of a rollback."""
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to be waited for."""
+        """Whether there is nothing to wait for."""
         return self.state not in ("waiting", "rolling")
 
     @property
     def has_failed(self) -> bool:
-        """Whether its tasks cannot be had with the new values."""
+        """Whether it failed or was rolled back."""
         return self.state in FAILURES
 
 
 Show = Callable[[Sequence[Rollout], Sequence[str]], None]
-"""Takes all roll-outs, and what has been heard of them since the last time, as lines with their time."""
+"""Displays all roll-outs, and new service events as lines with their time."""
 
 
 class Clock(Protocol):
-    """The part of the module `time` that watching needs."""
+    """The functions of the module `time` that a watch needs."""
 
     def monotonic(self) -> float:
         """Seconds since some moment."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Let time pass."""
+        """Wait."""
 
 
 def expected(service: Service) -> Rollout:
-    """How a service's roll-out stands before anything is done: waiting, or not to be started and why."""
+    """A service's roll-out before it begins: waiting, or not to be started, with the reason."""
     label = service.task_definition_arn.rpartition("/")[2]
     reason = ""
     if service.controller == "CODE_DEPLOY":
-        reason = "CodeDeploy replaces its tasks: start a deployment there, ECS refuses to."
+        reason = "CodeDeploy replaces its tasks: start a deployment there, not in ECS."
     elif service.controller == "EXTERNAL":
-        reason = "An external controller replaces its tasks: create a task set there, ECS refuses to."
+        reason = "An external controller replaces its tasks: create a task set there, not a deployment in ECS."
     elif service.desired == 0:
-        reason = "Its desiredCount is 0: no task runs that could prove the values; the next one to start reads them."
+        reason = "Its desiredCount is 0: no task runs to verify the values; the next one that starts reads them."
     elif not service.has_room:
         reason = (
             f"minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent {service.maximum_percent} let"
@@ -99,10 +99,9 @@ def expected(service: Service) -> Rollout:
 def begin(
     clients: Clients, cluster: str, services: Sequence[Service], revisions: Mapping[str, str] = NO_REVISIONS
 ) -> tuple[Rollout, ...]:
-    """Force a new deployment of every service that ECS deploys, all at once; a refusal is a failure with its reason.
+    """Force a new deployment of every service that ECS deploys, all at once; a refused call is a failed roll-out.
 
-    `revisions` has, by name, the ARN of another revision for those services that get one; they get it also where no
-    task is wanted. See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+    `revisions` has the ARN of a new revision by service name, which is set even if desiredCount is 0. See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
     clients("ecs")
     with ThreadPoolExecutor(_PARALLEL, "redeploy") as pool:
@@ -119,61 +118,63 @@ def watch(
     clock: Clock = time,
     to_the_end: bool = False,
 ) -> tuple[Rollout, ...]:
-    """Look until every roll-out has proved or failed, or only until the first has failed; gives them as they are then.
+    """Watch until every roll-out is done or failed, or, without `to_the_end`, until the first has failed.
 
-    Proved is: our deployment is PRIMARY and COMPLETED on the revision expected, all tasks wanted run, and no task of
-    another deployment runs any more, so that each read the secret after the change. A task that stops by a failure
-    is a failed roll-out. Raises CouldNotLook where AWS goes on refusing the look, or cannot be reached for long.
+    Done means that our deployment is PRIMARY and COMPLETED on the expected revision, all desired tasks run, and no task
+    of another deployment runs, so that each has read the secret after the change. A task that stops with a failure
+    makes its roll-out failed. Raises CouldNotLook where AWS denies a call or does not answer for UNANSWERED_SECONDS.
     """
-    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until(clock.monotonic() + PATIENCE)
+    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end).until(clock.monotonic() + TIMEOUT)
 
 
 def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task]) -> Rollout:
-    """How a roll-out stands, by what ECS says of its service and of the tasks that stopped.
+    """The new state of a roll-out, from its service and the stopped tasks.
 
-    One that is done can still fail, by a task that stops while others are watched.
+    A roll-out that is done can still fail, by a task that stops while others are watched.
     """
     if rollout.is_over and rollout.state != "done":
         return rollout
     if service is None:
         return replace(rollout, state="gone", reason=GONE)
-    ours = next((d for d in service.deployments if d.id == rollout.deployment_id), None)
-    running = ours.running if ours else 0
+    deployment = _own_deployment(rollout, service)
+    running = deployment.running if deployment else 0
 
-    def judged(state: State, reason: str = "") -> Rollout:
+    def with_state(state: State, reason: str = "") -> Rollout:
         return replace(rollout, state=state, desired=service.desired, running=running, reason=reason)
 
     for task in stopped:
         if task.deployment_id == rollout.deployment_id and task.has_failed:
-            return judged("failed", Stop(service, task).sentence)
+            return with_state("failed", Stop(service, task).sentence)
     if rollout.state == "done":
         return rollout
-    if ours is None or ours.status != "PRIMARY":
+    if deployment is None or deployment.status != "PRIMARY":
         if service.rolled_back:
-            reason = ours.rollout_reason if ours else ""
-            return judged("rolled-back", reason or "The circuit breaker rolled it back.")
-        other = service.primary.id if service.primary else "another"
-        reason = f"Somebody else's deployment {other} has overtaken ours, {rollout.deployment_id}."
-        return judged("overtaken", f"{reason} Its tasks read the new values too: run verify.")
-    revision = ours.task_definition_arn.rpartition("/")[2]
-    if ours.rollout == "FAILED":
-        return judged("failed", ours.rollout_reason)
+            reason = deployment.rollout_reason if deployment else ""
+            return with_state("rolled-back", reason or "The circuit breaker rolled it back.")
+        other_deployment = service.primary.id if service.primary else "another"
+        reason = f"Somebody else's deployment {other_deployment} replaced ours, {rollout.deployment_id}."
+        return with_state("overtaken", f"{reason} Its tasks read the new values too: run verify.")
+    revision = deployment.task_definition_arn.rpartition("/")[2]
+    if deployment.rollout == "FAILED":
+        return with_state("failed", deployment.rollout_reason)
     if service.desired == 0:
-        return judged("not-started", "Its desiredCount was set to 0 meanwhile.")
+        return with_state("not-started", "Its desiredCount was set to 0 meanwhile.")
     if revision != rollout.revision:
-        return judged("failed", f"It runs {revision} instead.")
-    is_whole = ours.rollout == "COMPLETED" and ours.running == service.running == service.desired
-    return judged("done" if is_whole else "rolling", rollout.reason)
+        return with_state("failed", f"It runs {revision} instead.")
+    is_complete = deployment.rollout == "COMPLETED" and deployment.running == service.running == service.desired
+    return with_state("done" if is_complete else "rolling", rollout.reason)
 
 
-def are_all_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
-    """Whether as many tasks run as are wanted, all of them of our deployment."""
-    mine = [task.deployment_id for task in running or () if task.service == rollout.service and task.is_running]
-    return running is not None and len(mine) == rollout.desired and set(mine) == {rollout.deployment_id}
+def runs_only_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
+    """Whether exactly the desired number of tasks runs, all of our deployment."""
+    deployment_ids = [
+        task.deployment_id for task in running or () if task.service == rollout.service and task.is_running
+    ]
+    return running is not None and deployment_ids == [rollout.deployment_id] * rollout.desired and rollout.desired > 0
 
 
 class _Watch:
-    """One watch: what was seen before, so that only news is told."""
+    """A watch of roll-outs, with the events shown so far."""
 
     def __init__(
         self,
@@ -187,9 +188,9 @@ class _Watch:
         self._client, self._cluster = clients("ecs"), cluster
         self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
         self._stopped: dict[str, Task] = {}
-        self._heard: set[tuple[str, str]] = set()
-        # One call of a look may be answered while another is refused for good.
-        self._heard_at, self._is_deaf = clock.monotonic(), False
+        self._shown_events: set[tuple[str, str]] = set()
+        # Within one read, one call may succeed while another keeps failing.
+        self._last_answer, self._lacks_answer = clock.monotonic(), False
 
     def until(self, end: float) -> tuple[Rollout, ...]:
         with ThreadPoolExecutor(_PARALLEL, "watch") as pool:
@@ -206,55 +207,57 @@ class _Watch:
         return all(rollout.is_over for rollout in self._rollouts) or (failed and not self._to_the_end)
 
     def _look(self, pool: ThreadPoolExecutor) -> None:
-        self._is_deaf = False
+        self._lacks_answer = False
         names = [rollout.service for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
         batches = [*ecs.batches(names, ecs.SERVICES_A_CALL)]
         stopped = pool.submit(self._read_tasks, "STOPPED")
         answers = [*zip(batches, pool.map(self._read_services, batches), strict=True)]
         services = {service.name: service for _, answer in answers for service in answer or ()}
-        # Of a service that is not in the answer ECS says that it is gone; where there is none, nothing is known.
-        answered = {name for batch, answer in answers if answer is not None for name in batch}
+        # A service that an answer lacks is gone; without an answer its state is unknown.
+        answered_services = {name for batch, answer in answers if answer is not None for name in batch}
         self._stopped |= {task.arn: task for task in stopped.result() or ()}
         lines = [line for rollout in self._rollouts for line in self._events(rollout, services.get(rollout.service))]
-        self._rollouts = self._proved(
+        self._rollouts = self._confirm_done(
             [
-                judge(each, services.get(each.service), [*self._stopped.values()]) if each.service in answered else each
+                judge(each, services.get(each.service), [*self._stopped.values()])
+                if each.service in answered_services
+                else each
                 for each in self._rollouts
             ]
         )
-        self._heard_at = self._heard_at if self._is_deaf else self._clock.monotonic()
+        self._last_answer = self._last_answer if self._lacks_answer else self._clock.monotonic()
         self._show(self._rollouts, lines)
 
     def _read_services(self, names: Sequence[str]) -> tuple[Service, ...] | None:
         read = partial(ecs.describe_services, self._client, self._cluster, names)
-        return self._ask(f"services of cluster {self._cluster}", "ecs:DescribeServices", read)
+        return self._read(f"services of cluster {self._cluster}", "ecs:DescribeServices", read)
 
     def _read_tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...] | None:
-        return self._ask(f"tasks of cluster {self._cluster}", "ecs:ListTasks", partial(self._tasks, status))
+        return self._read(f"tasks of cluster {self._cluster}", "ecs:ListTasks", partial(self._tasks, status))
 
     def _tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...]:
-        """Tasks with a desired status; of stopped ones those whose end is not known yet."""
+        """Tasks with a desired status; of stopped ones only those without a known stoppedReason."""
         arns = ecs.list_task_arns(self._client, self._cluster, status)
-        known = {arn for arn, task in self._stopped.items() if task.stopped_reason}
-        unread = [arn for arn in arns if status == "RUNNING" or arn not in known]
+        known_arns = {arn for arn, task in self._stopped.items() if task.stopped_reason}
+        arns_to_read = [arn for arn in arns if status == "RUNNING" or arn not in known_arns]
         return tuple(
             task
-            for batch in ecs.batches(unread, ecs.TASKS_A_CALL)
+            for batch in ecs.batches(arns_to_read, ecs.TASKS_A_CALL)
             for task in ecs.describe_tasks(self._client, self._cluster, batch)
         )
 
-    def _proved(self, judged: Sequence[Rollout]) -> tuple[Rollout, ...]:
-        """Take a roll-out for done only when no task of another deployment runs in its service."""
-        before = {rollout.service for rollout in self._rollouts if rollout.state == "done"}
-        ended = [each.service for each in judged if each.state == "done" and each.service not in before]
-        running = self._read_tasks("RUNNING") if ended else ()
+    def _confirm_done(self, rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
+        """Confirm a roll-out as done only when no task of another deployment runs in its service."""
+        done_before = {rollout.service for rollout in self._rollouts if rollout.state == "done"}
+        newly_done = [each.service for each in rollouts if each.state == "done" and each.service not in done_before]
+        running = self._read_tasks("RUNNING") if newly_done else ()
         return tuple(
-            replace(each, state="rolling") if each.service in ended and not are_all_ours(each, running) else each
-            for each in judged
+            replace(each, state="rolling") if each.service in newly_done and not runs_only_ours(each, running) else each
+            for each in rollouts
         )
 
-    def _ask(self, what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
-        """Look; None where nothing answers, unless for long: a watch outlasts a network that is gone for a moment."""
+    def _read(self, what: str, permission: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
+        """Read; None without an answer, so that a watch survives a short failure; CouldNotLook after a long one."""
         try:
             answer = look(what, permission, call)
         except CouldNotLook as error:
@@ -263,23 +266,23 @@ class _Watch:
             if not isinstance(answer, ReadFailure):
                 return answer
             reason, is_denied = answer.sentence, answer.kind == "denied"
-        self._is_deaf = True
-        if is_denied or self._clock.monotonic() - self._heard_at > SILENCE:
+        self._lacks_answer = True
+        if is_denied or self._clock.monotonic() - self._last_answer > UNANSWERED_SECONDS:
             raise CouldNotLook(reason)
         return None
 
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
-        """What ECS says of the service that has not been told yet, oldest first."""
-        mine = next((d for d in service.deployments if d.id == rollout.deployment_id), None) if service else None
-        for event in reversed(service.events if service and mine else ()):
-            heard = (rollout.service, f"{event.time.timestamp()} {event.message}")
-            if mine and event.time >= mine.created and heard not in self._heard:
-                self._heard.add(heard)
+        """The service events not shown yet, oldest first."""
+        deployment = _own_deployment(rollout, service) if service else None
+        for event in reversed(service.events if service and deployment else ()):
+            event_key = (rollout.service, f"{event.time.timestamp()} {event.message}")
+            if deployment and event.time >= deployment.created and event_key not in self._shown_events:
+                self._shown_events.add(event_key)
                 message = event.message.removeprefix(f"(service {rollout.service})").strip()
                 yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
 
     def _give_up(self) -> None:
-        reason = f"It neither completed nor failed within {PATIENCE / 60:.0f} minutes: see its events in the console."
+        reason = f"It neither completed nor failed within {TIMEOUT / 60:.0f} minutes: see its events in the console."
         self._rollouts = tuple(
             rollout if rollout.is_over else replace(rollout, state="failed", reason=reason)
             for rollout in self._rollouts
@@ -287,10 +290,14 @@ class _Watch:
         self._show(self._rollouts, ())
 
 
+def _own_deployment(rollout: Rollout, service: Service) -> Deployment | None:
+    return next((each for each in service.deployments if each.id == rollout.deployment_id), None)
+
+
 def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) -> Rollout:
-    planned = expected(service)
-    if planned.is_over and not revision_arn:
-        return planned
+    rollout = expected(service)
+    if rollout.is_over and not revision_arn:
+        return rollout
     answer = look(
         f"service {service.name}",
         "ecs:UpdateService",
@@ -298,9 +305,9 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     )
     if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
-            return replace(planned, state="gone", reason=GONE)
-        return replace(planned, state="failed", reason=answer.when_to("redeploy"))
-    # The revision is the deployment's own: somebody may have given the service another since the plan was made.
+            return replace(rollout, state="gone", reason=GONE)
+        return replace(rollout, state="failed", reason=answer.when_to("redeploy"))
+    # The revision is read from the deployment: somebody may have changed the service since the plan was made.
     revision = answer.task_definition_arn.rpartition("/")[2]
-    state: State = planned.state if planned.is_over else "rolling"
-    return replace(planned, state=state, deployment_id=answer.id, revision=revision)
+    state: State = rollout.state if rollout.is_over else "rolling"
+    return replace(rollout, state=state, deployment_id=answer.id, revision=revision)

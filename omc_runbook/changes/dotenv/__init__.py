@@ -1,1 +1,1 @@
-"""A .env: what it becomes, and its one writer."""
+"""A developer's .env: its values, its plan and its writing."""

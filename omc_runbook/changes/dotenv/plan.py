@@ -1,4 +1,4 @@
-"""The plan of a .env: made from the template, or what it lacks added and how it is written mended; no value shown."""
+"""The plan of a .env: created from the template, or completed and repaired, and shown without values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hashlib import sha256
 from dotenv import dotenv_values
 
 from omc_runbook.changes import files
-from omc_runbook.changes.dotenv.values import Needed, values_for
+from omc_runbook.changes.dotenv.values import MissingVariable, values_for
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
-from omc_runbook.changes.values.source_file import Given
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks.dotenv import miscased, open_quotes
 from omc_runbook.checks.dotenv_quoting import comment_values, misread_names, refers_to_another
 from omc_runbook.checks.local import misspellings, refused_empty
@@ -28,22 +28,22 @@ from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
-SPELLED = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
-JSON = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
-"""How the type of a field begins that is filled from JSON, which an empty text is not."""
+COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
+JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
+"""The type of a field that is parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
 EMPTIED = "nobody yet: left empty"
 DATABASE_NOTE = (
-    "{name} would change. A database volume that is there keeps the password that it was first started with: change it"
-    " there too, or begin with a new volume."
+    "{name} would change. An existing database volume keeps its first password: change it there too, or start with a"
+    " new volume."
 )
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What would become of the .env: its new text, and in words what changes; `before` is None for a new file.
+class DotenvPlan:
+    """The new text of a .env, and what changes in it; `before` is None for a new file.
 
-    `obstacle` says why nothing can be changed, and `needed` what is required and has to be got somewhere.
+    `obstacle` says why nothing can be changed, `missing` are required variables that still need a value.
     """
 
     workstation: Workstation
@@ -51,20 +51,20 @@ class Setup:
     after: bytes = field(repr=False)
     changes: tuple[KeyChange, ...] = ()
     mends: tuple[str, ...] = ()
-    needed: tuple[Needed, ...] = ()
+    missing: tuple[MissingVariable, ...] = ()
     notes: tuple[str, ...] = ()
     obstacle: str = ""
-    given: Mapping[str, Given] = field(default_factory=dict, repr=False)
-    """The values that somebody gave, which no other environment may have."""
+    entered_values: Mapping[str, NewValue] = field(default_factory=dict, repr=False)
+    """Values that were not generated, which no other environment may have."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether the .env already is as the plan would make it."""
+        """Whether the .env is as planned already."""
         return self.before == self.after and not self.tightens
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What would be done: each variable that is written, each mend, the file's mode."""
+        """What would be done: each changed variable, each repair, the file's mode."""
         if self.is_empty:
             return ()
         lines = (change.sentence for change in self.changes if change.action != "unchanged")
@@ -72,17 +72,16 @@ class Setup:
 
     @property
     def tightens(self) -> bool:
-        """Whether others can read it, and could not any more."""
+        """Whether its mode lets others read it, and becomes 600."""
         file = self.workstation.dotenv
         return file is not None and file.mode != files.PRIVATE and not self.obstacle and bool(file.mode & 0o077)
 
 
-def plan_setup(workstation: Workstation, values_from: str = "") -> Setup:
-    """Plan the .env of a checkout: the template's lines that it lacks, values for those that have none, mends.
+def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
+    """Plan the .env of a checkout: missing lines of the template, missing values, and repairs.
 
-    A value that is there stays. Raises UsageError where there is no template, for a source of values that is none,
-    and for a new value that the catalogue objects to; ConflictError where the .env is not as it was when it was
-    looked at.
+    Existing values stay. Raises UsageError without a template, for an unknown source of values, and for a new value
+    that the catalogue refuses; ConflictError where the .env has changed since it was read.
     """
     template = workstation.checkout.template
     if template is None:
@@ -92,53 +91,57 @@ def plan_setup(workstation: Workstation, values_from: str = "") -> Setup:
         workstation.dotenv.digest if workstation.dotenv else None
     ):
         raise ConflictError(
-            f"{workstation.path} was changed since it was looked at: it stays as it is. Run again from the start."
+            f"{workstation.path} was changed since it was read: it was not overwritten. Run again from the start."
         )
     obstacle = _obstacle(workstation)
     if obstacle:
-        return Setup(workstation, before, before or b"", obstacle=obstacle)
+        return DotenvPlan(workstation, before, before or b"", obstacle=obstacle)
     base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
-    text, mends = (base, ()) if before is None else _mended(workstation, before.decode("utf-8"))
+    text, mends = (base, ()) if before is None else _repair(workstation, before.decode("utf-8"))
     try:
-        added, text = _merged(workstation, base, text) if before is not None else (frozenset(), text)
-        found, needed, notes = values_for(workstation, _literals(text), added, before is None, values_from)
-        emptied = _emptied(workstation, text, found, needed, added, before is None)
-        values = {name: reveal(entry.value) for name, entry in found.items()} | dict.fromkeys(emptied, "")
+        added_names, text = _merge(workstation, base, text) if before is not None else (frozenset(), text)
+        new_values, missing, notes = values_for(workstation, _literals(text), added_names, before is None, values_from)
+        emptied = _placeholders_to_empty(workstation, text, new_values, missing, added_names, before is None)
+        values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
-        text = dotenv_edit.set_values(text, dict.fromkeys(_bare(text), ""))
-        tabbed, text = text, dotenv_edit.replace_tabs(text, () if before is None else misread_names(workstation))
-        mends += ("A space replaces the tab before a comment.",) if before and text != tabbed else ()
-        text = dotenv_edit.comment_out(text, _taken_out(workstation, text, emptied, added, before is None))
+        text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
+        with_tabs, text = text, dotenv_edit.replace_tabs(text, () if before is None else misread_names(workstation))
+        mends += ("A space replaces the tab before a comment.",) if before and text != with_tabs else ()
+        text = dotenv_edit.comment_out(
+            text, _names_to_comment_out(workstation, text, emptied, added_names, before is None)
+        )
     except ValueError as error:
-        return Setup(workstation, before, before or b"", obstacle=str(error))
-    changes = tuple(_changes(workstation, text, found, emptied, added, before is None))
-    changing = [name for name in found if before is not None and name not in added]
-    notes += tuple(DATABASE_NOTE.format(name=name) for name in changing if _effect(workstation, name) == "database-too")
+        return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
+    changes = tuple(_changes(workstation, text, new_values, emptied, added_names, before is None))
+    changed_names = [name for name in new_values if before is not None and name not in added_names]
+    notes += tuple(
+        DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
+    )
     if before is None:
-        notes += tuple(f"{stray} is not looked at: move it here if it is yours." for stray in workstation.stray_files)
+        notes += tuple(f"{stray} is not used: move it here if it is yours." for stray in workstation.stray_files)
     notes += source_file.precautions(values_from)
-    made = {name: entry for name, entry in found.items() if not entry.origin.startswith("generated")}
-    return Setup(workstation, before, text.encode(), changes, mends, needed, notes, given=made)
+    entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith("generated")}
+    return DotenvPlan(workstation, before, text.encode(), changes, mends, missing, notes, entered_values=entered_values)
 
 
-def shown(setup: Setup) -> Iterator[str]:
-    """The plan as a unified diff in which names stand for values; line ends and a byte order mark do not count."""
-    changed = {change.key for change in setup.changes if change.action == "changed"}
-    old, new = (_shown_lines(raw.decode("utf-8", "replace")) for raw in (setup.before or b"", setup.after))
+def diff_lines(plan: DotenvPlan) -> Iterator[str]:
+    """The plan as a unified diff with names instead of values, without changes of line ends and byte order mark."""
+    changed = {change.key for change in plan.changes if change.action == "changed"}
+    old, new = (_masked_lines(raw.decode("utf-8", "replace")) for raw in (plan.before or b"", plan.after))
     for group in hunks([raw for raw, _ in old], [raw for raw, _ in new], 1):
         yield f"@@ line {group[0][3] + 1} @@"
         for tag, old_from, old_to, new_from, new_to in group:
             if tag == "equal":
-                yield from (f" {told}" for _, told in new[new_from:new_to])
+                yield from (f" {shown_line}" for _, shown_line in new[new_from:new_to])
             else:
-                yield from (f"-{told}" for _, told in old[old_from:old_to])
-                yield from (f"+{_marked(told, changed)}" for _, told in new[new_from:new_to])
+                yield from (f"-{shown_line}" for _, shown_line in old[old_from:old_to])
+                yield from (f"+{_mark_new(shown_line, changed)}" for _, shown_line in new[new_from:new_to])
 
 
-def _marked(told: str, changed: Collection[str]) -> str:
-    """A line that is shown, with a word where its value is another one than before."""
-    name = told.partition("=")[0]
-    return told.replace(f"‹{name}›", f"‹{name}: new›") if name in changed else told
+def _mark_new(shown_line: str, changed: Collection[str]) -> str:
+    """A masked line, marked where its value is new."""
+    name = shown_line.partition("=")[0]
+    return shown_line.replace(f"‹{name}›", f"‹{name}: new›") if name in changed else shown_line
 
 
 def _obstacle(workstation: Workstation) -> str:
@@ -146,13 +149,13 @@ def _obstacle(workstation: Workstation) -> str:
     if file is None:
         return ""
     if file.encoding_error or file.has_nul:
-        return f"{workstation.path} is not UTF-8 text: save it as such first."
+        return f"{workstation.path} is not UTF-8 text: save it as UTF-8 first."
     opened = open_quotes(workstation)
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 
 
-def _mended(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
-    """The text as it was meant, where that is certain, and what was mended."""
+def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
+    """The repaired text, where the intention is certain, and the repairs in words."""
     mends, file = [], workstation.dotenv
     assert file
     if text.startswith(BOM):
@@ -162,20 +165,20 @@ def _mended(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
         mends.append("All line ends become LF.")
     rows = text.split("\n")
     for binding in file.bindings:
-        if binding.separator == ":" and (found := SPELLED.match(rows[binding.line - 1])):
-            rows[binding.line - 1] = f"{found['head']}{found['name']}={found['rest']}"
+        if binding.separator == ":" and (match := COLON_LINE.match(rows[binding.line - 1])):
+            rows[binding.line - 1] = f"{match['head']}{match['name']}={match['rest']}"
             mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
-    for binding, right in miscased(workstation):
-        if file.find(right):
+    for binding, correct_name in miscased(workstation):
+        if file.find(correct_name):
             continue
         row = rows[binding.line - 1]
-        rows[binding.line - 1] = row.replace(binding.name, right, 1)
-        mends.append(f"Line {binding.line}: {right} instead of {binding.name}.")
+        rows[binding.line - 1] = row.replace(binding.name, correct_name, 1)
+        mends.append(f"Line {binding.line}: {correct_name} instead of {binding.name}.")
     text = "\n".join(rows)
     for name in sorted(refused_empty(workstation)):
-        mends.append(f"{name} is commented out: Settings takes no empty text for it.")
+        mends.append(f"{name} is commented out: Settings does not accept an empty text for it.")
     for binding in comment_values(workstation):
-        mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is no value.")
+        mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is not its value.")
     literal = _literals(text)
     for binding in file.bindings:
         is_mine = binding.has_dollar and binding.name in misread_names(workstation) and binding.separator != ":"
@@ -184,89 +187,92 @@ def _mended(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
                 text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
             except ValueError:
                 continue
-            mends.append(f"Line {binding.line}: {binding.name} in single quotes, since it has a $.")
+            mends.append(f"Line {binding.line}: {binding.name} in single quotes, because it has a $.")
     return text, tuple(mends)
 
 
 def _literals(text: str) -> dict[str, str]:
-    """Each variable's value as it is written, with no other put in for a $."""
-    found = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return {name: value or "" for name, value in found.items()}
+    """Each variable's literal value, without interpolation of $."""
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value or "" for name, value in values.items()}
 
 
-def _merged(workstation: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
-    # What somebody has written in a line that cannot be read, or under a slip of the name, is theirs to mend.
+def _merge(workstation: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
+    # Variables in an unreadable line, or under a misspelt name, are for the user to repair.
     file = workstation.dotenv
-    theirs = {
+    reserved_names = {
         *(file.first_words | {*file.hidden_names} if file else ()),
         *(meant for _, meant in misspellings(workstation)),
     }
-    # What was taken out because it must not be empty stays out.
-    out = (each.name for each in variables(statements(text)) if each.commented_out)
-    theirs |= {name for name in out if _cannot_be_empty(workstation, name)}
-    additions = [each for each in dotenv_edit.merge(base, text) if each.name not in theirs]
-    # Beside another variable of the same field an empty one would count.
+    # A variable that was commented out because it must not be empty stays so.
+    commented_out = (each.name for each in variables(statements(text)) if each.commented_out)
+    reserved_names |= {name for name in commented_out if _cannot_be_empty(workstation, name)}
+    additions = [each for each in dotenv_edit.merge(base, text) if each.name not in reserved_names]
+    # An empty variable beside another of the same field would override it.
     additions = [each for each in additions if workstation.dotenv_name(each.name).casefold() == each.name.casefold()]
     for addition in additions:
         text = dotenv_edit.insert(text, addition.block, addition.after)
     return frozenset(addition.name for addition in additions), text
 
 
-def _emptied(
+def _placeholders_to_empty(
     workstation: Workstation,
     text: str,
-    found: Mapping[str, Given],
-    needed: tuple[Needed, ...],
-    added: frozenset[str],
+    new_values: Mapping[str, NewValue],
+    missing: tuple[MissingVariable, ...],
+    added_names: frozenset[str],
     is_new: bool,
 ) -> tuple[str, ...]:
-    """Variables whose placeholder goes, since the application would take it for a value."""
-    there = _literals(text)
-    lacking = {need.variable for need in needed}
+    """Variables whose placeholder becomes empty, because the application would use it as a value."""
+    values = _literals(text)
+    missing_names = {need.variable for need in missing}
     return tuple(
         name
-        for name, value in there.items()
-        if value and not is_text_of_value(value) and name not in found and (is_new or name in added or name in lacking)
+        for name, value in values.items()
+        if value
+        and not is_text_of_value(value)
+        and name not in new_values
+        and (is_new or name in added_names or name in missing_names)
     )
 
 
-def _bare(text: str) -> tuple[str, ...]:
-    """The variables with nothing before a comment, which compose would take for the value."""
+def _values_before_comments(text: str) -> tuple[str, ...]:
+    """Variables without a value before a comment, which Compose would use as the value."""
     parts = (part for part in statements(text) if part.kind == "assignment" and not dotenv_edit.quote_of(part))
     return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 
-def _taken_out(
-    workstation: Workstation, text: str, emptied: Collection[str], added: Collection[str], is_new: bool
+def _names_to_comment_out(
+    workstation: Workstation, text: str, emptied: Collection[str], added_names: Collection[str], is_new: bool
 ) -> frozenset[str]:
-    """Variables that become comments, since they are empty where Settings takes no empty text."""
-    there = _literals(text)
-    empty = {name for name, value in there.items() if not value and (is_new or name in added)}
+    """Variables to comment out, because they are empty and Settings does not accept an empty text."""
+    values = _literals(text)
+    empty = {name for name, value in values.items() if not value and (is_new or name in added_names)}
     return refused_empty(workstation) | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
 
 
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
-    """Whether Settings would refuse an empty text where it takes no variable at all."""
-    known = workstation.checkout.settings.find(name)
-    if known is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
+    """Whether Settings accepts no variable, but not an empty one."""
+    field_ = workstation.checkout.settings.find(name)
+    if field_ is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
         return False
-    return JSON.match(known.annotation) is not None or "str" not in known.annotation.replace("StrictStr", "str")
+    return JSON_TYPE.match(field_.annotation) is not None or "str" not in field_.annotation.replace("StrictStr", "str")
 
 
 def _changes(
     workstation: Workstation,
     text: str,
-    found: Mapping[str, Given],
+    new_values: Mapping[str, NewValue],
     emptied: Collection[str],
-    added: frozenset[str],
+    added_names: frozenset[str],
     is_new: bool,
 ) -> Iterator[KeyChange]:
     for name in _literals(text):
-        is_added = is_new or name in added
-        if name in found:
+        is_added = is_new or name in added_names
+        if name in new_values:
             effect = _effect(workstation, name)
-            told = EFFECTS[effect] if effect == "first-start-only" else "at the next start"
-            yield KeyChange(name, "added" if is_added else "changed", found[name].origin, told)
+            effect_text = EFFECTS[effect] if effect == "first-start-only" else "at the next start"
+            yield KeyChange(name, "added" if is_added else "changed", new_values[name].origin, effect_text)
         elif is_added:
             yield KeyChange(name, "added", EMPTIED if name in emptied else TEMPLATE, "at the next start")
         else:
@@ -278,18 +284,18 @@ def _effect(workstation: Workstation, name: str) -> Effect:
     return key.effect if key else "next-deployment"
 
 
-def _shown_lines(text: str) -> list[tuple[str, str]]:
-    return [(raw.rstrip("\r\n"), told) for raw, told in map(_shown, statements(text.lstrip(BOM)))]
+def _masked_lines(text: str) -> list[tuple[str, str]]:
+    return [(raw.rstrip("\r\n"), shown_line) for raw, shown_line in map(_mask_statement, statements(text.lstrip(BOM)))]
 
 
-def _shown(part: Statement) -> tuple[str, str]:
-    """A statement, and how it is shown: names in the place of values, also of those that are commented out."""
+def _mask_statement(part: Statement) -> tuple[str, str]:
+    """A statement, and its masked form: names instead of values, in comments too."""
     raw = part.raw.rstrip("\r\n")
     if part.kind == "blank":
         return raw, ""
     if part.kind == "comment":
-        found = re.match(r"\s*#\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*\S", raw)
-        return raw, f"# {found[1]}=‹{found[1]}›" if found else raw
+        match = re.match(r"\s*#\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*\S", raw)
+        return raw, f"# {match[1]}=‹{match[1]}›" if match else raw
     if part.kind == "assignment":
         literal = _literals(part.raw).get(part.name or "", "")
         quote = dotenv_edit.quote_of(part)

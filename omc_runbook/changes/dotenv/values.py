@@ -1,4 +1,4 @@
-"""Local values: taken from a source, made where anyone may make them up, asked for, or still needed."""
+"""Values of a .env: from a source, generated, prompted for, or still missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from omc_runbook.changes.values import sources
-from omc_runbook.changes.values.source_file import Given
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, GENERATORS, KEEP
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.local import misspellings
@@ -24,12 +24,12 @@ from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 PROMPT = "prompt"
 SOURCES = "prompt, file:PATH, env:NAME, generate or keep"
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
-"""How a template says that a value may be made up."""
+"""How a template says that a value can be generated."""
 
 
 @dataclass(frozen=True)
-class Needed:
-    """A variable that has to have a value, and has none: what it is, and where to get it."""
+class MissingVariable:
+    """A required variable without a value: what it is, and where to get it."""
 
     variable: str
     description: str
@@ -37,102 +37,106 @@ class Needed:
 
 
 def values_for(
-    workstation: Workstation, there: Mapping[str, str], added: Collection[str], is_new: bool, values_from: str
-) -> tuple[dict[str, Given], tuple[Needed, ...], tuple[str, ...]]:
-    """New values for variables that have none, what is still needed after that, and notes.
+    workstation: Workstation, present: Mapping[str, str], added_names: Collection[str], is_new: bool, values_from: str
+) -> tuple[dict[str, NewValue], tuple[MissingVariable, ...], tuple[str, ...]]:
+    """New values for variables without one, the variables still missing, and notes.
 
-    `there` has each variable's text, `added` those that the file did not have before. Raises UsageError as
-    `sources.gather` does, and for a value that the catalogue objects to.
+    `present` has each variable's text, `added_names` are those that the file did not have before. Raises UsageError as
+    `sources.gather` does, and for a value that the catalogue refuses.
     """
-    lacking = [name for name, text in there.items() if not is_text_of_value(text)]
-    offered = _offered(workstation, there, values_from)
-    found, notes = {}, []
-    for name, entry in offered.items():
-        why = objection(entry.value, workstation.key_of(name))
-        if why:
-            raise UsageError(f"{name} from {entry.origin} {why}. Nothing was written.")
-        if name in there and name not in lacking and not is_new and name not in added:
-            notes += [] if entry.value.same_as(there[name]) else [f"{name} has a value already, and keeps it."]
-        elif name in there:
-            found[name] = entry
+    empty_names = [name for name, text in present.items() if not is_text_of_value(text)]
+    source_values = _from_source(workstation, present, values_from)
+    values, notes = {}, []
+    for name, entry in source_values.items():
+        problem = objection(entry.value, workstation.key_of(name))
+        if problem:
+            raise UsageError(f"{name} from {entry.origin} {problem}. Nothing was written.")
+        if name in present and name not in empty_names and not is_new and name not in added_names:
+            notes += [] if entry.value.same_as(present[name]) else [f"{name} has a value already, which stays."]
+        elif name in present:
+            values[name] = entry
         else:
-            notes.append(f"{name} is not in the template, and was left out.")
+            notes.append(f"{name} is not in the template, and was skipped.")
     if values_from != KEEP:
-        # A value may stand in the file already, under a slip of the name or in another line of the same.
-        written = {meant for _, meant in misspellings(workstation)}
-        written |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
-        for name in (*lacking, *_public(workstation, there, added, is_new)):
-            made = None if name in found or name in written else _made(workstation, name, there[name])
-            if made:
-                found[name] = made
+        # The file may have the value already, under a misspelt name or in a duplicate line.
+        names_with_value = {meant for _, meant in misspellings(workstation)}
+        names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
+        for name in (*empty_names, *_public_secrets(workstation, present, added_names, is_new)):
+            if name not in values and name not in names_with_value:
+                generated = _generate(workstation, name, present[name])
+                values |= {name: generated} if generated else {}
     required = workstation.required
-    left = [name for name in (*lacking, *(n for n in required if n not in there)) if name in required]
-    left = [name for name in dict.fromkeys(left) if name not in found]
+    missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
+    missing_names = [name for name in dict.fromkeys(missing_names) if name not in values]
     if values_from == PROMPT:
-        found |= _asked(workstation, left)
-    needed = tuple(_needed(workstation, name, required[name]) for name in left if name not in found)
-    return found, needed, tuple(notes)
+        values |= _prompt(workstation, missing_names)
+    missing = tuple(
+        _missing_variable(workstation, name, required[name]) for name in missing_names if name not in values
+    )
+    return values, missing, tuple(notes)
 
 
-def _public(workstation: Workstation, there: Mapping[str, str], added: Collection[str], is_new: bool) -> list[str]:
-    """Secrets that anyone may make up and that come from the template with a value: all the world has that one."""
-    keys = ((name, workstation.key_of(name)) for name in there if is_new or name in added)
+def _public_secrets(
+    workstation: Workstation, present: Mapping[str, str], added_names: Collection[str], is_new: bool
+) -> list[str]:
+    """Secrets that can be generated and have a value in the template, which is public."""
+    keys = ((name, workstation.key_of(name)) for name in present if is_new or name in added_names)
     return [name for name, key in keys if key and key.generate]
 
 
-def _offered(workstation: Workstation, there: Mapping[str, str], values_from: str) -> dict[str, Given]:
-    """What the source has, by variable; a prompt and a generator offer nothing by themselves."""
+def _from_source(workstation: Workstation, present: Mapping[str, str], values_from: str) -> dict[str, NewValue]:
+    """The values of a file or variable; a prompt and a generator have none by themselves."""
     kind, _, name = values_from.partition(":")
     if values_from in ("", GENERATE, KEEP, PROMPT):
         return {}
     if kind not in ("file", "env") or not name:
-        raise UsageError(f"values_from names no source of values: choose {SOURCES}.")
-    known = {
+        raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
+    catalogue = {
         **{variable_of(key, workstation.keys): entry for key, entry in workstation.keys.items()},
         **workstation.keys,
     }
     template = workstation.checkout.template
-    names = {*there, *workstation.checkout.reads, *(entry.name for entry in (template.entries if template else ()))}
-    keys = [name] if kind == "env" and name in {*names, *known} else []
-    found = sources.gather(values_from, keys, known, names)
-    return {variable_of(key, workstation.keys): entry for key, entry in found.items()}
+    names = {*present, *workstation.checkout.reads, *(entry.name for entry in (template.entries if template else ()))}
+    keys = [name] if kind == "env" and name in {*names, *catalogue} else []
+    values = sources.gather(values_from, keys, catalogue, names)
+    return {variable_of(key, workstation.keys): entry for key, entry in values.items()}
 
 
-def _made(workstation: Workstation, name: str, text: str) -> Given | None:
-    """A value made up, where the catalogue or the template says that anyone may, or the default stands there."""
+def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None:
+    """A generated value, where the catalogue or the template allows it, or for a template's default."""
     key, entry = (
         workstation.key_of(name),
         workstation.checkout.template.find(name) if workstation.checkout.template else None,
     )
     kind = "" if key is None else "urlsafe-32" if key.in_url and key.generate else key.generate
     if kind:
-        return Given(Masked(GENERATORS[kind](), name), f"generated ({kind})")
+        return NewValue(Masked(GENERATORS[kind](), name), f"generated ({kind})")
     recipe = RANDOM.search(entry.description) if entry else None
     if recipe and workstation.is_secret(name):
         count = int(recipe[2])
         raw = secrets.token_bytes(max(count, 16))
-        return Given(Masked(raw.hex() if recipe[1] == "hex" else base64.b64encode(raw).decode(), name), "generated")
+        return NewValue(Masked(raw.hex() if recipe[1] == "hex" else base64.b64encode(raw).decode(), name), "generated")
     if TEMPLATE_DEFAULT.match(text) and workstation.is_secret(name) and not (key and key.obtain_from):
-        return Given(Masked(GENERATORS["urlsafe-32"](), name), "generated (urlsafe-32)")
+        return NewValue(Masked(GENERATORS["urlsafe-32"](), name), "generated (urlsafe-32)")
     return None
 
 
-def _asked(workstation: Workstation, names: Collection[str]) -> dict[str, Given]:
-    """What somebody types for each, hidden; an empty answer leaves it out."""
+def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewValue]:
+    """Prompt for each without echo; an empty answer skips it."""
     if not names:
         return {}
     if not kernel.allows_input():
-        raise UsageError("Nobody can be asked here: take the values from file:PATH or env:NAME.")
-    answers = {name: Masked(getpass.getpass(f"Value of {name} (empty to leave it out): "), name) for name in names}
+        raise UsageError("A prompt needs an interactive session: take the values from file:PATH or env:NAME.")
+    answers = {name: Masked(getpass.getpass(f"Value of {name} (empty to skip it): "), name) for name in names}
     for name, value in answers.items():
-        why = objection(value, workstation.key_of(name)) if not value.is_empty else ""
-        if why:
-            raise UsageError(f"{name} {why}. Nothing was written.")
-    return {name: Given(value, "prompt") for name, value in answers.items() if not value.is_empty}
+        problem = objection(value, workstation.key_of(name)) if not value.is_empty else ""
+        if problem:
+            raise UsageError(f"{name} {problem}. Nothing was written.")
+    return {name: NewValue(value, "prompt") for name, value in answers.items() if not value.is_empty}
 
 
-def _needed(workstation: Workstation, name: str, why: str) -> Needed:
+def _missing_variable(workstation: Workstation, name: str, reason: str) -> MissingVariable:
     key: Key | None = workstation.key_of(name)
     entry: TemplateEntry | None = workstation.checkout.template.find(name) if workstation.checkout.template else None
-    description = (key.description if key else "") or (entry.description if entry else "") or why
-    return Needed(name, description, (key.obtain_from if key else "") or (entry.obtain_from if entry else ""))
+    description = (key.description if key else "") or (entry.description if entry else "") or reason
+    return MissingVariable(name, description, (key.obtain_from if key else "") or (entry.obtain_from if entry else ""))

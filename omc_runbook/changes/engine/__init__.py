@@ -1,1 +1,1 @@
-"""Steps, carried out and undone."""
+"""The engine: executes steps and undoes them."""

@@ -1,4 +1,4 @@
-"""What a change of an environment is carried out with."""
+"""What a change of one environment needs to run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeContext:
-    """Clients, and what reads the environment, shows roll-outs, hears each step's name and keeps the time."""
+    """The AWS clients, and callbacks: `look` reads the environment, `announce` takes the name of each step."""
 
     clients: Clients
     cluster: str

@@ -1,4 +1,4 @@
-"""What a change has come to, or a plan would, as its report and its outcome tell it."""
+"""The result of a change, and the protocol of a plan, for the report and the outcome."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from omc_runbook.model.findings import Finding
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeResult:
-    """A change that was carried out, or taken back because tasks failed with it."""
+    """A change that was made, or rolled back because tasks failed."""
 
     changes: tuple[Change, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
-    """The services' way to what is new."""
-    back: tuple[Rollout, ...] = ()
-    """Their way back, where tasks failed."""
-    undone: str = ""
-    """What was taken back and how that went, or why nothing was; "" where no task failed."""
+    """New tasks for each service."""
+    rollbacks: tuple[Rollout, ...] = ()
+    """The deployments back to the former state, where tasks failed."""
+    rollback_note: str = ""
+    """What was rolled back, with its result, or why nothing was; "" where no task failed."""
     findings: tuple[Finding, ...] = ()
-    """What was wrong when it failed, and the failure itself."""
+    """The causes of a failure, and the failure itself."""
     remaining: tuple[Finding, ...] = ()
-    """The findings that it was made against and that are still there after it."""
+    """Findings that it should have fixed and that are still there."""
 
     @property
     def is_proved(self) -> bool:
-        """Whether nothing is wrong, and every service has proved that its tasks run with what is new."""
-        is_over = not self.findings and not self.remaining
-        return is_over and all(rollout.state in PROVED for rollout in self.rollouts)
+        """Whether there are no findings, and every service runs verified new tasks."""
+        is_clean = not self.findings and not self.remaining
+        return is_clean and all(rollout.state in PROVED for rollout in self.rollouts)
 
 
-class Planned(Protocol):
-    """What a runbook would do."""
+class Plan(Protocol):
+    """What a runbook would do, in sentences."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What would be done, a sentence each and without a value; none where there is nothing to do."""
+        """What would be done, one sentence each, without values; empty where there is nothing to do."""
 
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
-    """The findings, and before them what was wrong when a change failed, though it has been put right since."""
-    failed = done.findings if done else ()
-    checks = {finding.check for finding in failed}
-    return (*failed, *(finding for finding in findings if finding.check not in checks or finding.is_problem))
+    """The findings, preceded by those of a failed change, even if they are clear by now."""
+    failure_findings = done.findings if done else ()
+    checks = {finding.check for finding in failure_findings}
+    return (*failure_findings, *(finding for finding in findings if finding.check not in checks or finding.is_problem))

@@ -1,4 +1,4 @@
-"""Steps: carried out in order, each announced, and undone in reverse where what they bring about fails."""
+"""Steps: executed in order, each announced, and undone in reverse where tasks fail."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 
-RUN_AGAIN = "Run again: it does the rest."
+RUN_AGAIN = "Run again to finish."
 
 
 class StepFailed(Exception):
-    """What the steps brought about does not work, though AWS took each of them."""
+    """AWS accepted every step, but the result does not work: new tasks fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to do; `name` is the word by which it is announced, "" for a step that nobody has to know of.
+    """One step of a change; `name` is announced as it begins, unless it is "".
 
-    `apply` gives each change as soon as it is in force. `is_done` is asked right before: a step that needs nothing
-    more, since a run that was killed did it or nothing asks for it, is neither announced nor applied. `undo` are the
-    steps that take it back. `advice` tells what to do where AWS refuses it.
+    `apply` yields each change once it is in force. `is_done` is called right before: a step that a killed run has
+    done already, or that is not needed, is skipped. `undo` are the steps that revert it. `advice` ends the error where
+    AWS refuses it.
     """
 
     name: str
@@ -32,17 +32,17 @@ class Step:
 
 
 class Journal:
-    """What a run has changed so far, in order; carry-outs within another one share it."""
+    """What a run has changed so far, in order; nested executions share it."""
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
-        self._is_told = False
+        self._is_explained = False
 
     def explain(self, error: CouldNotLook | ConflictError, advice: str) -> CouldNotLook | ConflictError:
-        """The same error, which also says how far the run has come; one that says so already stays."""
-        if self._is_told or not self.changes:
+        """The same error with the changes made before it; an error that lists them already stays as it is."""
+        if self._is_explained or not self.changes:
             return error
-        self._is_told = True
+        self._is_explained = True
         return type(error)(f"{error} Done before: {', '.join(map(str, self.changes))}. {advice}")
 
 
@@ -53,26 +53,26 @@ def execute(
     afterwards: Sequence[Step] = (),
     leave: bool = False,
 ) -> bool:
-    """Carry out steps in order; gives whether what they brought about works.
+    """Execute steps in order; returns False where a step raised StepFailed.
 
-    Where a step raises StepFailed, those up to it are undone, the last one first, and then `afterwards` is carried
-    out; with `leave` all stays as it is. `announce` hears the name of each step as it begins. Raises CouldNotLook and
-    ConflictError as the steps do, with what was done before: nothing is undone then, because a second run goes on.
+    In that case the steps so far are undone, the last one first, and then `afterwards` is executed; with `leave`
+    nothing is undone. `announce` takes the name of each step as it begins. Raises CouldNotLook and ConflictError as the
+    steps do, with the changes made before: nothing is undone then, because a second run continues.
     """
-    begun: list[Step] = []
+    started: list[Step] = []
     try:
         for step in steps:
-            begun.append(step)
-            _take(step, announce, journal)
+            started.append(step)
+            _run(step, announce, journal)
     except StepFailed:
-        back = () if leave else (*(undo for step in reversed(begun) for undo in step.undo), *afterwards)
+        back = () if leave else (*(undo for step in reversed(started) for undo in step.undo), *afterwards)
         for step in back:
-            _take(step, announce, journal)
+            _run(step, announce, journal)
         return False
     return True
 
 
-def _take(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
+def _run(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
     try:
         if step.is_done():
             return

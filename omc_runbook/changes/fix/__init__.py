@@ -1,1 +1,1 @@
-"""Steps against root causes."""
+"""Fixes of root causes."""

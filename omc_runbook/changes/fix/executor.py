@@ -1,4 +1,4 @@
-"""The carrying out of a fix: each step on what the plan was made on and nothing else, then new tasks, then proof."""
+"""Executes a fix: each step only on the state that the plan was made on, then new tasks, then verification."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.rollback import Rollback
-from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, PutBack, Undelete
+from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret import create
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.diagnosis import root_causes
@@ -28,62 +28,61 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT
 
-GRANTED_WITHIN = 30.0
-"""Seconds within which IAM should say that a new permission is in force; then the tasks have to tell."""
-UNTOLD = 10.0
-"""Seconds that are given to a new permission where nobody may ask IAM about it."""
+GRANT_TIMEOUT = 30.0
+"""Seconds to wait until IAM simulates a new permission as allowed."""
+UNSIMULATED_WAIT = 10.0
+"""Seconds to wait for a new permission where iam:SimulatePrincipalPolicy is denied."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixResult(ChangeResult):
-    """A fix that was carried out; `steps` are those that are in force."""
+    """An executed fix; `steps` are those in force."""
 
     plan: FixPlan
     steps: tuple[FixStep, ...]
 
 
 def apply(context: ChangeContext, plan: FixPlan, journal: Journal | None = None) -> FixResult:
-    """Take every step, give the services new tasks, watch them, and look once more; what fails is taken back.
+    """Execute every step, redeploy the services, watch them, and diagnose again; roll back where tasks fail.
 
-    Killed at any point, another plan and another run finish it: what is done is no finding any more. `journal` is that
-    of the change that this fix is a part of. Raises ConflictError where something else is there than the plan was made
-    on, and it stays as it is; CouldNotLook where AWS refuses. Both tell what had been done before.
+    After a kill at any point, a new plan and another run finish it. `journal` is that of the change that this fix is
+    part of. Raises ConflictError where the state is not the one that the plan was made on, which then stays, and
+    CouldNotLook where AWS refuses. Both list the changes made before.
     """
-    if plan.unread and plan.steps:
-        raise CouldNotLook(f"{plan.unread} Without it no roll-out can be watched. Nothing was written.")
+    if plan.consumers_unknown and plan.steps:
+        raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
     return _Fix(context, plan, journal or Journal()).carry_out()
 
 
 class _Fix:
-    """A fix under way: what must still be as it was, and what has come of its steps."""
+    """A running fix: the expected state, and the results of its steps."""
 
     def __init__(self, context: ChangeContext, plan: FixPlan, journal: Journal) -> None:
         self._context, self._plan, self._clients, self._journal = context, plan, context.clients, journal
-        self._current, self._is_deleted = plan.current, any(isinstance(step, Undelete) for step in plan.steps)
+        self._current, self._is_deleted = plan.current, any(isinstance(step, RestoreSecret) for step in plan.steps)
         self._revisions: dict[str, str] = {}
         self._registered: set[str] = set()
         self._rollback = Rollback(context, plan.steps)
-        held = {entry.service.name: entry.held for entry in plan.redeploys if entry.held}
-        self._redeployment = Redeployment(context, self._services, self._revisions, held)
-        self._found: tuple[Finding, ...] = ()
+        blockers = {entry.service.name: entry.blocker for entry in plan.redeploys if entry.blocker}
+        self._redeployment = Redeployment(context, self._services, self._revisions, blockers)
+        self._findings: tuple[Finding, ...] = ()
 
     def carry_out(self) -> FixResult:
-        plan, rollback, begun = self._plan, self._rollback, len(self._journal.changes)
+        plan, rollback, first_change = self._plan, self._rollback, len(self._journal.changes)
         works = execute(self._steps(), self._context.announce, self._journal, rollback.afterwards())
         rollouts = self._redeployment.rollouts
-        overtaken = tuple(failure.overtaken(rollout) for rollout in rollouts if rollout.state == "overtaken")
-        is_left = (finding for finding in self._found if finding.is_problem and _is_among(finding, plan.because))
+        remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
         return FixResult(
             plan=plan,
-            steps=rollback.kept,
-            changes=tuple(self._journal.changes[begun:]),
+            steps=rollback.kept_steps,
+            changes=tuple(self._journal.changes[first_change:]),
             rollouts=rollouts,
-            back=rollback.rollouts,
-            undone=rollback.sentence,
-            findings=overtaken if works else rollback.findings,
-            remaining=tuple(is_left) if works else (),
+            rollbacks=rollback.rollouts,
+            rollback_note=rollback.sentence,
+            findings=failure.find_overtaken(rollouts) if works else rollback.findings,
+            remaining=tuple(remaining) if works else (),
         )
 
     def _steps(self) -> tuple[Step, ...]:
@@ -100,53 +99,51 @@ class _Fix:
         return Step(name=name, apply=apply, undo=self._rollback.undo(step))
 
     def _named(self, step: FixStep) -> tuple[str, Callable[[], Iterator[Change]]]:
-        """A step's word, and what it does."""
+        """A step's announced name, and its action."""
         match step:
-            case Undelete():
+            case RestoreSecret():
                 return "undelete", partial(self._undelete, step)
-            case PutBack():
+            case RestoreVersion():
                 return "move", partial(self._put_back, step)
             case Grant():
                 return "grant", partial(self._grant, step)
             case Correction():
-                return "" if step.begun else "register", partial(self._correct, step)
+                return "" if step.revision_arn else "register", partial(self._correct, step)
 
     def _services(self) -> tuple[Service, ...]:
-        """Who gets new tasks: all but those that would fail all the same, unless they get another revision."""
+        """The services to redeploy: those without a blocker, and those with a new revision."""
         redeploys = self._plan.redeploys
-        going = tuple(entry.service for entry in redeploys if not entry.held)
-        return (*going, *(e.service for e in redeploys if e.held and e.service.name in self._revisions))
+        unblocked = tuple(entry.service for entry in redeploys if not entry.blocker)
+        return (*unblocked, *(e.service for e in redeploys if e.blocker and e.service.name in self._revisions))
 
     def _look(self) -> None:
-        """See what is there now; raises StepFailed where tasks failed."""
+        """Read and diagnose the environment; raises StepFailed where tasks failed."""
         rollouts, failed = self._redeployment.rollouts, self._redeployment.failed
         if failed and not any(rollout.deployment_id for rollout in rollouts):
-            # AWS let no service have new tasks: none can fail, and nothing is to be taken back.
+            # ECS refused every deployment, so no task failed and nothing needs a rollback.
             raise CouldNotLook(failed[0].reason)
         snapshot = self._context.look()
-        self._found = root_causes.diagnose(snapshot)
+        self._findings = root_causes.diagnose(snapshot)
         if failed:
-            self._rollback.learn(snapshot, self._found, rollouts)
+            self._rollback.record_failure(snapshot, self._findings, rollouts)
             raise StepFailed
 
     def _insist_on_secret(self) -> None:
-        """See that the secret is the one that the plan was made on, with the version that should be current."""
+        """Verify that the secret and its current version are those that the plan was made on."""
         plan, problem = self._plan, ""
         if not plan.secret_arn:
             return
-        secret = create.described(self._clients, plan.secret_arn)
+        secret = create.describe_secret(self._clients, plan.secret_arn)
         if secret is None:
-            problem = "is gone, or was created anew"
+            problem = "was deleted or recreated"
         elif secret.deleted and not self._is_deleted:
-            problem = "has been scheduled for deletion"
+            problem = "was scheduled for deletion"
         elif secret.version_at(CURRENT) != self._current:
-            problem = f"has version {secret.version_at(CURRENT) or 'none'} as its current one"
+            problem = f"got the current version {secret.version_at(CURRENT) or 'none'}"
         if problem:
-            raise ConflictError(
-                f"{plan.secret_name} {problem} since the plan was made: run again to plan on what is there."
-            )
+            raise ConflictError(f"{plan.secret_name} {problem} since the plan was made: run again to make a new plan.")
 
-    def _undelete(self, step: Undelete) -> Iterator[Change]:
+    def _undelete(self, step: RestoreSecret) -> Iterator[Change]:
         name, client = step.secret.name, self._clients("secretsmanager")
         _change(
             f"secret {name}", "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, step.secret.arn)
@@ -155,27 +152,27 @@ class _Fix:
         yield Change(action="restored", secret=name)
         self._insist_on_secret()
 
-    def _put_back(self, step: PutBack) -> Iterator[Change]:
+    def _put_back(self, step: RestoreVersion) -> Iterator[Change]:
         yield from SecretWriter(self._clients, step.plan).move()
         self._current = step.plan.token
 
     def _grant(self, step: Grant) -> Iterator[Change]:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
-        there = insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
-        if there is not None:
+        policy = insist(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
+        if policy is not None:
             raise ConflictError(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
-                " written over. Run again to plan on what is there."
+                " overwritten. Run again to make a new plan."
             )
         _change(what, "iam:PutRolePolicy", lambda: iam.put_inline(client, step.role, step.policy, step.document))
         yield Change(action="granted", role=step.role, policy=step.policy)
         self._await(step)
 
     def _await(self, step: Grant) -> None:
-        """Wait until IAM says that a new permission is in force: a task that starts before would fail."""
+        """Wait until IAM simulates a new permission as allowed: a task that starts before would fail."""
         client, clock = self._clients("iam"), self._context.clock
         via = {"kms:ViaService": f"secretsmanager.{self._plan.names.region}.amazonaws.com"}
-        end = clock.monotonic() + GRANTED_WITHIN
+        end = clock.monotonic() + GRANT_TIMEOUT
         while clock.monotonic() < end:
             answers = look(
                 f"what role {step.role} may do",
@@ -185,14 +182,14 @@ class _Fix:
                 ),
             )
             if isinstance(answers, ReadFailure):
-                clock.sleep(UNTOLD)
+                clock.sleep(UNSIMULATED_WAIT)
                 return
             if any(answer.decision == "allowed" for answer in answers):
                 return
             clock.sleep(1)
 
     def _correct(self, step: Correction) -> Iterator[Change]:
-        client, planned = self._clients("ecs"), step.definition
+        client, definition = self._clients("ecs"), step.definition
         names = [service.name for service in step.services]
         for batch in ecs.batches(names, ecs.SERVICES_A_CALL):
             services = insist(
@@ -202,14 +199,14 @@ class _Fix:
             )
             now = {service.name: service.task_definition_arn for service in services}
             for name in batch:
-                expected = step.begun or planned.arn
-                if now.get(name) != expected:
+                expected_arn = step.revision_arn or definition.arn
+                if now.get(name) != expected_arn:
                     runs = now[name].rpartition("/")[2] if name in now else "nothing"
                     raise ConflictError(
-                        f"{name} runs {runs} and no longer {expected.rpartition('/')[2]}, on which the plan was made:"
-                        " it stays as it is. Run again to plan on that."
+                        f"{name} runs {runs} and no longer {expected_arn.rpartition('/')[2]} of the plan: it was not"
+                        " changed. Run again to make a new plan."
                     )
-        revision = step.begun
+        revision = step.revision_arn
         if not revision:
             corrected, is_new = self._revision(step)
             revision = corrected.arn
@@ -218,20 +215,20 @@ class _Fix:
         self._revisions |= dict.fromkeys(names, revision)
 
     def _revision(self, step: Correction) -> tuple[TaskDefinition, bool]:
-        """The corrected revision, and whether it is new: an earlier run's is taken where it is the newest."""
-        client, planned = self._clients("ecs"), step.definition
-        what, read = f"task definition {planned.family}", "ecs:DescribeTaskDefinition"
-        newest = insist(what, read, lambda: definitions.describe_task_definition(client, planned.family))
-        if insist(what, read, lambda: definitions.is_edited(client, newest.arn, planned.arn, step.edits)):
+        """The corrected revision, and whether it is new; an earlier run's is used where it is the newest."""
+        client, definition = self._clients("ecs"), step.definition
+        what, read = f"task definition {definition.family}", "ecs:DescribeTaskDefinition"
+        newest = insist(what, read, lambda: definitions.describe_task_definition(client, definition.family))
+        if insist(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
             return newest, False
-        is_later = newest.registered is not None and newest.registered > self._plan.made
+        is_later = newest.registered is not None and newest.registered > self._plan.read_at
         if is_later and newest.arn not in self._registered:
             raise ConflictError(
-                f"Somebody has registered {newest.label} since the plan was made: it stays as it is, and none was"
-                " registered after it. Run again to plan on what is there."
+                f"Somebody has registered {newest.label} since the plan was made: no other revision was"
+                " registered. Run again to make a new plan."
             )
         edited = _change(
-            what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, planned.arn, step.edits)
+            what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, definition.arn, step.edits)
         )
         self._registered.add(edited.arn)
         return edited, True
@@ -241,7 +238,7 @@ def _change(what: str, permission: str, call: Callable[[], T]) -> T:
     return insist(what, permission, call, "change")
 
 
-def _is_among(finding: Finding, planned: Sequence[Finding]) -> bool:
-    """Whether a finding is one of those that were to be mended; of a new revision it has another subject."""
-    same = (other for other in planned if other.check == finding.check)
+def _is_among(finding: Finding, planned_findings: Sequence[Finding]) -> bool:
+    """Whether a finding is one of the planned ones, or the same at a new revision, which has another subject."""
+    same = (other for other in planned_findings if other.check == finding.check)
     return any(other.services & finding.services or other.subject == finding.subject for other in same)

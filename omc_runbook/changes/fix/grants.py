@@ -1,4 +1,4 @@
-"""Granting: the one statement that a role lacks, where nothing else would refuse it all the same."""
+"""Grants: the one permission that a role lacks, where nothing else denies it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
-from omc_runbook.changes.fix.steps import Grant, Unfixed
+from omc_runbook.changes.fix.steps import Grant, UnfixedCause
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge, judge_key, judge_resource_policy
 from omc_runbook.iam.policy import PolicyDocument
@@ -22,16 +22,16 @@ ACTIONS = {
     "kms-no-permission": DECRYPT,
     "kms-useless-grant": DECRYPT,
 }
-"""What a role lacks, by the check that finds it."""
+"""The missing action, by check."""
 
 _INDEPENDENT = frozenset({"suffix-stale"})
-"""Causes of such a finding with which it does not go away."""
+"""Causes whose fix does not clear such a finding."""
 
 
-def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[Unfixed, ...]]:
-    """Plan a policy for each thing that a role lacks, and tell which of these stay and why."""
+def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[UnfixedCause, ...]]:
+    """Plan a policy for each missing permission; also returns the findings without a grant, with the reason."""
     grants: list[Grant] = []
-    left = []
+    unfixed = []
     for finding in findings:
         if not finding.is_problem or finding.check not in ACTIONS or not _INDEPENDENT.issuperset(finding.because_of):
             continue
@@ -39,10 +39,10 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
             grant = _grant(snapshot, arn, finding)
             why = _why_not(snapshot, grant)
             if why:
-                left.append(Unfixed(finding, why))
+                unfixed.append(UnfixedCause(finding, why))
             else:
                 grants.append(grant)
-    return tuple(grants), tuple(left)
+    return tuple(grants), tuple(unfixed)
 
 
 def _grant(snapshot: Snapshot, arn: str, finding: Finding) -> Grant:
@@ -54,27 +54,29 @@ def _grant(snapshot: Snapshot, arn: str, finding: Finding) -> Grant:
 
 
 def _why_not(snapshot: Snapshot, grant: Grant) -> str:
-    known, account = snapshot.permissions[grant.role_arn], grant.role_arn.split(":")[4]
+    permissions, account = snapshot.permissions[grant.role_arn], grant.role_arn.split(":")[4]
     foreign = why_not_role(snapshot, grant.role_arn) or why_not_secret(snapshot)
     if foreign:
         return foreign
     if account != snapshot.caller.account:
         return f"Role {grant.role} is in account {account}: grant it there."
-    if known.policies is None:
-        return f"The policies of {grant.role} could not all be read, so what else would refuse it is not known."
-    new = PolicyDocument(grant.policy, "inline", json.loads(grant.document))
-    if any(policy.name == new.name and policy.kind == "inline" for policy in known.policies):
-        return f"{grant.role} has a policy {grant.policy} that says something else: it is not written over."
-    if any(answer.allowed_by_organization is False for answer in known.simulated if answer.resource == grant.resource):
-        return "A policy of the organization would refuse it all the same."
+    if permissions.policies is None:
+        return f"Not all policies of {grant.role} could be read, so another one may deny it."
+    new_policy = PolicyDocument(grant.policy, "inline", json.loads(grant.document))
+    if any(policy.name == new_policy.name and policy.kind == "inline" for policy in permissions.policies):
+        return f"{grant.role} has another policy named {grant.policy}, which is not overwritten."
+    if any(
+        answer.allowed_by_organization is False for answer in permissions.simulated if answer.resource == grant.resource
+    ):
+        return "A service control policy denies it anyway."
     guard = judge_resource_policy(snapshot, grant.role_arn)
     if guard and guard.decision in ("explicit-deny", "unknown"):
-        return "The secret's own policy would, or may, refuse it all the same."
-    granted = replace(known, simulated=(), policies=(*known.policies, new))
-    then = replace(snapshot, permissions={**snapshot.permissions, grant.role_arn: granted})
+        return "The secret's resource policy denies it, or may."
+    with_grant = replace(permissions, simulated=(), policies=(*permissions.policies, new_policy))
+    simulated = replace(snapshot, permissions={**snapshot.permissions, grant.role_arn: with_grant})
     answer = (
-        judge_key(then, grant.role_arn, then.kms_key)
-        if grant.action == DECRYPT and then.kms_key
-        else judge(then, grant.role_arn)
+        judge_key(simulated, grant.role_arn, simulated.kms_key)
+        if grant.action == DECRYPT and simulated.kms_key
+        else judge(simulated, grant.role_arn)
     )
     return f"It would not help: {answer.sentence}" if answer.cause else ""

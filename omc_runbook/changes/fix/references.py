@@ -1,4 +1,4 @@
-"""Correcting references: the valueFrom that a variable should have, where that can be told for certain."""
+"""Corrections of references: the valueFrom that a variable should have, where that is certain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
-from omc_runbook.changes.fix.steps import Correction, Unfixed
+from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, missing_keys
 from omc_runbook.checks.registry import checks_of
@@ -15,99 +15,100 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 REFERENCES = frozenset(check.id for check in checks_of(reference) if check.fixed_by)
-"""Checks of which a finding is about one reference, and says where it stands."""
+"""Checks whose findings are about one reference."""
 KEYS = frozenset({"key-case", "key-misspelt"})
-"""Checks of which a finding is about a key that references name."""
+"""Checks whose findings are about a key in references."""
 
 
 def plan_corrections(
     snapshot: Snapshot, findings: Sequence[Finding]
-) -> tuple[tuple[Correction, ...], tuple[Unfixed, ...]]:
-    """Plan a new revision for each one in force that has wrong references, and tell which of these stay and why."""
-    wants = [*all_demands(snapshot)]
+) -> tuple[tuple[Correction, ...], tuple[UnfixedCause, ...]]:
+    """Plan a new revision where references are wrong; also returns the findings without one, with the reason."""
+    demands = [*all_demands(snapshot)]
     edits: dict[str, list[ReferenceEdit]] = {}
     because: dict[str, list[Finding]] = {}
-    left = []
+    unfixed = []
     for finding in findings:
         if not finding.is_root_cause or finding.check not in REFERENCES | KEYS:
             continue
-        meant = [want for want in wants if _is_about(snapshot, finding, want)]
-        reasons = [why for want in meant if (why := _why_not(snapshot, want))]
-        if not meant or reasons:
-            left += [Unfixed(finding, reasons[0])] if reasons else []
+        matching = [demand for demand in demands if _is_about(snapshot, finding, demand)]
+        reasons = [why for demand in matching if (why := _why_not(snapshot, demand))]
+        if not matching or reasons:
+            unfixed += [UnfixedCause(finding, reasons[0])] if reasons else []
             continue
-        for want in meant:
-            arn, after = want.definition.arn, _right(snapshot, want)
-            edit = ReferenceEdit(want.container.name, want.injection.variable, want.injection.reference.text, after)
+        for demand in matching:
+            arn, after = demand.definition.arn, _correct_value_from(snapshot, demand)
+            edit = ReferenceEdit(
+                demand.container.name, demand.injection.variable, demand.injection.reference.text, after
+            )
             edits.setdefault(arn, [])
             edits[arn] += [] if edit in edits[arn] else [edit]
             because.setdefault(arn, [])
             because[arn] += [] if finding in because[arn] else [finding]
-    return tuple(_correction(snapshot, arn, edits[arn], because[arn]) for arn in edits), tuple(left)
+    return tuple(_correction(snapshot, arn, edits[arn], because[arn]) for arn in edits), tuple(unfixed)
 
 
 def _correction(snapshot: Snapshot, arn: str, edits: list[ReferenceEdit], because: list[Finding]) -> Correction:
-    using = (service for service in snapshot.consumers if service.task_definition_arn == arn)
+    users = (service for service in snapshot.consumers if service.task_definition_arn == arn)
     services = tuple(
-        service for service in using if service.controller == "ECS" and not why_not_service(snapshot, service.name)
+        service for service in users if service.controller == "ECS" and not why_not_service(snapshot, service.name)
     )
     return Correction(snapshot.task_definitions[arn], tuple(edits), services, tuple(because))
 
 
-def _is_about(snapshot: Snapshot, finding: Finding, want: KeyDemand) -> bool:
+def _is_about(snapshot: Snapshot, finding: Finding, demand: KeyDemand) -> bool:
     if finding.check in REFERENCES:
-        return finding.subject == want.subject and want.service.name in finding.services
-    # Where the catalogue has the key that is asked for, the secret is wrong and not the reference.
-    key = want.injection.reference.key
-    return key == finding.subject and key not in snapshot.environment.keys and _refers_well(snapshot, want)
+        return finding.subject == demand.subject and demand.service.name in finding.services
+    # If the catalogue has the referenced key, the secret is wrong, not the reference.
+    key = demand.injection.reference.key
+    return key == finding.subject and key not in snapshot.environment.keys and _refers_well(snapshot, demand)
 
 
-def _refers_well(snapshot: Snapshot, want: KeyDemand) -> bool:
-    """Whether a variable's name says, too, that the key of the secret is meant which is nearly the one asked for."""
-    meant = missing_keys(snapshot).get(want.injection.reference.key, "")
-    return bool(meant) and variable_of(meant, snapshot.environment.keys) == want.injection.variable
+def _refers_well(snapshot: Snapshot, demand: KeyDemand) -> bool:
+    """Whether the variable's name confirms the secret's key that is similar to the referenced one."""
+    key = missing_keys(snapshot).get(demand.injection.reference.key, "")
+    return bool(key) and variable_of(key, snapshot.environment.keys) == demand.injection.variable
 
 
-def _why_not(snapshot: Snapshot, want: KeyDemand) -> str:
-    if not want.in_force:
+def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
+    if not demand.in_force:
         return (
-            f"{want.definition.label} was rolled back and is not in force: correct it where it comes from, then"
-            " deploy it."
+            f"{demand.definition.label} was rolled back and is not in force: correct it at its source, then deploy it."
         )
     if snapshot.secret is None:
-        return f"There is no secret {snapshot.secret_name} that it could refer to."
-    if want.service.controller != "ECS":
-        return f"{want.service.name} is deployed by {want.service.controller}, which has to be given the new revision."
+        return f"Secret {snapshot.secret_name} does not exist."
+    if demand.service.controller != "ECS":
+        return f"{demand.service.name} is deployed by {demand.service.controller}, which needs the new revision."
     foreign = (
         why_not_secret(snapshot)
-        or why_not_family(snapshot, want.definition.family)
-        or why_not_service(snapshot, want.service.name)
+        or why_not_family(snapshot, demand.definition.family)
+        or why_not_service(snapshot, demand.service.name)
     )
     if foreign:
         return foreign
-    if not _right(snapshot, want):
-        return f"No key of the secret is clearly the one for {want.injection.variable}."
+    if not _correct_value_from(snapshot, demand):
+        return f"No key of the secret is clearly the one for {demand.injection.variable}."
     return ""
 
 
-def _right(snapshot: Snapshot, want: KeyDemand) -> str:
-    """What the valueFrom should be: the secret's full ARN, the key, and no version; "" where no key is certain."""
-    key = _key(snapshot, want)
+def _correct_value_from(snapshot: Snapshot, demand: KeyDemand) -> str:
+    """The correct valueFrom: the secret's full ARN and the key, without a version; "" where no key is certain."""
+    key = _key(snapshot, demand)
     return f"{snapshot.secret.arn}:{key}::" if snapshot.secret and key else ""
 
 
-def _key(snapshot: Snapshot, want: KeyDemand) -> str:
-    """The key that a reference names, well or nearly so, or else the one whose variable it sets."""
-    ref, known = want.injection.reference, snapshot.environment.keys
+def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
+    """The key in a reference, exact or similar, or else the one of its variable."""
+    value_from, catalogue = demand.injection.reference, snapshot.environment.keys
     document = snapshot.current.document if snapshot.current else None
-    there = document.keys if document else tuple(known)
-    if ref.key and not ref.problem:
+    keys = document.keys if document else tuple(catalogue)
+    if value_from.key and not value_from.problem:
         return (
-            missing_keys(snapshot).get(ref.key, "")
-            if ref.key not in known and _refers_well(snapshot, want)
-            else ref.key
+            missing_keys(snapshot).get(value_from.key, "")
+            if value_from.key not in catalogue and _refers_well(snapshot, demand)
+            else value_from.key
         )
-    named = [part for part in dict.fromkeys(ref.text.split(":")) if part in there]
-    own = [key for key in there if variable_of(key, known) == want.injection.variable]
-    certain = named or own
-    return certain[0] if len(certain) == 1 else ""
+    named_keys = [part for part in dict.fromkeys(value_from.text.split(":")) if part in keys]
+    own_keys = [key for key in keys if variable_of(key, catalogue) == demand.injection.variable]
+    candidates = named_keys or own_keys
+    return candidates[0] if len(candidates) == 1 else ""

@@ -1,1 +1,1 @@
-"""The secret: what it becomes, and its one writer."""
+"""The secret: plans of its changes, and its only writer."""

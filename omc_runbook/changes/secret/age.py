@@ -1,4 +1,4 @@
-"""The age of each key: since when it has its present value, and which values are over their time."""
+"""The age of each key's value, and which values are due for rotation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 @dataclass(frozen=True)
 class Age:
-    """Since when a key has its present value: `since` for certain, and perhaps as long ago as `earliest`."""
+    """Since when a key has its current value: at least `since`, perhaps as long ago as `earliest`."""
 
     key: str
     since: datetime
@@ -22,51 +22,50 @@ class Age:
 
     @property
     def at_least(self) -> bool:
-        """Whether the value may be older than what is kept shows."""
+        """Whether the value may be older than the kept versions show."""
         return self.earliest < self.since - SAME_MOMENT
 
 
 def ages(snapshot: Snapshot, history: History) -> tuple[Age, ...]:
-    """Tell for each key of the current document that is not empty since when it has its value.
+    """The age of each non-empty value of the current document; () without one.
 
-    A value is as old as the oldest version that has it and was, or may have been, current: giving an old version
-    AWSCURRENT back makes its values no younger. Where nothing that is kept shows the value's beginning, it may be as
-    old as the secret. () where there is no current document.
+    A value is as old as the oldest version that has it and was, or may have been, current: restoring a version does not
+    make its values younger. Where no kept version has another value, it may be as old as the secret.
     """
     content = snapshot.current
     members = content.document.members if content and content.document else ()
     return tuple(_age(snapshot, history, member) for member in members if not member.injected.is_empty)
 
 
-def due(snapshot: Snapshot, found: Sequence[Age]) -> tuple[str, ...]:
-    """The keys whose value is, or may be, older than the environment allows; only those that somebody makes or gets.
+def due(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:
+    """The keys whose value is, or may be, older than the environment's `rotation_days`.
 
-    Names and addresses, such as SMTP_HOST, are never due.
+    Only keys that are generated or obtained are due, never names and addresses such as SMTP_HOST.
     """
-    known, allowed = snapshot.environment.keys, timedelta(days=snapshot.environment.names.rotation_days)
+    catalogue, max_age = snapshot.environment.keys, timedelta(days=snapshot.environment.names.rotation_days)
     return tuple(
         age.key
-        for age in found
-        if age.key in known
-        and (known[age.key].generate or known[age.key].obtain_from)
-        and snapshot.taken - age.earliest > allowed
+        for age in key_ages
+        if age.key in catalogue
+        and (catalogue[age.key].generate or catalogue[age.key].obtain_from)
+        and snapshot.taken - age.earliest > max_age
     )
 
 
 def _age(snapshot: Snapshot, history: History, member: Member) -> Age:
     current = history.find(snapshot.current.version_id) if snapshot.current else None
     since = earliest = current.version.created if current else snapshot.taken
-    # Until an older version is seen to have had another value, this one may go back to the secret's beginning.
-    open_end = True
-    for kept in history.before(current) if current else ():
-        if kept.content is None:
-            earliest = kept.version.created if open_end else earliest
-        elif kept.content.document is not None:
-            before = kept.content.document.get(member.key)
-            if before is not None and before.injected.same_as(member.injected):
-                since = earliest = kept.version.created
-                open_end = True
+    # Until an older version is found with another value, this one may be as old as the secret.
+    may_be_older = True
+    for older_version in history.before(current) if current else ():
+        if older_version.content is None:
+            earliest = older_version.version.created if may_be_older else earliest
+        elif older_version.content.document is not None:
+            older_member = older_version.content.document.get(member.key)
+            if older_member is not None and older_member.injected.same_as(member.injected):
+                since = earliest = older_version.version.created
+                may_be_older = True
             else:
-                open_end = False
+                may_be_older = False
     created = snapshot.secret.created if snapshot.secret else None
-    return Age(member.key, since, min(earliest, created) if open_end and created else earliest)
+    return Age(member.key, since, min(earliest, created) if may_be_older and created else earliest)

@@ -1,4 +1,4 @@
-"""The plan of a secret that is not there: created with placeholders that all checks know, or restored."""
+"""The plan to create a missing secret with placeholders, or to restore a deleted one."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ Intent = Literal["create", "restore", "nothing"]
 
 
 @dataclass(frozen=True)
-class Creation:
-    """What is to become of an environment's secret; `text` is the first document, which holds no value yet.
+class CreatePlan:
+    """How an environment's secret will be created or restored.
 
-    `token` is the id that the first version will have: the same plan always has the same, so that a second try
-    continues the first.
+    `token` is the id of the first version: the same plan always has the same token, so that a rerun continues it.
     """
 
     intent: Intent
     name: str
     region: str
     keys: tuple[tuple[str, str], ...] = ()
-    """The keys of the first document, each with what it will hold: a placeholder, or nothing."""
+    """The keys of the first document, each with a placeholder or an empty value."""
     token: str = ""
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -44,24 +43,24 @@ class Creation:
     recovery_days: int = 30
     existing: Secret | None = None
     draft: SavedPlan | None = None
-    """Terraform's plan, where Terraform is to create the secret."""
+    """The Terraform plan, where Terraform creates the secret."""
     warnings: tuple[Finding, ...] = ()
-    """What is to be said of Terraform's files and of its plan."""
+    """Findings about the Terraform files and the Terraform plan."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What would be done: nothing, a restoration, Terraform's changes, or a new secret."""
+        """What would be done: a restore, Terraform's changes, or a new secret."""
         if self.intent == "nothing":
             return ()
         if self.intent == "restore":
             return (f"{self.name} would be restored, with all its keys and versions.",)
         if self.draft:
             return tuple(f"Terraform: {change.address} ({change.action})." for change in self.draft.changes)
-        return (f"{self.name} would be created in {self.region} with {len(self.keys)} keys and no value yet.",)
+        return (f"{self.name} would be created in {self.region} with {len(self.keys)} keys and no values yet.",)
 
     @property
     def harm(self) -> tuple[Finding, ...]:
-        """Why Terraform's plan must not be applied."""
+        """Why the Terraform plan must not be applied."""
         return tuple(finding for finding in self.warnings if finding.is_problem)
 
     @property
@@ -75,13 +74,13 @@ class Creation:
         return remedies.delete_secret(self.name, self.recovery_days, self.region).command
 
     def drop(self) -> None:
-        """Remove Terraform's plan file, if there is one; a second time does nothing."""
+        """Remove the Terraform plan file, if there is one."""
         if self.draft:
             self.draft.drop()
 
 
 def intent_of(snapshot: Snapshot) -> Intent:
-    """Whether the secret is to be created or restored, or is there; CouldNotLook where that could not be read."""
+    """Whether to create or restore the secret, or nothing; raises CouldNotLook where it could not be read."""
     gaps = snapshot.gaps.get("secret", ())
     if gaps:
         raise CouldNotLook(gaps[0].sentence)
@@ -90,31 +89,30 @@ def intent_of(snapshot: Snapshot) -> Intent:
     return "restore" if snapshot.secret.deleted else "nothing"
 
 
-def plan_creation(snapshot: Snapshot, terraform_dir: Path | None = None) -> Creation:
-    """Plan what the secret lacks: all of it, its restoration, or nothing; with Terraform, if its folder is given.
+def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> CreatePlan:
+    """Plan to create or restore the secret, with Terraform where its folder is set.
 
-    Raises CouldNotLook where it could not be told whether there is one, UsageError for a document that is too
-    large and where runbook.toml has an ARN for the secret's name, which only AWS can give; with Terraform what
-    `command.plan` raises.
+    Raises CouldNotLook where the secret could not be read, UsageError for a document that is too large and where
+    runbook.toml has an ARN instead of a name; with Terraform also what `command.plan` raises.
     """
     names, intent = snapshot.environment.names, intent_of(snapshot)
-    kept = Creation(
+    base_plan = CreatePlan(
         intent, snapshot.secret_name, names.region, recovery_days=names.recovery_days, existing=snapshot.secret
     )
     if terraform_dir is not None and intent != "restore":
-        return _with_terraform(kept, terraform_dir, names.profile)
+        return _with_terraform(base_plan, terraform_dir, names.profile)
     if intent != "create":
-        return kept
+        return base_plan
     if ":" in names.secret:
         raise UsageError(
-            f"There is no secret {names.secret}, and one cannot be created under an ARN: set secret to its name in"
+            f"Secret {names.secret} does not exist, and an ARN cannot be created: set secret to a name in"
             f" {snapshot.environment.source}."
         )
     keys = tuple((name, placeholder(name, key)) for name, key in snapshot.environment.keys.items())
     account = snapshot.caller.account
-    planned = (account, names.region, names.secret, keys, names.secret_description, names.secret_tags, names.kms_key)
-    digest = hashlib.sha256(json.dumps(planned, sort_keys=True).encode()).digest()
-    plan = Creation(
+    identity = (account, names.region, names.secret, keys, names.secret_description, names.secret_tags, names.kms_key)
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+    plan = CreatePlan(
         intent,
         names.secret,
         names.region,
@@ -131,16 +129,19 @@ def plan_creation(snapshot: Snapshot, terraform_dir: Path | None = None) -> Crea
     return plan
 
 
-def remaining(plan: Creation, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """What is still to be said, and what the plan warns of."""
+def remaining(plan: CreatePlan, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings, and the plan's warnings."""
     return (*findings, *plan.warnings)
 
 
-def _with_terraform(kept: Creation, folder: Path, profile: str) -> Creation:
-    """The plan with Terraform's; its file is dropped at once where there is nothing to create."""
-    unguarded = find_unprotected_versions(folder)
+def _with_terraform(base_plan: CreatePlan, folder: Path, profile: str) -> CreatePlan:
+    """Add the Terraform plan; its file is removed at once where there is nothing to create."""
+    unprotected_versions = find_unprotected_versions(folder)
     draft = command.plan(folder, profile)
-    if kept.intent == "nothing":
+    if base_plan.intent == "nothing":
         draft.drop()
-    warnings = (*plan_json.find_harm(draft.changes, kept.name, kept.existing), *plan_json.find_overwrites(unguarded))
-    return replace(kept, draft=draft, warnings=warnings)
+    warnings = (
+        *plan_json.find_harm(draft.changes, base_plan.name, base_plan.existing),
+        *plan_json.find_overwrites(unprotected_versions),
+    )
+    return replace(base_plan, draft=draft, warnings=warnings)

@@ -1,4 +1,4 @@
-"""Renewing keys: new values made or asked for, those of a killed run taken up again, and what the database does."""
+"""New values of keys: generated, entered or continued from a killed run, and the database's password rotation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
-from omc_runbook.changes.secret.plan import LABEL, document_of
+from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password
 from omc_runbook.changes.values import sources
-from omc_runbook.changes.values.source_file import Given
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import Action, Document, compare
@@ -23,12 +23,12 @@ from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-ORIGIN = "the change that was not finished"
+ORIGIN = "the unfinished change"
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """What a killed run has left: its version, the one before it, and the two documents."""
+class UnfinishedChange:
+    """A change that a killed run left: its version, the version before it, and both documents."""
 
     version_id: str
     base: str
@@ -38,28 +38,28 @@ class Unfinished:
 
     @property
     def actions(self) -> dict[str, Action]:
-        """What it did with each key that it did not leave as it was."""
+        """What it did with each key that it changed."""
         return {key: action for key, action in compare(self.before, self.document).items() if action != "unchanged"}
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys to which it gave other values."""
+        """The keys that it gave new values."""
         return tuple(key for key, action in self.actions.items() if action != "removed")
 
 
 @dataclass(frozen=True)
-class Renewal:
-    """New values, what the database does with one of them, what a killed run has left, and sentences on all that."""
+class NewValues:
+    """New values, the database's part in them, a killed run's change, and notes."""
 
-    values: Mapping[str, Given]
+    values: Mapping[str, NewValue]
     rotation: PasswordRotation | None = None
     password: Masked | None = None
-    """The new one of the database."""
+    """The database's new password."""
     former_password: Masked | None = None
-    unfinished: Unfinished | None = None
+    unfinished: UnfinishedChange | None = None
     notes: tuple[str, ...] = ()
-    finish: bool = True
-    """Whether services that hold older values shall get new tasks even where nothing is to be written."""
+    redeploy_stale: bool = True
+    """Whether services with stale tasks get new ones even if the secret does not change."""
 
 
 def renew(
@@ -69,57 +69,56 @@ def renew(
     values_from: str,
     database_url: Masked | None = None,
     are_due: bool = False,
-) -> Renewal:
-    """Make, ask for or fetch new values for keys, and plan what the database does with its password.
+) -> NewValues:
+    """Generate, prompt for or read new values, and plan the database's password rotation; writes nothing.
 
-    The source "renew" makes values where the catalogue says how, and asks for them where it does not. Values that a
-    killed run has made for the same keys are taken up again. Keys that only are due, and that nobody is there to be
-    asked for, are left out and told. Raises as `sources.gather` and `rotation.plan_rotation` do, and UsageError where a
-    killed run may have left a password that the database alone has. Nothing is written.
+    The source "renew" generates values where the catalogue says how, and prompts for the others. Values that a killed
+    run made for the same keys are used again. With `are_due`, keys that need a prompt are skipped, with a note, where
+    the session is not interactive. Raises as `sources.gather` and `rotation.plan_rotation` do, and UsageError where the
+    database may have a password of a killed run that is not in force yet.
     """
-    left = find_unfinished(clients, snapshot)
-    values, notes = _values(snapshot, keys, values_from, left, are_due)
-    finish = bool(values or left) or values_from == KEEP
-    if left:
-        _refuse_to_lose(left, keys, snapshot.environment.keys)
-        notes += (f"A change of {', '.join(left.actions)} was not finished: this run goes on from there.",)
-    key = _database_key(snapshot, values, left)
+    unfinished = find_unfinished(clients, snapshot)
+    values, notes = _values(snapshot, keys, values_from, unfinished, are_due)
+    redeploy_stale = bool(values or unfinished) or values_from == KEEP
+    if unfinished:
+        _refuse_to_lose(unfinished, keys, snapshot.environment.keys)
+        notes += (f"A change of {', '.join(unfinished.actions)} was not finished: this run continues it.",)
+    key = _database_key(snapshot, values, unfinished)
     if key and database_url is None:
         notes += (
-            f"{key} must change in the database too: unless it accepts the new value already, tasks will not get in."
-            " With database_url_from the runbook rotate changes both.",
+            f"{key} must change in the database too, or new tasks cannot log in: rotate with database_url_from changes"
+            " both.",
         )
-    if key is None or database_url is None:
-        return Renewal(values, unfinished=left, notes=notes, finish=finish)
-    return replace(_with_database(clients, snapshot, key, values, database_url, left, notes), finish=finish)
+    new = NewValues(values, unfinished=unfinished, notes=notes, redeploy_stale=redeploy_stale)
+    return _with_database(clients, snapshot, new, key, database_url) if key and database_url else new
 
 
-def find_unfinished(clients: Clients, snapshot: Snapshot) -> Unfinished | None:
-    """The change that a killed run has left, where its label is still there and its documents can be read.
+def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | None:
+    """The change that a killed run left: a version with our label whose documents can be read.
 
-    One whose version is AWSPREVIOUS had been taken back: nothing of it is to be taken up.
+    A version that is AWSPREVIOUS was rolled back, and is not continued.
     """
     stages = snapshot.secret.stages if snapshot.secret else {}
-    ours = [
+    labelled_versions = [
         version
         for version, labels in stages.items()
         if PREVIOUS not in labels and any(label.startswith(LABEL) for label in labels)
     ]
-    at = {label: version for version, labels in stages.items() for label in labels}
-    current, previous = at.get(CURRENT, ""), at.get(PREVIOUS, "")
-    for version in sorted(ours, key=lambda version: version != current):
+    version_of = {label: version for version, labels in stages.items() for label in labels}
+    current, previous = version_of.get(CURRENT, ""), version_of.get(PREVIOUS, "")
+    for version in sorted(labelled_versions, key=lambda version: version != current):
         base = previous if version == current else current
         after, before = _document(clients, snapshot, version), _document(clients, snapshot, base)
         if after and before:
-            return Unfinished(version, base, version == current, after, before)
+            return UnfinishedChange(version, base, version == current, after, before)
     return None
 
 
-def _refuse_to_lose(left: Unfinished, keys: Sequence[str], known: Mapping[str, Key]) -> None:
-    """Refuse what would let go of a version that may hold the one password by which the database lets tasks in."""
-    for key in left.keys:
-        alone = key in known and known[key].effect == "database-too" and known[key].login not in left.keys
-        if alone and key not in keys and not left.is_current:
+def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue: Mapping[str, Key]) -> None:
+    """Refuse to drop an unfinished version that may have the only password that the database accepts."""
+    for key in unfinished.keys:
+        is_alone = is_database_password(catalogue, key) and catalogue[key].login not in unfinished.keys
+        if is_alone and key not in keys and not unfinished.is_current:
             raise UsageError(
                 f"A change of {key} was not finished, and the database may have the new password already: run rotate"
                 f" with keys {key} and database_url_from first. Nothing was written."
@@ -127,89 +126,96 @@ def _refuse_to_lose(left: Unfinished, keys: Sequence[str], known: Mapping[str, K
 
 
 def _values(
-    snapshot: Snapshot, keys: Sequence[str], values_from: str, left: Unfinished | None, are_due: bool
-) -> tuple[dict[str, Given], tuple[str, ...]]:
-    known, present = snapshot.environment.keys, document_of(snapshot).keys
+    snapshot: Snapshot, keys: Sequence[str], values_from: str, unfinished: UnfinishedChange | None, are_due: bool
+) -> tuple[dict[str, NewValue], tuple[str, ...]]:
+    catalogue, present_keys = snapshot.environment.keys, document_of(snapshot).keys
     if are_due and not keys:
         return {}, ()
     if values_from not in (RENEW, GENERATE):
-        return sources.gather(values_from, keys, known, present), ()
+        return sources.gather(values_from, keys, catalogue, present_keys), ()
     if values_from == RENEW and not keys:
         return {}, ()
-    sources.refuse_unknown(keys, {*known, *present})
-    again = {key: member for key in keys if left and key in left.keys and (member := left.document.get(key))}
-    values = {key: Given(member.injected, ORIGIN, member.kind) for key, member in again.items()}
+    sources.refuse_unknown(keys, {*catalogue, *present_keys})
+    values = {
+        key: NewValue(member.injected, ORIGIN, member.kind)
+        for key in keys
+        if unfinished and key in unfinished.keys and (member := unfinished.document.get(key))
+    }
     rest = [key for key in keys if key not in values]
-    made = [key for key in rest if key in known and known[key].generate]
-    asked = [key for key in rest if key not in made]
+    generated = [key for key in rest if key in catalogue and catalogue[key].generate]
+    prompted = [key for key in rest if key not in generated]
     notes: tuple[str, ...] = ()
-    if asked and are_due and not kernel.allows_input():
-        notes = (f"{', '.join(asked)} cannot be generated, and nobody can be asked here: still due.",)
-        asked = []
-    values |= sources.gather(GENERATE, made, known, present) if made or not keys else {}
-    values |= sources.gather(GENERATE if values_from == GENERATE else "prompt", asked, known, present) if asked else {}
+    if prompted and are_due and not kernel.allows_input():
+        notes = (f"{', '.join(prompted)} cannot be generated, and this session has no prompt: still due.",)
+        prompted = []
+    values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}
+    source = GENERATE if values_from == GENERATE else "prompt"
+    values |= sources.gather(source, prompted, catalogue, present_keys) if prompted else {}
     return {key: values[key] for key in keys if key in values}, notes
 
 
-def _database_key(snapshot: Snapshot, values: Mapping[str, Given], left: Unfinished | None) -> str | None:
-    """The key whose new value a database has to take too."""
-    known, document = snapshot.environment.keys, document_of(snapshot)
-    changing = [
+def _database_key(
+    snapshot: Snapshot, values: Mapping[str, NewValue], unfinished: UnfinishedChange | None
+) -> str | None:
+    """The changing key whose value the database needs too."""
+    catalogue, document = snapshot.environment.keys, document_of(snapshot)
+    changing_keys = [
         key
         for key, entry in values.items()
         for member in [document.get(key)]
         if member is None or not member.injected.same_as(entry.value)
     ]
-    changing += left.keys if left and left.is_current else ()
-    return next((key for key in changing if key in known and known[key].effect == "database-too"), None)
+    changing_keys += unfinished.keys if unfinished and unfinished.is_current else ()
+    return next((key for key in changing_keys if is_database_password(catalogue, key)), None)
 
 
-def _with_database(
-    clients: Clients,
-    snapshot: Snapshot,
-    key: str,
-    values: Mapping[str, Given],
-    url: Masked,
-    left: Unfinished | None,
-    notes: tuple[str, ...],
-) -> Renewal:
+def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: str, url: Masked) -> NewValues:
+    """Add the database's password rotation to new values."""
+    values, unfinished = new.values, new.unfinished
     document, login = document_of(snapshot), snapshot.environment.keys[key].login
-    is_written = left is not None and left.is_current and key in left.keys
-    before = left.before if left and is_written else document
-    name, former = before.get(login), before.get(key)
-    again = left.document.get(key) if left else None
-    new = again.injected if again and is_written else values[key].value if key in values else None
-    withdrawn = _document(clients, snapshot, snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
-    # A change that was taken back while the database did not answer may have left it with the withdrawn password.
-    candidates = [former, again, withdrawn.get(key) if withdrawn else None]
-    planned = rotation.plan_rotation(
+    is_current = unfinished is not None and unfinished.is_current and key in unfinished.keys
+    before = unfinished.before if unfinished and is_current else document
+    login_name, former_member = before.get(login), before.get(key)
+    leftover = unfinished.document.get(key) if unfinished else None
+    new_password = leftover.injected if leftover and is_current else values[key].value if key in values else None
+    previous = _document(clients, snapshot, snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    # After a rollback that could not reach the database, it may still have the withdrawn password.
+    candidates = [former_member, leftover, previous.get(key) if previous else None]
+    plan = rotation.plan_rotation(
         url,
-        reveal(name.injected) if name else "",
+        reveal(login_name.injected) if login_name else "",
         _server(snapshot, before),
-        _plain(snapshot, login),
+        _plain_variable(snapshot, login),
         [candidate.injected for candidate in candidates if candidate],
     )
-    # Names of login roles are no secrets, and the plan cannot do without them.
-    registry.exempt({planned.role, planned.former, planned.owner} - {""})
-    if planned.alternates and not is_written:
-        values = {**values, login: Given(Masked(planned.role, login), "the database's other login role")}
-    return Renewal(values, planned, new, former.injected if former else None, left, (*notes, *planned.sentences))
+    # Names of login roles are not secret, and the plan shows them.
+    registry.exempt({plan.role, plan.former_role, plan.owner} - {""})
+    if plan.alternates and not is_current:
+        values = {**values, login: NewValue(Masked(plan.role, login), "the database's other login role")}
+    return replace(
+        new,
+        values=values,
+        rotation=plan,
+        password=new_password,
+        former_password=former_member.injected if former_member else None,
+        notes=(*new.notes, *plan.sentences),
+    )
 
 
 def _server(snapshot: Snapshot, document: Document) -> str:
-    """Where the application's database is, as host:port, by the secret or by plain variables; "" where none says."""
-    found = {
-        name: reveal(member.injected) if member else _plain(snapshot, name)
+    """The application's database as host:port, from the secret or plain variables; "" where neither has it."""
+    parts = {
+        name: reveal(member.injected) if member else _plain_variable(snapshot, name)
         for name in ("POSTGRES_SERVER", "POSTGRES_PORT")
         for member in [document.get(name)]
     }
-    return f"{found['POSTGRES_SERVER']}:{found['POSTGRES_PORT'] or 5432}" if found["POSTGRES_SERVER"] else ""
+    return f"{parts['POSTGRES_SERVER']}:{parts['POSTGRES_PORT'] or 5432}" if parts["POSTGRES_SERVER"] else ""
 
 
-def _plain(snapshot: Snapshot, variable: str) -> str:
-    """What the consumers' task definitions set a variable to, in plain sight; "" where none does."""
+def _plain_variable(snapshot: Snapshot, variable: str) -> str:
+    """The plain-text value of a variable in the consumers' task definitions; "" where none has it."""
     definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
-    containers = (container for found in definitions if found for container in found.containers)
+    containers = (container for definition in definitions if definition for container in definition.containers)
     return next((text for container in containers for name, text in container.logins if name == variable), "")
 
 

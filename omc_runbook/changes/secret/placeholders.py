@@ -1,4 +1,4 @@
-"""Placeholders: what a new key holds until it gets a value, which keys still do, and how to give them theirs."""
+"""Placeholders of new keys, the keys that still have one, and the command that sets their values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SHAPES: dict[Form, str] = {
     "url": "https://{text}.example.com",
     "host": "{text}.example.com",
 }
-"""How a placeholder is dressed where the application checks a form before it starts."""
+"""The form of a placeholder where the application validates the value at its start."""
 
 
 def placeholder(name: str, key: Key) -> str:
-    """What a new key holds until somebody gives it a value: nothing where it may be empty."""
+    """The first content of a new key: "" for an optional one."""
     if not key.required:
         return ""
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -27,22 +27,22 @@ def placeholder(name: str, key: Key) -> str:
 
 
 def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
-    """The keys that have no value yet: they hold a placeholder, or nothing where they must have one."""
+    """The keys without a value: those with a placeholder, and required ones that are empty."""
     document = snapshot.current.document if snapshot.current else None
     return tuple(member.key for member in (document.members if document else ()) if _is_unset(snapshot, member))
 
 
 def update_command(environment: Environment, keys: tuple[str, ...]) -> str:
-    """The command that gives these keys their values from a file, with this environment's names filled in."""
+    """The command that sets these keys from a file, with this environment's names filled in."""
     by_hand, listed = remedies.put_value(environment.names), ",".join(keys)
     remedy = remedies.by("update", environment, by_hand, values_from="file:secrets.json", keys=listed)
     return remedies.at_once(environment, remedy)
 
 
 def _is_unset(snapshot: Snapshot, member: Member) -> bool:
-    known = snapshot.environment.keys.get(member.key)
+    key = snapshot.environment.keys.get(member.key)
     if member.kind != "string":
         return False
     if member.injected.is_empty:
-        return known is not None and known.required
+        return key is not None and key.required
     return member.injected.matches(PLACEHOLDER) or member.injected.matches(TEMPLATE_DEFAULT)

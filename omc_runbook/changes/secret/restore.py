@@ -1,11 +1,11 @@
-"""Restoring: a plan that makes a version current again which is there already."""
+"""The plan to make a kept version current again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.changes.secret.plan import Plan, change_of, current_id, draw_up
+from omc_runbook.changes.secret.plan import SecretPlan, change_of, current_id, is_database_password, make_plan
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
@@ -14,39 +14,38 @@ from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
 
 SHORTEST = 8
-"""The fewest characters of an id that name a version."""
+"""The least number of characters of an id that select a version."""
 
 
-def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> Plan:
-    """Plan to give AWSCURRENT to a version that is kept: no other is written.
+def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> SecretPlan:
+    """Plan to move AWSCURRENT to a kept version; no version is written.
 
-    `version` is a staging label, such as AWSPREVIOUS, or an id or the beginning of one; with "" nothing changes.
-    AWSPREVIOUS is no step forward: where it is newer than what is current, going back has been done, and the plan is
-    empty. What the catalogue would object to in a new value is only noted, because what is restored worked before.
-    Raises UsageError for a version that is not there or holds no JSON object, CouldNotLook for one that cannot be
-    read and where there is no current version to go back from.
+    `version` is a staging label, such as AWSPREVIOUS, or an id or the beginning of one; with "" nothing changes. Where
+    AWSPREVIOUS is newer than AWSCURRENT, the restore has been done, and the plan is empty. Values that the catalogue
+    refuses are only noted, because they worked before. Raises UsageError for a version that does not exist or is not a
+    JSON object, CouldNotLook for one that cannot be read and where there is no current version.
     """
     base = current_id(snapshot)
     if snapshot.secret is None or not base or snapshot.secret.deleted:
         gaps = snapshot.gaps.get("secret", ())
-        reason = f"{snapshot.secret_name} has no current version to go back from: run verify, it says why."
-        raise CouldNotLook(gaps[0].sentence if gaps else reason)
+        problem = f"{snapshot.secret_name} has no current version to go back from: run verify for the reason."
+        raise CouldNotLook(gaps[0].sentence if gaps else problem)
     if not version.strip():
         return _empty(snapshot, base)
     target_id = _resolve(snapshot, history, version.strip())
     if target_id == base:
-        return _empty(snapshot, base, finish=True)
-    kept = history.find(target_id)
-    assert kept is not None, "a version that was resolved is kept"
-    if version.strip() == PREVIOUS and _is_newer(history, kept, base):
+        return _empty(snapshot, base, redeploy_stale=True)
+    entry = history.find(target_id)
+    assert entry is not None, "resolved versions are kept"
+    if version.strip() == PREVIOUS and _is_newer(history, entry, base):
         note = (
             f"AWSCURRENT was moved back already, from version {history.short(target_id)}, which is {PREVIOUS} now."
-            " To go to that one again, give its id."
+            " To restore that one, give its id."
         )
-        return _empty(snapshot, base, note, finish=True)
-    target, current = _document(history, kept), snapshot.current.document if snapshot.current else None
-    origin = f"version {history.short(target_id)} of {kept.version.created:%Y-%m-%d %H:%M}"
-    return draw_up(
+        return _empty(snapshot, base, note, redeploy_stale=True)
+    target, current = _document(history, entry), snapshot.current.document if snapshot.current else None
+    origin = f"version {history.short(target_id)} of {entry.version.created:%Y-%m-%d %H:%M}"
+    return make_plan(
         snapshot,
         target.value,
         token=target_id,
@@ -59,69 +58,72 @@ def plan_restore(snapshot: Snapshot, history: History, version: str = "") -> Pla
     )
 
 
-def _empty(snapshot: Snapshot, base: str, *notes: str, finish: bool = False) -> Plan:
+def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = False) -> SecretPlan:
     document = snapshot.current.document if snapshot.current else None
     text = document.value if document else Masked("", "the secret")
     keys = document.keys if document else ()
     changes = tuple(change_of(snapshot, key, "unchanged") for key in keys)
-    return draw_up(snapshot, text, token=base, changes=changes, notes=notes, exists=True, finish=finish)
+    return make_plan(
+        snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
+    )
 
 
 def _resolve(snapshot: Snapshot, history: History, version: str) -> str:
-    """The id of the version that a label, an id or its beginning names."""
-    labelled = snapshot.secret.version_at(version) if snapshot.secret else ""
-    if labelled and history.find(labelled):
-        return labelled
-    # What was given is not repeated in a refusal: somebody may have put a value in its place.
-    name, there = snapshot.secret_name, _listed(history)
+    """The id of the version with this label, id or beginning of an id."""
+    by_label = snapshot.secret.version_at(version) if snapshot.secret else ""
+    if by_label and history.find(by_label):
+        return by_label
+    # The argument is not quoted: it may be a value pasted by mistake.
+    name, versions = snapshot.secret_name, _list_versions(history)
     if gaps := snapshot.gaps.get("versions", ()):
         raise CouldNotLook(gaps[0].sentence)
     if version == PREVIOUS:
-        raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of one that is kept, {there}.")
-    found = [kept.id for kept in history.versions if kept.id.startswith(version)]
-    if version in found:
+        raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of a kept version, {versions}.")
+    matching_ids = [entry.id for entry in history.versions if entry.id.startswith(version)]
+    if version in matching_ids:
         return version
-    if len(found) > 1 and len(version) >= SHORTEST:
-        raise UsageError(
-            f"Several versions of {name} have ids that begin like that: {', '.join(found)}. Nothing was written."
-        )
-    if len(found) != 1 or len(version) < SHORTEST:
-        raise UsageError(f"{name} keeps no version of that id or label: there are {there}. Nothing was written.")
-    return found[0]
+    if len(matching_ids) > 1 and len(version) >= SHORTEST:
+        raise UsageError(f"Several versions of {name} match: {', '.join(matching_ids)}. Nothing was written.")
+    if len(matching_ids) != 1 or len(version) < SHORTEST:
+        raise UsageError(f"{name} has no version with that id or label, only {versions}. Nothing was written.")
+    return matching_ids[0]
 
 
-def _listed(history: History) -> str:
-    ids = [f"{history.short(kept.id)} ({kept.version.created:%Y-%m-%d})" for kept in history.versions]
+def _list_versions(history: History) -> str:
+    ids = [f"{history.short(entry.id)} ({entry.version.created:%Y-%m-%d})" for entry in history.versions]
     more = f" and {len(ids) - 10} older" if len(ids) > 10 else ""
     return f"{', '.join(ids[:10])}{more}" if ids else "none that could be listed"
 
 
-def _is_newer(history: History, kept: VersionHistory, base: str) -> bool:
+def _is_newer(history: History, entry: VersionHistory, base: str) -> bool:
     current = history.find(base)
-    return current is not None and kept.version.created > current.version.created
+    return current is not None and entry.version.created > current.version.created
 
 
-def _document(history: History, kept: VersionHistory) -> Document:
-    short = history.short(kept.id)
-    if kept.unread:
-        raise CouldNotLook(kept.unread.sentence)
-    if kept.content is None:
-        raise UsageError(f"Version {short} is gone: Secrets Manager removed it. There are {_listed(history)}.")
-    if kept.content.document is None:
-        why = "is no text" if kept.content.binary else f"is {kept.content.error.problem}" if kept.content.error else ""
-        raise UsageError(f"Version {short} {why}: no task could start with it. Nothing was written.")
-    return kept.content.document
+def _document(history: History, entry: VersionHistory) -> Document:
+    short = history.short(entry.id)
+    if entry.unread:
+        raise CouldNotLook(entry.unread.sentence)
+    if entry.content is None:
+        raise UsageError(f"Version {short} is gone: Secrets Manager removed it. It keeps {_list_versions(history)}.")
+    content = entry.content
+    if content.document is None:
+        why = "is not text" if content.binary else f"is {content.error.problem}" if content.error else ""
+        raise UsageError(f"Version {short} {why}: no task can start with it. Nothing was written.")
+    return content.document
 
 
 def _notes(snapshot: Snapshot, current: Document | None, target: Document, origin: str) -> Iterator[str]:
-    """What to know before an old value is in force again."""
-    known = snapshot.environment.keys
+    """Warnings about the values to be restored."""
+    catalogue = snapshot.environment.keys
     for key, action in compare(current, target).items():
         member = target.get(key)
         if member is None or action == "unchanged":
             continue
-        reason = objection(member.injected, known.get(key)) if member.kind == "string" else f"is a JSON {member.kind}"
-        if reason:
-            yield f"{key} of {origin} {reason}."
-        if key in known and known[key].effect == "database-too":
-            yield f"The database has to accept the {key} of {origin}: if it has another by now, change that back first."
+        problem = (
+            objection(member.injected, catalogue.get(key)) if member.kind == "string" else f"is a JSON {member.kind}"
+        )
+        if problem:
+            yield f"{key} of {origin} {problem}."
+        if is_database_password(catalogue, key):
+            yield f"The database must accept the {key} of {origin}: if it was changed there, change it back first."

@@ -1,4 +1,4 @@
-"""The only writer: a new version staged beside the current one, then made current if nobody came in between."""
+"""The only writer of the secret: stages a new version, then makes it current unless somebody else wrote meanwhile."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from omc_runbook.aws.secretsmanager import CURRENT, Value
 from omc_runbook.aws.session import Clients, ReadFailure, insist, look
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.engine.step import Step
-from omc_runbook.changes.secret.new_values import Renewal
-from omc_runbook.changes.secret.plan import LABEL, KeyChange, Plan
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import reveal
@@ -24,49 +24,49 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
-AUTHORING = ("PutSecretValue", "UpdateSecretVersionStage", "UpdateSecret")
-"""The calls that can give a secret another current version."""
+WRITING_CALLS = ("PutSecretValue", "UpdateSecretVersionStage", "UpdateSecret")
+"""The API calls that can change a secret's current version."""
 
-CLOCKS_APART = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=5)
 """How far this machine's clock may be ahead of CloudTrail's."""
 
-NOT_KNOWN = "It is not known whether the new values are in force: run again, which goes on from there."
-ALL_BUT_LABEL = "All else is done: run again, and what marks it as under way goes too."
+STATE_UNKNOWN = "It is unknown whether the new values are in force: run again to continue."
+ALL_BUT_LABEL = "All else is done: run again to remove the staging label."
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class WrittenVersion:
-    """A change that is proved to be in force: the version that was current, the one that is now, and what changed."""
+class VersionChange:
+    """A verified change: the former version's id, the current version's, and the keys that changed."""
 
-    before: str
+    former_id: str
     version_id: str
     changes: tuple[KeyChange, ...]
 
 
 class SecretWriter:
-    """The writing of one plan; `renewal` says what the database has to do with it, and each call may raise.
+    """Writes one plan, and the database's password where `new_values` has a rotation.
 
-    A label of ours stays on the version until `release`, so that a second run knows a change that is under way. All
-    raise CouldNotLook where AWS refuses.
+    A staging label of ours stays on the version until `release`, so that another run finds the unfinished change. All
+    methods raise CouldNotLook where AWS refuses.
     """
 
     def __init__(
-        self, clients: Clients, plan: Plan, renewal: Renewal | None = None, environment: str | None = None
+        self, clients: Clients, plan: SecretPlan, new_values: NewValues | None = None, environment: str | None = None
     ) -> None:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
-        self._renewal, self._has_moved = renewal or Renewal({}), False
-        self.written: WrittenVersion | None = None
+        self._new_values, self._has_moved = new_values or NewValues({}), False
+        self.version_change: VersionChange | None = None
 
     def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
-        """Stage, let the database take the password and prove that by a login, then make the version current.
+        """Stage the version, set the database's password and log in with it, then make the version current.
 
         `undo` are the steps that make the former version current again.
         """
-        plan, renewal = self._plan, self._renewal
-        is_rotated = renewal.rotation is not None and renewal.password is not None
+        plan, new_values = self._plan, self._new_values
+        is_rotated = new_values.rotation is not None and new_values.password is not None
         return (
             Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty or plan.exists),
             Step(name="database", apply=self._set_password, is_done=lambda: plan.is_empty or not is_rotated),
@@ -74,27 +74,26 @@ class SecretWriter:
         )
 
     def release(self) -> Step:
-        """The last step: labels of ours go; a version without a label is Secrets Manager's to collect."""
+        """The last step: removes our labels; Secrets Manager deletes a version without labels."""
         return Step(name="release", apply=self._release, advice=ALL_BUT_LABEL)
 
     @contextmanager
-    def clearing_up(self) -> Iterator[None]:
-        """Clear up where a step raises: until the version is current nobody has read it; after that a rerun goes on.
+    def cleaning_up(self) -> Iterator[None]:
+        """Clean up where a step raises before the version is current; after that, another run continues.
 
-        An answer that never came leaves open which of the two it is. Raises CouldNotLook, too, where the database
-        does not take its former password back.
+        Raises CouldNotLook where that cannot be read, and where the database refuses its former password.
         """
         try:
             yield
         except RunbookError as error:
-            if not (self._plan.is_empty or self.written):
-                self._clear_up(error)
+            if not (self._plan.is_empty or self.version_change):
+                self._clean_up(error)
             raise
 
     def move(self) -> Iterator[Change]:
-        """Make the plan's version current and read that back.
+        """Make the plan's version current and read it back.
 
-        Raises ConflictError where another version is current, CouldNotLook where the value is not the one written.
+        Raises ConflictError where another version is current, CouldNotLook where the value differs.
         """
         plan = self._plan
         changes = [
@@ -110,37 +109,37 @@ class SecretWriter:
         self._has_moved = self._stage_current(plan.token, plan.base)
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
-        self.written = WrittenVersion(plan.base, plan.token, plan.changed)
+        self.version_change = VersionChange(plan.base, plan.token, plan.changed)
         yield from () if self._has_moved else changes
 
     def prove(self, moved: bool = True) -> None:
-        """Read back that the plan's version is current, whether or not `moved` by this run; raises as `move` does."""
-        plan, now = self._plan, self._current()
-        if now is None or now.version_id == plan.base:
+        """Verify that the plan's version is current; `moved` says whether this run moved it. Raises as `move` does."""
+        plan, value = self._plan, self._current()
+        if value is None or value.version_id == plan.base:
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
-        if now.version_id != plan.token:
-            raise ConflictError(self._what_happened(now, moved))
-        if now.text is None or not now.text.same_as(plan.text):
+        if value.version_id != plan.token:
+            raise ConflictError(self._conflict(value, moved))
+        if value.text is None or not value.text.same_as(plan.text):
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
 
     def is_current(self, version: str) -> bool:
         """Whether a version is current now."""
-        now = self._current()
-        return now is not None and now.version_id == version
+        value = self._current()
+        return value is not None and value.version_id == version
 
     def withdraw(self) -> bool:
-        """Make the version current again that the plan was made on; False where the plan's no longer is current."""
+        """Make the plan's base version current again; False where the plan's own is no longer current."""
         return self._stage_current(self._plan.base, self._plan.token)
 
     def give_back(self) -> str:
-        """Let the database have the former password again; gives a sentence, "" where it takes no part."""
-        renewal = self._renewal
-        if renewal.rotation is None:
+        """Restore the database's former password; returns a sentence, "" where no database is involved."""
+        new_values = self._new_values
+        if new_values.rotation is None:
             return ""
-        return rotation.take_back(renewal.rotation, renewal.former_password, renewal.password)
+        return rotation.take_back(new_values.rotation, new_values.former_password, new_values.password)
 
     def _stage(self) -> None:
-        """Write the version under a label of ours, where nobody reads it yet; a second time does nothing."""
+        """Write the version under a label of ours, which no task reads; idempotent."""
         text, token = reveal(self._plan.text), self._plan.token
         self._do(
             "secretsmanager:PutSecretValue",
@@ -148,34 +147,34 @@ class SecretWriter:
         )
 
     def _set_password(self) -> None:
-        planned, password = self._renewal.rotation, self._renewal.password
-        assert planned and password, "asked for only where a database takes part"
-        rotation.set_password(planned, password)
-        rotation.log_in(planned, password)
+        rotation_plan, password = self._new_values.rotation, self._new_values.password
+        assert rotation_plan and password, "called only with a rotation"
+        rotation.set_password(rotation_plan, password)
+        rotation.log_in(rotation_plan, password)
 
     def _release(self) -> None:
-        """Take off our label, and those of earlier runs.
+        """Remove our label, and those of earlier runs.
 
-        One that a write under way still holds may go too: what it has to move is named by its id.
+        The label of another run's unfinished write may go too: that run moves its version by id.
         """
         plan = self._plan
-        ours = [(self._label, plan.token)] if self.written and not plan.exists else []
-        for label, version in (*ours, *plan.labels):
+        own_labels = [(self._label, plan.token)] if self.version_change and not plan.exists else []
+        for label, version in (*own_labels, *plan.labels):
             if label.startswith(LABEL):
                 self._drop(label, version)
 
-    def _clear_up(self, error: RunbookError) -> None:
+    def _clean_up(self, error: RunbookError) -> None:
         try:
             is_current = self._has_moved or self.is_current(self._plan.token)
-        except CouldNotLook as unanswered:
-            raise CouldNotLook(f"{unanswered} {NOT_KNOWN}") from None
+        except CouldNotLook as read_error:
+            raise CouldNotLook(f"{read_error} {STATE_UNKNOWN}") from None
         if not is_current:
             try:
                 self.give_back()
-            except CouldNotLook as refused:
-                raise CouldNotLook(f"{error} {refused} Run again, which goes on from there.") from None
+            except CouldNotLook as database_error:
+                raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
         if (not is_current or isinstance(error, ConflictError)) and not self._plan.exists:
-            # A label that stays goes with the next run; why this one failed matters more.
+            # The next run removes a remaining label; the first error matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)
 
@@ -191,40 +190,40 @@ class SecretWriter:
     def _do(self, permission: str, call: Callable[[], T]) -> T:
         return insist(f"secret {self._plan.secret_name}", permission, call, "change")
 
-    def _what_happened(self, now: Value, moved: bool) -> str:
-        """Say who changed what, as far as it can be read: since the plan was made, or right after it was written."""
+    def _conflict(self, value: Value, moved: bool) -> str:
+        """Who changed which keys, as far as that can be read: since the plan, or right after this run's write."""
         plan = self._plan
-        mine = plan.token if moved else plan.base
-        before = (
+        our_version = plan.token if moved else plan.base
+        former_value = (
             look(
                 "the version before",
                 GET_SECRET_VALUE,
-                lambda: secretsmanager.get_value(self._client, self._arn, "", mine),
+                lambda: secretsmanager.get_value(self._client, self._arn, "", our_version),
             )
-            if mine
+            if our_version
             else None
         )
-        keys = _differing(None if isinstance(before, ReadFailure) else _document(before), _document(now))
-        who = self._author(now.version_id)
+        keys = _differing(None if isinstance(former_value, ReadFailure) else _document(former_value), _document(value))
+        author = self._author(value.version_id)
         if moved:
             return (
-                f"{plan.secret_name} was changed as version {plan.token}, and at once again by somebody else{who}:"
-                f" version {now.version_id} differs from it in {keys}. Run again to see what is there now."
+                f"{plan.secret_name} got version {plan.token}, and at once another from somebody else{author}:"
+                f" version {value.version_id} differs from it in {keys}. Run again to see the current state."
             )
         return (
-            f"Somebody else changed {plan.secret_name} since this plan was made{who}: version {now.version_id} differs"
-            f" in {keys}. Theirs stays, yours was not written: run again to plan on top."
+            f"Somebody else changed {plan.secret_name} since this plan was made{author}: version {value.version_id}"
+            f" differs in {keys}. Theirs stays, yours was not written: run again to plan on top of it."
         )
 
     def _author(self, version_id: str) -> str:
-        since, trail = self._plan.made - CLOCKS_APART, self._clients("cloudtrail")
-        for name in AUTHORING:
+        since, trail = self._plan.read_at - CLOCK_SKEW, self._clients("cloudtrail")
+        for name in WRITING_CALLS:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
             events = look(f"who called {name}", "cloudtrail:LookupEvents", lookup)
             for event in () if isinstance(events, ReadFailure) else events:
                 if event.version_id == version_id and not event.error:
                     return f" ({event.principal}, {event.time:%H:%M:%S} UTC)"
-        return " (CloudTrail does not tell by whom yet)"
+        return " (CloudTrail has no event of it yet)"
 
 
 def _document(value: Value | None) -> Document | None:

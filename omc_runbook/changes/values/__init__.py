@@ -1,1 +1,1 @@
-"""New values: taken, made, judged and tried."""
+"""New values: read, generated, validated and tested."""

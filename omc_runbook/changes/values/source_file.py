@@ -1,4 +1,4 @@
-"""The file that new values come from: warned of before it is read, read with care, removed once it has served."""
+"""The source file of new values: its precautions, its reading, and its removal afterwards."""
 
 from __future__ import annotations
 
@@ -19,84 +19,85 @@ from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
 
 LARGEST_FILE = 262_144
-"""Bytes: four times what Secrets Manager takes, for a document with generous white space."""
+"""Bytes: four times the limit of Secrets Manager, to allow for white space."""
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
-"""The key of a line; anything else before a "=" may be a piece of a value, and is in no sentence."""
+"""The key of a line; any other text before a "=" may be part of a value, and is never printed."""
 
 OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 @dataclass(frozen=True)
-class Given:
-    """A value that somebody gave, in words where it came from, and what it is in the JSON of its source."""
+class NewValue:
+    """A new value, where it comes from, in words, and its JSON type in the source."""
 
     value: Masked
     origin: str
     kind: Kind = "string"
     is_placeholder: bool = False
-    """Whether it is ours, and stands for a value that is still to come."""
+    """Whether it is a placeholder from add_key, to be replaced later."""
 
 
 def path_of(values_from: str) -> Path | None:
-    """The file that a source of values names; None where it names none."""
+    """The path of a file:PATH source; None for any other source."""
     kind, _, name = values_from.partition(":")
     return expand(name) if kind == "file" and name else None
 
 
 def precautions(values_from: str) -> tuple[str, ...]:
-    """Say what is unsafe about a source file, without reading it: readable by others, or about to be committed."""
-    path = _there(values_from)
+    """What is unsafe about a source file, without reading it: its mode, or git not ignoring it."""
+    path = _existing_path(values_from)
     if path is None:
         return ()
-    found = []
+    warnings = []
     if path.stat().st_mode & OTHERS:
-        found.append(f"{path} can be read by others on this machine: {command('chmod', '600', path)}.")
+        warnings.append(f"{path} can be read by others on this machine: {command('chmod', '600', path)}.")
     if _may_be_committed(path):
-        found.append(f"{path} is in a git work tree that does not ignore it: one `git add .` would publish it.")
-    return tuple(found)
+        warnings.append(f"{path} is in a git work tree that does not ignore it: one `git add .` would publish it.")
+    return tuple(warnings)
 
 
 def consume(values_from: str, text: Masked, keep: bool = False) -> str:
-    """Remove the source file, unless told to keep it or the secret's new `text` lacks a value of it.
+    """Remove the source file, and a link to it, unless `keep` is set or the secret's new `text` lacks a value of it.
 
-    Gives a sentence on what was done, "" where the values came from no file. A link goes with the file that it leads
-    to.
+    Returns a sentence on what was done, "" where the values did not come from a file.
     """
-    path = _there(values_from)
+    path = _existing_path(values_from)
     if path is None:
         return ""
     if keep:
-        return f"{path} was kept, as you asked: it still holds the values in the clear."
+        return f"{path} was kept, as you asked: it still has the values in plain text."
     try:
         document = parse(text)
-        written = {member.key: member.injected for member in document.members}
+        written_values = {member.key: member.injected for member in document.members}
         values = read_file(path)
-        left = [key for key in values if key not in written or not values[key].value.same_as(written[key])]
+        unwritten_keys = [
+            key for key in values if key not in written_values or not values[key].value.same_as(written_values[key])
+        ]
     except UsageError as error:
-        return f"It was kept, since it cannot be read any more. {error}"
-    if left:
-        only = "a value that is" if len(left) == 1 else "values that are"
-        return f"{path} was kept, with {only} nowhere else: {', '.join(left)}. Write the rest too, or remove the file."
+        return f"It was kept, because it can no longer be read. {error}"
+    if unwritten_keys:
+        keys = ", ".join(unwritten_keys)
+        return f"{path} was kept, since the secret lacks its values of {keys}. Write them too, or remove the file."
     try:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
     except OSError as error:
-        return f"{path} could not be removed ({error.strerror}): remove it yourself, it holds the values in the clear."
+        return f"{path} could not be removed ({error.strerror}): remove it yourself, it has the values in plain text."
     return f"{path} was removed."
 
 
-def read_file(path: Path) -> dict[str, Given]:
-    """Read a file of JSON or of NAME=value lines; UsageError, in one sentence, for one that is neither."""
+def read_file(path: Path) -> dict[str, NewValue]:
+    """Read a file of JSON or of NAME=value lines; raises UsageError for anything else."""
     return read(load(path, "the new values"), f"file {path.name}", str(path))
 
 
 def load(path: Path, content: str) -> bytes:
-    """The bytes of a small file; UsageError, in one sentence that says what it should hold, for what is none."""
+    """The bytes of a small file; raises UsageError, which names the expected `content`, where it cannot be read."""
     try:
-        # A pipe would be waited for, and nobody here writes into it.
+        # Reading a pipe would block for ever.
         if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{path} is a pipe or a device, and no file: put {content} into a file and name that.")
+            raise UsageError(f"{path} is a pipe or a device: put {content} into a regular file.")
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
@@ -110,8 +111,8 @@ def load(path: Path, content: str) -> bytes:
     return raw
 
 
-def read(raw: bytes, origin: str, where: str) -> dict[str, Given]:
-    """Read JSON or NAME=value lines; `where` begins the sentence of a UsageError, `origin` is kept with each value."""
+def read(raw: bytes, origin: str, where: str) -> dict[str, NewValue]:
+    """Parse JSON or NAME=value lines; `where` begins a UsageError's message, `origin` is stored with each value."""
     if b"\0" in raw:
         raise UsageError(f"{where} has a NUL byte: save it as plain UTF-8 text.")
     try:
@@ -121,14 +122,14 @@ def read(raw: bytes, origin: str, where: str) -> dict[str, Given]:
     if not text.strip():
         raise UsageError(f"{where} is empty: there is nothing to write.")
     masked = Masked(text, origin)
-    # Anything but a name at the beginning is meant as JSON, and told what is wrong with it.
+    # Text that does not begin with a name is parsed as JSON, for JSON's error message.
     if text.lstrip().startswith(("{", "[", "'", '"', "\ufeff")):
         return _members(masked, where)
-    return {key: Given(value, origin) for key, value in _lines(text, where).items()}
+    return {key: NewValue(value, origin) for key, value in _lines(text, where).items()}
 
 
-def _there(values_from: str) -> Path | None:
-    """The source file where there is one that can be seen; what is wrong otherwise is told when it is read."""
+def _existing_path(values_from: str) -> Path | None:
+    """The source file, if it exists and is accessible; reading it reports anything else."""
     path = path_of(values_from)
     try:
         return path if path and path.is_file() else None
@@ -136,7 +137,7 @@ def _there(values_from: str) -> Path | None:
         return None
 
 
-def _members(masked: Masked, where: str) -> dict[str, Given]:
+def _members(masked: Masked, where: str) -> dict[str, NewValue]:
     try:
         document = parse(masked)
     except DocumentError as error:
@@ -144,29 +145,29 @@ def _members(masked: Masked, where: str) -> dict[str, Given]:
         raise UsageError(f"{where}: the text {reason}") from None
     if document.duplicates:
         raise UsageError(f"{where} has {document.duplicates[0]} twice: keep one of them.")
-    return {member.key: Given(member.injected, masked.name, member.kind) for member in document.members}
+    return {member.key: NewValue(member.injected, masked.name, member.kind) for member in document.members}
 
 
 def _lines(text: str, where: str) -> dict[str, Masked]:
-    found: dict[str, Masked] = {}
+    values: dict[str, Masked] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.key is None and not binding.error:
             continue
         if binding.error or not binding.key or binding.value is None or not NAME.fullmatch(binding.key):
             raise UsageError(f"{where}, line {binding.original.line} is neither JSON nor NAME=value.")
-        if binding.key in found:
+        if binding.key in values:
             raise UsageError(f"{where} has {binding.key} twice: keep one of them.")
-        found[binding.key] = Masked(binding.value, binding.key)
-    return found
+        values[binding.key] = Masked(binding.value, binding.key)
+    return values
 
 
 def _may_be_committed(path: Path) -> bool:
-    """Whether a file is in a git work tree and not ignored; where git cannot be asked, it is taken as not ignored."""
+    """Whether a file is in a git work tree and not ignored; without git it counts as not ignored."""
     folder = path.resolve().parent
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return False
     git = shutil.which("git")
     if git is None:
         return True
-    asked = [git, "-C", str(folder), "check-ignore", "--quiet", "--", path.resolve().name]
-    return subprocess.run(asked, capture_output=True, check=False).returncode != 0
+    arguments = [git, "-C", str(folder), "check-ignore", "--quiet", "--", path.resolve().name]
+    return subprocess.run(arguments, capture_output=True, check=False).returncode != 0

@@ -1,4 +1,4 @@
-"""New values: from a prompt, a file, a variable or a generator, named by a parameter and never shown."""
+"""Sources of new values: a prompt, a file, a variable or a generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from omc_runbook.changes.values import source_file
-from omc_runbook.changes.values.source_file import Given
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
@@ -29,90 +29,90 @@ GENERATORS: dict[str, Callable[[], str]] = {
 
 
 def gather(
-    values_from: str, keys: Sequence[str], known: Mapping[str, Key], present: Collection[str], where: str = ""
-) -> dict[str, Given]:
-    """Take new values from the source that a parameter names, masked from the start; none from "" and "keep".
+    values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], present_keys: Collection[str], where: str = ""
+) -> dict[str, NewValue]:
+    """Read new values from the source `values_from`, masked; "" and "keep" give none.
 
-    `keys` says which; empty means all that the source has, which a prompt and a generator do not know. A key has
-    to be in the catalogue (`known`) or in the secret (`present`). `where` is the environment's name, for a prompt.
-    Raises UsageError, in one sentence without a value, for a source that is not one or does not have what is asked
-    for.
+    `keys` selects them; empty means all that the source has, which does not work for a prompt or a generator. Each key
+    must be in the catalogue (`catalogue`) or in the secret (`present_keys`). `where` is the environment's name, for a
+    prompt. Raises UsageError, without a value in it, for an unknown source or a key that the source lacks.
     """
-    refuse_unknown(keys, {*known, *present})
+    refuse_unknown(keys, {*catalogue, *present_keys})
     if not values_from and keys:
-        raise UsageError(f"{', '.join(keys)} should change, but to what? Set values_from to {SOURCES}.")
-    found = _take(values_from, keys, known, where) if values_from not in ("", KEEP) else {}
-    refuse_unknown([*found], {*known, *present})
-    return found
+        raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {SOURCES}.")
+    values = _take(values_from, keys, catalogue, where) if values_from not in ("", KEEP) else {}
+    refuse_unknown([*values], {*catalogue, *present_keys})
+    return values
 
 
-def _take(values_from: str, keys: Sequence[str], known: Mapping[str, Key], where: str) -> dict[str, Given]:
+def _take(values_from: str, keys: Sequence[str], catalogue: Mapping[str, Key], where: str) -> dict[str, NewValue]:
     kind, _, name = values_from.partition(":")
     path = source_file.path_of(values_from)
     if path:
-        return _only(source_file.read_file(path), keys, values_from)
+        return _select(source_file.read_file(path), keys, values_from)
     if kind == "env" and name:
-        return _only(_from_variable(name, keys), keys, values_from)
+        return _select(_from_variable(name, keys), keys, values_from)
     if values_from == "prompt":
-        return _ask(_named(keys, values_from), where)
+        return _prompt(_require_keys(keys, values_from), where)
     if values_from == GENERATE:
-        return {key: _generate(key, known.get(key)) for key in _named(keys, values_from)}
-    # Not repeated here: somebody may have put a value in its place.
-    raise UsageError(f"values_from names no source of values: choose {SOURCES}.")
+        return {key: _generate(key, catalogue.get(key)) for key in _require_keys(keys, values_from)}
+    # Not quoted: it may be a value pasted by mistake.
+    raise UsageError(f"values_from is not a source of values: choose {SOURCES}.")
 
 
-def _from_variable(name: str, keys: Sequence[str]) -> dict[str, Given]:
+def _from_variable(name: str, keys: Sequence[str]) -> dict[str, NewValue]:
     text = os.environ.get(name)
     if not text:
         raise UsageError("The variable that values_from names is not set or empty: set it, or name another source.")
     try:
         raw = text.encode("utf-8")
     except UnicodeEncodeError:
-        raise UsageError(f"The variable {name} is not UTF-8 text: set it anew.") from None
+        raise UsageError(f"The variable {name} is not UTF-8 text: set it again.") from None
     if len(keys) == 1 and not text.lstrip().startswith("{"):
-        return {keys[0]: Given(Masked(text, keys[0]), f"variable {name}")}
+        return {keys[0]: NewValue(Masked(text, keys[0]), f"variable {name}")}
     return source_file.read(raw, f"variable {name}", f"The variable {name}")
 
 
-def _ask(keys: Sequence[str], where: str) -> dict[str, Given]:
+def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:
     if not kernel.allows_input():
-        raise UsageError("Nobody can be asked here: take the values from file:PATH, env:NAME or generate.")
+        raise UsageError("A prompt needs an interactive session: take the values from file:PATH, env:NAME or generate.")
     name = f" in {where}" if where else ""
-    return {key: Given(Masked(getpass.getpass(f"New value of {key}{name}: "), key), "prompt") for key in keys}
+    return {key: NewValue(Masked(getpass.getpass(f"New value of {key}{name}: "), key), "prompt") for key in keys}
 
 
-def _generate(key: str, known: Key | None) -> Given:
-    if known is None or not known.generate:
-        where = f" (get it from {known.obtain_from})" if known and known.obtain_from else ""
+def _generate(key: str, entry: Key | None) -> NewValue:
+    if entry is None or not entry.generate:
+        where = f" (get it from {entry.obtain_from})" if entry and entry.obtain_from else ""
         raise UsageError(f"{key} cannot be generated{where}: take it from prompt, file:PATH or env:NAME.")
-    kind = "urlsafe-32" if known.in_url else known.generate
-    return Given(Masked(GENERATORS[kind](), key), f"generated ({kind})")
+    kind = "urlsafe-32" if entry.in_url else entry.generate
+    return NewValue(Masked(GENERATORS[kind](), key), f"generated ({kind})")
 
 
-def _named(keys: Sequence[str], values_from: str) -> Sequence[str]:
+def _require_keys(keys: Sequence[str], values_from: str) -> Sequence[str]:
     if not keys:
         raise UsageError(f'With values_from "{values_from}" name the keys, as in keys = "SECRET_KEY,SMTP_PASSWORD".')
     return keys
 
 
-def _only(found: dict[str, Given], keys: Sequence[str], values_from: str) -> dict[str, Given]:
-    missing = [key for key in keys if key not in found]
+def _select(values: dict[str, NewValue], keys: Sequence[str], values_from: str) -> dict[str, NewValue]:
+    missing = [key for key in keys if key not in values]
     if missing:
-        raise UsageError(f"{values_from} has no {', '.join(missing)}: it has {', '.join(sorted(found)) or 'nothing'}.")
-    return {key: found[key] for key in keys} if keys else found
+        raise UsageError(f"{values_from} has no {', '.join(missing)}: it has {', '.join(sorted(values)) or 'nothing'}.")
+    return {key: values[key] for key in keys} if keys else values
 
 
-def refuse_unknown(keys: Sequence[str], known: Collection[str]) -> None:
-    """Raise UsageError for the first key that is not known, with the nearest that is."""
+def refuse_unknown(keys: Sequence[str], catalogue: Collection[str]) -> None:
+    """Raise UsageError for the first key that is neither in the catalogue nor in the secret, with the nearest name."""
     for key in keys:
-        if key not in known:
+        if key not in catalogue:
+            name = printable_key(key, catalogue)
             raise UsageError(
-                f"{named(key, known)} is neither in the secret nor in the catalogue{nearest(key, known)}"
-                " A new key wants a table [keys.NAME] in runbook.toml."
+                f"{name} is neither in the secret nor in the catalogue{nearest(key, catalogue)}"
+                " A new key needs a table [keys.NAME] in runbook.toml."
             )
 
 
-def named(key: str, known: Collection[str]) -> str:
-    """A key that is not known, for a sentence; not repeated where a value may have been put in its place."""
-    is_name = CAPITALS.fullmatch(key) or key.strip().upper() in {name.upper() for name in known}
+def printable_key(key: str, catalogue: Collection[str]) -> str:
+    """An unknown key, for a message; not quoted where it may be a value pasted by mistake."""
+    is_name = CAPITALS.fullmatch(key) or key.strip().upper() in {name.upper() for name in catalogue}
     return key if is_name else "A key that is not written like SECRET_KEY, and may be a value,"

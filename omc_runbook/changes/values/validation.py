@@ -1,4 +1,4 @@
-"""What the catalogue objects to in a new value, before anything is written."""
+"""Validation of a new value against the catalogue, before anything is written."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from omc_runbook.model.catalogue import (
 
 HOST = re.compile(r"\A[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
 NOT_OF: dict[Form, str] = {
-    "email": "is no e-mail address",
-    "host": "is no host name",
-    "url": "is no URL",
-    "number": "is no number",
+    "email": "is not an e-mail address",
+    "host": "is not a host name",
+    "url": "is not a URL",
+    "number": "is not a number",
 }
 NUL = re.compile(r"\0")
 DAMAGED = re.compile(r"[\ufffd\ud800-\udfff]")
-"""What is left of a character that could not be read: its replacement, or half of a surrogate pair."""
+"""A character that was decoded wrongly: its replacement, or half of a surrogate pair."""
 
 
 def objection(value: Masked, key: Key | None) -> str:
-    """Say what is wrong with a value, as the end of a sentence that begins with its key; "" for nothing."""
+    """What is wrong with a value, as the end of a sentence that begins with its key; "" where it is valid."""
     if value.matches(NUL):
-        return "has a NUL character, which no variable can hold"
+        return "has a NUL character, which environment variables cannot contain"
     if value.matches(DAMAGED):
-        return "has a character that was damaged on its way (U+FFFD, or half of a surrogate pair)"
+        return "has a damaged character (U+FFFD, or half of a surrogate pair)"
     if value.matches(EDGE_SPACE) and not value.matches(SEVERAL_LINES):
-        return "has white space at an end"
+        return "begins or ends with white space"
     if value.matches(PLACEHOLDER) or value.matches(TEMPLATE_DEFAULT):
         return "is a placeholder, not a value"
     if key is None:
         return ""
     if value.is_empty:
-        return "is empty, and is required" if key.required else ""
+        return "is required, and empty" if key.required else ""
     pattern = HOST if key.form == "host" else FORMS.get(key.form)
     if pattern and not value.matches(pattern):
         return NOT_OF[key.form]

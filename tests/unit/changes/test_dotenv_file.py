@@ -83,7 +83,7 @@ def test_what_is_mended_gives_the_healthy_file_back_to_the_byte(name: str, platf
     healthy, held = platform.dotenv.read_bytes(), [str(values(platform)[name]) for name in REQUIRED]
     MENDED[name](platform)
     plan = plan_file(platform)
-    shown = "\n".join((*dotenv_plan.shown(plan), *plan.mends, repr(plan)))
+    shown = "\n".join((*dotenv_plan.diff_lines(plan), *plan.mends, repr(plan)))
     assert write_file(plan).wrote
     assert platform.dotenv.read_bytes() == healthy
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
@@ -107,7 +107,7 @@ def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
     assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"] == meant
     changed = [line for line in platform.dotenv.read_text().splitlines() if line not in others]
     assert [line.partition("=")[0] for line in changed] == ["FIRST_SUPERUSER_PASSWORD"]
-    assert_absent([str(meant)], "\n".join(dotenv_plan.shown(plan)))
+    assert_absent([str(meant)], "\n".join(dotenv_plan.diff_lines(plan)))
 
 
 def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(platform: Platform) -> None:
@@ -158,7 +158,7 @@ def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> Non
     before = platform.dotenv.read_bytes()
     plan = plan_file(platform, f"file:{source}")
     assert plan.is_empty and plan.after == before
-    assert sum("keeps it" in note for note in plan.notes) == 2
+    assert sum("which stays" in note for note in plan.notes) == 2
     assert any("chmod 600" in note for note in plan.notes)
 
 
@@ -365,7 +365,7 @@ def pipe(platform: Platform) -> None:
     ("break_", "words"),
     [
         (refuse_read_only, "read-only: chmod u\\+w"),
-        (refuse_folder, "is read-only, so that"),
+        (refuse_folder, "is read-only: "),
         (directory, "is a directory, not a file"),
         (pipe, "is a pipe or a device"),
     ],

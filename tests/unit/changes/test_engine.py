@@ -72,7 +72,7 @@ def test_an_error_says_once_how_far_the_run_has_come_and_undoes_nothing(kind: ty
 
     with pytest.raises(kind) as error:
         bench.run(bench.step("a"), Step(name="outer", apply=within))
-    assert str(error.value) == "AWS refused. Done before: did a, did b. Run again: it does the rest."
+    assert str(error.value) == "AWS refused. Done before: did a, did b. Run again to finish."
     assert bench.done == ["a", "b"]
 
 

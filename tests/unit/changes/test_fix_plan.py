@@ -43,7 +43,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.rollback import NOTHING, Rollback
-from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
+from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
@@ -83,11 +83,11 @@ def planned(snapshot: Snapshot) -> FixPlan:
 
 
 def reasons(plan: FixPlan) -> dict[str, str]:
-    return {entry.finding.check: entry.why for entry in plan.left}
+    return {entry.finding.check: entry.why for entry in plan.unfixed}
 
 
 def redeployed(plan: FixPlan) -> list[str]:
-    return [entry.service.name for entry in plan.redeploys if not entry.held]
+    return [entry.service.name for entry in plan.redeploys if not entry.blocker]
 
 
 def under_key(snapshot: Snapshot, *policies: Any) -> Snapshot:
@@ -108,7 +108,7 @@ def test_a_wrong_reference_becomes_the_full_arn_with_its_key_and_nothing_else_ch
         ("worker", "SECRET_KEY", WRONG[check], RIGHT)
     ]
     assert {finding.check for finding in step.because} == {check}
-    assert [service.name for service in step.services] == ["worker"] == redeployed(plan) and not plan.left
+    assert [service.name for service in step.services] == ["worker"] == redeployed(plan) and not plan.unfixed
     shown = report.plan(plan).to_text()
     assert f"{WRONG[check]} → {RIGHT}" in " ".join(shown.split()) and "Terraform" in shown
     assert "--task-definition ohmycoins-staging-worker:7" in report.undo(plan, None).to_text()
@@ -203,7 +203,7 @@ def test_what_another_policy_refuses_is_not_granted() -> None:
     guard = policy(effect="Deny", kind="resource", Principal={"AWS": ROLE})
     assert planned(replace(with_permissions(healthy(), NOTHING_SAID), resource_policy=guard)).steps == ()
     left = planned(with_permissions(healthy(), taken))
-    assert "is not written over" in reasons(left)["no-permission"]
+    assert "is not overwritten" in reasons(left)["no-permission"]
 
 
 def test_a_stale_reference_and_a_policy_for_the_former_arn_are_both_cured() -> None:
@@ -232,7 +232,7 @@ def test_a_deletion_is_taken_back_before_anything_else() -> None:
     """And every service that uses the secret gets new tasks; undone, it would be scheduled again."""
     snapshot = with_permissions(healthy(), NOTHING_SAID)
     plan = planned(replace(with_secret(snapshot, deleted=snapshot.taken), contents={}))
-    assert [type(step) for step in plan.steps] == [Undelete, Grant]
+    assert [type(step) for step in plan.steps] == [RestoreSecret, Grant]
     assert redeployed(plan) == ["backend", "worker"]
     commands = report.undo(plan, None).to_text()
     assert commands.index("delete-role-policy") < commands.index("delete-secret")
@@ -245,7 +245,7 @@ def test_a_version_that_is_broken_as_a_whole_is_put_back(text: str) -> None:
     snapshot = with_text(with_values(snapshot, document(snapshot), PREVIOUS), text)
     plan = planned(snapshot)
     (step,) = plan.steps
-    assert isinstance(step, PutBack) and (step.plan.base, step.plan.token) == (CURRENT, PREVIOUS)
+    assert isinstance(step, RestoreVersion) and (step.plan.base, step.plan.token) == (CURRENT, PREVIOUS)
     assert redeployed(plan) == ["backend", "worker"]
     assert registry.mask(shown := report.plan(plan).to_text()) == shown
 
@@ -258,7 +258,7 @@ def test_a_former_version_that_is_no_better_is_not_put_back() -> None:
         plan = planned(with_text(with_values(snapshot, former, PREVIOUS), BROKEN))
         assert plan.steps == () and "is broken too" in next(iter(reasons(plan).values()))
     plan = planned(with_text(with_text(snapshot, BROKEN, PREVIOUS), BROKEN))
-    assert plan.steps == () and "no task could start with it" in next(iter(reasons(plan).values()))
+    assert plan.steps == () and "no task can start with it" in next(iter(reasons(plan).values()))
     assert "update" in report.manual_fixes(plan).to_text() or "restore" in report.manual_fixes(plan).to_text()
 
 
@@ -268,9 +268,9 @@ def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:
     base = document(former)
     former = with_values(former, base, PREVIOUS)
     (step,) = planned(with_values(former, {**base, "SECRET_KEY": "changethis"})).steps
-    assert isinstance(step, PutBack) and [change.key for change in step.plan.changed] == ["SECRET_KEY"]
+    assert isinstance(step, RestoreVersion) and [change.key for change in step.plan.changed] == ["SECRET_KEY"]
     renamed = planned(without_key(former, "OPENAI_API_KEY", "openai_api_key"))
-    assert [type(step) for step in renamed.steps] == [PutBack]
+    assert [type(step) for step in renamed.steps] == [RestoreVersion]
     other = with_keys(former, SECRET_KEY="changethis", SMTP_PASSWORD=secrets.token_urlsafe(24))
     assert planned(other).steps == () and "another SMTP_PASSWORD" in reasons(planned(other))["changethis"]
     database = planned(with_keys(former, POSTGRES_PASSWORD="changethis"))
@@ -282,7 +282,7 @@ def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"])
     plan = planned(without_key(snapshot, "OPENAI_API_KEY"))
     assert [type(step) for step in plan.steps] == [Correction] and "key-missing" in reasons(plan)
-    assert redeployed(plan) == [] and "key-missing" in plan.redeploys[0].held
+    assert redeployed(plan) == [] and "key-missing" in plan.redeploys[0].blocker
     assert "would still fail" in report.plan(plan).to_text()
 
 
@@ -328,12 +328,12 @@ def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> Non
     rollback, journal = Rollback(context, [step]), Journal()
 
     def fail() -> tuple[Change, ...]:
-        rollback.learn(snapshot, (), [done, failed])
+        rollback.record_failure(snapshot, (), [done, failed])
         raise StepFailed
 
     steps = [Step(name="move", apply=lambda: (), undo=rollback.undo(step)), Step(name="look", apply=fail)]
     assert not execute(steps, context.announce, journal, rollback.afterwards())
-    assert (rollback.kept, journal.changes, rollback.sentence) == ((step,), [], NOTHING)
+    assert (rollback.kept_steps, journal.changes, rollback.sentence) == ((step,), [], NOTHING)
     assert [(finding.check, finding.services) for finding in rollback.findings] == [("change-failed", {"worker"})]
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_values
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes.secret.new_values import Renewal, renew
+from omc_runbook.changes.secret.new_values import NewValues, renew
 from omc_runbook.changes.secret.plan import LABEL
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
@@ -30,7 +30,7 @@ def left(**changed: str | None) -> Snapshot:
     return replace(snapshot, secret=replace(snapshot.secret, stages=labelled))
 
 
-def found(snapshot: Snapshot) -> Renewal:
+def found(snapshot: Snapshot) -> NewValues:
     """What a run that keeps all values finds; nothing has to be asked for."""
     return renew(cast("Clients", None), snapshot, (), "keep")
 
@@ -39,10 +39,10 @@ def test_a_change_that_was_not_finished_is_told_with_all_its_keys() -> None:
     """Also with those that it took out; only a value can be taken up again."""
     new = found(left(SECRET_KEY=secrets.token_hex(32), OPENAI_API_KEY=None))
     assert new.unfinished and new.unfinished.keys == ("SECRET_KEY",)
-    assert new.notes == ("A change of SECRET_KEY, OPENAI_API_KEY was not finished: this run goes on from there.",)
+    assert new.notes == ("A change of SECRET_KEY, OPENAI_API_KEY was not finished: this run continues it.",)
     alone = found(left(OPENAI_API_KEY=None))
-    assert alone.notes == ("A change of OPENAI_API_KEY was not finished: this run goes on from there.",)
-    assert alone.finish and not alone.values
+    assert alone.notes == ("A change of OPENAI_API_KEY was not finished: this run continues it.",)
+    assert alone.redeploy_stale and not alone.values
 
 
 def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:

@@ -21,7 +21,7 @@ from support.snapshots import (
 
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
-from omc_runbook.changes.fix.steps import Correction, Grant, PutBack, Undelete
+from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import PRODUCTION, Names, load
 from omc_runbook.snapshot.history import History, VersionHistory
@@ -68,7 +68,7 @@ def planned(snapshot: Snapshot) -> FixPlan:
 
 
 def reason(plan: FixPlan, check: str) -> str:
-    return next(entry.why for entry in plan.left if entry.finding.check == check)
+    return next(entry.why for entry in plan.unfixed if entry.finding.check == check)
 
 
 def test_the_role_of_another_environment_is_granted_nothing() -> None:
@@ -156,7 +156,7 @@ def test_a_service_of_another_environment_in_the_same_cluster_is_not_deployed() 
     assert plan.is_empty
     assert f"{name} belongs to production" in reason(plan, "partial-arn")
     plan = planned(with_permissions(snapshot, NOTHING_SAID))
-    held = {entry.service.name: entry.held for entry in plan.redeploys}
+    held = {entry.service.name: entry.blocker for entry in plan.redeploys}
     assert [type(step) for step in plan.steps] == [Grant]
     assert held["backend"] == ""
     assert f"{name} belongs to production" in held[name]
@@ -169,10 +169,10 @@ def test_the_secret_of_another_environment_is_neither_restored_nor_put_back_nor_
         with_secret(beside(healthy()), tags={"Environment": PRODUCTION}),
     ):
         deleted = planned(replace(with_secret(snapshot, deleted=snapshot.taken), contents={}))
-        assert not [step for step in deleted.steps if isinstance(step, Undelete)]
+        assert not [step for step in deleted.steps if isinstance(step, RestoreSecret)]
         assert "belongs to production" in reason(deleted, "scheduled-deletion")
         broken = planned(with_text(snapshot, "{'SECRET_KEY'", CURRENT))
-        assert not [step for step in broken.steps if isinstance(step, PutBack)]
+        assert not [step for step in broken.steps if isinstance(step, RestoreVersion)]
         assert "belongs to production" in reason(broken, "single-quoted")
         assert planned(with_permissions(snapshot, NOTHING_SAID)).steps == ()
         assert planned(with_reference(snapshot, "worker", "SECRET_KEY", PARTIAL)).steps == ()

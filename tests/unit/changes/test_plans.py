@@ -18,11 +18,11 @@ from support.snapshots import healthy
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
-from omc_runbook.changes.secret.plan import Plan, plan_update
-from omc_runbook.changes.secret.writer import WrittenVersion
+from omc_runbook.changes.secret.plan import SecretPlan, plan_update
+from omc_runbook.changes.secret.writer import VersionChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
-from omc_runbook.changes.values.source_file import Given
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking import kernel
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
@@ -44,12 +44,12 @@ def holding(text: str) -> Snapshot:
     return replace(snapshot, contents={**snapshot.contents, content.version_id: content})
 
 
-def take(values_from: str, *keys: str) -> dict[str, Given]:
+def take(values_from: str, *keys: str) -> dict[str, NewValue]:
     """Gather for the guide's keys, with an empty secret."""
     return given.gather(values_from, keys, default_keys(), ())
 
 
-def texts(values: dict[str, Given]) -> dict[str, str]:
+def texts(values: dict[str, NewValue]) -> dict[str, str]:
     return {key: reveal(entry.value) for key, entry in values.items()}
 
 
@@ -57,11 +57,11 @@ def password() -> str:
     return secrets.token_urlsafe(20)
 
 
-def planned(snapshot: Snapshot, *remove: str, **values: str) -> Plan:
-    return plan_update(snapshot, {key: Given(Masked(text, key), "a test") for key, text in values.items()}, remove)
+def planned(snapshot: Snapshot, *remove: str, **values: str) -> SecretPlan:
+    return plan_update(snapshot, {key: NewValue(Masked(text, key), "a test") for key, text in values.items()}, remove)
 
 
-def actions(plan: Plan) -> dict[str, str]:
+def actions(plan: SecretPlan) -> dict[str, str]:
     return {change.key: change.action for change in plan.changed}
 
 
@@ -140,7 +140,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "white space": (b" \n\t\n", "is empty"),
     "NUL": (b"SMTP_PASSWORD=hunter2\0hunter2", "NUL byte"),
     "an escaped NUL": (b'{"SMTP_PASSWORD": "hunter2\\u0000hunter2"}', "NUL character"),
-    "half a pair": (b'{"SMTP_PASSWORD": "hunter2\\ud800hunter2"}', "a character that was damaged"),
+    "half a pair": (b'{"SMTP_PASSWORD": "hunter2\\ud800hunter2"}', "a damaged character"),
     "BOM": (b'\xef\xbb\xbf{"SMTP_PASSWORD": "hunter2hunter2"}', "byte order mark"),
     "UTF-16": ('{"SMTP_PASSWORD": "hunter2hunter2"}'.encode("utf-16"), "NUL byte"),
     "Latin-1": ("SMTP_PASSWORD=hunter2hünter2".encode("latin-1"), "not UTF-8"),
@@ -152,12 +152,12 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "null": (b'{"SMTP_PASSWORD": null}', "is a JSON null, and ECS needs a string"),
     "a placeholder": (b"SMTP_PASSWORD=please-update-me", "is a placeholder"),
     "the template's default": (b"FIRST_SUPERUSER_PASSWORD=changethis", "is a placeholder"),
-    "white space at an end": (b'{"SMTP_PASSWORD": "hunter2hunter2\\n"}', "white space at an end"),
-    "a required key emptied": (b"SECRET_KEY=", "is empty, and is required"),
+    "white space at an end": (b'{"SMTP_PASSWORD": "hunter2hunter2\\n"}', "ends with white space"),
+    "a required key emptied": (b"SECRET_KEY=", "is required, and empty"),
     "weak": (b"SECRET_KEY=hunter2", "shorter than 32 characters"),
-    "no e-mail": (b"FIRST_SUPERUSER=hunter2hunter2", "no e-mail address"),
-    "no host": (b"SMTP_HOST=hunter2://hunter2", "no host name"),
-    "no URL": (b"SENTRY_DSN=hunter2hunter2", "no URL"),
+    "no e-mail": (b"FIRST_SUPERUSER=hunter2hunter2", "not an e-mail address"),
+    "no host": (b"SMTP_HOST=hunter2://hunter2", "not a host name"),
+    "no URL": (b"SENTRY_DSN=hunter2hunter2", "not a URL"),
     "another prefix": (b"OPENAI_API_KEY=hunter2hunter2hunter2hunter2", "begin with sk-"),
     "breaks a URL": (b"POSTGRES_PASSWORD=hunter2@hunter2", "breaks a URL"),
     "too large": (b"SMTP_PASSWORD=" + b"hunter2" * 10_000, "65,536 are allowed"),
@@ -192,7 +192,7 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "a source without keys": (lambda: take("generate"), "name the keys"),
     "not to be generated": (lambda: take("generate", "OPENAI_API_KEY"), "platform.openai.com"),
     "an unknown key": (lambda: take("generate", "SECRT_KEY"), "did you mean SECRET_KEY?"),
-    "nobody to ask": (lambda: take("prompt", "SECRET_KEY"), "Nobody can be asked here"),
+    "nobody to ask": (lambda: take("prompt", "SECRET_KEY"), "A prompt needs an interactive session"),
     "a key twice": (lambda: split_names("keys", "SECRET_KEY, SMTP_HOST,SECRET_KEY"), "keys names SECRET_KEY twice"),
     "an unknown key removed": (lambda: planned(healthy(), "SENTRY_DNS"), "did you mean SENTRY_DSN?"),
     "set and removed": (lambda: planned(healthy(), "SMTP_HOST", SMTP_HOST="a.test"), "both set and removed"),
@@ -291,7 +291,7 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
     assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
     assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
     first = replace(plan, base="")
-    done = SecretResult(plan=first, written=WrittenVersion("", first.token, first.changed))
+    done = SecretResult(plan=first, version_change=VersionChange("", first.token, first.changed))
     assert "omc-runbook" not in changes.undo(production, first, done).to_text()
 
 
@@ -301,8 +301,8 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     cause = Finding(check="bare-name", family="reference", title="A reference has no ARN", status="found")
     rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
     failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
-    later = failure.moved_on(plan.secret_name, "Somebody else wrote.")
-    done = SecretResult(plan=plan, rollouts=rollouts, undone="Left.")
+    later = failure.version_overtaken(plan.secret_name, "Somebody else wrote.")
+    done = SecretResult(plan=plan, rollouts=rollouts, rollback_note="Left.")
     text = changes.result(plan, replace(done, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
@@ -323,7 +323,7 @@ def test_the_same_plan_has_the_same_token_and_no_other_has() -> None:
 def test_there_has_to_be_a_version_to_build_on() -> None:
     """Without a secret, and with one that is no JSON, nothing can be planned."""
     for snapshot in (replace(healthy(), secret=None), replace(healthy(), contents={})):
-        with pytest.raises(CouldNotLook, match="has no version that can be changed"):
+        with pytest.raises(CouldNotLook, match="has no readable current version"):
             planned(snapshot, SMTP_HOST="a.test")
 
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import rollout as deploy_rollout
-from omc_runbook.changes.deploy.rollout import INTERVAL, SILENCE, Rollout
+from omc_runbook.changes.deploy.rollout import INTERVAL, UNANSWERED_SECONDS, Rollout
 from omc_runbook.model.errors import CouldNotLook
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
@@ -63,7 +63,9 @@ def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
     assert (rollout.state, rollout.reason, ecs.asked) == ("gone", "It was deleted meanwhile.", 1)
 
 
-@pytest.mark.parametrize("code, looks", [("ThrottlingException", SILENCE / INTERVAL + 2), ("AccessDeniedException", 1)])
+@pytest.mark.parametrize(
+    "code, looks", [("ThrottlingException", UNANSWERED_SECONDS / INTERVAL + 2), ("AccessDeniedException", 1)]
+)
 def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, looks: float) -> None:
     """What is refused is asked again for a while, whatever else is answered, and what is denied is not."""
     ecs = Ecs(code)
@@ -74,7 +76,7 @@ def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, lo
 
 def test_a_watch_outlasts_a_network_that_is_gone_for_a_while() -> None:
     """And gives up, with a sentence, when it stays away."""
-    ecs = Ecs(gone_for=round(SILENCE / INTERVAL))
+    ecs = Ecs(gone_for=round(UNANSWERED_SECONDS / INTERVAL))
     (rollout,) = watch(ecs)
     assert (rollout.state, ecs.asked) == ("gone", ecs.gone_for + 1)
     with pytest.raises(CouldNotLook, match="cannot be reached"):

@@ -14,7 +14,7 @@ from support.snapshots import healthy, with_keys, without_key
 
 from omc_runbook import cli
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, NewKey
-from omc_runbook.changes.secret.plan import KeyChange, Plan
+from omc_runbook.changes.secret.plan import KeyChange, SecretPlan
 from omc_runbook.headless import record
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
@@ -46,10 +46,10 @@ def summary(outcome: Outcome) -> str:
     return record.summarise(Outcome.from_json(outcome.to_json()), "a.html", "omc-runbook run rotate -p apply true")
 
 
-def plan(*keys: str, name: str = "app-secrets") -> Plan:
+def plan(*keys: str, name: str = "app-secrets") -> SecretPlan:
     """A plan that changes keys, and gives the services of a healthy snapshot new tasks."""
     changes = tuple(KeyChange(key, "changed", "generated (hex-32)") for key in keys)
-    return Plan("arn", name, "base", Masked("{}", "it"), "token", NOW, changes, healthy().consumers)
+    return SecretPlan("arn", name, "base", Masked("{}", "it"), "token", NOW, changes, healthy().consumers)
 
 
 def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
@@ -162,7 +162,7 @@ def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
     seen = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
     new = NewKey("OPENAI_API_KEY", "", "", False, "str", ("backend",))
 
-    def judged(write: Plan | None) -> list[tuple[str, str]]:
+    def judged(write: SecretPlan | None) -> list[tuple[str, str]]:
         addition = AddKeyPlan(new, Path("/checkout"), (), (EnvironmentPlan("staging", "a value", write, NOW),))
         found = add_key.merge(add_key.judge(addition, {"staging": seen}, {"staging": seen}, None))
         return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
