@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
@@ -87,9 +88,12 @@ class SettingsSource:
 
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
-        name = self._cased(variable)
-        fields = [each for each in self.fields if name in map(self._cased, each.variables)]
-        return min(fields, key=lambda each: self._cased(each.variables[0]) != name, default=None)
+        return self._by_variable.get(self._cased(variable))
+
+    @cached_property
+    def _by_variable(self) -> dict[str, Field]:
+        others = {self._cased(name): each for each in reversed(self.fields) for name in each.variables}
+        return others | {self._cased(name): each for each in reversed(self.fields) for name in each.variables[:1]}
 
     def _cased(self, variable: str) -> str:
         return variable if self.case_sensitive else variable.upper()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
@@ -88,7 +89,7 @@ class Workstation:
         names = self.checkout.settings.env_files or ()
         return tuple((self.checkout.root / BACKEND / name).resolve() for name in names)
 
-    @property
+    @cached_property
     def required(self) -> Mapping[str, str]:
         """The required variables, each with the reason."""
         reasons: dict[str, str] = {}
@@ -108,7 +109,7 @@ class Workstation:
         field = self.checkout.settings.find(variable)
         return next((each for each in (field.variables if field else ()) if self.binding(each)), variable)
 
-    @property
+    @cached_property
     def known_variables(self) -> frozenset[str]:
         """The variables that Settings or the template has."""
         template = self.checkout.template
