@@ -70,9 +70,9 @@ def closing(
     values_from: str = "",
     on_failure: str = RESTORE,
 ) -> Closing:
-    """Write, redeploy and verify, if `apply` is set: result, proof, holders, outcome, undo.
+    """Write, redeploy and verify, if `apply` is set: result, proof, holders, former values, outcome, undo.
 
-    Once the values are in force, the source file is removed.
+    Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
-    source = Source(new=new, values_from=values_from)
+    source = Source(new=new, values_from=values_from, retires=True)
     return secret_change.closing(run, snapshot, plan, apply, confirm, source, on_failure)

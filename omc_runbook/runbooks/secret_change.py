@@ -11,7 +11,7 @@ from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
-from omc_runbook.changes.values import live_check, reuse, source_file
+from omc_runbook.changes.values import former_values, live_check, reuse, source_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
@@ -117,6 +117,8 @@ class Source:
     new: NewValues | None = None
     values_from: str = ""
     keep: bool = False
+    retires: bool = False
+    """Whether the former values must not work any more."""
 
 
 def closing(
@@ -138,8 +140,19 @@ def closing(
         yield "proof", changes.proof(result)
         after = run.look()
         yield "holders", changes.holders(after)
-        yield "outcome", run.conclude(judge(before, after, result, plan), result, plan)
+        former = (
+            former_values.attempt(run.target.clients, after, plan, source.new)
+            if is_in_force and source.new and source.retires
+            else ()
+        )
+        if source.retires:
+            yield "former", changes.former(former)
+        yield "outcome", run.conclude((*former, *judge(before, after, result, plan)), result, plan)
         yield "undo", changes.undo(run.environment, plan, result)
+        if any(finding.is_problem for finding in former):
+            return "! Done, and a former value still works"
+        if any(finding.status == "unknown" for finding in former):
+            return "? Done, and a former value could not be tried"
         if result is None or result.is_proved:
             return "✓ Done and verified"
         return "✗ It failed" if result.rollback_note else "? Done, and not verified"

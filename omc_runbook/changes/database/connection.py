@@ -113,6 +113,15 @@ def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner
         return Refusal(_reason(error), password_checked=True)
 
 
+def try_password(url: Masked, role: str, password: Masked, host: str, port: str) -> Refusal | None:
+    """Log in at the URL's database as a role and out again; None where its password was asked for and accepted."""
+    connection = _open(url, password, user=role, host=host, hostaddr="", port=port)
+    if isinstance(connection, Refusal):
+        return connection
+    with connection:
+        return None if connection.pgconn.used_password else Refusal("it did not ask for a password")
+
+
 def _open(url: Masked, password: Masked | None = None, **overrides: str) -> Connection | Refusal:
     import psycopg
     from psycopg.conninfo import make_conninfo

@@ -60,6 +60,8 @@ class NewValues:
     notes: tuple[str, ...] = ()
     redeploy_stale: bool = True
     """Whether services with stale tasks get new ones even if the secret does not change."""
+    keys: tuple[str, ...] = ()
+    """The keys that were asked for, whether they get new values or not."""
 
 
 def renew(
@@ -89,7 +91,7 @@ def renew(
             f"{key} must change in the database too, or new tasks cannot log in: rotate with database_url_from changes"
             " both.",
         )
-    new = NewValues(values, unfinished=unfinished, notes=notes, redeploy_stale=redeploy_stale)
+    new = NewValues(values, unfinished=unfinished, notes=notes, redeploy_stale=redeploy_stale, keys=tuple(keys))
     return _with_database(clients, snapshot, new, key, database_url) if key and database_url else new
 
 
