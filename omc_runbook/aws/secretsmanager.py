@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A copy of a secret that Secrets Manager keeps: its region or ARN, and how replication to it goes.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicationStatusType.html
+    """
+
+    location: str
+    status: str
+    message: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +50,14 @@ class Secret:
     stages: dict[str, tuple[str, ...]]
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    owning_service: str = ""
+    """The AWS service that manages the secret, such as rds."""
+    partner: str = ""
+    """The partner that holds a managed external secret (`Type`)."""
+    replicas: tuple[Replica, ...] = ()
+    """Its replicas in other regions and accounts."""
+    primary: Replica | None = None
+    """The secret that this one is a replica of, in another region (its status is "" then) or account."""
 
     def version_at(self, stage: str) -> str:
         """The id of the version with a staging label; "" where none has it."""
@@ -79,7 +99,31 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
         tags={tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())},
         description=answer.get("Description", ""),
+        owning_service=answer.get("OwningService", ""),
+        partner=answer.get("Type", ""),
+        replicas=_replicas(answer),
+        primary=_primary(answer),
     )
+
+
+def _replicas(answer: Mapping[str, Any]) -> tuple[Replica, ...]:
+    regions = tuple(
+        Replica(entry["Region"], entry["Status"], entry.get("StatusMessage", ""))
+        for entry in answer.get("ReplicationStatus", ())
+    )
+    accounts = tuple(
+        Replica(entry["ReplicaSecretARN"], entry["ReplicationStatus"], entry.get("StatusMessage", ""))
+        for entry in answer.get("CrossAccountReplicas", ())
+    )
+    return regions + accounts
+
+
+def _primary(answer: Mapping[str, Any]) -> Replica | None:
+    other_account, region = answer.get("CrossAccountPrimary"), answer.get("PrimaryRegion", "")
+    if other_account:
+        status, message = other_account["ReplicationStatus"], other_account.get("StatusMessage", "")
+        return Replica(other_account["PrimarySecretARN"], status, message)
+    return Replica(region, "") if region not in ("", answer["ARN"].split(":")[3]) else None
 
 
 def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version, ...]:

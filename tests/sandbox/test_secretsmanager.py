@@ -13,6 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from support.small_world import ACCOUNT, Stage, policy
 
+from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 MINE = "omc-runbook-test"
@@ -259,3 +261,18 @@ def test_other_account_needs_both_sides_and_a_customer_key(stage: Stage) -> None
     with pytest.raises(ClientError, match="default KMS service key") as error:
         stage.secrets.get_secret_value(SecretId=arn)
     assert code_of(error) == "InvalidRequestException"
+
+
+def test_a_replica_describes_itself_and_is_not_written(stage: Stage, name: str) -> None:
+    """It has the primary's versions under its own ARN, and says where the primary is."""
+    stage.secrets.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "eu-west-1"}])
+    there = stage.client("secretsmanager", region_name="eu-west-1")
+    replica = secretsmanager.describe(there, name)
+    assert replica and replica.arn.split(":")[3] == "eu-west-1"
+    assert replica.primary == Replica("ap-southeast-2", "") and replica.stages.keys() == stages(stage, name).keys()
+    with pytest.raises(ClientError, match="primary secret's region"):
+        there.put_secret_value(SecretId=name, SecretString="two")
+    primary = secretsmanager.describe(stage.secrets, name)
+    assert primary and primary.primary is None
+    assert [(each.location, each.status) for each in primary.replicas] == [("eu-west-1", "InSync")]
+    stage.secrets.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=["eu-west-1"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
@@ -139,7 +139,8 @@ def plan_update(
     With `redeploy_stale`, services with stale tasks get new ones even if no key changes. Where the secret has no
     document yet, the new values become the whole document. Raises UsageError for a value that the catalogue refuses, a
     removed key that is missing, also set or still referenced by tasks, a required key that the whole document would
-    lack, and a document that is too large; CouldNotLook where the current version could not be read.
+    lack, a document that is too large, and a secret that something else writes;
+    CouldNotLook where the current version could not be read.
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
@@ -195,11 +196,14 @@ def make_plan(
     """A plan on top of the current version of a snapshot's secret.
 
     A change redeploys every service that references the secret. Without a change, `redeploy_stale` redeploys those
-    whose tasks are, or may be, stale, and those with an unfinished deployment.
+    whose tasks are, or may be, stale, and those with an unfinished deployment. Raises UsageError for a change of a
+    secret that something else writes.
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
     is_change = any(change.action != "unchanged" for change in changes)
+    if is_change and (reason := why_not_writable(secret)):
+        raise UsageError(f"{reason} Nothing was written.")
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -218,6 +222,26 @@ def make_plan(
         notes=notes,
         exists=exists,
     )
+
+
+def why_not_writable(secret: Secret) -> str:
+    """Why nobody may write a secret here: something else gives it its values; "" where one may."""
+    if secret.owning_service:
+        return (
+            f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"
+            f" change it there, then run rotate with values_from = keep for new tasks."
+        )
+    if secret.partner:
+        return (
+            f"{secret.name} is a managed external secret of {secret.partner} (Type): let Secrets Manager rotate it,"
+            " then run rotate with values_from = keep for new tasks."
+        )
+    if secret.primary:
+        return (
+            f"{secret.name} is a replica of the secret in {secret.primary.location}: write that one, and it is"
+            " replicated here."
+        )
+    return ""
 
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:

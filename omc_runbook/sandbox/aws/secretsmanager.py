@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
-from moto.secretsmanager.exceptions import SecretNotFoundException
-from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
+from moto.secretsmanager.exceptions import OperationNotPermittedOnReplica, SecretNotFoundException
+from moto.secretsmanager.models import FakeSecret, ReplicaSecret, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
 
 from omc_runbook.sandbox.authorization import context_of, refusal
@@ -25,7 +25,15 @@ _LAST_ACCESSED: dict[str, float] = {}
 
 
 def locate(secret_id: str, account: str, region: str) -> FakeSecret:
-    """The secret with this name or ARN (also without its suffix); raises ResourceNotFoundException."""
+    """The secret with this name or ARN (also without its suffix), the primary one of a replica.
+
+    Raises ResourceNotFoundException.
+    """
+    secret = _locate(secret_id, account, region)
+    return secret.source if isinstance(secret, ReplicaSecret) else secret
+
+
+def _locate(secret_id: str, account: str, region: str) -> FakeSecret | ReplicaSecret:
     if secret_id.startswith("arn:"):
         fields = secret_id.split(":")
         if len(fields) < 7 or fields[3] != region:
@@ -34,8 +42,6 @@ def locate(secret_id: str, account: str, region: str) -> FakeSecret:
     secret = secretsmanager_backends[account][region].secrets.get(secret_id)
     if secret is None:
         raise _not_found()
-    if not isinstance(secret, FakeSecret):
-        return secret.source
     return secret
 
 
@@ -207,7 +213,7 @@ class SandboxSecretsManager(SecretsManagerResponse):
 
     def describe_secret(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html"""
-        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        secret = _locate(self._get_param("SecretId"), self.current_account, self.region)
         members = secret.to_dict() | {"LastAccessedDate": _LAST_ACCESSED.get(secret.arn)}
         stages = members.pop("VersionIdsToStages", {})
         members.pop("SecretVersionsToStages", None)
@@ -235,7 +241,9 @@ class SandboxSecretsManager(SecretsManagerResponse):
         return super().put_resource_policy()
 
     def _writable(self) -> FakeSecret:
-        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        secret = _locate(self._get_param("SecretId"), self.current_account, self.region)
+        if isinstance(secret, ReplicaSecret):
+            raise OperationNotPermittedOnReplica
         if secret.is_deleted():
             raise JsonRESTError("InvalidRequestException", _DELETED)
         return secret
