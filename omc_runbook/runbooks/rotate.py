@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from omc_runbook.changes.secret import age
+from dataclasses import replace
+
+from omc_runbook.changes.secret import age, new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
-from omc_runbook.changes.values import source_file
+from omc_runbook.changes.values import encryption, source_file
 from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
 from omc_runbook.report.changes import plan as keys
@@ -54,10 +56,16 @@ def gather(
 ) -> NewValues:
     """Generate, read or ask for new values of these keys, or of those whose rotation is due.
 
-    Raises as `secret_change.gather` does.
+    Raises as `secret_change.gather` does, and UsageError where data could not be read any more with a new value.
     """
-    due = age.due(snapshot, age.ages(snapshot, history))
-    return secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
+    ages_of_keys = age.ages(snapshot, history)
+    due, left_out = age.due(snapshot, ages_of_keys), age.overdue_encryption(snapshot, ages_of_keys)
+    new = secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
+    new_values.refuse_loss(snapshot, new)
+    if keys.strip() != secret_change.DUE or not left_out:
+        return new
+    note = f"{', '.join(left_out)} would be due, and is not renewed by itself: it encrypts data. {encryption.WAY}"
+    return replace(new, notes=(*new.notes, note))
 
 
 def closing(

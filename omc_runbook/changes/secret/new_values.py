@@ -11,7 +11,7 @@ from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password
-from omc_runbook.changes.values import sources
+from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
 from omc_runbook.masking import kernel, registry
@@ -93,6 +93,19 @@ def renew(
         )
     new = NewValues(values, unfinished=unfinished, notes=notes, redeploy_stale=redeploy_stale, keys=tuple(keys))
     return _with_database(clients, snapshot, new, key, database_url) if key and database_url else new
+
+
+def refuse_loss(snapshot: Snapshot, new: NewValues) -> None:
+    """Raise UsageError where a new value of a key that encrypts data would make data unreadable."""
+    document, catalogue = document_of(snapshot), snapshot.environment.keys
+    for key, entry in new.values.items():
+        member = document.get(key)
+        lost = encryption.encrypts(catalogue, key) and encryption.loss(member and member.injected, entry.value)
+        if lost:
+            raise UsageError(
+                f"{key} encrypts data: with the new value alone, {lost} cannot be read any more. Nothing was written."
+                f" {encryption.WAY} If it encrypts nothing, set effect in [keys.{key}] of runbook.toml."
+            )
 
 
 def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import Effect, Key
+from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
@@ -38,6 +39,7 @@ EFFECTS: dict[Effect, str] = {
     "signs-everybody-out": "with the next deployment; signs everybody out",
     "database-too": "with the next deployment; change it in the database too",
     "first-start-only": "only at the application's first start",
+    "encrypts-data": "with the next deployment; encrypts data",
 }
 
 
@@ -147,6 +149,7 @@ def plan_update(
     _refuse_conflicts(snapshot, document.keys, new, remove)
     _refuse_invalid(changing, catalogue)
     notes = _whole_document_notes(snapshot, new) if new else ()
+    notes += tuple(_encryption_notes(document, changing, catalogue))
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
@@ -177,6 +180,16 @@ def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tu
     if problem and base:
         return (f"{name} {problem}: all of it is replaced, and stays in version {base[:8]} as AWSPREVIOUS.",)
     return (f"{name} {problem}: this becomes its first version.",) if problem else ()
+
+
+def _encryption_notes(
+    document: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+) -> Iterator[str]:
+    for key, entry in changing.items():
+        member = document.get(key)
+        lost = encryption.loss(member.injected if member else None, entry.value)
+        if encryption.encrypts(catalogue, key) and lost:
+            yield f"{key} encrypts data: {lost} cannot be read any more. {encryption.WAY}"
 
 
 def current_id(snapshot: Snapshot) -> str:
@@ -274,7 +287,7 @@ def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") ->
         )
     if action == "unchanged":
         return KeyChange(key, action, origin)
-    return KeyChange(key, action, origin, EFFECTS[catalogue[key].effect if key in catalogue else "next-deployment"])
+    return KeyChange(key, action, origin, EFFECTS[effect_of(key, catalogue)])
 
 
 def is_database_password(catalogue: Mapping[str, Key], key: str) -> bool:
