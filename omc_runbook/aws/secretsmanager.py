@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import DENIED, THROTTLED, code_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+
+DEFAULT_POLICY = "default"
+"""The name of the resource policy that people attach; AWS services attach others."""
+
+RESOURCE_POLICY = "the secret's resource policy"
+
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+"""The domains of AWS's public endpoints."""
 
 
 @dataclass(frozen=True)
@@ -170,15 +179,48 @@ def get_value(client: SecretsManagerClient, secret_id: str, stage: str = "", ver
     return Value(answer["VersionId"], None if text is None else Masked(text, "the secret"))
 
 
-def get_resource_policy(client: SecretsManagerClient, secret_id: str) -> PolicyDocument | None:
-    """Read the policy attached to a secret; None where there is none."""
+def get_resource_policy(client: Any, secret_id: str, name: str = DEFAULT_POLICY) -> PolicyDocument | None:
+    """Read one of the policies attached to a secret; None where there is none of this name.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetResourcePolicy.html
+    """
+    # Without a name it is the default policy, and the name is unknown to older emulators.
+    which = {} if name == DEFAULT_POLICY else {"PolicyName": name}
     try:
-        text = client.get_resource_policy(SecretId=secret_id).get("ResourcePolicy")
+        text = client.get_resource_policy(SecretId=secret_id, **which).get("ResourcePolicy")
     except ClientError as error:
         if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException"):
             return None
         raise
-    return PolicyDocument("the secret's resource policy", "resource", json.loads(text)) if text else None
+    label = RESOURCE_POLICY if name == DEFAULT_POLICY else f"the secret's resource policy {name}"
+    return PolicyDocument(label, "resource", json.loads(text)) if text else None
+
+
+def get_other_resource_policies(client: Any, secret_id: str) -> tuple[PolicyDocument, ...]:
+    """Read the policies attached to a secret beside the default one; () where the secret does not exist.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListResourcePolicies.html
+    """
+    names, token = list[str](), dict[str, str]()
+    while True:
+        try:
+            answer = client.list_resource_policies(SecretId=secret_id, **token)
+        except ClientError as error:
+            if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException") or _lacks_call(client, error):
+                return ()
+            raise
+        names += [entry["PolicyName"] for entry in answer["ResourcePolicies"]]
+        if not answer.get("NextToken"):
+            break
+        token = {"NextToken": answer["NextToken"]}
+    policies = (get_resource_policy(client, secret_id, name) for name in names if name != DEFAULT_POLICY)
+    return tuple(policy for policy in policies if policy)
+
+
+def _lacks_call(client: Any, error: ClientError) -> bool:
+    """Whether an emulator has no such call, and so one policy for each secret."""
+    is_aws = (urlsplit(client.meta.endpoint_url).hostname or "").endswith(AWS_DOMAINS)
+    return not is_aws and code_of(error) not in DENIED | THROTTLED
 
 
 def create(

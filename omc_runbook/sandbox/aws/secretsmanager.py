@@ -20,6 +20,8 @@ from omc_runbook.sandbox.principals import Principal, caller
 
 _DELETED = "You can't perform this operation on the secret because it was marked for deletion."
 _DAY = 86_400
+DEFAULT_POLICY = "default"
+"""The name of the resource policy that PutResourcePolicy attaches; AWS services attach others."""
 # By ARN, in seconds since the epoch: LastAccessedDate has only the day.
 _LAST_ACCESSED: dict[str, float] = {}
 
@@ -233,12 +235,27 @@ class SandboxSecretsManager(SecretsManagerResponse):
 
     def put_resource_policy(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html"""
+        if self._get_param("PolicyName") not in (None, DEFAULT_POLICY):
+            message = f"You can attach only the policy {DEFAULT_POLICY}."
+            raise JsonRESTError("InvalidParameterException", message)
         try:
             json.loads(self._get_param("ResourcePolicy"))
         except ValueError:
             message = "This resource policy contains a syntax error."
             raise JsonRESTError("MalformedPolicyDocumentException", message) from None
         return super().put_resource_policy()
+
+    def get_resource_policy(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetResourcePolicy.html"""
+        name = self._get_param("PolicyName") or DEFAULT_POLICY
+        if name != DEFAULT_POLICY:
+            raise JsonRESTError("ResourceNotFoundException", "Secrets Manager can't find the resource policy.")
+        return json.dumps(json.loads(super().get_resource_policy()) | {"PolicyName": name})
+
+    def list_resource_policies(self) -> str:
+        """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListResourcePolicies.html"""
+        secret = locate(self._get_param("SecretId"), self.current_account, self.region)
+        return json.dumps({"ResourcePolicies": [{"PolicyName": DEFAULT_POLICY}] if secret.policy else []})
 
     def _writable(self) -> FakeSecret:
         secret = _locate(self._get_param("SecretId"), self.current_account, self.region)
