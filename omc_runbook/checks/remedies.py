@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.model.environment import GUIDE, Environment, Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -191,13 +190,13 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     return Remedy(command("aws", "ecr", *words))
 
 
-def replicate(names: Names, replica: Replica) -> Remedy:
-    """Replicate the secret once more to a region, or to a replica in another account, once nothing is in its way."""
-    if replica.location.startswith("arn:"):
+def replicate(names: Names, location: str) -> Remedy:
+    """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
+    if location.startswith("arn:"):
         words = ("associate-cross-account-replica", "--secret-id", names.secret)
-        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", replica.location)
+        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", location)
     words = ("replicate-secret-to-regions", "--secret-id", names.secret)
-    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={replica.location}")
+    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={location}")
 
 
 def list_versions(names: Names) -> Remedy:

@@ -90,7 +90,7 @@ def replica_stale(snapshot: Snapshot) -> Iterable[Evidence]:
         if replica.status != "InSync":
             subject = f"{secret.name} in {replica.location}"
             yield Evidence(
-                subject, _replication("to", replica), remedies.replicate(snapshot.environment.names, replica)
+                subject, _replication("to", replica), remedies.replicate(snapshot.environment.names, replica.location)
             )
     if secret.primary and secret.primary.status not in ("", "InSync"):
         facts = (*_replication("from", secret.primary), "Only the primary secret's owner can repair it.")

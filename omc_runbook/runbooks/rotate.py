@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from omc_runbook.changes.secret import age, new_values
+from omc_runbook.changes.secret import age
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import encryption, source_file
@@ -56,12 +56,11 @@ def gather(
 ) -> NewValues:
     """Generate, read or ask for new values of these keys, or of those whose rotation is due.
 
-    Raises as `secret_change.gather` does, and UsageError where data could not be read any more with a new value.
+    Raises as `secret_change.gather` does.
     """
     ages_of_keys = age.ages(snapshot, history)
     due, left_out = age.due(snapshot, ages_of_keys), age.overdue_encryption(snapshot, ages_of_keys)
     new = secret_change.gather(run, snapshot, values_from, keys, database_url_from, due)
-    new_values.refuse_loss(snapshot, new)
     if keys.strip() != secret_change.DUE or not left_out:
         return new
     note = f"{', '.join(left_out)} would be due, and is not renewed by itself: it encrypts data. {encryption.WAY}"

@@ -19,7 +19,7 @@ from support.administrator import BAD, Place
 from support.provider import provider
 
 from omc_runbook.headless.run import notebooks
-from omc_runbook.sandbox import lifecycle, postgres
+from omc_runbook.sandbox import faults, lifecycle, postgres
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 DATABASE = "OMC_SANDBOX_DATABASE_URL"
@@ -79,6 +79,22 @@ def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
         assert (dead["status"], dead["subject"]) == ("clear", "OPENAI_API_KEY")
         assert issuer.asked[asked:] == [former, new]
     assert_nothing_leaked(desk, [former, new, *values(desk.sandbox)], ended.stdout, ended.stderr, again.stderr)
+
+
+def test_a_key_that_encrypts_data_keeps_its_former_value(desk: Rotator) -> None:
+    """A value alone is refused before anything is written; a list with the former one goes all the way."""
+    place, former, new = Place(desk.sandbox), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    place.put(ENCRYPTION_KEY=former)
+    try:
+        version, desk.variables["ALONE"], desk.variables["LISTED"] = place.current, new, f"{new},{former}"
+        refused = desk.rotate("ENCRYPTION_KEY", values_from="env:ALONE")
+        assert (refused.returncode, place.current) == (3, version)
+        assert "ENCRYPTION_KEY encrypts data" in refused.stderr and "MultiFernet" in refused.stderr
+        assert desk.rotate("ENCRYPTION_KEY", values_from="env:LISTED").returncode == 0
+        assert place.members["ENCRYPTION_KEY"] == f"{new},{former}"
+    finally:
+        faults.mend(desk.sandbox.endpoint, None)
+    assert_nothing_leaked(desk, [former, new], refused.stdout, refused.stderr)
 
 
 def test_a_bad_value_ends_with_1_and_everything_as_it_was(desk: Rotator) -> None:

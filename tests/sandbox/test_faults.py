@@ -386,7 +386,7 @@ def assert_healthy(scene: Scene) -> None:
     """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
     secret = scene.secret()
     assert is_good(scene.text())
-    assert not {"DeletedDate", "KmsKeyId"} & set(secret)
+    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret)
     assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
     assert scene.whole()
     for consumer in CONSUMERS:

@@ -215,6 +215,17 @@ def test_the_other_roles_former_password_works_until_the_next_rotation(server: D
     assert dead.status == "clear"
 
 
+def test_a_password_can_be_tried_without_a_change_in_the_database(server: Database) -> None:
+    """Where it was changed there by hand, before or after: with the URL, by the login and the server of the tasks."""
+    snapshot, plan, new = rotated(server, "by_hand", in_secret=False)
+    [unknown] = attempt(snapshot, plan, NewValues(new.values))
+    assert f"-p keys {PASSWORD} -p values_from keep -p database_url_from env:NAME -p apply true" in unknown.evidence[0]
+    assert new.rotation
+    own = Masked(f"postgresql://by_hand@{server.host}:{server.port}/{server.dbname}", "DATABASE_URL")
+    [dead] = attempt(snapshot, plan, NewValues(new.values, database_url=own))
+    assert dead.status == "clear" and f"{server.host}:{server.port} refused" in dead.evidence[0]
+
+
 def test_a_login_that_is_refused_for_now_is_unknown(server: Database) -> None:
     """A role with all its connections in use: its password was not refused."""
     snapshot, plan, new = rotated(server, "busy", in_secret=True)

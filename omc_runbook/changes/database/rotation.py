@@ -211,12 +211,6 @@ def log_in(rotation: PasswordRotation, password: Masked) -> None:
     )
 
 
-def try_password(rotation: PasswordRotation, role: str, password: Masked) -> Refusal | None:
-    """Log in as a role where tasks log in; None where the password is accepted, which tells nothing of its rights."""
-    host, _, port = rotation.server.rpartition(":")
-    return database_connection.try_password(rotation.url, role, password, host.strip("[]"), port)
-
-
 def take_back(rotation: PasswordRotation, former_password: Masked | None, password: Masked | None = None) -> str:
     """Withdraw a new password, whether set or not; returns a sentence on what was done.
 

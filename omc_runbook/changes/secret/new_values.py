@@ -62,6 +62,7 @@ class NewValues:
     """Whether services with stale tasks get new ones even if the secret does not change."""
     keys: tuple[str, ...] = ()
     """The keys that were asked for, whether they get new values or not."""
+    database_url: Masked | None = None
 
 
 def renew(
@@ -91,7 +92,14 @@ def renew(
             f"{key} must change in the database too, or new tasks cannot log in: rotate with database_url_from changes"
             " both.",
         )
-    new = NewValues(values, unfinished=unfinished, notes=notes, redeploy_stale=redeploy_stale, keys=tuple(keys))
+    new = NewValues(
+        values,
+        unfinished=unfinished,
+        notes=notes,
+        redeploy_stale=redeploy_stale,
+        keys=tuple(keys),
+        database_url=database_url,
+    )
     return _with_database(clients, snapshot, new, key, database_url) if key and database_url else new
 
 
@@ -199,7 +207,7 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     plan = rotation.plan_rotation(
         url,
         reveal(login_name.injected) if login_name else "",
-        _server(snapshot, before),
+        database_server(snapshot, before),
         _plain_variable(snapshot, login),
         [candidate.injected for candidate in candidates if candidate],
     )
@@ -217,7 +225,13 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     )
 
 
-def _server(snapshot: Snapshot, document: Document) -> str:
+def login_name(snapshot: Snapshot, document: Document, login: str) -> str:
+    """The name of the application's login role, from the secret or a plain variable; "" where neither has it."""
+    member = document.get(login)
+    return reveal(member.injected) if member else _plain_variable(snapshot, login)
+
+
+def database_server(snapshot: Snapshot, document: Document) -> str:
     """The application's database as host:port, from the secret or plain variables; "" where neither has it."""
     parts = {
         name: reveal(member.injected) if member else _plain_variable(snapshot, name)

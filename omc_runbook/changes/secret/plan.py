@@ -31,6 +31,9 @@ LABEL = "omc-runbook-"
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""
 
+NOT_REPLICATED = ("Failed", "Detached")
+"""The states of a replica that gets no changes."""
+
 USERS = ("services", "task_definitions", "tasks")
 """The fields of a snapshot that show the consumers, without which no roll-out can be watched."""
 
@@ -217,6 +220,8 @@ def make_plan(
     is_change = any(change.action != "unchanged" for change in changes)
     if is_change and (reason := why_not_writable(secret)):
         raise UsageError(f"{reason} Nothing was written.")
+    if is_change and secret.replicas:
+        notes = (*notes, *_replica_notes(secret))
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -255,6 +260,16 @@ def why_not_writable(secret: Secret) -> str:
             " replicated here."
         )
     return ""
+
+
+def _replica_notes(secret: Secret) -> Iterator[str]:
+    """What becomes of a secret's replicas when it changes."""
+    following = [replica.location for replica in secret.replicas if replica.status not in NOT_REPLICATED]
+    left = [f"{replica.location} ({replica.status})" for replica in secret.replicas if replica.status in NOT_REPLICATED]
+    if following:
+        yield f"Secrets Manager replicates the change to {', '.join(following)}: services there need new tasks too."
+    if left:
+        yield f"The replica in {', '.join(left)} keeps its former values until replication works again."
 
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:

@@ -10,8 +10,9 @@ from functools import partial
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.aws.session import Clients, ReadFailure, look
-from omc_runbook.changes.database import rotation
-from omc_runbook.changes.database.rotation import UNFIT, PasswordRotation
+from omc_runbook.changes.database import connection as database_connection
+from omc_runbook.changes.database.rotation import UNFIT
+from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, is_database_password
 from omc_runbook.changes.values import live_check
@@ -21,7 +22,6 @@ from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Document, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -33,7 +33,6 @@ ALIVE = "old-value-alive"
 CONNECTION_LIMIT = re.compile(r"(?i)too many|connection slots")
 """What PostgreSQL says where it refuses a login only for now, after it has accepted the password."""
 
-NO_DATABASE = "database_url_from is not set, so that no login with it was tried"
 
 _of = partial(Finding, check=ALIVE, family="secret", title="The former value still works", severity="warning")
 
@@ -50,6 +49,17 @@ class Trial:
     document: Document
 
 
+@dataclass(frozen=True, kw_only=True)
+class Logins:
+    """Where the database's former and current password are tried, and with which login role each."""
+
+    url: Masked
+    server: str
+    """host:port"""
+    former_role: str
+    role: str
+
+
 def attempt(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues) -> tuple[Finding, ...]:
     """Try the former value of each rotated key that has a `check`, and of the database's password; writes nothing.
 
@@ -62,8 +72,11 @@ def attempt(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValu
     names = [
         name
         for name, key in environment.keys.items()
-        if (name in changed and (key.check or is_database_password(environment.keys, name)))
-        or (name in new.keys and key.check)
+        if (key.check and name in changed | {*new.keys})
+        or (
+            is_database_password(environment.keys, name)
+            and (name in changed or (name in new.keys and new.database_url))
+        )
     ]
     if not names:
         return ()
@@ -73,7 +86,7 @@ def attempt(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValu
     if before is None:
         return ()
     trials = (_trial(name, environment.keys[name], before, parse(plan.text)) for name in names)
-    return tuple(_judge(environment, trial, new) for trial in trials if trial)
+    return tuple(_judge(snapshot, trial, new) for trial in trials if trial)
 
 
 def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues) -> Document | str | None:
@@ -91,7 +104,7 @@ def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new
         if isinstance(value, ReadFailure):
             return value.sentence
         content = contents_of(value).get(version)
-    return content.document if content else None
+    return content.document if content else f"Version {version} of {name} is gone, so that its values were not tried."
 
 
 def _previous(snapshot: Snapshot) -> str:
@@ -111,9 +124,10 @@ def _trial(name: str, key: Key, before: Document, document: Document) -> Trial |
     return Trial(name, key, former.injected, current.injected, before, document)
 
 
-def _judge(environment: Environment, trial: Trial, new: NewValues) -> Finding:
+def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
+    environment = snapshot.environment
     if is_database_password(environment.keys, trial.name):
-        return _judge_database(environment, trial, new)
+        return _judge_database(snapshot, trial, new)
     server = live_check.server_of(trial.before, trial.key)
     verdict = _beside(
         live_check.attempt(trial.before, trial.key, trial.former),
@@ -127,30 +141,52 @@ def _judge(environment: Environment, trial: Trial, new: NewValues) -> Finding:
     return _finding(trial.name, verdict, server, remedies.advise(advice))
 
 
-def _judge_database(environment: Environment, trial: Trial, new: NewValues) -> Finding:
-    plan = new.rotation
-    if plan is None or new.password is None:
-        return _unknown(trial.name, f"The former value of {trial.name} was not tried: {NO_DATABASE}.")
-    role, password = plan.role, new.password
+def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
+    environment, logins = snapshot.environment, _logins(snapshot, trial, new)
+    if logins is None:
+        parameters = {"keys": trial.name, "values_from": KEEP, "database_url_from": "env:NAME"}
+        again = remedies.at_once(environment, remedies.by("rotate", environment, NO_REMEDY, **parameters))
+        return _unknown(
+            trial.name,
+            f"The former value of {trial.name} was not tried, without database_url_from. To try it: {again}.",
+        )
     verdict = _beside(
-        _log_in(plan, plan.former_role, trial.former),
-        lambda: _log_in(plan, role, password),
+        _log_in(logins, logins.former_role, trial.former), lambda: _log_in(logins, logins.role, trial.current)
     )
-    if plan.alternates:
-        again = remedies.by("rotate", environment, NO_REMEDY, keys=trial.name, database_url_from="env:NAME")
-        advice = f"If it leaked, rotate once more: {plan.former_role} gets a new password then."
-        finding = _finding(trial.name, verdict, plan.server, replace(again, command=advice))
-        return replace(finding, severity="info") if finding.status == "found" else finding
-    advice = (
-        f"Find out what accepts it at {plan.server}, such as a pooler with passwords of its own, and remove it there."
-    )
-    return _finding(trial.name, verdict, plan.server, remedies.advise(advice))
+    if logins.former_role == logins.role:
+        advice = (
+            f"Find out what accepts it at {logins.server}, such as a pooler with passwords of its own, and remove it"
+            " there."
+        )
+        return _finding(trial.name, verdict, logins.server, remedies.advise(advice))
+    advice = f"If it leaked, rotate once more: {logins.former_role} gets a new password then."
+    again = remedies.by("rotate", environment, remedies.advise(advice), keys=trial.name, database_url_from="env:NAME")
+    finding = _finding(trial.name, verdict, logins.server, again)
+    return replace(finding, severity="info") if finding.status == "found" else finding
 
 
-def _log_in(plan: PasswordRotation, role: str, password: Masked) -> Verdict:
+def _logins(snapshot: Snapshot, trial: Trial, new: NewValues) -> Logins | None:
+    """The login roles of both values; None without the database's URL."""
+    if new.rotation:
+        plan = new.rotation
+        return Logins(url=plan.url, server=plan.server, former_role=plan.former_role, role=plan.role)
+    if new.database_url is None:
+        return None
+    in_url = database_connection.login_of(new.database_url)
+    user, address = (in_url.user, f"{in_url.host}:{in_url.port or 5432}") if in_url else ("", "")
+    former_role, role = (
+        new_values.login_name(snapshot, document, trial.key.login) or user
+        for document in (trial.before, trial.document)
+    )
+    server = new_values.database_server(snapshot, trial.document) or address
+    return Logins(url=new.database_url, server=server, former_role=former_role, role=role)
+
+
+def _log_in(logins: Logins, role: str, password: Masked) -> Verdict:
     if password.matches(UNFIT):
         return "refused", "it cannot be a password in PostgreSQL"
-    refusal = rotation.try_password(plan, role, password)
+    host, _, port = logins.server.rpartition(":")
+    refusal = database_connection.try_password(logins.url, role, password, host.strip("[]"), port)
     if refusal is None:
         return "accepted", ""
     is_refused = refusal.password_checked and not CONNECTION_LIMIT.search(refusal.reason)

@@ -299,6 +299,16 @@ def test_a_secret_that_something_else_writes_is_refused(case: str) -> None:
         plan_create(with_secret(snapshot, deleted=snapshot.taken))
 
 
+def test_a_change_says_what_becomes_of_replicas() -> None:
+    """Those that follow, and those that do not; without a change nothing is said."""
+    replicas = (Replica("us-east-1", "InSync"), Replica("eu-west-1", "InProgress"), Replica("eu-north-1", "Failed"))
+    snapshot = with_secret(healthy(), replicas=replicas)
+    follow, stay = planned(snapshot, SECRET_KEY=secrets.token_hex(32)).notes
+    assert "to us-east-1, eu-west-1: services there need new tasks" in follow
+    assert "eu-north-1 (Failed) keeps its former values" in stay
+    assert planned(snapshot).notes == ()
+
+
 def test_a_plan_says_when_each_key_takes_effect() -> None:
     """Signed-out users and the database are told; the table shows no value and has every key."""
     value = secrets.token_hex(32)
