@@ -107,8 +107,7 @@ def refuse_loss(snapshot: Snapshot, new: NewValues) -> None:
     """Raise UsageError where a new value of a key that encrypts data would make data unreadable."""
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     for key, entry in new.values.items():
-        member = document.get(key)
-        lost = encryption.encrypts(catalogue, key) and encryption.loss(member and member.injected, entry.value)
+        lost = encryption.loss(catalogue, key, document.get(key), entry.value)
         if lost:
             raise UsageError(
                 f"{key} encrypts data: with the new value alone, {lost} cannot be read any more. Nothing was written."

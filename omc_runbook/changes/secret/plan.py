@@ -189,9 +189,8 @@ def _encryption_notes(
     document: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
 ) -> Iterator[str]:
     for key, entry in changing.items():
-        member = document.get(key)
-        lost = encryption.loss(member.injected if member else None, entry.value)
-        if encryption.encrypts(catalogue, key) and lost:
+        lost = encryption.loss(catalogue, key, document.get(key), entry.value)
+        if lost:
             yield f"{key} encrypts data: {lost} cannot be read any more. {encryption.WAY}"
 
 

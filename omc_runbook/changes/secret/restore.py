@@ -126,10 +126,8 @@ def _notes(snapshot: Snapshot, current: Document | None, target: Document, origi
         )
         if problem:
             yield f"{key} of {origin} {problem}."
-        before = current.get(key) if current else None
-        if encryption.encrypts(catalogue, key) and (
-            lost := encryption.loss(before and before.injected, member.injected)
-        ):
+        lost = encryption.loss(catalogue, key, current.get(key) if current else None, member.injected)
+        if lost:
             yield f"{key} encrypts data: with that of {origin}, {lost} cannot be read. Restore only if that is nothing."
         if is_database_password(catalogue, key):
             yield f"The database must accept the {key} of {origin}: if it was changed there, change it back first."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import PLACEHOLDER, Key, effect_of
 
@@ -25,9 +26,13 @@ def encrypts(keys: Mapping[str, Key], name: str) -> bool:
     return effect_of(name, keys) == "encrypts-data"
 
 
-def loss(former: Masked | None, new: Masked) -> str:
-    """What becomes unreadable with a new value, as the end of a sentence; "" where nothing does."""
-    if former is None or former.is_empty or former.matches(PLACEHOLDER):
+def loss(keys: Mapping[str, Key], name: str, former: Member | None, new: Masked) -> str:
+    """What becomes unreadable with a new value of a key, as the end of a sentence; "" where nothing does."""
+    return _loss(former.injected, new) if former and encrypts(keys, name) else ""
+
+
+def _loss(former: Masked, new: Masked) -> str:
+    if former.is_empty or former.matches(PLACEHOLDER):
         return ""
     before, after = _keys(former), _keys(new)
     if before and before[0] not in after:

@@ -160,8 +160,9 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
         )
         return _finding(trial.name, verdict, logins.server, remedies.advise(advice))
     advice = f"If it leaked, rotate once more: {logins.former_role} gets a new password then."
-    again = remedies.by("rotate", environment, remedies.advise(advice), keys=trial.name, database_url_from="env:NAME")
-    finding = _finding(trial.name, verdict, logins.server, again)
+    parameters = {"keys": trial.name, "database_url_from": "env:NAME"}
+    remedy = remedies.by("rotate", environment, remedies.advise(advice), **parameters)
+    finding = _finding(trial.name, verdict, logins.server, remedy)
     return replace(finding, severity="info") if finding.status == "found" else finding
 
 

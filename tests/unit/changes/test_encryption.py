@@ -14,7 +14,6 @@ from omc_runbook.changes.secret.age import Age
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.changes.secret.restore import plan_restore
-from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key, catalogue, effect_of
@@ -109,8 +108,7 @@ def test_a_key_that_encrypts_nothing_is_renewed_where_the_catalogue_says_so() ->
 def test_a_pem_key_is_one_key() -> None:
     """Its first words are those of every other."""
     former = pem()
-    assert encryption.loss(Masked(former, KEY), Masked(pem(), KEY))
-    assert encryption.loss(Masked(former, KEY), Masked(pem() + former, KEY)) == ""
+    assert notes(holding(former), pem()) != () == notes(holding(former), pem() + former)
 
 
 def test_it_is_never_due_and_told_instead() -> None:
