@@ -25,6 +25,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "secretsmanager:DescribeSecret": ("ARN", "Name"),
     "secretsmanager:GetResourcePolicy": ("ARN", "Name"),
     "secretsmanager:GetSecretValue": ("ARN", "VersionId", ("SecretString", "SecretBinary")),
+    "secretsmanager:ListResourcePolicies": ("ResourcePolicies",),
     "secretsmanager:ListSecretVersionIds": ("ARN", "Versions"),
     "secretsmanager:PutSecretValue": ("ARN", "VersionId", "VersionStages"),
     "secretsmanager:RestoreSecret": ("ARN", "Name"),

@@ -190,6 +190,15 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     return Remedy(command("aws", "ecr", *words))
 
 
+def replicate(names: Names, location: str) -> Remedy:
+    """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
+    if location.startswith("arn:"):
+        words = ("associate-cross-account-replica", "--secret-id", names.secret)
+        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", location)
+    words = ("replicate-secret-to-regions", "--secret-id", names.secret)
+    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={location}")
+
+
 def list_versions(names: Names) -> Remedy:
     """See the secret's versions."""
     words = ("list-secret-version-ids", "--secret-id", names.secret, "--include-deprecated")

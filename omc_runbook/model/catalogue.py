@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only"]
+Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
 Form = Literal["text", "email", "host", "url", "number"]
 
 PLACEHOLDER = re.compile(
@@ -57,6 +57,10 @@ FORMS: dict[Form, re.Pattern[str]] = {
 SMTP = "smtp"
 CHECK = rf"^(|{SMTP}|https://[^@\s]+|http://(127\.0\.0\.1|localhost)[:/][^@\s]*)$"
 """What `check` may be: "smtp", an https:// URL, or an http:// URL of this machine."""
+
+
+ENCRYPTION_NAME = re.compile(r"(?i)(?:^|_)(?:fernet|encrypt|encryption|kek|dek|data_key)(?:_|$)")
+"""Names of keys that encrypt data, unless `effect` says something else."""
 
 
 class Key(BaseModel):
@@ -141,6 +145,14 @@ def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:
     known = default_keys()
     tables = {name: {**(known[name].model_dump() if name in known else {}), **table} for name, table in changes.items()}
     return {**known, **_Tables.model_validate({"keys": tables}).keys}
+
+
+def effect_of(name: str, keys: Mapping[str, Key]) -> Effect:
+    """When a change of a key takes effect; where nobody has said so, ENCRYPTION_KEY and its like encrypt data."""
+    key = keys.get(name)
+    if key and "effect" in key.model_fields_set:
+        return key.effect
+    return "encrypts-data" if ENCRYPTION_NAME.search(name) else "next-deployment"
 
 
 def variable_of(name: str, keys: Mapping[str, Key]) -> str:

@@ -11,6 +11,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Finding
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -24,6 +25,15 @@ DONE = "done: our deployment is PRIMARY and COMPLETED, runningCount equals desir
 """What the state of a deployment that has proved the change means."""
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
+
+
+_FORMER: dict[str, tuple[str, Level]] = {
+    "warning": ("still works", "error"),
+    "info": ("works until the next rotation", "warning"),
+    "unknown": ("unknown", "unknown"),
+    "clear": ("refused", "good"),
+}
+"""Label and level of a former value, by its finding's severity or status."""
 
 
 def precautions(sentences: Sequence[str]) -> Listing:
@@ -145,6 +155,26 @@ def holders(snapshot: Snapshot) -> Listing:
             )
         )
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
+
+
+def former(findings: Sequence[Finding]) -> Listing:
+    """Whether the former values still work, as far as they were tried."""
+    entries = []
+    for finding in findings:
+        label, level = _FORMER[finding.severity if finding.status == "found" else finding.status]
+        command, *others = finding.remedy.ways or ("",)
+        entries.append(
+            Entry(
+                finding.subject,
+                level=level,
+                label=label,
+                lead=" ".join(finding.evidence),
+                command=command,
+                by_hand="".join(others),
+            )
+        )
+    empty = "None was tried: no rotated key has a check, and no database password changed."
+    return Listing("Whether the former values still work", entries, empty)
 
 
 def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None) -> Listing:

@@ -11,6 +11,7 @@ from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, ReadFailure, insist
 from omc_runbook.aws.sts import Caller
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
@@ -70,6 +71,8 @@ def take(
 class _Reading(Gatherer):
     """The calls of one snapshot."""
 
+    _other_policies: Future[tuple[PolicyDocument, ...] | ReadFailure]
+
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
         cluster, name = self.names.cluster, self.names.secret
@@ -106,6 +109,11 @@ class _Reading(Gatherer):
             f"the resource policy of {name}",
             "secretsmanager:GetResourcePolicy",
             lambda: secretsmanager.get_resource_policy(sm, name),
+        )
+        self._other_policies = self.ask(
+            f"the other resource policies of {name}",
+            "secretsmanager:ListResourcePolicies",
+            lambda: secretsmanager.get_other_resource_policies(sm, name),
         )
         self.clients("iam")
         service_names = self.keep("services", listed, ())
@@ -150,6 +158,7 @@ class _Reading(Gatherer):
         return replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
+            other_resource_policies=self.keep("resource_policy", self._other_policies, ()),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )

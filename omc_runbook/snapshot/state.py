@@ -54,6 +54,9 @@ class Snapshot:
     contents: Mapping[str, Content] = field(default_factory=dict)
     """Content by version id: that of AWSCURRENT, and those needed for comparison."""
     resource_policy: PolicyDocument | None = None
+    """The secret's default policy."""
+    other_resource_policies: tuple[PolicyDocument, ...] = ()
+    """Its policies that AWS services attached; gaps of "resource_policy" concern them too."""
     kms_key: KmsKey | None = None
     clusters: tuple[str, ...] = ()
     service_names: tuple[str, ...] | None = ()
@@ -106,6 +109,11 @@ class Snapshot:
             for service in self.services
             if service.name == main or any(self.own_injections(revision) for revision in self.revisions(service))
         )
+
+    @property
+    def resource_policies(self) -> tuple[PolicyDocument, ...]:
+        """All policies attached to the secret."""
+        return (*((self.resource_policy,) if self.resource_policy else ()), *self.other_resource_policies)
 
     @property
     def consumer_names(self) -> frozenset[str]:

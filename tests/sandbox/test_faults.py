@@ -193,6 +193,10 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
     "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
     "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "replica-stale": lambda s: (
+        [(each["Region"], each["Status"]) for each in s.secret()["ReplicationStatus"]] == [("us-east-1", "Failed")]
+        and s.whole()
+    ),
     "wrong-region": lambda s: ":ap-southeast-1:" in s.references("worker")["SECRET_KEY"] and s.whole(),
     "wrong-account": lambda s: ACCOUNT not in s.references("worker")["SECRET_KEY"] and "GetSecretValue" in s.reasons(),
     "suffix-stale": lambda s: (
@@ -382,7 +386,7 @@ def assert_healthy(scene: Scene) -> None:
     """Nothing of a fault is left: values, references, permissions, key and tasks are as they should be."""
     secret = scene.secret()
     assert is_good(scene.text())
-    assert not {"DeletedDate", "KmsKeyId"} & set(secret)
+    assert not {"DeletedDate", "KmsKeyId", "ReplicationStatus"} & set(secret)
     assert "ResourcePolicy" not in scene.world.secretsmanager.get_resource_policy(SecretId=SECRET)
     assert scene.whole()
     for consumer in CONSUMERS:

@@ -41,6 +41,8 @@ class Wire:
     """Error code by operation."""
     doubtful: bool = False
     """Whether tasks were created before the secret's version and started after it."""
+    policies: dict[str, str] = field(default_factory=dict)
+    """The secret's resource policies beside the default one, by name."""
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
@@ -52,6 +54,11 @@ class Wire:
         if operation == SIMULATE:
             pairs = [(action, arn) for action in parameters["ActionNames"] for arn in parameters["ResourceArns"]]
             return {"EvaluationResults": [_allowed(*pair) for pair in pairs]}
+        if operation == "ListResourcePolicies":
+            return {"ResourcePolicies": [{"PolicyName": name} for name in ("default", *self.policies)]}
+        if operation == "GetResourcePolicy" and "PolicyName" in parameters:
+            policy = self.policies[parameters["PolicyName"]]
+            return {"ARN": "arn:aws:secretsmanager", "Name": parameters["SecretId"], "ResourcePolicy": policy}
         if operation == "LookupEvents":
             return {"Events": []}
         answer = _api_call(client, operation, parameters)

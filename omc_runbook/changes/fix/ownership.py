@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from omc_runbook.aws import iam
+from omc_runbook.changes.secret.plan import why_not_writable
 from omc_runbook.model.environment import KNOWN, LOCAL, Environment, Names
 from omc_runbook.model.value_from import is_secret_name
 from omc_runbook.snapshot.state import Snapshot
@@ -35,7 +36,9 @@ def why_not_role(snapshot: Snapshot, arn: str) -> str:
 
 
 def why_not_secret(snapshot: Snapshot) -> str:
-    """Why the secret must not be changed: it belongs to another environment; "" where it may."""
+    """Why the secret must not be changed: it belongs to another environment or service; "" where it may."""
+    if snapshot.secret and (reason := why_not_writable(snapshot.secret)):
+        return reason
     tags = snapshot.secret.tags if snapshot.secret else {}
     others = _others(snapshot, _owners(snapshot, snapshot.secret_name, ("secret",), tags))
     if not others:

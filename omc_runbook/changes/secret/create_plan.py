@@ -12,7 +12,7 @@ from typing import Literal
 
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.placeholders import placeholder
-from omc_runbook.changes.secret.plan import LARGEST
+from omc_runbook.changes.secret.plan import LARGEST, why_not_writable
 from omc_runbook.checks import remedies
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
@@ -92,10 +92,13 @@ def intent_of(snapshot: Snapshot) -> Intent:
 def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> CreatePlan:
     """Plan to create or restore the secret, with Terraform where its folder is set.
 
-    Raises CouldNotLook where the secret could not be read, UsageError for a document that is too large and where
-    runbook.toml has an ARN instead of a name; with Terraform also what `command.plan` raises.
+    Raises CouldNotLook where the secret could not be read, UsageError for a document that is too large, for a deleted
+    secret of another owner, and where runbook.toml has an ARN instead of a name; with Terraform also what
+    `command.plan` raises.
     """
     names, intent = snapshot.environment.names, intent_of(snapshot)
+    if snapshot.secret and intent == "restore" and (reason := why_not_writable(snapshot.secret)):
+        raise UsageError(f"{reason} Nothing was written.")
     base_plan = CreatePlan(
         intent, snapshot.secret_name, names.region, recovery_days=names.recovery_days, existing=snapshot.secret
     )

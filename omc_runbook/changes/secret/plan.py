@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import Effect, Key
+from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.suggestions import nearest
@@ -30,6 +31,9 @@ LABEL = "omc-runbook-"
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""
 
+NOT_REPLICATED = ("Failed", "Detached")
+"""The states of a replica that gets no changes."""
+
 USERS = ("services", "task_definitions", "tasks")
 """The fields of a snapshot that show the consumers, without which no roll-out can be watched."""
 
@@ -38,6 +42,7 @@ EFFECTS: dict[Effect, str] = {
     "signs-everybody-out": "with the next deployment; signs everybody out",
     "database-too": "with the next deployment; change it in the database too",
     "first-start-only": "only at the application's first start",
+    "encrypts-data": "with the next deployment; encrypts data",
 }
 
 
@@ -139,13 +144,15 @@ def plan_update(
     With `redeploy_stale`, services with stale tasks get new ones even if no key changes. Where the secret has no
     document yet, the new values become the whole document. Raises UsageError for a value that the catalogue refuses, a
     removed key that is missing, also set or still referenced by tasks, a required key that the whole document would
-    lack, and a document that is too large; CouldNotLook where the current version could not be read.
+    lack, a document that is too large, and a secret that something else writes;
+    CouldNotLook where the current version could not be read.
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
     _refuse_conflicts(snapshot, document.keys, new, remove)
     _refuse_invalid(changing, catalogue)
     notes = _whole_document_notes(snapshot, new) if new else ()
+    notes += tuple(_encryption_notes(document, changing, catalogue))
     text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
@@ -178,6 +185,15 @@ def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tu
     return (f"{name} {problem}: this becomes its first version.",) if problem else ()
 
 
+def _encryption_notes(
+    document: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+) -> Iterator[str]:
+    for key, entry in changing.items():
+        lost = encryption.loss(catalogue, key, document.get(key), entry.value)
+        if lost:
+            yield f"{key} encrypts data: {lost} cannot be read any more. {encryption.WAY}"
+
+
 def current_id(snapshot: Snapshot) -> str:
     """The id of the current version; "" where there is none."""
     return snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
@@ -195,11 +211,16 @@ def make_plan(
     """A plan on top of the current version of a snapshot's secret.
 
     A change redeploys every service that references the secret. Without a change, `redeploy_stale` redeploys those
-    whose tasks are, or may be, stale, and those with an unfinished deployment.
+    whose tasks are, or may be, stale, and those with an unfinished deployment. Raises UsageError for a change of a
+    secret that something else writes.
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
     is_change = any(change.action != "unchanged" for change in changes)
+    if is_change and (reason := why_not_writable(secret)):
+        raise UsageError(f"{reason} Nothing was written.")
+    if is_change and secret.replicas:
+        notes = (*notes, *_replica_notes(secret))
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -218,6 +239,36 @@ def make_plan(
         notes=notes,
         exists=exists,
     )
+
+
+def why_not_writable(secret: Secret) -> str:
+    """Why nobody may write a secret here: something else gives it its values; "" where one may."""
+    if secret.owning_service:
+        return (
+            f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"
+            f" change it there, then run rotate with values_from = keep for new tasks."
+        )
+    if secret.partner:
+        return (
+            f"{secret.name} is a managed external secret of {secret.partner} (Type): let Secrets Manager rotate it,"
+            " then run rotate with values_from = keep for new tasks."
+        )
+    if secret.primary:
+        return (
+            f"{secret.name} is a replica of the secret in {secret.primary.location}: write that one, and it is"
+            " replicated here."
+        )
+    return ""
+
+
+def _replica_notes(secret: Secret) -> Iterator[str]:
+    """What becomes of a secret's replicas when it changes."""
+    following = [replica.location for replica in secret.replicas if replica.status not in NOT_REPLICATED]
+    left = [f"{replica.location} ({replica.status})" for replica in secret.replicas if replica.status in NOT_REPLICATED]
+    if following:
+        yield f"Secrets Manager replicates the change to {', '.join(following)}: services there need new tasks too."
+    if left:
+        yield f"The replica in {', '.join(left)} keeps its former values until replication works again."
 
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:
@@ -250,7 +301,7 @@ def change_of(snapshot: Snapshot, key: str, action: Action, origin: str = "") ->
         )
     if action == "unchanged":
         return KeyChange(key, action, origin)
-    return KeyChange(key, action, origin, EFFECTS[catalogue[key].effect if key in catalogue else "next-deployment"])
+    return KeyChange(key, action, origin, EFFECTS[effect_of(key, catalogue)])
 
 
 def is_database_password(catalogue: Mapping[str, Key], key: str) -> bool:
