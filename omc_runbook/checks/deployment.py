@@ -180,6 +180,34 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 @check(
+    "lone-task",
+    needs=("secret", "versions", "task_definitions", "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTasks: no task outside a service started before AWSCURRENT moved",
+)
+def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A task outside the services has an old value of the secret, and no deployment replaces it."""
+    names = snapshot.environment.names
+    for task in snapshot.lone_tasks:
+        definition = snapshot.definition(task.task_definition_arn)
+        if freshness.of(snapshot, task) == "stale" and definition:
+            keys = ", ".join(sorted(freshness.changed_keys(snapshot, task) or ()))
+            starter = f", started by {task.deployment_id}" if task.deployment_id else ""
+            facts = (
+                f"Task {task.id[:8]} of {definition.label} runs outside the services{starter}, and read the secret"
+                " before AWSCURRENT last moved.",
+                f"Keys whose value differs: {keys}." if keys else "Which of its keys differ cannot be told.",
+            )
+            stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
+            remedy = remedies.advise(
+                f"Let it end, or stop it and run it again as it was run: {command('aws', 'ecs', *stop)}"
+            )
+            yield Evidence(task.id[:8], facts, remedy)
+
+
+@check(
     "desired-zero",
     needs=("services",),
     severity="warning",

@@ -27,6 +27,11 @@ DONE = (
 )
 """What the state of a deployment that has proved the change means."""
 
+NOT_LOOKED_AT = (
+    "Not looked at: services of other clusters, daemons, Express services, and what schedules start, which reads the"
+    " new values when it starts."
+)
+
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
 
 
@@ -71,6 +76,7 @@ def consumers(plan: SecretPlan) -> Table:
         ["service", "tasks", "revision", "how"],
         rows,
         empty=plan.consumers_unknown or "No service.",
+        notes=(NOT_LOOKED_AT,),
     )
 
 
@@ -148,6 +154,17 @@ def holders(snapshot: Snapshot) -> Listing:
                 command=remedies.redeploy(snapshot.environment.names, service.name).command,
             )
         )
+    entries += [
+        Entry(
+            f"task {task.id[:8]}",
+            "runs outside the services and has older values, or may have",
+            level="warning",
+            label="run again",
+            lead="No deployment replaces it.",
+        )
+        for task in snapshot.lone_tasks
+        if freshness.of(snapshot, task) != "fresh"
+    ]
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
 
 

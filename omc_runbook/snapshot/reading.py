@@ -149,6 +149,7 @@ class _Reading(Gatherer):
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
+        in_use |= {task.task_definition_arn for task in snapshot.tasks if task.is_running and not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         permissions = {

@@ -40,6 +40,11 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
             f"{', '.join(unguarded)}: without a deployment circuit breaker, only this run ends a deployment whose tasks"
             " fail."
         )
+    lone = [
+        f"{task.id[:8]} ({task.task_definition_arn.rpartition('/')[2]})" for task in snapshot.lone_tasks if deployable
+    ]
+    if lone:
+        yield f"Tasks outside the services keep the old values until they end: {', '.join(lone)}. Run them again."
     moving = {
         f"{service.name} ({container.image.rpartition('/')[2]})": None
         for service in deployable

@@ -15,6 +15,7 @@ from support.snapshots import (
     deployment,
     rotated,
     stuck,
+    task,
     with_service,
 )
 
@@ -154,6 +155,15 @@ def paused(snapshot: Snapshot) -> Snapshot:
     return deployed(snapshot, "backend", "IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT", hooks=(hook,))
 
 
+def run_alone(snapshot: Snapshot) -> Snapshot:
+    """Let a task of the worker's definition run outside the services since before the secret changed."""
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/ohmycoins-staging/{'a1' * 16}"
+    alone = task("worker", arn=arn, service="", deployment_id="events-rule/nightly")
+    changed_snapshot = changed(DEPLOYED + timedelta(hours=1))(replace(snapshot, tasks=(*snapshot.tasks, alone)))
+    fresh = (replace(each, created=NOW, started=NOW) if each.service else each for each in changed_snapshot.tasks)
+    return replace(changed_snapshot, tasks=tuple(fresh))
+
+
 FAULTS = {
     "wrong-names": Fault(
         lambda s: replace(s, service_names=None, services=(), clusters=("ohmycoins-staging-cluster",)),
@@ -174,6 +184,7 @@ FAULTS = {
     "rollout-stuck": Fault(failing(EXIT, **EXITED), "worker", "IN_PROGRESS with 3 failed tasks", WORKER),
     "breaker-rollback": Fault(rolled_back, "backend", "rolling back to deploymentId", BACKEND),
     "deployment-paused": Fault(paused, "backend", "waits at POST_TEST_TRAFFIC_SHIFT, hook hook-1", BACKEND),
+    "lone-task": Fault(run_alone, "a1a1a1a1", "started by events-rule/nightly", NOBODY),
     "desired-zero": Fault(service("backend", desired=0, running=0), "backend", "desiredCount 0", BACKEND),
     "external-controller": Fault(service("backend", controller="EXTERNAL"), "backend", "controller EXTERNAL", BACKEND),
     "code-deploy": Fault(service("backend", controller="CODE_DEPLOY"), "backend", "CODE_DEPLOY", BACKEND),

@@ -114,6 +114,7 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
         ("no-capacity", set()),
         ("breaker-rollback", set()),
         ("deployment-paused", set()),
+        ("lone-task", set()),
         ("desired-zero", set()),
         ("external-controller", set()),
         ("code-deploy", set()),
