@@ -114,11 +114,13 @@ class Agent(threading.Thread):
             return [self._status(task) for _, task in _tasks() if task.last_status != "STOPPED"]
 
     def is_settled(self) -> bool:
-        """Whether every service is steady, or keeps failing in the same way."""
+        """Whether every service is steady, keeps failing in the same way, or waits for long."""
         with STATE:
             services = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
             starting = [t for _, t in _tasks() if t.last_status in ("PROVISIONING", "PENDING")]
-            return not starting and all(s.is_steady or scheduler.keeps_failing(s) for s in services)
+            return not starting and all(
+                s.is_steady or scheduler.keeps_failing(s) or scheduler.is_waiting(s) for s in services
+            )
 
     def _status(self, task: EcsTask) -> TaskStatus:
         application = self._running.get(task.task_arn)
@@ -203,9 +205,9 @@ class Agent(threading.Thread):
             application.stop()
         elif application.health and task.health_status != "HEALTHY":
             tasks.mark_health(task, True)
-            _, deployment = _deployment(backend, task)
-            if deployment is not None:
-                record_health(deployment)
+            service, deployment = _deployment(backend, task)
+            if service is not None and deployment is not None:
+                record_health(service, deployment)
         elif application.health is False:
             was_healthy = task.health_status == "HEALTHY"
             tasks.mark_health(task, False)
