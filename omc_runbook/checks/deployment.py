@@ -51,7 +51,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "rollout-stuck",
-    needs=("services", "tasks"),
+    needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
     ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks",
@@ -75,7 +75,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "breaker-rollback",
-    needs=("services", "tasks"),
+    needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
     ruled_out_by="DescribeServices: no rolloutStateReason names the circuit breaker",
@@ -87,15 +87,44 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     for service in snapshot.consumers:
         for deployment in service.deployments:
             if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
+                withdrawn = service.withdrawn
+                id, state, reason = (
+                    (withdrawn.deployment_id, withdrawn.status, withdrawn.why)
+                    if withdrawn
+                    else (deployment.id, deployment.rollout, deployment.rollout_reason)
+                )
                 facts = (
-                    f"Deployment {deployment.id} of {service.name} is {deployment.rollout}:"
-                    f" {deployment.rollout_reason.rstrip('.') or 'no reason given'}.",
+                    f"Deployment {id} of {service.name} is {state}: {reason.rstrip('.') or 'no reason given'}.",
                     "A rollback restores the former task definition, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
                 yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
                 break
+
+
+@check(
+    "deployment-paused",
+    needs=("services", "service_deployments"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeServiceDeployments: no lifecycle hook is AWAITING_ACTION",
+)
+def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A deployment waits for a person."""
+    for service in snapshot.consumers:
+        underway = service.underway
+        hook = underway.pause if underway else None
+        if underway and hook:
+            until = f" until {hook.expires:%Y-%m-%d %H:%M} UTC, then {hook.timeout_action}" if hook.expires else ""
+            facts = (
+                f"Deployment {underway.deployment_id} of {service.name} waits at {underway.stage}, hook {hook.id},"
+                f" for ContinueServiceDeployment{until}.",
+                "Until it ends, tasks of the old revision serve, and need the value that they have.",
+            )
+            remedy = remedies.advise(remedies.continue_deployment(underway.arn, hook.id))
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 
 @check(
@@ -109,6 +138,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
         "task-exits",
         "rollout-stuck",
         "breaker-rollback",
+        "deployment-paused",
         "suffix-stale",
         "desired-zero",
         "external-controller",
@@ -137,7 +167,8 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             remedy = remedies.renew_tasks(snapshot.environment, service.name)
             is_replacing = _is_replacing(snapshot, service, stale)
             if is_replacing and service.primary:
-                facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
+                stage = f" ({service.underway.progress})" if service.underway else ""
+                facts += (f"Deployment {service.primary.id} has started since and is replacing them{stage}.",)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_replacing else None)
         elif doubtful and snapshot.versions and _injects(snapshot, service):
             doubt = (
@@ -146,6 +177,34 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
+
+
+@check(
+    "lone-task",
+    needs=("secret", "versions", "task_definitions", "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTasks: no task outside a service started before AWSCURRENT moved",
+)
+def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A task outside the services has an old value of the secret, and no deployment replaces it."""
+    names = snapshot.environment.names
+    for task in snapshot.lone_tasks:
+        definition = snapshot.definition(task.task_definition_arn)
+        if freshness.of(snapshot, task) == "stale" and definition:
+            keys = ", ".join(sorted(freshness.changed_keys(snapshot, task) or ()))
+            starter = f", started by {task.deployment_id}" if task.deployment_id else ""
+            facts = (
+                f"Task {task.id[:8]} of {definition.label} runs outside the services{starter}, and read the secret"
+                " before AWSCURRENT last moved.",
+                f"Keys whose value differs: {keys}." if keys else "Which of its keys differ cannot be told.",
+            )
+            stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
+            remedy = remedies.advise(
+                f"Let it end, or stop it and run it again as it was run: {command('aws', 'ecs', *stop)}"
+            )
+            yield Evidence(task.id[:8], facts, remedy)
 
 
 @check(
@@ -218,9 +277,11 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
     """Whether a recent deployment, begun after the secret changed and without a failed task, is replacing tasks."""
     primary, since = service.primary, freshness.current_since(snapshot)
-    if primary is None or since is None or primary.rollout != "IN_PROGRESS" or primary.failed:
+    # Without its rollout state, another deployment beside it shows that it goes on.
+    is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1
+    if primary is None or since is None or primary.failed or not (primary.rollout == "IN_PROGRESS" or is_unread):
         return False
-    lately = max(since[1], snapshot.taken - PATIENCE)
+    lately = max(since[1], snapshot.taken - PATIENCE - service.configuration.bake)
     return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)
 
 

@@ -135,6 +135,12 @@ def revoke(role: str, policy: str) -> Remedy:
     return Remedy(command("aws", "iam", "delete-role-policy", "--role-name", role, "--policy-name", policy))
 
 
+def continue_deployment(arn: str, hook: str) -> str:
+    """The command that continues a deployment which waits for a person."""
+    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE", "--region", arn.split(":")[3])
+    return command("aws", "ecs", "continue-service-deployment", *words)
+
+
 def enable_execute(names: Names, service: str) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
     return _update_service(names, service, "--enable-execute-command", "--force-new-deployment")

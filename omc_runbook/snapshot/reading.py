@@ -16,7 +16,14 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
+from omc_runbook.snapshot import (
+    deep_read,
+    follow_ups,
+    networking,
+    other_environments,
+    roles,
+    service_deployments,
+)
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -145,10 +152,12 @@ class _Reading(Gatherer):
         key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
+        snapshot = service_deployments.read(self, snapshot)
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
+        in_use |= {task.task_definition_arn for task in snapshot.tasks if task.is_running and not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         permissions = {

@@ -152,6 +152,15 @@ class Snapshot:
         """A service's running tasks."""
         return tuple(task for task in self.tasks if task.service == service.name and task.is_running)
 
+    @cached_property
+    def lone_tasks(self) -> tuple[Task, ...]:
+        """Running tasks outside services whose task definition refers to the secret: run by hand, or by a schedule."""
+        return tuple(
+            task
+            for task in self.tasks
+            if task.is_running and not task.service and self.own_injections(self.definition(task.task_definition_arn))
+        )
+
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""
         failed = [task for task in self.tasks if task.service == service.name and task.has_failed]

@@ -77,6 +77,18 @@ class Scene:
         primary = self.service(name)["deployments"][0]
         return primary["rolloutState"], primary["rolloutStateReason"]
 
+    def pauses(self, name: str) -> list[str]:
+        """The states of the hooks of a service's newest deployment."""
+        arn = self.service(name)["currentServiceDeployment"]
+        [found] = self.world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        return [hook["status"] for hook in found.get("lifecycleHookDetails", [])]
+
+    def alone(self) -> list[str]:
+        """The states of tasks outside the services."""
+        arns = self.world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+        tasks = self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
+        return [task["lastStatus"] for task in tasks if not task["group"].startswith("service:")]
+
     def definition(self, name: str) -> Any:
         """The task definition that a service is deployed with."""
         arn = self.service(name)["taskDefinition"]
@@ -318,6 +330,8 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and all("startedAt" in task for task in s.stopped("worker"))
     ),
     "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "deployment-paused": lambda s: s.pauses("backend") == ["AWAITING_ACTION"],
+    "lone-task": lambda s: s.alone() == ["RUNNING"] and s.whole(),
     "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
     "external-controller": lambda s: (
         s.service("backend")["deploymentController"]["type"] == "EXTERNAL"

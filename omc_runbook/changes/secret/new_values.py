@@ -10,10 +10,12 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, insist
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
+from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
+from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import Action, Document, compare
 from omc_runbook.masking.value import Masked, reveal
@@ -210,6 +212,9 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
         _plain_variable(snapshot, login),
         [candidate.injected for candidate in candidates if candidate],
     )
+    if not (plan.alternates or is_current):
+        names = services_reading(snapshot, key)
+        readiness.refuse_one_password([each for each in snapshot.consumers if each.name in names], key, login)
     # Names of login roles are not secret, and the plan shows them.
     registry.exempt({plan.role, plan.former_role, plan.owner} - {""})
     if plan.alternates and not is_current:

@@ -11,6 +11,8 @@ from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.changes.deploy import readiness
+from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
@@ -84,6 +86,10 @@ class SecretPlan:
     notes: tuple[str, ...] = ()
     exists: bool = False
     """Whether the version exists already, so that only AWSCURRENT moves."""
+    underway: frozenset[str] = frozenset()
+    """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
+    blockers: tuple[str, ...] = ()
+    """Why new tasks would fail for certain, whatever the values are."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -99,8 +105,10 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = tuple(change.sentence for change in self.changed)
-        names = ", ".join(service.name for service in self.consumers)
-        return (*keys, f"New tasks would be started: {names}.") if names else keys
+        rollouts = [(service.name, expected(service)) for service in self.consumers]
+        names = ", ".join(name for name, rollout in rollouts if not rollout.is_over)
+        sentences = keys + ((f"New tasks would be started: {names}.",) if names else ())
+        return sentences + tuple(f"{name} gets none: {rollout.reason}" for name, rollout in rollouts if rollout.is_over)
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys."""
@@ -221,6 +229,12 @@ def make_plan(
         raise UsageError(f"{reason} Nothing was written.")
     if is_change and secret.replicas:
         notes = (*notes, *_replica_notes(secret))
+    consumers = tuple(
+        service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
+    )
+    underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
+    blockers = readiness.blockers(snapshot, consumers) if is_change else ()
+    refusals = (f"{blocker} Fix that first, or set on_failure to leave." for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -229,15 +243,13 @@ def make_plan(
         token=token,
         read_at=snapshot.taken,
         changes=changes,
-        consumers=tuple(
-            service
-            for service in users(snapshot)
-            if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
-        ),
+        consumers=consumers,
         consumers_unknown=why_consumers_unknown(snapshot),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
-        notes=notes,
+        notes=(*notes, *refusals, *readiness.notes(snapshot, consumers)),
+        blockers=blockers,
         exists=exists,
+        underway=frozenset(underway),
     )
 
 
