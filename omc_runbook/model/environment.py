@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
@@ -26,20 +27,22 @@ GUIDE = "the guide"
 
 
 class Names(BaseModel):
-    """Names that can be set for all environments or for one; {project} and {environment} are replaced."""
+    """Names that can be set for all environments or for one; {project}, {environment} and {prefix} are replaced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
+    prefix: str = Field(default="{project}-{environment}", exclude=True)
+    """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
     region: str = "ap-southeast-2"
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
     profile: str = ""
-    secret: str = "{project}-{environment}-app-secrets"
-    cluster: str = "{project}-{environment}"
+    secret: str = "{prefix}-app-secrets"
+    cluster: str = "{prefix}"
     service: str = "backend"
-    task_family: str = "{project}-{environment}-backend"
-    execution_role: str = "{project}-{environment}-ecs-task-execution-role"
-    task_role: str = "{project}-{environment}-ecs-task-role"
-    execution_policy: str = "{project}-{environment}-ecs-task-execution-secrets-policy"
+    task_family: str = "{prefix}-backend"
+    execution_role: str = "{prefix}-ecs-task-execution-role"
+    task_role: str = "{prefix}-ecs-task-role"
+    execution_policy: str = "{prefix}-ecs-task-execution-secrets-policy"
     rotation_days: int = Field(default=180, gt=0)
     secret_description: str = "Application secrets of {project} in {environment}"
     secret_tags: dict[str, str] = {
@@ -58,7 +61,11 @@ _OptionalNames = create_model(
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
     **{name: (field.annotation | None, None) for name, field in Names.model_fields.items()},  # type: ignore[operator,call-overload]
 )
-_PATTERNS = {"account_id": "an account id of 12 digits", "check": '"smtp" or an https:// address'}
+_PATTERNS = {
+    "account_id": "an account id of 12 digits",
+    "check": '"smtp" or an https:// address',
+    "reason": "a sentence",
+}
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -73,6 +80,7 @@ class _Settings(BaseSettings):
     repository: str = ""
     environments: dict[str, _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
+    accepted: tuple[Accepted, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -116,6 +124,8 @@ class Environment:
     """The names of the other environments in AWS, by environment."""
     repository: str = ""
     """The platform's checkout, for runbooks that need one and get no other as a parameter."""
+    accepted: tuple[Accepted, ...] = ()
+    """The findings that are meant, as runbook.toml says."""
 
     @property
     def is_production(self) -> bool:
@@ -163,6 +173,7 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
         chosen=frozenset(chosen[environment]),
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         repository=settings.repository,
+        accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
     )
 
 
@@ -197,10 +208,13 @@ def _own(settings: _Settings, environment: str) -> dict[str, Any]:
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
-    def fill(text: str) -> str:
-        return text.replace("{project}", project).replace("{environment}", environment)
-
     names = Names.model_validate(chosen)
+    prefix = names.prefix.replace("{prefix}", "")
+
+    def fill(text: str) -> str:
+        with_prefix = text.replace("{prefix}", prefix)
+        return with_prefix.replace("{project}", project).replace("{environment}", environment)
+
     texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
     texts["secret_tags"] = {key: fill(value) for key, value in names.secret_tags.items()}
     return names.model_copy(update=texts)
@@ -211,7 +225,8 @@ def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = Key.model_fields if location.startswith("keys.") else [*_Settings.model_fields, *Names.model_fields]
+        tables: dict[str, Iterable[str]] = {"keys": Key.model_fields, "accepted": Accepted.model_fields}
+        known = tables.get(str(first["loc"][0]), [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "string_pattern_mismatch":
         return f"{location} must be {_PATTERNS[str(first['loc'][-1])]}."
