@@ -25,7 +25,8 @@ NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks"
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run every check on a snapshot and link causes and consequences; root causes first.
 
-    A finding that runbook.toml accepts is neither. Checks of the application's files and of a developer's machine run only where these were read.
+    A finding that runbook.toml accepts is neither. Checks of the application's files and of a developer's machine run
+    only where these were read.
     """
     checks = CHECKS if snapshot.caller.account else ()
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()

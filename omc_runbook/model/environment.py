@@ -138,21 +138,21 @@ class Environment:
         return f"{GUIDE}'s names" if self.source == GUIDE else f"names from {self.source}"
 
 
-def load(environment: str, runbook_toml: str = "") -> Environment:
+def load(environment: str, runbook_toml: str = "", may_be_new: bool = False) -> Environment:
     """Load an environment's names from the guide, runbook.toml and OMC_… variables, each overriding the one before.
 
     `runbook_toml` is a path, or "" for the runbook.toml in the folder in which `omc-runbook lab` was started, in the
-    working folder or beside the notebooks, if any. Raises UsageError for an unknown environment, and for a file that
-    cannot be read or has unknown names.
+    working folder or beside the notebooks, if any. With `may_be_new` an environment of any name is known. Raises
+    UsageError for an unknown environment, and for a file that cannot be read or has unknown names.
     """
-    path = _find(runbook_toml)
+    path = find_file(runbook_toml)
     table = _read(path) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     source = str(path) if path else "the OMC_ variables"
     try:
         settings = _Settings(**table)
         variables = _AllVariables().model_dump(exclude_none=True)
-        known = tuple(dict.fromkeys((*KNOWN, *settings.environments)))
+        known = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if may_be_new else ()))))
         if environment not in known:
             raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
         chosen = {name: {**shared, **_own(settings, name), **variables} for name in known}
@@ -177,7 +177,8 @@ def load(environment: str, runbook_toml: str = "") -> Environment:
     )
 
 
-def _find(runbook_toml: str) -> Path | None:
+def find_file(runbook_toml: str = "") -> Path | None:
+    """The runbook.toml that `load` reads; None where there is none. Raises UsageError for a path that is no file."""
     if runbook_toml:
         path = expand(runbook_toml)
         if not exists(path) or not path.is_file():

@@ -225,6 +225,7 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     lines_of_causes = {line for cause in causes for line in (*cause.evidence, *cause.remedy.ways)}
     # A remedy is shown whole, or not at all where a cause shows it.
     command, *others = ("",) if lines_of_causes.intersection(finding.remedy.ways) else finding.remedy.ways or ("",)
+    evidence = [line for line in finding.evidence if line not in lines_of_causes]
     because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
     effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)
     return Entry(
@@ -233,7 +234,7 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
         level="quiet" if is_consequence or finding.accepted else SEVERITIES.get(finding.severity, "quiet"),
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
         lead=f"{finding.title}.",
-        lines=(*filter(None, [finding.accepted]), *(line for line in finding.evidence if line not in lines_of_causes), *effects),
+        lines=(*filter(None, [finding.accepted]), *evidence, *effects),
         command=command,
         by_hand="".join(others),
     )

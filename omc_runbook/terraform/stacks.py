@@ -1,0 +1,223 @@
+"""The environments of a checkout: the folders that Terraform is run in, each with its variables' values."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.model.environment import PRODUCTION
+from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
+from omc_runbook.terraform.evaluation import Instance, Module, Result, Stack, TerraformFiles, is_known
+from omc_runbook.terraform.hcl import Block
+from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.task_definitions import SKIPPED
+from omc_runbook.textfile.file import SourceFile
+
+ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
+"""Variables and local values that hold an environment's name."""
+
+_UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
+_INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """One folder that Terraform is run in, with the values for one environment."""
+
+    environment: str
+    directory: str
+    """Its path within the checkout."""
+    variable_files: tuple[str, ...]
+    module: Module = field(repr=False)
+    assumptions: tuple[str, ...] = ()
+    """What is not in the checkout and was assumed, in sentences."""
+
+    @property
+    def label(self) -> str:
+        """The folder with its variables' files."""
+        return " with ".join(filter(None, (self.directory, ", ".join(self.variable_files))))
+
+
+def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
+    """The folders that create ECS services or secrets, for an environment, or for each that the checkout shows.
+
+    Reads text alone: nothing is run, and no state is read. A folder that names no environment stands for the one that
+    is asked for, or for staging and production.
+    """
+    files = TerraformFiles(repository)
+    folders = [folder for folder in _walk(files.root) if any(folder.glob("*.tf"))]
+    # Positions are shorter below the folder that has all of Terraform's files.
+    if folders:
+        files.base = Path(os.path.commonpath(folders)).relative_to(files.root).as_posix()
+    called = {target for folder in folders for target in _calls(files, folder)}
+    tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
+    values = [path for folder in _walk(files.root) for path in sorted(folder.glob("*.tfvars"))]
+    roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
+    return tuple(root for root in roots if environment in ("", root.environment))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, inner, _ in os.walk(root):
+        inner[:] = sorted(set(inner) - SKIPPED)
+        yield Path(folder)
+
+
+def _calls(files: TerraformFiles, folder: Path) -> Iterator[Path]:
+    """The folders of the local modules that a folder calls."""
+    for block in files.folder(folder).blocks:
+        source = block.find("source") if block.type == "module" else None
+        if source and source.value.kind == "string" and source.value.name.startswith(("./", "../")):
+            yield (folder / source.value.name.replace("//", "/")).resolve()
+
+
+def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
+    """Whether a folder, or a module that it calls, is about ECS or secrets."""
+    if folder in visited or not files.contains(folder) or {*folder.relative_to(files.root).parts} & _UNUSED:
+        return False
+    visited.add(folder)
+    blocks = files.folder(folder).blocks
+    texts = [block.labels[0] for block in blocks if block.type in ("resource", "data") and block.labels]
+    texts += [source.value.source for block in blocks if block.type == "module" and (source := block.find("source"))]
+    if any(_INTERESTING.search(text) for text in texts):
+        return True
+    return any(_concerns(files, target, visited) for target in _calls(files, folder))
+
+
+def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
+    folder = files.folder(top)
+    automatic = [path for path in values if path.parent == top and _is_automatic(path)]
+    by_environment: dict[str, list[Path]] = {}
+    for path in values:
+        name = _environment_of(path, files.root)
+        if path not in automatic and name and _fits(files, path, top, folder):
+            by_environment.setdefault(name, []).append(path)
+    for name, paths in by_environment.items():
+        yield _root(files, top, name, [*automatic, *paths])
+    if by_environment:
+        return
+    plain = _root(files, top, "", automatic)
+    name = _declared_environment(plain.module) or environment_in(top.relative_to(files.root).as_posix())
+    if name:
+        yield _root(files, top, canonical(name), automatic)
+        return
+    for each in (environment,) if environment else _workspaces(folder) or (STAGING, PRODUCTION):
+        yield _root(files, top, each, automatic, is_assumed=True)
+
+
+def _is_automatic(path: Path) -> bool:
+    """Whether Terraform reads a file of values by itself."""
+    return path.name == "terraform.tfvars" or path.name.endswith(".auto.tfvars")
+
+
+def _environment_of(path: Path, root: Path) -> str:
+    """The environment whose values a file has, by its name or its folder's."""
+    relative = path.relative_to(root)
+    stem = relative.name.removesuffix(".tfvars")
+    return environment_in(stem) or environment_in(relative.parent.name)
+
+
+def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
+    """Whether a file gives values to a folder's variables: it declares most, and is near."""
+    names = {name for name, _ in _assignments(files, path)}
+    declared = {name for name in names if folder.declares(name)}
+    is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
+    return bool(declared) and 2 * len(declared) >= len(names) and is_near
+
+
+def _assignments(files: TerraformFiles, path: Path) -> tuple[tuple[str, Any], ...]:
+    """The values in a file of variables: pairs of the name and the syntax node."""
+    file = files.file(path)
+    if file is None:
+        return ()
+    # A file of values has attributes at its top, as a block has them within.
+    wrapped = SourceFile(file.path, file.name, f"values {{ {file.text}\n}}\n".encode())
+    block: Block | None = next(iter(Folder((wrapped,)).blocks), None)
+    return tuple((member.name, member.value) for member in block.attributes) if block else ()
+
+
+def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
+    workspace = _workspace(files.folder(top), environment)
+    stack = Stack(files, top, workspace)
+    empty = Module(Stack(files, top, workspace), top, Folder(()), {})
+    inputs: dict[str, Callable[[], Result]] = {}
+    for path in paths:
+        for name, node in _assignments(files, path):
+            inputs[name] = lambda node=node: empty.result(node)
+    assumptions = []
+    if environment:
+        for name in ENVIRONMENT_VARIABLES:
+            if is_assumed and name not in inputs and _lacks_default(files.folder(top), name):
+                inputs[name] = lambda: Result(environment)
+                assumptions.append(f"Variable {name} has no value in the checkout: {environment} is assumed.")
+        if is_assumed and workspace and not assumptions:
+            assumptions.append(f"The workspace {workspace} is assumed.")
+    return Root(
+        environment=environment,
+        directory=_relative(top, files),
+        variable_files=tuple(_relative(path, files) for path in paths),
+        module=Module(stack, top, files.folder(top), inputs),
+        assumptions=tuple(assumptions),
+    )
+
+
+def _relative(path: Path, files: TerraformFiles) -> str:
+    return Path(os.path.relpath(path, files.root / files.base)).as_posix()
+
+
+def _lacks_default(folder: Folder, name: str) -> bool:
+    return any(b.type == "variable" and b.labels == (name,) and not b.find("default") for b in folder.blocks)
+
+
+def _declared_environment(module: Module) -> str:
+    """The environment that a folder's own variables or local values name; "" for none."""
+    for name in ENVIRONMENT_VARIABLES:
+        for result in (module.local(name), module.variable(name)):
+            if result and isinstance(result.value, str) and result.value and is_known(result.value):
+                return result.value
+    return ""
+
+
+def _workspaces(folder: Folder) -> tuple[str, ...]:
+    """The environments among the keys of objects that a folder indexes by its workspace."""
+    if not any("terraform.workspace" in file.text for file in folder.files):
+        return ()
+    keys = {
+        part.name
+        for member in folder.locals
+        if member.value.kind == "object"
+        for part in member.value.parts
+        if part.name.casefold() in ALIASES or part.name.casefold() in OTHERS
+    }
+    return tuple(sorted({canonical(key) for key in keys}))
+
+
+def _workspace(folder: Folder, environment: str) -> str:
+    """The workspace of an environment: the alias that the folder's files spell."""
+    if not environment:
+        return ""
+    text = "\n".join(file.text for file in folder.files)
+    for alias in (environment, *sorted(aliases(environment))):
+        if re.search(rf'(?m)"{re.escape(alias)}"|^\s*{re.escape(alias)}\s*=', text):
+            return alias
+    return environment
+
+
+def connect(roots: tuple[Root, ...]) -> None:
+    """Let the folders of one environment find each other's outputs, as terraform_remote_state does."""
+    for root in roots:
+        others = [other.module for other in roots if other is not root and other.environment == root.environment]
+
+        def output(name: str, others: list[Module] = others) -> Any:
+            found = [result.value for module in others if (result := module.output(name))]
+            return found[0] if len(found) == 1 else None
+
+        root.module.stack.outputs = output
+
+
+def instances(root: Root) -> tuple[Instance, ...]:
+    """Everything that a root creates or looks up."""
+    return root.module.everything()
