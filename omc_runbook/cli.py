@@ -109,7 +109,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
             has_consent = click.confirm(f"Change {plan.path}?")
         runbook.write(plan, has_consent)
         click.echo(f"Wrote {plan.path}.")
-    problems = [problem for each in found for problem in each.problems]
+    problems = [problem for each in found if not each.is_empty for problem in each.problems]
     for problem in problems:
         click.echo(f"Not usable yet: {problem}", err=True)
     context.exit(1 if problems else 0)

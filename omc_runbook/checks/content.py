@@ -183,7 +183,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _why_harmless(snapshot: Snapshot, member: Member) -> str:
-    """Why no task misses an unreferenced key: each that could gets its variable plainly, or it is empty; "" if any may."""
+    """Why no task misses an unreferenced key: its variable is plain, or it is empty; "" where one may miss it."""
     keys = snapshot.environment.keys
     variable = variable_of(member.key, keys)
     containers = [

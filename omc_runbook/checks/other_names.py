@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from omc_runbook.checks import remedies
+from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
+from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.state import Snapshot
 
 
 def found_instead(snapshot: Snapshot) -> tuple[str, ...]:
     """What was found for the environment under other names, in sentences."""
-    return snapshot.discovery.sentences if snapshot.discovery else ()
+    found, names = snapshot.discovery, snapshot.environment.names
+    return tuple(_sentences(found, names, snapshot.secret_name)) if found else ()
+
+
+def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
+    services = [service.name for service in found.own_services if service.cluster == found.cluster]
+    if found.cluster and (found.cluster != names.cluster or names.service not in services):
+        yield f"Found instead: cluster {found.cluster} with the services {', '.join(services) or 'none'}."
+    if found.secret and found.secret != secret:
+        users = [service.name for service in found.consumers]
+        verb = "refer" if len(users) > 1 else "refers"
+        use = f", to which {', '.join(users)} {verb}" if users else ""
+        yield f"Found instead: secret {found.secret}{use}."
+    if found.not_searched:
+        yield f"{len(found.not_searched)} of {len(found.clusters)} clusters were not searched."
+    yield from (failure.sentence for failure in found.unread)
 
 
 def find_names(snapshot: Snapshot) -> Remedy | None:

@@ -24,7 +24,7 @@ MAIN = ("backend", "api", "app", "web", "server", "service")
 """Words in the name of the service that has the application's secrets, the best first."""
 
 _VAGUE = "live"
-"""A folder of this name may hold every environment."""
+"""A word that means production as a tag's value or at the end of a name, and else something else."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 
@@ -35,8 +35,9 @@ def canonical(name: str) -> str:
 
 
 def aliases(environment: str) -> frozenset[str]:
-    """The names that an environment may have in a resource's name or tag."""
-    return frozenset({environment.casefold(), *(alias for alias, name in ALIASES.items() if name == environment)})
+    """The words that an environment may have in a resource's name."""
+    words = {alias for alias, name in ALIASES.items() if name == environment and alias != _VAGUE}
+    return frozenset({environment.casefold(), *words})
 
 
 def environment_in(text: str) -> str:

@@ -30,7 +30,10 @@ def missing(found: EnvironmentNames) -> Listing:
 
 def accepted(found: EnvironmentNames) -> Listing:
     """The findings that Terraform's files mean, and that runbook.toml would accept."""
-    entries = [Entry(entry.title, lines=(entry.sentence,)) for entry in found.accepted]
+    subjects: dict[tuple[str, str], list[str]] = {}
+    for entry in found.accepted:
+        subjects.setdefault((entry.check, entry.sentence), []).append(entry.subject)
+    entries = [Entry(check, ", ".join(names), lines=(text,)) for (check, text), names in subjects.items()]
     return Listing(f"Accepted in {found.environment}, since Terraform's files say so", entries, "Nothing is accepted.")
 
 

@@ -51,23 +51,25 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     wanted = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     asked: dict[tuple[str, str], _Asked] = {}
     found = tuple(_find(each, declared.get(each), toml, asked) for each in wanted)
-    known = tuple(each for each in found if not each.is_empty)
-    if not known:
+    if all(each.is_empty for each in found):
         reasons = dict.fromkeys(problem for each in found for problem in (*each.problems, *each.remarks))
         raise CouldNotLook(f"No name of {', '.join(wanted)} was found. {' '.join(reasons)}")
-    return known
+    return found
 
 
 def plan(found: Sequence[EnvironmentNames], runbook_toml: str = "") -> ConfigurationPlan:
     """Plan runbook.toml: the one in force, else a new one in the working folder; raises as `file.plan` does."""
     path = expand(runbook_toml) if runbook_toml else environments.find_file() or Path.cwd() / FILE_NAME
-    return file.plan(path, found)
+    return file.plan(path, [each for each in found if not each.is_empty])
 
 
 def text(found: Sequence[EnvironmentNames], plan: ConfigurationPlan) -> str:
     """What was found, what was not and why, and what runbook.toml would become."""
     parts = []
     for each in found:
+        if each.is_empty:
+            parts.append(f"Nothing was found of {each.environment}: {' '.join(each.problems)}")
+            continue
         parts += [report.names(each).to_text()]
         parts += [report.missing(each).to_text()] if each.missing else []
         parts += [report.accepted(each).to_text()] if each.accepted else []

@@ -134,20 +134,6 @@ class Discovery:
         return {key: variable for key, variable in sorted(pairs) if key not in own}
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        """What was found for the environment, in sentences; () for nothing."""
-        found = []
-        if self.cluster:
-            services = ", ".join(each.name for each in self.own_services if each.cluster == self.cluster) or "none"
-            found.append(f"Found instead: cluster {self.cluster} with the services {services}.")
-        if self.secret:
-            users = ", ".join(each.name for each in self.consumers)
-            found.append(f"Found instead: secret {self.secret}{f', to which {users} refer' if users else ''}.")
-        if self.not_searched and not found:
-            found.append(f"{len(self.not_searched)} of {len(self.clusters)} clusters were not searched.")
-        return (*found, *dict.fromkeys(failure.sentence for failure in self.unread))
-
-    @property
     def _is_alone(self) -> bool:
         """Whether names tell no environments apart, so that everything is this one's."""
         return len(self.clusters) == 1
@@ -171,8 +157,8 @@ def find_policy(clients: Clients, role: str) -> str:
     inline = look(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, role))
     attached = look(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, role))
     calls: list[Callable[[], PolicyDocument]] = [
-        *(lambda name=name: iam.get_inline(client, role, name) for name in or_none(inline) or ()),  # type: ignore[misc]
-        *(lambda arn=arn: iam.get_managed(client, arn) for arn in or_none(attached) or ()),  # type: ignore[misc]
+        *(lambda name=name: iam.get_inline(client, role, name) for name in or_none(inline) or ()),
+        *(lambda arn=arn: iam.get_managed(client, arn) for arn in or_none(attached) or ()),
     ]
     for call in calls:
         document = or_none(look(what, "iam:GetRolePolicy", call))
@@ -225,6 +211,7 @@ class _Discovering(Gatherer):
             )
             for cluster in clusters
         }
+        service_names = {cluster: self.keep(FIELD, answer, ()) for cluster, answer in listed.items()}
         described = [
             (
                 cluster,
@@ -234,8 +221,8 @@ class _Discovering(Gatherer):
                     lambda cluster=cluster, batch=batch: ecs.describe_services(client, cluster, batch),  # type: ignore[misc]
                 ),
             )
-            for cluster, answer in listed.items()
-            for batch in ecs.batches(self.keep(FIELD, answer, ()) or (), ecs.SERVICES_A_CALL)
+            for cluster, names in service_names.items()
+            for batch in ecs.batches(names or (), ecs.SERVICES_A_CALL)
         ]
         services = [(cluster, service) for cluster, answer in described for service in self.keep(FIELD, answer, ())]
         revisions = {

@@ -316,9 +316,10 @@ class _Reader:
                 is_whole = False
                 continue
             secrets, environment = _pairs(table.get("secrets"), "valueFrom"), _pairs(table.get("environment"), "value")
-            is_whole = is_whole and secrets is not None and environment is not None
-            variables += [self._variable_from(name, each) for name, each in secrets or ()]
-            plain |= {name for name, _ in environment or ()}
+            # A member that is not known may have more of them.
+            is_whole = is_whole and all(map(is_known, table)) and None not in (*secrets, *environment)
+            variables += [self._variable_from(*pair) for pair in secrets if pair]
+            plain |= {pair[0] for pair in environment if pair}
         return (
             tuple(each for each in variables if each.secret or each.key or each.why_unknown),
             frozenset(plain),
@@ -595,18 +596,23 @@ class _Reader:
                 yield "desired_count" if member.value.source.strip() == "all" else member.value.source
 
 
-def _pairs(value: Any, member: str) -> list[tuple[str, Any]] | None:
-    """The entries of a container's secrets or environment as names with values; None where some cannot be read."""
+def _pairs(value: Any, member: str) -> list[tuple[str, Any] | None]:
+    """The entries of a container's secrets or environment as names with values; None for one that cannot be read."""
     entries = decode(value)
     if entries is None:
         return []
     if isinstance(entries, Mapping):
-        return [(str(name), each) for name, each in entries.items()]
+        return [(str(name), each) if is_known(name) else None for name, each in entries.items()]
     if not isinstance(entries, list):
+        return [None]
+    return [_pair(each, member) for each in entries]
+
+
+def _pair(entry: Any, member: str) -> tuple[str, Any] | None:
+    name = entry.get("name") if isinstance(entry, Mapping) else None
+    if not isinstance(name, str) or not is_known(name):
         return None
-    tables = [each for each in entries if isinstance(each, Mapping) and is_known(each.get("name", ""))]
-    pairs = [(str(each.get("name")), each.get(member, each.get("value_from"))) for each in tables]
-    return pairs if len(tables) == len(entries) else pairs or None
+    return name, entry.get(member, entry.get("value_from"))
 
 
 def _key(rest: str) -> str:

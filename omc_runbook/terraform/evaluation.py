@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -242,10 +242,10 @@ class Module:
 
     def everything(self) -> tuple[Instance, ...]:
         """The resources of this module and of those that it calls, and the calls of modules from elsewhere."""
-        found = []
+        found: list[Instance] = []
         for module in self.walk():
+            blocks = [block for block in module.folder.blocks if block.type == "module"]
             found += module.resources
-            blocks = (block for block in module.folder.blocks if block.type == "module")
             found += [each for block in blocks for each in module._calls(block) if isinstance(each, Instance)]
         return tuple(found)
 
@@ -516,6 +516,10 @@ class Module:
             return arguments[0]
         if name == "jsondecode" and not isinstance(arguments[0], str):
             return arguments[0]
+        if name not in functions.TAKES_UNKNOWN:
+            for argument in arguments:
+                if isinstance(argument, str) and not is_known(argument):
+                    return unknown("; ".join(reasons(argument)))
         try:
             return functions.call(name, arguments)
         except _FAILURES:
@@ -589,10 +593,7 @@ class Module:
                 self.stack.instances[address] = instance
                 yield instance
                 continue
-            inputs = {
-                member.name: (lambda member=member, bindings=bindings: self.result(member.value, bindings))
-                for member in block.attributes
-            }
+            inputs = {member.name: partial(self.result, member.value, bindings) for member in block.attributes}
             yield Module(self.stack, folder[0], folder[1], inputs, f"{address}.")
 
     def _folder(self, source: str) -> tuple[Path, Folder] | None:

@@ -32,12 +32,14 @@ def _format(spec: str, *arguments: Any) -> str:
     return spec.replace("%v", "%s") % tuple(as_text(each) for each in arguments)
 
 
-def _concat(*lists: list[Any]) -> list[Any]:
-    return [entry for each in lists for entry in each]
+def _concat(*lists: list[Any] | str) -> list[Any]:
+    # A text stands for a list that is not known, and stays among the entries.
+    return [entry for each in lists for entry in ([each] if isinstance(each, str) else each)]
 
 
-def _merge(*objects: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: value for each in objects if each is not None for key, value in each.items()}
+def _merge(*objects: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    tables = ({each: each} if isinstance(each, str) else each for each in objects if each is not None)
+    return {key: value for each in tables for key, value in each.items()}
 
 
 def _flatten(entries: list[Any]) -> list[Any]:
@@ -71,6 +73,9 @@ def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
 def _identity(value: Any) -> Any:
     return value
 
+
+TAKES_UNKNOWN = frozenset({"coalesce", "concat", "format", "merge", "nonsensitive", "one", "sensitive", "tostring"})
+"""Functions that leave a text whole, so that it may stand for a value that is not known."""
 
 _FUNCTIONS: Mapping[str, Function] = {
     "abs": abs,

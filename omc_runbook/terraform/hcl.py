@@ -16,8 +16,25 @@ if TYPE_CHECKING:
     Branch: TypeAlias = Tree[Token]
 
 Kind = Literal[
-    *("string", "heredoc", "number", "tuple", "object", "member", "call", "path", "group", "conditional", "other"),
-    *("for", "filtered-for", "object-for", "index", "attribute", "splat", "binary", "unary"),
+    "string",
+    "heredoc",
+    "number",
+    "tuple",
+    "object",
+    "member",
+    "call",
+    "path",
+    "group",
+    "for",
+    "filtered-for",
+    "object-for",
+    "conditional",
+    "index",
+    "attribute",
+    "splat",
+    "binary",
+    "unary",
+    "other",
 ]
 
 LINE_ENDS = "new_line_or_comment"

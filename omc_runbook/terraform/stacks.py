@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path],
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
         for name, node in _assignments(files, path):
-            inputs[name] = lambda node=node: empty.result(node)
+            inputs[name] = partial(empty.result, node)
     assumptions = []
     if environment:
         for name in ENVIRONMENT_VARIABLES:

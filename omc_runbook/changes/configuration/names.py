@@ -264,10 +264,9 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         yield aws.why_not
     elif aws.discovery:
         found = aws.discovery
-        yield (
-            f"AWS: {len(found.clusters)} clusters, {len(found.services)} services and {len(found.secrets)} secrets"
-            " were read; no value."
-        )
+        counts = {"cluster": len(found.clusters), "service": len(found.services), "secret": len(found.secrets)}
+        listed = ", ".join(f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items())
+        yield f"AWS has {listed}; no secret's value was read."
         yield from (failure.sentence for failure in found.unread)
 
 

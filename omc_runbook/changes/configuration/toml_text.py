@@ -36,9 +36,9 @@ def merge(table: Mapping[str, Any], found: Sequence[EnvironmentNames]) -> tuple[
         own = environments.setdefault(each.environment, {})
         if each.prefix and each.prefix != f"{merged.get('project', '')}-{each.environment}":
             own["prefix"] = each.prefix
-        for name in each.names:
-            own[name.field] = name.value
-            comments["environments", each.environment, name.field] = "; ".join(name.sources)
+        for found_name in each.names:
+            own[found_name.field] = found_name.value
+            comments["environments", each.environment, found_name.field] = "; ".join(found_name.sources)
         for key, entry in each.keys.items():
             keys[key] = {**_key_table(entry), **keys.get(key, {}), "variable": entry.variable}
         known = [(entry.get("check"), entry.get("subject"), entry.get("environment", "")) for entry in accepted]

@@ -45,6 +45,8 @@ class CreatePlan:
     existing: Secret | None = None
     draft: SavedPlan | None = None
     """The Terraform plan, where Terraform creates the secret."""
+    doubts: tuple[str, ...] = ()
+    """What could not be read of the services, which may refer to another secret."""
     warnings: tuple[Finding, ...] = ()
     """Findings about the Terraform files and the Terraform plan."""
 
@@ -135,6 +137,7 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
         names.secret_tags,
         names.kms_key,
         names.recovery_days,
+        doubts=tuple(failure.sentence for failure in snapshot.discovery.unread) if snapshot.discovery else (),
     )
     size = len(plan.text.encode())
     if size > LARGEST:

@@ -28,6 +28,10 @@ resource "aws_ecs_task_definition" "backend" {
         { name = "DOMAIN", value = var.domain },
         { name = "POSTGRES_SERVER", value = "database.internal" },
         { name = "POSTGRES_PORT", value = "5432" },
+        { name = "POSTGRES_DB", value = "app" },
+        { name = "POSTGRES_USER", value = "postgres" },
+        { name = "REDIS_HOST", value = "redis.internal" },
+        { name = "REDIS_PORT", value = "6379" },
       ]
       secrets = [
         { name = "SECRET_KEY", valueFrom = "${var.secrets_arn}:SECRET_KEY::" },
@@ -37,6 +41,7 @@ resource "aws_ecs_task_definition" "backend" {
         { name = "FIRST_SUPERUSER_PASSWORD", valueFrom = "${var.secrets_arn}:FIRST_SUPERUSER_PASSWORD::" },
         { name = "CRYPTOPANIC_API_KEY", valueFrom = "${var.secrets_arn}:omc-CryptoPanic-testkey::" },
         { name = "NEWSCATCHER_API_KEY", valueFrom = "${var.secrets_arn}:omc-NewsCatcher-testkey::" },
+        { name = "NANSEN_API_KEY", valueFrom = "${var.secrets_arn}:omc-Nansen-testkey::" },
       ]
     }
   ])

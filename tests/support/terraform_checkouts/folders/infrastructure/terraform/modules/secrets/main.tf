@@ -19,6 +19,13 @@ resource "aws_secretsmanager_secret_version" "app" {
     POSTGRES_PORT            = 5432
     DOMAIN                   = "ohmycoins.test"
     ENVIRONMENT              = var.environment
+    POSTGRES_DB              = "app"
+    POSTGRES_USER            = "postgres"
+    REDIS_HOST               = "redis.internal"
+    REDIS_PORT               = 6379
+    EMAILS_FROM_EMAIL        = "info@ohmycoins.test"
+    FRONTEND_HOST            = "https://ohmycoins.test"
+    PROJECT_NAME             = "Oh My Coins"
     SMTP_HOST                = "smtp.ohmycoins.test"
     SMTP_USER                = "noreply@ohmycoins.test"
     SMTP_PASSWORD            = "temporary-smtp-password-please-update"
