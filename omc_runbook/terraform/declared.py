@@ -25,7 +25,16 @@ from omc_runbook.terraform.evaluation import (
 )
 from omc_runbook.terraform.stacks import Root
 
-PROJECT_VARIABLES = ("project", "project_name", "app_name", "application_name", "application", "app", "namespace")
+PROJECT_VARIABLES = (
+    "project",
+    "project_name",
+    "app_name",
+    "application_name",
+    "application",
+    "app",
+    "product",
+    "namespace",
+)
 
 _SECRET_ARN = re.compile(r"\Aarn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:([^:]+)(.*)\Z", re.DOTALL)
 _FIRST_MARK = re.compile("\\A\ue000[^\ue002]*\ue002")
@@ -241,7 +250,7 @@ class _Reader:
             if family and each.text("family") == family:
                 return each
         self.reasons["task_family"] = (
-            f"The task definition of {instance.address} is not in the checkout{_because(text)}"
+            f"The task definition of {instance.label} is not in the checkout{_because(text)}"
             f" ({instance.source_of('task_definition')})."
         )
         return None
@@ -285,7 +294,7 @@ class _Reader:
         for field_name, role in (("execution_role", execution), ("task_role", task)):
             if role is None:
                 self.reasons[field_name] = (
-                    f"{instance.address} names it itself, in a module from elsewhere ({sources[0]})."
+                    f"{instance.label} names it itself, in a module from elsewhere ({sources[0]})."
                 )
         return DeclaredService(
             name=name,
@@ -408,7 +417,7 @@ class _Reader:
         if ":cluster/" in result.value:
             name = result.value.rpartition("/")[2]
             return self._named(name, result.sources) if is_known(name) else None
-        self.reasons["cluster"] = f"{instance.address} is in a cluster whose name is not known{_because(result.value)}."
+        self.reasons["cluster"] = f"{instance.label} is in a cluster whose name is not known{_because(result.value)}."
         return None
 
     def _cluster_name(self, cluster: Instance) -> DeclaredName | None:
@@ -435,7 +444,7 @@ class _Reader:
     def _role(self, instance: Instance, attribute: str, field_name: str) -> DeclaredName | None:
         result = instance.get(attribute)
         if result is None:
-            self.reasons[field_name] = f"{instance.address} has no {attribute} ({instance.source_of('family')})."
+            self.reasons[field_name] = f"{instance.label} has no {attribute} ({instance.source_of('family')})."
             return None
         return self._role_of(result.value, (instance.source_of(attribute), *result.sources), field_name)
 
@@ -586,8 +595,8 @@ class _Reader:
         if result is None and instance.block.find(f"{attribute}_prefix"):
             return f"Terraform adds a suffix of its own to the name of this {what} ({where})."
         if result is None:
-            return f"The {what} {instance.address} has no {attribute} ({where})."
-        return f"The {attribute} of the {what} {instance.address} is not known{_because(result.value)} ({where})."
+            return f"The {what} {instance.label} has no {attribute} ({where})."
+        return f"The {attribute} of the {what} {instance.label} is not known{_because(result.value)} ({where})."
 
     def _ignored(self, instance: Instance) -> Iterator[str]:
         for block in instance.block.blocks:

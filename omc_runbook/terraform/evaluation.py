@@ -35,6 +35,9 @@ _LOCAL_SOURCE = ("./", "../")
 _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
 """What a function raises for arguments that it cannot take, as Terraform would refuse them."""
 
+IN = "#"
+"""What an address has between its folder and the resource: states of several folders may have resources of one name."""
+
 Source = str
 """A position in the checkout: the file's name and the line."""
 
@@ -72,7 +75,8 @@ def reasons(value: Any) -> tuple[str, ...]:
     pairs = _MARK.findall(value) if isinstance(value, str) else ()
     return tuple(
         dict.fromkeys(
-            text if address == "?" else f"{address}.{text} is known after an apply" for address, text in pairs
+            text if address == "?" else f"{_without_folder(address)}.{text} is known after an apply"
+            for address, text in pairs
         )
     )
 
@@ -131,8 +135,13 @@ class Instance:
     type: str
     """aws_ecs_service, data.aws_region, or module for one from elsewhere."""
     address: str
-    """Unique within the stack, such as module.ecs.aws_ecs_service.this["backend"]."""
+    """Unique among all folders, such as environments/staging#module.ecs.aws_ecs_service.this["backend"]."""
     bindings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Its address within its folder."""
+        return _without_folder(self.address)
 
     def get(self, attribute: str) -> Result | None:
         """The value of an attribute that its block has; None for another."""
@@ -147,7 +156,7 @@ class Instance:
     def source_of(self, attribute: str) -> Source:
         """Where an attribute stands, or the block's first attribute."""
         members = [member for member in self.block.attributes if member.name == attribute] or self.block.attributes
-        return source_of(members[0]) if members else self.address
+        return source_of(members[0]) if members else self.label
 
     def reference(self, attribute: str) -> Any:
         """What another expression gets for an attribute: its value, or a mark."""
@@ -401,6 +410,9 @@ class Module:
                 blocks = [b for b in self.folder.blocks if b.type == "module" and b.labels == (key,)]
                 calls = self._calls(blocks[0]) if blocks else []
                 return self._attributes(_Calls(tuple(calls)), others) if blocks else unknown(f"there is no {name}")
+            case "dependency", [_, "outputs", *others]:
+                # Terragrunt's word for another folder's state.
+                return self._attributes(RemoteState(self.stack), others)
             case "data", [type_, key, *others]:
                 return self._resource(f"data.{type_}", key, others)
             case _, [key, *others]:
@@ -431,7 +443,7 @@ class Module:
             case Module():
                 result = value.output(name)
                 if result is None:
-                    return unknown(f"{value.address.rstrip('.')} has no output {name}")
+                    return unknown(f"{_without_folder(value.address).rstrip('.')} has no output {name}")
                 self._sources += result.sources
                 return result.value
             case RemoteState():
@@ -647,6 +659,10 @@ def decode(value: Any) -> Any:
         return json.loads(quoted)
     except ValueError:
         return value
+
+
+def _without_folder(address: str) -> str:
+    return address.rpartition(IN)[2]
 
 
 def source_of(node: Node) -> Source:

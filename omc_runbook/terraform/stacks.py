@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
-from omc_runbook.terraform.evaluation import Instance, Module, Result, Stack, TerraformFiles, is_known
+from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, TerraformFiles, is_known
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.task_definitions import SKIPPED
@@ -22,6 +23,8 @@ ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "
 """Variables and local values that hold an environment's name."""
 
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
+TERRAGRUNT = "terragrunt.hcl"
+_VALUES = re.compile(r"\.tfvars(\.json)?\Z")
 _INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
 
 
@@ -51,13 +54,16 @@ def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
     """
     files = TerraformFiles(repository)
     folders = [folder for folder in _walk(files.root) if any(folder.glob("*.tf"))]
+    described = [folder for folder in _walk(files.root) if (folder / TERRAGRUNT).is_file()]
     # Positions are shorter below the folder that has all of Terraform's files.
     if folders:
-        files.base = Path(os.path.commonpath(folders)).relative_to(files.root).as_posix()
-    called = {target for folder in folders for target in _calls(files, folder)}
+        files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
+    units = [(unit, target) for unit in described if (target := _unit_source(files, unit))]
+    called = {target for folder in folders for target in _calls(files, folder)} | {target for _, target in units}
     tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
-    values = [path for folder in _walk(files.root) for path in sorted(folder.glob("*.tfvars"))]
+    values = [path for folder in _walk(files.root) for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
+    roots += tuple(_unit(files, unit, target) for unit, target in units if _concerns(files, target, set()))
     return tuple(root for root in roots if environment in ("", root.environment))
 
 
@@ -111,33 +117,79 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
 
 def _is_automatic(path: Path) -> bool:
     """Whether Terraform reads a file of values by itself."""
-    return path.name == "terraform.tfvars" or path.name.endswith(".auto.tfvars")
+    name = path.name.removesuffix(".json")
+    return name == "terraform.tfvars" or name.endswith(".auto.tfvars")
 
 
 def _environment_of(path: Path, root: Path) -> str:
     """The environment whose values a file has, by its name or its folder's."""
     relative = path.relative_to(root)
-    stem = relative.name.removesuffix(".tfvars")
+    stem = _VALUES.sub("", relative.name)
     return environment_in(stem) or environment_in(relative.parent.name)
 
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near."""
-    names = {name for name, _ in _assignments(files, path)}
+    names = {*_values(files, path, Module(Stack(files, top, ""), top, folder, {}))}
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
     return bool(declared) and 2 * len(declared) >= len(names) and is_near
 
 
-def _assignments(files: TerraformFiles, path: Path) -> tuple[tuple[str, Any], ...]:
-    """The values in a file of variables: pairs of the name and the syntax node."""
+def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Callable[[], Result]]:
+    """The values in a file of variables, in Terraform's syntax or as JSON, by the variable's name."""
     file = files.file(path)
     if file is None:
-        return ()
-    # A file of values has attributes at its top, as a block has them within.
+        return {}
+    if path.name.endswith(".json"):
+        try:
+            table = json.loads(file.text)
+        except ValueError:
+            return {}
+        pairs = table.items() if isinstance(table, dict) else ()
+        return {str(name): partial(Result, value, (f"{file.name}:1",)) for name, value in pairs}
+    block = _as_block(file)
+    return {member.name: partial(module.result, member.value) for member in block.attributes} if block else {}
+
+
+def _as_block(file: SourceFile) -> Block | None:
+    """A file that has attributes at its top, as one block; None for one that is not valid."""
     wrapped = SourceFile(file.path, file.name, f"values {{ {file.text}\n}}\n".encode())
-    block: Block | None = next(iter(Folder((wrapped,)).blocks), None)
-    return tuple((member.name, member.value) for member in block.attributes) if block else ()
+    return next(iter(Folder((wrapped,)).blocks), None)
+
+
+def _unit_source(files: TerraformFiles, unit: Path) -> Path | None:
+    """The folder of the checkout that a terragrunt.hcl names as its source; None for none."""
+    file = files.file(unit / TERRAGRUNT)
+    block = _as_block(file) if file else None
+    for inner in block.blocks if block else ():
+        source = inner.find("source") if inner.type == "terraform" else None
+        if source and file:
+            module = Module(Stack(files, unit, ""), unit, Folder((file,)), {})
+            text = module.value(source.value)
+            target = (unit / str(text).replace("//", "/")).resolve()
+            return target if is_known(text) and files.contains(target) and target.is_dir() else None
+    return None
+
+
+def _unit(files: TerraformFiles, unit: Path, target: Path) -> Root:
+    """A folder of Terragrunt: its source, with the inputs of its terragrunt.hcl and of the nearest one above."""
+    stack = Stack(files, target, "")
+    inputs: dict[str, Callable[[], Result]] = {}
+    chain = [unit, *(parent for parent in unit.parents if files.contains(parent))]
+    found = [file for folder in chain for name in (TERRAGRUNT, "root.hcl") if (file := files.file(folder / name))]
+    for file in reversed(found[:2]):
+        module = Module(stack, unit, Folder((file,)), {})
+        block = _as_block(file)
+        member = block.find("inputs") if block else None
+        parts = member.value.parts if member and member.value.kind == "object" else ()
+        inputs |= {part.name: partial(module.result, part.value) for part in parts}
+    return Root(
+        environment=environment_in(unit.relative_to(files.root).as_posix()),
+        directory=_relative(unit, files),
+        variable_files=(),
+        module=Module(stack, target, files.folder(target), inputs, f"{_relative(unit, files)}{IN}"),
+    )
 
 
 def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
@@ -146,8 +198,7 @@ def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path],
     empty = Module(Stack(files, top, workspace), top, Folder(()), {})
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
-        for name, node in _assignments(files, path):
-            inputs[name] = partial(empty.result, node)
+        inputs |= _values(files, path, empty)
     assumptions = []
     if environment:
         for name in ENVIRONMENT_VARIABLES:
@@ -160,7 +211,7 @@ def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path],
         environment=environment,
         directory=_relative(top, files),
         variable_files=tuple(_relative(path, files) for path in paths),
-        module=Module(stack, top, files.folder(top), inputs),
+        module=Module(stack, top, files.folder(top), inputs, f"{_relative(top, files)}{IN}"),
         assumptions=tuple(assumptions),
     )
 

@@ -1,4 +1,4 @@
-"""The names that Terraform's files give: of the example checkout, and of five others of different shape."""
+"""The names that Terraform's files give: of the example checkout, and of six others of different shape."""
 
 from __future__ import annotations
 
@@ -66,6 +66,15 @@ EXPECTED = {
         "service": "api",
         "task_family": "api",
     },
+    ("units", "production"): {
+        "region": "eu-west-2",
+        "secret": "tides/prod",
+        "cluster": "tides-prod",
+        "service": "web",
+        "task_family": "tides-prod-web",
+        "execution_role": "ecsTaskExecutionRole",
+        "project": "tides",
+    },
     ("states", "dev"): {
         "region": "eu-north-1",
         "secret": "atlas-dev-runtime",
@@ -84,7 +93,7 @@ def read(checkout: str) -> dict[str, DeclaredEnvironment]:
 
 @pytest.mark.parametrize(("checkout", "environment"), EXPECTED)
 def test_every_name_is_found_in_the_files(checkout: str, environment: str) -> None:
-    """By folders, by files of values, by workspaces, by the registry's modules and by several states."""
+    """By folders, files of values, workspaces, the registry's modules, several states and Terragrunt's units."""
     found = read(checkout)[environment]
     assert {field: name.value for field, name in found.names.items()} == EXPECTED[checkout, environment]
 
@@ -97,6 +106,7 @@ def test_every_name_is_found_in_the_files(checkout: str, environment: str) -> No
         ("workspaces", {"staging", "production"}),
         ("registry", {"staging", "production"}),
         ("states", {"dev", "staging"}),
+        ("units", {"staging", "production"}),
     ],
 )
 def test_every_environment_is_found(checkout: str, environments: set[str]) -> None:
@@ -148,6 +158,7 @@ def test_what_is_not_found_has_a_reason(checkout: str, environment: str, field: 
         ("workspaces", "staging", {"secret-key", "postgres-password", "stripe-api-key"}),
         ("registry", "staging", set()),
         ("states", "staging", {"signing_key", "openai"}),
+        ("units", "staging", {"password"}),
     ],
 )
 def test_keys_with_another_name_than_their_variable_are_found(
@@ -181,6 +192,15 @@ def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tm
     (found,) = read_environments(root, "production")
     assert found.names["cluster"].value == "tool-production"
     assert found.assumptions == ("Variable environment has no value in the checkout: production is assumed.",)
+
+
+def test_values_as_json_count_too(tmp_path: Path) -> None:
+    """A file of values for each environment may be JSON."""
+    root = write(tmp_path, main='variable "env" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n')
+    (root / "prod.tfvars.json").write_text('{"env": "prod"}')
+    (found,) = read_environments(root)
+    assert found.environment == "production"
+    assert (found.names["cluster"].value, found.names["cluster"].sources[-1]) == ("tool-prod", "prod.tfvars.json:1")
 
 
 def test_what_cannot_be_followed_is_told_and_not_guessed(tmp_path: Path) -> None:
