@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import boto3
-
-from omc_runbook.aws.session import Clients
+from omc_runbook.aws.session import Clients, configured_region
 from omc_runbook.changes.configuration import file, names
 from omc_runbook.changes.configuration.file import ConfigurationPlan
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames
@@ -104,10 +102,9 @@ def _region(settings: Environment, declared: DeclaredEnvironment | None) -> str:
     """The region to look in: Terraform's, runbook.toml's, that of the caller's AWS configuration, or the guide's."""
     if declared and "region" in declared.names:
         return declared.names["region"].value
-    own = (
-        None if "region" in settings.chosen else boto3.Session(profile_name=settings.names.profile or None).region_name
-    )
-    return own or settings.names.region
+    if "region" in settings.chosen:
+        return settings.names.region
+    return configured_region(settings.names.profile) or settings.names.region
 
 
 def _ask(settings: Environment, region: str) -> AwsAnswer:
