@@ -15,7 +15,12 @@ def names(found: EnvironmentNames) -> Table:
     """The names of an environment, and where each comes from."""
     rows = [[name.field, name.value, name.state, "; ".join(name.sources)] for name in found.names]
     rows += [
-        [f"keys.{key}", entry.variable, "not checked", "The variable that gets this key's value."]
+        [
+            f"keys.{key}",
+            entry.variable,
+            "exists" if found.key_source.startswith("AWS") else "not checked",
+            found.key_source,
+        ]
         for key, entry in found.keys.items()
     ]
     columns = ["name", "value", "in AWS", "where it comes from"]

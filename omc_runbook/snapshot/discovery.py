@@ -16,8 +16,8 @@ from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.model.environment import Environment
-from omc_runbook.model.environment_names import environment_of, main_rank
+from omc_runbook.model.environment import PRODUCTION, Environment
+from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.snapshot.gatherer import Gatherer
 
@@ -73,7 +73,8 @@ class Discovery:
         existing = {secret.name for secret in self.secrets}
         # A name with ! is a service's, such as the password of an RDS instance.
         names = [name for name, _ in counts.most_common() if name in existing and "!" not in name]
-        best = [name for name in names if environment_of(name, self._tags(name)) in ("", self.environment)]
+        marks = {name: self._contrary(environment_of(name, self._tags(name))) for name in names}
+        best = [name for name in names if marks[name] in ("", self.environment)]
         if best:
             return best[0]
         own = [each.name for each in self.secrets if environment_of(each.name, each.tags) == self.environment]
@@ -111,9 +112,9 @@ class Discovery:
         own = []
         for each in self.services:
             marks = [
-                environment_of(each.name, {}),
+                self._contrary(environment_of(each.name, {})),
                 environment_of(each.cluster, tags.get(each.cluster, {})),
-                *(environment_of(name, self._tags(name)) for name in each.keys_by_secret),
+                *(self._contrary(environment_of(name, self._tags(name))) for name in each.keys_by_secret),
             ]
             named = [mark for mark in marks if mark]
             if (named and set(named) == {self.environment}) or (not named and self._is_alone):
@@ -137,6 +138,10 @@ class Discovery:
     def _is_alone(self) -> bool:
         """Whether names tell no environments apart, so that everything is this one's."""
         return len(self.clusters) == 1
+
+    def _contrary(self, found: str) -> str:
+        """An environment by a name's word, unless the word may mean something else, as test and demo do."""
+        return found if found in (STAGING, PRODUCTION, self.environment) else ""
 
     def _tags(self, secret: str) -> Mapping[str, str]:
         return next((each.tags for each in self.secrets if each.name == secret), {})

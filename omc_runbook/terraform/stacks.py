@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Root:
     module: Module = field(repr=False)
     assumptions: tuple[str, ...] = ()
     """What is not in the checkout and was assumed, in sentences."""
+    is_shared: bool = False
+    """Whether the folder has the resources of several environments, of which `instances` gives this one's."""
 
     @property
     def label(self) -> str:
@@ -110,6 +112,12 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
     name = _declared_environment(plain.module) or environment_in(top.relative_to(files.root).as_posix())
     if name:
         yield _root(files, top, canonical(name), automatic)
+        if environment not in ("", canonical(name)) and _takes_another(files, top, automatic):
+            yield _root(files, top, environment, automatic, is_assumed=True)
+        return
+    several = sorted({found for each in plain.module.everything() if (found := _environment_of_instance(each))})
+    if len(several) > 1:
+        yield from (replace(plain, environment=each, is_shared=True) for each in several)
         return
     for each in (environment,) if environment else _workspaces(folder) or (STAGING, PRODUCTION):
         yield _root(files, top, each, automatic, is_assumed=True)
@@ -193,20 +201,22 @@ def _unit(files: TerraformFiles, unit: Path, target: Path) -> Root:
 
 
 def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
-    workspace = _workspace(files.folder(top), environment)
-    stack = Stack(files, top, workspace)
-    empty = Module(Stack(files, top, workspace), top, Folder(()), {})
+    spelling = _spelling(files.folder(top), environment)
+    stack = Stack(files, top, spelling)
+    empty = Module(Stack(files, top, spelling), top, Folder(()), {})
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
         inputs |= _values(files, path, empty)
     assumptions = []
     if environment:
         for name in ENVIRONMENT_VARIABLES:
-            if is_assumed and name not in inputs and _lacks_default(files.folder(top), name):
-                inputs[name] = lambda: Result(environment)
-                assumptions.append(f"Variable {name} has no value in the checkout: {environment} is assumed.")
-        if is_assumed and workspace and not assumptions:
-            assumptions.append(f"The workspace {workspace} is assumed.")
+            if is_assumed and name not in inputs and files.folder(top).declares(name):
+                inputs[name] = partial(Result, spelling)
+                assumptions.append(f"Variable {name} has no value in the checkout: {spelling} is assumed.")
+        if is_assumed and not assumptions:
+            uses_workspace = any("terraform.workspace" in file.text for file in files.folder(top).files)
+            what = f"The workspace {spelling} is assumed." if uses_workspace else ""
+            assumptions.append(what or f"No file names an environment: the names are taken for {environment}'s.")
     return Root(
         environment=environment,
         directory=_relative(top, files),
@@ -220,8 +230,22 @@ def _relative(path: Path, files: TerraformFiles) -> str:
     return Path(os.path.relpath(path, files.root / files.base)).as_posix()
 
 
-def _lacks_default(folder: Folder, name: str) -> bool:
-    return any(b.type == "variable" and b.labels == (name,) and not b.find("default") for b in folder.blocks)
+def _takes_another(files: TerraformFiles, top: Path, automatic: list[Path]) -> bool:
+    """Whether a folder's environment is a variable's default, which a pipeline may override."""
+    folder = files.folder(top)
+    values = {
+        name for path in automatic for name in _values(files, path, Module(Stack(files, top, ""), top, folder, {}))
+    }
+    return any(folder.declares(name) and name not in values for name in ENVIRONMENT_VARIABLES)
+
+
+def _environment_of_instance(instance: Instance) -> str:
+    """The environment of a resource by its module's variables, by its address, or by its name; "" for none."""
+    declared = _declared_environment(instance.module)
+    if declared:
+        return canonical(declared)
+    found = environment_in(instance.label) or environment_in(instance.text("name"))
+    return found if found in ALIASES.values() else ""
 
 
 def _declared_environment(module: Module) -> str:
@@ -247,8 +271,8 @@ def _workspaces(folder: Folder) -> tuple[str, ...]:
     return tuple(sorted({canonical(key) for key in keys}))
 
 
-def _workspace(folder: Folder, environment: str) -> str:
-    """The workspace of an environment: the alias that the folder's files spell."""
+def _spelling(folder: Folder, environment: str) -> str:
+    """What an environment is called by its workspace and its variables: the alias that the folder's files spell."""
     if not environment:
         return ""
     text = "\n".join(file.text for file in folder.files)
@@ -271,5 +295,8 @@ def connect(roots: tuple[Root, ...]) -> None:
 
 
 def instances(root: Root) -> tuple[Instance, ...]:
-    """Everything that a root creates or looks up."""
-    return root.module.everything()
+    """Everything that a root creates or looks up for its environment."""
+    found = root.module.everything()
+    if not root.is_shared:
+        return found
+    return tuple(each for each in found if _environment_of_instance(each) in ("", root.environment))

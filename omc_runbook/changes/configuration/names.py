@@ -60,6 +60,8 @@ class EnvironmentNames:
     missing: tuple[MissingName, ...]
     keys: Mapping[str, Key]
     """Keys whose variable has another name, with what the catalogue knows of that variable."""
+    key_source: str
+    """Where these keys and variables were read."""
     accepted: tuple[Accepted, ...]
     remarks: tuple[str, ...]
 
@@ -118,6 +120,7 @@ def combine(
         names=tuple(found),
         missing=tuple(missing),
         keys=_keys(declared, aws.discovery),
+        key_source=_key_source(declared, aws.discovery),
         accepted=tuple(_accepted(declared, today)) if declared else (),
         remarks=tuple(_remarks(declared, aws)),
     )
@@ -230,6 +233,15 @@ def _keys(declared: DeclaredEnvironment | None, found: Discovery | None) -> dict
         for key, variable in renamed.items()
         if key not in known
     }
+
+
+def _key_source(declared: DeclaredEnvironment | None, found: Discovery | None) -> str:
+    """The task definitions in AWS, else Terraform's."""
+    labels = [each.definition.label for each in found.consumers if each.definition] if found else []
+    if labels:
+        return f"AWS: secrets[] of {', '.join(labels)}"
+    names = ", ".join(service.name for service in declared.consumers) if declared else ""
+    return f"Terraform's task definitions of {names}" if names else ""
 
 
 def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:

@@ -203,6 +203,46 @@ def test_values_as_json_count_too(tmp_path: Path) -> None:
     assert (found.names["cluster"].value, found.names["cluster"].sources[-1]) == ("tool-prod", "prod.tfvars.json:1")
 
 
+SHARED = """
+module "staging" {
+  source      = "./app"
+  environment = "staging"
+}
+module "prod" {
+  source      = "./app"
+  environment = "prod"
+}
+"""
+APP = """
+variable "environment" {}
+resource "aws_ecs_cluster" "this" { name = "tool-${var.environment}" }
+resource "aws_secretsmanager_secret" "this" { name = "tool/${var.environment}" }
+"""
+
+
+def test_one_folder_may_have_several_environments(tmp_path: Path) -> None:
+    """Each gets its own resources, by the module's variable."""
+    (tmp_path / "app").mkdir()
+    write(tmp_path / "app", main=APP)
+    names = {each.environment: each.names for each in read_environments(write(tmp_path, main=SHARED))}
+    assert {name: found["cluster"].value for name, found in names.items()} == {
+        "staging": "tool-staging",
+        "production": "tool-prod",
+    }
+    assert names["production"]["secret"].value == "tool/prod"
+
+
+def test_a_default_that_a_pipeline_overrides_is_replaced_by_what_is_asked_for(tmp_path: Path) -> None:
+    """The folder says dev, and is run for staging with -var."""
+    root = write(
+        tmp_path,
+        main='variable "env" { default = "dev" }\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n',
+    )
+    (found,) = read_environments(root, "staging")
+    assert found.names["cluster"].value == "tool-staging" and len(found.assumptions) == 1
+    assert [each.environment for each in read_environments(root)] == ["dev"]
+
+
 def test_what_cannot_be_followed_is_told_and_not_guessed(tmp_path: Path) -> None:
     """A value that only a pipeline knows, a cycle, and a module that is not here."""
     root = write(
