@@ -39,7 +39,13 @@ PROJECT_VARIABLES = (
 _SECRET_ARN = re.compile(r"\Aarn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:([^:]+)(.*)\Z", re.DOTALL)
 _FIRST_MARK = re.compile("\\A\ue000[^\ue002]*\ue002")
 _READS = re.compile(r"secretsmanager:(\*|GetSecretValue|Get\*|G\*)\Z|\A\*\Z", re.IGNORECASE)
-_ECS_MODULE = re.compile(r"terraform-aws-modules/ecs/aws/?(?://modules/(?P<part>\w+))?")
+_ECS_MODULE = re.compile(r"terraform-aws-modules/ecs/aws(?://modules/(?P<part>[\w-]+))?")
+_CONTAINER_MODULE = re.compile(r"ecs-container-definition")
+_CONTAINER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "name": ("container_name",),
+    "secrets": ("secrets", "map_secrets"),
+    "environment": ("environment", "map_environment"),
+}
 _SECRET_MODULE = re.compile(r"terraform-aws-modules/secrets-manager/aws")
 
 _SECRETS = ("aws_secretsmanager_secret", "data.aws_secretsmanager_secret", "module")
@@ -314,7 +320,7 @@ class _Reader:
 
     def _variables(self, value: Any) -> tuple[tuple[SecretVariable, ...], frozenset[str], bool]:
         """The variables of containers from secrets, the plain ones, and whether all could be read."""
-        containers, is_whole = decode(value), True
+        containers, is_whole = self._containers(value), True
         variables: list[SecretVariable] = []
         plain: set[str] = set()
         if not isinstance(containers, list):
@@ -334,6 +340,18 @@ class _Reader:
             frozenset(plain),
             is_whole,
         )
+
+    def _containers(self, value: Any) -> Any:
+        """A task definition's containers; of cloudposse's container definitions their arguments."""
+        modules = [self.instances[address] for address, _ in marks(value) if address in self.instances]
+        calls = [each for each in modules if _CONTAINER_MODULE.search(each.text("source"))]
+        if not calls:
+            return decode(value)
+        return [{name: self._argument(each, *names) for name, names in _CONTAINER_ARGUMENTS.items()} for each in calls]
+
+    def _argument(self, instance: Instance, *names: str) -> Any:
+        """The first of these arguments that a module's call has."""
+        return next((result.value for name in names if (result := instance.get(name)) and result.value), None)
 
     def _variable_from(self, variable: str, value: Any) -> SecretVariable:
         text = value if isinstance(value, str) else ""

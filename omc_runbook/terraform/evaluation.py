@@ -31,6 +31,9 @@ _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_*][\w-]*)*")
 _HEREDOC = re.compile(r"<<(-?)[\w.-]+\r?\n")
 _ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 _ESCAPE = re.compile(r'\\["nt\\]')
+_MODULE_CALL = re.compile(r"(^|\.)module\.[\w-]+(\[[^\]]*\])?\Z")
+_LABEL = re.compile(r"cloudposse/label/null|terraform-null-label")
+_LABEL_PARTS = ("namespace", "tenant", "environment", "stage", "name")
 _LOCAL_SOURCE = ("./", "../")
 _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
 """What a function raises for arguments that it cannot take, as Terraform would refuse them."""
@@ -73,12 +76,8 @@ def reasons(value: Any) -> tuple[str, ...]:
     if isinstance(value, list):
         return tuple(dict.fromkeys(reason for each in value for reason in reasons(each)))
     pairs = _MARK.findall(value) if isinstance(value, str) else ()
-    return tuple(
-        dict.fromkeys(
-            text if address == "?" else f"{_without_folder(address)}.{text} is known after an apply"
-            for address, text in pairs
-        )
-    )
+    clauses = (text if address == "?" else _clause(_without_folder(address), text) for address, text in pairs)
+    return tuple(dict.fromkeys(clauses))
 
 
 def without_marks(text: str, filler: str = "*") -> str:
@@ -166,6 +165,9 @@ class Instance:
         result = self.get(attribute)
         if result is not None and self.type != "module":
             return result.value
+        if attribute == "id" and _LABEL.search(self.text("source")) and not self.block.find("context"):
+            parts = [self.text(part) for part in _LABEL_PARTS]
+            return "-".join(part.lower() if is_known(part) else part for part in parts if part)
         return computed(self.address, attribute)
 
 
@@ -523,7 +525,7 @@ class Module:
             arguments = [*arguments[:-1], *arguments[-1]]
         if name in ("templatefile", "file"):
             return self._file(arguments, names, name == "templatefile")
-        if name == "jsonencode":
+        if name in ("jsonencode", "yamlencode"):
             # What is encoded is looked into, not sent.
             return arguments[0]
         if name == "jsondecode" and not isinstance(arguments[0], str):
@@ -659,6 +661,13 @@ def decode(value: Any) -> Any:
         return json.loads(quoted)
     except ValueError:
         return value
+
+
+def _clause(address: str, attribute: str) -> str:
+    """Why an attribute is not known."""
+    if _MODULE_CALL.search(address):
+        return f"{address}.{attribute} comes from a module whose files are not in the checkout"
+    return f"{address}.{attribute} is known after an apply"
 
 
 def _without_folder(address: str) -> str:

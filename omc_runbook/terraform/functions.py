@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 Function = Callable[..., Any]
 
 
@@ -91,6 +93,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "format": _format,
     "join": lambda separator, entries: separator.join(map(as_text, entries)),
     "jsondecode": json.loads,
+    "yamldecode": yaml.safe_load,
     "keys": lambda table: sorted(table),
     "length": len,
     "lookup": _lookup,

@@ -1,4 +1,4 @@
-"""The names that Terraform's files give: of the example checkout, and of six others of different shape."""
+"""The names that Terraform's files give: of the example checkout, and of seven others of different shape."""
 
 from __future__ import annotations
 
@@ -75,6 +75,12 @@ EXPECTED = {
         "execution_role": "ecsTaskExecutionRole",
         "project": "tides",
     },
+    ("labels", "staging"): {
+        "secret": "river-staging",
+        "cluster": "river-staging-apps",
+        "service": "api",
+        "task_family": "river-staging-apps",
+    },
     ("states", "dev"): {
         "region": "eu-north-1",
         "secret": "atlas-dev-runtime",
@@ -93,7 +99,7 @@ def read(checkout: str) -> dict[str, DeclaredEnvironment]:
 
 @pytest.mark.parametrize(("checkout", "environment"), EXPECTED)
 def test_every_name_is_found_in_the_files(checkout: str, environment: str) -> None:
-    """By folders, files of values, workspaces, the registry's modules, several states and Terragrunt's units."""
+    """By folders, files of values, workspaces, the registry's modules, several states, Terragrunt, labels."""
     found = read(checkout)[environment]
     assert {field: name.value for field, name in found.names.items()} == EXPECTED[checkout, environment]
 
@@ -141,6 +147,13 @@ def test_a_name_comes_with_where_it_stands() -> None:
         ("states", "dev", "execution_role", "Terraform adds a suffix of its own to the name of this role"),
         ("states", "dev", "task_role", "has no task_role_arn"),
         ("states", "dev", "execution_policy", "The execution role is not known"),
+        (
+            "labels",
+            "staging",
+            "execution_role",
+            "module.roles.arn comes from a module whose files are not in the checkout",
+        ),
+        ("labels", "staging", "region", "No provider names it"),
         ("registry", "production", "execution_role", "in a module from elsewhere (prod/main.tf:23)"),
     ],
 )
@@ -159,6 +172,7 @@ def test_what_is_not_found_has_a_reason(checkout: str, environment: str, field: 
         ("registry", "staging", set()),
         ("states", "staging", {"signing_key", "openai"}),
         ("units", "staging", {"password"}),
+        ("labels", "staging", {"jwt"}),
     ],
 )
 def test_keys_with_another_name_than_their_variable_are_found(
@@ -166,6 +180,13 @@ def test_keys_with_another_name_than_their_variable_are_found(
 ) -> None:
     """Also in templates, for expressions and joined texts."""
     assert set(read(checkout)[environment].renamed) == renamed
+
+
+def test_services_of_modules_from_elsewhere_count_too() -> None:
+    """By the arguments of the call, with the cluster that they refer to."""
+    worker = read("labels")["staging"].find("river-staging-apps-worker")
+    assert worker and worker.cluster and worker.cluster.value == "river-staging-apps"
+    assert [each.key for each in worker.variables] == ["jwt"]
 
 
 def test_counts_are_read_where_terraform_decides_them() -> None:
