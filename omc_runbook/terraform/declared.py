@@ -100,6 +100,8 @@ class DeclaredService:
     desired: int | None = None
     """None where it is not known, or where Terraform leaves it to something else."""
     desired_source: Source = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By field why a name is not known, as a sentence."""
     is_whole: bool = True
     """Whether its containers could be read in full."""
 
@@ -179,6 +181,7 @@ class _Reader:
                 "task_role": main.task_role,
             }
             names |= {key: value for key, value in found.items() if value}
+            self.reasons |= main.reasons
         self._cluster(names)
         policy = self._policy(names.get("execution_role"))
         for field_name, value in {
@@ -207,10 +210,14 @@ class _Reader:
     # Services
 
     def _services(self) -> Iterator[DeclaredService]:
-        for instance in self._of("aws_ecs_service"):
-            yield from self._service(instance)
-        for instance in self._of("module"):
-            yield from self._services_of_module(instance)
+        for instance in self._of("aws_ecs_service", "module"):
+            before, self.reasons = self.reasons, {}
+            read = self._service if instance.type == "aws_ecs_service" else self._services_of_module
+            found = list(read(instance))
+            # The main service's reasons count, where there are services.
+            reasons_here, self.reasons = self.reasons, before
+            self.reasons |= {} if found else reasons_here
+            yield from (replace(each, reasons=reasons_here) for each in found)
         if not self._of("aws_ecs_service", "module"):
             self.reasons["service"] = "No aws_ecs_service is in the checkout's Terraform files."
 

@@ -248,8 +248,9 @@ def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
     """What Terraform's files mean, and a check would report."""
     until = today + timedelta(days=ACCEPTED_DAYS)
     main = declared.find(declared.names["service"].value) if "service" in declared.names else None
-    for service in dict.fromkeys((*declared.consumers, *([main] if main else []))):
-        if service.desired == 0:
+    judged = {service.name for service in declared.consumers} | ({main.name} if main else set())
+    for service in declared.services:
+        if service.name in judged and service.desired == 0:
             reason = f"Terraform sets desired_count = 0 ({service.desired_source})"
             yield Accepted(
                 check="desired-zero", subject=service.name, reason=reason, until=until, environment=declared.environment
