@@ -47,3 +47,12 @@ def secret_in_use(snapshot: Snapshot) -> str:
         return ""
     is_awaited = any(snapshot.secret_name in service.keys_by_secret for service in found.own_services)
     return "" if is_awaited else found.secret
+
+
+def consumers_elsewhere(snapshot: Snapshot) -> tuple[str, ...]:
+    """Services of other clusters that refer to the secret, as "SERVICE of cluster NAME", where ours is missing."""
+    found = snapshot.discovery
+    if found is None or snapshot.service_names is not None:
+        return ()
+    users = (each for each in found.services if snapshot.secret_name in each.keys_by_secret)
+    return tuple(f"{each.name} of cluster {each.cluster}" for each in users)

@@ -17,7 +17,7 @@ from omc_runbook.cli import cli
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding, status_of
-from omc_runbook.runbooks import create, init
+from omc_runbook.runbooks import create, init, update
 from omc_runbook.runbooks.run import diagnose, reach
 
 NAMES = {
@@ -171,6 +171,22 @@ def test_a_healthy_run_searches_for_nothing(wire: Wire) -> None:
     wire.calls.clear()
     snapshot = reach("verify", "staging").look()
     assert snapshot.discovery is None and not wire.operations & {"ListSecrets", "ListClusters", "DescribeClusters"}
+
+
+def test_no_change_is_planned_that_services_of_another_cluster_would_not_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret has the guide's name here, and the cluster has not: a new value would reach nobody."""
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
+    run = update.begin("staging")
+    snapshot = run.look()
+    new = update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST")
+    with pytest.raises(UsageError, match=f"{PREFIX}-backend of cluster {PREFIX}-cluster would keep the old value"):
+        update.plan(run, snapshot, new)
+    init.write(init.plan(init.find("staging")), has_consent=False)
+    run = update.begin("staging")
+    snapshot = run.look()
+    plan = update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+    assert [service.name for service in plan.consumers] == [f"{PREFIX}-backend"]
 
 
 def test_create_plans_no_orphan_beside_the_secret_that_services_refer_to(monkeypatch: pytest.MonkeyPatch) -> None:
