@@ -45,6 +45,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredService
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -353,3 +354,18 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
         "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
     )
     assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing
+
+
+@pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
+def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
+    """A count that Terraform leaves to something else, or sets otherwise, is none."""
+    meant = DeclaredService(
+        name="backend", source="main.tf:1", sources=(), desired=desired, desired_source="staging/main.tf:7"
+    )
+    declared = DeclaredEnvironment(
+        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(meant,)
+    )
+    snapshot = replace(with_service(healthy(), "backend", desired=0), declared=declared)
+    [found] = run_check(CHECKS["desired-zero"], snapshot)
+    assert found.severity == severity
+    assert ("Terraform sets desired_count = 0 (staging/main.tf:7)." in found.evidence) is (desired == 0)
