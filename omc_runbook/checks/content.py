@@ -19,7 +19,15 @@ from omc_runbook.checks.key_demand import (
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.strength import is_common_value
-from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
+from omc_runbook.model.catalogue import (
+    EDGE_SPACE,
+    FORMS,
+    PLACEHOLDER,
+    SEVERAL_LINES,
+    TEMPLATE_DEFAULT,
+    URL_BREAKERS,
+    variable_of,
+)
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -164,11 +172,32 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     for member in _members(snapshot):
         if member.key not in referenced | similar:
+            fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
+            remark = _why_harmless(snapshot, member)
             yield Evidence(
                 member.key,
-                (f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}.",),
+                (fact, *filter(None, [remark])),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
+                severity="info" if remark else None,
             )
+
+
+def _why_harmless(snapshot: Snapshot, member: Member) -> str:
+    """Why no task misses an unreferenced key: its variable is plain, or it is empty; "" where one may miss it."""
+    keys = snapshot.environment.keys
+    variable = variable_of(member.key, keys)
+    containers = [
+        (definition, container)
+        for service in snapshot.consumers
+        if (definition := snapshot.definition(service.task_definition_arn))
+        for container in definition.containers
+        if variable in container.environment
+    ]
+    if containers:
+        labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
+        return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
+    is_required = member.key in keys and keys[member.key].required
+    return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
 
 
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:

@@ -9,6 +9,7 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.other_names import find_names, found_instead
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
@@ -39,13 +40,14 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
         near = "." if unread else nearest(names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
-        yield Evidence(names.cluster, (fact, *unread), remedies.advise("Set cluster in runbook.toml."))
+        remedy = find_names(snapshot) or remedies.advise("Set cluster in runbook.toml.")
+        yield Evidence(names.cluster, (fact, *unread, *found_instead(snapshot)), remedy)
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(
             names.service,
-            (f"ListServices: {fact}",),
-            remedies.advise("Correct the parameter service, or service in runbook.toml."),
+            (f"ListServices: {fact}", *found_instead(snapshot)),
+            find_names(snapshot) or remedies.advise("Correct the parameter service, or service in runbook.toml."),
         )
 
 
@@ -219,9 +221,15 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
         if service.desired == 0 and service.controller == "ECS":
-            facts = (f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",)
+            facts: tuple[str, ...] = (
+                f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
+            )
             remedy = remedies.scale(snapshot.environment.names, service.name)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+            declared = snapshot.declared.find(service.name) if snapshot.declared else None
+            is_meant = declared is not None and declared.desired == 0
+            if declared and is_meant:
+                facts += (f"Terraform sets desired_count = 0 ({declared.desired_source}).",)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_meant else None)
 
 
 @check(

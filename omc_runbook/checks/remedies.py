@@ -60,6 +60,11 @@ def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: st
     return replace(by_hand, runbook=runbook, parameters=filled)
 
 
+def find_names(environment: Environment) -> Remedy:
+    """Find the environment's names in AWS and write them to runbook.toml."""
+    return Remedy(command("omc-runbook", "init", "-p", "environment", environment.name))
+
+
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
     return _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)

@@ -24,9 +24,11 @@ from omc_runbook.snapshot import (
     roles,
     service_deployments,
 )
+from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import read_environments
 
 PARALLEL = 24
 
@@ -70,9 +72,28 @@ def take(
             snapshot = deep_read.look_inside(reading, snapshot)
         if deeply:
             snapshot = deep_read.look_deeper(reading, snapshot)
+        if lacks_a_name(snapshot):
+            snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
+        if checkout and any(service.desired == 0 for service in snapshot.consumers):
+            declared = next(iter(read_environments(checkout.root, environment.name)), None)
+            snapshot = replace(snapshot, declared=declared)
         if others is not None:
             snapshot = replace(snapshot, checkout=checkout, other_keys=others.result())
         return replace(snapshot, gaps=dict(reading.gaps))
+
+
+def lacks_a_name(snapshot: Snapshot) -> bool:
+    """Whether the secret, the cluster or its main service does not exist under its configured name.
+
+    A service that a parameter or runbook.toml names is not searched for.
+    """
+    names, environment = snapshot.environment.names, snapshot.environment
+    if snapshot.secret is None and "secret" not in snapshot.gaps:
+        return True
+    if snapshot.service_names is None:
+        return True
+    is_absent = "services" not in snapshot.gaps and names.service not in snapshot.service_names
+    return is_absent and "service" not in environment.chosen
 
 
 class _Reading(Gatherer):

@@ -20,9 +20,11 @@ from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.roles import Permissions
+from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
 
 
@@ -86,6 +88,10 @@ class Snapshot:
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
+    discovery: Discovery | None = None
+    """What the account has for the environment; read only where a configured name does not exist."""
+    declared: DeclaredEnvironment | None = None
+    """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
 

@@ -17,7 +17,9 @@ from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
+from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import services_reading
+from omc_runbook.checks.other_names import consumers_elsewhere
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
@@ -152,8 +154,8 @@ def plan_update(
     With `redeploy_stale`, services with stale tasks get new ones even if no key changes. Where the secret has no
     document yet, the new values become the whole document. Raises UsageError for a value that the catalogue refuses, a
     removed key that is missing, also set or still referenced by tasks, a required key that the whole document would
-    lack, a document that is too large, and a secret that something else writes;
-    CouldNotLook where the current version could not be read.
+    lack, a document that is too large, and as `make_plan` does; CouldNotLook where the current version
+    could not be read.
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
@@ -220,11 +222,18 @@ def make_plan(
 
     A change redeploys every service that references the secret. Without a change, `redeploy_stale` redeploys those
     whose tasks are, or may be, stale, and those with an unfinished deployment. Raises UsageError for a change of a
-    secret that something else writes.
+    secret that something else writes, and where the cluster does not exist and services of another one refer to the
+    secret.
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
     is_change = any(change.action != "unchanged" for change in changes)
+    elsewhere = consumers_elsewhere(snapshot)
+    if is_change and elsewhere:
+        raise UsageError(
+            f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
+            f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
+        )
     if is_change and (reason := why_not_writable(secret)):
         raise UsageError(f"{reason} Nothing was written.")
     if is_change and secret.replicas:
@@ -294,7 +303,10 @@ def users(snapshot: Snapshot) -> tuple[Service, ...]:
 
 def why_consumers_unknown(snapshot: Snapshot) -> str:
     """Why the consumers of the secret could not be read; "" where they could."""
-    return next((gap.sentence for field in USERS for gap in snapshot.gaps.get(field, ())), "")
+    is_lost = snapshot.service_names is None and snapshot.discovery is not None
+    unread = snapshot.discovery.unread if snapshot.discovery and is_lost else ()
+    gaps = (gap for field in USERS for gap in snapshot.gaps.get(field, ()))
+    return next((gap.sentence for gap in (*gaps, *unread)), "")
 
 
 def _has_old_tasks(snapshot: Snapshot, service: Service) -> bool:

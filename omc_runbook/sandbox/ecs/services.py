@@ -270,7 +270,7 @@ def breaker_threshold(service: EcsService) -> int:
     threshold = breaker(service).get("thresholdConfiguration") or _THRESHOLD
     if threshold["type"] == "COUNT":
         return int(threshold["value"])
-    share = math.ceil(service.desired_count * threshold["value"] / 100)
+    share: int = math.ceil(service.desired_count * threshold["value"] / 100)
     if threshold["type"] == "UNBOUNDED_PERCENT":
         return max(share, 1)
     return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)
