@@ -75,6 +75,11 @@ def find_other_reads(repository: Path) -> frozenset[str]:
     return frozenset(name.upper() for name in variables)
 
 
+def application_files(repository: Path) -> Iterator[Path]:
+    """Yield the application's Python files, without its tests."""
+    return (path for path in _files(repository, ROOTS, CODE) if path.suffix == ".py")
+
+
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
     """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
     count = 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.textfile.file import SourceFile, read_source
 
 CONFIG = "backend/app/core/config.py"
@@ -66,6 +67,8 @@ class Field:
     line: int
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
+    default: str = field(default="", repr=False)
+    """Its default, where that is a text in the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,8 @@ class SettingsSource:
     """Options of class Settings that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()
     """A clause on each reason why fields or the names of their variables may be unknown."""
+    conditions: tuple[Condition, ...] = ()
+    """Variables that validators require where another one has one of some values."""
 
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
@@ -123,8 +128,25 @@ def parse_settings(file: SourceFile) -> SettingsSource:
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
+        conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for name in classes.nodes for reason in _ambiguities(classes, name)),
     )
+
+
+def _conditions(classes: Classes, fields: list[Field]) -> Iterator[Condition]:
+    enums = {
+        name: {
+            target.id: each.value.value
+            for each in node.body
+            if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
+            for target in each.targets
+            if isinstance(target, ast.Name) and isinstance(each.value.value, str)
+        }
+        for name, node in classes.nodes.items()
+    }
+    for owner in dict.fromkeys(each.owner for each in fields):
+        variables = {each.name: each.variables[0] for each in fields if each.owner == owner}
+        yield from find_conditions(classes.lineage(owner), enums, variables)
 
 
 def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
@@ -154,6 +176,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             required=_is_required(statement, calls),
             owner=owner,
             line=statement.lineno,
+            default=_default(statement, calls),
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING),
         )
 
@@ -171,6 +194,13 @@ def _is_required(statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
     """Whether a field has no default; an expression counts as one."""
     no_value = statement.value is None or statement.value in calls or _is_ellipsis(statement.value)
     return no_value and not any(map(_has_default, calls))
+
+
+def _default(statement: ast.AnnAssign, calls: list[ast.Call]) -> str:
+    keywords = [each.value for call in calls for each in call.keywords if each.arg == "default"]
+    nodes = [*([statement.value] if statement.value else []), *(call.args[0] for call in calls if call.args), *keywords]
+    texts = [each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return texts[-1] if texts else ""
 
 
 def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:

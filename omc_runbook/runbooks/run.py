@@ -121,6 +121,8 @@ class LocalTarget:
     """Why values need not be compared."""
     why_unread: str = ""
     """Why the comparison failed."""
+    python: str = ""
+    """The interpreter that loads Settings; "" for the checkout's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

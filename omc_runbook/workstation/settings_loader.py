@@ -10,8 +10,11 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 import sys
+import threading
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -21,15 +24,26 @@ MODULE = "app.core.config"
 _CUSTOM_ERRORS = ("value_error", "assertion_error", "type_error")
 _LONGEST = 2000
 
+_PLAIN, _BREAKING, _OTHER = "omcmark7", "omc/mark7@:#", "omcother"
+"""Texts put in the place of a value, to see whether a URL holds it, and whether as it is."""
+_IN_URL = re.compile(rf"://[^\s/?#]*{_PLAIN}[^\s/?#]*@|://\S*[?&][^\s=&]*=[^\s&]*{_PLAIN}")
+_URL_SECONDS = 5.0
+"""How long properties may take, which is after the report is written."""
+_DUMMIES = {"int": 1, "float": 1.0, "bool": False, "SecretStr": "omc", "EmailStr": "omc@example.com", "str": "omc"}
+
 
 class _Report:
-    """The settings classes that the application has instantiated so far, and the pipe to report to."""
+    """The settings classes that the application has instantiated so far, and the pipe to report to.
 
-    def __init__(self, pipe: int, dotenv: str) -> None:
+    `packages` are the folders of packages that were lent to the interpreter.
+    """
+
+    def __init__(self, pipe: int, dotenv: str, packages: list[str]) -> None:
         self.pipe = pipe
         self.dotenv = dotenv
+        self.packages = packages
         self.started: list[type[Any]] = []
-        self.instantiated: set[type[Any]] = set()
+        self.instances: dict[type[Any], Any] = {}
 
     def watch(self) -> None:
         """Record each BaseSettings that is instantiated: an import that fails leaves no module to inspect."""
@@ -47,7 +61,7 @@ class _Report:
                 # Without an env_file the application gets its variables from the process that starts it.
                 _inherit(self.dotenv)
             original(settings, *arguments, **options)
-            self.instantiated.add(kind)
+            self.instances[kind] = settings
 
         setattr(BaseSettings, "__init__", fill)  # noqa: B010
 
@@ -57,7 +71,7 @@ class _Report:
         kind = getattr(module, "Settings", None)
         if not inspect.isclass(kind):
             self.end({"error": "no-settings"})
-        if kind not in self.instantiated:
+        if kind not in self.instances:
             kind()
         self.end({"ok": True}, kind)
 
@@ -72,12 +86,21 @@ class _Report:
         self.end(report, classes[-1] if classes else None)
 
     def end(self, report: dict[str, Any], kind: type[Any] | None = None) -> NoReturn:
-        """Write the report as one line of JSON and exit, even if threads of the application still run."""
+        """Write the report as one line of JSON, what URLs hold as a second, and exit, even if threads still run."""
         if kind is not None:
             report |= self._describe(kind)
+        report["borrowed"] = _borrowed(self.packages)
         with open(self.pipe, "w", encoding="utf-8") as pipe:  # noqa: PTH123
             pipe.write(json.dumps(report) + "\n")
-        sys.stderr.flush()
+            pipe.flush()
+            sys.stderr.flush()
+            # What a property prints about a mark is no message of the application.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            timer = threading.Timer(_URL_SECONDS, os._exit, (0,))
+            timer.daemon = True
+            timer.start()
+            kinds = dict.fromkeys((*self.started, *([kind] if kind is not None else ())))
+            pipe.write(json.dumps(_find_urls((each, self.instances.get(each)) for each in kinds)) + "\n")
         os._exit(0)
 
     def _describe(self, kind: type[Any]) -> dict[str, Any]:
@@ -87,6 +110,105 @@ class _Report:
         paths = [Path(each).expanduser() for each in _as_list(names)]
         files = [path.parent.resolve() / path.name for path in paths]
         return {"variables": variables, "env_files": [[str(each), each.is_file()] for each in files]}
+
+
+def _borrowed(packages: list[str]) -> list[str]:
+    """The packages that were lent to the interpreter and that it imported."""
+    files = ((name, str(getattr(module, "__file__", None) or "")) for name, module in [*sys.modules.items()])
+    folders = tuple(f"{each}{os.sep}" for each in packages)
+    return sorted({name.partition(".")[0] for name, file in files if folders and file.startswith(folders)})
+
+
+def _find_urls(classes: Iterator[tuple[type[Any], Any]]) -> dict[str, Any]:
+    """Which variables the properties of settings put into a URL.
+
+    Each with the property, and whether as it is; and which properties a variable's present value makes fail.
+    """
+    urls: list[list[Any]] = []
+    broken: list[list[str]] = []
+    for kind, settings in classes:
+        instance = settings if settings is not None else _without_values(kind)
+        fields, config = getattr(kind, "model_fields", {}), getattr(kind, "model_config", {})
+        names = [each for each in _properties(kind) if each not in fields] if instance is not None else []
+        failing = [each for each in names if settings is not None and _evaluate(settings, each) is None]
+        makers = [
+            (name, make) for name, each in fields.items() if (make := _maker(each, getattr(instance, name, None)))
+        ]
+        faulty = {
+            name: [each for each in failing if _evaluate(instance, each, {name: make(_PLAIN)}) is not None]
+            for name, make in makers
+        }
+        # A value that makes a property fail would hide what the others do.
+        healthy = {name: make(_OTHER) for name, make in makers if faulty[name]}
+        for name, make in makers:
+            variable = _variables(name, fields[name], config)[0]
+            broken += [[variable, each] for each in faulty[name]]
+            for each in names:
+                plain = _evaluate(instance, each, {**healthy, name: make(_PLAIN)})
+                if any(map(_IN_URL.search, plain or ())):
+                    breaking = _evaluate(instance, each, {**healthy, name: make(_BREAKING)})
+                    urls.append([variable, each, breaking is None or any(_BREAKING in text for text in breaking)])
+    return {"urls": urls, "broken": broken}
+
+
+def _without_values(kind: type[Any]) -> Any:
+    """An instance with the defaults, and anything for what has none; None where there can be none."""
+    required = {name: each for name, each in getattr(kind, "model_fields", {}).items() if each.is_required()}
+    values = {name: _dummy(str(each.annotation)) for name, each in required.items()}
+    try:
+        return kind.model_construct(**values)
+    except (Exception, SystemExit):  # noqa: BLE001 - the application's own code may raise anything
+        return None
+
+
+def _dummy(annotation: str) -> Any:
+    return next((value for name, value in _DUMMIES.items() if name in annotation), None)
+
+
+def _properties(kind: type[Any]) -> list[str]:
+    """The names of the properties, cached or computed, that the application's own classes define."""
+    own = [each for each in kind.__mro__ if not each.__module__.startswith(("pydantic", "builtins"))]
+    kinds = (property, functools.cached_property)
+    names = [name for each in own for name, member in vars(each).items() if isinstance(member, kinds)]
+    return [*dict.fromkeys((*names, *getattr(kind, "model_computed_fields", {})))]
+
+
+def _maker(field: Any, value: Any) -> Callable[[str], Any] | None:
+    """What makes a text a value of a field; None for a field that takes no text."""
+    if hasattr(value, "get_secret_value"):
+        return type(value) if isinstance(value.get_secret_value(), str) else None
+    annotation = str(field.annotation)
+    if value is None and "SecretStr" in annotation:
+        from pydantic import SecretStr
+
+        return SecretStr
+    return str if isinstance(value, str) or (value is None and "str" in annotation.lower()) else None
+
+
+def _evaluate(settings: Any, name: str, values: dict[str, Any] | None = None) -> list[str] | None:
+    """The texts in a property's value, where some fields have other values; None if it raises."""
+    try:
+        copy = settings.model_copy(update=values)
+        for cached in [each for each in vars(copy) if each not in type(settings).model_fields]:
+            del vars(copy)[cached]
+        return [*_texts(getattr(copy, name))]
+    except (Exception, SystemExit):  # noqa: BLE001 - the application's own code may raise anything
+        return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, dict):
+        yield from _texts([*value.values()])
+    elif hasattr(value, "get_secret_value"):
+        yield from _texts(value.get_secret_value())
+    elif hasattr(value, "render_as_string"):
+        # SQLAlchemy's URL shows no password in str().
+        yield value.render_as_string(hide_password=False)
+    else:
+        yield str(value)
 
 
 def _inherit(dotenv: str) -> None:
@@ -146,12 +268,16 @@ def _location(error: BaseException, trace: TracebackType | None) -> str:
     return f"{frames[-1].filename.removeprefix(here)}, line {frames[-1].lineno}" if frames else ""
 
 
-def main(dotenv: str) -> None:
-    """Report on the original standard output; what the application prints goes to standard error."""
-    report = _Report(os.dup(1), dotenv)
+def main(dotenv: str, packages: list[str]) -> None:
+    """Report on the original standard output; what the application prints goes to standard error.
+
+    `packages` are folders of packages to take those from that the interpreter lacks.
+    """
+    report = _Report(os.dup(1), dotenv, packages)
     os.dup2(2, 1)
     sys.excepthook = report.fail
     sys.path.insert(0, str(Path.cwd()))
+    sys.path += packages
     try:
         if importlib.util.find_spec("pydantic_settings"):
             report.watch()
@@ -161,4 +287,4 @@ def main(dotenv: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "")
+    main(sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:])
