@@ -67,6 +67,8 @@ class Field:
     line: int
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
+    nested: Mapping[str, bool] = field(default_factory=dict)
+    """Those of the variables that are of a field of a nested model, each with whether it is required where it is."""
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
 
@@ -168,10 +170,13 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
         nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
-        cased = [each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)]
+        cased = {
+            each: each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)
+        }
         yield Field(
             name=name,
-            variables=tuple(dict.fromkeys(cased)),
+            variables=tuple(dict.fromkeys(cased.values())),
+            nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation),
             required=_is_required(statement, calls),
             owner=owner,
@@ -226,15 +231,21 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str]:
 
 def _nested(
     classes: Classes, annotation: ast.expr, prefixes: list[str], delimiter: object, above: tuple[str, ...] = ()
-) -> list[str]:
-    """The variables of the fields of a nested model; `above` are the models that it is nested in."""
-    nested: list[str] = []
+) -> dict[str, bool]:
+    """The variables of the fields of a nested model, each with whether it is required where the model is.
+
+    `above` are the models that it is nested in.
+    """
+    nested: dict[str, bool] = {}
     for name in map(last_name, union_members(annotation)):
         if isinstance(delimiter, str) and delimiter and name not in above and classes.is_model(name):
             for member, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
-                suffixes = _variables(classes, member, _calls(classes, statement), {})
+                calls = _calls(classes, statement)
+                suffixes, is_required = _variables(classes, member, calls, {}), _is_required(statement, calls)
                 variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
-                nested += variables + _nested(classes, statement.annotation, variables, delimiter, (*above, name))
+                inner = _nested(classes, statement.annotation, variables, delimiter, (*above, name))
+                nested |= dict.fromkeys(variables, is_required and not inner)
+                nested |= {each: is_required and needed for each, needed in inner.items()}
     return nested
 
 

@@ -108,8 +108,12 @@ class Workstation:
         """The required variables, each with the reason, where the .env gets some values that it lacks."""
         reasons: dict[str, str] = {}
         for field in self.checkout.settings.fields:
-            if field.required:
-                reasons[self.dotenv_name(field.variables[0])] = "Settings has no default for it"
+            whole = self.dotenv_name(field.variables[0])
+            inner = [each for each, is_required in field.nested.items() if is_required]
+            # A nested model can be one variable of JSON, or one for each of its fields.
+            is_split = bool(inner) and not self.binding(whole)
+            names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
+            reasons |= dict.fromkeys(names, "Settings has no default for it")
         for condition in self.checkout.settings.conditions:
             if option := self._chosen(condition.chooser, condition.options, values):
                 reason = f"Settings requires it where {condition.chooser} is {option}"
@@ -156,7 +160,9 @@ class Workstation:
     def dotenv_name(self, variable: str) -> str:
         """The .env's variable that fills the same field of Settings; `variable` itself if there is none."""
         field = self.checkout.settings.find(variable)
-        return next((each for each in (field.variables if field else ()) if self.binding(each)), variable)
+        if field is None or variable in field.nested:
+            return variable
+        return next((each for each in field.variables if each not in field.nested and self.binding(each)), variable)
 
     @property
     def known_variables(self) -> frozenset[str]:

@@ -159,9 +159,9 @@ DB__USER=coins
 DB__PASSWORD=
 
 # ---- cache ----
-REDIS_URL=redis://:${REDIS_PASSWORD}@localhost:6379/0
 # openssl rand -base64 32
 REDIS_PASSWORD=
+REDIS_URL=redis://:${REDIS_PASSWORD}@localhost:6379/0
 
 # ---- language model: openai, anthropic or google ----
 LLM_PROVIDER=google

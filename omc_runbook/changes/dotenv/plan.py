@@ -281,7 +281,7 @@ def _names_to_comment_out(
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
     """Whether Settings accepts no variable, but not an empty one."""
     field_ = workstation.checkout.settings.find(name)
-    if field_ is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
+    if field_ is None or name in (*field_.nested, *workstation.required) or workstation.checkout.settings.ignore_empty:
         return False
     return JSON_TYPE.match(field_.annotation) is not None or "str" not in field_.annotation.replace("StrictStr", "str")
 
