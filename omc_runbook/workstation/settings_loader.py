@@ -29,7 +29,7 @@ _PLAIN, _BREAKING, _OTHER = "omcmark7", "omc/mark7@:#", "omcother"
 _IN_URL = re.compile(rf"://[^\s/?#]*{_PLAIN}[^\s/?#]*@|://\S*[?&][^\s=&]*=[^\s&]*{_PLAIN}")
 _URL_SECONDS = 5.0
 """How long properties may take, which is after the report is written."""
-_DUMMIES = {"int": 1, "float": 1.0, "bool": False, "SecretStr": "omc", "EmailStr": "omc@example.com", "str": "omc"}
+_DUMMIES = {"int": 1, "float": 1.0, "bool": False, "EmailStr": "omc@example.com", "str": "omc"}
 
 
 class _Report:
@@ -128,49 +128,84 @@ def _find_urls(classes: Iterator[tuple[type[Any], Any]]) -> dict[str, Any]:
     broken: list[list[str]] = []
     for kind, settings in classes:
         instance = settings if settings is not None else _without_values(kind)
-        fields, config = getattr(kind, "model_fields", {}), getattr(kind, "model_config", {})
-        names = [each for each in _properties(kind) if each not in fields] if instance is not None else []
+        names = [*_properties(kind, instance)] if instance is not None else []
         failing = [each for each in names if settings is not None and _evaluate(settings, each) is None]
-        makers = [
-            (name, make) for name, each in fields.items() if (make := _maker(each, getattr(instance, name, None)))
-        ]
+        slots = [*_slots(kind, instance)] if names else []
         faulty = {
-            name: [each for each in failing if _evaluate(instance, each, {name: make(_PLAIN)}) is not None]
-            for name, make in makers
+            variable: [each for each in failing if _evaluate(instance, each, put(_PLAIN)) is not None]
+            for variable, put in slots
         }
         # A value that makes a property fail would hide what the others do.
-        healthy = {name: make(_OTHER) for name, make in makers if faulty[name]}
-        for name, make in makers:
-            variable = _variables(name, fields[name], config)[0]
-            broken += [[variable, each] for each in faulty[name]]
+        healthy = {name: value for variable, put in slots if faulty[variable] for name, value in put(_OTHER).items()}
+        for variable, put in slots:
+            broken += [[variable, each] for each in faulty[variable]]
             for each in names:
-                plain = _evaluate(instance, each, {**healthy, name: make(_PLAIN)})
+                plain = _evaluate(instance, each, {**healthy, **put(_PLAIN)})
                 if any(map(_IN_URL.search, plain or ())):
-                    breaking = _evaluate(instance, each, {**healthy, name: make(_BREAKING)})
+                    breaking = _evaluate(instance, each, {**healthy, **put(_BREAKING)})
                     urls.append([variable, each, breaking is None or any(_BREAKING in text for text in breaking)])
     return {"urls": urls, "broken": broken}
+
+
+def _slots(kind: type[Any], instance: Any) -> Iterator[tuple[str, Callable[[str], dict[str, Any]]]]:
+    """The variables of a settings class, nested models' included, each with what puts a text into its field."""
+    fields, config = getattr(kind, "model_fields", {}), getattr(kind, "model_config", {})
+    delimiter = config.get("env_nested_delimiter")
+    for name, field in fields.items():
+        variable, value = _variables(name, field, config)[0], getattr(instance, name, None)
+        if make := _maker(field, value):
+            yield variable, functools.partial(_put, name, make)
+        for inner, each in getattr(type(value), "model_fields", {}).items() if delimiter else ():
+            if make := _maker(each, getattr(value, inner, None)):
+                own = _variables(inner, each, {"case_sensitive": config.get("case_sensitive")})[0]
+                yield f"{variable}{delimiter}{own}", functools.partial(_put_inside, name, value, inner, make)
+
+
+def _put(name: str, make: Callable[[str], Any], text: str) -> dict[str, Any]:
+    return {name: make(text)}
+
+
+def _put_inside(name: str, model: Any, inner: str, make: Callable[[str], Any], text: str) -> dict[str, Any]:
+    return {name: model.model_copy(update={inner: make(text)})}
 
 
 def _without_values(kind: type[Any]) -> Any:
     """An instance with the defaults, and anything for what has none; None where there can be none."""
     required = {name: each for name, each in getattr(kind, "model_fields", {}).items() if each.is_required()}
-    values = {name: _dummy(str(each.annotation)) for name, each in required.items()}
     try:
+        values = {name: _dummy(each.annotation) for name, each in required.items()}
         return kind.model_construct(**values)
     except (Exception, SystemExit):  # noqa: BLE001 - the application's own code may raise anything
         return None
 
 
-def _dummy(annotation: str) -> Any:
-    return next((value for name, value in _DUMMIES.items() if name in annotation), None)
+def _dummy(annotation: Any) -> Any:
+    if hasattr(annotation, "model_fields"):
+        return _without_values(annotation)
+    if "SecretStr" in str(annotation):
+        return _secret("omc")
+    return next((value for name, value in _DUMMIES.items() if name in str(annotation)), None)
 
 
-def _properties(kind: type[Any]) -> list[str]:
-    """The names of the properties, cached or computed, that the application's own classes define."""
-    own = [each for each in kind.__mro__ if not each.__module__.startswith(("pydantic", "builtins"))]
-    kinds = (property, functools.cached_property)
+def _secret(text: str) -> Any:
+    from pydantic import SecretStr
+
+    return SecretStr(text)
+
+
+def _properties(kind: type[Any], instance: Any) -> Iterator[str]:
+    """The properties, cached or computed, of the application's own classes; a nested model's after its field's name."""
+    kinds, own = (property, functools.cached_property), [each for each in kind.__mro__ if not _is_of_pydantic(each)]
     names = [name for each in own for name, member in vars(each).items() if isinstance(member, kinds)]
-    return [*dict.fromkeys((*names, *getattr(kind, "model_computed_fields", {})))]
+    yield from dict.fromkeys((*names, *getattr(kind, "model_computed_fields", {})))
+    for name in getattr(kind, "model_fields", {}):
+        value = getattr(instance, name, None)
+        if hasattr(type(value), "model_fields"):
+            yield from (f"{name}.{each}" for each in _properties(type(value), value))
+
+
+def _is_of_pydantic(kind: type[Any]) -> bool:
+    return kind.__module__.startswith(("pydantic", "builtins"))
 
 
 def _maker(field: Any, value: Any) -> Callable[[str], Any] | None:
@@ -179,19 +214,19 @@ def _maker(field: Any, value: Any) -> Callable[[str], Any] | None:
         return type(value) if isinstance(value.get_secret_value(), str) else None
     annotation = str(field.annotation)
     if value is None and "SecretStr" in annotation:
-        from pydantic import SecretStr
-
-        return SecretStr
+        return _secret
     return str if isinstance(value, str) or (value is None and "str" in annotation.lower()) else None
 
 
 def _evaluate(settings: Any, name: str, values: dict[str, Any] | None = None) -> list[str] | None:
     """The texts in a property's value, where some fields have other values; None if it raises."""
     try:
-        copy = settings.model_copy(update=values)
-        for cached in [each for each in vars(copy) if each not in type(settings).model_fields]:
-            del vars(copy)[cached]
-        return [*_texts(getattr(copy, name))]
+        value = settings.model_copy(update=values)
+        for part in name.split("."):
+            for cached in [each for each in vars(value) if each not in type(value).model_fields]:
+                del vars(value)[cached]
+            value = getattr(value, part)
+        return [*_texts(value)]
     except (Exception, SystemExit):  # noqa: BLE001 - the application's own code may raise anything
         return None
 

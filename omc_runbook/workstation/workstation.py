@@ -210,12 +210,11 @@ def is_blank(value: Masked | None) -> bool:
 
 
 def read_tracked_template(root: Path) -> Template | None:
-    """The committed .env of a checkout, which serves as its template; None if none is committed."""
+    """The committed .env of a checkout, which serves as its template; None if none is committed as UTF-8 text."""
     raw = git.read_committed(root, DOTENV)
-    if raw is None:
-        return None
     try:
-        raw.decode("utf-8")
+        if raw is None or not raw.decode("utf-8"):
+            return None
     except UnicodeDecodeError:
         return None
     return parse_template(SourceFile(root / DOTENV, DOTENV, raw))

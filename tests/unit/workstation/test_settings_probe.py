@@ -374,6 +374,40 @@ def test_what_settings_put_into_a_url(tmp_path: Path, dotenv: str | None) -> Non
     assert loaded.broken == ((("APP_DB_PASSWORD", "database"),) if dotenv and "a/b" in dotenv else ())
 
 
+NESTED = """
+    from pydantic import BaseModel, SecretStr
+
+    class Database(BaseModel):
+        user: str = "coins"
+        password: SecretStr
+
+        @property
+        def url(self) -> str:
+            return f"postgresql://{self.user}:{self.password.get_secret_value()}@db/app"
+
+    class Settings(BaseSettings):
+        model_config = SettingsConfigDict(env_file="../.env", extra="ignore", env_nested_delimiter="__")
+
+        db: Database
+
+        @property
+        def replica(self) -> str:
+            return self.db.url.replace("@db", "@replica")
+
+    def get_settings():
+        return Settings()
+"""
+
+
+@pytest.mark.parametrize("dotenv", [None, "DB__PASSWORD=p\n"])
+def test_a_nested_model_s_url(tmp_path: Path, dotenv: str | None) -> None:
+    """Its own properties, and those of the settings around it."""
+    loaded = load_settings(make(tmp_path, dotenv, NESTED))
+    assert parts(loaded) == {
+        (variable, name, True) for variable in ("DB__USER", "DB__PASSWORD") for name in ("db.url", "replica")
+    }
+
+
 def test_no_value_of_a_url_comes_back(tmp_path: Path) -> None:
     """Neither one that a property raises with, nor one that it prints."""
     value = secrets.token_hex(12)
