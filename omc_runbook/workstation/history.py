@@ -48,7 +48,7 @@ class Location:
 
 
 @dataclass(frozen=True, kw_only=True)
-class History:
+class GitHistory:
     """What git holds, by keyed fingerprint: no value is kept. `obstacle` says what was not read, "" for nothing."""
 
     key: bytes = field(repr=False)
@@ -63,7 +63,7 @@ class History:
         return self.locations.get(fingerprint(value, self.key)) or (self.locations.get(login) if login else None)
 
 
-def read_history(root: Path, names: Collection[str], without: Collection[str] = ()) -> History:
+def read_history(root: Path, names: Collection[str], without: Collection[str] = ()) -> GitHistory:
     """Read every version of some files, by their paths within a checkout, and of tracked files that hold values.
 
     `without` are paths to leave out, such as the template's.
@@ -78,7 +78,9 @@ def read_history(root: Path, names: Collection[str], without: Collection[str] = 
             locations.setdefault(print_, Location(blob.path, blob.commit))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
-    return History(key=key, locations=locations, obstacle=" ".join(filter(None, (versions.obstacle, obstacle, many))))
+    return GitHistory(
+        key=key, locations=locations, obstacle=" ".join(filter(None, (versions.obstacle, obstacle, many)))
+    )
 
 
 def _texts(raw: bytes) -> set[str]:

@@ -172,11 +172,16 @@ def _put_inside(name: str, model: Any, inner: str, make: Callable[[str], Any], t
 def _without_values(kind: type[Any]) -> Any:
     """An instance with the defaults, and anything for what has none; None where there can be none."""
     required = {name: each for name, each in getattr(kind, "model_fields", {}).items() if each.is_required()}
-    try:
-        values = {name: _dummy(each.annotation) for name, each in required.items()}
-        return kind.model_construct(**values)
-    except (Exception, SystemExit):  # noqa: BLE001 - the application's own code may raise anything
-        return None
+    return _try(lambda: kind.model_construct(**{name: _dummy(each.annotation) for name, each in required.items()}))
+
+
+def _try(call: Callable[[], Any]) -> Any:
+    """What a call returns; None if it raises: the application's own code may raise anything, which ends its thread."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(call()), daemon=True)
+    thread.start()
+    thread.join()
+    return results[0] if results else None
 
 
 def _dummy(annotation: Any) -> Any:
@@ -220,15 +225,17 @@ def _maker(field: Any, value: Any) -> Callable[[str], Any] | None:
 
 def _evaluate(settings: Any, name: str, values: dict[str, Any] | None = None) -> list[str] | None:
     """The texts in a property's value, where some fields have other values; None if it raises."""
-    try:
+
+    def read() -> list[str]:
         value = settings.model_copy(update=values)
         for part in name.split("."):
             for cached in [each for each in vars(value) if each not in type(value).model_fields]:
                 del vars(value)[cached]
             value = getattr(value, part)
         return [*_texts(value)]
-    except (Exception, SystemExit):  # noqa: BLE001 - the application's own code may raise anything
-        return None
+
+    texts: list[str] | None = _try(read)
+    return texts
 
 
 def _texts(value: Any) -> Iterator[str]:

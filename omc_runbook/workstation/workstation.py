@@ -22,7 +22,7 @@ from omc_runbook.workstation import docker, git, settings_probe
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv, read_dotenv
 from omc_runbook.workstation.git import GitStatus
-from omc_runbook.workstation.history import History, Location, read_history
+from omc_runbook.workstation.history import GitHistory, Location, read_history
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
@@ -77,7 +77,7 @@ class Workstation:
     """Stray files, or the target of a linked .env, that git tracks or has in its history."""
     overriding_files: tuple[Dotenv, ...] = ()
     """Other files that Settings or Compose read after the .env, so that they override it."""
-    history: History | None = None
+    history: GitHistory | None = None
     """Fingerprints of all that git holds in files with values; None where it was not read."""
     owner: str = ""
     """The name of the user of this process."""
