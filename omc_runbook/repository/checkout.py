@@ -10,7 +10,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
 from omc_runbook.repository.readers import find_application_reads, find_other_reads
-from omc_runbook.repository.settings import CONFIG, SettingsSource, read_settings
+from omc_runbook.repository.settings import SettingsSource, read_settings
 from omc_runbook.repository.template import Template, find_template, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
@@ -58,7 +58,7 @@ def read_checkout(root: Path) -> Checkout:
         template=template,
         compose=compose,
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
-        application_reads=find_application_reads(root, CONFIG),
+        application_reads=find_application_reads(root, settings.file.name),
         other_reads=find_other_reads(root),
         raw_url_parts=find_raw_parts(root, settings, template, compose),
     )

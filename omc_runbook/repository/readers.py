@@ -48,7 +48,7 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     are skipped.
     """
     variables: set[str] = set()
-    for path in _files(repository, ROOTS, CODE):
+    for path in _files(repository, (settings.partition("/")[0], *ROOTS[1:]), CODE):
         text = _text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
@@ -75,9 +75,10 @@ def find_other_reads(repository: Path) -> frozenset[str]:
     return frozenset(name.upper() for name in variables)
 
 
-def application_files(repository: Path) -> Iterator[Path]:
-    """Yield the application's Python files, without its tests."""
-    return (path for path in _files(repository, ROOTS, CODE) if path.suffix == ".py")
+def application_files(repository: Path, settings: str) -> Iterator[Path]:
+    """Yield the Python files of the application with these Settings, without its tests."""
+    roots = (settings.partition("/")[0], *ROOTS[1:])
+    return (path for path in _files(repository, roots, CODE) if path.suffix == ".py")
 
 
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:

@@ -17,6 +17,12 @@ from omc_runbook.textfile.file import SourceFile, read_source
 CONFIG = "backend/app/core/config.py"
 """The path of the platform's Settings within a checkout."""
 
+FOLDERS = ("backend", "", "backend/src", "src", "api", "server")
+"""The folders that an application is imported from, within a checkout."""
+
+MODULES = ("app/core/config.py", "app/config.py", "app/core/settings.py", "app/settings.py")
+"""The modules that Settings are in, within such a folder."""
+
 NAMING = (
     *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
     *("populate_by_name", "validate_by_name", "alias_generator"),
@@ -28,6 +34,8 @@ MAIN_CLASS = "Settings"
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, with its line ending; a form feed is none."""
+
+_CLASS = re.compile(rf"^class {MAIN_CLASS}\b", re.MULTILINE)
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
@@ -92,6 +100,11 @@ class SettingsSource:
     conditions: tuple[Condition, ...] = ()
     """Variables that validators require where another one has one of some values."""
 
+    @property
+    def folder(self) -> str:
+        """The folder within the checkout that the application is imported from; "" for the top."""
+        return import_folder(self.file.name)
+
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
         name = self._cased(variable)
@@ -102,11 +115,25 @@ class SettingsSource:
         return variable if self.case_sensitive else variable.upper()
 
 
+def import_folder(name: str) -> str:
+    """The folder that a module with Settings, by its path within the checkout, is imported from; "" for the top."""
+    return next((name.removesuffix(each).rstrip("/") for each in MODULES if name.endswith(each)), "backend")
+
+
 def read_settings(repository: Path) -> SettingsSource:
-    """Parse the Settings of a checkout; raises UsageError if file or class Settings is missing, or not valid Python."""
+    """Parse the Settings of a checkout: the platform's file, else another usual one with a class Settings.
+
+    Raises UsageError if file or class Settings is missing, or not valid Python.
+    """
+    names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/")) != CONFIG]
     file = read_source(repository, CONFIG)
+    others = (other for name in names if (other := read_source(repository, name)) and _CLASS.search(other.text))
+    file = file or next(others, None)
     if file is None:
-        raise UsageError(f"{repository} has no {CONFIG}: name a checkout of the platform.")
+        raise UsageError(
+            f"{repository} has no {CONFIG}: name a checkout of the platform, or one with a class {MAIN_CLASS} in"
+            f" {', '.join(MODULES)} at its top or in {', '.join(filter(None, FOLDERS))}."
+        )
     return parse_settings(file)
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-MODULE = "app.core.config"
 # Messages of the application's own validators; pydantic's say no more than their type.
 _CUSTOM_ERRORS = ("value_error", "assertion_error", "type_error")
 _LONGEST = 2000
@@ -65,9 +64,9 @@ class _Report:
 
         setattr(BaseSettings, "__init__", fill)  # noqa: B010
 
-    def load(self) -> None:
+    def load(self, name: str) -> None:
         """Import the application's configuration, and instantiate Settings if the import does not."""
-        module = importlib.import_module(MODULE)
+        module = importlib.import_module(name)
         kind = getattr(module, "Settings", None)
         if not inspect.isclass(kind):
             self.end({"error": "no-settings"})
@@ -310,10 +309,11 @@ def _location(error: BaseException, trace: TracebackType | None) -> str:
     return f"{frames[-1].filename.removeprefix(here)}, line {frames[-1].lineno}" if frames else ""
 
 
-def main(dotenv: str, packages: list[str]) -> None:
+def main(module: str, dotenv: str, packages: list[str]) -> None:
     """Report on the original standard output; what the application prints goes to standard error.
 
-    `packages` are folders of packages to take those from that the interpreter lacks.
+    `module` is the one with Settings, `dotenv` replaces the file that they read, and `packages` are folders of packages
+    to take those from that the interpreter lacks.
     """
     report = _Report(os.dup(1), dotenv, packages)
     os.dup2(2, 1)
@@ -323,10 +323,10 @@ def main(dotenv: str, packages: list[str]) -> None:
     try:
         if importlib.util.find_spec("pydantic_settings"):
             report.watch()
-        report.load()
+        report.load(module)
     except SystemExit:
         report.end({"error": "SystemExit"})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -26,7 +26,6 @@ from omc_runbook.workstation.history import GitHistory, Location, read_history
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
-BACKEND = "backend"
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
@@ -97,7 +96,7 @@ class Workstation:
         if self.settings_result and self.settings_result.env_files:
             return tuple(path for path, _ in self.settings_result.env_files)
         names = self.checkout.settings.env_files or ()
-        return tuple((self.checkout.root / BACKEND / name).resolve() for name in names)
+        return tuple((self.checkout.root / self.checkout.settings.folder / name).resolve() for name in names)
 
     @property
     def required(self) -> Mapping[str, str]:
@@ -244,7 +243,8 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
         status = pool.submit(git.read_status, checkout.root, DOTENV)
         env_file = path if _is_read_by_settings(checkout, path) else None
         names = [binding.name for binding in dotenv.bindings] if dotenv else []
-        loading = pool.submit(settings_probe.load_settings, checkout.root, env_file, names, python) if deeply else None
+        what = (checkout.root, env_file, names, python, checkout.settings.file.name)
+        loading = pool.submit(settings_probe.load_settings, *what) if deeply else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     result = loading.result() if loading else None
     return Workstation(
@@ -284,23 +284,31 @@ def _is_read_by_settings(checkout: Checkout, path: Path) -> bool:
     names = checkout.settings.env_files
     if names is None:
         return False
-    paths = {(folder / name).resolve() for folder in (checkout.root / BACKEND, checkout.root) for name in names}
+    paths = {
+        (folder / name).resolve()
+        for folder in (checkout.root / checkout.settings.folder, checkout.root)
+        for name in names
+    }
     return not names or path.resolve() in paths or path in paths
 
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     service = checkout.compose.application() if checkout.compose else None
-    env_files = ((BACKEND, checkout.settings.env_files or ()), ("", service.env_files if service else ()))
+    env_files = (
+        (checkout.settings.folder, checkout.settings.env_files or ()),
+        ("", service.env_files if service else ()),
+    )
     for folder, names in env_files:
         paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
         yield from paths[paths.index(path) + 1 :] if path in paths else ()
 
 
 def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
-    for folder in (checkout.root / BACKEND, checkout.root / BACKEND / "app", checkout.root.parent):
+    backend = checkout.root / checkout.settings.folder
+    for folder in (backend, backend / "app", checkout.root.parent):
         other = folder / DOTENV
         # One in the parent folder belongs to another project, unless there is none here.
-        if other.is_file() and (folder != checkout.root.parent or not path.exists()):
+        if other.is_file() and other != path and (folder != checkout.root.parent or not path.exists()):
             yield other
 
 

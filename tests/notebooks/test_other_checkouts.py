@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
-from support.other_checkouts import MONOREPO, PROVIDERS, TRACKED, make_checkout
+from support.other_checkouts import MONOREPO, PROVIDERS, TOP, TRACKED, make_checkout
 from support.platform_checkout import Platform
 
 from omc_runbook.model.errors import UsageError
@@ -173,6 +173,19 @@ def test_a_folder_of_a_larger_work_tree_with_a_past(tmp_path: Path) -> None:
     assert found(seen) == {("committed", ".env"): "info", ("committed", "infrastructure/staging.tfvars"): "error"}
     assert checkout.dotenv.read_text() == text
     assert_absent([password], seen.shown)
+
+
+def test_an_application_at_the_top(tmp_path: Path) -> None:
+    """Its Settings are found, loaded, and read the .env beside them."""
+    checkout = make_checkout(tmp_path / "omc", TOP, tmp_path / "omc")
+    before = tree(checkout.root)
+    assert turn(checkout).causes == ["dotenv-missing"] and tree(checkout.root) == before
+    done = turn(checkout, apply=True, values_from=source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}"))
+    assert (found(done), done.exit_code) == ({}, 0) and "app/core/config.py" not in done.shown
+    only_dotenv_changed(checkout, before)
+    assert turn(checkout, apply=True).plan.is_empty
+    checkout.dotenv.write_text(checkout.dotenv.read_text().replace("POSTGRES_PORT=5432", "POSTGRES_PORT=abc"))
+    assert turn(checkout).causes == ["settings-refused"]
 
 
 def test_without_any_template_the_refusal_says_what_would_do(tmp_path: Path) -> None:

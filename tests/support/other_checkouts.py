@@ -305,6 +305,15 @@ services:
 """A folder of a larger work tree, with Windows line ends, a .env in its history, and a password in tracked tfvars."""
 
 
+TOP = {
+    "app/core/config.py": MONOREPO[CONFIG].replace('"../.env"', '".env"'),
+    ".env.example": MONOREPO[".env.example"].replace("\r", ""),
+    ".gitignore": ".env\n",
+    "docker-compose.yml": "services:\n  web:\n    build: .\n    env_file: .env\n    ports: ['8000:8000']\n",
+}
+"""The application at the top, without a folder backend."""
+
+
 def make_checkout(root: Path, files: Mapping[str, str], git: Path | None = None) -> Platform:
     """Write the files, and commit them in a repository that begins at `git`."""
     for name, text in files.items():

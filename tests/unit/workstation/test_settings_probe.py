@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.settings import import_folder, read_settings
 from omc_runbook.workstation import settings_probe
 from omc_runbook.workstation.settings_probe import SettingsResult, find_program, load_settings
 
@@ -455,3 +456,17 @@ def test_the_python_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert find_program(" ") == ""
     with pytest.raises(UsageError, match="python nowhere is no program: name an interpreter"):
         find_program("nowhere")
+
+
+@pytest.mark.parametrize("config", ["app/core/config.py", "src/app/settings.py", "backend/app/config.py"])
+def test_settings_in_another_usual_place(tmp_path: Path, config: str) -> None:
+    """They are found, and loaded from the folder that the application is imported from."""
+    file = tmp_path / config
+    file.parent.mkdir(parents=True)
+    file.write_text(textwrap.dedent(CONFIG).replace("EXTRA", "ignore").replace("../.env", ".env"))
+    (tmp_path / "backend/app/core").mkdir(parents=True, exist_ok=True)
+    folder = import_folder(config)
+    (tmp_path / folder / ".env").write_text(GOOD)
+    assert read_settings(tmp_path).file.name == config and read_settings(tmp_path).folder == folder
+    loaded = load_settings(tmp_path, config=config)
+    assert (loaded.ok, loaded.obstacle, loaded.env_files) == (True, "", ((tmp_path / folder / ".env", True),))
