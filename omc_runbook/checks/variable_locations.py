@@ -61,7 +61,7 @@ class VariableLocations:
     def _is_elsewhere(self, container: TerraformContainer) -> bool:
         """Whether a container is in another environment's folder, by its name."""
         environment = self.snapshot.environment
-        return not applies_to(container.file, environment.name, {*KNOWN, *environment.others})
+        return not applies_to(container.root, environment.name, {*KNOWN, *environment.others})
 
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
         references = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
@@ -172,6 +172,20 @@ class VariableLocations:
             return "environment"
         is_mounted = service is not None and service.mounts_checkout and self.checkout.settings.env_files != ()
         return "env_file" if service and (service.env_files or is_mounted) else ""
+
+    def is_provided(self, variable: str) -> bool:
+        """Whether any location has it: files of the checkout, task definitions, or a key of a secret."""
+        checkout, compose = self.checkout, self.checkout.compose
+        keys = {*(self.keys or ()), *(key for names in self.others.values() for key in names or ())}
+        listed = (each.variable for service in (compose.services if compose else ()) for each in service.environment)
+        plain = (name for names in self.in_force.values() for name in names)
+        declared = (name for container in self.containers for name in container.environment)
+        injected = (name for _, name in (*self.defined, *self.declared, *self.foreign))
+        lists = (name for each in checkout.compose_lists for name in each.variables)
+        everything = {*listed, *plain, *declared, *injected, *lists, *map(self.variable, keys), *keys}
+        everything |= checkout.environment_sets | checkout.workflows.variables
+        is_read = checkout.settings.find(variable) is not None or self.entry(variable) is not None
+        return is_read or variable in everything
 
     def plainly(self, variable: str) -> frozenset[str]:
         """Which of Terraform and the task definitions in force give it to the application without the secret."""

@@ -67,11 +67,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Block:
-    """A block at the top of a file: its type, its labels and its attributes."""
+    """A block: its type, its labels, its attributes and the blocks in it."""
 
     type: str
     labels: tuple[str, ...]
     attributes: tuple[Node, ...] = field(repr=False)
+    blocks: tuple[Block, ...] = field(default=(), repr=False)
 
     def find(self, name: str) -> Node | None:
         """An attribute by its name."""
@@ -83,6 +84,14 @@ def read_blocks(file: SourceFile) -> tuple[Block, ...]:
     """Parse the blocks of a file; raises UsageError, with the line, if it is not valid HCL."""
     tree = _parse(file.text, file.name)
     return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
+
+
+@lru_cache(maxsize=64)
+def read_attributes(file: SourceFile) -> tuple[Node, ...]:
+    """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not valid HCL."""
+    tree = _parse(file.text, file.name)
+    attributes = (child for body in _trees(tree) for child in _trees(body) if child.data == "attribute")
+    return tuple(_member(child, file, 0) for child in attributes)
 
 
 def read_expression(text: str, file: SourceFile, position: int) -> Node:
@@ -118,8 +127,9 @@ def _trees(tree: Branch) -> Iterator[Branch]:
 def _block(tree: Branch, file: SourceFile) -> Block:
     *header, body = _trees(tree)
     type_, *labels = (_words(each, file).strip('"') for each in header)
-    attributes = (child for child in _trees(body) if child.data == "attribute")
-    return Block(type_, tuple(labels), tuple(_member(each, file, 0) for each in attributes))
+    attributes = tuple(_member(child, file, 0) for child in _trees(body) if child.data == "attribute")
+    inner = tuple(_block(child, file) for child in _trees(body) if child.data == "block")
+    return Block(type_, tuple(labels), attributes, inner)
 
 
 def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
