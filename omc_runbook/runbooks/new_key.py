@@ -104,7 +104,7 @@ def _edits(
     try:
         return add_key_plan.plan_edits(checkout, new, lacking, environments, present), ()
     except CannotFollow as error:
-        by_hand = add_key_plan.references_by_hand(checkout, new, lacking, environments, error)
+        by_hand = add_key_plan.references_by_hand(checkout, new, lacking, environments, present, error)
     rest = {name: [each for each in names if each not in by_hand.get(name, {})] for name, names in lacking.items()}
     locations = dict.fromkeys(location for found in by_hand.values() for location in found.values())
     why = "Terraform is not followed there, so check that this is its reference: no other one is added."

@@ -24,6 +24,7 @@ VALUE_FROM = ("valueFrom", "value_from")
 
 _LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 _SECRETS = re.compile(r"(?i)secrets|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
+_SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
 _ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
 _NAMES = ("name", "container_name", "service_name")
 """The members of an object that name its container, in a module's arguments."""
@@ -277,15 +278,14 @@ def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[
     objects = folder.objects(node)
     if any(each.kind == "object" for each in objects):
         yield objects, label
-        for part in (part for each in objects if each.kind == "object" for part in each.parts):
-            inner = label if re.search(r"(?i)containers?\Z|definitions?\Z|services?\Z", part.name) else part.name
-            yield from _objects_in(part.value, inner, folder)
+        for member in (member for each in objects if each.kind == "object" for member in each.parts):
+            inner = label if _SEVERAL_CONTAINERS.search(member.name) else member.name
+            yield from _objects_in(member.value, inner, folder)
         return
     for part in folder.parts(node):
-        if part.node.kind == "tuple":
-            for element in part.node.parts:
-                is_pair = element.kind == "object" and len(element.parts) == 2
-                yield from () if is_pair else _objects_in(element, label, folder)
+        for element in part.node.parts if part.node.kind == "tuple" else ():
+            is_variable = any(element.member(name) for name in (*VALUE_FROM, "value"))
+            yield from () if is_variable else _objects_in(element, label, folder)
 
 
 def _read_container(objects: tuple[Node, ...], container: TerraformContainer) -> TerraformContainer:
@@ -543,7 +543,16 @@ def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:
         return "", ""
     variable = _read_text(name.value, folder, loop)
     value_from = _read_text(value.value, folder, loop) if value and value.kind == "member" else ""
-    values = [value_from[start:end] for start, end in interpolations(value_from)]
+    is_open = any(_uses_loop(each.value, folder, loop) for each in (name, value) if each and each.kind == "member")
+    return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
+
+
+def _uses_loop(node: Node, folder: Folder, loop: Loop) -> bool:
+    """Whether a text has a for expression's variable in an interpolation that is more than it."""
+    resolved = folder.follow(node)
+    texts = (
+        [resolved.name[start:end] for start, end in interpolations(resolved.name)] if resolved.kind == "string" else []
+    )
+    unknown = [text for text in texts if not ((match := _LOOP.fullmatch(text)) and match[1] in loop)]
     words = {each.partition(".")[0] for each in loop}
-    uses_loop = any(re.search(rf"\b{re.escape(each)}\b", text) for each in words for text in values)
-    return ("", "") if uses_loop or not is_literal(variable) else (variable, value_from)
+    return any(re.search(rf"(?<![\w.]){re.escape(word)}\b", text) for word in words for text in unknown)

@@ -69,7 +69,8 @@ class TaskDefinitions:
             is_initial = False
             for number, line in enumerate(file.text.split("\n"), 1):
                 # The initial value of the secret names the key too.
-                is_initial = bool(_INITIAL.match(line)) or (is_initial and not line.startswith("}"))
+                begins = _INITIAL.match(line) and not line.rstrip().endswith("}")
+                is_initial = bool(begins) or (is_initial and not line.startswith("}"))
                 code = _COMMENT.sub("", line)
                 if not is_initial and word.search(code) and (file.name, number) not in is_read:
                     return f"{file.name}, line {number}"
@@ -88,7 +89,7 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         unreadable.clear()
         files = tuple(file for folder in folders for file in _read_folder(repository, folder, unreadable))
         # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
-        if files or (unreadable and folders == [repository / MODULE]):
+        if _has_definition(files) or (unreadable and folders == [repository / MODULE]):
             break
     if files and depends_on_callers(files):
         files = _with_callers(repository, files)
@@ -99,6 +100,10 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
     return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others)
+
+
+def _has_definition(files: tuple[SourceFile, ...]) -> bool:
+    return any(_RESOURCE.search(file.text) for file in files) or bool(find_containers(files)[0])
 
 
 def _find_others(repository: Path) -> tuple[SourceFile, ...]:
@@ -143,45 +148,6 @@ def called_folders(files: Collection[SourceFile]) -> set[Path]:
     }
 
 
-def _find_others(repository: Path) -> tuple[SourceFile, ...]:
-    """Terraform files, templates and JSON that seem to hold task definitions."""
-    found = (
-        file
-        for folder in _walk(repository)
-        for ending in (".tf", *TEMPLATES)
-        for file in _read_all(repository, folder, f"*{ending}")
-    )
-    return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
-
-
-def _seems_to_hold(name: str, line: str) -> bool:
-    code = _COMMENT.sub("", line) if name.endswith(".tf") else line
-    return bool((_HOLDS_IN_HCL if name.endswith(".tf") else _HOLDS).search(code))
-
-
-def _with_callers(repository: Path, files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
-    """The files, those of all folders that call theirs, directly or through others, and the .tfvars beside or below."""
-    folders = {Path(os.path.normpath(file.path.parent)) for file in files}
-    calling = read_folders(repository, _CALLED)
-    others = {Path(os.path.normpath(each.files[0].path.parent)): each.files for each in calling}
-    reached, callers = {*folders}, {*folders}
-    while callers:
-        callers = {path for path, sources in others.items() if called_folders(sources) & reached} - reached
-        reached |= callers
-    added = [file for path, sources in others.items() if path in reached - folders for file in sources]
-    values = [
-        file
-        for folder in _walk(repository)
-        if any(path in (folder, *folder.parents) for path in reached)
-        for file in _read_all(repository, folder, f"*{VALUES}")
-    ]
-    return (*files, *added, *values)
-
-
-def _calls_one_of(path: str, file: SourceFile, folders: Collection[str]) -> bool:
-    return any(os.path.normpath(Path(path) / source) in folders for source in _CALLED.findall(file.text))
-
-
 def read_folders(repository: Path, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
     """The folders of a checkout that have a *.tf file in which a pattern is found, with all their *.tf files."""
     groups = (_read_all(repository, folder, "*.tf") for folder in _walk(repository))
@@ -210,7 +176,7 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
     here = tuple(file for file in files if applies_to(file.name, environment, environments)) or files
     own = {file.path.parent.parent for file in here if named_after(file.name, {environment})}
-    called = {os.path.normpath(file.path.parent / source) for file in files for source in _CALLED.findall(file.text)}
+    called = called_folders(files)
 
     def is_sibling(file: SourceFile) -> bool:
         is_root = Path(os.path.normpath(file.path.parent)) not in called
