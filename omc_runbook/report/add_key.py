@@ -110,7 +110,7 @@ def commit(plan: AddKeyPlan | None) -> Listing:
     )
     shell = " && ".join(command(*words) for words in parts)
     lead = f"Your other changes in {', '.join(plan.dirty)} are committed too." if plan.dirty else ""
-    title, lines = "commit the edits on a branch, once they are made", tuple(_on_merge(plan))
+    title, lines = "commit the edits on a branch, once they are made", plan.surroundings.merge_sentences
     return Listing("For git", [Entry(title, lead=lead, lines=lines, command=shell)])
 
 
@@ -183,7 +183,7 @@ def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
             lead=lead,
             command=shared.remedy.invocation,
         )
-    if lines := (*_on_merge(plan), *plan.surroundings.unreadable):
+    if lines := plan.surroundings.merge_sentences:
         yield Entry("once the edits are merged", "what CI does then", level="warning", label="CI", lines=lines)
     for location in plan.surroundings.locations:
         yield Entry(
@@ -194,14 +194,6 @@ def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
             lead=location.reason,
             lines=(f"Add {location.addition}",),
         )
-
-
-def _on_merge(plan: AddKeyPlan) -> tuple[str, ...]:
-    """What a merge of the edits applies or deploys."""
-    return tuple(
-        f"{step.location}: {trigger} runs {step.verb}{f' in {step.folder}' if step.folder else ''}."
-        for step, trigger in plan.surroundings.on_merge
-    )
 
 
 def _value_of(plan: AddKeyPlan, part: EnvironmentPlan) -> str:

@@ -98,6 +98,20 @@ class Folder:
         """Whether the folder has a variable of this name."""
         return self._declaration(variable) is not None
 
+    def is_constant(self, node: Node) -> bool:
+        """Whether an expression is the value of a variable, in .tfvars or as a default: it must be a constant."""
+        declarations = (block for block in self.blocks if block.type == "variable")
+        return node.file.name.endswith(VALUES) or any(
+            attribute.encloses(node) for block in declarations for attribute in block.attributes
+        )
+
+    @property
+    def has_provider(self) -> bool:
+        """Whether it is meant to be applied itself: it has a provider, a backend, or a .tfvars file."""
+        inner = {each.type for block in self.blocks if block.type == "terraform" for each in block.blocks}
+        is_set = any(file.name.endswith(VALUES) for file in self.files)
+        return is_set or bool(inner & {"backend", "cloud"}) or any(block.type == "provider" for block in self.blocks)
+
     def local_of(self, node: Node) -> str:
         """The name of the local value that an expression is a part of; "" for none."""
         return next((member.name for member in self.scope(node).locals if member.encloses(node)), "")

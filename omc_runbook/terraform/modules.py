@@ -39,7 +39,7 @@ def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> I
         (caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == _path(folder)
     ]
     if not calls or depth > DEEPEST:
-        yield replace(folder, is_root=not calls)
+        yield replace(folder, is_root=not calls and folder.has_provider)
         return
     for caller, block in calls:
         for scope in variants(caller, folders, depth + 1):

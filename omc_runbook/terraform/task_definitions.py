@@ -20,10 +20,10 @@ ROOTS = ("infrastructure", ".")
 
 SKIPPED = {".git", ".terraform", "node_modules", ".venv"}
 
-TEMPLATES = (".json", ".tftpl", ".tpl", ".j2")
-"""The endings of files that may be a task definition's template."""
+TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
+"""The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
 
-ALIASES = {"production": {"prod", "prd", "live"}, "staging": {"stage", "stg"}, "development": {"dev"}}
+ALIASES = {"production": {"prod", "prd"}, "staging": {"stage", "stg"}, "development": {"dev"}}
 """What folders and .tfvars of an environment are called too."""
 
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
@@ -63,6 +63,7 @@ class TaskDefinitions:
             (ref.element.file.name, ref.element.line)
             for container in self.containers
             for ref in (*container.references, *container.plain_variables)
+            if ref.certain
         }
         word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
         for file in (*self.files, *self.other_files):
@@ -95,8 +96,9 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         files = _with_callers(repository, files)
     task_definitions = task_definitions_of(files)
     unreadable += task_definitions.unreadable
-    others = () if task_definitions.containers else _find_others(repository)
-    for file in others if not unreadable else ():
+    is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
+    others = () if is_whole and not unreadable else _find_others(repository)
+    for file in () if task_definitions.containers or unreadable else others:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
     return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others)
@@ -118,8 +120,9 @@ def _find_others(repository: Path) -> tuple[SourceFile, ...]:
 
 
 def _seems_to_hold(name: str, line: str) -> bool:
-    code = _COMMENT.sub("", line) if name.endswith(".tf") else line
-    return bool((_HOLDS_IN_HCL if name.endswith(".tf") else _HOLDS).search(code))
+    is_hcl = name.endswith((".tf", ".hcl"))
+    is_input = name.endswith(".hcl") and _TAKES_SECRETS.search(line)
+    return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(_COMMENT.sub("", line) if is_hcl else line))
 
 
 def _with_callers(repository: Path, files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:

@@ -74,6 +74,10 @@ def add_reference(
         raise _refusal(target, variable, target.obstacle)
     neighbors = [each for each in containers if each.folder is target.folder]
     node, insertion = _insertion(target, neighbors, variable, key)
+    if "${" in insertion.text and target.folder.scope(node).is_constant(node):
+        raise _refusal(
+            target, variable, f"the list on line {node.line} is a variable's value, which has no expressions"
+        )
     text = node.file.text
     new = insertion.text.replace("\n", node.file.newline)
     edit = node.file.with_text(text[: insertion.position] + new + text[insertion.position :], "")
@@ -123,7 +127,7 @@ def _has_reference(container: TerraformContainer, variable: str, key: str) -> bo
         if ref.variable != variable:
             continue
         if ref.key == key and not ref.certain:
-            raise _name_taken(container, ref, "only under a condition")
+            raise CannotFollow(str(_name_taken(container, ref, "only under a condition")))
         if ref.key == key and ref.value_from in (f"{ref.base}:{key}::", f"{ref.base}:{key}:AWSCURRENT:"):
             if ref.base == container.base or not container.base:
                 return True

@@ -157,6 +157,10 @@ def live_folders(root: Path) -> Platform:
 
 
 ONE_ROOT = """\
+provider "aws" {
+  region = "ap-southeast-2"
+}
+
 variable "environment" {
   type = string
 }

@@ -93,14 +93,15 @@ class AddKeyPlan:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What would be done: each environment's secret, each file, each environment's tasks."""
+        """What would be done: each environment's secret, each file, each environment's tasks; then what would not."""
         if self.is_empty:
             return ()
         secrets = (
             f"The secret of {each.environment} would get {self.key.name}." for each in self.environments if each.write
         )
         files = (f"{edit.file.name} would be edited." for edit in self.edits)
-        return (*secrets, *files, *(line for environment in self.environments for line in environment.sentences))
+        tasks = (line for environment in self.environments for line in environment.sentences)
+        return (*secrets, *files, *tasks, *self.surroundings.sentences)
 
     @property
     def branch(self) -> str:

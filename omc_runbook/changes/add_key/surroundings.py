@@ -72,6 +72,27 @@ class Surroundings:
     unreadable: tuple[str, ...] = ()
     """A sentence on each workflow that could not be read."""
 
+    @property
+    def merge_sentences(self) -> tuple[str, ...]:
+        """What a merge of the edits applies or deploys, as far as the workflows could be read."""
+        steps = (
+            f"{step.location}: {trigger} runs {step.verb}{f' in {step.folder}' if step.folder else ''}."
+            for step, trigger in self.on_merge
+        )
+        return (*steps, *(f"{sentence} Whether it runs on a merge is unknown." for sentence in self.unreadable))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All of them, for a plan's text."""
+        return (
+            *(
+                f"{each.environment} is not changed, and shares {', '.join(each.files)}. {each.consequence}"
+                for each in self.shared
+            ),
+            *(f"Once merged: {sentence}" for sentence in self.merge_sentences),
+            *(f"By hand, in {each.file}, line {each.line}: {each.addition}" for each in self.locations),
+        )
+
 
 def find_surroundings(
     snapshots: Mapping[str, Snapshot], checkout: Checkout, key: NewKey, edits: Sequence[Edit]

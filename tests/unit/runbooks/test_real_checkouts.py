@@ -116,6 +116,7 @@ def test_the_platform_s_own_module_is_shared(tmp_path: Path) -> None:
     command = shared.remedy.invocation
     assert command.startswith("omc-runbook run add_key -p environment production -p repository ")
     assert f"-p key {KEY}" in command and "-p required true" in command and "-p obtain_from https://" in command
+    assert any(line.startswith("production is not changed, and shares infrastructure/") for line in made.sentences)
     text = shown(made)
     assert "production, not asked for" in text and "-p environment production" in text
     assert [(each.file, each.addition) for each in made.surroundings.locations] == [

@@ -204,6 +204,8 @@ def test_for_each_over_known_services_is_followed(tmp_path: Path) -> None:
 
 
 ROOT = """\
+provider "aws" {}
+
 variable "secret_keys" {
   type    = list(string)
   default = ["SECRET_KEY"]
@@ -285,6 +287,49 @@ def test_a_module_of_another_repository_that_shows_no_form_is_refused(tmp_path: 
         add_reference(declared, "backend", KEY, KEY)
     store = 'module "secrets" {\n  source  = "terraform-aws-modules/secrets-manager/aws"\n  secrets = ["A"]\n}\n'
     assert read_task_definitions(write(tmp_path, {"infra/main.tf": store})).containers == ()
+
+
+def test_the_default_of_a_module_s_variable_is_no_place_for_a_reference(tmp_path: Path) -> None:
+    """Nobody in the checkout calls the module: Terragrunt does, and its file is where the reference is seen."""
+    inputs = "live/staging/backend/terragrunt.hcl"
+    module = SERVICE.format(secrets="var.secrets") + 'variable "secrets_arn" {}\n'
+    write(tmp_path, {"modules/service/main.tf": module, inputs: "inputs = {\n  secrets = [\n  ]\n}\n"})
+    declared = read_task_definitions(tmp_path)
+    with pytest.raises(CannotFollow):
+        add_reference(declared, "backend", KEY, KEY)
+    write(tmp_path, {inputs: f'inputs = {{\n  secrets = [\n    {{ name = "{KEY}" }}\n  ]\n}}\n'})
+    assert read_task_definitions(tmp_path).mention(KEY) == f"{inputs}, line 3"
+
+
+def test_a_variable_s_value_gets_no_expression(tmp_path: Path) -> None:
+    """A default cannot refer to anything, so the reference is refused there."""
+    default = 'default = [\n    { name = "A", valueFrom = "arn:aws:secretsmanager:r:1:secret:app:A::" }\n  ]'
+    text = f'provider "aws" {{}}\n{SERVICE.format(secrets="concat(var.secrets, [])")}'.replace("default = []", default)
+    declared = read_task_definitions(
+        write(tmp_path, {"infra/main.tf": text.replace("var.name\n    s", '"backend"\n    s')})
+    )
+    edit = add_reference(declared, "backend", KEY, KEY)
+    assert edit and f'valueFrom = "arn:aws:secretsmanager:r:1:secret:app:{KEY}::"' in edit.after.decode()
+    empty = (
+        text.replace(default, "default = []").replace("concat(var.secrets, [])", "var.secrets")
+        + 'variable "secrets_arn" {}\n'
+    )
+    declared = read_task_definitions(
+        write(tmp_path, {"infra/main.tf": empty.replace("var.name\n    s", '"backend"\n    s')})
+    )
+    with pytest.raises(CannotFollow, match="is a variable's value, which has no expressions"):
+        add_reference(declared, "backend", KEY, KEY)
+
+
+def test_a_reference_under_a_condition_is_left_to_a_person(tmp_path: Path) -> None:
+    """It is refused, and seen as theirs once it is in a branch."""
+    condition = 'var.on ? [{ name = "A", valueFrom = "${var.s}:A::" }] : []'
+    text = SERVICE.format(secrets=condition).replace("var.name\n    s", '"backend"\n    s')
+    assert read_task_definitions(write(tmp_path, {"infra/main.tf": text})).mention("A") == "infra/main.tf, line 10"
+    declared = read_task_definitions(tmp_path)
+    for variable in ("A", KEY):
+        with pytest.raises(CannotFollow):
+            add_reference(declared, "backend", variable, variable)
 
 
 OTHERS = {
