@@ -264,7 +264,12 @@ def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     checkout = _checkout(snapshot)
     locations = VariableLocations(snapshot, checkout)
     required = {name for name in locations.required if locations.is_secret(name)}
+    application = checkout.compose.application() if checkout.compose else None
+    files = [file.name for file in checkout.compose.files] if checkout.compose else []
     for variables in checkout.lists_with({name for name in checkout.reads if locations.is_secret(name)}):
+        # compose-lacks reports the application's own service.
+        if application and variables.owner == application.name and variables.file in files:
+            continue
         for name in sorted(required - {*variables.variables}):
             location = f"{variables.file}, line {variables.line}"
             fact = f"{location}: {variables.owner} has other secrets of Settings, and no {name}."

@@ -174,7 +174,8 @@ def by_hand(environment: Environment, key: str = "") -> Listing:
 def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
     """What else the key concerns: environments that share a module, CI, and other files."""
     for shared in plan.surroundings.shared:
-        lead = f"{', '.join(shared.files)} is used in {', '.join(shared.folders)} too. {shared.consequence}"
+        folders = ", ".join(shared.folders)
+        lead = f"{', '.join(shared.files)} is used for {shared.environment} too, in {folders}. {shared.consequence}"
         yield Entry(
             f"{shared.environment}, not asked for",
             "its Terraform uses an edited file",
@@ -192,7 +193,7 @@ def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:
             level="warning",
             label="by hand",
             lead=location.reason,
-            lines=(f"Add {location.addition}",),
+            lines=(f"Add {location.addition}",) if location.addition else (),
         )
 
 

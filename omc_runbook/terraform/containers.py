@@ -270,7 +270,7 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
 
 
 def _is_collection(node: Node, folder: Folder) -> bool:
-    return folder.follow(node).kind in ("tuple", "object", "for", "conditional", "call", "other")
+    return folder.follow(node).kind not in ("path", "string", "heredoc")
 
 
 def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[Node, ...], str]]:

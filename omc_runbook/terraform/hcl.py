@@ -127,9 +127,14 @@ def _trees(tree: Branch) -> Iterator[Branch]:
 def _block(tree: Branch, file: SourceFile) -> Block:
     *header, body = _trees(tree)
     type_, *labels = (_words(each, file).strip('"') for each in header)
-    attributes = tuple(_member(child, file, 0) for child in _trees(body) if child.data == "attribute")
-    inner = tuple(_block(child, file) for child in _trees(body) if child.data == "block")
-    return Block(type_, tuple(labels), attributes, inner)
+    attributes = (child for child in _trees(body) if child.data == "attribute")
+    blocks = (child for child in _trees(body) if child.data == "block")
+    return Block(
+        type_,
+        tuple(labels),
+        tuple(_member(each, file, 0) for each in attributes),
+        tuple(_block(b, file) for b in blocks),
+    )
 
 
 def _member(tree: Branch, file: SourceFile, shift: int) -> Node:

@@ -19,7 +19,7 @@ from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template_edit import NewEntry, add_entry
-from omc_runbook.terraform.task_definitions import files_of, task_definitions_of
+from omc_runbook.terraform.task_definitions import applies_to, files_of, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
@@ -184,8 +184,10 @@ def references_by_hand(
         try:
             _references(checkout, key, {environment: (container,)}, known, present)
         except CannotFollow:
-            here = files_of(checkout.task_definitions.files, environment, known)
-            mention = replace(checkout.task_definitions, files=here).mention(key.name)
+            declared = checkout.task_definitions
+            here = files_of(declared.files, environment, known)
+            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, known))
+            mention = replace(declared, files=here, other_files=others).mention(key.name)
             if not mention:
                 raise CannotFollow(
                     f'{error} Once {key.name} is there, written as in valueFrom = "ARN:{key.name}::", run again: it is'

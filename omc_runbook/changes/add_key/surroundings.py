@@ -59,6 +59,7 @@ class OtherLocation:
     line: int
     reason: str
     addition: str
+    """The entry to add; "" where its form is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class Surroundings:
                 for each in self.shared
             ),
             *(f"Once merged: {sentence}" for sentence in self.merge_sentences),
-            *(f"By hand, in {each.file}, line {each.line}: {each.addition}" for each in self.locations),
+            *(f"By hand, {each.file}, line {each.line}: {each.addition or each.reason}" for each in self.locations),
         )
 
 
@@ -172,7 +173,7 @@ def _initial_values(main: Snapshot, checkout: Checkout, key: NewKey) -> Iterator
                 file=value.file,
                 line=value.line,
                 reason=_why_initial(value, key.name),
-                addition=f'"{key.name}" = "{placeholder(key.name, entry)}"',
+                addition=f'"{key.name}" = "{placeholder(key.name, entry)}"' if value.keys else "",
             )
 
 

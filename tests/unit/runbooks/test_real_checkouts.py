@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
-from support import other_checkouts
+from support import terraform_shapes
 from support.moto_environment import Wire, between, build
 from support.platform_checkout import Platform, make_platform
 
@@ -52,7 +52,7 @@ def shown(made: AddKeyPlan) -> str:
 
 def test_live_folders(tmp_path: Path) -> None:
     """Staging's own call gets the reference; the module's initial value, a Compose file and CI are told."""
-    made = plan(other_checkouts.live_folders(tmp_path))
+    made = plan(terraform_shapes.live_folders(tmp_path))
     assert lines_added(made) == {
         "terraform/live/staging/main.tf": [f'{KEY}     = "${{module.secrets.arn}}:{KEY}::"'],
     }
@@ -70,7 +70,7 @@ def test_live_folders(tmp_path: Path) -> None:
 
 def test_one_root(tmp_path: Path) -> None:
     """The environment's .tfvars gets the key, and GitLab's pipeline is told."""
-    made = plan(other_checkouts.one_root(tmp_path))
+    made = plan(terraform_shapes.one_root(tmp_path))
     assert lines_added(made) == {"infra/vars/staging.tfvars": [f'"{KEY}",']}
     assert made.surroundings.shared == ()
     assert ".gitlab-ci.yml, line 3: a push runs terraform apply in infra." in shown(made)
@@ -78,7 +78,7 @@ def test_one_root(tmp_path: Path) -> None:
 
 def test_a_module_of_the_registry(tmp_path: Path) -> None:
     """Its container's own list gets the reference; workspaces share the file, and the workflow's env is told."""
-    made = plan(other_checkouts.community_module(tmp_path))
+    made = plan(terraform_shapes.community_module(tmp_path))
     arn = "${data.aws_secretsmanager_secret.app.arn}"
     assert lines_added(made) == {
         "infrastructure/main.tf": [f'{{ name = "{KEY}", valueFrom = "{arn}:{KEY}::" }},'],
@@ -91,7 +91,7 @@ def test_a_module_of_the_registry(tmp_path: Path) -> None:
 
 def test_a_definition_in_json_is_refused_with_a_way_on(tmp_path: Path) -> None:
     """File and line, and what to write; once that is there, the rest is done and it is left as it is."""
-    platform = other_checkouts.json_definition(tmp_path)
+    platform = terraform_shapes.json_definition(tmp_path)
     with pytest.raises(CannotFollow) as raised:
         plan(platform)
     assert ".aws/task-definition.json, line 3 has containers" in str(raised.value)
