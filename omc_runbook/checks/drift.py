@@ -237,6 +237,8 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform's initial value of the secret lacks a key that containers reference"""
     checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
     referenced = {key for key in (*locations.defined.values(), *locations.declared.values()) if key}
+    # key-missing and terraform-ahead report a key that the secret itself lacks.
+    referenced &= locations.keys if locations.keys is not None else referenced
     for value in find_own(checkout.initial_values, referenced):
         for key in sorted(referenced - {*value.keys}):
             fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"

@@ -22,6 +22,9 @@ SEVERAL = "it references several secrets equally often"
 VALUE_FROM = ("valueFrom", "value_from")
 """How an element names its valueFrom: as ECS does, or as variables of modules do."""
 
+MAPS = ("object", "object-for")
+"""The kinds of expressions that are maps."""
+
 _LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 _SECRETS = re.compile(r"(?i)secrets|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
@@ -418,7 +421,7 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
     """Read the value of a container's `secrets` or `environment`."""
     variable_list = _VariableList()
     objects = folder.objects(node)
-    if any(each.kind == "object" for each in objects):
+    if any(each.kind in MAPS for each in objects):
         parts = [ListPart(each, True) for each in objects]
     else:
         parts = list(folder.parts(node))
@@ -455,23 +458,40 @@ def _entries(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | None
         return [(member, member, {}) for member in node.parts if member.name]
     if node.kind == "tuple":
         return [(element, element, {}) for element in node.parts]
-    names = node.name.split(",") if node.kind == "for" else []
-    elements = _elements(node.parts[0], folder) if names else None
-    if elements is None or any((each.kind == "member") != (len(names) == 2) for each in elements):
+    rounds = _rounds(node, folder) if node.kind in ("for", "object-for") else None
+    return None if rounds is None else [(element, node, loop) for element, loop in rounds]
+
+
+def _rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
+    """The rounds of a for expression: each element that it iterates over, and the texts of its variables in it."""
+    names, collection = [name.strip() for name in node.name.split(",")], node.parts[0]
+    objects = folder.objects(collection)
+    if not any(each.kind in MAPS for each in objects):
+        elements = _elements(collection, folder) if len(names) == 1 else None
+        return None if elements is None else [(each, _loop(names[0], each, folder)) for each in elements]
+    if len(names) != 2 or not all(each.kind in MAPS for each in objects):
         return None
-    return [(each, node.parts[1], _loop(names, each, folder)) for each in elements]
+    rounds: list[tuple[Node, Loop]] = []
+    for each in objects:
+        if each.kind == "object":
+            rounds += [
+                (member, {names[0]: member.name} | _loop(names[1], member.value, folder)) for member in each.parts
+            ]
+            continue
+        inner = _rounds(each, folder) if len(each.parts) == 3 else None
+        if inner is None:
+            return None
+        texts = ((element, [_read_text(part, folder, loop) for part in each.parts[1:]]) for element, loop in inner)
+        rounds += [(element, dict(zip(names, pair, strict=True))) for element, pair in texts]
+    return rounds
 
 
 def _elements(collection: Node, folder: Folder) -> list[Node] | None:
-    """The elements that a for expression iterates over: literal names, objects, or the members of a map; else None."""
+    """The elements of a list that a for expression iterates over: literal names, objects, or keys; else None."""
     resolved = folder.follow(collection)
-    if resolved.kind == "call" and resolved.name in ("keys", "toset", "sort") and len(resolved.parts) == 1:
-        members = _elements(resolved.parts[0], folder)
-        if members and all(each.kind == "member" for each in members):
-            return [each.parts[0] for each in members] if resolved.name == "keys" else None
-    objects = folder.objects(collection)
-    if any(each.kind == "object" for each in objects):
-        return [member for each in objects for member in each.parts] if _are(objects, "object") else None
+    if resolved.kind == "call" and resolved.name == "keys" and len(resolved.parts) == 1:
+        objects = folder.objects(resolved.parts[0])
+        return [member.parts[0] for each in objects for member in each.parts] if _are(objects, "object") else None
     parts = list(folder.parts(collection))
     if not all(part.certain and part.node.kind == "tuple" for part in parts):
         return None
@@ -484,28 +504,25 @@ def _are(nodes: Iterable[Node], kind: str) -> bool:
     return all(each.kind == kind for each in nodes)
 
 
-def _loop(names: list[str], element: Node, folder: Folder) -> Loop:
-    """The texts of a for expression's variables for one element."""
-    first, last = names[0].strip(), names[-1].strip()
-    if element.kind == "member":
-        loop, value = ({first: element.name} if len(names) == 2 else {}), folder.follow(element.value)
-    else:
-        loop, value = {}, folder.follow(element)
+def _loop(name: str, element: Node, folder: Folder) -> Loop:
+    """The texts of a for expression's variable, and of its members, for one element."""
+    value = folder.follow(element)
     if value.kind == "object":
-        return loop | {f"{last}.{each.name}": _read_text(each.value, folder) for each in value.parts if each.name}
-    return loop | {last: value.name if element.kind == "path" else _read_text(value, folder)}
+        return {f"{name}.{each.name}": _read_text(each.value, folder) for each in value.parts if each.name}
+    # A key without quotes is a path in the syntax, and a text to Terraform.
+    return {name: value.name if value.kind == "path" and "." not in value.name else _read_text(value, folder)}
 
 
 def collection_of(node: Node, folder: Folder) -> Node:
     """The list or map that a for expression iterates over, the last of several merged ones; any other node itself."""
-    if node.kind != "for":
+    if node.kind not in ("for", "object-for"):
         return node
     collection = folder.follow(node.parts[0])
     while collection.kind == "call" and len(collection.parts) == 1:
         collection = folder.follow(collection.parts[0])
-    objects = [each for each in folder.objects(collection) if each.kind == "object"]
+    maps = [each for each in folder.objects(collection) if each.kind in MAPS]
     lists = [part.node for part in folder.parts(collection) if part.node.kind == "tuple"]
-    return objects[-1] if objects else lists[-1] if lists else node
+    return collection_of(maps[-1], folder) if maps else lists[-1] if lists else node
 
 
 def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
@@ -536,7 +553,11 @@ def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:
     """Name and valueFrom of an element or of a map's member; "" as name if it has no literal one."""
     if entry.kind == "member":
         return (entry.name, _read_text(entry.value, folder)) if is_literal(entry.name) else ("", "")
-    objects = folder.objects(entry)
+    if entry.kind == "object-for":
+        variable, value_from = (_read_text(part, folder, loop) for part in entry.parts[1:3])
+        is_open = any(_uses_loop(part, folder, loop) for part in entry.parts[1:3])
+        return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
+    objects = folder.objects(entry.parts[1] if entry.kind == "for" else entry)
     name = find_member(objects, "name")
     value = next(filter(None, (find_member(objects, each) for each in VALUE_FROM)), None)
     if name is None or name.kind != "member":

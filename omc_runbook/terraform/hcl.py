@@ -15,7 +15,20 @@ if TYPE_CHECKING:
 
     Branch: TypeAlias = Tree[Token]
 
-Kind = Literal["string", "heredoc", "tuple", "object", "member", "call", "path", "group", "for", "conditional", "other"]
+Kind = Literal[
+    "string",
+    "heredoc",
+    "tuple",
+    "object",
+    "member",
+    "call",
+    "path",
+    "group",
+    "for",
+    "object-for",
+    "conditional",
+    "other",
+]
 
 LINE_ENDS = "new_line_or_comment"
 
@@ -26,7 +39,7 @@ class Node:
 
     `name` is a string's text, a member's key, a function's name, a path such as local.a.b, or the variables of a for
     expression. `parts` are the elements of a tuple, the members of an object, a member's key and value, a call's
-    arguments, or a for expression's collection and result.
+    arguments, or a for expression's collection, its key where it makes an object, its result, and its condition.
     """
 
     kind: Kind
@@ -193,6 +206,14 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             variables = ",".join(_words(child, file, shift) for child in intro[:-1])
             is_filtered = any(child.data == "for_cond" for child in inner)
             return node("other" if is_filtered else "for", variables, nodes((intro[-1], inner[1])))
+        case "for_object_expr":
+            intro = list(_trees(inner[0]))
+            variables = ",".join(_words(child, file, shift) for child in intro[:-1])
+            conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
+            results = [child for child in inner[1:] if child.data != "for_cond"]
+            # Several values of one key would be grouped.
+            is_grouped = any(isinstance(child, str) and child == "..." for child in tree.children)
+            return node("other" if is_grouped else "object-for", variables, nodes((intro[-1], *results, *conditions)))
         case _:
             return node("other")
 

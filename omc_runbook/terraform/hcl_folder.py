@@ -243,6 +243,7 @@ def describe(node: Node) -> str:
         "string": "a quoted string",
         "heredoc": "a heredoc",
         "for": "a for expression",
+        "object-for": "a for expression",
         "conditional": "a condition",
         "tuple": "a list",
         "object": "an object",

@@ -181,23 +181,27 @@ def _collection_insertion(
     variable, key = names
     collection = collection_of(secrets_list, container.folder)
     samples = [each for each in container.references if each.list == secrets_list and collection.encloses(each.element)]
-    is_named = secrets_list.kind == "for" and collection.kind == "tuple"
+    is_named = secrets_list.kind in ("for", "object-for") and collection.kind == "tuple"
     if is_named and all(each.kind == "string" for each in collection.parts):
         if variable != key:
             raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
         return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma)
     sample = next((each for each in reversed(samples) if each.key and _is_without_comment(each.element)), None)
     if sample is None:
+        reason = f"nothing in the collection on line {collection.line} shows the form of one"
+        raise _refusal(container, variable, reason)
+    # An element of keys() is a key alone.
+    member = collection.member(sample.element.name) if collection.kind == "object" else None
+    source = member.value.source if member else sample.element.source
+    text = _substitute(source, sample, variable, key)
+    if text == source:
         raise _refusal(
-            container, variable, f"nothing in the collection on line {collection.line} shows the form of one"
+            container, variable, f"the value of {sample.variable} on line {sample.element.line} shows no form"
         )
-    if collection.kind == "object":
-        value = _substitute(sample.element.value.source, sample, variable, key)
-        return collection, add_pair(collection, variable, value)
-    text = _substitute(sample.element.source, sample, variable, key)
-    return collection, add_element(
-        collection, Shape(text, indent_at(collection.file.text, sample.element.start)), "", True
-    )
+    if member:
+        return collection, add_pair(collection, variable, text)
+    shape = Shape(text, indent_at(collection.file.text, sample.element.start))
+    return collection, add_element(collection, shape, unit, True)
 
 
 def _substitute(source: str, sample: ContainerVariable, variable: str, key: str) -> str:

@@ -68,6 +68,21 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '  secrets = [\n    "SECRET_KEY",\n  ]',
         f'    "{KEY}",\n',
     ),
+    "a map made of names": (
+        PAIRS,
+        '  secrets = { for key in local.keys : key => "${local.arn}:${key}::" }\n}\nlocals {\n  keys = ["SECRET_KEY"]',
+        f', "{KEY}"',
+    ),
+    "a map of names merged with another": (
+        PAIRS,
+        '  secrets = merge({ B = "${local.arn}:B::" }, { for key in ["SECRET_KEY"] : key => "${local.arn}:${key}::" })',
+        f', "{KEY}"',
+    ),
+    "keys of a map": (
+        KEYS.replace("var.secrets", "keys(var.secrets)"),
+        '  secrets = {\n    SECRET_KEY = "docs:SECRET_KEY"\n  }',
+        f'    {KEY} = "docs:{KEY}"\n',
+    ),
     "objects of another form": (
         '[for s in var.secrets : { name = s.name, valueFrom = "${var.arn}:${s.key}::" }]',
         '  secrets = [\n    { name = "SECRET_KEY", key = "SECRET_KEY" },\n  ]',
@@ -125,6 +140,11 @@ REFUSED = {
         "[for k in keys(var.secrets) : { name = k, valueFrom = var.secrets[k] }]",
         f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
         "the secret's ARN in its references cannot be read",
+    ),
+    "values of no form": (
+        KEYS.replace("var.secrets", "keys(var.secrets)"),
+        '  secrets = {\n    SECRET_KEY = "signs tokens"\n  }',
+        "the value of SECRET_KEY on line 5 shows no form",
     ),
     "an empty map": (PAIRS, "  secrets = {}", "no reference nearby names the secret"),
 }
