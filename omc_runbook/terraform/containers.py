@@ -344,6 +344,7 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
     ]
     own = [each for each in container.references if is_usable or each.element.file in here.files]
     candidates = (
+        [each for each in own if collection_of(target, container.folder).encloses(each.element)],
         [each for each in own if each.list.position in best],
         own,
         [variable for address, variable in all_variables if address == container.address],

@@ -206,7 +206,7 @@ class Folder:
     def objects(self, node: Node) -> tuple[Node, ...]:
         """The objects that an object is merged from, in order, including expressions that cannot be resolved."""
         resolved = self.follow(node)
-        if resolved.kind == "call" and resolved.name == "merge":
+        if resolved.kind == "call" and resolved.name in ("merge", "tomap") and resolved.parts:
             return tuple(each for argument in resolved.parts for each in self.objects(argument))
         return (resolved,)
 

@@ -111,11 +111,15 @@ def _choose(matches: list[TerraformContainer], task_definitions: TaskDefinitions
 
 def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) -> TerraformContainer:
     """The container with the base of the secret that has these keys: it may read other secrets too."""
-    by_base = Counter(each.base for each in container.references if each.base and each.key in secret_keys)
+    # Of the maps that are merged, each may call the secret by another expression, in the folder that it is in.
+    collections = [collection_of(each, container.folder) for each in container.lists[:1] if each.kind != "tuple"]
+    nearest = [ref for ref in container.references for each in collections if each.encloses(ref.element)]
+    references = nearest or container.references
+    by_base = Counter(each.base for each in references if each.base and each.key in secret_keys)
     (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
     if most > next_most:
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
-    bases = {each.base for each in container.references}
+    bases = {each.base for each in references}
     if secret_keys and not by_base and not container.obstacle and container.base in bases:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
@@ -186,7 +190,8 @@ def _collection_insertion(
         if variable != key:
             raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
         return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma)
-    sample = next((each for each in reversed(samples) if each.key and _is_without_comment(each.element)), None)
+    own = [each for each in samples if each.key and each.base == container.base]
+    sample = next((each for each in reversed(own) if _is_without_comment(each.element)), None)
     if sample is None:
         reason = f"nothing in the collection on line {collection.line} shows the form of one"
         raise _refusal(container, variable, reason)

@@ -194,6 +194,39 @@ def test_a_list_in_the_module_is_the_module_s_own(tmp_path: Path) -> None:
     assert added(declared)[0] == "terraform/modules/service/main.tf"
 
 
+def test_modules_of_modules_may_name_the_secret_otherwise(tmp_path: Path) -> None:
+    """Of merged maps the last one gets the reference, with the expression that it uses itself."""
+    app = """\
+variable "secrets" {}
+
+locals {
+  extra = tomap({
+    B = "${local.arn}:B::"
+  })
+}
+
+module "ecs" {
+  source  = "../service"
+  name    = "backend"
+  secrets = merge(var.secrets, local.extra)
+}
+"""
+    call = 'module "app" {\n  source  = "../../modules/app"\n  secrets = { A = "${module.s.arn}:A::" }\n}\n'
+    write(
+        tmp_path,
+        {
+            "terraform/modules/service/main.tf": SERVICE.format(secrets=PAIRS),
+            "terraform/modules/app/main.tf": app,
+            "terraform/environments/staging/main.tf": call,
+        },
+    )
+    declared = read_task_definitions(tmp_path)
+    entry = f'    {KEY} = "${{local.arn}}:{KEY}::"\n'
+    assert added(declared) == ("terraform/modules/app/main.tf", entry)
+    edit = add_reference(declared, "backend", KEY, KEY, ("A", "B"))
+    assert edit and entry in edit.after.decode()
+
+
 FOR_EACH = """\
 locals {
   services = {
