@@ -33,6 +33,7 @@ _COMMANDS = re.compile(
     | ansible-playbook \b | ssh \s | rsync \s | kubectl \s+ (?: apply | rollout ) \b
     )"""
 )
+_TERRAFORM = re.compile(r"(?i)terraform|tofu|terragrunt")
 _APPLIES = re.compile(r"terraform|tofu|terragrunt")
 _ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-deploy|deploy-task-definition")
 _SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
@@ -204,9 +205,17 @@ def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) ->
 
 def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Iterator[Command]:
     action, run = yaml_nodes.find(step, "uses"), yaml_nodes.find(step, "run")
+    inputs = (
+        text for _, value in yaml_nodes.members(yaml_nodes.find(step, "with")) for text in yaml_nodes.texts(value)
+    )
+    is_apply = any(re.search(r"\bapply\b", text) for text in inputs)
     for name in yaml_nodes.texts(action):
-        if action and _ACTIONS.search(name):
-            yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0])
+        if action and (_ACTIONS.search(name) or (is_apply and _TERRAFORM.search(name))):
+            yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
+        paths = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
+        own = next(filter(None, (read_source(repository, path) for path in paths if name[:2] == "./")), None)
+        for each in yaml_nodes.items(yaml_nodes.find(yaml_nodes.read_mapping(own), "runs", "steps")) if own else ():
+            yield from _in_step(repository, own, each, folder) if own and own != file else ()
     if run is None:
         return
     start = run.start_mark.index

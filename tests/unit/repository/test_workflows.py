@@ -89,6 +89,19 @@ def test_scripts_targets_actions_and_called_workflows(tmp_path: Path) -> None:
     ]
 
 
+def test_actions_of_the_checkout_and_of_terraform(tmp_path: Path) -> None:
+    """A step of a composite action counts as the workflow's own; a Terraform action counts where it applies."""
+    action = "runs:\n  using: composite\n  steps:\n    - run: cd tf && terraform apply\n      shell: bash\n"
+    write(tmp_path, ".github/actions/apply/action.yml", action)
+    uses = "acme/terragrunt-action@v2\n        with:\n          command: {}\n"
+    steps = "on: push\njobs:\n  a:\n    steps:\n      - uses: ./.github/actions/apply\n      - uses: "
+    workflows = write(tmp_path, "a.yml", steps + uses.format("apply"))
+    local = (".github/actions/apply/action.yml, line 4", "terraform apply", "tf", "a push")
+    foreign = (".github/workflows/a.yml, line 6", "acme/terragrunt-action", "", "a push")
+    assert on_merge(workflows, CONFIG) == [local, foreign]
+    assert on_merge(write(tmp_path, "a.yml", steps + uses.format("plan")), CONFIG) == [local]
+
+
 STEPS = "jobs:\n  a:\n    steps:\n      - run: terraform apply\n"
 TRIGGERS = {
     "on: push\n": True,
