@@ -41,9 +41,10 @@ class VariableLocations:
         """By container and variable the key, as task definitions in force have it."""
         self.foreign = {(demand.container.name, demand.injection.variable) for demand in demands} - self.defined.keys()
         """Containers and variables that come from another secret, or from a parameter of SSM."""
-        self.containers = tuple(
-            self._in_force_name(each) for each in _containers(checkout) if not self._is_elsewhere(each)
-        )
+        environments = {*KNOWN, *snapshot.environment.others}
+        declared = checkout.task_definitions
+        own = declared.of_environment(snapshot.environment.name, environments).containers if declared else ()
+        self.containers = tuple(self._in_force_name(each) for each in own if not self._is_elsewhere(each))
         self.declared = dict(self._declared())
         """The same as `defined`, as Terraform's files have it."""
         document = snapshot.current.document if snapshot.current else None
@@ -229,7 +230,3 @@ class VariableLocations:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
         variables |= {name for container in self.containers for name in container.environment}
         return next((name for name in field.variables if name in variables or self.entry(name)), field.variables[0])
-
-
-def _containers(checkout: Checkout) -> tuple[TerraformContainer, ...]:
-    return checkout.task_definitions.containers if checkout.task_definitions else ()

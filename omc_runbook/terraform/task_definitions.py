@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
@@ -56,6 +57,13 @@ class TaskDefinitions:
         if matches:
             return any(each.other_sources for each in matches)
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
+
+    def of_environment(self, environment: str, environments: Collection[str]) -> TaskDefinitions:
+        """The same as an environment's own folder and .tfvars give the variables, where not all is clear without."""
+        if all(each.is_clear for each in self.containers):
+            return self
+        own = task_definitions_of(files_of(self.files, environment, environments))
+        return replace(self, containers=own.containers) if own.containers else self
 
     def mention(self, variable: str) -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
@@ -157,6 +165,7 @@ def read_folders(repository: Path, pattern: re.Pattern[str]) -> tuple[Folder, ..
     return tuple(Folder(group) for group in groups if any(pattern.search(file.text) for file in group))
 
 
+@lru_cache(maxsize=32)
 def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
     """The task definitions in files that are read already."""
     containers, unreadable = find_containers(files)

@@ -281,6 +281,8 @@ def test_a_root_s_variable_is_its_tfvars_and_else_its_default(tmp_path: Path) ->
     declared = read_task_definitions(tmp_path)
     with pytest.raises(CannotFollow, match="its secrets are a for expression"):
         add_reference(declared, "backend", KEY, KEY)
+    (container,) = declared.of_environment("staging", ("staging", "production")).containers
+    assert [ref.key for ref in container.references] == ["SECRET_KEY"]
     here = task_definitions_of(files_of(declared.files, "production", ("staging",)))
     assert added(here) == ("infra/env/prod.tfvars", f'  "{KEY}",\n')
 
