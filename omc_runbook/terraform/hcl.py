@@ -107,6 +107,14 @@ def read_blocks(file: SourceFile) -> tuple[Block, ...]:
     return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
 
 
+@lru_cache(maxsize=64)
+def read_attributes(file: SourceFile) -> tuple[Node, ...]:
+    """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not valid HCL."""
+    tree = _parse(file.text, file.name)
+    attributes = (child for body in _trees(tree) for child in _trees(body) if child.data == "attribute")
+    return tuple(_member(child, file, 0) for child in attributes)
+
+
 def read_expression(text: str, file: SourceFile, position: int) -> Node:
     """Parse an expression that begins at a position of a file, from text of the same length as the file has there.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from dotenv import dotenv_values
+from support import terraform_shapes
 from support.add_key_runs import EDITED, Adder, signed_in
 from support.platform_checkout import Platform, make_platform
 
@@ -566,6 +567,26 @@ def test_checkouts_as_they_are_in_the_wild(
     assert kept == {name: text for name, text in before.items() if not name.startswith(".git/")}
     shown = (report.diffs(plan), report.steps(plan), report.undo(plan, done, run.environment))
     assert_fits(*(each.to_text() for each in shown))
+
+
+@pytest.mark.parametrize("shape", ["live_folders", "one_root", "community_module"])
+def test_terraform_of_another_shape_is_edited_and_taken_back(desk: Adder, run: Run, tmp_path: Path, shape: str) -> None:
+    """Through a module, a map, a .tfvars file; a second plan is empty, and undo restores each byte."""
+    platform: Platform = getattr(terraform_shapes, shape)(tmp_path)
+    before = tree(platform.root)
+    key, there = f"NEWS2_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
+    plan = add_key.plan(there, add_key.look(there), key, "Headlines")
+    assert plan and len(plan.edits) == 3
+    done = add_key.apply(there, plan, True)
+    assert done and len(done.patches) == 3
+    there = replace(run, checkout=read_checkout(platform.root))
+    after = add_key.plan(there, add_key.look(there), key, "Headlines")
+    assert after and after.is_empty
+    take_files_back(desk, report.undo(plan, done, run.environment).to_text())
+    assert {name: text for name, text in tree(platform.root).items() if not name.startswith(".git/")} == {
+        name: text for name, text in before.items() if not name.startswith(".git/")
+    }
+    assert_fits(report.diffs(plan).to_text(), report.steps(plan).to_text(), report.commit(plan).to_text())
 
 
 def take_files_back(desk: Adder, undo: str) -> None:
