@@ -17,9 +17,9 @@ from omc_runbook.checks.key_demand import (
     successions,
 )
 from omc_runbook.checks.registry import Family
+from omc_runbook.masking.defects import CheckId, Defect, find_defect
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.strength import is_common_value
-from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -236,10 +236,8 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence]:
     """A required key is empty."""
-    for member in _relevant_members(snapshot):
-        entry = snapshot.environment.keys.get(member.key)
-        if entry and entry.required and member.kind == "string" and member.injected.is_empty:
-            yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
+    for member, _ in _defective(snapshot, "empty"):
+        yield _about(snapshot, member.key, f"{member.key} is empty: the application uses its default.")
 
 
 @check(
@@ -253,10 +251,9 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
-    for member in _relevant_members(snapshot):
-        if member.injected.matches(TEMPLATE_DEFAULT):
-            fact = f"{member.key} has the template's default: the application refuses to start with it."
-            yield _about(snapshot, member.key, fact)
+    for member, _ in _defective(snapshot, "changethis"):
+        fact = f"{member.key} has the template's default: the application refuses to start with it."
+        yield _about(snapshot, member.key, fact)
 
 
 @check(
@@ -270,12 +267,11 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
-    for member in _relevant_members(snapshot):
-        if _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT):
-            entry = snapshot.environment.keys.get(member.key)
-            fact = f"{member.key} is a placeholder of Terraform or a template, which is public."
-            grave = (entry and entry.required) or _is_refused(snapshot, member)
-            yield _about(snapshot, member.key, fact, "error" if grave else "warning")
+    for member, defect in _defective(snapshot, "placeholder"):
+        entry = snapshot.environment.keys.get(member.key)
+        fact = f"{member.key} {defect.sentence}: templates and Terraform's code that have it are no secrets."
+        grave = (entry and entry.required) or defect.is_refused
+        yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
 @check(
@@ -287,11 +283,9 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
-    for member in _relevant_members(snapshot):
-        entry = snapshot.environment.keys.get(member.key)
-        if entry and entry.in_url and member.kind == "string" and member.injected.matches(URL_BREAKERS):
-            fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
-            yield _about(snapshot, member.key, fact)
+    for member, _ in _defective(snapshot, "url-chars"):
+        fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
+        yield _about(snapshot, member.key, fact)
 
 
 @check(
@@ -304,13 +298,38 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
-    for member in _relevant_members(snapshot):
-        entry = snapshot.environment.keys.get(member.key)
-        if member.kind != "string" or (entry and entry.in_url) or member.injected.matches(SEVERAL_LINES):
-            continue
-        if member.injected.matches(EDGE_SPACE):
-            fact = f"{member.key} begins or ends with white space, often a pasted line break."
-            yield _about(snapshot, member.key, fact, "error" if _is_refused(snapshot, member) else "warning")
+    for member, defect in _defective(snapshot, "white-space"):
+        fact = f"{member.key} begins or ends with white space, often a pasted line break."
+        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+
+
+@check(
+    "wrong-form",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key",
+    hinders="value",
+)
+def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value lacks the form that its key has to have."""
+    for member, defect in _defective(snapshot, "wrong-form"):
+        fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
+        yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
+
+
+@check(
+    "bad-copy",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no value has quotes, a name, an escape or an invisible character of a bad copy",
+    hinders="value",
+)
+def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A value was not copied as it was issued."""
+    for member, defect in _defective(snapshot, "bad-copy"):
+        fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
+        grave = defect.is_refused or member.key in snapshot.environment.keys
+        yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
 @check(
@@ -318,16 +337,19 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=KEY_NEEDS,
     severity="warning",
     looks_like=("bad-value",),
-    ruled_out_by="GetSecretValue: no secret value is a common word, a date or a short number",
+    ruled_out_by="GetSecretValue: no secret value is short, a common word, a date or a pattern",
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A secret value is a common word, a date or a short number."""
+    """A secret value is short or easy to guess."""
     for member in _relevant_members(snapshot):
-        is_chosen = not _is_placeholder(member) and not member.injected.matches(TEMPLATE_DEFAULT)
-        plain = is_chosen and member.kind in ("string", "number", "boolean")
-        if plain and is_secret(member.key) and is_common_value(member.injected):
+        defect = _defect(snapshot, member)
+        if member.kind not in ("string", "number", "boolean") or (defect and defect.check != "weak"):
+            continue
+        if is_secret(member.key) and is_common_value(member.injected):
             fact = f"{member.key} is easy to guess, and so common that outputs mask it only where it stands alone."
             yield _about(snapshot, member.key, fact)
+        elif defect:
+            yield _about(snapshot, member.key, f"{member.key} {defect.sentence}.")
 
 
 @check(
@@ -349,7 +371,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     for member in _relevant_members(snapshot):
         before = previous.document.get(member.key)
-        if before and _is_placeholder(member) and not _is_placeholder(before):
+        if before and _is_placeholder(snapshot, member) and not _is_placeholder(snapshot, before):
             facts = (
                 describe(write),
                 f"{member.key} is a placeholder now, and a value in the previous version.",
@@ -372,15 +394,26 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
             yield _about(snapshot, member.key, fact)
 
 
-def _is_refused(snapshot: Snapshot, member: Member) -> bool:
-    """Whether a value lacks the form that the application requires."""
+def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
+    """What is wrong with a member's text; other kinds of JSON have checks of their own."""
     entry = snapshot.environment.keys.get(member.key)
-    form = FORMS.get(entry.form) if entry else None
-    return form is not None and not member.injected.matches(form)
+    return find_defect(member.injected, member.key, entry) if member.kind == "string" else None
 
 
-def _is_placeholder(member: Member) -> bool:
-    return member.kind == "string" and member.injected.matches(PLACEHOLDER)
+def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, Defect]]:
+    """The members that matter and have the defect of a check."""
+    for member in _relevant_members(snapshot):
+        if (defect := _defect(snapshot, member)) and defect.check == check_id:
+            yield member, defect
+
+
+def _refusal(defect: Defect) -> str:
+    return ": the application refuses to start with it" if defect.is_refused else ""
+
+
+def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
+    defect = _defect(snapshot, member)
+    return defect is not None and defect.check in ("placeholder", "changethis")
 
 
 def _members(snapshot: Snapshot) -> tuple[Member, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,19 @@ def faults() -> tuple[Fault, ...]:
         _value("number-format", f"{API_KEY} is a large JSON number.", API_KEY, lambda value: 12345678),
         _value("white-space", f"{API_KEY} ends with a newline.", API_KEY, lambda value: f"{value}\n"),
         _value("weak", "SMTP_PASSWORD is a dictionary word.", "SMTP_PASSWORD", lambda value: "found"),
+        _value(
+            "wrong-form",
+            "FIRST_SUPERUSER is no e-mail address.",
+            "FIRST_SUPERUSER",
+            lambda value: value.replace("@", "."),
+        ),
+        _value(
+            "value-refused",
+            "SENTRY_DSN names a host that the application refuses.",
+            "SENTRY_DSN",
+            lambda value: re.sub("@.*/", "@256.256.256.256/", value),
+        ),
+        _value("bad-copy", f"{API_KEY} has quotes around it.", API_KEY, lambda value: f'"{value}"'),
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
         _value(

@@ -78,6 +78,8 @@ FAULTS = {
     "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
+    "wrong-form": Fault(key("FIRST_SUPERUSER", "admin.ohmycoins.test"), "FIRST_SUPERUSER", "not an e-mail", BACKEND),
+    "bad-copy": Fault(lambda s: with_keys(s, SECRET_KEY=f'"{document(s)["SECRET_KEY"]}"'), "SECRET_KEY", "quotes"),
     "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }
