@@ -11,6 +11,7 @@ from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence
 from omc_runbook.checks.key_demand import (
     missing_keys,
+    plain_logins,
     referenced_keys,
     referring_services,
     services_reading,
@@ -19,6 +20,7 @@ from omc_runbook.checks.key_demand import (
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.defects import CheckId, Defect, find_defect
 from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
@@ -312,7 +314,10 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value lacks the form that its key has to have."""
+    misplaced = {key for pair in _exchanged(snapshot) for key in pair}
     for member, defect in _defective(snapshot, "wrong-form"):
+        if member.key in misplaced:
+            continue
         fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
         yield _about(snapshot, member.key, fact, "error" if defect.is_refused else "warning")
 
@@ -330,6 +335,46 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
         fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
         grave = defect.is_refused or member.key in snapshot.environment.keys
         yield _about(snapshot, member.key, fact, "error" if grave else "warning")
+
+
+@check(
+    "values-exchanged",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no two keys have the form, or the former value, of each other",
+    hinders="value",
+)
+def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
+    """Two keys have each other's value."""
+    for pair in _exchanged(snapshot):
+        for key, other in (pair, pair[::-1]):
+            fact = f"{key} has what {other} should have, and {other} has what {key} should have."
+            services = services_reading(snapshot, key) | services_reading(snapshot, other)
+            yield Evidence(key, (fact,), remedies.update(snapshot.environment, ",".join(pair)), services)
+
+
+@check(
+    "address-differs",
+    needs=KEY_NEEDS,
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: each address has the password of its own key",
+    hinders="value",
+)
+def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
+    """An address has another password than the key of its login."""
+    document = snapshot.current.document if snapshot.current else None
+    relevant = {member.key for member in _relevant_members(snapshot)}
+    plain = plain_logins(snapshot)
+    for mismatch in find_mismatches(document, snapshot.environment.keys, plain) if document else ():
+        if mismatch.address not in relevant:
+            continue
+        doubt = (
+            "" if mismatch.is_same_login else " The login of the key is unknown: if it is another, both may be right."
+        )
+        fact = f"The password in {mismatch.address} is not the value of {mismatch.password}.{doubt}"
+        remedy = remedies.update(snapshot.environment, f"{mismatch.address},{mismatch.password}")
+        severity: Severity = "error" if mismatch.is_same_login else "warning"
+        yield Evidence(mismatch.address, (fact,), remedy, services_reading(snapshot, mismatch.address), severity)
 
 
 @check(
@@ -405,6 +450,14 @@ def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, 
     for member in _relevant_members(snapshot):
         if (defect := _defect(snapshot, member)) and defect.check == check_id:
             yield member, defect
+
+
+def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    document = snapshot.current.document if snapshot.current else None
+    previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    relevant = {member.key for member in _relevant_members(snapshot)}
+    pairs = exchanged(document, snapshot.environment.keys, previous.document if previous else None) if document else ()
+    return tuple(pair for pair in pairs if relevant.intersection(pair))
 
 
 def _refusal(defect: Defect) -> str:

@@ -81,6 +81,13 @@ def referring_services(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(demand.service.name for demand in secret_demands(snapshot))
 
 
+def plain_logins(snapshot: Snapshot) -> dict[str, str]:
+    """The plain variables of the consumers' containers that say who logs in where, such as POSTGRES_USER."""
+    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
+    containers = (container for definition in definitions if definition for container in definition.containers)
+    return dict(reversed([login for container in containers for login in container.logins]))
+
+
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     """The content of the version that a reference names, else of the current one; None where it was not read."""
     ref = demand.injection.reference

@@ -259,6 +259,47 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
+    "plain-secret",
+    needs=NEEDS,
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value",),
+    ruled_out_by="DescribeTaskDefinition: no plain variable in environment has a secret's value",
+    hinders="",
+)
+def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A secret is a plain variable of the task definition."""
+    for service in snapshot.consumers:
+        definition = snapshot.definition(service.task_definition_arn)
+        for container in definition.containers if definition and snapshot.own_injections(definition) else ():
+            injected = {injection.variable for injection in container.secrets}
+            for variable in container.plain_secrets:
+                if definition and variable not in injected:
+                    facts = (
+                        f"{definition.label}, container {container.name}: {variable} has its value in environment,"
+                        " and everybody who may call ecs:DescribeTaskDefinition can read it.",
+                        "A new value in the secret never reaches it.",
+                    )
+                    yield Evidence(
+                        f"{definition.label} {container.name} {variable}",
+                        facts,
+                        _move(snapshot, variable),
+                        frozenset({service.name}),
+                    )
+
+
+def _move(snapshot: Snapshot, variable: str) -> Remedy:
+    """Move a plain variable into the secret."""
+    document = snapshot.current.document if snapshot.current else None
+    by_hand = remedies.advise(
+        f"Give the secret {variable} with a new value, inject it by secrets[], and take it out of environment."
+    )
+    if document and document.get(variable):
+        return by_hand
+    return remedies.by("add_key", snapshot.environment, by_hand, key=variable)
+
+
+@check(
     "name-mismatch",
     needs=NEEDS,
     looks_like=("key-not-found", "bad-value", "refuses-to-start", "variable-not-read"),

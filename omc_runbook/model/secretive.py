@@ -17,7 +17,9 @@ _ABOUT = frozenset(
     }
 )
 """Last words of names that tell of a secret's surroundings, as in ACCESS_TOKEN_EXPIRE_MINUTES."""
-_ISSUED = re.compile(r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|CLIENT_SECRET|SECRET_KEY|ACCESS_KEY)\Z")
+_ISSUED = re.compile(
+    r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|PWD|\bPASS|_PASS|TOKEN|API_?KEY|CLIENT_SECRET|SECRET_KEY|ACCESS_KEY)\Z"
+)
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
 """Words of names that count something, as in LLM_MAX_TOKENS."""
 

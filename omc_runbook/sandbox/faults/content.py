@@ -55,6 +55,13 @@ def faults() -> tuple[Fault, ...]:
             lambda value: re.sub("@.*/", "@256.256.256.256/", value),
         ),
         _value("bad-copy", f"{API_KEY} has quotes around it.", API_KEY, lambda value: f'"{value}"'),
+        _document("values-exchanged", "FIRST_SUPERUSER and its password are exchanged.", _exchange),
+        Fault(
+            "content",
+            "address-differs",
+            "The worker's DATABASE_URL has another password than POSTGRES_PASSWORD.",
+            _inject_address,
+        ),
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
         _value(
@@ -117,6 +124,24 @@ def _as_lines(content: Document) -> str:
 
 def _repeat_key(content: Document) -> str:
     return json.dumps(content)[:-1] + f', "{API_KEY}": {json.dumps(content[API_KEY])}}}'
+
+
+def _exchange(content: Document) -> Document:
+    login, password = "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"
+    return {**content, login: content[password], password: content[login]}
+
+
+def _inject_address(world: World) -> None:
+    name, content = "DATABASE_URL", document(world)
+    address = f"postgresql://postgres:{secrets.token_hex(24)}@database.example.com:5432/app"
+    put(world, {**content, name: address})
+    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+
+    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
+        container["secrets"].append({"name": name, "valueFrom": f"{arn}:{name}::"})
+
+    revise(world, "worker", edit)
+    redeploy(world)
 
 
 def _apply_terraform(world: World) -> None:
