@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
@@ -22,6 +24,7 @@ from omc_runbook.masking.defects import CheckId, Defect, find_defect
 from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
+from omc_runbook.model import letters
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -127,7 +130,12 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's spelling differs from what tasks reference."""
     for key, similar in missing_keys(snapshot).items():
         if similar and similar.casefold() != key.casefold():
-            yield _referenced(snapshot, key, f"The current version has {similar}, which no task references.", similar)
+            other = letters.spell(similar)
+            fact = f"The current version has {other}, which no task references."
+            if letters.look_alike(key, similar):
+                odd = " and ".join(filter(None, map(letters.describe, (key, similar))))
+                fact = f"The current version has {other}, which only looks like {letters.spell(key)}: one has {odd}."
+            yield _referenced(snapshot, key, fact, similar)
 
 
 @check(
@@ -165,12 +173,29 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     if not referenced or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
         return
     for member in _members(snapshot):
-        if member.key not in referenced | similar:
+        if member.key in referenced | similar:
+            continue
+        if newer := _newer_revision(snapshot, member.key):
+            service, definition = newer
+            fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
+            yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
+        else:
             yield Evidence(
                 member.key,
                 (f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}.",),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
             )
+
+
+def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:
+    """The first service whose family has a newer revision that refers to a key, with that revision."""
+    for service in snapshot.consumers:
+        current = snapshot.definition(service.task_definition_arn)
+        for newest in snapshot.newest_revisions if current else ():
+            keys = {injection.reference.key for _, injection in snapshot.own_injections(newest)}
+            if current and newest.family == current.family and newest.revision > current.revision and key in keys:
+                return service, newest
+    return None
 
 
 def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
@@ -487,6 +512,10 @@ def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = 
 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
+    if instead and key not in environment.keys and instead in referenced_keys(snapshot):
+        correct = remedies.register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
+        remedy = remedies.by("troubleshoot", environment, correct)
+        return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)

@@ -134,7 +134,12 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *author_of_version(snapshot),
                 *stale_evidence(snapshot, service),
             )
-            remedy = remedies.renew_tasks(snapshot.environment, service.name)
+            if service.desired and not service.has_room:
+                facts += (
+                    f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
+                    f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced.",
+                )
+            remedy = remedies.renew_tasks(snapshot.environment, service)
             is_replacing = _is_replacing(snapshot, service, stale)
             if is_replacing and service.primary:
                 facts += (f"Deployment {service.primary.id} has started since and is replacing them.",)
@@ -177,7 +182,7 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     """An external deployment controller replaces the tasks."""
     for service in snapshot.consumers:
         if service.controller == "EXTERNAL":
-            yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
+            yield _controlled(snapshot, service)
 
 
 @check(
@@ -192,7 +197,7 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     """CodeDeploy replaces the tasks: ECS refuses a forced deployment."""
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
-            yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
+            yield _controlled(snapshot, service)
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
@@ -234,8 +239,9 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     )
 
 
-def _controlled(snapshot: Snapshot, service: Service, way: str) -> Evidence:
+def _controlled(snapshot: Snapshot, service: Service) -> Evidence:
     facts = (f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment.",)
     names = snapshot.environment.names
+    way = remedies.CONTROLLED[service.controller]
     remedy = remedies.advise(f"To give its tasks a new value, {way} (cluster {command(names.cluster)}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))

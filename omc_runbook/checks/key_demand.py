@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
+from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.snapshot.state import Content, Snapshot
@@ -109,7 +110,8 @@ def missing_keys(snapshot: Snapshot) -> dict[str, str]:
             spare = [
                 other for other in content.document.keys if other not in known or other == demand.injection.variable
             ]
-            similar[key] = _similar(key, spare)
+            alike = [other for other in content.document.keys if _looks(other) == _looks(key)]
+            similar[key] = alike[0] if alike else _similar(key, spare)
     return similar
 
 
@@ -121,6 +123,10 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     for demand in secret_demands(snapshot):
         names |= {demand.injection.reference.key, variables.get(demand.injection.variable, demand.injection.variable)}
     return frozenset(names - {""})
+
+
+def _looks(key: str) -> str:
+    return letters.skeleton(key).casefold()
 
 
 def _similar(key: str, spare: list[str]) -> str:

@@ -37,7 +37,8 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
     ]
     sentences: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in answers:
-        lines = [line for line in _joined(gatherer.keep("log_lines", answer, ())) if ERROR.search(line)]
+        read_lines = gatherer.keep("log_lines", answer, ())
+        lines = [line for line in _joined(read_lines) if ERROR.search(line)]
         sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, lines))
     return {task_id: log_lines for task_id, log_lines in sentences.items() if log_lines}
 
