@@ -8,10 +8,11 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import Evidence, Hinders, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
+from omc_runbook.messages.phrases import Kind
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
@@ -20,6 +21,18 @@ from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
+
+CAUSES: dict[Kind, tuple[Hinders, ...]] = {
+    "secrets": ("secret", "calls"),
+    "image": ("tasks", "calls"),
+    "log": ("tasks", "calls"),
+    "volume": ("tasks",),
+    "start": ("tasks",),
+    "memory": ("tasks",),
+    "exit": ("value", "tasks"),
+    "health-check": ("value", "tasks"),
+}
+"""What can be wrong where tasks fail in one way."""
 
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
@@ -70,7 +83,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 *_why(snapshot, service),
             )
             severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-            yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+            yield _failed_rollout(snapshot, service, facts, severity)
 
 
 @check(
@@ -94,7 +107,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-                yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+                yield _failed_rollout(snapshot, service, facts, severity)
                 break
 
 
@@ -198,6 +211,23 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
             yield _controlled(snapshot, service)
+
+
+def _failed_rollout(
+    snapshot: Snapshot, service: Service, facts: tuple[str, ...], severity: Severity | None
+) -> Evidence:
+    """A rollout whose tasks failed; how they did says which faults can be its cause."""
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
+    known = [CAUSES.get(stop.kind) for stop in stops]
+    causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
+    return Evidence(
+        service.name,
+        facts,
+        log_of(snapshot, service),
+        frozenset({service.name}),
+        severity,
+        causes if stops and all(known) else None,
+    )
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:

@@ -62,7 +62,8 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     if check is None or consequence is None or (consequence.per_subject and cause.subject != effect.subject):
         return False
     # For the same subject a warning is cause enough; it stops no task.
-    hinders = check.hinders in consequence.hindered_by and (cause.severity == "error" or consequence.per_subject)
+    hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
+    hinders = check.hinders in hindered_by and (cause.severity == "error" or consequence.per_subject)
     return hinders or check.id in consequence.because_of
 
 

@@ -56,6 +56,10 @@ SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "
     "placeholder",
     "url-chars",
     "terraform-overwrote",
+    "wrong-form",
+    "bad-copy",
+    "values-exchanged",
+    "address-differs",
 }
 NETWORK = (
     "ResourceInitializationError: unable to pull secrets or registry auth: There is a connection issue between the "
@@ -192,6 +196,23 @@ def test_a_rollback_points_to_the_fault() -> None:
     assert roots(snapshot) == {"key-missing"}
     assert one(snapshot, "breaker-rollback").because_of == ("key-missing", "pull-failed")
     assert set(one(snapshot, "key-missing").cause_of) == {"pull-failed", "breaker-rollback"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "cause"),
+    [
+        ("CannotPullContainerError: pull image manifest has been retried 1 time(s): not found", {}, "image-pull"),
+        (HEALTH, RUNNING, "health-check"),
+    ],
+)
+def test_a_rollout_is_no_consequence_of_what_its_tasks_show_otherwise(
+    reason: str, changes: dict[str, object], cause: str
+) -> None:
+    """A task without its image never got a value, and one that started got all of its keys."""
+    other = with_keys(healthy(), SECRET_KEY="") if cause == "image-pull" else without_key(healthy(), "SMTP_HOST")
+    snapshot = suffering(other, reason, **changes)
+    assert cause in one(snapshot, "rollout-stuck").because_of
+    assert not {"empty", "key-missing"}.intersection(one(snapshot, "rollout-stuck").because_of)
 
 
 TWO: dict[str, tuple[Callable[[Snapshot], Snapshot], set[str]]] = {

@@ -266,10 +266,10 @@ HEALTHY = {
 """Values that are right, though many look odd."""
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in HEALTHY.items() for text in texts])
-def test_a_healthy_value_is_no_defect(name: str, text: str) -> None:
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_value_is_no_defect(name: str) -> None:
     """However unusual it looks, nothing is wrong with it."""
-    assert judge(name, text) is None
+    assert {text: judge(name, text) for text in HEALTHY[name]} == dict.fromkeys(HEALTHY[name])
 
 
 def generated(data: bytes) -> list[str]:
