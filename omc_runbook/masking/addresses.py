@@ -34,7 +34,7 @@ class AddressProblem:
 
 
 @dataclass(frozen=True)
-class Login:
+class AddressLogin:
     """The login in an address."""
 
     scheme: str
@@ -59,7 +59,7 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
     return None
 
 
-def login_of(value: Masked, name: str, key: Key | None) -> Login | None:
+def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
     """The login in an address; None where it has no password, is broken, or is no address."""
     text = reveal(value)
     match = _ADDRESS.search(text) if is_address(name, key) else None
@@ -69,7 +69,7 @@ def login_of(value: Masked, name: str, key: Key | None) -> Login | None:
     user, colon, password = userinfo.partition(":")
     if not colon or not password:
         return None
-    return Login(match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host.partition(":")[0])
+    return AddressLogin(match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host.partition(":")[0])
 
 
 def is_store(scheme: str) -> bool:

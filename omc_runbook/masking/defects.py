@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ _ASSIGNED = re.compile(
     \s* (?: =(?!=) | :\s ) \s* \S"""
 )
 _SCHEME = re.compile(r"(?i)\A(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]+\S{12,}\Z")
+_LEFT_OVER = re.compile(r"""\A["'`](?!\w+["'`]:)|(?<![\]}"])["'`,;]\Z""")
 _HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#0*3[49]|#x0*2[27]);", re.IGNORECASE)
 _RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
 _QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?:[A-Z0-9_.~-]|{_RESERVED})*\Z")
@@ -69,7 +71,7 @@ _PATH = re.compile(
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
 )
 _HOST = re.compile(r"\A(?:[\w](?:[\w.-]*[\w.])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\Z")
-_LOCAL_PART = re.compile(r"\A[^@\s,;<>()\[\]\\\"]{1,64}\Z")
+_LOCAL_PART = re.compile(r"\A[^@\s,;:<>()\[\]\\\"]{1,64}\Z")
 _DOMAIN = re.compile(r"\A(?=.{1,253}\Z)(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])?\Z")
 _DSN = re.compile(r"\Ahttps?://[^\s/@:]+(?::[^\s/@]*)?@[^\s/@]+/(?:[^\s?#]*/)?\d+/?\Z", re.IGNORECASE)
 
@@ -164,11 +166,25 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a reference to a secret, not its value"
     if has_reference_form and not (key is None and name.upper().endswith("KEY")) and _PATH.search(text):
         yield "is the path of a file, not its content"
+    if key and key.generate and "\n" in text and not text.startswith("-----BEGIN"):
+        yield "has a line break within it"
+    if key and _form_problem(text, key) and not _form_problem(_decoded(text), key):
+        yield "is base64-encoded"
     if (key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN")):
+        if _LEFT_OVER.search(text):
+            yield "has a quote or a comma at an end"
         if not text.isascii():
             yield "has a letter or dash outside ASCII, which may look like another"
-        elif re.search(r"\s", text):
+        if re.search(r"\s", text) and text[:1] not in "{[":
             yield "has white space within it"
+
+
+def _decoded(text: str) -> str:
+    """What a text in base64 stands for; "-" for none."""
+    try:
+        return base64.b64decode(text, validate=True).decode("ascii") or "-"
+    except ValueError:
+        return "-"
 
 
 def _form_problem(text: str, key: Key) -> str:

@@ -28,7 +28,7 @@ _NO_DATABASE = re.compile(r"(?i)\A(?:redis|rediss|valkey|amqps?|https?)\b")
 
 
 @dataclass(frozen=True)
-class Mismatch:
+class AddressMismatch:
     """An address whose password is not that of its own key."""
 
     address: str
@@ -50,7 +50,9 @@ def exchanged(
     )
 
 
-def find_mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]) -> tuple[Mismatch, ...]:
+def find_mismatches(
+    document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]
+) -> tuple[AddressMismatch, ...]:
     """Addresses with the login of another key and another password; `plain` are variables such as POSTGRES_USER."""
     return tuple(_mismatches(document, keys, plain))
 
@@ -79,7 +81,7 @@ def _have_changed_places(one: Member, other: Member, before: Document) -> bool:
     return one.injected.same_as(theirs.injected) and other.injected.same_as(mine.injected)
 
 
-def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]) -> Iterator[Mismatch]:
+def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]) -> Iterator[AddressMismatch]:
     for member in document.members:
         login = login_of(member.injected, member.key, keys.get(member.key)) if member.kind == "string" else None
         own = _own_password(document, member.key, login.scheme, keys) if login and is_store(login.scheme) else None
@@ -90,7 +92,7 @@ def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str,
         host = _text(document, plain, (f"{stem}_SERVER", f"{stem}_HOST"))
         if (user and user != login.user) or (host and login.host and host != login.host):
             continue
-        yield Mismatch(member.key, own.key, bool(user))
+        yield AddressMismatch(member.key, own.key, bool(user))
 
 
 def _own_password(document: Document, address: str, scheme: str, keys: Mapping[str, Key]) -> Member | None:

@@ -259,7 +259,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and "DATABASE_URL" in s.references("worker")
         and s.whole()
     ),
-    "value-refused": lambda s: "SENTRY_DSN" in s.log("backend"),
+    "value-refused": lambda s: "POSTGRES_PORT" in s.log("worker"),
     "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),

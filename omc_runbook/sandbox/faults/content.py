@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -48,11 +47,11 @@ def faults() -> tuple[Fault, ...]:
             "FIRST_SUPERUSER",
             lambda value: value.replace("@", "."),
         ),
-        _value(
+        Fault(
+            "content",
             "value-refused",
-            "SENTRY_DSN names a host that the application refuses.",
-            "SENTRY_DSN",
-            lambda value: re.sub("@.*/", "@256.256.256.256/", value),
+            "The worker gets a POSTGRES_PORT from the secret that is no number.",
+            lambda world: _inject(world, "POSTGRES_PORT", "5432/tcp"),
         ),
         _value("bad-copy", f"{API_KEY} has quotes around it.", API_KEY, lambda value: f'"{value}"'),
         _document("values-exchanged", "FIRST_SUPERUSER and its password are exchanged.", _exchange),
@@ -60,7 +59,7 @@ def faults() -> tuple[Fault, ...]:
             "content",
             "address-differs",
             "The worker's DATABASE_URL has another password than POSTGRES_PASSWORD.",
-            _inject_address,
+            lambda world: _inject(world, "DATABASE_URL", f"postgresql://app:{secrets.token_hex(24)}@database:5432/app"),
         ),
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
@@ -131,10 +130,8 @@ def _exchange(content: Document) -> Document:
     return {**content, login: content[password], password: content[login]}
 
 
-def _inject_address(world: World) -> None:
-    name, content = "DATABASE_URL", document(world)
-    address = f"postgresql://postgres:{secrets.token_hex(24)}@database.example.com:5432/app"
-    put(world, {**content, name: address})
+def _inject(world: World, name: str, value: str) -> None:
+    put(world, {**document(world), name: value})
     arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
 
     def edit(container: ContainerDefinitionOutputTypeDef) -> None:

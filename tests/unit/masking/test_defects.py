@@ -79,6 +79,17 @@ BAD = {
     "a vault's reference": ("OPENAI_API_KEY", "op://Private/OpenAI/credential", "bad-copy", "a reference"),
     "a path": ("SECRET_KEY", "/run/secrets/secret_key", "bad-copy", "path"),
     "a home's path": ("POSTGRES_PASSWORD", "~/.config/db/password.txt", "bad-copy", "path"),
+    "a quote left over": ("OPENAI_API_KEY", f'sk-{TOKEN}"', "bad-copy", "at an end"),
+    "a comma left over": ("STRIPE_API_KEY", f"rk-{TOKEN},", "bad-copy", "at an end"),
+    "a wrapped signing key": ("SECRET_KEY", f"{TOKEN[:32]}\n{TOKEN[32:]}{TOKEN}", "bad-copy", "line break"),
+    "base64 of a key": ("OPENAI_API_KEY", base64.b64encode(f"sk-{TOKEN}".encode()).decode(), "bad-copy", "base64"),
+    "base64 of an address": (
+        "FIRST_SUPERUSER",
+        base64.b64encode(b"admin@ohmycoins.com").decode(),
+        "bad-copy",
+        "base64",
+    ),
+    "mailto": ("FIRST_SUPERUSER", "mailto:admin@ohmycoins.com", "wrong-form", "e-mail"),
     "NUL": ("SECRET_KEY", f"{TOKEN}\0", "bad-copy", "NUL"),
     "half a pair": ("SECRET_KEY", f"{TOKEN}\ud800", "bad-copy", "damaged"),
     "white space": ("SECRET_KEY", f"{TOKEN}\n", "white-space", "white space"),
@@ -261,6 +272,7 @@ HEALTHY = {
     "PROJECT_NAME": ["My Test App", '"Oh My Coins"', "Oh My Coins… beta", "Oh\xa0My\xa0Coins", "none of it"],
     "ENVIRONMENT": ["staging", "production", "local"],
     "SLACK_BOT_TOKEN": ["-".join(("xoxb", "1234567890", "1234567890123", TOKEN))],
+    "GOOGLE_TOKEN": [json.dumps({"access_token": TOKEN, "expires": 3600}), json.dumps(["a", "b"])],
     "AZURE_STORAGE_KEY": [base64.b64encode(secrets.token_bytes(64)).decode()],
 }
 """Values that are right, though many look odd."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from omc_runbook.masking.document import Document, parse
-from omc_runbook.masking.relations import Mismatch, exchanged, find_mismatches
+from omc_runbook.masking.relations import AddressMismatch, exchanged, find_mismatches
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import default_keys
 
@@ -82,27 +82,27 @@ def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> No
         (
             {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)},
             {},
-            Mismatch("DATABASE_URL", "POSTGRES_PASSWORD", False),
+            AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", False),
         ),
         (
             {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)},
             {"POSTGRES_USER": "app", "POSTGRES_SERVER": "db"},
-            Mismatch("DATABASE_URL", "POSTGRES_PASSWORD", True),
+            AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", True),
         ),
         (
             {"DB_USER": "app", "DB_PASSWORD": PASSWORD, "SQLALCHEMY_DATABASE_URI": postgres(OTHER)},
             {},
-            Mismatch("SQLALCHEMY_DATABASE_URI", "DB_PASSWORD", True),
+            AddressMismatch("SQLALCHEMY_DATABASE_URI", "DB_PASSWORD", True),
         ),
         (
             {"REDIS_PASSWORD": PASSWORD, "REDIS_URL": f"redis://:{OTHER}@cache:6379"},
             {},
-            Mismatch("REDIS_URL", "REDIS_PASSWORD", False),
+            AddressMismatch("REDIS_URL", "REDIS_PASSWORD", False),
         ),
     ],
 )
 def test_an_address_with_another_password_is_found(
-    members: dict[str, str], plain: dict[str, str], mismatch: Mismatch
+    members: dict[str, str], plain: dict[str, str], mismatch: AddressMismatch
 ) -> None:
     """The key of the same name, or the only one of the database, has another value."""
     assert find_mismatches(made(**members), default_keys(), plain) == (mismatch,)
