@@ -55,7 +55,7 @@ _ASSIGNED = re.compile(
     \s* (?: =(?!=) | :\s ) \s* \S"""
 )
 _SCHEME = re.compile(r"(?i)\A(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]+\S{12,}\Z")
-_LEFT_OVER = re.compile(r"""\A["'`](?!\w+["'`]:)|(?<![\]}"])["'`,;]\Z""")
+_LEFT_OVER = re.compile(r"""\A(?:["'`][\w.\-=+/:~|%]{8,}[,;]?|[\w.\-=+/:~|%]{8,}["'`,;]+)\Z""", re.ASCII)
 _HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#0*3[49]|#x0*2[27]);", re.IGNORECASE)
 _RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
 _QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?:[A-Z0-9_.~-]|{_RESERVED})*\Z")

@@ -61,11 +61,13 @@ def exchange(snapshot: Snapshot) -> Snapshot:
     return with_keys(snapshot, **{names[0]: found[names[1]], names[1]: found[names[0]]})
 
 
-def with_address(snapshot: Snapshot, password: str = "") -> Snapshot:
+def with_address(snapshot: Snapshot) -> Snapshot:
     """Let backend have the database's address too, with another password than POSTGRES_PASSWORD."""
-    entry = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::"))
-    made = with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    return with_keys(made, DATABASE_URL=f"postgresql://app:{password or secrets.token_hex(16)}@db:5432/app")
+    entry, login = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::")), ("POSTGRES_USER", "app")
+    made = with_container(
+        snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=(*old.logins, login))
+    )
+    return with_keys(made, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db:5432/app")
 
 
 FAULTS = {

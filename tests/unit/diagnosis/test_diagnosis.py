@@ -198,6 +198,14 @@ def test_a_rollback_points_to_the_fault() -> None:
     assert set(one(snapshot, "key-missing").cause_of) == {"pull-failed", "breaker-rollback"}
 
 
+def test_a_value_that_the_log_does_not_name_made_no_task_fail() -> None:
+    """Of two bad values the one that the application refuses explains the rollout, and the other stands by itself."""
+    refused = upstream_faults.FAULTS["value-refused"].make(with_keys(healthy(), POSTGRES_PASSWORD="please-update-me"))
+    found = one(refused, "rollout-stuck")
+    assert "value-refused" in found.because_of and "placeholder" not in found.because_of
+    assert {"value-refused", "placeholder"} <= roots(refused)
+
+
 @pytest.mark.parametrize(
     ("reason", "changes", "cause"),
     [
