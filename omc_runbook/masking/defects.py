@@ -47,7 +47,7 @@ _INVISIBLE = re.compile(
 # Of a value with more punctuation inside, the quotes may be two characters of a random password.
 _QUOTED = re.compile(
     r"""(?x) \A (?: "[\w.\-+=/@:]+" | '[\w.\-+=/@:]+' | `[\w.\-+=/@:]+` | \\"[^"]+\\" | \\'[^']+\\'
-    | “[^”]+” | ‘[^’]+’ | „[^“”]+[“”] | «[^»]+» ) [,;]? \Z""",
+    | "\w[\w+.-]*://[^"]+" | '\w[\w+.-]*://[^']+' | “[^”]+” | ‘[^’]+’ | „[^“”]+[“”] | «[^»]+» ) [,;]? \Z""",
     re.ASCII,
 )
 _ASSIGNED = re.compile(
@@ -110,7 +110,7 @@ def has_shape(value: Masked, key: Key) -> bool:
 
 def _defects(value: Masked, name: str, key: Key | None) -> Iterator[Defect]:
     text = reveal(value)
-    is_chosen = key is not None or is_secret(name)
+    is_chosen = key is not None or is_secret(name) or addresses.is_address(name, key)
     if "\0" in text:
         yield Defect("bad-copy", "has a NUL character, which environment variables cannot contain")
     if _DAMAGED.search(text):

@@ -79,6 +79,8 @@ BAD = {
     "a vault's reference": ("OPENAI_API_KEY", "op://Private/OpenAI/credential", "bad-copy", "a reference"),
     "a path": ("SECRET_KEY", "/run/secrets/secret_key", "bad-copy", "path"),
     "a home's path": ("POSTGRES_PASSWORD", "~/.config/db/password.txt", "bad-copy", "path"),
+    "a quoted address": ("CACHE_URL", f'"redis://:{TOKEN}@cache:6379/0?x=1&y=%20"', "bad-copy", "quotes"),
+    "HTML in any address": ("CACHE_URL", f"redis://:{TOKEN}@cache:6379/0?x=1&amp;y=2", "bad-copy", "HTML"),
     "a quote left over": ("OPENAI_API_KEY", f'sk-{TOKEN}"', "bad-copy", "at an end"),
     "a comma left over": ("STRIPE_API_KEY", f"rk-{TOKEN},", "bad-copy", "at an end"),
     "a wrapped signing key": ("SECRET_KEY", f"{TOKEN[:32]}\n{TOKEN[32:]}{TOKEN}", "bad-copy", "line break"),
