@@ -10,11 +10,11 @@ from omc_runbook.checks.check import DOTENV, SHARED, Evidence, Uncertain
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
-from omc_runbook.masking.strength import digits_of_guesses
+from omc_runbook.masking.strength import digits_of_guesses, required_digits
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS, Key
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -22,11 +22,6 @@ from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
 ENVIRONMENT = "ENVIRONMENT"
-GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
-"""Decimal logarithms of the guesses under which a value is weak: a password (zxcvbn's best score begins there), a key
-that signs, and a key that a provider issues."""
-SIGNING = 32
-"""Minimum characters of a signing key in the catalogue."""
 LOGIN = re.compile(r"://\S+@")
 """A URL with a password, which is no word to guess first."""
 NEAR = 0.87
@@ -135,7 +130,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         if key and value.length < key.weak_below:
             yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workstation, name))
-        elif (key is None or key.form == "text") and digits_of_guesses(value, words) < _least(key):
+        elif (key is None or key.form == "text") and digits_of_guesses(value, words) < required_digits(key):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
             yield Evidence(name, (fact,), _renew(workstation, name))
 
@@ -239,12 +234,6 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(name, (fact,), _renew(workstation, name))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
-
-
-def _least(key: Key | None) -> float:
-    if key and key.generate and key.weak_below >= SIGNING:
-        return SIGNED
-    return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:

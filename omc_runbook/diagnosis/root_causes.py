@@ -22,6 +22,12 @@ NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks"
 """Faults unrelated to secrets that keep tasks from running."""
 
 
+NAMED_BY_LOGS = frozenset({"value-refused", "store-only"})
+"""Checks of values that the log of a failed task names."""
+FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
+"""Checks of tasks that started and failed, and of their rollouts."""
+
+
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run every check on a snapshot and link causes and consequences; root causes first.
 
@@ -38,11 +44,12 @@ def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Link each consequence with its causes, and sort the findings for reading."""
     problems = [finding for finding in findings if finding.is_problem]
+    named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
     linked = [
         replace(
             finding,
-            because_of=_checks(other for other in problems if _explains(other, finding)),
-            cause_of=_checks(other for other in problems if _explains(finding, other)),
+            because_of=_checks(other for other in problems if _explains(other, finding, named)),
+            cause_of=_checks(other for other in problems if _explains(finding, other, named)),
         )
         if finding.is_problem
         else finding
@@ -55,7 +62,7 @@ def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(finding.check for finding in findings))
 
 
-def _explains(cause: Finding, effect: Finding) -> bool:
+def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool:
     # A .env and a secret share ids, and neither causes the other's faults.
     if cause.check == effect.check or (cause.family == LOCAL) != (effect.family == LOCAL):
         return False
@@ -65,7 +72,12 @@ def _explains(cause: Finding, effect: Finding) -> bool:
     if check is None or consequence is None or (consequence.per_subject and cause.subject != effect.subject):
         return False
     # For the same subject a warning is cause enough; it stops no task.
-    hinders = check.hinders in consequence.hindered_by and (cause.severity == "error" or consequence.per_subject)
+    hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
+    hinders = check.hinders in hindered_by and (cause.severity == "error" or consequence.per_subject)
+    if hinders and check.hinders == "value" and cause.family == "content" and effect.check in FAILURES:
+        # Where the log names a key, no other key's value made the tasks fail.
+        keys = {finding.subject for finding in named if finding.services & effect.services}
+        hinders = not keys or cause.subject in keys
     return hinders or check.id in consequence.because_of
 
 

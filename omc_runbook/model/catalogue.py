@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
-Form = Literal["text", "email", "host", "url", "number"]
+Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
@@ -48,7 +48,7 @@ SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
 
 FORMS: dict[Form, re.Pattern[str]] = {
     "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
-    "url": re.compile(r"\A\w+://\S+\Z"),
+    "url": re.compile(r"\A(?:jdbc:)?[A-Za-z][\w+.-]*://\S+\Z"),
     "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
 }
 """Formats that the application validates when it starts."""
@@ -139,7 +139,7 @@ def default_keys() -> dict[str, Key]:
             login="SMTP_USER",
         ),
         "SENTRY_DSN": Key(
-            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="url"
+            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="dsn"
         ),
     }
 

@@ -66,6 +66,8 @@ class Finding:
     remedy: Remedy = NO_REMEDY
     services: frozenset[str] = frozenset()
     """Names of the ECS services whose tasks the finding affects."""
+    hindered_by: tuple[str, ...] | None = None
+    """What its own evidence leaves as causes, of what faults do to tasks; None for all that its check has."""
     cause_of: tuple[str, ...] = ()
     because_of: tuple[str, ...] = ()
     accepted: str = ""

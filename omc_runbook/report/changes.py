@@ -161,7 +161,7 @@ def holders(snapshot: Snapshot) -> Listing:
                 level="warning",
                 label="redeploy",
                 lead="New tasks read the secret again.",
-                command=remedies.redeploy(snapshot.environment.names, service.name).command,
+                command=remedies.start_tasks(snapshot.environment.names, service).command,
             )
         )
     entries += [
@@ -238,7 +238,7 @@ def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
     """The commands that redeploy every service that uses the secret."""
     names = snapshot.environment.names
     return tuple(
-        Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
+        Entry(f"start new tasks of {service.name}", command=remedies.start_tasks(names, service).command)
         for service in snapshot.consumers
     )
 

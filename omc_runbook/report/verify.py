@@ -25,6 +25,7 @@ STATES: dict[str, Level] = {
     "missing": "error",
     "empty": "warning",
     "placeholder": "error",
+    "malformed": "error",
     "weak": "warning",
     "unknown": "unknown",
 }

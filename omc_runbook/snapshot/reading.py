@@ -9,7 +9,7 @@ from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, ReadFailure, insist
+from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
@@ -181,6 +181,7 @@ class _Reading(Gatherer):
         in_use |= {task.task_definition_arn for task in snapshot.tasks if task.is_running and not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
+        snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn) for arn in self._roles(snapshot)
         }
@@ -251,6 +252,19 @@ class _Reading(Gatherer):
         revisions = {arn: self.keep("task_definitions", answer, None) for arn, answer in answers.items()}
         return {arn: definition for arn, definition in revisions.items() if definition}
 
+    def _newest(self, families: Iterable[str]) -> tuple[definitions.TaskDefinition, ...]:
+        """The newest active revision of each family that has one."""
+        client = self.clients("ecs")
+        answers = [
+            self.ask(
+                f"task definition {family}",
+                "ecs:DescribeTaskDefinition",
+                lambda family=family: definitions.describe_task_definition(client, family),  # type: ignore[misc]
+            )
+            for family in sorted(families)
+        ]
+        return tuple(revision for answer in answers if (revision := or_none(answer.result())))
+
     def _roles(self, snapshot: Snapshot) -> tuple[str, ...]:
         """ARNs of the consumers' execution roles; the environment's role where no task definition could be read."""
         definitions = [revision for service in snapshot.consumers for revision in snapshot.revisions(service)]
@@ -258,3 +272,13 @@ class _Reading(Gatherer):
         if not arns and not definitions:
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{self.names.execution_role}"}
         return tuple(sorted(arns))
+
+
+def _families(snapshot: Snapshot) -> set[str]:
+    """The families of the consumers' task definitions, where the secret has a key to which none of these refers."""
+    document = snapshot.current.document if snapshot.current else None
+    definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
+    keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_injections(each)}
+    if document is None or not keys or "" in keys or keys.issuperset(document.keys):
+        return set()
+    return {definition.family for definition in definitions if definition}

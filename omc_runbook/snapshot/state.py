@@ -64,6 +64,8 @@ class Snapshot:
     service_names: tuple[str, ...] | None = ()
     services: tuple[Service, ...] = ()
     task_definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    newest_revisions: tuple[TaskDefinition, ...] = ()
+    """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
     tasks: tuple[Task, ...] = ()
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""

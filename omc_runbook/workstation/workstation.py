@@ -50,6 +50,8 @@ class Workstation:
     checkout: Checkout
     keys: Mapping[str, Key]
     dotenv: Dotenv | None
+    dangling_target: Path | None = None
+    """Where the .env links to, if there is nothing."""
     stray_files: tuple[Path, ...]
     """Files called .env outside the checkout's top folder."""
     missing_env_files: tuple[Path, ...]
@@ -253,6 +255,7 @@ def read_workstation(checkout: Checkout, keys: Mapping[str, Key], deeply: bool =
         keys=keys,
         dotenv=dotenv,
         overriding_files=overriding,
+        dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
         published_files=tuple(

@@ -241,6 +241,13 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and {"name": "SECRET_KEY", "value": ""} in s.definition("worker")["containerDefinitions"][0]["environment"]
         and s.whole()
     ),
+    "plain-secret": lambda s: (
+        any(
+            entry["name"] == "STRIPE_API_KEY" and entry["value"]
+            for entry in s.definition("worker")["containerDefinitions"][0]["environment"]
+        )
+        and s.whole()
+    ),
     "name-mismatch": lambda s: (
         s.references("backend")["SECRETKEY"] == ":SECRET_KEY::"
         and "SECRET_KEY" not in s.references("backend")
@@ -261,6 +268,15 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "duplicate-key": lambda s: s.text().count('"OPENAI_API_KEY"') == 2 and s.whole(),
     "number-format": lambda s: s.key("OPENAI_API_KEY") == 12345678 and s.whole(),
     "weak": lambda s: s.key("SMTP_PASSWORD") == "found" and s.whole(),
+    "wrong-form": lambda s: "@" not in s.key("FIRST_SUPERUSER"),
+    "values-exchanged": lambda s: "@" in s.key("FIRST_SUPERUSER_PASSWORD"),
+    "address-differs": lambda s: (
+        s.key("POSTGRES_PASSWORD") not in s.key("DATABASE_URL")
+        and "DATABASE_URL" in s.references("worker")
+        and s.whole()
+    ),
+    "value-refused": lambda s: "POSTGRES_PORT" in s.log("worker"),
+    "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),
     "empty": lambda s: s.key("SECRET_KEY") == "" and s.whole(),

@@ -18,9 +18,10 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
-from omc_runbook.checks.key_demand import services_reading
+from omc_runbook.checks.key_demand import plain_logins, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere
 from omc_runbook.masking.document import Action, Document, Member, parse
+from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -160,10 +161,12 @@ def plan_update(
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
     _refuse_conflicts(snapshot, document.keys, new, remove)
+    text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
+    _refuse_exchanged(document, parse(text), changing, catalogue)
     _refuse_invalid(changing, catalogue)
+    _refuse_mismatches(snapshot, document, parse(text))
     notes = _whole_document_notes(snapshot, new) if new else ()
     notes += tuple(_encryption_notes(document, changing, catalogue))
-    text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
     actions: dict[str, Action] = dict.fromkeys((*document.keys, *new), "unchanged")
@@ -363,6 +366,27 @@ def _refuse_invalid(changing: Mapping[str, NewValue], catalogue: Mapping[str, Ke
         reason = problem or ("" if entry.is_placeholder else objection(entry.value, catalogue.get(key)))
         if reason:
             raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
+
+
+def _refuse_exchanged(
+    before: Document, after: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+) -> None:
+    for one, other in exchanged(after, catalogue, before):
+        if one in changing and other in changing:
+            raise UsageError(f"{one} and {other} would have each other's value: exchange them. Nothing was written.")
+
+
+def _refuse_mismatches(snapshot: Snapshot, before: Document, after: Document) -> None:
+    """Refuse a change after which an address has another password than its key, where both were the same before."""
+    catalogue, plain = snapshot.environment.keys, plain_logins(snapshot)
+    known = {(mismatch.address, mismatch.password) for mismatch in find_mismatches(before, catalogue, plain)}
+    for mismatch in find_mismatches(after, catalogue, plain):
+        is_new = (mismatch.address, mismatch.password) not in known
+        if is_new and before.get(mismatch.address) and before.get(mismatch.password):
+            raise UsageError(
+                f"The password in {mismatch.address} would not be the value of {mismatch.password} any more: give both"
+                " new values, from one file. Nothing was written."
+            )
 
 
 def _token(base: str, before: Masked, after: Masked) -> str:
