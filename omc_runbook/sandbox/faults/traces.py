@@ -12,6 +12,7 @@ from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
+from omc_runbook.sandbox.worlds.consumers import remove_consumers
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
@@ -24,6 +25,7 @@ def remove_traces(world: World) -> None:
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
     remove_private(world)
     allow_in_organization(world)
+    remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
