@@ -13,6 +13,7 @@ from omc_runbook.sandbox.faults.deployment import LONE, OTHER_CLUSTER
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
+from omc_runbook.sandbox.worlds.consumers import remove_consumers
 from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
@@ -26,6 +27,7 @@ def remove_traces(world: World) -> None:
     remove_private(world)
     allow_in_organization(world)
     _stop_lone_tasks(world)
+    remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_replicas(world)
     for region in (OTHER_REGION, REPLICA_REGION):
