@@ -96,6 +96,8 @@ class EcsService(Service):
         self.running_count = self.pending_count = 0
         self.is_steady = False
         self.deployments = []
+        self.resource_management_type = "CUSTOMER"
+        self.express: dict[str, Any] | None = None
         self.service_deployments: list[ServiceDeployment] = []
         self.service_revisions: list[ServiceRevision] = []
 
@@ -268,10 +270,11 @@ def breaker_threshold(service: EcsService) -> int:
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
     """
     threshold = breaker(service).get("thresholdConfiguration") or _THRESHOLD
-    if threshold["type"] == "COUNT":
-        return int(threshold["value"])
-    share = math.ceil(service.desired_count * threshold["value"] / 100)
-    if threshold["type"] == "UNBOUNDED_PERCENT":
+    kind, value = threshold["type"], int(threshold["value"])
+    if kind == "COUNT":
+        return value
+    share = math.ceil(service.desired_count * value / 100)
+    if kind == "UNBOUNDED_PERCENT":
         return max(share, 1)
     return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)
 
