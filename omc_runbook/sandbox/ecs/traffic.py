@@ -13,7 +13,7 @@ from moto.ecs.models import EC2ContainerServiceBackend
 
 from omc_runbook.sandbox.ecs import placement, tasks
 from omc_runbook.sandbox.ecs.clock import CLOCK
-from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, Hook, EcsServiceDeployment, Stage
+from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Hook, Stage
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, trip
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
