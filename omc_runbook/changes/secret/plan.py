@@ -246,7 +246,7 @@ def make_plan(
     )
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
     blockers = readiness.blockers(snapshot, consumers) if is_change else ()
-    refusals = (f"{blocker} Fix that first, or set on_failure to leave." for blocker in blockers)
+    refusals = (f"Refused until that is mended: {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
