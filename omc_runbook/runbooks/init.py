@@ -93,7 +93,8 @@ def _find(
         why = f"AWS was not asked: these credentials are for account {answer.caller.account}, not {account.value}."
         answer = AwsAnswer(why_not=why)
     if answer.discovery:
-        discovery = replace(answer.discovery, environment=environment)
+        expected = {field: name.value for field, name in declared.names.items()} if declared else {}
+        discovery = replace(answer.discovery, environment=environment, expected=expected)
         answer = replace(answer, discovery=discovery, policy=_policy(settings, region, discovery))
     return names.combine(environment, declared, answer, region, datetime.now(UTC).date())
 

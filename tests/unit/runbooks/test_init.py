@@ -201,6 +201,16 @@ def test_create_plans_no_orphan_beside_the_secret_that_services_refer_to(monkeyp
     assert problems()["secret-missing"].remedy.command == "omc-runbook init -p environment staging"
 
 
+def test_create_warns_where_a_chosen_name_is_not_the_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names a new secret means it: the plan says which one services refer to."""
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("OMC_SECRET", "next-secrets")
+    run = create.begin("staging")
+    plan = create.plan(run, run.look())
+    assert plan.intent == "create"
+    assert f"{PREFIX}-backend refers to {SECRET}, and not to this one." in create.steps(run, plan).to_text()
+
+
 @pytest.mark.parametrize("others", ["rds!db-1", "none"])
 def test_create_goes_on_where_no_other_secret_is_the_applications(others: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RDS's own secret is not, and services may wait for the one that is to be created."""
