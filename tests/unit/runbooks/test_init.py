@@ -201,6 +201,18 @@ def test_create_plans_no_orphan_beside_the_secret_that_services_refer_to(monkeyp
     assert problems()["secret-missing"].remedy.command == "omc-runbook init -p environment staging"
 
 
+def test_a_change_of_a_secret_that_is_called_otherwise_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """update, rotate and restore stop with what there is instead, and the command."""
+    monkeypatch.setattr(moto_platform, "SECRET", "staging/coins")
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
+    run = update.begin("staging")
+    snapshot = run.look()
+    with pytest.raises(CouldNotLook, match="Found instead: secret staging/coins") as refused:
+        update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+    assert str(refused.value).endswith("To take these names over: omc-runbook init -p environment staging")
+
+
 def test_create_warns_where_a_chosen_name_is_not_the_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who names a new secret means it: the plan says which one services refer to."""
     moto_platform.build(desired=1)
