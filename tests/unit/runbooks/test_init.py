@@ -122,6 +122,15 @@ def test_another_account_than_terraforms_is_not_asked() -> None:
     assert any(f"these credentials are for account {ACCOUNT}, not 444455556666" in each for each in names.remarks)
 
 
+def test_a_file_that_is_not_valid_is_told(tmp_path: Path) -> None:
+    """Its names are not known, and why."""
+    moto_platform.build(desired=1)
+    (tmp_path / "main.tf").write_text('resource "aws_ecs_cluster" {{{\n')
+    (names,) = init.find("staging", str(tmp_path))
+    assert "main.tf, line 1 is not valid HCL: fix it first." in names.remarks
+    assert names.find("cluster") == f"{PREFIX}-cluster"
+
+
 def test_an_account_with_nothing_says_what_was_searched() -> None:
     """Without files nothing is written."""
     with pytest.raises(CouldNotLook, match="has staging in its name or tags"):
