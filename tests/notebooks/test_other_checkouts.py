@@ -198,7 +198,7 @@ def test_a_password_that_the_application_escapes_is_taken_as_it_is(tmp_path: Pat
     assert_absent([password], done.shown)
     raw = make_checkout(tmp_path / "raw", TRACKED, tmp_path / "raw")
     raw.dotenv.unlink()
-    with pytest.raises(UsageError, match=r"has a character that breaks a URL .* Nothing was written"):
+    with pytest.raises(UsageError, match=r"SQLALCHEMY_DATABASE_URI of Settings puts it .* urllib.parse.quote. Nothing"):
         turn(raw, apply=True, values_from=given)
     assert not raw.dotenv.exists()
 
