@@ -106,9 +106,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "int", "required": True},
         "which accepts no placeholder: set values_from",
     ),
-    "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is no value of type int"),
+    "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is not a value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
-    "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is no value of type bool"),
+    "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is not a value of type bool"),
     "two lines": ({"description": "one\ntwo"}, "description has a line break"),
     "two lines of where": ({"obtain_from": "https://x.test\r"}, "obtain_from has a line break"),
     "no source": ({"values_from": "nonsense"}, "values_from is not a source of values"),
@@ -252,7 +252,7 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     """A folder that is none, a file, an empty one; an environment that is none, and one without a secret."""
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
-    wrong = {"nowhere": "is not a folder", "file": "is no folder", "empty": "has no backend/app/core/config.py"}
+    wrong = {"nowhere": "is not a folder", "file": "is not a folder", "empty": "has no backend/app/core/config.py"}
     for name, told in wrong.items():
         with pytest.raises(UsageError, match=told):
             add_key.begin("staging", "", "", str(tmp_path / name))
@@ -708,7 +708,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     undo = report.undo(plan, done, run.environment).to_text()
     assert "shown above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
     shown = report.diffs(plan).to_text()
-    assert shown.count("may be a value in a line that changes: there will be no patch of it") == 2
+    assert shown.count("may have a value in a line that changes: there will be no patch of it") == 2
     texts = [undo, shown, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]
     assert not [canary for canary in canaries for text in texts if canary in text]
 
