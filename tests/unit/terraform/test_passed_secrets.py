@@ -411,6 +411,13 @@ def test_containers_in_a_form_that_is_not_read_are_never_passed_over(form: str, 
     assert read_task_definitions(tmp_path).mention(KEY).startswith(file)
 
 
+def test_a_module_of_a_cluster_alone_holds_no_containers(tmp_path: Path) -> None:
+    """Then there is no place where a reference could be added by hand, and nothing is refused."""
+    cluster = 'module "ecs" {\n  source       = "terraform-aws-modules/ecs/aws"\n  cluster_name = "staging"\n}\n'
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": cluster}))
+    assert (declared.containers, declared.unreadable) == ((), ())
+
+
 def test_a_container_that_no_file_has_is_no_matter_of_form(tmp_path: Path) -> None:
     """Where everything is read, a mention elsewhere proves nothing."""
     declared = service(tmp_path, KEYS, staging='  secrets = ["SECRET_KEY"]')
