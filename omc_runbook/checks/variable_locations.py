@@ -43,8 +43,9 @@ class VariableLocations:
         """Containers and variables that come from another secret, or from a parameter of SSM."""
         environments = {*KNOWN, *snapshot.environment.others}
         declared = checkout.task_definitions
-        own = declared.of_environment(snapshot.environment.name, environments).containers if declared else ()
-        self.containers = tuple(self._in_force_name(each) for each in own if not self._is_elsewhere(each))
+        here = declared.of_environment(snapshot.environment.name, environments) if declared else None
+        containers = here.containers if here else ()
+        self.containers = tuple(self._in_force_name(each) for each in containers if not self._is_elsewhere(each))
         self.declared = dict(self._declared())
         """The same as `defined`, as Terraform's files have it."""
         document = snapshot.current.document if snapshot.current else None

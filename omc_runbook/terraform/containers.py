@@ -476,7 +476,7 @@ def _rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
     for each in objects:
         if each.kind == "object":
             rounds += [
-                (member, {names[0]: member.name} | _loop(names[1], member.value, folder)) for member in each.parts
+                (member, {names[0]: member.name, **_loop(names[1], member.value, folder)}) for member in each.parts
             ]
             continue
         inner = _rounds(each, folder) if len(each.parts) == 3 else None
