@@ -273,7 +273,9 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
 
 
 def _is_collection(node: Node, folder: Folder) -> bool:
-    return folder.follow(node).kind not in ("path", "string", "heredoc")
+    """Whether an expression may be a list or a map: no text, no number, and nothing that is not followed."""
+    resolved = folder.follow(node)
+    return resolved.kind not in ("path", "string", "heredoc") and not re.fullmatch(r"[\d.]+", resolved.source)
 
 
 def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[Node, ...], str]]:

@@ -413,7 +413,8 @@ def test_containers_in_a_form_that_is_not_read_are_never_passed_over(form: str, 
 
 def test_a_module_of_a_cluster_alone_holds_no_containers(tmp_path: Path) -> None:
     """Then there is no place where a reference could be added by hand, and nothing is refused."""
-    cluster = 'module "ecs" {\n  source       = "terraform-aws-modules/ecs/aws"\n  cluster_name = "staging"\n}\n'
+    cluster = 'module "ecs" {\n  source       = "terraform-aws-modules/ecs/aws"\n  cluster_name = "staging"\n'
+    cluster += "  secrets_days = 7\n}\n"
     declared = read_task_definitions(write(tmp_path, {"infra/main.tf": cluster}))
     assert (declared.containers, declared.unreadable) == ((), ())
 
