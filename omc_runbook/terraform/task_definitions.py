@@ -29,7 +29,9 @@ ALIASES = {"production": {"prod", "prd"}, "staging": {"stage", "stg"}, "developm
 
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
 _FOREIGN = re.compile(r'^\s*source\s*=\s*"(?!\.\.?/)', re.MULTILINE)
-_TAKES_SECRETS = re.compile(r"valueFrom|value_from|^\s*\w*secret\w*\s*=\s*(?:[\[{(]|merge|concat|\w+\()", re.MULTILINE)
+_TAKES_SECRETS = re.compile(
+    r"valueFrom|value_from|^\s*(?:\w*_)?secrets\s*=|^\s*\w*secret_\w+\s*=\s*[\[{]", re.MULTILINE
+)
 _HOLDS = re.compile(r"containerDefinitions|container_definitions|\bvalueFrom\b")
 _HOLDS_IN_HCL = re.compile(
     rf"""{_HOLDS.pattern}|\bvalue_from\b|^\s*container_(?:image|environment|secrets)\s*="""

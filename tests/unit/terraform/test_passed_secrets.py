@@ -245,9 +245,16 @@ resource "aws_ecs_task_definition" "this" {
 """
 
 
-def test_for_each_over_known_services_is_followed(tmp_path: Path) -> None:
+OF_A_LIST = FOR_EACH.replace("local.services", "{ for s in local.services : s.name => s }")
+OF_A_LIST = OF_A_LIST.replace("services = {\n", "services = [\n").replace("\n  }\n}\n\nres", "\n  ]\n}\n\nres")
+OF_A_LIST = OF_A_LIST.replace("backend = { ", '{ name = "backend", ').replace("worker  = { ", '{ name = "worker", ')
+OF_A_LIST = OF_A_LIST.replace("] }\n", "] },\n")
+
+
+@pytest.mark.parametrize("text", [FOR_EACH, OF_A_LIST], ids=["a map", "a list by its names"])
+def test_for_each_over_known_services_is_followed(text: str, tmp_path: Path) -> None:
     """Each service has its own container, and the one that is asked for gets the key."""
-    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": FOR_EACH}))
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": text}))
     assert {each.name: [ref.key for ref in each.references] for each in declared.containers} == {
         "backend": ["SECRET_KEY"],
         "worker": ["SECRET_KEY", "SENTRY_DSN"],
@@ -330,6 +337,32 @@ def test_the_arguments_of_a_module_of_another_repository(form: str, tmp_path: Pa
     declared = read_task_definitions(write(tmp_path, {"infra/main.tf": FOREIGN[form]}))
     assert [each.name for each in declared.containers] == ["backend"]
     assert f'"${{local.arn}}:{KEY}::"' in added(declared)[1]
+
+
+WRAPPER = """\
+variable "name" {}
+variable "secrets" {}
+
+module "this" {
+  source      = "terraform-aws-modules/ecs/aws//modules/service"
+  secrets_arn = var.name
+
+  container_definitions = {
+    (var.name) = {
+      secrets = var.secrets
+    }
+  }
+}
+"""
+
+
+def test_a_module_around_one_of_another_repository(tmp_path: Path) -> None:
+    """Its variables are followed to the call, the container's name among them."""
+    call = CALL.format(arguments=FORMS["a list"][1])
+    files = {"terraform/modules/service/main.tf": WRAPPER, "terraform/environments/staging/main.tf": call}
+    declared = read_task_definitions(write(tmp_path, files))
+    assert [each.name for each in declared.containers] == ["backend"]
+    assert added(declared) == ("terraform/environments/staging/main.tf", FORMS["a list"][2])
 
 
 def test_a_module_of_another_repository_that_shows_no_form_is_refused(tmp_path: Path) -> None:
