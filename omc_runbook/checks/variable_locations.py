@@ -43,8 +43,7 @@ class VariableLocations:
         """Containers and variables that come from another secret, or from a parameter of SSM."""
         environments = {*KNOWN, *snapshot.environment.others}
         declared = checkout.task_definitions
-        here = declared.of_environment(snapshot.environment.name, environments) if declared else None
-        containers = here.containers if here else ()
+        containers = declared.of_environment(snapshot.environment.name, environments).containers if declared else ()
         self.containers = tuple(self._in_force_name(each) for each in containers if not self._is_elsewhere(each))
         self.declared = dict(self._declared())
         """The same as `defined`, as Terraform's files have it."""

@@ -17,6 +17,9 @@ _ABOUT = frozenset(
     }
 )
 """Last words of names that tell of a secret's surroundings, as in ACCESS_TOKEN_EXPIRE_MINUTES."""
+_ISSUED = re.compile(
+    r"(?i)(?:PASSWORD|PASSWD|PASSPHRASE|PWD|\bPASS|_PASS|TOKEN|API_?KEY|CLIENT_SECRET|SECRET_KEY|ACCESS_KEY)\Z"
+)
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
 """Words of names that count something, as in LLM_MAX_TOKENS."""
 
@@ -44,3 +47,8 @@ def is_secret(name: str, key: Key | None = None) -> bool:
         return False
     last = words[-1].upper()
     return last not in _ABOUT and not (last.endswith("S") and _COUNTS.intersection(map(str.upper, words)))
+
+
+def is_issued(name: str) -> bool:
+    """Whether a name is that of a password, a token or an API key, and of nothing that refers to one."""
+    return _ISSUED.search(name) is not None

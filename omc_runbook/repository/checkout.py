@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from omc_runbook.repository.readers import (
     find_environment_reads,
     find_other_reads,
 )
-from omc_runbook.repository.settings import CONFIG, SettingsSource, read_settings
+from omc_runbook.repository.settings import SettingsSource, read_settings
 from omc_runbook.repository.template import Template, find_template, parse_template
+from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
 from omc_runbook.repository.workflows import Workflows, read_workflows
 from omc_runbook.terraform.initial_value import InitialValue, read_initial_values
@@ -49,10 +50,13 @@ class Checkout:
     initial_values: tuple[InitialValue, ...] = ()
     """What Terraform gives the first versions of secrets."""
 
+    raw_url_parts: Mapping[str, str] = field(default_factory=dict)
+    """By variable, where a file puts it into the login of a URL without escaping it."""
+
     @property
     def reads(self) -> frozenset[str]:
         """Every variable that Settings read, under each of its names."""
-        return frozenset(name for field in self.settings.fields for name in field.variables)
+        return frozenset(name for each in self.settings.fields for name in each.variables)
 
     def lists_with(self, variables: Collection[str]) -> tuple[VariableList, ...]:
         """The lists in workflows and Compose files that give an application one of these variables.
@@ -82,16 +86,18 @@ def find_root(repository: str) -> Path:
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError if it has no Settings, or for a file that cannot be parsed."""
-    template, task_definitions = find_template(root), read_task_definitions(root)
+    file, task_definitions = find_template(root), read_task_definitions(root)
+    template, settings, compose = parse_template(file) if file else None, read_settings(root), read_compose(root)
     environment_reads, environment_sets = find_environment_reads(root)
     return Checkout(
         root=root,
-        settings=read_settings(root),
-        template=parse_template(template) if template else None,
-        compose=read_compose(root),
+        settings=settings,
+        template=template,
+        compose=compose,
         task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
-        application_reads=find_application_reads(root, CONFIG),
+        application_reads=find_application_reads(root, settings.file.name),
         other_reads=find_other_reads(root),
+        raw_url_parts=find_raw_parts(root, settings, template, compose),
         environment_reads=environment_reads,
         environment_sets=environment_sets,
         workflows=read_workflows(root),

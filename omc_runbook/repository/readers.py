@@ -139,7 +139,7 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     are skipped.
     """
     variables: set[str] = set()
-    for path in _files(repository, ROOTS, CODE):
+    for path in _files(repository, (settings.partition("/")[0], *ROOTS[1:]), CODE):
         text = _text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
@@ -164,6 +164,12 @@ def find_other_reads(repository: Path) -> frozenset[str]:
             name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
         )
     return frozenset(name.upper() for name in variables)
+
+
+def application_files(repository: Path, settings: str) -> Iterator[Path]:
+    """Yield the Python files of the application with these Settings, without its tests."""
+    roots = (settings.partition("/")[0], *ROOTS[1:])
+    return (path for path in _files(repository, roots, CODE) if path.suffix == ".py")
 
 
 def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:

@@ -223,8 +223,8 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Ite
     yield from _in_text(file, text, start, folder)
     here = f"{file.name}, line {yaml_nodes.line_of(run)}"
     for script in dict.fromkeys(_SCRIPT.findall(text)):
-        paths = dict.fromkeys((posixpath.normpath(posixpath.join(folder, script)), script))
-        other = next(filter(None, (read_source(repository, path) for path in paths if path[:2] != "..")), None)
+        candidates = dict.fromkeys((posixpath.normpath(posixpath.join(folder, script)), script))
+        other = next(filter(None, (read_source(repository, path) for path in candidates if path[:2] != "..")), None)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
     makefile = read_source(repository, "Makefile") if _TARGET.search(text) else None
     for target in _TARGET.findall(text) if makefile else ():

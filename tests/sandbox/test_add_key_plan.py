@@ -261,9 +261,7 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     with pytest.raises(UsageError, match="did you mean production"):
         add_key.begin("staging", "staging,prodution", "", str(desk.platform.root))
     both = add_key.begin("staging", "staging,production", "", str(desk.platform.root))
-    with pytest.raises(
-        UsageError, match="There is no secret ohmycoins-production-app-secrets in production: run create"
-    ):
+    with pytest.raises(UsageError, match="ohmycoins-production-app-secrets does not exist in production: run create"):
         add_key.plan(both, add_key.look(both), KEY)
     with pytest.raises(UsageError, match="key is empty"):
         add_key.apply(run, add_key.plan(run, seen, " "), True)
@@ -708,7 +706,7 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     undo = report.undo(plan, done, run.environment).to_text()
     assert "shown above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
     shown = report.diffs(plan).to_text()
-    assert shown.count("may have a value in a line that changes: there will be no patch of it") == 2
+    assert shown.count("may contain a value in a changed line: there will be no patch of it") == 2
     texts = [undo, shown, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]
     assert not [canary for canary in canaries for text in texts if canary in text]
 

@@ -225,7 +225,7 @@ def why_no_patch(root: Path, edit: Edit) -> str:
     """Why no patch of an edit is saved for an undo; "" where one is."""
     if not edit.file.path.resolve().is_relative_to(root):
         return "is a link to a file outside the checkout"
-    return "may have a value in a line that changes" if any(map(is_random, edit.removed_lines)) else ""
+    return "may contain a value in a changed line" if any(map(is_random, edit.removed_lines)) else ""
 
 
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
