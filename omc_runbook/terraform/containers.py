@@ -526,6 +526,9 @@ def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
     """A string's text, with local values resolved; a path as an interpolation; "" for anything else."""
     values = loop or {}
     resolved = folder.follow(node)
+    if resolved.kind == "index" and resolved.parts[1].name in values:
+        member = find_member(folder.objects(resolved.parts[0]), values[resolved.parts[1].name])
+        return _read_text(member.value, folder) if member and member.kind == "member" else ""
     if resolved.kind == "path":
         return values.get(resolved.name, f"${{{resolved.name}}}")
     return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""

@@ -78,6 +78,11 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '  secrets = merge({ B = "${local.arn}:B::" }, { for key in ["SECRET_KEY"] : key => "${local.arn}:${key}::" })',
         f', "{KEY}"',
     ),
+    "keys and values of a map": (
+        "[for k in keys(var.secrets) : { name = k, valueFrom = var.secrets[k] }]",
+        f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+        f'    {KEY} = "{ARN}:{KEY}::"\n',
+    ),
     "keys of a map": (
         KEYS.replace("var.secrets", "keys(var.secrets)"),
         '  secrets = {\n    SECRET_KEY = "docs:SECRET_KEY"\n  }',
@@ -136,9 +141,9 @@ def test_secrets_that_pass_through_a_module_are_added_where_they_are_listed(form
 
 REFUSED = {
     "another module's output": ("var.secrets", "  secrets = module.settings.list", "their containers: ${var.name}"),
-    "an index": (
-        "[for k in keys(var.secrets) : { name = k, valueFrom = var.secrets[k] }]",
-        f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+    "a function": (
+        '[for k in var.secrets : { name = k, valueFrom = join(":", [var.arn, k, "", ""]) }]',
+        '  secrets = ["SECRET_KEY"]',
         "the secret's ARN in its references cannot be read",
     ),
     "values of no form": (
