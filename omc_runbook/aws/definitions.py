@@ -45,6 +45,15 @@ class Container:
     """Whether its root file system is read-only."""
     essential: bool = True
     image: str = ""
+    health_check: tuple[str, ...] = ()
+    """The command of its health check."""
+
+    @property
+    def health_program(self) -> str:
+        """The program that its health check runs, without its path; "" without a health check."""
+        words = " ".join(self.health_check).split()
+        program = next((word for word in words if word not in ("CMD", "CMD-SHELL", "NONE")), "")
+        return program.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,4 +190,5 @@ def _container(raw: Any) -> Container:
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
+        health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )

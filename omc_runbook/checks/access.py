@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws import iam
+from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Uncertain
@@ -181,8 +182,17 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}",)
             )
         elif verdict.decision in ("explicit-deny", "unknown"):
+            foreign = [
+                policy.name.removeprefix(f"{RESOURCE_POLICY} ")
+                for policy in snapshot.other_resource_policies
+                if any(label.startswith(f"{policy.name} ") for label in verdict.statements)
+            ]
             write = remedies.put_resource_policy(snapshot.environment.names)
-            remedy = remedies.advise(f"Correct the statement with {write.command}")
+            remedy = remedies.advise(
+                f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
+                if foreign
+                else f"Correct the statement with {write.command}"
+            )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
                 *(stop.sentence for stop in refused[:1]),

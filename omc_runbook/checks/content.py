@@ -25,6 +25,9 @@ from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value
 from omc_runbook.model import letters
+from omc_runbook.model.catalogue import (
+    variable_of,
+)
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -180,11 +183,32 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
             yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
         else:
+            fact = f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}."
+            remark = _why_harmless(snapshot, member)
             yield Evidence(
                 member.key,
-                (f"No task definition of {_list(referring_services(snapshot))} refers to {member.key}.",),
+                (fact, *filter(None, [remark])),
                 remedies.register(names, f'"${{var.secrets_arn}}:{member.key}::"'),
+                severity="info" if remark else None,
             )
+
+
+def _why_harmless(snapshot: Snapshot, member: Member) -> str:
+    """Why no task misses an unreferenced key: its variable is plain, or it is empty; "" where one may miss it."""
+    keys = snapshot.environment.keys
+    variable = variable_of(member.key, keys)
+    containers = [
+        (definition, container)
+        for service in snapshot.consumers
+        if (definition := snapshot.definition(service.task_definition_arn))
+        for container in definition.containers
+        if variable in container.environment
+    ]
+    if containers:
+        labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
+        return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
+    is_required = member.key in keys and keys[member.key].required
+    return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
 
 
 def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:

@@ -66,6 +66,8 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         ]
         private = command("chmod", "600", workstation.path)
         copy = command("cp", workstation.path.with_name(template.file.name), workstation.path) if template else ""
+        if template and template.file.name == workstation.path.name:
+            copy = command("git", "-C", workstation.checkout.root, "checkout", "HEAD", "--", workstation.path.name)
         move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
         copy = f"{unlink}{copy} && {private}" if copy else ""
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)

@@ -116,7 +116,9 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
     here, name = snapshot.environment.name, snapshot.secret_name
-    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here}
+    others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
+    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
+    others.pop(name, None)
     for demand in all_demands(snapshot):
         ref = demand.injection.reference
         for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):

@@ -68,6 +68,11 @@ def by(runbook: str, environment: Environment, by_hand: Remedy, **parameters: st
     return replace(by_hand, runbook=runbook, parameters=filled)
 
 
+def find_names(environment: Environment) -> Remedy:
+    """Find the environment's names in AWS and write them to runbook.toml."""
+    return Remedy(command("omc-runbook", "init", "-p", "environment", environment.name))
+
+
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
     return _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
@@ -163,6 +168,12 @@ def revoke(role: str, policy: str) -> Remedy:
     return Remedy(command("aws", "iam", "delete-role-policy", "--role-name", role, "--policy-name", policy))
 
 
+def continue_deployment(arn: str, hook: str) -> str:
+    """The command that continues a deployment which waits for a person."""
+    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE", "--region", arn.split(":")[3])
+    return command("aws", "ecs", "continue-service-deployment", *words)
+
+
 def enable_execute(names: Names, service: Service) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
     if service.controller != "ECS":
@@ -218,6 +229,15 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     image = ("--image-ids", f"imageTag={tag}") if tag else ()
     words = ("describe-images", "--repository-name", repository, *image, "--registry-id", account, "--region", region)
     return Remedy(command("aws", "ecr", *words))
+
+
+def replicate(names: Names, location: str) -> Remedy:
+    """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
+    if location.startswith("arn:"):
+        words = ("associate-cross-account-replica", "--secret-id", names.secret)
+        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", location)
+    words = ("replicate-secret-to-regions", "--secret-id", names.secret)
+    return _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={location}")
 
 
 def list_versions(names: Names) -> Remedy:

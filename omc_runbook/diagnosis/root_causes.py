@@ -8,6 +8,7 @@ from dataclasses import replace
 from omc_runbook.checks import families
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis import acceptance
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -30,12 +31,14 @@ FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-ro
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run every check on a snapshot and link causes and consequences; root causes first.
 
-    Checks of the application's files and of a developer's machine run only where these were read.
+    A finding that runbook.toml accepts is neither. Checks of the application's files and of a developer's machine run
+    only where these were read.
     """
     checks = CHECKS if snapshot.caller.account else ()
     checks += REPOSITORY_CHECKS if snapshot.checkout and snapshot.caller.account else ()
     checks += LOCAL_CHECKS if snapshot.workstation else ()
-    return relate([finding for check in checks for finding in run_check(check, snapshot)])
+    findings = [finding for check in checks for finding in run_check(check, snapshot)]
+    return relate(acceptance.accept(findings, snapshot))
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -82,7 +85,8 @@ def rank(finding: Finding) -> tuple[int, int]:
     """The sort key of a finding: by status, causes before consequences, then by severity."""
     status = {"found": 0, "unknown": 1, "clear": 2, "skipped": 3}[finding.status]
     severity = {"error": 0, "warning": 1, "info": 2}[finding.severity]
-    return status * 2 + bool(finding.because_of), severity
+    # What is accepted comes after everything else that was found.
+    return status * 2 + bool(finding.because_of or finding.accepted), severity
 
 
 def _rank(finding: Finding) -> tuple[int, int, int]:

@@ -87,15 +87,16 @@ def evaluate_resource(
     action: str,
     resource: str,
     context: Context | None = None,
+    beside: Sequence[PolicyDocument] = (),
 ) -> Verdict:
-    """Evaluate a resource policy for a caller.
+    """Evaluate a resource policy for a caller, together with the resource's others.
 
     `principals` are all names of the caller: ARNs of a role, of its session or of an account's root, account ids, or
     services. A Deny to the account of any of them applies. An Allow to an account only delegates to that account's
     identity policies: it applies if `principals` has the account, so leave it out to evaluate a direct grant.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
-    layer = _Layer(f"no statement of {policy.name} allows", [policy])
+    layer = _Layer(f"no statement of {policy.name} allows", [policy, *beside])
     return _decide([layer], _Request(action, resource, context, frozenset(principals)))
 
 

@@ -24,6 +24,20 @@ _COUNTS = frozenset({"MAX", "MIN", "NUM", "TOTAL"})
 """Words of names that count something, as in LLM_MAX_TOKENS."""
 
 
+_FRONTEND = re.compile(r"(?:VITE|NEXT_PUBLIC|NUXT_PUBLIC|REACT_APP|VUE_APP|NG_APP|GATSBY|EXPO_PUBLIC)_(?=.)")
+"""Prefixes of variables that a frontend's build puts into the files that browsers load."""
+
+
+def is_frontend(name: str) -> bool:
+    """Whether a variable is one of a frontend's build, by its prefix: everybody can read its value."""
+    return _FRONTEND.match(name) is not None
+
+
+def without_frontend_prefix(name: str) -> str:
+    """The name without the prefix of a frontend's build."""
+    return _FRONTEND.sub("", name, count=1)
+
+
 def is_secret(name: str, key: Key | None = None) -> bool:
     """Whether a variable's value is a secret: by what the catalogue says of its key, else by the words of its name."""
     if key is not None and (key.generate or key.obtain_from):

@@ -25,6 +25,7 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
     tasks = [task for service in snapshot.consumers for task in snapshot.running(service)]
+    tasks += snapshot.lone_tasks
     is_unclear = any(freshness.of(snapshot, task) == "undecidable" for task in tasks) and bool(snapshot.versions)
     if is_unclear:
         snapshot = read_trail(gatherer, snapshot)

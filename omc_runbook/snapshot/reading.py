@@ -11,14 +11,24 @@ from omc_runbook.aws import definitions, ecs, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, ReadFailure, insist, or_none
 from omc_runbook.aws.sts import Caller
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, roles
+from omc_runbook.snapshot import (
+    deep_read,
+    follow_ups,
+    networking,
+    other_environments,
+    roles,
+    service_deployments,
+)
+from omc_runbook.snapshot.discovery import discover
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import read_environments
 
 PARALLEL = 24
 
@@ -62,13 +72,34 @@ def take(
             snapshot = deep_read.look_inside(reading, snapshot)
         if deeply:
             snapshot = deep_read.look_deeper(reading, snapshot)
+        if lacks_a_name(snapshot):
+            snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
+        if checkout and any(service.desired == 0 for service in snapshot.consumers):
+            declared = next(iter(read_environments(checkout.root, environment.name)), None)
+            snapshot = replace(snapshot, declared=declared)
         if others is not None:
             snapshot = replace(snapshot, checkout=checkout, other_keys=others.result())
         return replace(snapshot, gaps=dict(reading.gaps))
 
 
+def lacks_a_name(snapshot: Snapshot) -> bool:
+    """Whether the secret, the cluster or its main service does not exist under its configured name.
+
+    A service that a parameter or runbook.toml names is not searched for.
+    """
+    names, environment = snapshot.environment.names, snapshot.environment
+    if snapshot.secret is None and "secret" not in snapshot.gaps:
+        return True
+    if snapshot.service_names is None:
+        return True
+    is_absent = "services" not in snapshot.gaps and names.service not in snapshot.service_names
+    return is_absent and "service" not in environment.chosen
+
+
 class _Reading(Gatherer):
     """The calls of one snapshot."""
+
+    _other_policies: Future[tuple[PolicyDocument, ...] | ReadFailure]
 
     def first(self, now: Callable[[], datetime]) -> Snapshot:
         """Read what every snapshot needs."""
@@ -107,6 +138,11 @@ class _Reading(Gatherer):
             "secretsmanager:GetResourcePolicy",
             lambda: secretsmanager.get_resource_policy(sm, name),
         )
+        self._other_policies = self.ask(
+            f"the other resource policies of {name}",
+            "secretsmanager:ListResourcePolicies",
+            lambda: secretsmanager.get_other_resource_policies(sm, name),
+        )
         self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
@@ -137,10 +173,12 @@ class _Reading(Gatherer):
         key = self._key(snapshot.secret.kms_key_id) if snapshot.secret and snapshot.secret.kms_key_id else None
         secret_arn = snapshot.secret.arn if snapshot.secret else ""
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
+        snapshot = service_deployments.read(self, snapshot)
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
+        in_use |= {task.task_definition_arn for task in snapshot.tasks if task.is_running and not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         snapshot = replace(snapshot, newest_revisions=self._newest(_families(snapshot)))
@@ -151,6 +189,7 @@ class _Reading(Gatherer):
         return replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
+            other_resource_policies=self.keep("resource_policy", self._other_policies, ()),
             kms_key=key,
             permissions={arn: answer.result() for arn, answer in permissions.items()},
         )

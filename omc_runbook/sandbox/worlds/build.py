@@ -247,7 +247,7 @@ def restore_service(
         networkConfiguration={"awsvpcConfiguration": network},
         deploymentConfiguration=deployment_configuration(service),
         enableExecuteCommand=True,
-        forceNewDeployment=bool(service.keys),
+        forceNewDeployment=bool(service.keys) or len(current["deployments"]) > 1,
     )
 
 
@@ -273,8 +273,12 @@ def create_service(
 
 
 def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTypeDef:
-    """Start new tasks before old ones stop, with the circuit breaker if the service has one."""
+    """Start new tasks before old ones stop, with the circuit breaker if the service has one, and nothing else."""
     return {
+        "strategy": "ROLLING",
+        "bakeTimeInMinutes": 0,
+        "lifecycleHooks": [],
+        "earlySuccessCriteria": {"enable": False},
         "minimumHealthyPercent": 100,
         "maximumPercent": 200,
         "deploymentCircuitBreaker": {"enable": service.breaker, "rollback": service.breaker},

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.snapshots import document, healthy, with_values
+from support.snapshots import document, healthy, with_secret, with_values
 
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.fix import ownership
+from omc_runbook.changes.secret.create_plan import plan_create
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.secret.writer import VersionChange
 from omc_runbook.changes.values import source_file
@@ -270,6 +273,40 @@ def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:
     assert json.loads(reveal(plan.text)).keys() == json.loads(ODD).keys() - {"SMTP_PORT"}
     with pytest.raises(UsageError, match="SECRET_KEY cannot be removed, new tasks of backend, worker would not start"):
         planned(healthy(), "SECRET_KEY")
+
+
+OWNED = {
+    "a service": ({"owning_service": "rds"}, r"managed by the AWS service rds \(OwningService\)"),
+    "a partner": ({"partner": "Salesforce"}, r"managed external secret of Salesforce \(Type\)"),
+    "a region": ({"primary": Replica("us-east-1", "")}, "is a replica of the secret in us-east-1"),
+    "an account": ({"primary": Replica("arn:aws:x", "InSync")}, "is a replica of the secret in arn:aws:x"),
+}
+
+
+@pytest.mark.parametrize("case", OWNED)
+def test_a_secret_that_something_else_writes_is_refused(case: str) -> None:
+    """Its next value would go over ours, or it is a replica; new tasks without a change are still planned."""
+    fields, reason = OWNED[case]
+    snapshot = with_secret(healthy(), **fields)
+    with pytest.raises(UsageError, match=reason) as error:
+        planned(snapshot, SECRET_KEY=secrets.token_hex(32))
+    assert "Nothing was written" in str(error.value)
+    with pytest.raises(UsageError, match=reason):
+        planned(replace(snapshot, services=()), "SECRET_KEY")
+    assert plan_update(snapshot, {}, redeploy_stale=True).is_empty
+    assert re.search(reason, ownership.why_not_secret(snapshot))
+    with pytest.raises(UsageError, match=reason):
+        plan_create(with_secret(snapshot, deleted=snapshot.taken))
+
+
+def test_a_change_says_what_becomes_of_replicas() -> None:
+    """Those that follow, and those that do not; without a change nothing is said."""
+    replicas = (Replica("us-east-1", "InSync"), Replica("eu-west-1", "InProgress"), Replica("eu-north-1", "Failed"))
+    snapshot = with_secret(healthy(), replicas=replicas)
+    follow, stay = planned(snapshot, SECRET_KEY=secrets.token_hex(32)).notes
+    assert "to us-east-1, eu-west-1: services there need new tasks" in follow
+    assert "eu-north-1 (Failed) keeps its former values" in stay
+    assert planned(snapshot).notes == ()
 
 
 def test_a_plan_says_when_each_key_takes_effect() -> None:
