@@ -74,6 +74,18 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class ListedSecret:
+    """A secret in the list of all: its name, its ARN and its tags.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretListEntry.html
+    """
+
+    name: str
+    arn: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Version:
     """A version of the secret: when it was created, and its current staging labels."""
 
@@ -112,6 +124,16 @@ def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
         partner=answer.get("Type", ""),
         replicas=_replicas(answer),
         primary=_primary(answer),
+    )
+
+
+def list_secrets(client: SecretsManagerClient) -> tuple[ListedSecret, ...]:
+    """The region's secrets with their tags, without those that are scheduled for deletion."""
+    pages = client.get_paginator("list_secrets").paginate(PaginationConfig={"PageSize": 100})
+    return tuple(
+        ListedSecret(entry["Name"], entry["ARN"], {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())})
+        for page in pages
+        for entry in page["SecretList"]
     )
 
 

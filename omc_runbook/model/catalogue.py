@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
-Form = Literal["text", "email", "host", "url", "number"]
+Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
 PLACEHOLDER = re.compile(
     r"""(?ix) ^ \s* (?:
@@ -48,7 +48,7 @@ SEVERAL_LINES = re.compile(r"\S[^\S\n]*\n\s*\S")
 
 FORMS: dict[Form, re.Pattern[str]] = {
     "email": re.compile(r"\A[^@\s]+@[^@\s]+\.[^@\s]+\Z"),
-    "url": re.compile(r"\A\w+://\S+\Z"),
+    "url": re.compile(r"\A(?:jdbc:)?[A-Za-z][\w+.-]*://\S+\Z"),
     "number": re.compile(r"\A[+-]?\d+(\.\d+)?\Z"),
 }
 """Formats that the application validates when it starts."""
@@ -83,6 +83,9 @@ class Key(BaseModel):
     """The length in characters below which the value is weak; 0 for no limit."""
     login: str = ""
     """The key with the login name, where this one is a password."""
+    required_if: str = Field(default="", pattern=r"^(|[A-Za-z_]\w*=[^\s=]+)$")
+    """Another variable and its values for which this key is required, and otherwise not, as in
+    LLM_PROVIDER=google|gemini; where that variable is unknown `required` decides."""
     check: str = Field(default="", pattern=CHECK)
     """Where a new value is tried before it is written: "smtp", or a URL that accepts it as a bearer token."""
 
@@ -115,6 +118,7 @@ def default_keys() -> dict[str, Key]:
         "OPENAI_API_KEY": Key(
             description="Key of the AI agent's provider",
             required=True,
+            required_if="LLM_PROVIDER=openai",
             obtain_from="https://platform.openai.com/api-keys",
             prefix="sk-",
             weak_below=20,
@@ -135,8 +139,25 @@ def default_keys() -> dict[str, Key]:
             login="SMTP_USER",
         ),
         "SENTRY_DSN": Key(
-            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="url"
+            description="Where errors are reported", obtain_from="https://sentry.io/settings/", form="dsn"
         ),
+    }
+
+
+def provider_keys() -> dict[str, Key]:
+    """The keys of other providers by name, for a checkout that has such a variable."""
+    providers = {
+        "ANTHROPIC_API_KEY": ("anthropic|claude", "https://console.anthropic.com/settings/keys"),
+        "AZURE_OPENAI_API_KEY": ("azure|azure_openai|azure-openai", "https://portal.azure.com/"),
+        "GOOGLE_API_KEY": ("google|gemini|google_genai", "https://aistudio.google.com/apikey"),
+        "GROQ_API_KEY": ("groq", "https://console.groq.com/keys"),
+        "MISTRAL_API_KEY": ("mistral|mistralai", "https://console.mistral.ai/api-keys"),
+    }
+    return {
+        name: Key(
+            description="Key of the AI agent's provider", required_if=f"LLM_PROVIDER={options}", obtain_from=address
+        )
+        for name, (options, address) in providers.items()
     }
 
 

@@ -40,13 +40,21 @@ _FORBIDDEN = "403 Forbidden"
 _AUTHORIZED_LATER = {"secretsmanager:GetSecretValue"}
 _BATCH = "secretsmanager:BatchGetSecretValue"
 _JSON = "application/json"
+_READS = ("Describe", "Get", "List", "Lookup", "Simulate")
 
 
 class Gateway:
-    """A WSGI application around moto's; `control` answers the control paths, to callers with the token."""
+    """A WSGI application around moto's.
 
-    def __init__(self, application: Application, control: Control, token: str) -> None:
+    `control` answers the control paths, to callers with the token; `notify` is called after each call that may have
+    changed something.
+    """
+
+    def __init__(
+        self, application: Application, control: Control, token: str, notify: Callable[[], None] = lambda: None
+    ) -> None:
         self._application = application
+        self._notify = notify
         self._control = control
         self._token = token.encode()
 
@@ -99,6 +107,8 @@ class Gateway:
             _, kind, answer = format_error(call, "NotImplemented", message, request_id)
             return _respond(start_response, "501 Not Implemented", kind, answer)
         network.forget_after(call)
+        if not call.action.startswith(_READS):
+            self._notify()
         failed = statuses and not statuses[-1].startswith(("2", "3"))
         EVENT_HISTORY.record(call, principal, request_id, resources, parse_error(answer) if failed else None)
         if call.permission == _BATCH and not failed:

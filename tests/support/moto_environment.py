@@ -61,7 +61,12 @@ class Wire:
             return {"ARN": "arn:aws:secretsmanager", "Name": parameters["SecretId"], "ResourcePolicy": policy}
         if operation == "LookupEvents":
             return {"Events": []}
-        answer = _api_call(client, operation, parameters)
+        try:
+            answer = _api_call(client, operation, parameters)
+        except KeyError:
+            # moto, for the versions of a secret that does not exist.
+            error = {"Error": {"Code": "ResourceNotFoundException", "Message": f"not found: {operation}"}}
+            raise ClientError(error, operation) from None
         for task in answer.get("tasks", ()) if operation == "DescribeTasks" else ():
             now = datetime.now(UTC)
             created = now - timedelta(hours=1) if self.doubtful else now

@@ -11,12 +11,17 @@ from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.changes.deploy import readiness
+from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
-from omc_runbook.checks.key_demand import services_reading
+from omc_runbook.checks import remedies
+from omc_runbook.checks.key_demand import plain_logins, services_reading
+from omc_runbook.checks.other_names import consumers_elsewhere
 from omc_runbook.masking.document import Action, Document, Member, parse
+from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -84,6 +89,10 @@ class SecretPlan:
     notes: tuple[str, ...] = ()
     exists: bool = False
     """Whether the version exists already, so that only AWSCURRENT moves."""
+    underway: frozenset[str] = frozenset()
+    """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
+    blockers: tuple[str, ...] = ()
+    """Why new tasks would fail for certain, whatever the values are."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -99,8 +108,10 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = tuple(change.sentence for change in self.changed)
-        names = ", ".join(service.name for service in self.consumers)
-        return (*keys, f"New tasks would be started: {names}.") if names else keys
+        rollouts = [(service.name, expected(service)) for service in self.consumers]
+        names = ", ".join(name for name, rollout in rollouts if not rollout.is_over)
+        sentences = keys + ((f"New tasks would be started: {names}.",) if names else ())
+        return sentences + tuple(f"{name} gets none: {rollout.reason}" for name, rollout in rollouts if rollout.is_over)
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys."""
@@ -144,16 +155,18 @@ def plan_update(
     With `redeploy_stale`, services with stale tasks get new ones even if no key changes. Where the secret has no
     document yet, the new values become the whole document. Raises UsageError for a value that the catalogue refuses, a
     removed key that is missing, also set or still referenced by tasks, a required key that the whole document would
-    lack, a document that is too large, and a secret that something else writes;
-    CouldNotLook where the current version could not be read.
+    lack, a document that is too large, and as `make_plan` does; CouldNotLook where the current version
+    could not be read.
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
     _refuse_conflicts(snapshot, document.keys, new, remove)
+    text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
+    _refuse_exchanged(document, parse(text), changing, catalogue)
     _refuse_invalid(changing, catalogue)
+    _refuse_mismatches(snapshot, document, parse(text))
     notes = _whole_document_notes(snapshot, new) if new else ()
     notes += tuple(_encryption_notes(document, changing, catalogue))
-    text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
     if text.size > LARGEST:
         raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
     actions: dict[str, Action] = dict.fromkeys((*document.keys, *new), "unchanged")
@@ -212,15 +225,28 @@ def make_plan(
 
     A change redeploys every service that references the secret. Without a change, `redeploy_stale` redeploys those
     whose tasks are, or may be, stale, and those with an unfinished deployment. Raises UsageError for a change of a
-    secret that something else writes.
+    secret that something else writes, and where the cluster does not exist and services of another one refer to the
+    secret.
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
     is_change = any(change.action != "unchanged" for change in changes)
+    elsewhere = consumers_elsewhere(snapshot)
+    if is_change and elsewhere:
+        raise UsageError(
+            f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
+            f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
+        )
     if is_change and (reason := why_not_writable(secret)):
         raise UsageError(f"{reason} Nothing was written.")
     if is_change and secret.replicas:
         notes = (*notes, *_replica_notes(secret))
+    consumers = tuple(
+        service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
+    )
+    underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
+    blockers = readiness.blockers(snapshot, consumers) if is_change else ()
+    refusals = (f"{blocker} Fix that first, or set on_failure to leave." for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
@@ -229,15 +255,13 @@ def make_plan(
         token=token,
         read_at=snapshot.taken,
         changes=changes,
-        consumers=tuple(
-            service
-            for service in users(snapshot)
-            if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
-        ),
+        consumers=consumers,
         consumers_unknown=why_consumers_unknown(snapshot),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
-        notes=notes,
+        notes=(*notes, *refusals, *readiness.notes(snapshot, consumers)),
+        blockers=blockers,
         exists=exists,
+        underway=frozenset(underway),
     )
 
 
@@ -282,7 +306,10 @@ def users(snapshot: Snapshot) -> tuple[Service, ...]:
 
 def why_consumers_unknown(snapshot: Snapshot) -> str:
     """Why the consumers of the secret could not be read; "" where they could."""
-    return next((gap.sentence for field in USERS for gap in snapshot.gaps.get(field, ())), "")
+    is_lost = snapshot.service_names is None and snapshot.discovery is not None
+    unread = snapshot.discovery.unread if snapshot.discovery and is_lost else ()
+    gaps = (gap for field in USERS for gap in snapshot.gaps.get(field, ()))
+    return next((gap.sentence for gap in (*gaps, *unread)), "")
 
 
 def _has_old_tasks(snapshot: Snapshot, service: Service) -> bool:
@@ -339,6 +366,27 @@ def _refuse_invalid(changing: Mapping[str, NewValue], catalogue: Mapping[str, Ke
         reason = problem or ("" if entry.is_placeholder else objection(entry.value, catalogue.get(key)))
         if reason:
             raise UsageError(f"{key} from {entry.origin} {reason}. Nothing was written.")
+
+
+def _refuse_exchanged(
+    before: Document, after: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+) -> None:
+    for one, other in exchanged(after, catalogue, before):
+        if one in changing and other in changing:
+            raise UsageError(f"{one} and {other} would have each other's value: exchange them. Nothing was written.")
+
+
+def _refuse_mismatches(snapshot: Snapshot, before: Document, after: Document) -> None:
+    """Refuse a change after which an address has another password than its key, where both were the same before."""
+    catalogue, plain = snapshot.environment.keys, plain_logins(snapshot)
+    known = {(mismatch.address, mismatch.password) for mismatch in find_mismatches(before, catalogue, plain)}
+    for mismatch in find_mismatches(after, catalogue, plain):
+        is_new = (mismatch.address, mismatch.password) not in known
+        if is_new and before.get(mismatch.address) and before.get(mismatch.password):
+            raise UsageError(
+                f"The password in {mismatch.address} would not be the value of {mismatch.password} any more: give both"
+                " new values, from one file. Nothing was written."
+            )
 
 
 def _token(base: str, before: Masked, after: Masked) -> str:

@@ -30,7 +30,7 @@ from omc_runbook.snapshot.reading import identify, take
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
 SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2")
-WRITES = ("Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
+WRITES = ("Stop", "Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
 
 
 @pytest.fixture(autouse=True)

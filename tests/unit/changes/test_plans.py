@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.snapshots import healthy, with_secret
+from support.snapshots import document, healthy, with_secret, with_values
 
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.deploy import failure
@@ -408,3 +408,25 @@ def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path)
     assert "was kept" in told and "SMTP_USER, SENTRY_DSN." in told and "SMTP_PASSWORD" not in told and path.exists()
     path.write_text(json.dumps({"SMTP_PASSWORD": value})[:-1])
     assert "was kept" in source_file.consume(f"file:{path}", text) and path.exists()
+
+
+def test_two_values_that_would_change_places_are_refused() -> None:
+    """A file with two lines exchanged is refused, though each value is well-formed."""
+    found = document(healthy())
+    swapped = {"SMTP_PASSWORD": found["SECRET_KEY"], "SECRET_KEY": found["SMTP_PASSWORD"]}
+    entries = {key: NewValue(Masked(text, key), "file:new.json") for key, text in swapped.items()}
+    with pytest.raises(UsageError, match=r"SECRET_KEY and SMTP_PASSWORD would have each other's value"):
+        plan_update(with_values(healthy(), found), entries)
+
+
+def test_a_password_is_not_changed_without_the_address_that_has_it() -> None:
+    """DATABASE_URL would keep the former password: both change together, or none."""
+    found = {**document(healthy()), "POSTGRES_PASSWORD": secrets.token_hex(16)}
+    found["DATABASE_URL"] = f"postgresql://app:{found['POSTGRES_PASSWORD']}@db:5432/app"
+    new = secrets.token_hex(16)
+    password = NewValue(Masked(new, "POSTGRES_PASSWORD"), "prompt")
+    address = NewValue(Masked(f"postgresql://app:{new}@db:5432/app", "DATABASE_URL"), "prompt")
+    with pytest.raises(UsageError, match="The password in DATABASE_URL would not be the value of POSTGRES_PASSWORD"):
+        plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password})
+    plan = plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password, "DATABASE_URL": address})
+    assert [change.key for change in plan.changed] == ["POSTGRES_PASSWORD", "DATABASE_URL"]
