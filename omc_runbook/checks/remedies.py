@@ -168,9 +168,9 @@ def revoke(role: str, policy: str) -> Remedy:
     return Remedy(command("aws", "iam", "delete-role-policy", "--role-name", role, "--policy-name", policy))
 
 
-def continue_deployment(arn: str, hook: str) -> str:
+def continue_deployment(region: str, arn: str, hook: str) -> str:
     """The command that continues a deployment which waits for a person."""
-    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE", "--region", arn.split(":")[3])
+    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE", "--region", region)
     return command("aws", "ecs", "continue-service-deployment", *words)
 
 

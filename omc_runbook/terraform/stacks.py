@@ -13,8 +13,9 @@ from typing import Any
 
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
+from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.evaluation import IN, Instance, Module, Result, Stack, TerraformFiles, is_known
-from omc_runbook.terraform.hcl import Block
+from omc_runbook.terraform.hcl import Block, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.task_definitions import SKIPPED
 from omc_runbook.textfile.file import SourceFile
@@ -162,8 +163,10 @@ def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Call
 
 def _as_block(file: SourceFile) -> Block | None:
     """A file that has attributes at its top, as one block; None for one that is not valid."""
-    wrapped = SourceFile(file.path, file.name, f"values {{ {file.text}\n}}\n".encode())
-    return next(iter(Folder((wrapped,)).blocks), None)
+    try:
+        return Block("values", (), read_attributes(file), read_blocks(file))
+    except UsageError:
+        return None
 
 
 def _unit_source(files: TerraformFiles, unit: Path) -> Path | None:
@@ -280,6 +283,13 @@ def _spelling(folder: Folder, environment: str) -> str:
         if re.search(rf'(?m)"{re.escape(alias)}"|^\s*{re.escape(alias)}\s*=', text):
             return alias
     return environment
+
+
+def unreadable_files(repository: Path) -> tuple[str, ...]:
+    """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
+    files = TerraformFiles(repository)
+    errors = {str(error) for folder in _walk(files.root) for error in files.folder(folder).broken.values()}
+    return tuple(sorted(errors))
 
 
 def connect(roots: tuple[Root, ...]) -> None:
