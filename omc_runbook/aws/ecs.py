@@ -205,6 +205,27 @@ def list_clusters(client: ECSClient) -> tuple[str, ...]:
     return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster's name and tags.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
+    """
+
+    name: str
+    tags: dict[str, str]
+
+
+def describe_clusters(client: ECSClient, names: Sequence[str]) -> tuple[Cluster, ...]:
+    """Read at most a hundred clusters with their tags, without those that are deleted."""
+    answer = client.describe_clusters(clusters=list(names), include=["TAGS"])
+    return tuple(
+        Cluster(raw["clusterName"], {tag["key"]: tag["value"] for tag in raw.get("tags", ())})
+        for raw in answer["clusters"]
+        if raw.get("status", "ACTIVE") == "ACTIVE"
+    )
+
+
 def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | None:
     """Names of a cluster's services; None where the cluster does not exist."""
     pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})

@@ -8,10 +8,12 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import Evidence, Hinders, Uncertain
+from omc_runbook.checks.other_names import find_names, found_instead
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, stale_evidence
+from omc_runbook.messages.phrases import Kind
 from omc_runbook.model.findings import Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
@@ -20,6 +22,18 @@ from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment")
+
+CAUSES: dict[Kind, tuple[Hinders, ...]] = {
+    "secrets": ("secret", "calls"),
+    "image": ("tasks", "calls"),
+    "log": ("tasks", "calls"),
+    "volume": ("tasks",),
+    "start": ("tasks",),
+    "memory": ("tasks",),
+    "exit": ("value", "tasks"),
+    "health-check": ("value", "tasks"),
+}
+"""What can be wrong where tasks fail in one way."""
 
 PATIENCE = timedelta(minutes=30)
 """How long a deployment may take to replace stale tasks before they are an error."""
@@ -39,13 +53,14 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
         near = "." if unread else nearest(names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
-        yield Evidence(names.cluster, (fact, *unread), remedies.advise("Set cluster in runbook.toml."))
+        remedy = find_names(snapshot) or remedies.advise("Set cluster in runbook.toml.")
+        yield Evidence(names.cluster, (fact, *unread, *found_instead(snapshot)), remedy)
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         yield Evidence(
             names.service,
-            (f"ListServices: {fact}",),
-            remedies.advise("Correct the parameter service, or service in runbook.toml."),
+            (f"ListServices: {fact}", *found_instead(snapshot)),
+            find_names(snapshot) or remedies.advise("Correct the parameter service, or service in runbook.toml."),
         )
 
 
@@ -70,7 +85,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 *_why(snapshot, service),
             )
             severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-            yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+            yield _failed_rollout(snapshot, service, facts, severity)
 
 
 @check(
@@ -99,7 +114,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     *_why(snapshot, service),
                 )
                 severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-                yield Evidence(service.name, facts, log_of(snapshot, service), frozenset({service.name}), severity)
+                yield _failed_rollout(snapshot, service, facts, severity)
                 break
 
 
@@ -164,7 +179,12 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *author_of_version(snapshot),
                 *stale_evidence(snapshot, service),
             )
-            remedy = remedies.renew_tasks(snapshot.environment, service.name)
+            if service.desired and not service.has_room:
+                facts += (
+                    f"{service.name} has minimumHealthyPercent {service.minimum_healthy_percent} and maximumPercent"
+                    f" {service.maximum_percent}: with desiredCount {service.desired} no task can be replaced.",
+                )
+            remedy = remedies.renew_tasks(snapshot.environment, service)
             is_replacing = _is_replacing(snapshot, service, stale)
             if is_replacing and service.primary:
                 stage = f" ({service.underway.progress})" if service.underway else ""
@@ -219,9 +239,15 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
         if service.desired == 0 and service.controller == "ECS":
-            facts = (f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",)
+            facts: tuple[str, ...] = (
+                f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
+            )
             remedy = remedies.scale(snapshot.environment.names, service.name)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}))
+            declared = snapshot.declared.find(service.name) if snapshot.declared else None
+            is_meant = declared is not None and declared.desired == 0
+            if declared and is_meant:
+                facts += (f"Terraform sets desired_count = 0 ({declared.desired_source}).",)
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), "info" if is_meant else None)
 
 
 @check(
@@ -236,7 +262,7 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     """An external deployment controller replaces the tasks."""
     for service in snapshot.consumers:
         if service.controller == "EXTERNAL":
-            yield _controlled(snapshot, service, "create a task set: aws ecs create-task-set")
+            yield _controlled(snapshot, service)
 
 
 @check(
@@ -251,7 +277,24 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     """CodeDeploy replaces the tasks: ECS refuses a forced deployment."""
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
-            yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
+            yield _controlled(snapshot, service)
+
+
+def _failed_rollout(
+    snapshot: Snapshot, service: Service, facts: tuple[str, ...], severity: Severity | None
+) -> Evidence:
+    """A rollout whose tasks failed; how they did says which faults can be its cause."""
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
+    known = [CAUSES.get(stop.kind) for stop in stops]
+    causes = tuple(dict.fromkeys(cause for kinds in known for cause in kinds or ()))
+    return Evidence(
+        service.name,
+        facts,
+        log_of(snapshot, service),
+        frozenset({service.name}),
+        severity,
+        causes if stops and all(known) else None,
+    )
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
@@ -295,8 +338,9 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     )
 
 
-def _controlled(snapshot: Snapshot, service: Service, way: str) -> Evidence:
+def _controlled(snapshot: Snapshot, service: Service) -> Evidence:
     facts = (f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment.",)
     names = snapshot.environment.names
+    way = remedies.CONTROLLED[service.controller]
     remedy = remedies.advise(f"To give its tasks a new value, {way} (cluster {command(names.cluster)}).")
     return Evidence(service.name, facts, remedy, frozenset({service.name}))

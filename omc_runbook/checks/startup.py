@@ -212,8 +212,8 @@ def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Re
 def _again(snapshot: Snapshot, stop: Stop) -> Remedy:
     """Deploy the failed revision again: such a task wrote no log, and a known cause has a remedy of its own."""
     names, revision = snapshot.environment.names, stop.task.task_definition_arn.rpartition("/")[2]
-    if stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
-        return remedies.redeploy(names, stop.service.name)
+    if stop.service.controller != "ECS" or stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
+        return remedies.start_tasks(names, stop.service)
     return remedies.deploy(names, stop.service.name, revision)
 
 

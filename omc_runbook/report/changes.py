@@ -12,6 +12,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.findings import Finding
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -32,6 +33,15 @@ NOT_LOOKED_AT = (
 )
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}
+
+
+_FORMER: dict[str, tuple[str, Level]] = {
+    "warning": ("still works", "error"),
+    "info": ("works until the next rotation", "warning"),
+    "unknown": ("unknown", "unknown"),
+    "clear": ("refused", "good"),
+}
+"""Label and level of a former value, by its finding's severity or status."""
 
 
 def precautions(sentences: Sequence[str]) -> Listing:
@@ -150,7 +160,7 @@ def holders(snapshot: Snapshot) -> Listing:
                 level="warning",
                 label="redeploy",
                 lead="New tasks read the secret again.",
-                command=remedies.redeploy(snapshot.environment.names, service.name).command,
+                command=remedies.start_tasks(snapshot.environment.names, service).command,
             )
         )
     entries += [
@@ -165,6 +175,26 @@ def holders(snapshot: Snapshot) -> Listing:
         if freshness.of(snapshot, task) != "fresh"
     ]
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
+
+
+def former(findings: Sequence[Finding]) -> Listing:
+    """Whether the former values still work, as far as they were tried."""
+    entries = []
+    for finding in findings:
+        label, level = _FORMER[finding.severity if finding.status == "found" else finding.status]
+        command, *others = finding.remedy.ways or ("",)
+        entries.append(
+            Entry(
+                finding.subject,
+                level=level,
+                label=label,
+                lead=" ".join(finding.evidence),
+                command=command,
+                by_hand="".join(others),
+            )
+        )
+    empty = "None was tried: no rotated key has a check, and no database password changed."
+    return Listing("Whether the former values still work", entries, empty)
 
 
 def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None) -> Listing:
@@ -207,7 +237,7 @@ def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
     """The commands that redeploy every service that uses the secret."""
     names = snapshot.environment.names
     return tuple(
-        Entry(f"start new tasks of {service.name}", command=remedies.redeploy(names, service.name).command)
+        Entry(f"start new tasks of {service.name}", command=remedies.start_tasks(names, service).command)
         for service in snapshot.consumers
     )
 

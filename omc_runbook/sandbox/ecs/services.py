@@ -273,7 +273,7 @@ def breaker_threshold(service: EcsService) -> int:
     kind, value = threshold["type"], int(threshold["value"])
     if kind == "COUNT":
         return value
-    share = math.ceil(service.desired_count * value / 100)
+    share: int = math.ceil(service.desired_count * value / 100)
     if kind == "UNBOUNDED_PERCENT":
         return max(share, 1)
     return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)

@@ -182,6 +182,7 @@ READS = (
     *("DescribeSecret", "ListSecretVersionIds", "GetSecretValue", "GetResourcePolicy", "ListServices", "ListTasks"),
     *("DescribeServices", "DescribeTaskDefinition", "DescribeTasks", "DescribeKey", "GetKeyPolicy", "GetRole"),
     *("ListRolePolicies", "ListAttachedRolePolicies", "GetRolePolicy", "GetPolicy", "GetPolicyVersion"),
+    "ListResourcePolicies",
 )
 
 

@@ -47,6 +47,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import DeclaredEnvironment, DeclaredService
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -397,3 +398,18 @@ def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
     assert unknown_in(snapshot) == {"rollout-stuck", "breaker-rollback", "deployment-paused"}
     [found] = [answer for answer in run_check(CHECKS["not-forced"], snapshot) if answer.subject == "backend"]
     assert found.severity == "info"
+
+
+@pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
+def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
+    """A count that Terraform leaves to something else, or sets otherwise, is none."""
+    meant = DeclaredService(
+        name="backend", source="main.tf:1", sources=(), desired=desired, desired_source="staging/main.tf:7"
+    )
+    declared = DeclaredEnvironment(
+        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(meant,)
+    )
+    snapshot = replace(with_service(healthy(), "backend", desired=0), declared=declared)
+    [found] = run_check(CHECKS["desired-zero"], snapshot)
+    assert found.severity == severity
+    assert ("Terraform sets desired_count = 0 (staging/main.tf:7)." in found.evidence) is (desired == 0)
