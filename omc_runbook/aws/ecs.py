@@ -83,6 +83,10 @@ class Service:
     execute: bool = False
     """Whether ECS Exec is enabled for new tasks (enableExecuteCommand)."""
     launch_type: str = ""
+    platform_version: str = ""
+    """The Fargate platform version of new tasks, such as 1.4.0 or LATEST; "" outside Fargate."""
+    is_family: bool = False
+    """Whether it stands for the tasks of one family that run outside a service, and is none itself."""
 
     @property
     def has_room(self) -> bool:
@@ -148,6 +152,11 @@ class Task:
         return self.arn.rpartition("/")[2]
 
     @property
+    def owner(self) -> str:
+        """Its service; of a task outside a service, its family, marked as such."""
+        return self.service or f"{self.task_definition_arn.rpartition('/')[2].partition(':')[0]} (run alone)"
+
+    @property
     def is_running(self) -> bool:
         """Whether its lastStatus is RUNNING."""
         return self.status == "RUNNING"
@@ -156,6 +165,9 @@ class Task:
     def has_failed(self) -> bool:
         """Whether it stopped, or is stopping, and neither a person nor a lack of capacity stopped it."""
         if self.stopped is None or self.stop_code in ON_PURPOSE:
+            return False
+        # A task outside a service may come to its end.
+        if not self.service and self.started and self.containers and not any(e.exit_code for e in self.containers):
             return False
         return not self.stopped_reason.startswith("Scaling activity")
 
@@ -238,6 +250,7 @@ def _service(raw: Any) -> Service:
         ),
         execute=bool(raw.get("enableExecuteCommand")),
         launch_type=raw.get("launchType", ""),
+        platform_version=raw.get("platformVersion") or "",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from omc_runbook.aws.ecs import Service, Task
@@ -47,6 +47,37 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
             (f"ListServices: {fact}",),
             remedies.advise("Correct the parameter service, or service in runbook.toml."),
         )
+
+
+@check(
+    "other-definition",
+    needs=("services", "task_definitions"),
+    symptom="not-updating",
+    looks_like=("old-value", "refuses-to-start", "variable-not-read"),
+    ruled_out_by="DescribeServices: each service runs a task definition of its own",
+    hinders="value",
+)
+def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A service runs another service's task definition."""
+    main, own = snapshot.environment.names.service, snapshot.environment.names.task_family
+    names = {service.name for service in snapshot.services}
+    for service in snapshot.services:
+        label = service.task_definition_arn.rpartition("/")[2]
+        family = label.partition(":")[0]
+        owner = _owner(family, names)
+        # Variants of one service, such as worker and worker-slow, may share a family.
+        if not owner or owner in service.name or service.name in owner:
+            continue
+        mine = own if service.name == main else f"{family.removesuffix(owner)}{service.name}"
+        tasks = [task.task_definition_arn.rpartition("/")[2] for task in snapshot.tasks if task.service == service.name]
+        former = next((name for name in tasks if name.partition(":")[0] == mine), "")
+        facts = (
+            f"DescribeServices: {service.name} has taskDefinition {label}, the family of {owner}.",
+            *((f"DescribeTasks: it ran {former} before.",) if former else ()),
+        )
+        remedy = remedies.deploy(snapshot.environment.names, service.name, former or mine)
+        severity: Severity | None = None if former or service.name == main else "warning"
+        yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity)
 
 
 @check(
@@ -149,6 +180,30 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 @check(
+    "task-stale",
+    needs=("secret", "versions", "task_definitions", "tasks"),
+    severity="warning",
+    symptom="not-updating",
+    looks_like=("old-value", "login-refused"),
+    ruled_out_by="DescribeTasks: no task outside a service is older than the secret's current version",
+)
+def task_stale(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A task that runs outside a service has an old value of the secret."""
+    since = freshness.current_since(snapshot)
+    for family in (reader for reader in snapshot.readers if reader.is_family):
+        stale = [task for task in snapshot.running(family) if freshness.of(snapshot, task) == "stale"]
+        if stale and since:
+            ids = ", ".join(task.id[:8] for task in stale[:3])
+            fact = (
+                f"{len(stale)} of {len(snapshot.running(family))} running tasks of {family.name} ({ids}) read it"
+                f" before AWSCURRENT last moved, at {since[0]:%Y-%m-%d %H:%M:%S} UTC; no deployment replaces them."
+            )
+            revision = family.task_definition_arn.rpartition("/")[2]
+            remedy = remedies.run_alone(snapshot.environment.names, revision)
+            yield Evidence(family.name, (fact,), remedy, frozenset({family.name}))
+
+
+@check(
     "desired-zero",
     needs=("services",),
     severity="warning",
@@ -193,6 +248,12 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     for service in snapshot.consumers:
         if service.controller == "CODE_DEPLOY":
             yield _controlled(snapshot, service, "start a CodeDeploy deployment: aws deploy create-deployment")
+
+
+def _owner(family: str, services: Collection[str]) -> str:
+    """The service that a family is named after, the longest name of those that fit; "" for none."""
+    fitting = [name for name in services if family == name or family.endswith(f"-{name}")]
+    return max(fitting, key=len, default="")
 
 
 def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:

@@ -68,6 +68,11 @@ class Scene:
         """The state of the customer key that the secret is under."""
         return str(self.world.kms.describe_key(KeyId=self.secret()["KmsKeyId"])["KeyMetadata"]["KeyState"])
 
+    def other(self) -> str:
+        """The ARN of the secret to which the worker refers beside its own."""
+        [arn] = [value for name, value in self.references("worker").items() if name == "SMS_CREDENTIAL"]
+        return ":".join(arn.split(":")[:7])
+
     def service(self, name: str, cluster: str = CLUSTER) -> Any:
         """DescribeServices' answer for one service."""
         return self.world.ecs.describe_services(cluster=cluster, services=[name])["services"][0]
@@ -104,6 +109,12 @@ class Scene:
         """A task of a service that runs."""
         arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
         return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
+
+    def alone(self) -> list[Any]:
+        """The tasks that run outside a service."""
+        arns = self.world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+        tasks = self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
+        return [task for task in tasks if task["group"].startswith("family:")]
 
     def command(self, name: str) -> Any:
         """The command of a service's container."""
@@ -193,6 +204,23 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     "secret-missing": lambda s: not s.secret() and s.refused("can't find the specified secret"),
     "scheduled-deletion": lambda s: "DeletedDate" in s.secret() and s.refused("marked for deletion"),
     "no-current-version": lambda s: not s.secret().get("VersionIdsToStages") and s.refused("staging label: AWSCURRENT"),
+    "rotation-pending": lambda s: ["AWSPENDING"] in s.secret()["VersionIdsToStages"].values() and s.whole(),
+    "other-secret-missing": lambda s: "find the specified secret" in s.reasons() and bool(s.text()),
+    "other-secret-denied": lambda s: f"resource: {s.other()}" in s.reasons() and "no identity-based" in s.reasons(),
+    "other-secret-key": lambda s: "json key SMS_PASSWORD" in s.reasons() and "SMS_PASSWORD" not in s.text(),
+    "other-secret-rotated": lambda s: (
+        s.world.secretsmanager.describe_secret(SecretId=s.other())["LastChangedDate"] > s.running("worker")["startedAt"]
+        and s.whole()
+    ),
+    "parameter-missing": lambda s: "ParameterNotFound" in s.reasons(),
+    "parameter-denied": lambda s: "not authorized to perform: ssm:GetParameters" in s.reasons(),
+    "parameter-changed": lambda s: "SMS_CREDENTIAL" in s.references("worker") and s.whole(),
+    "platform-version": lambda s: (
+        s.service("worker")["platformVersion"] == "1.3.0" and "unexpected ARN format" in s.reasons()
+    ),
+    "sidecar-only": lambda s: (
+        "OPENAI_API_KEY" not in s.references("worker") and "OPENAI_API_KEY: field required" in s.log("worker")
+    ),
     "wrong-region": lambda s: ":ap-southeast-1:" in s.references("worker")["SECRET_KEY"] and s.whole(),
     "wrong-account": lambda s: ACCOUNT not in s.references("worker")["SECRET_KEY"] and "GetSecretValue" in s.reasons(),
     "suffix-stale": lambda s: (
@@ -314,6 +342,14 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and all("startedAt" in task for task in s.stopped("worker"))
     ),
     "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
+    "command-fails": lambda s: (
+        {container["exitCode"] for task in s.stopped("backend") for container in task["containers"]} == {127}
+        and "circuit breaker" in s.rollout("backend")[1]
+    ),
+    "task-stale": lambda s: (
+        [task["createdAt"] < s.value()["CreatedDate"] for task in s.alone()] == [True] and s.whole()
+    ),
+    "other-definition": lambda s: s.definition("worker")["family"] == f"{STAGING}-backend" and s.whole(),
     "desired-zero": lambda s: s.service("backend")["desiredCount"] == s.service("backend")["runningCount"] == 0,
     "external-controller": lambda s: (
         s.service("backend")["deploymentController"]["type"] == "EXTERNAL"
@@ -357,6 +393,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and s.has_no_agent("worker")
         and s.whole()
     ),
+    "exec-static-keys": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()
     ),

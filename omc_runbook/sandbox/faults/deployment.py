@@ -40,6 +40,8 @@ def faults() -> tuple[Fault, ...]:
             "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
             command("backend", "--sandbox-exit=1"),
         ),
+        _fault("other-definition", "The worker runs the backend's task definition.", _run_other),
+        _fault("task-stale", "A task of the worker's family runs alone, with the secret's former value.", _run_alone),
         _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
         _fault(
             "external-controller",
@@ -62,6 +64,11 @@ def faults() -> tuple[Fault, ...]:
             lambda world: revise(world, "worker", _lose_image),
         ),
         _fault(
+            "command-fails",
+            "The backend's command is not in its image, and the circuit breaker rolled the deployment back.",
+            command("backend", "--sandbox-exit=127"),
+        ),
+        _fault(
             "out-of-memory",
             "The worker's new tasks are killed because they run out of memory.",
             command("worker", OUT_OF_MEMORY),
@@ -77,6 +84,37 @@ def _lose_image(container: ContainerDefinitionOutputTypeDef) -> None:
 def _delete_log_group(world: World) -> None:
     world.logs.delete_log_group(logGroupName=f"/ecs/{STAGING}/worker")
     redeploy(world)
+
+
+def _run_other(world: World) -> None:
+    definition = service(world, "backend")["taskDefinition"]
+    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=definition)
+
+
+def _run_alone(world: World) -> None:
+    world.ecs.run_task(
+        cluster=CLUSTER,
+        taskDefinition=service(world, "worker")["taskDefinition"],
+        networkConfiguration={"awsvpcConfiguration": restore_network(world)},
+    )
+    world.wait(lambda: _running_alone(world) != [], "the task started")
+    rotate(world)
+    redeploy(world)
+
+
+def stop_alone(world: World) -> None:
+    """Stop the tasks that run outside a service."""
+    for arn in _running_alone(world):
+        world.ecs.stop_task(cluster=CLUSTER, task=arn)
+
+
+def _running_alone(world: World) -> list[str]:
+    if not world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"]:
+        return []
+    arns = world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+    tasks = world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
+    alone = [task for task in tasks if not task["group"].startswith("service:")]
+    return [task["taskArn"] for task in alone if task["lastStatus"] == "RUNNING"]
 
 
 def _scale_to_zero(world: World) -> None:

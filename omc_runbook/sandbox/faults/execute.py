@@ -35,6 +35,11 @@ def faults() -> tuple[Fault, ...]:
             "The worker's root file system is read-only.",
             lambda world: revise(world, "worker", _make_readonly),
         ),
+        _fault(
+            "exec-static-keys",
+            "The worker's container has AWS keys in its environment, which may not open ECS Exec's channels.",
+            lambda world: revise(world, "worker", _give_keys),
+        ),
         _fault("exec-no-shell", "The worker's image has no shell.", command("worker", NO_SHELL)),
     )
 
@@ -51,3 +56,8 @@ def _revoke_channels(world: World) -> None:
 
 def _make_readonly(container: ContainerDefinitionOutputTypeDef) -> None:
     container["readonlyRootFilesystem"] = True
+
+
+def _give_keys(container: ContainerDefinitionOutputTypeDef) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    container["environment"] += [{"name": name, "value": value} for name, value in keys.items()]

@@ -9,10 +9,13 @@ from support.check_assertions import Fault
 from support.snapshots import (
     ARN,
     NOW,
+    definition_arn,
     deployment,
     rotated,
     stuck,
+    task,
     with_service,
+    with_tasks,
 )
 
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
@@ -95,6 +98,11 @@ def unplaced(snapshot: Snapshot) -> Snapshot:
     return with_service(snapshot, "worker", deployments=deployments, events=events)
 
 
+def alone_since(created: datetime) -> Callable[[Snapshot], Snapshot]:
+    """Let a task of the worker's family run outside a service."""
+    return lambda snapshot: with_tasks(snapshot, replace(task("worker", created), service="", deployment_id=""))
+
+
 FAULTS = {
     "wrong-names": Fault(
         lambda s: replace(s, service_names=None, services=(), clusters=("ohmycoins-staging-cluster",)),
@@ -106,6 +114,21 @@ FAULTS = {
     "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", WORKER),
     "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", WORKER),
     "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", WORKER),
+    "command-fails": Fault(
+        failing(EXIT, **{**EXITED, "containers": (TaskContainer("worker", 127, ""),)}),
+        "worker",
+        "Exit code 127: the shell cannot find the command",
+        WORKER,
+    ),
+    "task-stale": Fault(
+        alone_since(NOW - timedelta(days=20)),
+        "ohmycoins-staging-worker (run alone)",
+        "no deployment replaces them",
+        frozenset({"ohmycoins-staging-worker (run alone)"}),
+    ),
+    "other-definition": Fault(
+        service("worker", task_definition_arn=definition_arn("backend")), "worker", "the family of backend", WORKER
+    ),
     "image-pull": Fault(failing(IMAGE), "worker", "never started: no image", WORKER),
     "log-group": Fault(failing(LOG), "worker", "no log to write to", WORKER),
     "volume": Fault(failing(VOLUME), "worker", "a volume is not mounted", WORKER),

@@ -19,6 +19,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement, TaskContainer
+from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -71,6 +72,14 @@ FAULTS = {
         lambda s: with_container(without_agent(s), "worker", lambda old: replace(old, readonly=True)),
         "ohmycoins-staging-worker:7 worker",
         "readonlyRootFilesystem is true",
+        WORKER,
+    ),
+    "exec-static-keys": Fault(
+        lambda s: with_container(
+            without_agent(s), "worker", lambda old: replace(old, environment=(*old.environment, *STATIC_KEYS))
+        ),
+        "ohmycoins-staging-worker:7 worker",
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the agent of ECS Exec uses them",
         WORKER,
     ),
     "exec-no-shell": Fault(

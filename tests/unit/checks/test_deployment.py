@@ -24,10 +24,12 @@ from support.snapshots import (
     NOW,
     PREVIOUS,
     ROLE_NAME,
+    definition_arn,
     deployment,
     event,
     healthy,
     rotated,
+    service,
     stopped,
     stuck,
     task,
@@ -353,3 +355,35 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
         "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
     )
     assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing
+
+
+def running_family(name: str, family: str) -> Snapshot:
+    """A snapshot in which a service, under a name, runs another family."""
+    arn = definition_arn("backend").replace("ohmycoins-staging-backend", family)
+    services = tuple(
+        replace(old, name=name, task_definition_arn=arn) if old.name == "worker" else old for old in healthy().services
+    )
+    return replace(healthy(), services=services)
+
+
+def test_services_may_share_a_family() -> None:
+    """A variant of a service may run its family, and a family that is named after none tells nothing."""
+    for name, family in (("backend-slow", "ohmycoins-staging-backend"), ("worker", "ohmycoins-staging-tasks")):
+        assert_clear(CHECKS["other-definition"], running_family(name, family))
+    # The longest name counts: this family is the report-worker's own.
+    named = replace(
+        running_family("report-worker", "x-report-worker"), services=(service("worker"), service("report-worker"))
+    )
+    assert_clear(CHECKS["other-definition"], named)
+
+
+def test_another_services_family_is_an_error_where_its_own_is_known() -> None:
+    """By its tasks of before, or for the main service by its configured family; else it is a warning."""
+    [found] = run_check(CHECKS["other-definition"], FAULTS["other-definition"].make(healthy()))
+    assert found.severity == "error" and "it ran ohmycoins-staging-worker:7 before" in found.evidence[1]
+    assert "--task-definition ohmycoins-staging-worker:7" in found.remedy.command
+    [alone] = run_check(CHECKS["other-definition"], replace(FAULTS["other-definition"].make(healthy()), tasks=()))
+    assert alone.severity == "warning"
+    main = replace(with_service(healthy(), "backend", task_definition_arn=definition_arn("worker")), tasks=())
+    [found] = run_check(CHECKS["other-definition"], main)
+    assert found.severity == "error" and "--task-definition ohmycoins-staging-backend " in found.remedy.command

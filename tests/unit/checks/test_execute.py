@@ -25,7 +25,9 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.checks import execute
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.complaint import hear
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 
@@ -118,8 +120,12 @@ ROLES = {
     "not allowed by its policies": (by_policies(policy(action="s3:*")), "found"),
     "half of it denied": (by_policies(policy(action="*"), policy("Deny", action="ssmmessages:Open*")), "found"),
     "on a condition": (
-        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:PrincipalTag/exec": "yes"}})),
+        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})),
         "unknown",
+    ),
+    "on a tag that it lacks": (
+        by_policies(policy(action="ssmmessages:*", Condition={"StringEquals": {"aws:PrincipalTag/exec": "yes"}})),
+        "found",
     ),
     "unreadable": (replace(by_policies(), policies=None), "unknown"),
     "gone": (Permissions(role=None, exists=False), "found"),
@@ -141,3 +147,19 @@ def test_no_tool_is_told_as_such() -> None:
     snapshot = with_refusal(looked(healthy()), "worker", "no-tool", "no program that makes a digest")
     [found] = run_check(CHECKS["exec-no-shell"], snapshot)
     assert "no program that makes a digest" in found.evidence[0]
+
+
+def test_keys_that_may_open_channels_are_no_fault() -> None:
+    """Where a look worked all the same, AWS keys in the container are no matter of ECS Exec."""
+    snapshot = with_container(looked(healthy()), "worker", lambda old: replace(old, environment=STATIC_KEYS))
+    assert_clear(CHECKS["exec-static-keys"], snapshot)
+
+
+@pytest.mark.parametrize("plugin", ["", "session-manager-plugin"])
+@pytest.mark.parametrize("id", sorted(set(FAULTS) - {"exec-plugin"}))
+def test_what_breaks_exec_is_named_without_the_plugin_too(id: str, plugin: str) -> None:
+    """Whether the AWS CLI's plugin is here or not, the cause comes first, as an error, and the plugin is none."""
+    snapshot = replace(FAULTS[id].make(healthy()), plugin=plugin)
+    findings = hear("exec-fails").focus(diagnose(snapshot))
+    errors = [finding.check for finding in findings if finding.is_root_cause and finding.severity == "error"]
+    assert errors == [id]
