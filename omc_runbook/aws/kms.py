@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Grant:
+class KmsGrant:
     """A grant: the ARN of its grantee, the operations that it allows, and the encryption context that they must have.
 
     See https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html
@@ -45,7 +45,7 @@ class KmsKey:
     """None where they were not read: no policy depends on them, or the call was refused."""
     aliases: tuple[str, ...] | None = None
     """None as for `tags`."""
-    grants: tuple[Grant, ...] = ()
+    grants: tuple[KmsGrant, ...] = ()
     unread: tuple[ReadFailure, ...] = ()
     """Why tags, aliases or grants that were needed could not be read."""
 
@@ -98,7 +98,7 @@ def list_aliases(client: KMSClient, key_id: str) -> tuple[str, ...]:
     return tuple(alias["AliasName"] for page in pages for alias in page["Aliases"])
 
 
-def list_grants(client: KMSClient, key_id: str) -> tuple[Grant, ...]:
+def list_grants(client: KMSClient, key_id: str) -> tuple[KmsGrant, ...]:
     """Read a key's grants.
 
     See https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html
@@ -107,7 +107,7 @@ def list_grants(client: KMSClient, key_id: str) -> tuple[Grant, ...]:
     return tuple(_grant(raw) for page in pages for raw in page["Grants"])
 
 
-def _grant(raw: Any) -> Grant:
+def _grant(raw: Any) -> KmsGrant:
     constraints = raw.get("Constraints", {})
     context = {**constraints.get("EncryptionContextSubset", {}), **constraints.get("EncryptionContextEquals", {})}
-    return Grant(raw.get("GranteePrincipal", ""), frozenset(raw.get("Operations", ())), context)
+    return KmsGrant(raw.get("GranteePrincipal", ""), frozenset(raw.get("Operations", ())), context)

@@ -18,7 +18,8 @@ from omc_runbook.iam.policy import evaluate, evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.other_sources import FIELD, OtherSource, refers
+from omc_runbook.snapshot.other_references import FIELD, refers
+from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("reference", hinders="secret")

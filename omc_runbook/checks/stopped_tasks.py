@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.snapshot import freshness
-from omc_runbook.snapshot.other_sources import permission_of
+from omc_runbook.snapshot.other_references import permission_of
 from omc_runbook.snapshot.state import Snapshot
 
 RIPE = timedelta(minutes=2)

@@ -1,29 +1,15 @@
-"""The other secrets and the SSM parameters that task definitions refer to: whether ECS finds them, and since when."""
+"""Another secret or an SSM parameter that task definitions refer to: whether ECS finds it, and since when."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from omc_runbook.aws import secretsmanager, ssm
-from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.masking.document import DocumentError, parse
-from omc_runbook.messages.reasons import is_of_content
 from omc_runbook.model.value_from import Reference
-from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE, Permissions
-
-if TYPE_CHECKING:
-    from omc_runbook.snapshot.gatherer import Gatherer
-    from omc_runbook.snapshot.state import Snapshot
-
-FIELD = "other_sources"
-"""The snapshot's field, in which what could not be read is a gap."""
+from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,29 +45,6 @@ class OtherSource:
         return GET_SECRET_VALUE if self.is_secret else GET_PARAMETERS
 
 
-def references_of(snapshot: Snapshot) -> Iterator[Reference]:
-    """The references of consumers to other secrets and to parameters, each source once."""
-    known = set()
-    for service in snapshot.readers:
-        for revision in snapshot.revisions(service):
-            for _, injection in snapshot.other_injections(revision):
-                ref = injection.reference
-                if ref.source not in known and not ref.problem:
-                    known.add(ref.source)
-                    yield ref
-
-
-def permission_of(reference: Reference, snapshot: Snapshot) -> tuple[str, str]:
-    """The action and the resource that an execution role needs for a reference."""
-    if reference.kind == "secretsmanager":
-        return GET_SECRET_VALUE, reference.secret_arn
-    if reference.text.startswith("arn:"):
-        return GET_PARAMETERS, reference.text
-    caller, region = snapshot.caller, snapshot.environment.names.region
-    base = f"arn:{caller.partition}:ssm:{region}:{caller.account}:parameter"
-    return GET_PARAMETERS, f"{base}/{parameter_name(reference).removeprefix('/')}"
-
-
 def parameter_name(reference: Reference) -> str:
     """The name of a parameter, from its name or its ARN, without a version or label."""
     text = reference.text
@@ -89,143 +52,3 @@ def parameter_name(reference: Reference) -> str:
         return text.partition(":")[0]
     path = text.split(":", 5)[-1].removeprefix("parameter").partition(":")[0]
     return path if path.count("/") > 1 else path.removeprefix("/")
-
-
-class Reading:
-    """The calls for the other sources of one snapshot, begun at once and joined when their answers are needed."""
-
-    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
-        self._gatherer, self._snapshot = gatherer, snapshot
-        self.references = tuple(references_of(snapshot))
-        home = (gatherer.names.region, gatherer.caller.account)
-        self._secrets = {ref.source: self._describe(ref) for ref in self.references if ref.kind == "secretsmanager"}
-        names = sorted({name for ref in self.references if self._is_here(ref, home) for name in _spellings(ref)})
-        self._parameters: Future[tuple[Parameter, ...] | ReadFailure] | None = None
-        if names:
-            client = gatherer.clients("ssm")
-            self._parameters = gatherer.ask(
-                "SSM parameters", "ssm:DescribeParameters", lambda: ssm.describe(client, names)
-            )
-
-    @property
-    def permissions(self) -> tuple[tuple[str, str], ...]:
-        """What the execution roles need for them."""
-        return tuple(permission_of(ref, self._snapshot) for ref in self.references)
-
-    def finish(self, roles: Iterable[Permissions]) -> dict[str, OtherSource]:
-        """The sources by what their references name; those that could not be read are left out, and gaps."""
-        gatherer, sources = self._gatherer, {}
-        for ref, answer in ((ref, self._secrets[ref.source]) for ref in self.references if ref.source in self._secrets):
-            if isinstance(answer.result(), ReadFailure):
-                gatherer.keep(FIELD, answer, None)
-                continue
-            secret = gatherer.keep(FIELD, answer, None)
-            changed = secret.changed or secret.created if secret else None
-            sources[ref.source] = OtherSource(reference=ref, arn=ref.secret_arn, secret=secret, changed=changed)
-        sources |= self._found_parameters()
-        sources = {name: self._with_date(source) for name, source in sources.items()}
-        sources = {name: self._with_keys(source) for name, source in sources.items()}
-        known = tuple(roles)
-        return {name: self._with_policy(source, known) for name, source in sources.items()}
-
-    def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
-        clients, arn = self._gatherer.clients, ref.secret_arn
-        return self._gatherer.ask(
-            f"secret {arn}",
-            "secretsmanager:DescribeSecret",
-            lambda: secretsmanager.describe(clients("secretsmanager", ref.region), arn),
-        )
-
-    def _is_here(self, ref: Reference, home: tuple[str, str]) -> bool:
-        """Whether a reference names a parameter of this region and account."""
-        fields = ref.text.split(":")
-        return ref.kind == "ssm" and (fields[0] != "arn" or tuple(fields[3:5]) == home)
-
-    def _found_parameters(self) -> dict[str, OtherSource]:
-        if self._parameters is None:
-            return {}
-        found = self._gatherer.keep(FIELD, self._parameters, None)
-        if found is None:
-            return {}
-        by_name = {parameter.name: parameter for parameter in found}
-        home = (self._gatherer.names.region, self._gatherer.caller.account)
-        sources = {}
-        for ref in self.references:
-            if self._is_here(ref, home):
-                parameter = next((by_name[name] for name in _spellings(ref) if name in by_name), None)
-                _, arn = permission_of(ref, self._snapshot)
-                changed = parameter.changed if parameter else None
-                sources[ref.source] = OtherSource(reference=ref, arn=arn, parameter=parameter, changed=changed)
-        return sources
-
-    def _with_date(self, source: OtherSource) -> OtherSource:
-        """Add when the current version was created, where tasks are older than the last change of anything."""
-        secret, tasks = source.secret, tasks_with(self._snapshot, source)
-        if secret is None or source.changed is None or all(task >= source.changed for task in tasks):
-            return source
-        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
-        answer = self._gatherer.ask(
-            f"the versions of {secret.name}",
-            "secretsmanager:ListSecretVersionIds",
-            lambda: secretsmanager.list_versions(client, secret.arn),
-        )
-        versions: tuple[Version, ...] = self._gatherer.keep(FIELD, answer, ())
-        current = next((version for version in versions if CURRENT in version.stages), None)
-        return replace(source, changed=current.created if current else None)
-
-    def _with_keys(self, source: OtherSource) -> OtherSource:
-        """Add a secret's keys, where a task stopped for what a secret contains; a denied call is no gap."""
-        snapshot, secret = self._snapshot, source.secret
-        if secret is None or not any(is_of_content(task.stopped_reason) for task in snapshot.tasks):
-            return source
-        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
-        answer = self._gatherer.ask(
-            f"the value of {secret.name}",
-            GET_SECRET_VALUE,
-            lambda: secretsmanager.get_value(client, secret.arn, CURRENT),
-        ).result()
-        if answer is None or isinstance(answer, ReadFailure) or answer.text is None:
-            return source
-        try:
-            return replace(source, keys=frozenset(parse(answer.text).keys))
-        except DocumentError:
-            return replace(source, keys=frozenset())
-
-    def _with_policy(self, source: OtherSource, roles: Iterable[Permissions]) -> OtherSource:
-        """Add a secret's own policy, where a role's policies do not allow reading it."""
-        secret = source.secret
-        results = [role.simulation_of(source.action, source.arn) for role in roles]
-        if secret is None or all(result and result.decision == "allowed" for result in results):
-            return source
-        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
-        answer = self._gatherer.ask(
-            f"the resource policy of {secret.name}",
-            "secretsmanager:GetResourcePolicy",
-            lambda: secretsmanager.get_resource_policy(client, secret.arn),
-        )
-        return replace(source, policy=self._gatherer.keep(FIELD, answer, None))
-
-
-def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
-    """When the running tasks that were given a source's value were created."""
-    return tuple(
-        task.created
-        for service in snapshot.consumers
-        for task in snapshot.running(service)
-        if task.created and refers(snapshot, task.task_definition_arn, source)
-    )
-
-
-def refers(snapshot: Snapshot, definition_arn: str, source: OtherSource) -> bool:
-    """Whether a revision refers to a source, and to no certain version of it."""
-    pairs = snapshot.other_injections(snapshot.definition(definition_arn))
-    return any(
-        injection.reference.source == source.reference.source and not injection.reference.names_version
-        for _, injection in pairs
-    )
-
-
-def _spellings(reference: Reference) -> tuple[str, ...]:
-    """The names that a reference to a parameter may mean: an ARN does not tell whether one begins with a slash."""
-    name = parameter_name(reference)
-    return (name, f"/{name}") if reference.text.startswith("arn:") and not name.startswith("/") else (name,)

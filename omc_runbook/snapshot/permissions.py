@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.snapshot import other_sources
+from omc_runbook.snapshot import other_references
 from omc_runbook.snapshot.state import Snapshot
 
 FOLLOWING: dict[str, tuple[str, ...]] = {
@@ -95,7 +95,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
     if service == "secretsmanager":
         own = snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????"
-        others = other_sources.references_of(snapshot) if other_sources.FIELD in snapshot.gaps else ()
+        others = other_references.references_of(snapshot) if other_references.FIELD in snapshot.gaps else ()
         return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
     if service == "ecs":
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])

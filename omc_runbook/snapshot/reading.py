@@ -15,7 +15,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, other_sources, roles
+from omc_runbook.snapshot import deep_read, follow_ups, networking, other_environments, other_references, roles
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -144,7 +144,7 @@ class _Reading(Gatherer):
         in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
         older = self._definitions(in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
-        others = other_sources.Reading(self, snapshot)
+        others = other_references.Reading(self, snapshot)
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
             for arn in self._roles(snapshot)

@@ -343,7 +343,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
     ),
     "breaker-rollback": lambda s: "circuit breaker: rolling back" in s.rollout("backend")[1],
     "command-fails": lambda s: (
-        {container["exitCode"] for task in s.stopped("backend") for container in task["containers"]} == {127}
+        127 in {container["exitCode"] for task in s.stopped("backend") for container in task["containers"]}
         and "circuit breaker" in s.rollout("backend")[1]
     ),
     "task-stale": lambda s: (

@@ -24,7 +24,8 @@ from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.model.value_from import parse
-from omc_runbook.snapshot.other_sources import OtherSource, permission_of
+from omc_runbook.snapshot.other_references import permission_of
+from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
 WORKER = frozenset({"worker"})

@@ -43,7 +43,7 @@ from support.snapshots import (
     with_tasks,
 )
 
-from omc_runbook.aws.kms import Grant, KmsKey
+from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
 from omc_runbook.checks.check import run_check
@@ -384,16 +384,16 @@ def test_a_grant_of_the_key_is_enough() -> None:
     key = snapshot.kms_key
     assert key
 
-    def granting(*grants: Grant, **changes: Any) -> Snapshot:
+    def granting(*grants: KmsGrant, **changes: Any) -> Snapshot:
         return replace(snapshot, kms_key=replace(key, grants=grants, **changes))
 
     decrypt = frozenset({"Decrypt"})
-    assert found_in(granting(Grant(ROLE, decrypt))) == set()
-    assert found_in(granting(Grant(ROLE, decrypt, {"SecretARN": ARN}))) == set()
+    assert found_in(granting(KmsGrant(ROLE, decrypt))) == set()
+    assert found_in(granting(KmsGrant(ROLE, decrypt, {"SecretARN": ARN}))) == set()
     for other in (
-        Grant(f"{ROLE}2", decrypt),
-        Grant(ROLE, frozenset({"Encrypt"})),
-        Grant(ROLE, decrypt, {"SecretARN": "x"}),
+        KmsGrant(f"{ROLE}2", decrypt),
+        KmsGrant(ROLE, frozenset({"Encrypt"})),
+        KmsGrant(ROLE, decrypt, {"SecretARN": "x"}),
     ):
         assert found_in(granting(other)) == {"kms-no-permission"}
     refused = ReadFailure("the grants of the key", "kms:ListGrants", "AccessDeniedException", "denied")
