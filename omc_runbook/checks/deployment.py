@@ -51,7 +51,8 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "other-definition",
-    needs=("services", "task_definitions"),
+    needs=("services", "task_definitions", "tasks"),
+    severity="warning",
     symptom="not-updating",
     looks_like=("old-value", "refuses-to-start", "variable-not-read"),
     ruled_out_by="DescribeServices: each service runs a task definition of its own",
@@ -76,7 +77,8 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
             *((f"DescribeTasks: it ran {former} before.",) if former else ()),
         )
         remedy = remedies.deploy(snapshot.environment.names, service.name, former or mine)
-        severity: Severity | None = None if former or service.name == main else "warning"
+        fails = any(stop.service.name == service.name for stop in fresh_stops(snapshot))
+        severity: Severity | None = "error" if fails else None
         yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity)
 
 

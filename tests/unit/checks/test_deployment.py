@@ -45,6 +45,7 @@ from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -377,13 +378,16 @@ def test_services_may_share_a_family() -> None:
     assert_clear(CHECKS["other-definition"], named)
 
 
-def test_another_services_family_is_an_error_where_its_own_is_known() -> None:
-    """By its tasks of before, or for the main service by its configured family; else it is a warning."""
+def test_another_services_family_is_an_error_where_tasks_fail() -> None:
+    """While tasks run it is a warning; what to go back to is told by tasks of before, else by names."""
     [found] = run_check(CHECKS["other-definition"], FAULTS["other-definition"].make(healthy()))
-    assert found.severity == "error" and "it ran ohmycoins-staging-worker:7 before" in found.evidence[1]
+    assert found.severity == "warning" and "it ran ohmycoins-staging-worker:7 before" in found.evidence[1]
     assert "--task-definition ohmycoins-staging-worker:7" in found.remedy.command
-    [alone] = run_check(CHECKS["other-definition"], replace(FAULTS["other-definition"].make(healthy()), tasks=()))
-    assert alone.severity == "warning"
+    failing_tasks = stuck(FAULTS["other-definition"].make(healthy()), "worker", EXIT, **EXITED)
+    failing_tasks = with_service(failing_tasks, "worker", task_definition_arn=definition_arn("backend"))
+    [found] = run_check(CHECKS["other-definition"], failing_tasks)
+    assert found.severity == "error"
+    assert [each.check for each in diagnose(failing_tasks) if each.is_root_cause] == ["other-definition"]
     main = replace(with_service(healthy(), "backend", task_definition_arn=definition_arn("worker")), tasks=())
     [found] = run_check(CHECKS["other-definition"], main)
-    assert found.severity == "error" and "--task-definition ohmycoins-staging-backend " in found.remedy.command
+    assert "--task-definition ohmycoins-staging-backend " in found.remedy.command
