@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -18,7 +18,7 @@ from omc_runbook.iam.policy import evaluate, evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.other_references import FIELD, refers
+from omc_runbook.snapshot.other_references import FIELD, keys_read, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
@@ -100,8 +100,9 @@ def other_secret_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
     looks_like=("not-found",),
     ruled_out_by="DescribeParameters: each SSM parameter of the task definitions exists",
 )
-def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence]:
+def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An SSM parameter that tasks need does not exist."""
+    yield from _elsewhere(snapshot)
     for source, demands in _sources(snapshot, is_secret=False):
         if source.parameter is None:
             region = snapshot.environment.names.region
@@ -140,6 +141,19 @@ def parameter_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Running tasks have an old value of an SSM parameter."""
     return _changed(snapshot, is_secret=False)
+
+
+def _elsewhere(snapshot: Snapshot) -> Iterator[Uncertain]:
+    """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
+    if snapshot.gaps.get(FIELD):
+        return
+    for ref in references_of(snapshot):
+        if ref.kind == "ssm" and ref.source not in snapshot.other_sources:
+            source = OtherSource(reference=ref, arn="")
+            running = (task for reader in snapshot.readers for task in snapshot.running(reader))
+            if not any(keys_read(snapshot, task.task_definition_arn, source) for task in running):
+                where = f"DescribeParameters of this account and region does not show {ref.text}"
+                yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
 
 
 def _sources(snapshot: Snapshot, is_secret: bool) -> Iterator[tuple[OtherSource, list[KeyDemand]]]:
@@ -251,10 +265,9 @@ def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:
         if changed is None:
             continue
         for service in snapshot.consumers:
+            older = [task for task in snapshot.running(service) if task.started and task.started < changed]
             stale = [
-                task
-                for task in snapshot.running(service)
-                if refers(snapshot, task.task_definition_arn, source) and (task.started or changed) < changed
+                task for task in older if _has_changed(source, keys_read(snapshot, task.task_definition_arn, source))
             ]
             if stale:
                 what = "its current version came" if is_secret else "it was last written"
@@ -262,8 +275,24 @@ def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:
                     f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} started before"
                     f" {what}, at {changed:%Y-%m-%d %H:%M:%S} UTC."
                 )
+                keys = {key for task in stale for key in keys_read(snapshot, task.task_definition_arn, source)}
+                facts = (fact, *((_comparison(source, keys),) if is_secret else ()))
                 remedy = remedies.redeploy(snapshot.environment.names, service.name)
-                yield Evidence(source.name, (fact,), remedy, frozenset({service.name}))
+                yield Evidence(source.name, facts, remedy, frozenset({service.name}))
+
+
+def _comparison(source: OtherSource, keys: Collection[str]) -> str:
+    """What tasks read of a secret, and whether that is known to differ."""
+    if source.changed_keys is None:
+        read = f"They read {', '.join(sorted(keys))}" if "" not in keys else "They read the whole of it"
+        return f"{read}; whether that differs was not compared."
+    differing = source.changed_keys if "" in keys else source.changed_keys.intersection(keys)
+    return f"Keys whose value differs: {', '.join(sorted(differing))}."
+
+
+def _has_changed(source: OtherSource, keys: frozenset[str]) -> bool:
+    """Whether a source's present value is another one for what is read of it, as far as that was compared."""
+    return bool(keys) and (source.changed_keys is None or "" in keys or bool(keys & source.changed_keys))
 
 
 def _stops_about(snapshot: Snapshot, source: OtherSource) -> list[Stop]:

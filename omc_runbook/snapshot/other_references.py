@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import secretsmanager, ssm
-from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
-from omc_runbook.masking.document import DocumentError, parse
+from omc_runbook.masking.document import Document, DocumentError, differ, parse
 from omc_runbook.messages.reasons import is_of_content
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -94,7 +94,9 @@ class Reading:
     def _is_here(self, ref: Reference, home: tuple[str, str]) -> bool:
         """Whether a reference names a parameter of this region and account."""
         fields = ref.text.split(":")
-        return ref.kind == "ssm" and (fields[0] != "arn" or tuple(fields[3:5]) == home)
+        is_own = fields[0] != "arn" or tuple(fields[3:5]) == home
+        # Names that begin so are AWS's own, or stand for secrets: DescribeParameters does not have them.
+        return ref.kind == "ssm" and is_own and not parameter_name(ref).removeprefix("/").startswith("aws/")
 
     def _found_parameters(self) -> dict[str, OtherSource]:
         if self._parameters is None:
@@ -114,7 +116,7 @@ class Reading:
         return sources
 
     def _with_date(self, source: OtherSource) -> OtherSource:
-        """Add when the current version was created, where tasks are older than the last change of anything."""
+        """Add when the current version was created, and what it changed, where tasks are older than the last change."""
         secret, tasks = source.secret, tasks_with(self._snapshot, source)
         if secret is None or source.changed is None or all(task >= source.changed for task in tasks):
             return source
@@ -125,26 +127,42 @@ class Reading:
             lambda: secretsmanager.list_versions(client, secret.arn),
         )
         versions: tuple[Version, ...] = self._gatherer.keep(FIELD, answer, ())
-        current = next((version for version in versions if CURRENT in version.stages), None)
-        return replace(source, changed=current.created if current else None)
+        created = {stage: version.created for version in versions for stage in version.stages}
+        changed = created.get(CURRENT)
+        stale = [task for task in tasks if changed and task < changed]
+        source = replace(source, changed=changed)
+        # Of a task that is older than AWSPREVIOUS it is unknown what it was given.
+        if not stale or PREVIOUS not in created or min(stale) < created[PREVIOUS]:
+            return source
+        try:
+            former, current = self._document(secret, PREVIOUS), self._document(secret, CURRENT)
+        except DocumentError:
+            return source
+        if former is None or current is None:
+            return source
+        keys = (key for key in {*former.keys, *current.keys} if differ(former.get(key), current.get(key)))
+        return replace(source, changed_keys=frozenset(keys))
 
     def _with_keys(self, source: OtherSource) -> OtherSource:
         """Add a secret's keys, where a task stopped for what a secret contains; a denied call is no gap."""
         snapshot, secret = self._snapshot, source.secret
         if secret is None or not any(is_of_content(task.stopped_reason) for task in snapshot.tasks):
             return source
+        try:
+            document = self._document(secret, CURRENT)
+        except DocumentError:
+            return replace(source, keys=frozenset())
+        return replace(source, keys=frozenset(document.keys)) if document else source
+
+    def _document(self, secret: Secret, stage: str) -> Document | None:
+        """A version of another secret; None where it could not be read, raises DocumentError where it is no object."""
         client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
         answer = self._gatherer.ask(
             f"the value of {secret.name}",
             GET_SECRET_VALUE,
-            lambda: secretsmanager.get_value(client, secret.arn, CURRENT),
+            lambda: secretsmanager.get_value(client, secret.arn, stage),
         ).result()
-        if answer is None or isinstance(answer, ReadFailure) or answer.text is None:
-            return source
-        try:
-            return replace(source, keys=frozenset(parse(answer.text).keys))
-        except DocumentError:
-            return replace(source, keys=frozenset())
+        return None if answer is None or isinstance(answer, ReadFailure) or answer.text is None else parse(answer.text)
 
     def _with_policy(self, source: OtherSource, roles: Iterable[Permissions]) -> OtherSource:
         """Add a secret's own policy, where a role's policies do not allow reading it."""
@@ -165,19 +183,17 @@ def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
     """When the running tasks that were given a source's value were created."""
     return tuple(
         task.created
-        for service in snapshot.consumers
-        for task in snapshot.running(service)
-        if task.created and refers(snapshot, task.task_definition_arn, source)
+        for reader in snapshot.readers
+        for task in snapshot.running(reader)
+        if task.created and keys_read(snapshot, task.task_definition_arn, source)
     )
 
 
-def refers(snapshot: Snapshot, definition_arn: str, source: OtherSource) -> bool:
-    """Whether a revision refers to a source, and to no certain version of it."""
+def keys_read(snapshot: Snapshot, definition_arn: str, source: OtherSource) -> frozenset[str]:
+    """The keys of a source that a revision reads, "" for the whole of it; none where it names a certain version."""
     pairs = snapshot.other_injections(snapshot.definition(definition_arn))
-    return any(
-        injection.reference.source == source.reference.source and not injection.reference.names_version
-        for _, injection in pairs
-    )
+    references = (injection.reference for _, injection in pairs)
+    return frozenset(ref.key for ref in references if ref.source == source.reference.source and not ref.names_version)
 
 
 def _spellings(reference: Reference) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class OtherSource:
     changed: datetime | None = None
     keys: frozenset[str] | None = None
     policy: PolicyDocument | None = None
+    changed_keys: frozenset[str] | None = None
+    """The keys whose value the current version changed, None where that was not read."""
 
     @property
     def is_secret(self) -> bool:

@@ -1,6 +1,7 @@
 """Checks of other secrets and of SSM parameters in the same task definitions."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from support.snapshot_faults.other_sources import (
     refer,
     secret,
 )
-from support.snapshots import NOW, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
+from support.snapshots import NOW, REGION, ROLE, ROLE_NAME, by_policies, healthy, policy, with_permissions
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access, other_sources, startup
@@ -138,3 +139,31 @@ def test_a_pinned_version_does_not_follow() -> None:
     """A reference to a certain version keeps its value, whatever is rotated."""
     pinned = refer(healthy(), f"{ARN}:token::{'0' * 32}", changed=NOW)
     assert_clear(CHECKS["other-secret-rotated"], pinned)
+
+
+@pytest.mark.parametrize(
+    ("value_from", "changed_keys", "status"),
+    [
+        (KEY_REFERENCE, None, "found"),
+        (KEY_REFERENCE, frozenset({"token"}), "found"),
+        (KEY_REFERENCE, frozenset({"password"}), "clear"),
+        (ARN, frozenset({"password"}), "found"),
+    ],
+)
+def test_only_what_is_read_of_it_counts(value_from: str, changed_keys: frozenset[str] | None, status: str) -> None:
+    """A rotation of another key than the tasks read leaves them as they should be."""
+    snapshot = refer(healthy(), value_from, changed=NOW - timedelta(hours=2), changed_keys=changed_keys)
+    [answer] = run_check(CHECKS["other-secret-rotated"], snapshot)
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    ["/aws/reference/secretsmanager/payments", f"arn:aws:ssm:{REGION}:210987654321:parameter/payments/sender"],
+)
+def test_a_parameter_that_nobody_here_lists(value_from: str) -> None:
+    """AWS's own names and another account's are unknown, unless a running task was given their value."""
+    snapshot = replace(refer(healthy(), value_from), other_sources={})
+    assert_clear(CHECKS["parameter-missing"], snapshot)
+    [answer] = run_check(CHECKS["parameter-missing"], replace(snapshot, tasks=()))
+    assert answer.status == "unknown" and value_from in answer.evidence[0]

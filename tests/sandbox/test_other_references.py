@@ -1,0 +1,95 @@
+"""What task definitions refer to beside the secret, in a sandbox that runs their tasks."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from omc_runbook.model.findings import Finding
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.faults import mend
+from omc_runbook.sandbox.faults.change import grant, revise
+from omc_runbook.sandbox.faults.other_sources import OTHER_SECRET
+from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.roles import policy
+from omc_runbook.sandbox.worlds.staging import World
+
+READ = "secretsmanager:GetSecretValue"
+ABSENT = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:absent-AbC123"
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> Iterator[World]:
+    """A healthy sandbox, and healthy again afterwards."""
+    yield World(sandbox.endpoint)
+    mend(sandbox.endpoint)
+
+
+def create(world: World, **members: str) -> str:
+    """Create another secret that the execution role may read; returns its ARN."""
+    arn = world.secretsmanager.create_secret(Name=OTHER_SECRET, SecretString=json.dumps(members))["ARN"]
+    grant(world, policy(READ, Resource=arn), "other")
+    return str(arn)
+
+
+def deploy(world: World, edit: Callable[[Any], None]) -> None:
+    """Deploy an edited revision of the worker."""
+    revise(world, "worker", edit)
+    world.settle()
+
+
+def problems(world: World) -> list[Finding]:
+    """The root causes, and what is unknown."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(world.endpoint).variables.items():
+            patch.setenv(name, value)
+        findings = runbooks_run.diagnose(runbooks_run.begin("verify", "staging").look(deeply=True))
+    return [finding for finding in findings if finding.is_root_cause or finding.status == "unknown"]
+
+
+def test_a_key_that_was_not_rotated(world: World) -> None:
+    """Tasks that read a secret's user are fine after its password was rotated, and those that read that are not."""
+    arn = create(world, user="app", password=secrets.token_hex(16))
+    reference = {"name": "DB_USER", "valueFrom": f"{arn}:user::"}
+    deploy(world, lambda container: container["secrets"].append(reference))
+    rotated = json.dumps({"user": "app", "password": secrets.token_hex(16)})
+    world.secretsmanager.put_secret_value(SecretId=arn, SecretString=rotated)
+    assert problems(world) == []
+    deploy(
+        world, lambda container: container["secrets"].append({"name": "DB_PASSWORD", "valueFrom": f"{arn}:password::"})
+    )
+    again = json.dumps({"user": "app", "password": secrets.token_hex(16)})
+    world.secretsmanager.put_secret_value(SecretId=arn, SecretString=again)
+    [found] = problems(world)
+    assert (found.check, found.severity) == ("other-secret-rotated", "warning")
+    assert found.evidence[1] == "Keys whose value differs: password."
+
+
+@pytest.mark.parametrize(
+    ("member", "what"),
+    [
+        (
+            {"logConfiguration": {"logDriver": "awslogs", "secretOptions": [{"name": "token", "valueFrom": ABSENT}]}},
+            "log",
+        ),
+        ({"repositoryCredentials": {"credentialsParameter": ABSENT}}, "repositoryCredentials"),
+    ],
+)
+def test_what_a_log_or_a_registry_needs(member: dict[str, Any], what: str, world: World) -> None:
+    """A secret that is no variable keeps a task from starting all the same, and is named with what needs it."""
+
+    def edit(container: Any) -> None:
+        log = {**container["logConfiguration"], **member.get("logConfiguration", {})}
+        container.update({**member, "logConfiguration": {**log, "options": container["logConfiguration"]["options"]}})
+
+    grant(world, policy(READ, Resource=ABSENT), "other")
+    deploy(world, edit)
+    [found] = problems(world)
+    assert found.check == "other-secret-missing" and what in found.evidence[1]
+    assert set(found.cause_of) == {"pull-failed", "rollout-stuck"}
