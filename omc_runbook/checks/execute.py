@@ -229,7 +229,8 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
     """session-manager-plugin is not installed here."""
-    if snapshot.inside and not snapshot.plugin:
+    # Where no session works at all, something else is in its way, and the plugin would hide that.
+    if not snapshot.plugin and any(not look.refused for look in snapshot.inside or ()):
         fact = (
             "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
             " its own client."

@@ -142,6 +142,16 @@ def test_roles(case: str) -> None:
         assert "ssmmessages:OpenDataChannel" in answers[0].remedy.command
 
 
+def test_the_plugin_does_not_stand_for_a_session_that_fails() -> None:
+    """Where sessions fail for a reason that no check knows, the missing plugin is not called the cause."""
+    snapshot = looked(healthy())
+    for name in ("backend", "worker"):
+        snapshot = with_refusal(snapshot, name, "session", "it ended")
+    findings = hear("exec-fails").focus(diagnose(replace(snapshot, plugin="")))
+    assert not [finding for finding in findings if finding.check == "exec-plugin" and finding.status == "found"]
+    assert any(finding.status == "unknown" and "session failed" in finding.evidence[0] for finding in findings)
+
+
 def test_no_tool_is_told_as_such() -> None:
     """A shell without a program for digests is the same fault, in other words."""
     snapshot = with_refusal(looked(healthy()), "worker", "no-tool", "no program that makes a digest")
