@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
+from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.other_references import permission_of
 from omc_runbook.snapshot.state import Snapshot
@@ -71,7 +72,8 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
 
     Evidence is stale when the task stopped before AWSCURRENT moved, before the service was created or recovered,
     or when its deployment has ended; one that the breaker has just ended still counts. One or two tasks are no
-    evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
+    evidence either where the service has replaced them, or a deployment makes progress: tasks do die. Of tasks outside
+    a service those count that never got their secrets, or whose value was refused.
     """
     for service in snapshot.readers:
         starts = [
@@ -85,9 +87,15 @@ def fresh_stops(snapshot: Snapshot) -> Iterator[Stop]:
             for stop in _stops(snapshot, service)
             if not any(_is_before(stop, moment) for moment in starts)
             and (not in_force or stop.task.deployment_id in in_force)
+            and (not service.is_family or _is_of_secrets(stop))
         ]
         if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
             yield from stops
+
+
+def _is_of_secrets(stop: Stop) -> bool:
+    """Whether a task never got its secrets, or a value was refused: how else a job ends is its own business."""
+    return stop.never_started or any(is_refusal(line) for line in stop.log_lines)
 
 
 def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:

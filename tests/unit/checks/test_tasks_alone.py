@@ -70,6 +70,7 @@ def test_healthy_tasks() -> None:
     for tasks in (
         [alone(task("job", NOW - timedelta(hours=1)))],
         [ended(0)],
+        [ended(1)],
         [failed(PULL, minutes=30), alone(task("job", NOW - timedelta(minutes=10)))],
         [ended(1, minutes=30), ended(0, minutes=10)],
     ):
@@ -89,6 +90,15 @@ def test_a_missing_key_names_the_job_beside_the_services() -> None:
     """Whoever reads a key is named with it, in a service or not."""
     found = problems(without_key(world(alone(task("job"))), "OPENAI_API_KEY"))
     assert found["key-missing"].services == {"backend", "worker", JOB}
+
+
+def test_a_refused_password_counts_for_a_job_too() -> None:
+    """A job that ran is told of where its log says that a value was refused."""
+    job = ended(1)
+    line = 'The log of job says: FATAL: password authentication failed for user "app"'
+    snapshot = replace(world(job, key="POSTGRES_PASSWORD"), log_lines={job.id: (line,)})
+    found = problems(snapshot)
+    assert found["store-only"].services == {JOB} and found["task-exits"].because_of == ("store-only",)
 
 
 def test_a_role_of_its_own_is_judged() -> None:
