@@ -29,6 +29,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "secretsmanager:PutSecretValue": ("ARN", "VersionId", "VersionStages"),
     "secretsmanager:RestoreSecret": ("ARN", "Name"),
     "secretsmanager:UpdateSecretVersionStage": ("ARN", "Name"),
+    "ecs:DescribeClusters": ("clusters",),
     "ecs:DescribeServices": ("services",),
     "ecs:DescribeTaskDefinition": ("taskDefinition",),
     "ecs:DescribeTasks": ("tasks",),

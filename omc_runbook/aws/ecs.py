@@ -178,6 +178,16 @@ def list_clusters(client: ECSClient) -> tuple[str, ...]:
     return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
 
 
+def session_key(client: ECSClient, cluster: str) -> str:
+    """The id, ARN or alias of the KMS key that encrypts a cluster's ECS Exec sessions; "" where none does.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommandConfiguration.html
+    """
+    answer = client.describe_clusters(clusters=[cluster], include=["CONFIGURATIONS"])
+    configurations = [entry.get("configuration") or {} for entry in answer["clusters"]]
+    return next((str(each.get("executeCommandConfiguration", {}).get("kmsKeyId", "")) for each in configurations), "")
+
+
 def list_service_names(client: ECSClient, cluster: str) -> tuple[str, ...] | None:
     """Names of a cluster's services; None where the cluster does not exist."""
     pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})

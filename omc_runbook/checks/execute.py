@@ -12,11 +12,11 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import keys_of
-from omc_runbook.iam.policy import evaluate
+from omc_runbook.iam.policy import evaluate, evaluate_resource
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
-from omc_runbook.snapshot.roles import CHANNELS, Permissions
+from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("exec", symptom="exec-fails")
@@ -177,6 +177,42 @@ def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
                     )
                     subject = f"{definition.label} {container.name}"
                     yield Evidence(subject, facts, remedy, frozenset({service.name}))
+
+
+@check(
+    "exec-kms",
+    needs=(*NEEDS, "session_key"),
+    severity="warning",
+    looks_like=("exec-refused",),
+    ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role may decrypt with it",
+)
+def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """The task role may not use the KMS key that encrypts ECS Exec's sessions."""
+    key = snapshot.session_key
+    for arn, permissions in snapshot.session_roles.items() if key else ():
+        assert key
+        name, keys = iam.role_name(arn), keys_of(permissions, arn, snapshot.taken)
+        services = frozenset(
+            service.name
+            for service, tasks in _tasks(snapshot, lambda task: task.execute)
+            if any(definition.task_role_arn == arn for definition in _definitions(snapshot, tasks))
+        )
+        simulated = permissions.simulation_of(DECRYPT, key.arn)
+        direct = evaluate_resource(key.policy, {arn}, DECRYPT, key.arn, keys).decision if key.policy else ""
+        if direct == "allowed" or (simulated and simulated.decision == "allowed" and direct != "explicit-deny"):
+            continue
+        verdict = evaluate(permissions.policies or (), DECRYPT, key.arn, keys, permissions.boundary)
+        if verdict.decision == "allowed" and direct != "explicit-deny":
+            continue
+        if permissions.policies is None or "unknown" in (direct, verdict.decision):
+            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or (verdict.reason,))
+            continue
+        facts = (
+            f"DescribeClusters: executeCommandConfiguration of {snapshot.environment.names.cluster} has kmsKeyId"
+            f" {key.arn}.",
+            f"{name} may not call {DECRYPT} on it, so that no session can begin.",
+        )
+        yield Evidence(name, facts, remedies.let_decrypt(name, key.arn), services)
 
 
 @check(

@@ -157,6 +157,11 @@ def let_execute(role: str) -> Remedy:
     return _put_policy(role, "ecs-exec", _document(statement))
 
 
+def let_decrypt(role: str, key: str) -> Remedy:
+    """Let a task role decrypt ECS Exec's sessions."""
+    return _put_policy(role, "ecs-exec-key", _document({"Effect": "Allow", "Action": DECRYPT, "Resource": key}))
+
+
 def logs(names: Names, service: str) -> Remedy:
     """Read the service's latest log lines."""
     return log_group(names, f"/ecs/{names.cluster}/{service}")

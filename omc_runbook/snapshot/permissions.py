@@ -112,6 +112,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
 
 
 _KINDS = {
+    "ecs:DescribeClusters": ("cluster",),
     "ecs:DescribeServices": ("service",),
     "ecs:DescribeTasks": ("task",),
     "ecs:ExecuteCommand": ("cluster", "task"),

@@ -84,6 +84,10 @@ class Snapshot:
     """Values inside running tasks; None where they were not read."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
+    session_key: KmsKey | None = None
+    """The key that encrypts the cluster's ECS Exec sessions; read only where a look inside failed."""
+    session_roles: Mapping[str, Permissions] = field(default_factory=dict)
+    """By the role's ARN, for the roles of running tasks, as far as that key needs them."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None

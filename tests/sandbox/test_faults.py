@@ -116,6 +116,11 @@ class Scene:
         tasks = self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
         return [task for task in tasks if task["group"].startswith("family:")]
 
+    def session_key(self) -> str:
+        """The key that encrypts ECS Exec's sessions."""
+        found: Any = self.world.ecs.describe_clusters(clusters=[CLUSTER], include=["CONFIGURATIONS"])["clusters"][0]
+        return str(found["configuration"]["executeCommandConfiguration"].get("kmsKeyId", ""))
+
     def command(self, name: str) -> Any:
         """The command of a service's container."""
         return self.definition(name)["containerDefinitions"][0].get("command")
@@ -393,6 +398,7 @@ EVIDENCE: dict[str, Callable[[Scene], bool]] = {
         and s.has_no_agent("worker")
         and s.whole()
     ),
+    "exec-kms": lambda s: bool(s.session_key()) and not s.has_no_agent("worker") and s.whole(),
     "exec-static-keys": lambda s: s.has_no_agent("worker") and not s.has_no_agent("backend") and s.whole(),
     "exec-no-shell": lambda s: (
         s.command("worker") == ["--sandbox-no-shell"] and not s.has_no_agent("worker") and s.whole()

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
+from omc_runbook.diagnosis.complaint import hear
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import troubleshoot
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import mend
-from omc_runbook.sandbox.faults.change import grant, revise
+from omc_runbook.sandbox.faults.change import grant, revise, service
 from omc_runbook.sandbox.faults.other_sources import OTHER_SECRET
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.roles import policy
-from omc_runbook.sandbox.worlds.staging import World
+from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, STAGING, World
 
 READ = "secretsmanager:GetSecretValue"
 ABSENT = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:absent-AbC123"
@@ -93,3 +95,38 @@ def test_what_a_log_or_a_registry_needs(member: dict[str, Any], what: str, world
     [found] = problems(world)
     assert found.check == "other-secret-missing" and what in found.evidence[1]
     assert set(found.cause_of) == {"pull-failed", "rollout-stuck"}
+
+
+def test_a_task_that_runs_alone(world: World) -> None:
+    """A job whose own definition is at fault is found by its task's id, with the cause, and no service is blamed."""
+    current: Any = world.ecs.describe_task_definition(taskDefinition=f"{STAGING}-worker")["taskDefinition"]
+    container = {**current["containerDefinitions"][0], "secrets": [{"name": "TOKEN", "valueFrom": f"{ABSENT}:x::"}]}
+    own = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    container["secrets"].append({"name": "OPENAI_API_KEY", "valueFrom": f"{own}:OPENAI_API_KEY::"})
+    kept = ("executionRoleArn", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    family = f"{STAGING}-job"
+    members = {name: current[name] for name in kept}
+    world.ecs.register_task_definition(family=family, containerDefinitions=[container], **members)
+    network: Any = service(world, "worker")["networkConfiguration"]
+    grant(world, policy(READ, Resource=ABSENT), "other")
+    ran = world.ecs.run_task(cluster=CLUSTER, taskDefinition=family, networkConfiguration=network)
+    arn = str(ran["tasks"][0]["taskArn"])
+    world.wait(lambda: _status(world, arn) == "STOPPED", "the job stopped")
+    complaint = hear(task=arn)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lifecycle.at(world.endpoint).variables.items():
+            patch.setenv(name, value)
+        run = troubleshoot.begin("staging")
+        snapshot = troubleshoot.look(run, complaint)
+        findings = troubleshoot.diagnose(snapshot, complaint)
+        shown = troubleshoot.state(snapshot, complaint).to_text()
+        plan = troubleshoot.plan(run, snapshot, findings)
+    roots = [finding for finding in findings if finding.is_root_cause]
+    assert [finding.check for finding in roots] == ["other-secret-missing"]
+    assert roots[0].services == {f"{family} (run alone)"} and roots[0].cause_of == ("pull-failed",)
+    assert f"{family} (run alone)" in shown and "That means:" in " ".join(shown.split())
+    assert plan.is_empty
+
+
+def _status(world: World, arn: str) -> str:
+    return str(world.ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]["lastStatus"])

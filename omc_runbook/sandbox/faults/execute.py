@@ -14,7 +14,7 @@ from omc_runbook.sandbox.worlds.roles import TASK_POLICY, secrets_policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, TASK_ROLE, World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
+    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, ExecuteCommandConfigurationTypeDef
 
 _fault = partial(Fault, "exec")
 
@@ -40,8 +40,23 @@ def faults() -> tuple[Fault, ...]:
             "The worker's container has AWS keys in its environment, which may not open ECS Exec's channels.",
             lambda world: revise(world, "worker", _give_keys),
         ),
+        _fault("exec-kms", "A KMS key that the task role may not use encrypts ECS Exec's sessions.", _encrypt_sessions),
         _fault("exec-no-shell", "The worker's image has no shell.", command("worker", NO_SHELL)),
     )
+
+
+def _encrypt_sessions(world: World) -> None:
+    key = world.kms.create_key(Description="ECS Exec")["KeyMetadata"]["Arn"]
+    configure_sessions(world, key)
+
+
+def configure_sessions(world: World, key: str = "") -> None:
+    """Encrypt the cluster's ECS Exec sessions with a key, or with none."""
+    if world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"]:
+        configuration: ExecuteCommandConfigurationTypeDef = {"logging": "DEFAULT"}
+        if key:
+            configuration["kmsKeyId"] = key
+        world.ecs.update_cluster(cluster=CLUSTER, configuration={"executeCommandConfiguration": configuration})
 
 
 def _disable(world: World) -> None:

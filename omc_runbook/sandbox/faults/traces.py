@@ -11,6 +11,7 @@ from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults import other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
 from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER, stop_alone
+from omc_runbook.sandbox.faults.execute import configure_sessions
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
@@ -29,6 +30,7 @@ def remove_traces(world: World) -> None:
     _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
     stop_alone(world)
+    configure_sessions(world)
     other_sources.remove(world)
     _enable_keys(world)
     _remove_boundary(world)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from support.check_assertions import assert_clear, assert_found, by_id
 from support.networks import by_nat, with_routes
-from support.snapshot_faults.execute import FAULTS, placed, with_role, with_worker, without_agent
+from support.snapshot_faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
 from support.snapshots import (
     NOW,
     by_policies,
@@ -173,3 +173,16 @@ def test_what_breaks_exec_is_named_without_the_plugin_too(id: str, plugin: str) 
     findings = hear("exec-fails").focus(diagnose(snapshot))
     errors = [finding.check for finding in findings if finding.is_root_cause and finding.severity == "error"]
     assert errors == [id]
+
+
+def test_a_task_role_that_may_use_the_sessions_key() -> None:
+    """A role that may decrypt, by its policies or the key's, is no fault; one that cannot be judged is unknown."""
+    allowed = encrypted(healthy(), policy(action="kms:Decrypt"))
+    assert_clear(CHECKS["exec-kms"], allowed)
+    direct = policy(action="kms:Decrypt", kind="resource", Principal={"AWS": next(iter(allowed.session_roles))})
+    by_key = encrypted(healthy())
+    assert by_key.session_key
+    assert_clear(CHECKS["exec-kms"], replace(by_key, session_key=replace(by_key.session_key, policy=direct)))
+    on_condition = policy(action="kms:Decrypt", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
+    [answer] = run_check(CHECKS["exec-kms"], encrypted(healthy(), on_condition))
+    assert answer.status == "unknown"
