@@ -55,6 +55,7 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "kms:ListGrants": ("Grants",),
     "kms:ListResourceTags": ("Tags",),
     "logs:GetLogEvents": ("events",),
+    "organizations:DescribeOrganization": ("Organization",),
     "ssm:DescribeParameters": ("Parameters",),
     "cloudtrail:LookupEvents": ("Events",),
     "ec2:DescribeDhcpOptions": ("DhcpOptions",),

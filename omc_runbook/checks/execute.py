@@ -86,7 +86,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"GetRole: there is no role {subject}."
             yield Evidence(subject, (fact,), remedies.let_execute(subject), services)
         elif permissions:
-            yield from _judge(subject, permissions, services, keys_of(permissions, arn, snapshot.taken))
+            yield from _judge(subject, permissions, services, keys_of(snapshot, arn, permissions))
 
 
 @check(
@@ -191,7 +191,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     key = snapshot.session_key
     for arn, permissions in snapshot.session_roles.items() if key else ():
         assert key
-        name, keys = iam.role_name(arn), keys_of(permissions, arn, snapshot.taken)
+        name, keys = iam.role_name(arn), keys_of(snapshot, arn, permissions)
         services = frozenset(
             service.name
             for service, tasks in _tasks(snapshot, lambda task: task.execute)

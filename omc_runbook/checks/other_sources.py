@@ -224,7 +224,7 @@ def _may_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> tuple[b
     """Whether a role may read a source, None for unknown, and by what."""
     known, name = snapshot.permissions[role_arn], iam.role_name(role_arn)
     tags = source.secret.tags if source.secret else None
-    keys = keys_of(known, role_arn, snapshot.taken)
+    keys = keys_of(snapshot, role_arn, known)
     keys |= request_keys.of_secret(source.arn, tags, (CURRENT,)) if source.is_secret else {}
     simulated = known.simulation_of(source.action, source.arn)
     is_denied = False

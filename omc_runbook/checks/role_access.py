@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Literal
 
 from omc_runbook.aws import iam
@@ -255,27 +254,37 @@ def _root(role_arn: str) -> str:
     return f"arn:{partition}:iam::{account}:root"
 
 
-def keys_of(permissions: Permissions | None, role_arn: str, taken: datetime) -> Keys:
+def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) -> Keys:
     """The condition keys of a session of a role, at the time of the snapshot."""
     role = permissions.role if permissions else None
     keys = request_keys.of_role(role_arn, role.id, role.tags) if role else request_keys.of_role(role_arn)
-    return {**keys, "aws:CurrentTime": f"{taken:%Y-%m-%dT%H:%M:%SZ}"}
+    if snapshot.organization is not None:
+        keys["aws:PrincipalOrgID"] = snapshot.organization or ()
+    return {**keys, "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def keys_of_read(snapshot: Snapshot, role_arn: str) -> Keys:
     """The condition keys whose values are known of a task's call to Secrets Manager."""
     assert snapshot.secret
-    role = keys_of(snapshot.permissions.get(role_arn), role_arn, snapshot.taken)
-    return {**role, **request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,))}
+    role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
+    secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (CURRENT,))
+    return {**role, **secret, **_organization_of(snapshot, snapshot.secret.arn)}
 
 
 def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
     """The same of Secrets Manager's call to KMS for it."""
     assert snapshot.secret
     secret, account = snapshot.secret, role_arn.split(":")[4]
-    role = keys_of(snapshot.permissions[role_arn], role_arn, snapshot.taken)
+    role = keys_of(snapshot, role_arn, snapshot.permissions[role_arn])
     version = secret.version_at(CURRENT)
-    return {**role, **request_keys.of_key(key.arn, account, secret.arn, version, key.tags, key.aliases)}
+    keys = request_keys.of_key(key.arn, account, secret.arn, version, key.tags, key.aliases)
+    return {**role, **keys, **_organization_of(snapshot, key.arn)}
+
+
+def _organization_of(snapshot: Snapshot, resource: str) -> Keys:
+    """The organization of a resource, where it is the caller's account that has it."""
+    is_known = snapshot.organization is not None and resource.split(":")[4] == snapshot.caller.account
+    return {"aws:ResourceOrgID": snapshot.organization or ()} if is_known else {}
 
 
 def _list(names: Sequence[str]) -> str:

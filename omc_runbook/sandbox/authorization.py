@@ -49,7 +49,7 @@ def context_of(principal: Principal, region: str, keys: Context | None = None) -
         context |= request_keys.of_role(principal.identity_arn, principal.id, principal.tags, principal.session)
     return {
         **context,
-        "aws:PrincipalOrgID": principal.organization or (),
+        **dict.fromkeys(("aws:PrincipalOrgID", "aws:ResourceOrgID"), principal.organization or ()),
         "aws:RequestedRegion": region,
         "aws:SourceIp": "127.0.0.1",
         "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

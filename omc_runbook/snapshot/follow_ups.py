@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 
-from omc_runbook.aws import cloudtrail, kms, secretsmanager
+from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.iam.policy import evaluate
@@ -72,6 +72,21 @@ def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
     needed = {previous} - {*snapshot.contents, ""}
     return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
+
+
+def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
+    """Read which organization the account belongs to, where a policy depends on it; None where none does."""
+    policies = [snapshot.resource_policy, snapshot.kms_key.policy if snapshot.kms_key else None]
+    policies += [each for role in snapshot.permissions.values() for each in (*(role.policies or ()), role.boundary)]
+    if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
+        return None
+    client = gatherer.clients("organizations")
+    answer = gatherer.ask(
+        "the account's organization",
+        "organizations:DescribeOrganization",
+        lambda: organizations.organization_id(client),
+    )
+    return gatherer.keep("organization", answer, None)
 
 
 def read_key_use(gatherer: Gatherer, key: KmsKey, roles: Iterable[Permissions]) -> KmsKey:

@@ -38,6 +38,7 @@ _ANYWHERE = (
     "ec2:",
     "kms:ListAliases",
     "ssm:DescribeParameters",
+    "organizations:",
     "cloudtrail:",
     "ecs:List",
     "ecs:DescribeTaskDefinition",

@@ -151,13 +151,14 @@ class _Reading(Gatherer):
         }
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
         known = {arn: answer.result() for arn, answer in permissions.items()}
-        return replace(
+        snapshot = replace(
             snapshot,
             foreign_secrets=follow_ups.read_foreign_secrets(self, snapshot),
             kms_key=follow_ups.read_key_use(self, key, known.values()) if key and key_arn else key,
             other_sources=others.finish(known.values()),
             permissions=known,
         )
+        return replace(snapshot, organization=follow_ups.read_organization(self, snapshot))
 
     def _key(self, key_id: str) -> KmsKey | None:
         client = self.clients("kms")

@@ -63,6 +63,8 @@ class Snapshot:
     tasks: tuple[Task, ...] = ()
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
+    organization: str | None = None
+    """The id of the account's organization, "" outside one; None where no policy depends on it or it was not read."""
     writes: tuple[Event, ...] | None = None
     """Calls that gave the secret a version or moved a stage, newest first of each name; None where CloudTrail was not
     read. troubleshoot adds calls that deleted it or set its policy."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
@@ -123,7 +124,26 @@ def by_grant(world: World) -> None:
     world.kms.create_grant(KeyId=key, GranteePrincipal=ROLE, Operations=["Decrypt"])
 
 
-FINE: tuple[Change, ...] = (role_at_a_path, by_tags, by_secrets_policy, by_keys_policy, by_keys_tags, by_grant)
+def by_organization(world: World) -> None:
+    """Keep everybody outside the account's organization from the secret."""
+    organizations = world.client("organizations")
+    try:
+        organizations.create_organization(FeatureSet="ALL")
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "AlreadyInOrganizationException"
+    own = organizations.describe_organization()["Organization"]["Id"]
+    guard(world, Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": own}})
+
+
+FINE: tuple[Change, ...] = (
+    role_at_a_path,
+    by_tags,
+    by_secrets_policy,
+    by_keys_policy,
+    by_keys_tags,
+    by_grant,
+    by_organization,
+)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from omc_runbook.snapshot.reading import identify, take
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
-SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2", "ssm")
+SERVICES = ("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2", "ssm", "organizations")
 WRITES = ("Create", "Put", "Restore", "Update", "Register", "Delete", "Execute")
 
 

@@ -303,6 +303,17 @@ def test_tags_and_the_like_decide(condition: dict[str, Any], decided: str) -> No
         assert ("no-permission" in unknown_in(snapshot)) == (decided == "unknown")
 
 
+@pytest.mark.parametrize(
+    ("organization", "decided"), [("o-1", "clear"), ("o-2", "found"), ("", "found"), (None, "unknown")]
+)
+def test_the_accounts_organization_decides(organization: str | None, decided: str) -> None:
+    """A condition on the organization is decided where that was read: another one, or none, is refused."""
+    depends = policy(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})
+    snapshot = replace(with_permissions(healthy(), by_policies(depends)), organization=organization)
+    [answer] = run_check(CHECKS["no-permission"], snapshot)
+    assert answer.status == decided
+
+
 def replace_version(snapshot: Snapshot) -> PolicyDocument:
     """The secret's policy in the version of the language that has variables."""
     assert snapshot.resource_policy
