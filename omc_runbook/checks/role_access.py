@@ -33,7 +33,8 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
-_EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+_ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+_EVERYBODY = {**_ANYTHING, "Principal": "*"}
 REFUSALS: dict[Cause, str] = {
     "organization": "scp",
     "resource-deny": "resource-deny",
@@ -104,7 +105,8 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     if direct.decision == "explicit-deny":
         return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements)
     if direct.decision == "allowed":
-        return RoleAccess("", direct.reason)
+        doubt = _doubt_of_deny(snapshot.permissions[role_arn], DECRYPT, key.arn, context) if by_role.cause else ""
+        return RoleAccess("unknown", doubt) if doubt else RoleAccess("", direct.reason)
     # A role's own policies count for a key only where the key's policy lets the account's do so.
     delegated = evaluate_resource(key.policy, names, DECRYPT, key.arn, context)
     if delegated.decision == "allowed" and by_role.cause == "":
@@ -190,15 +192,18 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
     assert permissions.policies is not None
     verdict = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context, permissions.boundary)
     what = f"{BY_POLICIES}: {verdict.reason}"
-    if verdict.decision == "unknown":
+    doubt = _doubt_of_deny(permissions, GET_SECRET_VALUE, resource, context)
+    if verdict.decision == "unknown" and (granted is not True or doubt):
         return RoleAccess("unknown", what)
     if verdict.decision == "allowed":
         return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
         by_identity = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
         return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
-    if _allows(permissions.policies, resource, context):
+    if verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
         return RoleAccess("boundary", what)
+    if granted and doubt:
+        return RoleAccess("unknown", doubt)
     if granted is not False:
         return _by_secret(what, granted)
     if _allows(permissions.policies, resource.rpartition("-")[0], context) and not _allows(
@@ -208,7 +213,15 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
     return RoleAccess("nothing-allows", what)
 
 
-def _by_secret(what: str, granted: Literal[True] | None) -> RoleAccess:
+def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context: Keys) -> str:
+    """Why a Deny of the role's policies may apply, whatever else allows; "" where none may, or they were not read."""
+    everything = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
+    policies = [*(permissions.policies or ()), *((permissions.boundary,) if permissions.boundary else ())]
+    verdict = evaluate([*policies, everything], action, resource, context)
+    return f"{BY_POLICIES}: {verdict.reason}" if verdict.decision == "unknown" else ""
+
+
+def _by_secret(what: str, granted: Truth) -> RoleAccess:
     """The access by the secret's own policy, where the role's policies do not allow it."""
     if granted:
         return RoleAccess("", f"{what}, but the secret's own policy allows it.")

@@ -378,6 +378,21 @@ def test_a_deny_of_the_role_counts_more_than_the_keys_policy() -> None:
     assert "is denied kms:Decrypt" in found.evidence[0] and "Remove the deny" in found.remedy.command
 
 
+UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
+
+
+@pytest.mark.parametrize(("effect", "status"), [("Allow", "clear"), ("Deny", "unknown")])
+def test_a_doubt_in_the_roles_policies_counts_where_it_may_deny(effect: str, status: str) -> None:
+    """What the secret's and the key's own policies allow, an Allow in doubt does not change; a Deny in doubt may."""
+    granted = own_policy(statement("Allow", ROLE))(healthy())
+    doubtful = by_policies(policy(effect, action="*", Condition=UNKNOWN))
+    [answer] = run_check(CHECKS["no-permission"], with_permissions(granted, doubtful))
+    assert answer.status == status
+    key_policy = policy(action=DECRYPT, kind="resource", Principal={"AWS": ROLE})
+    [answer] = run_check(CHECKS["kms-no-permission"], keyed(doubtful, key_policy)(granted))
+    assert answer.status == status
+
+
 def test_a_keys_tags_decide() -> None:
     """A role that may use keys of its tag may use this one, if it is read to have the tag, and is unknown if not."""
     snapshot = keyed(tagged(by_policies(policy(), policy(action=DECRYPT, Condition=TAGGED)), STAGING))(healthy())
