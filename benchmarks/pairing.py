@@ -93,7 +93,6 @@ EXCEPTIONS: dict[str, Reach] = {
     # Whatever deploys the services anew undoes the one, and finds no cluster after the other.
     "not-forced": Reach(ALL),
     "wrong-names": Reach(ALL),
-    "task-stale": Reach(ALL),
     "image-pull": reach(WORKER, _ONE, WORKER),
     "log-group": reach(WORKER, _ONE, WORKER),
     "breaker-rollback": reach(BACKEND, seen_in=BACKEND),

@@ -91,6 +91,11 @@ def settle(sandbox: Sandbox, seconds: float = _SETTLED_SECONDS) -> None:
         time.sleep(0.03)
 
 
+def set_minute(sandbox: Sandbox, seconds: float) -> None:
+    """Let a minute of a bake time or of a lifecycle hook's timeout last this long; `renew` undoes it."""
+    ask(sandbox, "POST", "clock", {"minute_seconds": seconds})
+
+
 def find() -> Sandbox:
     """The sandbox that AWS_ENDPOINT_URL names, or else the only running one; raises UsageError if there is none."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
@@ -115,7 +120,7 @@ def at(endpoint: str) -> Sandbox:
 
 
 def status(sandbox: Sandbox | None = None) -> dict[str, Any]:
-    """A sandbox's status: endpoint, port, pid, world, broken, database, settled, tasks."""
+    """A sandbox's status: endpoint, port, pid, world, broken, database, settled, minute_seconds, tasks."""
     return ask(sandbox or find(), "GET", "status")
 
 

@@ -7,7 +7,16 @@ from omc_runbook.iam.request_keys import Keys
 from omc_runbook.sandbox.calls import Call
 
 _CLUSTER_ACTIONS = {"DescribeClusters", "DeleteCluster", "UpdateCluster", "PutClusterCapacityProviders"}
-_SERVICE_ACTIONS = {"DescribeServices", "CreateService", "UpdateService", "DeleteService", "CreateTaskSet"}
+_SERVICE_ACTIONS = {
+    *("DescribeServices", "CreateService", "UpdateService", "DeleteService", "CreateTaskSet"),
+    "ListServiceDeployments",
+}
+_ARN_ACTIONS = {
+    "DescribeServiceDeployments": "serviceDeploymentArns",
+    "DescribeServiceRevisions": "serviceRevisionArns",
+    "StopServiceDeployment": "serviceDeploymentArn",
+    "ContinueServiceDeployment": "serviceDeploymentArn",
+}
 _TASK_ACTIONS = {"DescribeTasks", "StopTask", "ExecuteCommand"}
 
 
@@ -78,6 +87,9 @@ def _ecs(call: Call, account: str) -> list[str]:
         return arns("service", call.texts("services") or [call.text("service", "serviceName")])
     if call.action in _TASK_ACTIONS:
         return arns("task", call.texts("tasks") or [call.text("task")])
+    if call.action in _ARN_ACTIONS:
+        member = _ARN_ACTIONS[call.action]
+        return call.texts(member) or [call.text(member)]
     if call.action == "RegisterTaskDefinition":
         return [f"{base}:task-definition/{call.text('family')}:*"]
     if call.action == "RunTask":

@@ -31,6 +31,7 @@ from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network
 from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
+from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.moto_patches import freeze_tasks, install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
@@ -60,7 +61,7 @@ class SandboxServer:
         self._broken: list[str] = []
         self._drill: dict[str, Any] | None = None
         self.token = secrets.token_urlsafe(32)
-        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token)
+        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token, self.agent.wake)
         # Bound here, because werkzeug exits when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(
@@ -71,7 +72,7 @@ class SandboxServer:
         self.directory = state / str(self.port)
 
     def control(self, method: str, path: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a control path (status, calls, note, wire, reset); None for any other."""
+        """Answer a control path (status, calls, note, clock, wire, reset); None for any other."""
         if (method, path) == ("GET", "status"):
             return self._status()
         if (method, path) == ("GET", "calls"):
@@ -83,6 +84,9 @@ class SandboxServer:
             self._broken = list(members.get("broken", self._broken))
             self._drill = members.get("drill", self._drill)
             return self._status()
+        if path == "clock":
+            CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))
+            return {"minute_seconds": CLOCK.minute_seconds}
         if path == "wire":
             if method == "POST":
                 return {"id": WIRE.add(members).id}
@@ -104,6 +108,7 @@ class SandboxServer:
             "broken": self._broken,
             "database": asdict(self.database.database) if self.database else None,
             "settled": self.agent.is_settled(),
+            "minute_seconds": CLOCK.minute_seconds,
             "tasks": [asdict(task) for task in self.agent.statuses()],
         }
 
@@ -115,6 +120,7 @@ class SandboxServer:
             WIRE.clear()
             EVENT_HISTORY.clear()
             network.forget()
+            CLOCK.minute_seconds = DEFAULT_MINUTE_SECONDS
             self._world, self._broken, self._drill = "", [], None
 
 

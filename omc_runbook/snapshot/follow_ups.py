@@ -76,7 +76,7 @@ def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
 def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     """Read which organization the account belongs to, where a policy depends on it; None where none does."""
-    policies = [snapshot.resource_policy, snapshot.kms_key.policy if snapshot.kms_key else None]
+    policies = [*snapshot.resource_policies, snapshot.kms_key.policy if snapshot.kms_key else None]
     policies += [each for role in snapshot.permissions.values() for each in (*(role.policies or ()), role.boundary)]
     if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
         return None
@@ -174,17 +174,22 @@ def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[c
     )
 
 
-def register_former(gatherer: Gatherer, snapshot: Snapshot) -> None:
-    """Register the values of all listed versions for masking: logs and pasted texts may quote them.
+def register_former(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Register the values of all listed versions for masking, as logs and pasted texts may quote them.
 
-    The snapshot stays the same, and a version that cannot be read is no gap.
+    The snapshot gets the content of AWSPREVIOUS; a version that cannot be read is no gap.
     """
+    previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
+    former: dict[str, Content] = {}
     for answer in request_versions(
         gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents}
     ).values():
         value = answer.result()
         if not isinstance(value, ReadFailure):
-            contents_of(value)
+            former |= contents_of(value)
+    return replace(
+        snapshot, contents={**snapshot.contents, **{id: each for id, each in former.items() if id == previous}}
+    )
 
 
 def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:

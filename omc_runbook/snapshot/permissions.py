@@ -19,6 +19,7 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
         "ec2:DescribeSubnets",
         "logs:GetLogEvents",
     ),
+    "ecs:ListServiceDeployments": ("ecs:DescribeServiceDeployments",),
     "ecs:ListTasks": ("ecs:DescribeTasks",),
     "ecs:DescribeTasks": ("ecs:ExecuteCommand",),
     "ec2:DescribeSubnets": (
@@ -40,7 +41,9 @@ _ANYWHERE = (
     "ssm:DescribeParameters",
     "organizations:",
     "cloudtrail:",
-    "ecs:List",
+    "ecs:ListServices",
+    "ecs:ListTasks",
+    "ecs:ListClusters",
     "ecs:DescribeTaskDefinition",
     "sts:",
     "iam:Simulate",
@@ -114,7 +117,9 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
 
 _KINDS = {
     "ecs:DescribeClusters": ("cluster",),
+    "ecs:DescribeServiceDeployments": ("service-deployment",),
     "ecs:DescribeServices": ("service",),
     "ecs:DescribeTasks": ("task",),
+    "ecs:ListServiceDeployments": ("service",),
     "ecs:ExecuteCommand": ("cluster", "task"),
 }

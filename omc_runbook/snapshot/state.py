@@ -20,10 +20,12 @@ from omc_runbook.masking.document import Document, DocumentError
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.held_values import ExecLook
 from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import Permissions
+from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.workstation.workstation import Workstation
 
 
@@ -55,11 +57,16 @@ class Snapshot:
     contents: Mapping[str, Content] = field(default_factory=dict)
     """Content by version id: that of AWSCURRENT, and those needed for comparison."""
     resource_policy: PolicyDocument | None = None
+    """The secret's default policy."""
+    other_resource_policies: tuple[PolicyDocument, ...] = ()
+    """Its policies that AWS services attached; gaps of "resource_policy" concern them too."""
     kms_key: KmsKey | None = None
     clusters: tuple[str, ...] = ()
     service_names: tuple[str, ...] | None = ()
     services: tuple[Service, ...] = ()
     task_definitions: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    newest_revisions: tuple[TaskDefinition, ...] = ()
+    """The newest revisions of the consumers' families, read only where no revision in use refers to a key."""
     tasks: tuple[Task, ...] = ()
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
@@ -92,6 +99,10 @@ class Snapshot:
     """By the role's ARN, for the roles of running tasks, as far as that key needs them."""
     plugin: str = ""
     """The path of session-manager-plugin on this machine; "" where it has none."""
+    discovery: Discovery | None = None
+    """What the account has for the environment; read only where a configured name does not exist."""
+    declared: DeclaredEnvironment | None = None
+    """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
 
@@ -143,6 +154,11 @@ class Snapshot:
         return (*self.consumers, *alone)
 
     @property
+    def resource_policies(self) -> tuple[PolicyDocument, ...]:
+        """All policies attached to the secret."""
+        return (*((self.resource_policy,) if self.resource_policy else ()), *self.other_resource_policies)
+
+    @property
     def consumer_names(self) -> frozenset[str]:
         """The consumers' names."""
         return frozenset(service.name for service in self.consumers)
@@ -184,6 +200,15 @@ class Snapshot:
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
         return tuple(task for task in self.tasks if task.owner == service.name and task.is_running)
+
+    @cached_property
+    def lone_tasks(self) -> tuple[Task, ...]:
+        """Running tasks outside services whose task definition refers to the secret: run by hand, or by a schedule."""
+        return tuple(
+            task
+            for task in self.tasks
+            if task.is_running and not task.service and self.own_injections(self.definition(task.task_definition_arn))
+        )
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""

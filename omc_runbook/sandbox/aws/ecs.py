@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.ecs.responses import EC2ContainerServiceResponse
 
 from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter, last_part
 from omc_runbook.sandbox.aws.kms import find_key
 from omc_runbook.sandbox.aws.lock import STATE
+from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
@@ -35,19 +35,13 @@ _SETTINGS = {
 }
 
 
-class InvalidParameter(ServiceException):
-    """A parameter that ECS rejects."""
-
-    code = "InvalidParameterException"
-
-
-class TargetNotConnected(ServiceException):
+class TargetNotConnected(EcsError):
     """The agent of ECS Exec is not connected."""
 
     code = "TargetNotConnectedException"
 
 
-class SandboxEcs(EC2ContainerServiceResponse):
+class SandboxEcs(ServiceDeploymentCalls):
     """moto's ECS, with the services, deployments and tasks of the scheduler."""
 
     def call_action(self) -> Any:
@@ -89,12 +83,12 @@ class SandboxEcs(EC2ContainerServiceResponse):
             role_arn=self._get_param("role"),
             created_by=caller(self.access_key).arn,
         )
-        service.deployment_configuration |= self._get_param("deploymentConfiguration", {})
+        service.configure(self._get_param("deploymentConfiguration", {}))
         for parameter, attribute in _SETTINGS.items():
             if self._get_param(parameter) is not None:
                 setattr(service, attribute, self._get_param(parameter))
-        if service.is_rolling:
-            start_deployment(service)
+        if service.is_deployed_by_ecs:
+            start_deployment(service, self._containers(service))
         self.ecs_backend.services[f"{cluster.name}:{name}"] = service
         if definition and service.deployment_controller["type"] == "CODE_DEPLOY":
             # ECS itself creates CodeDeploy's first task set.
@@ -112,11 +106,11 @@ class SandboxEcs(EC2ContainerServiceResponse):
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html"""
         service = self._service(self._get_param("service"))
         if service.status != "ACTIVE":
-            raise ServiceException("ServiceNotActiveException", "Service was not ACTIVE.")
+            raise EcsError("ServiceNotActiveException", "Service was not ACTIVE.")
         is_forced = bool(self._get_param("forceNewDeployment", False))
         definition_name = self._get_param("taskDefinition")
         controller = service.deployment_controller["type"]
-        if not service.is_rolling and (is_forced or definition_name):
+        if not service.is_deployed_by_ecs and (is_forced or definition_name):
             verb = "force a new deployment" if is_forced else "update task definition"
             raise InvalidParameter(
                 f"Unable to {verb} on services with a {controller} deployment controller."
@@ -126,7 +120,7 @@ class SandboxEcs(EC2ContainerServiceResponse):
         if definition_name:
             definition = self.ecs_backend.describe_task_definition(definition_name)
             if definition.status != "ACTIVE":
-                raise ServiceException("ClientException", "TaskDefinition is inactive")
+                raise EcsError("ClientException", "TaskDefinition is inactive")
             is_changed = is_changed or definition.arn != service.task_definition
             service.task_definition = definition.arn
         for parameter, attribute in _REDEPLOYING.items():
@@ -139,11 +133,9 @@ class SandboxEcs(EC2ContainerServiceResponse):
         for parameter, attribute in _SETTINGS.items():
             if self._get_param(parameter) is not None:
                 setattr(service, attribute, self._get_param(parameter))
-        service.deployment_configuration = service.deployment_configuration | self._get_param(
-            "deploymentConfiguration", {}
-        )
-        if is_changed and service.is_rolling:
-            start_deployment(service)
+        service.configure(self._get_param("deploymentConfiguration", {}))
+        if is_changed and service.is_deployed_by_ecs:
+            start_deployment(service, self._containers(service))
         service.is_steady = False
         return ActionResult({"service": service})
 
@@ -195,15 +187,15 @@ class SandboxEcs(EC2ContainerServiceResponse):
             task.task_arn
             for task in self._tasks()
             if task.desired_status == status
-            and (not service or task.group == f"service:{_last(service)}")
-            and (not family or _last(task.task_definition_arn).partition(":")[0] == family)
+            and (not service or task.group == f"service:{last_part(service)}")
+            and (not family or last_part(task.task_definition_arn).partition(":")[0] == family)
             and (not started_by or task.started_by == started_by)
         ]
         return self._page("taskArns", arns, 100)
 
     def describe_tasks(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html"""
-        ids = [_last(name) for name in self._get_param("tasks", [])]
+        ids = [last_part(name) for name in self._get_param("tasks", [])]
         if not 1 <= len(ids) <= 100:
             raise InvalidParameter("Tasks must have between 1 and 100 members.")
         by_id = {task.id: task for task in self._tasks()}
@@ -268,33 +260,13 @@ class SandboxEcs(EC2ContainerServiceResponse):
         message = refusal(role, "kms:Decrypt", key.arn, context, key.policy, key.account_id)
         return f"Fetching data key failed: Unable to retrieve data key: {message}" if message else ""
 
-    def _cluster(self) -> str:
-        return str(self.ecs_backend._get_cluster(self._get_param("cluster", "default")).name)
-
-    def _service(self, name: str) -> EcsService:
-        service = self.ecs_backend._get_service(self._cluster(), _last(name))
-        assert isinstance(service, EcsService)
-        return service
-
     def _tasks(self) -> list[EcsTask]:
         cluster = self._cluster()
         return [task for task in tasks.of_backend(self.ecs_backend) if task.cluster_name == cluster]
 
     def _task(self) -> EcsTask:
-        task_id = _last(self._get_param("task"))
+        task_id = last_part(self._get_param("task"))
         task = next((task for task in self._tasks() if task.id == task_id), None)
         if task is None:
             raise InvalidParameter("The referenced task was not found.")
         return task
-
-    def _page(self, member: str, arns: list[str], default: int) -> ActionResult:
-        start = int(self._get_param("nextToken") or 0)
-        size = int(self._get_param("maxResults") or default)
-        page: dict[str, Any] = {member: arns[start : start + size]}
-        if start + size < len(arns):
-            page["nextToken"] = str(start + size)
-        return ActionResult(page)
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2]

@@ -3,34 +3,40 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 """
 
+import math
 import time
 from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend
 
-from omc_runbook.sandbox.ecs import tasks
+from omc_runbook.sandbox.ecs import placement, tasks, traffic
+from omc_runbook.sandbox.ecs.clock import CLOCK
 from omc_runbook.sandbox.ecs.services import (
     EcsDeployment,
     EcsService,
     add_event,
     breaker_trips,
     complete,
+    fail,
+    go_back,
     primary,
     task_limits,
     trip,
 )
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
+_LONG_SECONDS = 10.0
+
 
 def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
     """Bring a service one step closer to its desired state, and update its counts, state and events."""
     service_tasks = tasks.of_service(backend, service)
-    if service.is_rolling:
-        _roll(backend, service, service_tasks)
+    if service.is_deployed_by_ecs:
+        _deploy(backend, service, service_tasks)
     else:
         _scale_task_sets(backend, service, service_tasks)
     service_tasks = tasks.of_service(backend, service)
-    service.running_count = _running(service_tasks)
+    service.running_count = placement.running(service_tasks)
     service.pending_count = len([t for t in service_tasks if tasks.is_live(t)]) - service.running_count
     if service.status == "DRAINING" and not any(t.last_status != "STOPPED" for t in service_tasks):
         service.status = "INACTIVE"
@@ -39,20 +45,42 @@ def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
 def keeps_failing(service: EcsService) -> bool:
     """Whether the tasks of a service's newest deployment keep failing, or the deployment has failed."""
     current = primary(service)
-    return current is not None and (current.failures >= 3 or current.rollout_state == "FAILED")
+    return current is not None and (current.failures >= 3 or current.state == "FAILED")
 
 
-def _roll(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
-    current = primary(service)
+def is_waiting(service: EcsService) -> bool:
+    """Whether a service's deployment waits for a person, or for longer than somebody would look on."""
+    ongoing = service.ongoing
+    return ongoing is not None and not ongoing.is_rolling_back and ongoing.waiting_seconds > _LONG_SECONDS
+
+
+def _deploy(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
+    current, ongoing = primary(service), service.ongoing
     if current is None:
         return
+    if ongoing is not None and ongoing.status == "PENDING":
+        ongoing.start()
+    if ongoing is not None and ongoing.status == "ROLLBACK_REQUESTED":
+        reason = ongoing.status_reason or ""
+        fail(service, current, reason)
+        go_back(service, reason)
+        return
+    if ongoing is None or ongoing.strategy == "ROLLING" or ongoing.is_rolling_back:
+        _roll(backend, service, current, service_tasks)
+    else:
+        service.is_steady = False
+        traffic.shift(backend, service, current, ongoing, service_tasks)
+
+
+def _roll(
+    backend: EC2ContainerServiceBackend, service: EcsService, current: EcsDeployment, service_tasks: list[EcsTask]
+) -> None:
     if breaker_trips(service, current):
         trip(service, current)
-        current = primary(service)
-        assert current is not None
+        current = primary(service) or current
     live = [task for task in service_tasks if tasks.is_live(task)]
-    mine = [task for task in live if task.started_by == current.id]
-    old = [task for task in live if task.started_by != current.id]
+    mine = placement.of_deployment(live, current)
+    old = [task for task in live if task not in mine]
     _start(backend, service, current, mine, live)
     _stop(service, current, mine, old)
     _settle(service, current, tasks.of_service(backend, service))
@@ -65,7 +93,7 @@ def _start(
     mine: list[EcsTask],
     live: list[EcsTask],
 ) -> None:
-    if current.rollout_state == "FAILED" or time.monotonic() < current.next_start:
+    if current.state == "FAILED" or time.monotonic() < current.next_start:
         return
     lowest, highest = task_limits(service)
     missing = service.desired_count - len(mine)
@@ -78,55 +106,69 @@ def _start(
             "configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
         )
     current.is_blocked = is_blocked
-    count = min(missing, room)
-    if current.failures:
-        # One task at a time shows whether they still fail.
-        count = min(count, 1)
-    new = [tasks.launch(backend, service, current) for _ in range(max(count, 0))]
-    if new:
-        add_event(service, f"has started {len(new)} tasks: {_names(new)}.")
+    placement.start(backend, service, current, min(missing, room))
 
 
 def _stop(service: EcsService, current: EcsDeployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
-    reason = f"Scaling activity initiated by (deployment {current.id})"
     surplus = sorted(mine, key=tasks.is_healthy)[: max(len(mine) - service.desired_count, 0)]
-    failed = current.rollout_state == "FAILED"
+    failed = current.state == "FAILED"
     minimum = service.desired_count if failed else task_limits(service)[0]
     spare = len([t for t in (*mine, *old) if tasks.is_healthy(t)]) - minimum
     # An unhealthy task can stop at once, healthy ones only as the minimum allows.
     idle = [task for task in old if not tasks.is_healthy(task) and not failed]
     serving = [task for task in old if tasks.is_healthy(task)]
     surplus += idle + serving[: max(spare, 0)]
-    for task in surplus:
-        tasks.mark_stopping(task, "ServiceSchedulerInitiated", reason)
-    if surplus:
-        add_event(service, f"has stopped {len(surplus)} running tasks: {_names(surplus)}.")
+    placement.stop(service, current, surplus)
 
 
 def _settle(service: EcsService, current: EcsDeployment, service_tasks: list[EcsTask]) -> None:
     live = [task for task in service_tasks if tasks.is_live(task)]
     for deployment in list(service.deployments):
-        its_tasks = [task for task in live if task.started_by == deployment.id]
-        deployment.desired_count = service.desired_count if deployment is current else len(its_tasks)
-        deployment.running_count = _running(its_tasks)
-        deployment.pending_count = len(its_tasks) - deployment.running_count
+        placement.count(deployment, live, service.desired_count if deployment is current else None)
+        its_tasks = placement.of_deployment(live, deployment)
         # The last completed deployment stays for a rollback.
         if deployment is not current and not its_tasks and not _is_needed(service, deployment, current):
             service.deployments.remove(deployment)
     ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
     ending = [task for task in service_tasks if task.desired_status == "STOPPED" and task.last_status != "STOPPED"]
     is_steady = not ending and len(live) == len(ready) == service.desired_count
-    if is_steady and current.rollout_state == "IN_PROGRESS":
+    if current.state == "IN_PROGRESS" and _has_succeeded(service, current, ready, service_tasks, is_steady):
         complete(service, current)
-        service.deployments = [current]
+        # Tasks of earlier revisions may be left to the background.
+        service.deployments = [each for each in service.deployments if each is current or each.desired_count]
     if is_steady and not service.is_steady:
         add_event(service, "has reached a steady state.")
     service.is_steady = is_steady
 
 
+def _has_succeeded(
+    service: EcsService, current: EcsDeployment, ready: list[EcsTask], service_tasks: list[EcsTask], is_steady: bool
+) -> bool:
+    """Whether a rolling update has what it needs to succeed, and has had it for the bake time of its alarms.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/early-success-criteria.html
+    """
+    configuration = service.deployment_configuration
+    criteria = configuration.get("earlySuccessCriteria") or {}
+    has_enough = is_steady
+    if criteria.get("enable") and not current.is_rollback:
+        has_enough = len(ready) >= math.ceil(service.desired_count * criteria["healthyPercent"] / 100)
+        if criteria["sourceServiceRevisionCleanup"] == "BLOCKING":
+            has_enough = has_enough and not any(
+                task.last_status != "STOPPED" and task.started_by != current.id for task in service_tasks
+            )
+    if not has_enough:
+        current.enough_since = None
+        return False
+    current.enough_since = current.enough_since or time.monotonic()
+    has_alarms = (configuration.get("alarms") or {}).get("enable") and not current.is_rollback
+    bake_minutes = configuration.get("bakeTimeInMinutes", 0) if has_alarms else 0
+    return time.monotonic() - current.enough_since >= CLOCK.seconds(bake_minutes)
+
+
 def _is_needed(service: EcsService, deployment: EcsDeployment, current: EcsDeployment) -> bool:
     earlier = next((d for d in service.deployments if d is not current and d.has_completed), None)
-    return deployment is earlier and current.rollout_state == "IN_PROGRESS"
+    return deployment is earlier and current.state == "IN_PROGRESS"
 
 
 def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
@@ -143,7 +185,7 @@ def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, s
         for task in mine[count:]:
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
         task_set.computed_desired_count = count
-        task_set.running_count = _running(mine)
+        task_set.running_count = placement.running(mine)
         task_set.pending_count = len(mine) - task_set.running_count
         ready = len([task for task in mine if tasks.is_healthy(task)])
         task_set.stabilityStatus = "STEADY_STATE" if ready == len(mine) == count else "STABILIZING"
@@ -162,11 +204,3 @@ def _as_deployment(service: EcsService, task_set: Any) -> EcsDeployment:
         created_at=task_set.createdAt,
         updated_at=task_set.updatedAt,
     )
-
-
-def _running(service_tasks: list[EcsTask]) -> int:
-    return len([t for t in service_tasks if tasks.is_live(t) and t.last_status == "RUNNING"])
-
-
-def _names(service_tasks: list[EcsTask]) -> str:
-    return " ".join(f"(task {task.id})" for task in service_tasks)

@@ -13,14 +13,22 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 
+from omc_runbook.sandbox.ecs.service_deployments import ServiceDeployment, ServiceRevision, new_arn
+
 _MAX_EVENTS = 100
+_MAX_SERVICE_DEPLOYMENTS = 100
 _BACKOFF_SECONDS = 0.3
 _BACKOFF_LIMIT_SECONDS = 10.0
 _DEFAULT_CONFIGURATION = {
     "deploymentCircuitBreaker": {"enable": False, "rollback": False},
     "maximumPercent": 200,
     "minimumHealthyPercent": 100,
+    "strategy": "ROLLING",
+    "bakeTimeInMinutes": 0,
 }
+_THRESHOLD: dict[str, Any] = {"type": "BOUNDED_PERCENT", "value": 50}
+_LOWEST_THRESHOLD, _HIGHEST_THRESHOLD = 3, 200
+BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 
 
 @dataclass(kw_only=True)
@@ -36,9 +44,11 @@ class EcsDeployment:
     enable_execute_command: bool
     created_at: datetime
     updated_at: datetime
+    revision_arn: str = field(default="", repr=False)
+    strategy: str = field(default="ROLLING", repr=False)
     status: str = "PRIMARY"
-    rollout_state: str = "IN_PROGRESS"
-    rollout_state_reason: str = ""
+    state: str = field(default="IN_PROGRESS", repr=False)
+    state_reason: str = field(default="", repr=False)
     running_count: int = 0
     pending_count: int = 0
     failed_tasks: int = 0
@@ -47,7 +57,24 @@ class EcsDeployment:
     is_rollback: bool = field(default=False, repr=False)
     is_blocked: bool = field(default=False, repr=False)
     failures: int = field(default=0, repr=False)
+    breaker_failures: int = field(default=0, repr=False)
     next_start: float = field(default=0.0, repr=False)
+    enough_since: float | None = field(default=None, repr=False)
+
+    @property
+    def rollout_state(self) -> str | None:
+        """Its state, which ECS returns for rolling updates alone."""
+        return self.state if self.strategy == "ROLLING" else None
+
+    @property
+    def rollout_state_reason(self) -> str | None:
+        """The reason of that state."""
+        return self.state_reason if self.strategy == "ROLLING" else None
+
+    def reset_failures(self) -> None:
+        """Count failed tasks from nought, and start the next one at once."""
+        self.failures = self.failed_tasks = self.breaker_failures = 0
+        self.next_start = 0.0
 
 
 class EcsService(Service):
@@ -69,11 +96,39 @@ class EcsService(Service):
         self.running_count = self.pending_count = 0
         self.is_steady = False
         self.deployments = []
+        self.service_deployments: list[ServiceDeployment] = []
+        self.service_revisions: list[ServiceRevision] = []
+
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Change its deployment configuration; its strategy decides whether deployments have a rolloutState."""
+        self.deployment_configuration = self.deployment_configuration | changes
+        for deployment in self.deployments:
+            deployment.strategy = self.deployment_configuration["strategy"]
 
     @property
-    def is_rolling(self) -> bool:
+    def is_deployed_by_ecs(self) -> bool:
         """Whether ECS itself deploys it."""
         return bool(self.deployment_controller["type"] == "ECS")
+
+    @property
+    def ongoing(self) -> ServiceDeployment | None:
+        """Its service deployment that has not finished."""
+        latest = next(iter(self.service_deployments), None)
+        return latest if latest is not None and latest.is_ongoing else None
+
+    @property
+    def current_service_deployment(self) -> str | None:
+        """The ARN of its newest service deployment."""
+        return next((each.service_deployment_arn for each in self.service_deployments), None)
+
+    @property
+    def current_service_revisions(self) -> list[dict[str, Any]]:
+        """The revisions that have tasks or are to have some, as DescribeServices returns them."""
+        return [
+            count_tasks(self, deployment.revision_arn)
+            for deployment in self.deployments
+            if deployment.status == "PRIMARY" or deployment.running_count or deployment.pending_count
+        ]
 
 
 def services_of(backend: EC2ContainerServiceBackend) -> list[EcsService]:
@@ -86,11 +141,23 @@ def primary(service: EcsService) -> EcsDeployment | None:
     return next((d for d in service.deployments if d.status == "PRIMARY"), None)
 
 
-def start_deployment(service: EcsService) -> EcsDeployment:
-    """Start a deployment of the service as it is configured now; the others drain."""
+def count_tasks(service: EcsService, revision_arn: str) -> dict[str, Any]:
+    """How many tasks a service revision has, and is to have."""
+    deployment = next((each for each in service.deployments if each.revision_arn == revision_arn), None)
+    return {
+        "arn": revision_arn,
+        "requestedTaskCount": deployment.desired_count if deployment else 0,
+        "runningTaskCount": deployment.running_count if deployment else 0,
+        "pendingTaskCount": deployment.pending_count if deployment else 0,
+    }
+
+
+def start_deployment(service: EcsService, containers: list[dict[str, Any]]) -> EcsDeployment:
+    """Start a deployment of the service as it is configured now, with these containers; the others drain."""
     now = datetime.now(UTC)
+    number = secrets.randbelow(9 * 10**18) + 10**18
     new = EcsDeployment(
-        id=f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}",
+        id=f"ecs-svc/{number}",
         task_definition=service.task_definition,
         desired_count=service.desired_count,
         launch_type=service.launch_type,
@@ -99,12 +166,59 @@ def start_deployment(service: EcsService) -> EcsDeployment:
         enable_execute_command=service.enable_execute_command,
         created_at=now,
         updated_at=now,
+        revision_arn=new_arn(service.arn, "service-revision", str(number)),
+        strategy=service.deployment_configuration["strategy"],
     )
-    new.rollout_state_reason = f"ECS deployment {new.id} in progress."
+    new.state_reason = f"ECS deployment {new.id} in progress."
+    if overtaken := service.ongoing:
+        overtaken.finish("STOPPED", "Service deployment stopped because a newer deployment of the service was started.")
+    record_deployment(service, new, containers)
     for other in service.deployments:
         other.status = "ACTIVE"
     service.deployments.insert(0, new)
     return new
+
+
+def record_deployment(service: EcsService, new: EcsDeployment, containers: list[dict[str, Any]]) -> None:
+    """Begin the service deployment of a deployment, and keep its revision."""
+    sources = [each for each in service.deployments if each.has_completed or each.running_count or each.pending_count]
+    service.service_revisions.insert(
+        0,
+        ServiceRevision(
+            service_revision_arn=new.revision_arn,
+            service_arn=service.arn,
+            cluster_arn=service.cluster_arn,
+            task_definition=new.task_definition,
+            launch_type=new.launch_type,
+            platform_version=new.platform_version,
+            platform_family=new.platform_family,
+            load_balancers=service.load_balancers or [],
+            service_registries=service.service_registries or [],
+            network_configuration=new.network_configuration,
+            container_images=[
+                {"containerName": entry["name"], "image": entry["image"]} for entry in containers if entry.get("image")
+            ],
+            created_at=new.created_at,
+        ),
+    )
+    service.service_deployments.insert(
+        0,
+        ServiceDeployment(
+            service_deployment_arn=new_arn(service.arn, "service-deployment"),
+            service_arn=service.arn,
+            cluster_arn=service.cluster_arn,
+            target_service_revision_arn=new.revision_arn,
+            source_revision_arns=[each.revision_arn for each in sources],
+            deployment_configuration=dict(service.deployment_configuration),
+            created_at=new.created_at,
+            updated_at=new.updated_at,
+            breaker_status="MONITORING" if breaker(service).get("enable") else "DISABLED",
+        ),
+    )
+    del service.service_deployments[_MAX_SERVICE_DEPLOYMENTS:]
+    kept = {each.target_service_revision_arn for each in service.service_deployments}
+    kept |= {arn for each in service.service_deployments for arn in each.source_revision_arns}
+    service.service_revisions = [each for each in service.service_revisions if each.service_revision_arn in kept]
 
 
 def record_failure(service: EcsService, task_id: str, deployment: EcsDeployment, reason: str, is_started: bool) -> None:
@@ -112,8 +226,11 @@ def record_failure(service: EcsService, task_id: str, deployment: EcsDeployment,
     deployment.failures += 1
     wait = min(_BACKOFF_SECONDS * 2 ** (deployment.failures - 1), _BACKOFF_LIMIT_SECONDS)
     deployment.next_start = time.monotonic() + wait
-    if deployment.rollout_state == "IN_PROGRESS":
+    if deployment.state == "IN_PROGRESS":
         deployment.failed_tasks += 1
+        deployment.breaker_failures += 1
+        if service.ongoing is not None and not service.ongoing.is_rolling_back:
+            service.ongoing.failures = deployment.breaker_failures
     deployment.updated_at = datetime.now(UTC)
     if not is_started:
         add_event(service, f"was unable to place a task. Reason: {reason}.")
@@ -123,20 +240,40 @@ def record_failure(service: EcsService, task_id: str, deployment: EcsDeployment,
         add_event(service, "is unable to consistently start tasks successfully.")
 
 
-def record_health(deployment: EcsDeployment) -> None:
-    """Reset the count of failures, once a task is healthy."""
-    deployment.failures = deployment.failed_tasks = 0
-    deployment.next_start = 0.0
+def record_health(service: EcsService, deployment: EcsDeployment) -> None:
+    """Reset the counts of failures, once a task is healthy; the circuit breaker may be told to keep its own."""
+    failures = deployment.breaker_failures
+    deployment.reset_failures()
+    if breaker(service).get("resetOnHealthyTask") is False:
+        deployment.breaker_failures = failures
+    elif service.ongoing is not None and not service.ongoing.is_rolling_back:
+        service.ongoing.failures = 0
 
 
 def complete(service: EcsService, deployment: EcsDeployment) -> None:
-    """Complete a deployment whose tasks are all healthy, with no other task left."""
-    deployment.rollout_state = "COMPLETED"
+    """Complete a deployment that has what it needs to succeed."""
+    deployment.state = "COMPLETED"
     deployment.has_completed = True
     deployment.updated_at = datetime.now(UTC)
     if not deployment.is_rollback:
-        deployment.rollout_state_reason = f"ECS deployment {deployment.id} completed."
+        deployment.state_reason = f"ECS deployment {deployment.id} completed."
+    if ongoing := service.ongoing:
+        ongoing.finish("ROLLBACK_SUCCESSFUL" if ongoing.is_rolling_back else "SUCCESSFUL")
     add_event(service, f"(deployment {deployment.id}) deployment completed.")
+
+
+def breaker_threshold(service: EcsService) -> int:
+    """How many failed tasks trip the circuit breaker.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
+    """
+    threshold = breaker(service).get("thresholdConfiguration") or _THRESHOLD
+    if threshold["type"] == "COUNT":
+        return int(threshold["value"])
+    share: int = math.ceil(service.desired_count * threshold["value"] / 100)
+    if threshold["type"] == "UNBOUNDED_PERCENT":
+        return max(share, 1)
+    return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)
 
 
 def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
@@ -144,28 +281,59 @@ def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
     """
-    threshold = min(max(3, math.ceil(service.desired_count / 2)), 200)
     return (
-        bool(_breaker(service).get("enable"))
-        and deployment.rollout_state == "IN_PROGRESS"
-        and deployment.failed_tasks >= threshold
+        bool(breaker(service).get("enable"))
+        and deployment.state == "IN_PROGRESS"
+        and deployment.breaker_failures >= breaker_threshold(service)
     )
 
 
 def trip(service: EcsService, failed: EcsDeployment) -> None:
     """Fail the deployment, and go back to the last one that completed if rollback is on."""
-    failed.rollout_state = "FAILED"
-    failed.rollout_state_reason = "ECS deployment circuit breaker: tasks failed to start."
-    failed.updated_at = datetime.now(UTC)
-    add_event(service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
-    earlier = next((d for d in service.deployments if d is not failed and d.has_completed), None)
-    if earlier is None or failed.is_rollback or not _breaker(service).get("rollback"):
+    fail(service, failed, "ECS deployment circuit breaker: tasks failed to start.")
+    ongoing = service.ongoing
+    if failed.is_rollback:
+        if ongoing is not None:
+            ongoing.finish("ROLLBACK_FAILED")
         return
-    failed.status = "ACTIVE"
-    earlier.status, earlier.rollout_state, earlier.is_rollback = "PRIMARY", "IN_PROGRESS", True
-    earlier.rollout_state_reason = f"ECS deployment circuit breaker: rolling back to deploymentId {earlier.id}."
+    if ongoing is not None:
+        ongoing.breaker_status = "TRIGGERED"
+    if breaker(service).get("rollback"):
+        go_back(service, BREAKER_REASON, "ECS deployment circuit breaker: ")
+    elif ongoing is not None:
+        ongoing.finish("STOPPED", "Service deployment stopped because the circuit breaker threshold was exceeded.")
+
+
+def fail(service: EcsService, deployment: EcsDeployment, reason: str) -> None:
+    """Fail a deployment: no further task of it is started."""
+    deployment.state, deployment.state_reason = "FAILED", reason
+    deployment.updated_at = datetime.now(UTC)
+    add_event(service, f"(deployment {deployment.id}) deployment failed: {reason.rpartition(': ')[2]}")
+
+
+def go_back(service: EcsService, reason: str, cause: str = "") -> None:
+    """Make the last deployment that completed PRIMARY again; `cause` begins the reason of its state."""
+    left = primary(service)
+    earlier = next((each for each in service.deployments if each is not left and each.has_completed), None)
+    ongoing = service.ongoing
+    if left is None or earlier is None:
+        if ongoing is not None:
+            ongoing.finish("ROLLBACK_FAILED")
+            ongoing.status_reason = "No rollback candidate was found to run the rollback."
+        return
+    if ongoing is not None:
+        ongoing.status, ongoing.status_reason = "ROLLBACK_IN_PROGRESS", reason
+        ongoing.weight = ongoing.test_weight = 0.0
+        ongoing.rollback = {
+            "reason": reason,
+            "startedAt": datetime.now(UTC),
+            "serviceRevisionArn": earlier.revision_arn,
+        }
+    left.status = "ACTIVE"
+    earlier.status, earlier.state, earlier.is_rollback = "PRIMARY", "IN_PROGRESS", True
+    earlier.state_reason = f"{cause}rolling back to deploymentId {earlier.id}."
     earlier.updated_at = datetime.now(UTC)
-    record_health(earlier)
+    earlier.reset_failures()
     service.task_definition = earlier.task_definition
     service.deployments.sort(key=lambda d: d.status != "PRIMARY")
     add_event(service, f"rolling back to deployment {earlier.id}.")
@@ -189,6 +357,7 @@ def task_limits(service: EcsService) -> tuple[int, int]:
     return lowest, highest
 
 
-def _breaker(service: EcsService) -> dict[str, Any]:
-    breaker = service.deployment_configuration.get("deploymentCircuitBreaker")
-    return breaker if isinstance(breaker, dict) else {}
+def breaker(service: EcsService) -> dict[str, Any]:
+    """The settings of a service's circuit breaker."""
+    settings = service.deployment_configuration.get("deploymentCircuitBreaker")
+    return settings if isinstance(settings, dict) else {}

@@ -11,6 +11,7 @@ from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service
+from omc_runbook.sandbox.worlds.deployments import configure, pause
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SERVICES, STAGING, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_CLUSTER = f"{STAGING}-cluster"
+LONE = "sandbox-by-hand"
+"""startedBy of a task that is run outside the services."""
 _fault = partial(Fault, "deployment")
 
 
@@ -41,7 +44,8 @@ def faults() -> tuple[Fault, ...]:
             command("backend", "--sandbox-exit=1"),
         ),
         _fault("other-definition", "The worker runs the backend's task definition.", _run_other),
-        _fault("task-stale", "A task of the worker's family runs alone, with the secret's former value.", _run_alone),
+        _fault("deployment-paused", "The backend's new deployment waits for a person, at a PAUSE hook.", _pause),
+        _fault("lone-task", "A task run by hand has an old value of the secret.", _run_alone),
         _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
         _fault(
             "external-controller",
@@ -91,30 +95,27 @@ def _run_other(world: World) -> None:
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=definition)
 
 
+def _pause(world: World) -> None:
+    configure(world, "backend", strategy="BLUE_GREEN", hooks=[pause("POST_SCALE_UP")])
+    world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+
+
 def _run_alone(world: World) -> None:
-    world.ecs.run_task(
+    network = restore_network(world)
+    task = world.ecs.run_task(
         cluster=CLUSTER,
         taskDefinition=service(world, "worker")["taskDefinition"],
-        networkConfiguration={"awsvpcConfiguration": restore_network(world)},
-    )
-    world.wait(lambda: _running_alone(world) != [], "the task started")
+        launchType="FARGATE",
+        startedBy=LONE,
+        networkConfiguration={"awsvpcConfiguration": network},
+    )["tasks"][0]["taskArn"]
+    world.wait(lambda: _state_of(world, task) == "RUNNING", "a task ran outside the services")
     rotate(world)
     redeploy(world)
 
 
-def stop_alone(world: World) -> None:
-    """Stop the tasks that run outside a service."""
-    for arn in _running_alone(world):
-        world.ecs.stop_task(cluster=CLUSTER, task=arn)
-
-
-def _running_alone(world: World) -> list[str]:
-    if not world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"]:
-        return []
-    arns = world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
-    tasks = world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
-    alone = [task for task in tasks if not task["group"].startswith("service:")]
-    return [task["taskArn"] for task in alone if task["lastStatus"] == "RUNNING"]
+def _state_of(world: World, task: str) -> str:
+    return world.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["lastStatus"]
 
 
 def _scale_to_zero(world: World) -> None:

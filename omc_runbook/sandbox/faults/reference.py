@@ -7,6 +7,7 @@ primary one.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -90,6 +91,11 @@ def faults() -> tuple[Fault, ...]:
             lambda world: revise(world, "worker", _duplicate),
         ),
         _fault(
+            "plain-secret",
+            "The worker's STRIPE_API_KEY is a plain variable of its task definition.",
+            lambda world: revise(world, "worker", _expose),
+        ),
+        _fault(
             "name-mismatch",
             "The backend gets SECRETKEY where the application reads SECRET_KEY.",
             lambda world: revise(world, "backend", _misname),
@@ -154,6 +160,10 @@ def _give_to_sidecar(world: World) -> None:
         container["secrets"] = [entry for entry in container["secrets"] if entry not in moved]
 
     revise(world, "worker", edit, sidecars=[cast("ContainerDefinitionOutputTypeDef", sidecar)])
+
+
+def _expose(container: ContainerDefinitionOutputTypeDef) -> None:
+    container["environment"].append({"name": "STRIPE_API_KEY", "value": f"rk-{secrets.token_hex(24)}"})
 
 
 def _misname(container: ContainerDefinitionOutputTypeDef) -> None:

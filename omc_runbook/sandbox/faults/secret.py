@@ -13,6 +13,7 @@ from omc_runbook.sandbox.worlds.build import restore_service, restore_task_defin
 from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
+REPLICA_REGION = "us-east-1"
 _fault = partial(Fault, "secret")
 
 
@@ -27,6 +28,11 @@ def faults() -> tuple[Fault, ...]:
             _create_without_value,
         ),
         _fault("rotation-pending", "A rotation staged a new version as AWSPENDING and never ended.", _begin_rotation),
+        _fault(
+            "replica-stale",
+            f"The secret cannot be replicated to {REPLICA_REGION}: there is another secret of its name.",
+            _replicate_onto_another,
+        ),
     )
 
 
@@ -57,3 +63,8 @@ def _create_without_value(world: World) -> None:
     for service in CONSUMERS:
         world.delete_service(service.name)
         restore_service(world, service, restore_task_definition(world, service, arn), restore_network(world))
+
+
+def _replicate_onto_another(world: World) -> None:
+    World(world.endpoint, region=REPLICA_REGION).secretsmanager.create_secret(Name=SECRET, SecretString="{}")
+    world.secretsmanager.replicate_secret_to_regions(SecretId=SECRET, AddReplicaRegions=[{"Region": REPLICA_REGION}])

@@ -10,11 +10,12 @@ from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults import other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
-from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER, stop_alone
+from omc_runbook.sandbox.faults.deployment import LONE, OTHER_CLUSTER
 from omc_runbook.sandbox.faults.execute import configure_sessions
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
-from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
+from omc_runbook.sandbox.faults.secret import REPLICA_REGION
+from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 if TYPE_CHECKING:
@@ -26,14 +27,23 @@ def remove_traces(world: World) -> None:
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
     remove_private(world)
     allow_in_organization(world)
+    _stop_lone_tasks(world)
     _remove_cluster(world, OTHER_CLUSTER)
-    _remove_secret(World(world.endpoint, region=OTHER_REGION).secretsmanager)
+    _remove_replicas(world)
+    for region in (OTHER_REGION, REPLICA_REGION):
+        _remove_secret(World(world.endpoint, region=region).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
-    stop_alone(world)
     configure_sessions(world)
     other_sources.remove(world)
     _enable_keys(world)
     _remove_boundary(world)
+
+
+def _stop_lone_tasks(world: World) -> None:
+    clusters = world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"]
+    if clusters and clusters[0]["status"] == "ACTIVE":
+        for task in world.ecs.list_tasks(cluster=CLUSTER, startedBy=LONE)["taskArns"]:
+            world.ecs.stop_task(cluster=CLUSTER, task=task)
 
 
 def _remove_cluster(world: World, cluster: str) -> None:
@@ -43,6 +53,17 @@ def _remove_cluster(world: World, cluster: str) -> None:
     for service in world.services(cluster):
         world.delete_service(service["serviceName"], cluster)
     world.ecs.delete_cluster(cluster=cluster)
+
+
+def _remove_replicas(world: World) -> None:
+    try:
+        replicas = world.secretsmanager.describe_secret(SecretId=SECRET).get("ReplicationStatus", ())
+        if replicas:
+            regions = [replica["Region"] for replica in replicas]
+            world.secretsmanager.remove_regions_from_replication(SecretId=SECRET, RemoveReplicaRegions=regions)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
 
 
 def _remove_secret(secretsmanager: SecretsManagerClient) -> None:

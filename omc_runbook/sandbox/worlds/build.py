@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.aws.secretsmanager import PENDING
 from omc_runbook.masking.common import is_common
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
@@ -110,7 +110,9 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
         return False
     if not isinstance(members, tuple) or sorted(key for key, _ in members) != sorted(keys):
         return False
-    if not all(isinstance(value, str) and value and value == value.strip() for _, value in members):
+    if not all(isinstance(value, str) and value and value == value.strip(" \t\r\n'\"") for _, value in members):
+        return False
+    if not FORMS["email"].match(dict(members)["FIRST_SUPERUSER"]):
         return False
     if any(
         PLACEHOLDER.match(value) or TEMPLATE_DEFAULT.match(value) or (is_secret(key) and is_common(value))
@@ -250,7 +252,7 @@ def restore_service(
         deploymentConfiguration=deployment_configuration(service),
         platformVersion="LATEST",
         enableExecuteCommand=True,
-        forceNewDeployment=bool(service.keys),
+        forceNewDeployment=bool(service.keys) or len(current["deployments"]) > 1,
     )
 
 
@@ -277,8 +279,12 @@ def create_service(
 
 
 def deployment_configuration(service: ServiceSpec) -> DeploymentConfigurationTypeDef:
-    """Start new tasks before old ones stop, with the circuit breaker if the service has one."""
+    """Start new tasks before old ones stop, with the circuit breaker if the service has one, and nothing else."""
     return {
+        "strategy": "ROLLING",
+        "bakeTimeInMinutes": 0,
+        "lifecycleHooks": [],
+        "earlySuccessCriteria": {"enable": False},
         "minimumHealthyPercent": 100,
         "maximumPercent": 200,
         "deploymentCircuitBreaker": {"enable": service.breaker, "rollback": service.breaker},

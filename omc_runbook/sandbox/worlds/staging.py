@@ -13,7 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 from omc_runbook.model.errors import RunbookError
-from omc_runbook.sandbox import folders
+from omc_runbook.sandbox import folders, lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.postgres import Database
@@ -139,12 +139,15 @@ class World:
         )
 
     def settle(self) -> None:
-        """Wait until every service of every cluster is steady, or keeps failing."""
+        """Wait until every service of every cluster is steady, keeps failing, or waits for long."""
         for cluster in self.ecs.list_clusters()["clusterArns"]:
             self.wait(partial(self._is_settled, cluster), f"{cluster} settled")
 
     def _is_settled(self, cluster: str) -> bool:
-        return all(map(is_settled, self.services(cluster)))
+        # Only the sandbox knows how much longer a deployment bakes.
+        return all(map(is_settled, self.services(cluster))) or bool(
+            lifecycle.status(lifecycle.at(self.endpoint))["settled"]
+        )
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds; raises RunbookError when it does not in 90 seconds."""
@@ -187,11 +190,10 @@ def is_settled(service: ServiceTypeDef) -> bool:
         return service["runningCount"] == service["desiredCount"]
     deployments = service["deployments"]
     latest = next(deployment for deployment in deployments if deployment["status"] == "PRIMARY")
-    if latest["rolloutState"] == "IN_PROGRESS":
+    state = latest.get("rolloutState")
+    if state == "IN_PROGRESS":
         return not has_breaker(service) and latest["failedTasks"] > 0
-    return latest["rolloutState"] == "FAILED" or (
-        len(deployments) == 1 and service["runningCount"] == service["desiredCount"]
-    )
+    return state == "FAILED" or (len(deployments) == 1 and service["runningCount"] == service["desiredCount"])
 
 
 def is_external(service: ServiceTypeDef) -> bool:

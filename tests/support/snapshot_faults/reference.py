@@ -87,6 +87,11 @@ def beside(snapshot: Snapshot) -> Snapshot:
     return with_definition(snapshot, "worker", move)
 
 
+def exposed(snapshot: Snapshot) -> Snapshot:
+    """Let the worker have a secret of its own as a plain variable."""
+    return with_container(snapshot, "worker", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
+
+
 FAULTS = {
     "platform-version": Fault(
         lambda s: with_service(s, "worker", platform_version="1.3.0"), "worker", "platform version 1.3.0", WORKER
@@ -117,6 +122,9 @@ FAULTS = {
     "version-pinned": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION}"), SUBJECT, VERSION, WORKER),
     "version-short": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION[:8]}"), SUBJECT, "8 characters", WORKER),
     "duplicate-name": Fault(doubled, SUBJECT, "environment and in its secrets", WORKER),
+    "plain-secret": Fault(
+        exposed, "ohmycoins-staging-worker:7 worker STRIPE_API_KEY", "ecs:DescribeTaskDefinition can read it", WORKER
+    ),
     "name-mismatch": Fault(
         named("MAIL_HOST"),
         "ohmycoins-staging-backend:7 backend MAIL_HOST",

@@ -6,6 +6,8 @@ from datetime import timedelta
 from support.check_assertions import Fault
 from support.snapshots import CURRENT, NAME, NOW, PREVIOUS, with_secret
 
+from omc_runbook.aws.secretsmanager import Replica
+
 FAULTS = {
     "secret-missing": Fault(
         lambda s: replace(s, secret=None, versions=(), contents={}), NAME, f"there is no secret {NAME}"
@@ -25,5 +27,11 @@ FAULTS = {
         lambda s: with_secret(s, rotates=True, rotated=NOW - timedelta(days=40), next_rotation=NOW - timedelta(days=9)),
         NAME,
         "its rotation was due on 2026-02-20, and LastRotatedDate is 2026-01-20",
+    ),
+    "replica-stale": Fault(
+        lambda s: with_secret(s, replicas=(Replica("us-east-1", "Failed", "A secret of this name exists."),)),
+        f"{NAME} in us-east-1",
+        "replication to us-east-1 is Failed: A secret of this name exists.",
+        frozenset(),
     ),
 }
