@@ -27,8 +27,6 @@ EXIT_CODES = {
     143: "Exit code 143 is SIGTERM: something stopped the program.",
 }
 """What an exit code says by itself: 128 and more is a signal."""
-NO_COMMAND = frozenset({126, 127})
-"""Exit codes of a command that never ran."""
 OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
 """Programs that health checks run and slim images lack."""
 

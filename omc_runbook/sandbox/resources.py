@@ -16,6 +16,15 @@ _ARN_ACTIONS = {
     "DescribeServiceRevisions": "serviceRevisionArns",
     "StopServiceDeployment": "serviceDeploymentArn",
     "ContinueServiceDeployment": "serviceDeploymentArn",
+    "DescribeDaemon": "daemonArn",
+    "UpdateDaemon": "daemonArn",
+    "DeleteDaemon": "daemonArn",
+    "ListDaemonDeployments": "daemonArn",
+    "DescribeDaemonRevisions": "daemonRevisionArns",
+    "DescribeDaemonDeployments": "daemonDeploymentArns",
+    "DescribeExpressGatewayService": "serviceArn",
+    "UpdateExpressGatewayService": "serviceArn",
+    "DeleteExpressGatewayService": "serviceArn",
 }
 _TASK_ACTIONS = {"DescribeTasks", "StopTask", "ExecuteCommand"}
 
@@ -98,6 +107,17 @@ def _ecs(call: Call, account: str) -> list[str]:
     return []
 
 
+def _events(call: Call, account: str) -> list[str]:
+    name = call.text("Name", "Rule")
+    return [f"arn:aws:events:{call.region}:{account}:rule/{name}"] if name else []
+
+
+def _scheduler(call: Call, account: str) -> list[str]:
+    if not call.text("Name"):
+        return []
+    return [f"arn:aws:scheduler:{call.region}:{account}:schedule/{call.text('GroupName')}/{call.text('Name')}"]
+
+
 def _iam(call: Call, account: str) -> list[str]:
     policy = call.text("PolicyArn", "PolicySourceArn")
     if call.action in ("AttachRolePolicy", "DetachRolePolicy") or not policy:
@@ -148,9 +168,11 @@ def _sts(call: Call, account: str) -> list[str]:
 
 _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "ecs": _ecs,
+    "events": _events,
     "iam": _iam,
     "kms": _kms,
     "logs": _logs,
+    "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
     "sts": _sts,
 }

@@ -282,6 +282,13 @@ def _spelling(folder: Folder, environment: str) -> str:
     return environment
 
 
+def unreadable_files(repository: Path) -> tuple[str, ...]:
+    """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
+    files = TerraformFiles(repository)
+    errors = {str(error) for folder in _walk(files.root) for error in files.folder(folder).broken.values()}
+    return tuple(sorted(errors))
+
+
 def connect(roots: tuple[Root, ...]) -> None:
     """Let the folders of one environment find each other's outputs, as terraform_remote_state does."""
     for root in roots:

@@ -19,7 +19,9 @@ from omc_runbook.changes.deploy import watch
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.report import fix as report
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import troubleshoot
 from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import deployments
@@ -160,6 +162,18 @@ def test_without_the_permission_the_end_is_unknown(place: Place, monkeypatch: py
     assert rollout(done).state == "unknown" and "ecs:ListServiceDeployments is missing" in rollout(done).reason
     assert rollout(done, "worker").state == "done"
     assert done and not done.rollbacks and [each.check for each in done.findings] == ["deployment-unread"]
+
+
+def test_troubleshoot_proves_what_it_redeploys(place: Place) -> None:
+    """Tasks with an old value get new ones, and the fix waits for the end of their bake."""
+    configure(place, "BLUE_GREEN")
+    faults.break_(place.sandbox.endpoint, "not-forced")
+    run = troubleshoot.begin("staging")
+    snapshot = run.look()
+    plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
+    assert "BLUE_GREEN: tasks of the old revision serve" in report.plan(plan).to_text()
+    done = troubleshoot.apply(run, plan, True)
+    assert done and done.is_proved and newest(place)["status"] == "SUCCESSFUL"
 
 
 @pytest.mark.parametrize("cleanup", ["BLOCKING", "DEFERRED"])

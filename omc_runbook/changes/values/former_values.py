@@ -19,6 +19,7 @@ from omc_runbook.changes.values import live_check
 from omc_runbook.changes.values.live_check import Verdict
 from omc_runbook.changes.values.sources import KEEP
 from omc_runbook.checks import remedies
+from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
@@ -179,6 +180,8 @@ def _logins(snapshot: Snapshot, trial: Trial, new: NewValues) -> Logins | None:
         new_values.login_name(snapshot, document, trial.key.login) or user
         for document in (trial.before, trial.document)
     )
+    # Names of login roles are not secret, and the findings show them.
+    registry.exempt({former_role, role} - {""})
     server = new_values.database_server(snapshot, trial.document) or address
     return Logins(url=new.database_url, server=server, former_role=former_role, role=role)
 

@@ -10,7 +10,9 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.daemons import DaemonCalls
 from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter, last_part
+from omc_runbook.sandbox.aws.express import ExpressCalls
 from omc_runbook.sandbox.aws.kms import find_key
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
@@ -41,7 +43,7 @@ class TargetNotConnected(EcsError):
     code = "TargetNotConnectedException"
 
 
-class SandboxEcs(ServiceDeploymentCalls):
+class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
     """moto's ECS, with the services, deployments and tasks of the scheduler."""
 
     def call_action(self) -> Any:
@@ -107,6 +109,8 @@ class SandboxEcs(ServiceDeploymentCalls):
         service = self._service(self._get_param("service"))
         if service.status != "ACTIVE":
             raise EcsError("ServiceNotActiveException", "Service was not ACTIVE.")
+        if service.express is not None:
+            raise InvalidParameter("An Express service is updated by UpdateExpressGatewayService.")
         is_forced = bool(self._get_param("forceNewDeployment", False))
         definition_name = self._get_param("taskDefinition")
         controller = service.deployment_controller["type"]
@@ -152,8 +156,14 @@ class SandboxEcs(ServiceDeploymentCalls):
         arns = self.ecs_backend.list_services(
             self._cluster(), self._get_param("schedulingStrategy"), self._get_param("launchType")
         )
-        inactive = {s.arn for s in services_of(self.ecs_backend) if s.status == "INACTIVE"}
-        return self._page("serviceArns", [arn for arn in arns if arn not in inactive], 10)
+        # Those that ECS manages, Express services, are listed for who asks for them.
+        manager = self._get_param("resourceManagementType", "CUSTOMER")
+        listed = {
+            each.arn
+            for each in services_of(self.ecs_backend)
+            if each.status != "INACTIVE" and each.resource_management_type == manager
+        }
+        return self._page("serviceArns", [arn for arn in arns if arn in listed], 10)
 
     def describe_services(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html"""

@@ -11,6 +11,7 @@ from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service
+from omc_runbook.sandbox.worlds.consumers import run_alone
 from omc_runbook.sandbox.worlds.deployments import configure, pause
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SERVICES, STAGING, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_CLUSTER = f"{STAGING}-cluster"
-LONE = "sandbox-by-hand"
-"""startedBy of a task that is run outside the services."""
 _fault = partial(Fault, "deployment")
 
 
@@ -101,14 +100,8 @@ def _pause(world: World) -> None:
 
 
 def _run_alone(world: World) -> None:
-    network = restore_network(world)
-    task = world.ecs.run_task(
-        cluster=CLUSTER,
-        taskDefinition=service(world, "worker")["taskDefinition"],
-        launchType="FARGATE",
-        startedBy=LONE,
-        networkConfiguration={"awsvpcConfiguration": network},
-    )["tasks"][0]["taskArn"]
+    restore_network(world)
+    task = run_alone(world, "worker")
     world.wait(lambda: _state_of(world, task) == "RUNNING", "a task ran outside the services")
     rotate(world)
     redeploy(world)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from support.snapshots import PREVIOUS, healthy, with_keys, with_text
@@ -18,6 +21,8 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key, catalogue, effect_of
 from omc_runbook.model.errors import UsageError
+from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.history import History, VersionHistory
 from omc_runbook.snapshot.state import Snapshot
 
@@ -70,6 +75,19 @@ def test_a_new_value_alone_is_refused_with_the_way_that_is_open() -> None:
     assert former not in str(error.value) and value not in str(error.value)
     [note] = notes(holding(former), value)
     assert "what was encrypted with the present value cannot be read" in note
+
+
+@pytest.mark.parametrize(("source", "due"), [("generate", None), ("generate", ()), ("env:NEW", ())])
+def test_rotate_and_a_generator_refuse_it(
+    source: str, due: Sequence[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """update, which has no keys that are due, still takes a value that somebody brings, with the note."""
+    monkeypatch.setenv("NEW", fernet())
+    run = cast(Run, SimpleNamespace(target=SimpleNamespace(clients=None)))
+    with pytest.raises(UsageError, match="ENCRYPTION_KEY encrypts data"):
+        secret_change.gather(run, holding(fernet()), source, KEY, due=due)
+    assert secret_change.gather(run, holding(fernet()), "env:NEW", KEY).values
+    assert secret_change.gather(run, holding(""), source, KEY, due=due).values
 
 
 @pytest.mark.parametrize("form", ["{new},{former}", '["{new}", "{former}"]', "{new} {former}", "{former};{new}"])
