@@ -56,7 +56,16 @@ MEMBERS: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
     "sts:GetCallerIdentity": ("Account", "Arn"),
     "kms:DescribeKey": ("KeyMetadata",),
     "kms:GetKeyPolicy": ("Policy",),
+    "kms:ListAliases": ("Aliases",),
+    "kms:ListGrants": ("Grants",),
+    "kms:ListResourceTags": ("Tags",),
+    "events:ListRuleNamesByTarget": ("RuleNames",),
+    "events:ListTargetsByRule": ("Targets",),
     "logs:GetLogEvents": ("events",),
+    "organizations:DescribeOrganization": ("Organization",),
+    "scheduler:GetSchedule": ("Target",),
+    "scheduler:ListSchedules": ("Schedules",),
+    "ssm:DescribeParameters": ("Parameters",),
     "cloudtrail:LookupEvents": ("Events",),
     "ec2:DescribeDhcpOptions": ("DhcpOptions",),
     "ec2:DescribeInternetGateways": ("InternetGateways",),
@@ -124,7 +133,7 @@ def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, 
     if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
         return
     service = operation_model.service_model
-    is_valid = _is_json_answer if service.resolved_protocol == "json" else _is_xml_answer
+    is_valid = _is_json_answer if "json" in service.resolved_protocol else _is_xml_answer
     if not is_valid(operation_model, response_dict["body"]):
         raise InvalidResponse(f"{service.service_name}:{operation_model.name}")
 

@@ -381,9 +381,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value was not copied as it was issued."""
     for member, defect in _defective(snapshot, "bad-copy"):
-        fact = f"{member.key} {defect.sentence}{_refusal(defect)}."
-        grave = defect.is_refused or member.key in snapshot.environment.keys
-        yield _about(snapshot, member.key, fact, "error" if grave else "warning")
+        yield _about(snapshot, member.key, f"{member.key} {defect.sentence}{_refusal(defect)}.")
 
 
 @check(

@@ -234,16 +234,17 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="Terraform's aws_secretsmanager_secret_version has each key that containers reference",
 )
 def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Terraform's initial value of the secret lacks a key that containers reference"""
+    """Terraform's initial value of the secret lacks a key that its containers reference"""
     checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
-    referenced = {key for key in (*locations.defined.values(), *locations.declared.values()) if key}
+    defined = (key for (container, _), key in locations.defined.items() if container in locations.shared)
+    referenced = {key for key in (*defined, *locations.declared.values()) if key}
     # key-missing and terraform-ahead report a key that the secret itself lacks.
     referenced &= locations.keys if locations.keys is not None else referenced
     for value in find_own(checkout.initial_values, referenced):
         for key in sorted(referenced - {*value.keys}):
             fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"
             yield Evidence(
-                key,
+                f"{key} {value.address}",
                 (
                     f"{fact}, so that tasks of a new environment do not start."
                     if value.is_protected

@@ -38,11 +38,13 @@ def find_names(snapshot: Snapshot) -> Remedy | None:
 
 
 def secret_in_use(snapshot: Snapshot) -> str:
-    """Another secret to which the environment's services refer instead of the configured one; "" for none.
+    """Another secret to which the environment's services refer instead of the guide's; "" for none.
 
-    Where a service refers to the configured one, that is missing.
+    Where a service refers to the configured one, or somebody chose its name, that is what is missing.
     """
     found = snapshot.discovery
+    if "secret" in snapshot.environment.chosen:
+        return ""
     if found is None or not found.is_referred_to or found.secret == snapshot.secret_name:
         return ""
     is_awaited = any(snapshot.secret_name in service.keys_by_secret for service in found.own_services)

@@ -170,6 +170,11 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     facts, commands = [], []
     if git.tracked:
         facts.append("git ls-files: it is tracked, so each commit publishes it.")
+        template = workstation.checkout.template
+        if template and template.file.name == path.name and not mine:
+            # Without it, others would have no template.
+            example = command(root / ".env.example")
+            commands.append(f"{command('git', '-C', root, 'show', f'HEAD:./{path.name}')} > {example}")
         commands.append(command("git", "-C", root, "rm", "--cached", path.name))
     if git.ignored is False:
         facts.append("git check-ignore: it is not ignored.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.masking import addresses
-from omc_runbook.masking.strength import is_guessable
+from omc_runbook.masking.strength import is_guessable_signing_key
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import (
     EDGE_SPACE,
@@ -139,8 +139,8 @@ def _defects(value: Masked, name: str, key: Key | None) -> Iterator[Defect]:
         yield Defect("weak", f"is shorter than {key.weak_below} characters")
     if key.in_url and URL_BREAKERS.search(text):
         yield Defect("url-chars", "has a character that breaks a URL (/ @ : # and the like)")
-    if is_secret(name, key) and key.generate and is_guessable(value, key):
-        yield Defect("weak", "is easy to guess: it consists of words, repetitions or patterns")
+    if is_guessable_signing_key(value, key):
+        yield Defect("weak", "signs, and is easy to guess: it consists of words, repetitions or patterns")
 
 
 def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:

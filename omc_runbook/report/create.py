@@ -146,7 +146,7 @@ def _notes(plan: CreatePlan) -> tuple[str, ...]:
         f"Description: {plan.description or 'none'}. Tags: {tags}.",
         f"Encrypted with: {plan.kms_key or 'the AWS managed key'}.",
         f"After a deletion it can be restored for {plan.recovery_days} days.",
-        *(f"Whether services refer to another secret is unknown. {doubt}" for doubt in plan.doubts),
+        *plan.doubts,
     )
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
+from omc_runbook.changes.dotenv.values import RANDOM
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
@@ -219,7 +220,8 @@ def _describe(workstation: Workstation, entry: TemplateEntry) -> list[str]:
     key = workstation.key_of(entry.name)
     description = (key.description if key else "") or entry.description
     description = description if len(description) <= SHORT else f"{description[: SHORT - 1]}…"
-    source = "generated" if key and key.generate else (key.obtain_from if key else "") or entry.obtain_from
+    is_generated = (key and key.generate) or (workstation.is_secret(entry.name) and RANDOM.search(entry.description))
+    source = "generated" if is_generated else (key.obtain_from if key else "") or entry.obtain_from
     # A URL's host is enough here: the whole URL is shown where it is needed.
     source = urlsplit(source).hostname or source or ("the template" if is_text_of_value(entry.value) else "you")
     required = "required" if workstation.dotenv_name(entry.name) in workstation.required else "optional"

@@ -212,8 +212,8 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Ite
     for name in yaml_nodes.texts(action):
         if action and (_ACTIONS.search(name) or (is_apply and _TERRAFORM.search(name))):
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
-        paths = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
-        own = next(filter(None, (read_source(repository, path) for path in paths if name[:2] == "./")), None)
+        actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
+        own = next(filter(None, (read_source(repository, path) for path in actions if name[:2] == "./")), None)
         for each in yaml_nodes.items(yaml_nodes.find(yaml_nodes.read_mapping(own), "runs", "steps")) if own else ():
             yield from _in_step(repository, own, each, folder) if own and own != file else ()
     if run is None:

@@ -21,6 +21,7 @@ from omc_runbook.repository.checkout import find_root
 from omc_runbook.snapshot.discovery import Discovery, discover, find_policy
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.stacks import unreadable_files
 
 __all__ = ["find", "plan", "text", "write"]
 
@@ -45,10 +46,13 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     toml = runbook_toml if runbook_toml and expand(runbook_toml).exists() else ""
     base = environments.load(name or STAGING, toml, may_be_new=True)
     path = repository or base.repository
-    declared = {each.environment: each for each in read_environments(find_root(path), name)} if path else {}
+    root = find_root(path) if path else None
+    declared = {each.environment: each for each in read_environments(root, name)} if root else {}
+    unreadable = unreadable_files(root) if root else ()
     wanted = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     asked: dict[tuple[str, str], _Asked] = {}
-    found = tuple(_find(each, declared.get(each), toml, asked) for each in wanted)
+    all_names = [_find(each, declared.get(each), toml, asked) for each in wanted]
+    found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
     if all(each.is_empty for each in found):
         reasons = dict.fromkeys(problem for each in found for problem in (*each.problems, *each.remarks))
         raise CouldNotLook(f"No name of {', '.join(wanted)} was found. {' '.join(reasons)}")
@@ -93,7 +97,8 @@ def _find(
         why = f"AWS was not asked: these credentials are for account {answer.caller.account}, not {account.value}."
         answer = AwsAnswer(why_not=why)
     if answer.discovery:
-        discovery = replace(answer.discovery, environment=environment)
+        expected = {field: name.value for field, name in declared.names.items()} if declared else {}
+        discovery = replace(answer.discovery, environment=environment, expected=expected)
         answer = replace(answer, discovery=discovery, policy=_policy(settings, region, discovery))
     return names.combine(environment, declared, answer, region, datetime.now(UTC).date())
 

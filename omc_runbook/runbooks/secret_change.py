@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor
+from omc_runbook.changes.deploy import executor, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
@@ -80,6 +80,9 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.redeploy_stale)
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
+    if update.changed:
+        removed = [change.key for change in update.changed if change.action == "removed"]
+        notes += tuple(schedules.notes(target.clients, target.caller, snapshot, removed))
     return replace(update, notes=(*new.notes, *update.notes, *notes))
 
 

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]*)/([^/]+)/aws4_request")
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+_SCHEDULER_PATH = re.compile(r"/schedules(?:/([^/]+))?/?")
+_SCHEDULER_VERBS = {"GET": "Get", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 _EVENT_SOURCES = {"monitoring": "monitoring", "email": "ses"}
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
 # Other names of STS's errors: in JSON or CBOR responses, and in EC2.
@@ -68,6 +70,9 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
         action, protocol, params = target.rpartition(".")[2], "json", _members(body)
     elif operation := _CBOR_PATH.search(environ.get("PATH_INFO", "")):
         action, protocol = operation.group(1), "cbor"
+    elif service == "scheduler":
+        action, params = _scheduler_call(environ, body)
+        protocol = "json"
     else:
         # A request body that is not text (an upload) has no form fields to read.
         params = dict(parse_qsl(body.decode("latin-1"))) or dict(parse_qsl(environ.get("QUERY_STRING", "")))
@@ -85,6 +90,18 @@ def parse(environ: Mapping[str, Any], body: bytes) -> Call | None:
     )
 
 
+def _scheduler_call(environ: Mapping[str, Any], body: bytes) -> tuple[str, Mapping[str, Any]]:
+    """The action and members of a request to EventBridge Scheduler, which names them by method and path."""
+    path = _SCHEDULER_PATH.fullmatch(environ.get("PATH_INFO", ""))
+    if path is None:
+        return "", {}
+    if path.group(1) is None:
+        return "ListSchedules", {}
+    query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+    names = {"Name": path.group(1), "GroupName": query.get("groupName", "default")}
+    return f"{_SCHEDULER_VERBS.get(environ['REQUEST_METHOD'], '')}Schedule", names | _members(body)
+
+
 def unsigned_call(environ: Mapping[str, Any]) -> Call:
     """A placeholder for a request that is no signed call, with the protocol in which to reject it."""
     is_cbor = _CBOR_PATH.search(environ.get("PATH_INFO", ""))
@@ -92,7 +109,7 @@ def unsigned_call(environ: Mapping[str, Any]) -> Call:
     return Call(service="", action="", region="", access_key="", user_agent="", protocol=protocol, params={})
 
 
-def _members(body: bytes) -> Mapping[str, Any]:
+def _members(body: bytes) -> dict[str, Any]:
     try:
         members = json.loads(body or b"{}")
     except ValueError:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
@@ -63,6 +63,8 @@ class Discovery:
     unread: tuple[ReadFailure, ...] = ()
     not_searched: tuple[str, ...] = ()
     """Clusters that were left out, because there are too many."""
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """The secret, cluster and service that Terraform's files name, which count where they are in use."""
 
     @property
     def secret(self) -> str:
@@ -76,7 +78,7 @@ class Discovery:
         marks = {name: self._contrary(environment_of(name, self._tags(name))) for name in names}
         best = [name for name in names if marks[name] in ("", self.environment)]
         if best:
-            return best[0]
+            return self.expected["secret"] if self.expected.get("secret") in best else best[0]
         own = [each.name for each in self.secrets if environment_of(each.name, each.tags) == self.environment]
         return own[0] if len(own) == 1 and not counts else ""
 
@@ -95,7 +97,10 @@ class Discovery:
     def main(self) -> FoundService | None:
         """The service that has the application's secrets; None where none can be told."""
         own = sorted(self.own_services, key=lambda each: main_rank(each.name, 0))
-        return (self.consumers or tuple(own) or (None,))[0]
+        candidates = self.consumers or tuple(own)
+        names = (self.expected.get("cluster", ""), self.expected.get("service", ""))
+        named = [each for each in candidates if (each.cluster, each.name) == names]
+        return (*named, *candidates, None)[0]
 
     @property
     def cluster(self) -> str:

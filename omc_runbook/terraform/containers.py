@@ -26,7 +26,7 @@ MAPS = ("object", "object-for")
 """The kinds of expressions that are maps."""
 
 _LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
-_SECRETS = re.compile(r"(?i)secrets|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
+_SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
 _ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
 _NAMES = ("name", "container_name", "service_name")
@@ -252,8 +252,7 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
         for member in (part for each in objects if each.kind == "object" for part in each.parts):
             variable_list = _read_variables(member.value, folder)
             has_references = any(each.key for each in variable_list.variables)
-            may_have_some = is_ecs and _SECRETS.search(member.name) and _is_collection(member.value, folder)
-            if not (has_references or may_have_some):
+            if not (has_references or (is_ecs and _SECRETS.search(member.name))):
                 continue
             found = (find_member(objects, name) for name in _NAMES)
             names = [_read_name(each.value, folder) for each in found if each and each.kind == "member"]
@@ -272,18 +271,15 @@ def _read_arguments(call: Block, result: _FolderContainers) -> None:
             result.containers.append(container)
 
 
-def _is_collection(node: Node, folder: Folder) -> bool:
-    return folder.follow(node).kind not in ("path", "string", "heredoc")
-
-
 def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[Node, ...], str]]:
     """Yield the objects in an expression, each with the key, or the name of the module, that it belongs to."""
     objects = folder.objects(node)
     if any(each.kind == "object" for each in objects):
         yield objects, label
         for member in (member for each in objects if each.kind == "object" for member in each.parts):
-            inner = label if _SEVERAL_CONTAINERS.search(member.name) else member.name
-            yield from _objects_in(member.value, inner, folder)
+            key = member.parts[0]
+            name = member.name or _read_name(replace(key, kind="path", name=key.source.strip("()")), folder)
+            yield from _objects_in(member.value, label if _SEVERAL_CONTAINERS.search(name) else name, folder)
         return
     for part in folder.parts(node):
         for element in part.node.parts if part.node.kind == "tuple" else ():
@@ -530,6 +526,9 @@ def _read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
     """A string's text, with local values resolved; a path as an interpolation; "" for anything else."""
     values = loop or {}
     resolved = folder.follow(node)
+    if resolved.kind == "index" and resolved.parts[1].name in values:
+        member = find_member(folder.objects(resolved.parts[0]), values[resolved.parts[1].name])
+        return _read_text(member.value, folder) if member and member.kind == "member" else ""
     if resolved.kind == "path":
         return values.get(resolved.name, f"${{{resolved.name}}}")
     return _LOOP.sub(lambda match: values.get(match[1], match[0]), resolved.name) if resolved.kind == "string" else ""

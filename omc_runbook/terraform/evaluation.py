@@ -24,6 +24,9 @@ from omc_runbook.textfile.file import SourceFile, read_source
 
 DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
+DEEPEST_MODULE = 12
+MOST_INSTANCES = 100
+"""How many instances of a count are looked at."""
 
 _OPEN, _BETWEEN, _CLOSE = "\ue000", "\ue001", "\ue002"
 _MARK = re.compile(f"{_OPEN}([^{_BETWEEN}]*){_BETWEEN}([^{_CLOSE}]*){_CLOSE}")
@@ -601,7 +604,9 @@ class Module:
         where = source.value.name if source and source.value.kind == "string" else ""
         for suffix, bindings in self._repetitions(block):
             address = f"{self.address}module.{block.labels[0]}{suffix}"
-            folder = self._folder(where)
+            # A module that calls itself has no end.
+            is_too_deep = address.count("module.") > DEEPEST_MODULE
+            folder = None if is_too_deep else self._folder(where)
             if folder is None:
                 instance = Instance(self, block, "module", address, bindings)
                 self.stack.instances[address] = instance
@@ -622,8 +627,8 @@ class Module:
         count, for_each = block.find("count"), block.find("for_each")
         if count:
             number = self.value(count.value)
-            times = number if isinstance(number, int) else 1
-            yield from ((f"[{at}]", {"count": {"index": at}}) for at in range(int(times)))
+            times = min(int(number), MOST_INSTANCES) if isinstance(number, int) else 1
+            yield from ((f"[{at}]", {"count": {"index": at}}) for at in range(times))
         elif for_each:
             value = self.value(for_each.value)
             if isinstance(value, str):

@@ -31,7 +31,10 @@ def as_text(value: Any) -> str:
 
 
 def _format(spec: str, *arguments: Any) -> str:
-    return spec.replace("%v", "%s") % tuple(as_text(each) for each in arguments)
+    texts = (
+        as_text(each) if isinstance(each, bool) or not isinstance(each, int | float) else each for each in arguments
+    )
+    return spec.replace("%v", "%s") % tuple(texts)
 
 
 def _concat(*lists: list[Any] | str) -> list[Any]:

@@ -148,9 +148,27 @@ class Folder:
         objects = self.objects(node)
         if objects and all(each.kind == "object" for each in objects):
             return tuple(member for each in objects for member in each.parts if member.name)
+        resolved = self.follow(node)
+        if resolved.kind == "object-for":
+            return self._entries_by_name(resolved)
         parts = [part for part in self.parts(node) if part.certain and part.node.kind == "tuple"]
         strings = [element for part in parts for element in part.node.parts]
         return tuple(strings) if all(each.kind == "string" for each in strings) else ()
+
+    def _entries_by_name(self, loop: Node) -> tuple[Node, ...]:
+        """The members of { for s in LIST : s.name => s }; () for any other form."""
+        key, value = loop.parts[1:3]
+        variable, _, name = key.name.partition(".")
+        elements = [self.follow(each) for part in self.parts(loop.parts[0]) for each in part.node.parts]
+        names = [each.member(name) for each in elements if each.kind == "object"]
+        texts = [self.follow(each.value) for each in names if each]
+        is_plain = len(loop.parts) == 3 and variable == loop.name and (value.kind, value.name) == ("path", variable)
+        if not is_plain or len(texts) != len(elements) or any(each.kind != "string" for each in texts):
+            return ()
+        return tuple(
+            Node(kind="member", file=each.file, start=each.start, end=each.end, name=text.name, parts=(text, each))
+            for text, each in zip(texts, elements, strict=True)
+        )
 
     def _definition(self, path: Node) -> tuple[Node | None, *tuple[str, ...]]:
         """The expression that a path begins with, and the keys that follow."""

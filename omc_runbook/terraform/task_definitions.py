@@ -29,11 +29,15 @@ ALIASES = {"production": {"prod", "prd"}, "staging": {"stage", "stg"}, "developm
 
 _RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b', re.MULTILINE)
 _FOREIGN = re.compile(r'^\s*source\s*=\s*"(?!\.\.?/)', re.MULTILINE)
-_TAKES_SECRETS = re.compile(r"valueFrom|value_from|^\s*\w*secret\w*\s*=\s*(?:[\[{(]|merge|concat|\w+\()", re.MULTILINE)
+_TAKES_SECRETS = re.compile(
+    r"valueFrom|value_from|^\s*(?:\w*_)?secrets\s*=|^\s*\w*secret_\w+\s*=\s*[\[{]", re.MULTILINE
+)
 _HOLDS = re.compile(r"containerDefinitions|container_definitions|\bvalueFrom\b")
 _HOLDS_IN_HCL = re.compile(
-    rf'{_HOLDS.pattern}|\bvalue_from\b|^\s*source\s*=\s*"(?!\.)[^"]*(?:\b|_)(?:ecs|fargate)(?:\b|_)'
+    rf"""{_HOLDS.pattern}|\bvalue_from\b|^\s*container_(?:image|environment|secrets)\s*="""
+    r"""|^\s*source\s*=\s*"(?!\.)(?=[^"]*(?:ecs|fargate))[^"]*(?:service|task|container|app|web)"""
 )
+"""A line that only a definition, or the call of a module that makes one, has; a module of a cluster has none."""
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 _CALLED = re.compile(r'^\s*source\s*=\s*"(\.\.?/[^"]*)"', re.MULTILINE)

@@ -44,7 +44,9 @@ _UNREADABLE = re.compile(r"failed to read (\S+): (?:line (\d+): )?")
 _REQUIRED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
 _YAML = re.compile(r"(?<![.\w])yaml: (?:line (\d+))?|mapping key .* already defined at line (\d+)")
 _NO_FILE = re.compile(r"(?i)env file (.+?) not found")
-_PORT = re.compile(r"(?i)(?<=[\d\]: ]):?:(\d{1,5})\b[^\n]*?(?:already allocated|already in use)")
+_PORT = re.compile(
+    r"(?i)(?<=[\d\] ])(?<!T\d\d)(?<!T\d\d:\d\d):{1,3}(\d{1,5})\b[^\n]*?(?:already allocated|already in use)"
+)
 _UNHEALTHY = re.compile(r"dependency failed to start: container (\S+) (is unhealthy|exited \(\d+\))")
 _INCOMPLETE = re.compile(r"service \"([\w.-]+)\" didn't complete successfully: exit (\d+)")
 _NETWORK = re.compile(r'network "?([\w.-]+)"? declared as external, but could not be found')

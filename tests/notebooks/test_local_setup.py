@@ -586,6 +586,11 @@ OBSTACLES = {
         "port 8000 is taken by another program",
         "publish another port",
     ),
+    "a port of IPv6, with the time": (
+        'time="2026-01-02T03:04:05Z" level=error msg="failed to bind host port [::1]:53/udp: address already in use"',
+        "port 53 is taken by another program",
+        "-iTCP:53 ",
+    ),
     "a port on macOS": (
         "ports are not available: exposing port TCP 0.0.0.0:6379 -> 0.0.0.0:0: listen tcp :6379: bind: address already"
         " in use",

@@ -101,6 +101,19 @@ def test_a_tracked_dotenv_is_its_own_template(tmp_path: Path) -> None:
     assert found(turn(checkout))["committed", ".env"] == "warning"
 
 
+def test_the_way_from_a_tracked_dotenv_to_a_template_works_as_it_is_written(tmp_path: Path) -> None:
+    """The committed text becomes the template, git forgets and ignores the .env, and nothing of it changes."""
+    checkout = make_checkout(tmp_path / "omc", TRACKED, tmp_path / "omc")
+    done = turn(checkout, apply=True)
+    text = checkout.dotenv.read_text()
+    (way,) = (each["remedy"]["command"] for each in done.outcome["findings"] if each["check"] == "committed")
+    subprocess.run(way, shell=True, check=True, capture_output=True)
+    checkout.commit()
+    seen = turn(checkout)
+    assert (checkout.root / ".env.example").read_text() == TRACKED[".env"] and checkout.dotenv.read_text() == text
+    assert (found(seen), seen.exit_code) == ({("committed", ".env"): "info"}, 0) and seen.plan.is_empty
+
+
 def test_a_password_that_breaks_the_address_is_named(tmp_path: Path) -> None:
     """Settings accept it, and the application would not find its database."""
     checkout = make_checkout(tmp_path / "omc", TRACKED, tmp_path / "omc")
@@ -173,6 +186,21 @@ def test_a_folder_of_a_larger_work_tree_with_a_past(tmp_path: Path) -> None:
     assert found(seen) == {("committed", ".env"): "info", ("committed", "infrastructure/staging.tfvars"): "error"}
     assert checkout.dotenv.read_text() == text
     assert_absent([password], seen.shown)
+
+
+def test_a_password_that_the_application_escapes_is_taken_as_it_is(tmp_path: Path) -> None:
+    """The catalogue's caution is for applications that do not; where Settings do not, it is refused with the way on."""
+    checkout = make_checkout(tmp_path / "omc", MONOREPO)
+    password = f"{HEX(12)}/{HEX(4)}@x"
+    given = source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}", POSTGRES_PASSWORD=password)
+    done = turn(checkout, apply=True, values_from=given)
+    assert (found(done), done.exit_code) == ({}, 0) and values(checkout)["POSTGRES_PASSWORD"] == password
+    assert_absent([password], done.shown)
+    raw = make_checkout(tmp_path / "raw", TRACKED, tmp_path / "raw")
+    raw.dotenv.unlink()
+    with pytest.raises(UsageError, match=r"SQLALCHEMY_DATABASE_URI of Settings puts it .* urllib.parse.quote. Nothing"):
+        turn(raw, apply=True, values_from=given)
+    assert not raw.dotenv.exists()
 
 
 def test_an_application_at_the_top(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.moto_platform import PLATFORM
 from support.runs import COMMAND, Desk, client, values
 
 from omc_runbook.model.environment import load
@@ -33,35 +34,49 @@ def test_with_the_names_that_it_finds_the_sandbox_is_healthy(sandbox: Sandbox, t
     assert verified.returncode == 0, verified.stdout
 
 
-@pytest.fixture
-def other_cluster(sandbox: Sandbox) -> Iterator[str]:
-    """The backend's task definition in a service of another cluster, which has no tasks on purpose."""
-    ecs, name = client(sandbox, "ecs"), "coins-stg-apps"
-    service = ecs.describe_services(cluster=CLUSTER, services=["backend"])["services"][0]
+@pytest.fixture(scope="module")
+def platform_cluster(sandbox: Sandbox) -> Iterator[str]:
+    """Staging under the platform's own names: its services run no tasks on purpose."""
+    ecs, name = client(sandbox, "ecs"), "ohmycoins-staging-cluster"
+    services = ecs.describe_services(cluster=CLUSTER, services=["backend", "frontend"])["services"]
     ecs.create_cluster(clusterName=name)
-    ecs.create_service(
-        cluster=name,
-        serviceName="coins-stg-api",
-        taskDefinition=service["taskDefinition"],
-        desiredCount=0,
-        launchType="FARGATE",
-        networkConfiguration=service["networkConfiguration"],
-    )
+    for service in services:
+        ecs.create_service(
+            cluster=name,
+            serviceName=f"ohmycoins-staging-{service['serviceName']}",
+            taskDefinition=service["taskDefinition"],
+            desiredCount=0,
+            launchType="FARGATE",
+            networkConfiguration=service["networkConfiguration"],
+        )
     yield name
-    ecs.delete_service(cluster=name, service="coins-stg-api", force=True)
+    for service in services:
+        ecs.delete_service(cluster=name, service=f"ohmycoins-staging-{service['serviceName']}", force=True)
     ecs.delete_cluster(cluster=name)
 
 
-def test_an_accepted_finding_lets_a_run_end_with_0(sandbox: Sandbox, other_cluster: str, tmp_path: Path) -> None:
+def test_with_the_platforms_names_verify_ends_with_0(sandbox: Sandbox, platform_cluster: str, tmp_path: Path) -> None:
+    """Found in a checkout of its shape, without a line written by hand: what Terraform means is accepted."""
+    desk = Desk(tmp_path, sandbox)
+    ended = desk.call([str(COMMAND), "init", "--repository", str(PLATFORM), "-p", "environment", "staging"])
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    names = tomllib.loads((desk.work / "runbook.toml").read_text())["environments"]["staging"]
+    assert (names["cluster"], names["service"]) == (platform_cluster, "ohmycoins-staging-backend")
+    verified = desk.run("--summary")
+    assert verified.returncode == 0, verified.stdout
+    assert "accepted desired-zero" in verified.stdout and desk.outcome()["status"] == "ok"
+
+
+def test_an_accepted_finding_lets_a_run_end_with_0(sandbox: Sandbox, platform_cluster: str, tmp_path: Path) -> None:
     """Without tasks on purpose, verify ends with 1; with an entry for it with 0, and shows it."""
     desk = Desk(tmp_path, sandbox)
     path = desk.work / "runbook.toml"
-    names = f'[environments.staging]\ncluster = "{other_cluster}"\nservice = "coins-stg-api"\n'
+    names = f'[environments.staging]\ncluster = "{platform_cluster}"\nservice = "ohmycoins-staging-backend"\n'
     path.write_text(names)
     before = desk.run("--summary")
     assert before.returncode == 1 and "warning  desired-zero" in before.stdout, before.stdout
     path.write_text(
-        f'{names}\n[[accepted]]\ncheck = "desired-zero"\nsubject = "coins-stg-*"\nreason = "Off at night"\n'
+        f'{names}\n[[accepted]]\ncheck = "desired-zero"\nsubject = "ohmycoins-*"\nreason = "Off at night"\n'
     )
     after = desk.run("--summary")
     assert after.returncode == 0, after.stdout

@@ -52,8 +52,8 @@ def apply(
         raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
     if plan.blockers and not leave:
         raise UsageError(
-            f"{' '.join(plan.blockers)} The former version would be put back. Fix that first (troubleshoot), or set"
-            " on_failure to leave, to keep the new values all the same. Nothing was written."
+            f"{' '.join(plan.blockers)} The former version would be put back: fix that first (troubleshoot)."
+            " Only rotate with on_failure leave writes all the same. Nothing was written."
         )
     return _SecretChange(context, plan, new_values or NewValues({}), leave).carry_out()
 

@@ -171,8 +171,8 @@ def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None
 def _objection(workstation: Workstation, name: str, value: Masked) -> str:
     """What is wrong with a value, as the end of a sentence; "" where it is valid."""
     key, where = workstation.key_of(name), workstation.raw_url_parts.get(name)
-    if key and where is None and name in workstation.url_variables:
-        # Whatever the catalogue says of other applications, this one escapes it.
+    if key and name in workstation.url_variables:
+        # What this application does with it counts, not what the catalogue says of all.
         key = key.model_copy(update={"in_url": False})
     problem = objection(value, key)
     if problem or where is None or not value.matches(URL_BREAKERS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -46,7 +46,7 @@ class CreatePlan:
     draft: SavedPlan | None = None
     """The Terraform plan, where Terraform creates the secret."""
     doubts: tuple[str, ...] = ()
-    """What could not be read of the services, which may refer to another secret."""
+    """Why services may refer, or refer, to another secret, in sentences."""
     warnings: tuple[Finding, ...] = ()
     """Findings about the Terraform files and the Terraform plan."""
 
@@ -139,12 +139,23 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
         names.secret_tags,
         names.kms_key,
         names.recovery_days,
-        doubts=tuple(failure.sentence for failure in snapshot.discovery.unread) if snapshot.discovery else (),
+        doubts=tuple(_doubts(snapshot)),
     )
     size = len(plan.text.encode())
     if size > LARGEST:
         raise UsageError(f"The secret would have {size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
     return plan
+
+
+def _doubts(snapshot: Snapshot) -> Iterator[str]:
+    found = snapshot.discovery
+    if found is None:
+        return
+    for failure in found.unread:
+        yield f"Whether services refer to another secret is unknown. {failure.sentence}"
+    if found.is_referred_to and found.secret != snapshot.secret_name:
+        users = ", ".join(service.name for service in found.consumers)
+        yield f"{users} refer{'s' if ', ' not in users else ''} to {found.secret}, and not to this one."
 
 
 def remaining(plan: CreatePlan, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -19,7 +19,7 @@ from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import plain_logins, services_reading
-from omc_runbook.checks.other_names import consumers_elsewhere
+from omc_runbook.checks.other_names import consumers_elsewhere, find_names, found_instead
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
@@ -131,8 +131,15 @@ def document_of(snapshot: Snapshot) -> Document:
         reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
         if reasons:
             raise CouldNotLook(reasons[0])
+        command = find_names(snapshot)
         raise CouldNotLook(
-            f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason."
+            " ".join(
+                (
+                    f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason.",
+                    *found_instead(snapshot),
+                    *([f"To take these names over: {command.command}"] if command else ()),
+                )
+            )
         )
     return current.document
 
@@ -246,7 +253,7 @@ def make_plan(
     )
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
     blockers = readiness.blockers(snapshot, consumers) if is_change else ()
-    refusals = (f"{blocker} Fix that first, or set on_failure to leave." for blocker in blockers)
+    refusals = (f"Refused until that is mended: {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,

@@ -3,19 +3,24 @@
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
 
+from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.daemons import DaemonCalls
 from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter, last_part
+from omc_runbook.sandbox.aws.express import ExpressCalls
+from omc_runbook.sandbox.aws.kms import find_key
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
 from omc_runbook.sandbox.ecs.tasks import EcsTask
-from omc_runbook.sandbox.principals import caller
+from omc_runbook.sandbox.principals import caller, role_arn, role_session
 
 _REDEPLOYING = {
     "networkConfiguration": "network_configuration",
@@ -38,7 +43,7 @@ class TargetNotConnected(EcsError):
     code = "TargetNotConnectedException"
 
 
-class SandboxEcs(ServiceDeploymentCalls):
+class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
     """moto's ECS, with the services, deployments and tasks of the scheduler."""
 
     def call_action(self) -> Any:
@@ -104,6 +109,8 @@ class SandboxEcs(ServiceDeploymentCalls):
         service = self._service(self._get_param("service"))
         if service.status != "ACTIVE":
             raise EcsError("ServiceNotActiveException", "Service was not ACTIVE.")
+        if service.express is not None:
+            raise InvalidParameter("An Express service is updated by UpdateExpressGatewayService.")
         is_forced = bool(self._get_param("forceNewDeployment", False))
         definition_name = self._get_param("taskDefinition")
         controller = service.deployment_controller["type"]
@@ -149,8 +156,14 @@ class SandboxEcs(ServiceDeploymentCalls):
         arns = self.ecs_backend.list_services(
             self._cluster(), self._get_param("schedulingStrategy"), self._get_param("launchType")
         )
-        inactive = {s.arn for s in services_of(self.ecs_backend) if s.status == "INACTIVE"}
-        return self._page("serviceArns", [arn for arn in arns if arn not in inactive], 10)
+        # Those that ECS manages, Express services, are listed for who asks for them.
+        manager = self._get_param("resourceManagementType", "CUSTOMER")
+        listed = {
+            each.arn
+            for each in services_of(self.ecs_backend)
+            if each.status != "INACTIVE" and each.resource_management_type == manager
+        }
+        return self._page("serviceArns", [arn for arn in arns if arn in listed], 10)
 
     def describe_services(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html"""
@@ -222,7 +235,8 @@ class SandboxEcs(ServiceDeploymentCalls):
             )
         if agents.get("ExecuteCommandAgent") != "RUNNING" or container.running is None:
             raise TargetNotConnected("The execute command failed because the target container's agent isn't connected.")
-        session = CHANNELS.open(container.running, self._get_param("command"))
+        running = replace(container.running, refusal=self._session_refusal(task))
+        session = CHANNELS.open(running, self._get_param("command"))
         return ActionResult(
             {
                 "clusterArn": task.cluster_arn,
@@ -242,6 +256,19 @@ class SandboxEcs(ServiceDeploymentCalls):
         for arn in [arn for arn, task in by_arn.items() if not isinstance(task, EcsTask)]:
             del by_arn[arn]
         return answer
+
+    def _session_refusal(self, task: EcsTask) -> str:
+        """What the agent says where the cluster encrypts sessions with a key that the task role may not use."""
+        configuration = self.ecs_backend.clusters[self._cluster()].configuration or {}
+        key_id = configuration.get("executeCommandConfiguration", {}).get("kmsKeyId", "")
+        key = find_key(key_id, self.current_account, self.region) if key_id else None
+        definition = self.ecs_backend.describe_task_definition(task.task_definition_arn)
+        role = role_session(role_arn(definition.task_role_arn or "", self.current_account), task.id)
+        if key is None:
+            return ""
+        context = context_of(role, self.region)
+        message = refusal(role, "kms:Decrypt", key.arn, context, key.policy, key.account_id)
+        return f"Fetching data key failed: Unable to retrieve data key: {message}" if message else ""
 
     def _tasks(self) -> list[EcsTask]:
         cluster = self._cluster()

@@ -3,7 +3,7 @@
 DEFAULT_MINUTE_SECONDS = 1.0
 
 
-class Clock:
+class DeploymentClock:
     """The length of a minute of `bakeTimeInMinutes` and its like, in seconds."""
 
     def __init__(self) -> None:
@@ -15,4 +15,4 @@ class Clock:
         return minutes * self.minute_seconds
 
 
-CLOCK = Clock()
+CLOCK = DeploymentClock()

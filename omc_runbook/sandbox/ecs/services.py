@@ -13,7 +13,7 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 
-from omc_runbook.sandbox.ecs.service_deployments import ServiceDeployment, ServiceRevision, new_arn
+from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment, EcsServiceRevision, new_arn
 
 _MAX_EVENTS = 100
 _MAX_SERVICE_DEPLOYMENTS = 100
@@ -96,8 +96,10 @@ class EcsService(Service):
         self.running_count = self.pending_count = 0
         self.is_steady = False
         self.deployments = []
-        self.service_deployments: list[ServiceDeployment] = []
-        self.service_revisions: list[ServiceRevision] = []
+        self.resource_management_type = "CUSTOMER"
+        self.express: dict[str, Any] | None = None
+        self.service_deployments: list[EcsServiceDeployment] = []
+        self.service_revisions: list[EcsServiceRevision] = []
 
     def configure(self, changes: dict[str, Any]) -> None:
         """Change its deployment configuration; its strategy decides whether deployments have a rolloutState."""
@@ -111,7 +113,7 @@ class EcsService(Service):
         return bool(self.deployment_controller["type"] == "ECS")
 
     @property
-    def ongoing(self) -> ServiceDeployment | None:
+    def ongoing(self) -> EcsServiceDeployment | None:
         """Its service deployment that has not finished."""
         latest = next(iter(self.service_deployments), None)
         return latest if latest is not None and latest.is_ongoing else None
@@ -184,7 +186,7 @@ def record_deployment(service: EcsService, new: EcsDeployment, containers: list[
     sources = [each for each in service.deployments if each.has_completed or each.running_count or each.pending_count]
     service.service_revisions.insert(
         0,
-        ServiceRevision(
+        EcsServiceRevision(
             service_revision_arn=new.revision_arn,
             service_arn=service.arn,
             cluster_arn=service.cluster_arn,
@@ -203,7 +205,7 @@ def record_deployment(service: EcsService, new: EcsDeployment, containers: list[
     )
     service.service_deployments.insert(
         0,
-        ServiceDeployment(
+        EcsServiceDeployment(
             service_deployment_arn=new_arn(service.arn, "service-deployment"),
             service_arn=service.arn,
             cluster_arn=service.cluster_arn,
@@ -268,10 +270,11 @@ def breaker_threshold(service: EcsService) -> int:
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
     """
     threshold = breaker(service).get("thresholdConfiguration") or _THRESHOLD
-    if threshold["type"] == "COUNT":
-        return int(threshold["value"])
-    share: int = math.ceil(service.desired_count * threshold["value"] / 100)
-    if threshold["type"] == "UNBOUNDED_PERCENT":
+    kind, value = threshold["type"], int(threshold["value"])
+    if kind == "COUNT":
+        return value
+    share: int = math.ceil(service.desired_count * value / 100)
+    if kind == "UNBOUNDED_PERCENT":
         return max(share, 1)
     return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)
 

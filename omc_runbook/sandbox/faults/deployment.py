@@ -11,6 +11,7 @@ from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate, service
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service
+from omc_runbook.sandbox.worlds.consumers import run_alone
 from omc_runbook.sandbox.worlds.deployments import configure, pause
 from omc_runbook.sandbox.worlds.staging import CLUSTER, SERVICES, STAGING, World
 from omc_runbook.sandbox.worlds.vpcs import restore_network
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_CLUSTER = f"{STAGING}-cluster"
-LONE = "sandbox-by-hand"
-"""startedBy of a task that is run outside the services."""
 _fault = partial(Fault, "deployment")
 
 
@@ -43,6 +42,7 @@ def faults() -> tuple[Fault, ...]:
             "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
             command("backend", "--sandbox-exit=1"),
         ),
+        _fault("other-definition", "The worker runs the backend's task definition.", _run_other),
         _fault("deployment-paused", "The backend's new deployment waits for a person, at a PAUSE hook.", _pause),
         _fault("lone-task", "A task run by hand has an old value of the secret.", _run_alone),
         _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
@@ -67,6 +67,11 @@ def faults() -> tuple[Fault, ...]:
             lambda world: revise(world, "worker", _lose_image),
         ),
         _fault(
+            "command-fails",
+            "The backend's command is not in its image, and the circuit breaker rolled the deployment back.",
+            command("backend", "--sandbox-exit=127"),
+        ),
+        _fault(
             "out-of-memory",
             "The worker's new tasks are killed because they run out of memory.",
             command("worker", OUT_OF_MEMORY),
@@ -84,20 +89,19 @@ def _delete_log_group(world: World) -> None:
     redeploy(world)
 
 
+def _run_other(world: World) -> None:
+    definition = service(world, "backend")["taskDefinition"]
+    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=definition)
+
+
 def _pause(world: World) -> None:
     configure(world, "backend", strategy="BLUE_GREEN", hooks=[pause("POST_SCALE_UP")])
     world.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
 
 
 def _run_alone(world: World) -> None:
-    network = restore_network(world)
-    task = world.ecs.run_task(
-        cluster=CLUSTER,
-        taskDefinition=service(world, "worker")["taskDefinition"],
-        launchType="FARGATE",
-        startedBy=LONE,
-        networkConfiguration={"awsvpcConfiguration": network},
-    )["tasks"][0]["taskArn"]
+    restore_network(world)
+    task = run_alone(world, "worker")
     world.wait(lambda: _state_of(world, task) == "RUNNING", "a task ran outside the services")
     rotate(world)
     redeploy(world)

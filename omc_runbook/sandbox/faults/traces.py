@@ -8,12 +8,15 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
+from omc_runbook.sandbox.faults import other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
-from omc_runbook.sandbox.faults.deployment import LONE, OTHER_CLUSTER
+from omc_runbook.sandbox.faults.deployment import OTHER_CLUSTER
+from omc_runbook.sandbox.faults.execute import configure_sessions
 from omc_runbook.sandbox.faults.organization import allow_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
-from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, World
+from omc_runbook.sandbox.worlds.consumers import remove_consumers
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 if TYPE_CHECKING:
@@ -25,21 +28,16 @@ def remove_traces(world: World) -> None:
     lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
     remove_private(world)
     allow_in_organization(world)
-    _stop_lone_tasks(world)
+    remove_consumers(world)
     _remove_cluster(world, OTHER_CLUSTER)
     _remove_replicas(world)
     for region in (OTHER_REGION, REPLICA_REGION):
         _remove_secret(World(world.endpoint, region=region).secretsmanager)
     _remove_secret(secrets_of_other_account(world))
+    configure_sessions(world)
+    other_sources.remove(world)
     _enable_keys(world)
     _remove_boundary(world)
-
-
-def _stop_lone_tasks(world: World) -> None:
-    clusters = world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"]
-    if clusters and clusters[0]["status"] == "ACTIVE":
-        for task in world.ecs.list_tasks(cluster=CLUSTER, startedBy=LONE)["taskArns"]:
-            world.ecs.stop_task(cluster=CLUSTER, task=task)
 
 
 def _remove_cluster(world: World, cluster: str) -> None:

@@ -13,7 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 from omc_runbook.model.errors import RunbookError
-from omc_runbook.sandbox import folders, lifecycle
+from omc_runbook.sandbox import folders
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.postgres import Database
@@ -34,6 +34,7 @@ EXECUTION_ROLE = f"{STAGING}-ecs-task-execution-role"
 SECRETS_POLICY = f"{STAGING}-ecs-task-execution-secrets-policy"
 TASK_ROLE = f"{STAGING}-ecs-task-role"
 SETTLING_SECONDS = 90.0
+_LONG_BAKE_MINUTES = 60
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,19 @@ class World:
             self.wait(partial(self._is_settled, cluster), f"{cluster} settled")
 
     def _is_settled(self, cluster: str) -> bool:
-        # Only the sandbox knows how much longer a deployment bakes.
-        return all(map(is_settled, self.services(cluster))) or bool(
-            lifecycle.status(lifecycle.at(self.endpoint))["settled"]
+        return all(is_settled(service) or self._is_waiting(service) for service in self.services(cluster))
+
+    def _is_waiting(self, service: ServiceTypeDef) -> bool:
+        """Whether a service's deployment waits for a person, or for the end of a long bake time."""
+        if service["status"] != "ACTIVE" or service["deploymentConfiguration"].get("strategy") in (None, "ROLLING"):
+            return False
+        arns = [service["currentServiceDeployment"]]
+        deployment = self.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"][0]
+        hooks = deployment.get("lifecycleHookDetails", [])
+        return any(hook["status"] == "AWAITING_ACTION" for hook in hooks) or (
+            deployment.get("lifecycleStage") == "BAKE_TIME"
+            and deployment["status"] == "IN_PROGRESS"
+            and deployment["deploymentConfiguration"]["bakeTimeInMinutes"] >= _LONG_BAKE_MINUTES
         )
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:

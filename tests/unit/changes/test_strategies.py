@@ -9,16 +9,20 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
-from support.snapshots import DEPLOYED, NOW, REGION, healthy, rotated, service, task, with_tasks
+from support.snapshots import DEPLOYED, NOW, REGION, healthy, rotated, service, task, with_service, with_tasks
 
 from omc_runbook.aws import deployments
 from omc_runbook.aws import ecs as aws_ecs
 from omc_runbook.aws.deployments import DeploymentConfiguration
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients
+from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import failure, readiness
 from omc_runbook.changes.deploy.rollout import Rollout, begin
 from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, TIMEOUT, watch
+from omc_runbook.changes.secret import new_values
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -366,10 +370,37 @@ def test_one_role_is_refused_where_old_tasks_outlive_their_password(strategy: st
     readiness.refuse_one_password([service("backend")], "POSTGRES_PASSWORD", "POSTGRES_USER")
 
 
+@pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
+def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
+    """The services that read the password are looked at as soon as the database has shown one role."""
+    one = PasswordRotation(
+        url=Masked("postgresql://ohmycoins@db.example.com/app", "URL"),
+        role="ohmycoins",
+        former_role="ohmycoins",
+        owner="ohmycoins",
+        exists=True,
+        address="db.example.com:5432/app",
+        server="db.example.com:5432",
+        reason="the secret does not have the login's name",
+    )
+    monkeypatch.setattr(new_values.rotation, "plan_rotation", lambda *arguments: one)
+    snapshot = with_service(rotated(healthy(), NOW), "worker", configuration=DeploymentConfiguration(strategy=strategy))
+    clients = cast("Clients", lambda name: None)
+
+    def renew() -> NewValues:
+        return new_values.renew(clients, snapshot, ["POSTGRES_PASSWORD"], "generate", one.url)
+
+    if strategy == "ROLLING":
+        assert renew().rotation == one
+    else:
+        with pytest.raises(UsageError, match=r"worker deploys BLUE_GREEN.*Nothing was written"):
+            renew()
+
+
 def test_the_plan_says_who_needs_the_old_value_for_how_long() -> None:
     """And nothing of a plain rolling update."""
     services = [overlapping(pauses=("POST_SCALE_UP",)), service("worker")]
-    note, _ = readiness.notes(healthy(), services)
+    (note,) = readiness.notes(healthy(), services)
     assert "backend deploys BLUE_GREEN" in note and "bakes for 10 min" in note and "POST_SCALE_UP" in note
 
 

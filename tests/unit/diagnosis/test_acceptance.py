@@ -15,7 +15,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.headless.record import summarise
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Outcome, status_of
-from omc_runbook.report import verify
+from omc_runbook.report import troubleshoot, verify
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -66,6 +66,8 @@ def test_an_accepted_finding_counts_for_nothing_and_is_shown() -> None:
     assert f"accepted desired-zero: {found.title}" in summarise(ended, "record", "command")
     shown = verify.findings(findings).to_text()
     assert "accepted · desired-zero" in shown and REASON in shown
+    verdict = troubleshoot.verdict(with_service(healthy(), "backend", desired=0), findings)
+    assert verdict.lines[-1].endswith("Accepted in runbook.toml: desired-zero.")
     body = json.loads(ended.to_json())
     assert [each["accepted"] for each in body["findings"] if "accepted" in each] == [found.accepted]
     assert [each.accepted for each in Outcome.from_json(ended.to_json()).findings] == [

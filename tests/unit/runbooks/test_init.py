@@ -122,6 +122,15 @@ def test_another_account_than_terraforms_is_not_asked() -> None:
     assert any(f"these credentials are for account {ACCOUNT}, not 444455556666" in each for each in names.remarks)
 
 
+def test_a_file_that_is_not_valid_is_told(tmp_path: Path) -> None:
+    """Its names are not known, and why."""
+    moto_platform.build(desired=1)
+    (tmp_path / "main.tf").write_text('resource "aws_ecs_cluster" {{{\n')
+    (names,) = init.find("staging", str(tmp_path))
+    assert "main.tf, line 1 is not valid HCL: fix it first." in names.remarks
+    assert names.find("cluster") == f"{PREFIX}-cluster"
+
+
 def test_an_account_with_nothing_says_what_was_searched() -> None:
     """Without files nothing is written."""
     with pytest.raises(CouldNotLook, match="has staging in its name or tags"):
@@ -199,6 +208,28 @@ def test_create_plans_no_orphan_beside_the_secret_that_services_refer_to(monkeyp
         create.plan(run, snapshot)
     assert "omc-runbook init -p environment staging" in str(refused.value)
     assert problems()["secret-missing"].remedy.command == "omc-runbook init -p environment staging"
+
+
+def test_a_change_of_a_secret_that_is_called_otherwise_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """update, rotate and restore stop with what there is instead, and the command."""
+    monkeypatch.setattr(moto_platform, "SECRET", "staging/coins")
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
+    run = update.begin("staging")
+    snapshot = run.look()
+    with pytest.raises(CouldNotLook, match="Found instead: secret staging/coins") as refused:
+        update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+    assert str(refused.value).endswith("To take these names over: omc-runbook init -p environment staging")
+
+
+def test_create_warns_where_a_chosen_name_is_not_the_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names a new secret means it: the plan says which one services refer to."""
+    moto_platform.build(desired=1)
+    monkeypatch.setenv("OMC_SECRET", "next-secrets")
+    run = create.begin("staging")
+    plan = create.plan(run, run.look())
+    assert plan.intent == "create"
+    assert f"{PREFIX}-backend refers to {SECRET}, and not to this one." in create.steps(run, plan).to_text()
 
 
 @pytest.mark.parametrize("others", ["rds!db-1", "none"])

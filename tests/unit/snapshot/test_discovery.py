@@ -91,6 +91,19 @@ def test_a_single_cluster_without_an_environment_in_its_name_is_whichever_is_ask
     assert (seen.cluster, seen.secret) == ("apps", "app")
 
 
+def test_what_terraform_names_counts_where_it_is_in_use() -> None:
+    """Among several clusters and secrets of an environment; a name that nothing uses does not."""
+    services = (
+        found("api", "coins-staging", A="coins-staging/a|A", B="coins-staging/a|B"),
+        found("api", "coins-staging-new", A="coins-staging/b|A"),
+    )
+    names = {"secret": "coins-staging/b", "cluster": "coins-staging-new", "service": "api"}
+    seen = replace(account("staging", *services), expected=names)
+    assert (seen.secret, seen.cluster) == ("coins-staging/b", "coins-staging-new")
+    gone = replace(seen, expected=dict.fromkeys(names, "gone"))
+    assert (gone.secret, gone.cluster) == ("coins-staging/a", "coins-staging")
+
+
 def test_a_service_called_test_is_no_environment() -> None:
     """Words that may mean something else do not take it away from its cluster."""
     seen = account("staging", found("load-test-api", "coins-staging", A="coins-staging/app|A"))

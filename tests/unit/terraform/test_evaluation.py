@@ -57,7 +57,8 @@ def evaluate(expression: str, root: Path) -> Any:
         ('{ (var.name) = 1, "${var.name}-2" = 2 }', {"shop": 1, "shop-2": 2}),
         ("merge({ a = 1 }, { a = 2, b = 3 })", {"a": 2, "b": 3}),
         ('concat(["a"], [], ["b"])', ["a", "b"]),
-        ('format("%s-%03d", var.name, 7)', None),
+        ('format("%s-%03d", var.name, 7)', "shop-007"),
+        ('format("%q", var.name)', None),
         ('format("%s-%v", var.name, 7)', "shop-7"),
         ('join("-", ["a", 1, true])', "a-1-true"),
         ('replace(lower("A_B"), "_", "-")', "a-b"),
@@ -105,3 +106,13 @@ def test_what_is_not_known_says_why(expression: str, reason: str, tmp_path: Path
     """A clause that names the cause."""
     (clause, *_) = reasons(evaluate(expression, tmp_path))
     assert reason in clause
+
+
+def test_a_module_that_calls_itself_comes_to_an_end(tmp_path: Path) -> None:
+    """Terraform refuses it; here it is left open."""
+    (tmp_path / "main.tf").write_text('module "again" { source = "./" }\noutput "o" { value = module.again.o }\n')
+    files = TerraformFiles(tmp_path)
+    module = Module(Stack(files, tmp_path.resolve(), ""), tmp_path.resolve(), files.folder(tmp_path.resolve()), {})
+    assert len(list(module.walk())) < 20
+    output = module.output("o")
+    assert output and not is_known(output.value)

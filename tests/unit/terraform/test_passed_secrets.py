@@ -78,6 +78,11 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '  secrets = merge({ B = "${local.arn}:B::" }, { for key in ["SECRET_KEY"] : key => "${local.arn}:${key}::" })',
         f', "{KEY}"',
     ),
+    "keys and values of a map": (
+        "[for k in keys(var.secrets) : { name = k, valueFrom = var.secrets[k] }]",
+        f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+        f'    {KEY} = "{ARN}:{KEY}::"\n',
+    ),
     "keys of a map": (
         KEYS.replace("var.secrets", "keys(var.secrets)"),
         '  secrets = {\n    SECRET_KEY = "docs:SECRET_KEY"\n  }',
@@ -136,9 +141,9 @@ def test_secrets_that_pass_through_a_module_are_added_where_they_are_listed(form
 
 REFUSED = {
     "another module's output": ("var.secrets", "  secrets = module.settings.list", "their containers: ${var.name}"),
-    "an index": (
-        "[for k in keys(var.secrets) : { name = k, valueFrom = var.secrets[k] }]",
-        f'  secrets = {{\n    SECRET_KEY = "{ARN}:SECRET_KEY::"\n  }}',
+    "a function": (
+        '[for k in var.secrets : { name = k, valueFrom = join(":", [var.arn, k, "", ""]) }]',
+        '  secrets = ["SECRET_KEY"]',
         "the secret's ARN in its references cannot be read",
     ),
     "values of no form": (
@@ -245,9 +250,16 @@ resource "aws_ecs_task_definition" "this" {
 """
 
 
-def test_for_each_over_known_services_is_followed(tmp_path: Path) -> None:
+OF_A_LIST = FOR_EACH.replace("local.services", "{ for s in local.services : s.name => s }")
+OF_A_LIST = OF_A_LIST.replace("services = {\n", "services = [\n").replace("\n  }\n}\n\nres", "\n  ]\n}\n\nres")
+OF_A_LIST = OF_A_LIST.replace("backend = { ", '{ name = "backend", ').replace("worker  = { ", '{ name = "worker", ')
+OF_A_LIST = OF_A_LIST.replace("] }\n", "] },\n")
+
+
+@pytest.mark.parametrize("text", [FOR_EACH, OF_A_LIST], ids=["a map", "a list by its names"])
+def test_for_each_over_known_services_is_followed(text: str, tmp_path: Path) -> None:
     """Each service has its own container, and the one that is asked for gets the key."""
-    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": FOR_EACH}))
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": text}))
     assert {each.name: [ref.key for ref in each.references] for each in declared.containers} == {
         "backend": ["SECRET_KEY"],
         "worker": ["SECRET_KEY", "SENTRY_DSN"],
@@ -332,6 +344,32 @@ def test_the_arguments_of_a_module_of_another_repository(form: str, tmp_path: Pa
     assert f'"${{local.arn}}:{KEY}::"' in added(declared)[1]
 
 
+WRAPPER = """\
+variable "name" {}
+variable "secrets" {}
+
+module "this" {
+  source      = "terraform-aws-modules/ecs/aws//modules/service"
+  secrets_arn = var.name
+
+  container_definitions = {
+    (var.name) = {
+      secrets = var.secrets
+    }
+  }
+}
+"""
+
+
+def test_a_module_around_one_of_another_repository(tmp_path: Path) -> None:
+    """Its variables are followed to the call, the container's name among them."""
+    call = CALL.format(arguments=FORMS["a list"][1])
+    files = {"terraform/modules/service/main.tf": WRAPPER, "terraform/environments/staging/main.tf": call}
+    declared = read_task_definitions(write(tmp_path, files))
+    assert [each.name for each in declared.containers] == ["backend"]
+    assert added(declared) == ("terraform/environments/staging/main.tf", FORMS["a list"][2])
+
+
 def test_a_module_of_another_repository_that_shows_no_form_is_refused(tmp_path: Path) -> None:
     """It says which argument; a module that has to do with secrets alone is no container."""
     keys = FOREIGN["secret_vars"].replace(
@@ -409,6 +447,14 @@ def test_containers_in_a_form_that_is_not_read_are_never_passed_over(form: str, 
     path = tmp_path / file
     path.write_text(f"{path.read_text()}\n{KEY}\n")
     assert read_task_definitions(tmp_path).mention(KEY).startswith(file)
+
+
+def test_a_module_of_a_cluster_alone_holds_no_containers(tmp_path: Path) -> None:
+    """Then there is no place where a reference could be added by hand, and nothing is refused."""
+    cluster = 'module "ecs" {\n  source       = "terraform-aws-modules/ecs/aws"\n  cluster_name = "staging"\n'
+    cluster += "  secrets_days = 7\n}\n"
+    declared = read_task_definitions(write(tmp_path, {"infra/main.tf": cluster}))
+    assert (declared.containers, declared.unreadable) == ((), ())
 
 
 def test_a_container_that_no_file_has_is_no_matter_of_form(tmp_path: Path) -> None:
