@@ -302,7 +302,7 @@ def test_a_secret_that_something_else_writes_is_refused(case: str) -> None:
 def test_a_change_says_what_becomes_of_replicas() -> None:
     """Those that follow, and those that do not; without a change nothing is said."""
     replicas = (Replica("us-east-1", "InSync"), Replica("eu-west-1", "InProgress"), Replica("eu-north-1", "Failed"))
-    snapshot = with_secret(healthy(), replicas=replicas)
+    snapshot = replace(with_secret(healthy(), replicas=replicas), services=())
     follow, stay = planned(snapshot, SECRET_KEY=secrets.token_hex(32)).notes
     assert "to us-east-1, eu-west-1: services there need new tasks" in follow
     assert "eu-north-1 (Failed) keeps its former values" in stay
