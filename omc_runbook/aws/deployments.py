@@ -129,6 +129,11 @@ class ServiceDeployment:
     rollback_started: datetime | None = None
 
     @property
+    def region(self) -> str:
+        """The region that it is in."""
+        return self.arn.split(":")[3]
+
+    @property
     def deployment_id(self) -> str:
         """The id of the deployment in DescribeServices, which ends in the number of the target revision."""
         return f"ecs-svc/{self.target.arn.rpartition('/')[2]}"

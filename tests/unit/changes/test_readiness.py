@@ -8,7 +8,7 @@ import pytest
 from support.snapshot_faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
 from support.snapshots import definition_arn, healthy, stuck, with_container, with_service
 
-from omc_runbook.aws.deployments import CircuitBreaker, DeploymentConfiguration
+from omc_runbook.aws.deployments import PLAIN
 from omc_runbook.aws.ecs import Service, TaskContainer
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.checks import startup
@@ -17,14 +17,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
-GUARDED = DeploymentConfiguration(breaker=CircuitBreaker(enabled=True, rolls_back=True))
 CURL = ("CMD-SHELL", "curl -f http://localhost:8000/health || exit 1")
 SLIM = "python:3.12-slim"
-
-
-def guarded() -> Snapshot:
-    """The healthy environment, with circuit breakers."""
-    return with_service(with_service(healthy(), "backend", configuration=GUARDED), "worker", configuration=GUARDED)
 
 
 def named(snapshot: Snapshot, *names: str) -> tuple[Service, ...]:
@@ -53,7 +47,7 @@ def unhealthy(image: str) -> Snapshot:
 
 def test_a_healthy_environment_has_nothing_against_it() -> None:
     """No note, no blocker."""
-    assert (notes(guarded()), blockers(guarded())) == ("", ())
+    assert (notes(healthy()), blockers(healthy())) == ("", ())
 
 
 @pytest.mark.parametrize("reason", [IMAGE, START, LOG, VOLUME])
@@ -92,13 +86,14 @@ def test_what_failed_with_another_revision_is_no_blocker() -> None:
 
 def test_the_plan_says_what_could_make_tasks_fail() -> None:
     """The breaker, the tag that moves, the last deployment and a single task that stops first."""
-    assert "backend, worker: without a deployment circuit breaker" in notes(healthy())
-    moving = with_container(guarded(), "backend", lambda old: replace(old, image="example.com/team/backend:latest"))
+    bare = with_service(with_service(healthy(), "backend", configuration=PLAIN), "worker", configuration=PLAIN)
+    assert "backend, worker: without a deployment circuit breaker" in notes(bare)
+    moving = with_container(healthy(), "backend", lambda old: replace(old, image="example.com/team/backend:latest"))
     assert "Image tags that move: backend (backend:latest)" in notes(moving)
-    assert "backend: its last deployment failed" in notes(rolled_back(guarded()))
-    lone = with_service(guarded(), "worker", minimum_healthy_percent=0)
+    assert "backend: its last deployment failed" in notes(rolled_back(healthy()))
+    lone = with_service(healthy(), "worker", minimum_healthy_percent=0)
     assert "stop its only task before the new one runs" in notes(lone)
-    taken_back = deployed(guarded(), "backend", "ROLLBACK_SUCCESSFUL")
+    taken_back = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL")
     assert "backend: its last deployment failed" in notes(taken_back) and "BLUE_GREEN" in notes(taken_back)
 
 

@@ -400,7 +400,7 @@ def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strat
 def test_the_plan_says_who_needs_the_old_value_for_how_long() -> None:
     """And nothing of a plain rolling update."""
     services = [overlapping(pauses=("POST_SCALE_UP",)), service("worker")]
-    note, _ = readiness.notes(healthy(), services)
+    (note,) = readiness.notes(healthy(), services)
     assert "backend deploys BLUE_GREEN" in note and "bakes for 10 min" in note and "POST_SCALE_UP" in note
 
 
