@@ -85,7 +85,7 @@ def consumers(plan: SecretPlan) -> Table:
         ["service", "tasks", "revision", "how"],
         rows,
         empty=plan.consumers_unknown or "No service.",
-        notes=(NOT_LOOKED_AT,),
+        notes=(*plan.readiness, NOT_LOOKED_AT),
     )
 
 

@@ -80,10 +80,10 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.redeploy_stale)
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
-    if update.changed:
-        removed = [change.key for change in update.changed if change.action == "removed"]
-        notes += tuple(schedules.notes(target.clients, target.caller, snapshot, removed))
-    return replace(update, notes=(*new.notes, *update.notes, *notes))
+    removed = [change.key for change in update.changed if change.action == "removed"]
+    started = schedules.notes(target.clients, target.caller, snapshot, removed) if update.changed else ()
+    notes = (*new.notes, *update.notes, *notes)
+    return replace(update, notes=notes, readiness=(*update.readiness, *started))
 
 
 def apply(

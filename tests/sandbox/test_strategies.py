@@ -203,9 +203,9 @@ def test_what_a_schedule_and_a_hand_started_is_named(place: Place) -> None:
     run = runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY")
-    notes = " ".join(secret_change.plan(run, snapshot, new).notes)
+    notes = " ".join(secret_change.plan(run, snapshot, new).readiness)
     assert f"rule {consumers.NAME} starts" in notes and f"schedule {consumers.NAME} starts" in notes
-    assert f"until they end: {task[-32:][:8]}" in notes
+    assert f"until they end: {task.rpartition('/')[2][:8]}" in notes
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved
     problems = root_causes.diagnose(run.look())

@@ -91,6 +91,8 @@ class SecretPlan:
     """Whether the version exists already, so that only AWSCURRENT moves."""
     underway: frozenset[str] = frozenset()
     """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
+    readiness: tuple[str, ...] = ()
+    """What to know of the services, and of others that have the secret, before they are redeployed; in sentences."""
     blockers: tuple[str, ...] = ()
     """Why new tasks would fail for certain, whatever the values are."""
 
@@ -265,7 +267,8 @@ def make_plan(
         consumers=consumers,
         consumers_unknown=why_consumers_unknown(snapshot),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
-        notes=(*notes, *refusals, *readiness.notes(snapshot, consumers)),
+        notes=notes,
+        readiness=(*refusals, *readiness.notes(snapshot, consumers)),
         blockers=blockers,
         exists=exists,
         underway=frozenset(underway),
